@@ -1,0 +1,1 @@
+//! The opcodon command line: flags to configuration, report to text.

@@ -1,0 +1,1 @@
+//! Code memory: pages, sealing, signatures and calling conventions, CPU tokens.

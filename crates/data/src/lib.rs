@@ -1,0 +1,1 @@
+//! Data sets: aligned columns, CSV, splits, scaling.

@@ -1,0 +1,1 @@
+//! Evolution of any genome: selection, non-dominated sort, archive, counter-based RNG, stopping.

@@ -1,0 +1,1 @@
+//! Expressions: operator table, postfix tree, parser, printers, reference, derivative.

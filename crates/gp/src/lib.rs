@@ -1,0 +1,1 @@
+//! Tree genetic programming: initialisation, crossover, mutation.

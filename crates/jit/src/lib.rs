@@ -1,0 +1,1 @@
+//! Expression compiler: tape, register allocation, lowering, vector math, gradient, batches.

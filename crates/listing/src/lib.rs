@@ -1,0 +1,1 @@
+//! Bytes and code map to annotated disassembly (iced-x86).

@@ -1,0 +1,1 @@
+//! Front door for Rust users: re-exports and the tour.

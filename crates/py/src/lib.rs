@@ -1,0 +1,1 @@
+//! Python types to Rust types and back (PyO3, abi3).

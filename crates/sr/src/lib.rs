@@ -1,0 +1,1 @@
+//! Symbolic regression, the main job: problem, loss, evaluate, constants, search, polish, report.

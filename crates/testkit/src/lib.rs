@@ -1,0 +1,1 @@
+//! For tests only: ULP distance, counted skips, generators.
