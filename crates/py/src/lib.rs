@@ -1,1 +1,35 @@
-//! Python types to Rust types and back (PyO3, abi3).
+//! Python types to Rust types and back: the native module `opcodon._core`.
+//!
+//! The engine knows nothing of Python, and this crate knows nothing of the engine's work: it takes
+//! arguments apart, calls one function of the crates below with the interpreter lock released,
+//! and wraps what comes back. Every decision is taken below, every convenience above, in the
+//! Python package.
+//!
+//! # Invariant
+//! No panic crosses into Python on any argument, and no lock is held while generated code runs
+//! over columns.
+use pyo3::prelude::*;
+
+mod deap;
+
+#[pymodule]
+mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        super::add_submodule(module, "deap", super::deap::register)
+    }
+}
+
+/// Adds the submodule `name` to the native module and has `register` fill it.
+fn add_submodule(
+    parent: &Bound<'_, PyModule>,
+    name: &str,
+    register: fn(&Bound<'_, PyModule>) -> PyResult<()>,
+) -> PyResult<()> {
+    let module = PyModule::new(parent.py(), name)?;
+    register(&module)?;
+    parent.add_submodule(&module)
+}
