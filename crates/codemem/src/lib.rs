@@ -1,1 +1,40 @@
 //! Code memory: pages, sealing, signatures and calling conventions, CPU tokens.
+//!
+//! Bytes become callable here and nowhere else. The crate asks the operating system for memory
+//! that holds machine code, and it knows how such code is called:
+//!
+//! | room | what it is about |
+//! |---|---|
+//! | [`Arena`], [`SealedArena`] | many pieces of code that live and die together: written, published once, run, reopened |
+//! | [`CodeHeap`], [`Code`] | single functions that live as long as somebody holds them |
+//! | [`Signature`], [`Ty`] | the text `"f64(f64, i32, ptr)"`, or its C spelling |
+//! | [`Function`], [`Value`], [`Abi`] | calling bytes with any arguments under System V or Microsoft rules |
+//! | [`kernel`] | the one calling convention of everything that works on columns |
+//! | [`cpu`] | tokens that prove what the processor can do |
+//!
+//! # Invariants
+//! * No byte of memory is ever writable and executable through one mapping.
+//! * Memory that holds no code holds `int3`, or cannot be accessed at all; every region of code
+//!   lies between guard pages.
+//! * This crate does not know what the bytes mean. It neither encodes nor decodes instructions.
+#![allow(
+    unsafe_code,
+    reason = "this is the one crate that maps executable memory and calls into it"
+)]
+
+mod arena;
+mod call;
+pub mod cpu;
+mod error;
+mod heap;
+pub mod kernel;
+mod pages;
+mod publish;
+mod signature;
+
+pub use arena::{Arena, Entry, SealedArena};
+pub use call::{Abi, Function, Value, call_address};
+pub use error::CodeError;
+pub use heap::{Code, CodeHeap};
+pub use pages::{Mapping, probe};
+pub use signature::{Signature, SignatureError, SignatureErrorKind, Ty};
