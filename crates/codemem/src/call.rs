@@ -19,6 +19,7 @@
 
 use std::fmt;
 
+use crate::trampoline::{SysVFrame, Win64Frame, call_sysv, call_win64};
 use crate::{Code, CodeError, CodeHeap, Signature, Ty};
 
 /// A calling convention of x86-64. Both can be called on every operating system.
@@ -236,8 +237,19 @@ impl Function {
     /// `f64`](Signature::is_all_f64) and has as many parameters as there are arguments.
     #[must_use]
     pub unsafe fn call_f64(&self, args: &[f64]) -> f64 {
-        let _ = args;
-        f64::NAN
+        debug_assert!(
+            self.signature.is_all_f64(),
+            "{} is not all f64",
+            self.signature
+        );
+        debug_assert_eq!(
+            self.signature.params().len(),
+            args.len(),
+            "{}",
+            self.signature
+        );
+        // SAFETY: the code is mapped as long as `self` lives; the rest is the caller's promise.
+        unsafe { call_f64(self.code.address(), self.abi, args) }
     }
 }
 
@@ -255,6 +267,171 @@ pub unsafe fn call_address(
     abi: Abi,
     args: &[Value],
 ) -> Result<Value, CodeError> {
-    let _ = (address, abi, args);
-    Ok(Value::from_registers(signature.result(), 0, 0))
+    let params = signature.params();
+    if params.len() != args.len() {
+        return Err(CodeError::ArgumentCount {
+            expected: params.len(),
+            found: args.len(),
+        });
+    }
+    for (index, (&expected, arg)) in params.iter().zip(args).enumerate() {
+        let found = arg.ty();
+        if expected != found {
+            return Err(CodeError::ArgumentType {
+                index,
+                expected,
+                found,
+            });
+        }
+    }
+    let registers = args
+        .iter()
+        .map(|arg| (arg.ty().is_float(), arg.to_register()));
+    // SAFETY: count and types of the arguments are those of the signature, checked above; that a
+    // function of it stands at the address is the caller's promise.
+    let (rax, xmm0) = unsafe { call_registers(address, abi, registers) };
+    Ok(Value::from_registers(signature.result(), rax, xmm0))
+}
+
+/// Arguments on the stack for which no memory is allocated.
+const STACK_INLINE: usize = 16;
+
+/// Arguments on the stack.
+struct Spill {
+    inline: [u64; STACK_INLINE],
+    len: usize,
+    /// All of them, if there are more than fit inline.
+    heap: Vec<u64>,
+}
+
+impl Spill {
+    const fn new() -> Self {
+        Self {
+            inline: [0; STACK_INLINE],
+            len: 0,
+            heap: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, value: u64) {
+        match self.inline.get_mut(self.len) {
+            Some(slot) => *slot = value,
+            None => {
+                if self.heap.is_empty() {
+                    self.heap.extend_from_slice(&self.inline);
+                }
+                self.heap.push(value);
+            }
+        }
+        self.len += 1;
+    }
+
+    fn as_ptr(&self) -> *const u64 {
+        if self.heap.is_empty() {
+            self.inline.as_ptr()
+        } else {
+            self.heap.as_ptr()
+        }
+    }
+}
+
+/// Sorts arguments, each with whether it is a float, into a frame, and calls. Returns `rax` and
+/// the low half of `xmm0`.
+///
+/// # Safety
+/// At the address there is a function of the convention that takes these arguments.
+unsafe fn call_registers(
+    target: *const u8,
+    abi: Abi,
+    args: impl Iterator<Item = (bool, u64)>,
+) -> (u64, u64) {
+    let mut spill = Spill::new();
+    match abi {
+        Abi::SysV => {
+            let mut frame = SysVFrame {
+                ints: [0; 6],
+                floats: [0; 8],
+                stack: std::ptr::null(),
+                n_stack: 0,
+                target,
+                rax: 0,
+                xmm0: 0,
+            };
+            let (mut ints, mut floats) = (frame.ints.iter_mut(), frame.floats.iter_mut());
+            for (is_float, value) in args {
+                match if is_float { floats.next() } else { ints.next() } {
+                    Some(register) => *register = value,
+                    None => spill.push(value),
+                }
+            }
+            frame.stack = spill.as_ptr();
+            frame.n_stack = spill.len;
+            // SAFETY: `frame` is a local, `frame.stack` points to `n_stack` values in `spill`,
+            // which lives until the end of this function and, as no signature has more than 255
+            // parameters, are less than a page; the target is the caller's promise.
+            unsafe { call_sysv(&raw mut frame) };
+            (frame.rax, frame.xmm0)
+        }
+        Abi::Win64 => {
+            let mut frame = Win64Frame {
+                slots: [0; 4],
+                stack: std::ptr::null(),
+                n_stack: 0,
+                target,
+                rax: 0,
+                xmm0: 0,
+            };
+            let mut slots = frame.slots.iter_mut();
+            for (_, value) in args {
+                match slots.next() {
+                    Some(slot) => *slot = value,
+                    None => spill.push(value),
+                }
+            }
+            frame.stack = spill.as_ptr();
+            frame.n_stack = spill.len;
+            // SAFETY: as above.
+            unsafe { call_win64(&raw mut frame) };
+            (frame.rax, frame.xmm0)
+        }
+    }
+}
+
+/// Calls a function of `f64`s, directly if it has few parameters.
+///
+/// # Safety
+/// At the address there is a function of the convention that takes that many `f64` and returns
+/// one.
+unsafe fn call_f64(address: *const u8, abi: Abi, args: &[f64]) -> f64 {
+    macro_rules! direct {
+        ($abi:literal, $($arg:ident: $ty:ty),*) => {{
+            // SAFETY: a function pointer is an address; that a function of this convention and
+            // number of parameters stands there is the caller's promise.
+            let function = unsafe {
+                std::mem::transmute::<*const u8, unsafe extern $abi fn($($ty),*) -> f64>(address)
+            };
+            // SAFETY: as above.
+            unsafe { function($($arg),*) }
+        }};
+    }
+    macro_rules! by_count {
+        ($abi:literal) => {
+            match *args {
+                [] => direct!($abi,),
+                [a] => direct!($abi, a: f64),
+                [a, b] => direct!($abi, a: f64, b: f64),
+                [a, b, c] => direct!($abi, a: f64, b: f64, c: f64),
+                [a, b, c, d] => direct!($abi, a: f64, b: f64, c: f64, d: f64),
+                _ => {
+                    let registers = args.iter().map(|x| (true, x.to_bits()));
+                    // SAFETY: the caller's promise.
+                    f64::from_bits(unsafe { call_registers(address, abi, registers) }.1)
+                }
+            }
+        };
+    }
+    match abi {
+        Abi::SysV => by_count!("sysv64"),
+        Abi::Win64 => by_count!("win64"),
+    }
 }

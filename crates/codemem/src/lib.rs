@@ -31,6 +31,7 @@ pub mod kernel;
 mod pages;
 mod publish;
 mod signature;
+mod trampoline;
 
 pub use arena::{Arena, Entry, SealedArena};
 pub use call::{Abi, Function, Value, call_address};

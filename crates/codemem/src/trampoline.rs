@@ -1,0 +1,213 @@
+//! The trampolines: from a frame in memory to a call with all argument registers loaded.
+//!
+//! Both are functions of the System V convention, whatever the convention of the callee and of
+//! the operating system, so that one piece of Rust calls either. They load every argument
+//! register, also those that the callee does not read: fourteen loads cost less than choosing.
+//!
+//! # What is kept, whatever the callee does
+//! The general registers that System V's callees preserve (except `rbp`, through which the rest
+//! is found again), `rsp`, `mxcsr` and the direction flag are restored from the trampoline's own
+//! stack frame. A callee of the Microsoft convention also preserves `rsi`, `rdi` and
+//! `xmm6`–`xmm15`, for which nobody relies on it: for the Rust code that calls the trampoline
+//! they are scratch.
+//!
+//! # Stack
+//! ```text
+//! rbp + 8   return address              At the entry rsp is 8 above a multiple of 16, after
+//! rbp       caller's rbp                pushing rbp a multiple; the saved registers and the
+//! rbp - 40  rbx, r12 to r15             area below them keep it one. So the arguments start at
+//! rbp - 48  the frame                   a multiple of 16 if their area is rounded up to one.
+//! rbp - 56  mxcsr
+//! rbp - 64  (alignment)
+//! …         arguments on the stack, under Microsoft's convention above 32 bytes of shadow space
+//! ```
+
+use std::arch::naked_asm;
+use std::mem::offset_of;
+
+/// Arguments and results of a call under System V's convention.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct SysVFrame {
+    /// `rdi rsi rdx rcx r8 r9`
+    pub(crate) ints: [u64; 6],
+    /// `xmm0`–`xmm7`, low halves; the high halves are zero.
+    pub(crate) floats: [u64; 8],
+    /// Arguments on the stack, the first one at the lowest address.
+    pub(crate) stack: *const u64,
+    /// Number of arguments on the stack.
+    pub(crate) n_stack: usize,
+    /// The function to call.
+    pub(crate) target: *const u8,
+    /// Result: `rax`.
+    pub(crate) rax: u64,
+    /// Result: low half of `xmm0`.
+    pub(crate) xmm0: u64,
+}
+
+/// Arguments and results of a call under Microsoft's convention.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Win64Frame {
+    /// The first four arguments; each is loaded into its general and its vector register.
+    pub(crate) slots: [u64; 4],
+    /// Arguments on the stack, the first one at the lowest address.
+    pub(crate) stack: *const u64,
+    /// Number of arguments on the stack.
+    pub(crate) n_stack: usize,
+    /// The function to call.
+    pub(crate) target: *const u8,
+    /// Result: `rax`.
+    pub(crate) rax: u64,
+    /// Result: low half of `xmm0`.
+    pub(crate) xmm0: u64,
+}
+
+/// Calls `frame.target` under System V's convention.
+///
+/// # Safety
+/// `frame` is valid and nobody else uses it, `frame.stack` is valid for `frame.n_stack` reads, of
+/// which there are at most a page, and `frame.target` is a function of that convention that takes
+/// these arguments.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn call_sysv(frame: *mut SysVFrame) {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "push rdi",
+        "sub rsp, 16",
+        "stmxcsr dword ptr [rbp - 56]",
+        // Arguments on the stack.
+        "mov r10, rdi",
+        "mov rcx, qword ptr [rdi + {n_stack}]",
+        "test rcx, rcx",
+        "jz 2f",
+        "lea rax, [rcx * 8 + 15]",
+        "and rax, -16",
+        "sub rsp, rax",
+        "mov rsi, qword ptr [rdi + {stack}]",
+        "mov rdi, rsp",
+        "cld",
+        "rep movsq",
+        "2:",
+        // Arguments in registers.
+        "movsd xmm0, qword ptr [r10 + {floats}]",
+        "movsd xmm1, qword ptr [r10 + {floats} + 8]",
+        "movsd xmm2, qword ptr [r10 + {floats} + 16]",
+        "movsd xmm3, qword ptr [r10 + {floats} + 24]",
+        "movsd xmm4, qword ptr [r10 + {floats} + 32]",
+        "movsd xmm5, qword ptr [r10 + {floats} + 40]",
+        "movsd xmm6, qword ptr [r10 + {floats} + 48]",
+        "movsd xmm7, qword ptr [r10 + {floats} + 56]",
+        "mov rdi, qword ptr [r10 + {ints}]",
+        "mov rsi, qword ptr [r10 + {ints} + 8]",
+        "mov rdx, qword ptr [r10 + {ints} + 16]",
+        "mov rcx, qword ptr [r10 + {ints} + 24]",
+        "mov r8, qword ptr [r10 + {ints} + 32]",
+        "mov r9, qword ptr [r10 + {ints} + 40]",
+        // A function with variable arguments reads here how many vector registers count.
+        "mov eax, 8",
+        "call qword ptr [r10 + {target}]",
+        // Results, and back.
+        "mov r10, qword ptr [rbp - 48]",
+        "mov qword ptr [r10 + {rax}], rax",
+        "movsd qword ptr [r10 + {xmm0}], xmm0",
+        "ldmxcsr dword ptr [rbp - 56]",
+        "cld",
+        "lea rsp, [rbp - 40]",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+        ints = const offset_of!(SysVFrame, ints),
+        floats = const offset_of!(SysVFrame, floats),
+        stack = const offset_of!(SysVFrame, stack),
+        n_stack = const offset_of!(SysVFrame, n_stack),
+        target = const offset_of!(SysVFrame, target),
+        rax = const offset_of!(SysVFrame, rax),
+        xmm0 = const offset_of!(SysVFrame, xmm0),
+    )
+}
+
+/// Calls `frame.target` under Microsoft's convention.
+///
+/// # Safety
+/// As for [`call_sysv`].
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn call_win64(frame: *mut Win64Frame) {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "push rdi",
+        "sub rsp, 16",
+        "stmxcsr dword ptr [rbp - 56]",
+        // Arguments on the stack, above the shadow space.
+        "mov r10, rdi",
+        "mov rcx, qword ptr [rdi + {n_stack}]",
+        "lea rax, [rcx * 8 + 32 + 15]",
+        "and rax, -16",
+        "sub rsp, rax",
+        "test rcx, rcx",
+        "jz 2f",
+        "mov rsi, qword ptr [rdi + {stack}]",
+        "lea rdi, [rsp + 32]",
+        "cld",
+        "rep movsq",
+        "2:",
+        // Arguments in registers.
+        "mov rcx, qword ptr [r10 + {slots}]",
+        "mov rdx, qword ptr [r10 + {slots} + 8]",
+        "mov r8, qword ptr [r10 + {slots} + 16]",
+        "mov r9, qword ptr [r10 + {slots} + 24]",
+        "movq xmm0, rcx",
+        "movq xmm1, rdx",
+        "movq xmm2, r8",
+        "movq xmm3, r9",
+        "call qword ptr [r10 + {target}]",
+        // Results, and back.
+        "mov r10, qword ptr [rbp - 48]",
+        "mov qword ptr [r10 + {rax}], rax",
+        "movsd qword ptr [r10 + {xmm0}], xmm0",
+        "ldmxcsr dword ptr [rbp - 56]",
+        "cld",
+        "lea rsp, [rbp - 40]",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+        slots = const offset_of!(Win64Frame, slots),
+        stack = const offset_of!(Win64Frame, stack),
+        n_stack = const offset_of!(Win64Frame, n_stack),
+        target = const offset_of!(Win64Frame, target),
+        rax = const offset_of!(Win64Frame, rax),
+        xmm0 = const offset_of!(Win64Frame, xmm0),
+    )
+}
