@@ -1,1 +1,33 @@
 //! Expressions: operator table, postfix tree, parser, printers, reference, derivative.
+//!
+//! An [`Expr`] is a formula in variables x0, x1, … and constants, stored as a flat postfix
+//! sequence: it is copied with one `memcpy`, and nothing about it is recursive. [`Op`] is the one
+//! table of operators; [`Expr::eval`] is what an expression means, against which every other
+//! evaluator is tested.
+//!
+//! ```
+//! use opcodon_expr::{Op, parse, print};
+//!
+//! let parsed = parse("2*mass + sin(angle)^2", None)?;
+//! assert_eq!(parsed.variables, ["mass", "angle"]);
+//! assert_eq!(parsed.expr.eval(&[3.0, 0.0]), 6.0);
+//! assert_eq!(print::infix(&parsed.expr, &parsed.variables), "2*mass + sin(angle)^2");
+//! assert_eq!(Op::from_spelling("sin"), Some(Op::Sin));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Invariants
+//! This crate knows no processor and no file. No function recurses over a tree: 100,000 nested
+//! operators parse, print, evaluate, differentiate and drop.
+
+mod hash;
+pub mod op;
+pub mod parse;
+pub mod print;
+mod reference;
+mod scratch;
+mod tree;
+
+pub use op::{MAX_ARITY, Op};
+pub use parse::{ParseError, ParseErrorKind, Parsed, parse};
+pub use tree::{Expr, ExprError, MAX_LEN, Node};

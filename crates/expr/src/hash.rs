@@ -1,0 +1,82 @@
+//! Hashes by which a search recognises an expression that it has seen.
+//!
+//! Two 64-bit hashes, the same on every machine and in every run: what depends on them (order of
+//! removal of duplicates, sharing of work between machines) must not differ from run to run, so
+//! the standard library's randomly keyed hasher is out of the question. Mixing is by 64×64→128-bit
+//! multiplication, folded (as in wyhash, by Wang Yi).
+
+use crate::scratch::with_scratch;
+use crate::tree::{Expr, Node};
+
+const CONST: u64 = 0x9e37_79b9_7f4a_7c15;
+const VAR: u64 = 0xd1b5_4a32_d192_ed03;
+const OP: u64 = 0xaef1_7502_108e_f2d9;
+const SEED: u64 = 0x2d35_8dcc_aa6c_78a5;
+const MULTIPLIER: u64 = 0x8bb8_4b93_962e_acc9;
+
+/// Both halves of the product, combined.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the two halves of a 128-bit product"
+)]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+#[inline]
+fn mix(state: u64, word: u64) -> u64 {
+    fold(state ^ word, MULTIPLIER)
+}
+
+impl Expr {
+    /// A hash of the structure, constants included to the bit: equal expressions have equal hashes.
+    #[must_use]
+    pub fn structural_hash(&self) -> u64 {
+        // Postfix order with known arities determines the tree, so hashing the sequence will do.
+        // Two lanes, since each step waits for a multiplication.
+        let word = |node: &Node| match *node {
+            Node::Const(value) => value.to_bits().wrapping_add(CONST).rotate_left(17),
+            Node::Var(index) => u64::from(index).wrapping_mul(VAR) ^ VAR,
+            Node::Op(op) => (op as u64 + 1).wrapping_mul(OP),
+        };
+        let mut lanes = [SEED, !SEED];
+        let mut pairs = self.nodes().chunks_exact(2);
+        for pair in &mut pairs {
+            lanes[0] = mix(lanes[0], word(&pair[0]));
+            lanes[1] = mix(lanes[1], word(&pair[1]));
+        }
+        if let [last] = pairs.remainder() {
+            lanes[0] = mix(lanes[0], word(last));
+        }
+        mix(fold(lanes[0], lanes[1] | 1), self.len() as u64)
+    }
+
+    /// A hash of the shape: the values of constants do not count, nor does the order of the
+    /// operands that an operator lets one exchange ([`crate::Op::is_commutative`]).
+    #[must_use]
+    pub fn shape_hash(&self) -> u64 {
+        with_scratch(self.len(), |stack: &mut [u64]| {
+            let mut height = 0;
+            for node in self.nodes() {
+                let operands = height - node.arity();
+                stack[operands] = match *node {
+                    Node::Const(_) => mix(SEED, CONST),
+                    Node::Var(index) => mix(SEED ^ VAR, u64::from(index)),
+                    Node::Op(op) => {
+                        let operands = &mut stack[operands..height];
+                        if op.is_commutative() && operands[0] > operands[1] {
+                            operands.swap(0, 1);
+                        }
+                        operands
+                            .iter()
+                            .fold(mix(OP, op as u64), |state, &word| mix(state, word))
+                    }
+                };
+                height = operands + 1;
+            }
+            stack[0]
+        })
+    }
+}
