@@ -228,6 +228,27 @@ mod tests {
             0011  06                       (bad)
         "]],
         );
+        check(
+            &CODE[..7],
+            Syntax::Att,
+            expect![[r#"
+            0000  62 f1 fd 58 58 4f 08  vaddpd 0x40(%rdi){1to8},%zmm0,%zmm1
+        "#]],
+        );
+        check(
+            &CODE[..7],
+            Syntax::Masm,
+            expect![[r#"
+            0000  62 f1 fd 58 58 4f 08  vaddpd zmm1,zmm0,qword bcst [rdi+0x40]
+        "#]],
+        );
+        check(
+            &CODE[..7],
+            Syntax::Nasm,
+            expect![[r#"
+            0000  62 f1 fd 58 58 4f 08  vaddpd zmm1,zmm0,[rdi+0x40]{1to8}
+        "#]],
+        );
     }
 
     #[test]
