@@ -1,22 +1,90 @@
 //! The code heap: single functions that live as long as somebody holds them.
-use std::sync::Arc;
+//!
+//! A page of memory for every function would cost microseconds and 4 KiB each, and the number of
+//! mappings of a process is limited. So functions share *chunks*, each cut into blocks of one size
+//! class; a freed block is the next one handed out. A chunk that becomes empty is unmapped, except
+//! for one a class, so that a function that comes and goes does not map and unmap each time.
+//!
+//! Blocks are multiples of a cache line: writing one function never touches a line of another,
+//! which costs a running processor a flush of its pipeline.
+//!
+//! Where chunks cannot be written while functions in them run ([`Mapping::Flip`]), and for large
+//! functions, each function has pages of its own. After a fork, chunks that both processes see are
+//! only emptied, never reused (see [`pages`](crate::pages)).
+//!
+//! # Invariant
+//! A block is in exactly one of three places: handed out, in its chunk's free list, or not yet
+//! used. Blocks of the latter two hold nothing but `int3`.
 
-use crate::CodeError;
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError};
+
 use crate::pages::{Pages, publish};
+use crate::{CodeError, Mapping};
+
+/// Block sizes, in bytes: cache lines, then about 25 % apart. A larger function gets own pages.
+const CLASSES: [usize; 24] = [
+    64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048, 2560, 3072,
+    3584, 4096, 6144, 8192, 12288, 16384,
+];
+
+/// Size of the first chunk of a class. Each further one is twice as large, so that the number of
+/// mappings grows slowly.
+const CHUNK_MIN: usize = 64 * 1024;
+
+/// Size from which chunks do not grow any more.
+const CHUNK_MAX: usize = 4 * 1024 * 1024;
 
 /// Where single functions live.
-#[derive(Debug)]
-pub struct CodeHeap {}
+///
+/// ```
+/// use opcodon_codemem::CodeHeap;
+/// let code = CodeHeap::global().install(b"\xc3")?; // ret
+/// assert_eq!(code.bytes(), b"\xc3");
+/// # Ok::<(), opcodon_codemem::CodeError>(())
+/// ```
+#[derive(Clone)]
+pub struct CodeHeap {
+    state: Arc<Mutex<State>>,
+}
+
+impl fmt::Debug for CodeHeap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CodeHeap")
+            .field("usage", &self.usage())
+            .finish()
+    }
+}
+
+impl Default for CodeHeap {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+static GLOBAL: LazyLock<CodeHeap> = LazyLock::new(CodeHeap::new);
 
 impl CodeHeap {
     /// The heap of this process.
     #[must_use]
     pub fn global() -> &'static Self {
-        static GLOBAL: CodeHeap = CodeHeap {};
-        &GLOBAL
+        let heap = &*GLOBAL;
+        keep_across_forks();
+        heap
     }
 
-    /// Makes a copy of `code` callable, until the last clone of the result is dropped.
+    /// A heap of its own. Its memory is freed when the heap and all its code are dropped.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            state: Arc::new(Mutex::new(State::default())),
+        }
+    }
+
+    /// Makes a copy of `code` callable, until the last clone of the result is dropped. The code
+    /// must be position independent and starts on a cache line.
     ///
     /// # Errors
     /// [`CodeError::Empty`] for no bytes, [`CodeError::Denied`] or [`CodeError::Map`] if there is
@@ -25,42 +93,385 @@ impl CodeHeap {
         if code.is_empty() {
             return Err(CodeError::Empty);
         }
-        let mut pages = Pages::new(code.len())?;
-        pages.commit(code.len())?;
-        pages.write(0, code);
-        pages.make_executable()?;
-        publish();
-        Ok(Code {
-            pages: Arc::new(pages),
+        let class = CLASSES.partition_point(|&size| size < code.len());
+        let slot = if class < CLASSES.len() {
+            self.lock().take(class, code)?
+        } else {
+            None
+        };
+        let home = match slot {
+            Some(Taken { slot, address }) => Home::Chunk {
+                heap: Arc::clone(&self.state),
+                slot,
+                address,
+            },
+            None => {
+                let mut pages = Pages::new(code.len())?;
+                pages.commit(code.len())?;
+                pages.write(0, code);
+                pages.make_executable()?;
+                Home::Pages(pages)
+            }
+        };
+        let block = Arc::new(Block {
+            home,
             len: code.len(),
-        })
+        });
+        publish();
+        Ok(Code { block })
     }
+
+    /// How much there is in the chunks of the heap.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let state = self.lock();
+        let chunks = || state.chunks.iter().flatten();
+        Usage {
+            n_functions: chunks().map(|chunk| chunk.n_live).sum(),
+            n_chunks: chunks().count(),
+            reserved: chunks().map(|chunk| chunk.pages.capacity()).sum(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+/// The state is valid whenever the lock is free, also after a panic of a thread that held it:
+/// every change to it is complete before anything can fail.
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a heap holds; functions with own pages are not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Functions alive.
+    pub n_functions: usize,
+    /// Chunks mapped.
+    pub n_chunks: usize,
+    /// Bytes of code memory reserved by them.
+    pub reserved: usize,
 }
 
 /// Code that stays callable as long as one clone of this exists.
 #[derive(Clone, Debug)]
 pub struct Code {
-    pages: Arc<Pages>,
-    len: usize,
+    block: Arc<Block>,
 }
 
 #[expect(clippy::len_without_is_empty, reason = "code is never empty")]
 impl Code {
     /// Where the code is.
     #[must_use]
+    #[inline]
     pub fn address(&self) -> *const u8 {
-        self.pages.address(0).as_ptr()
+        self.block.address().as_ptr()
     }
 
     /// The code, as it is run.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.pages.bytes(0, self.len)
+        // SAFETY: the block holds `len` bytes that were written before this `Code` was made and
+        // are not written again before the last clone is dropped; they are mapped readable.
+        unsafe { std::slice::from_raw_parts(self.address(), self.block.len) }
     }
 
     /// Number of bytes, at least 1.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.len
+        self.block.len
     }
+}
+
+/// One function, owned by the clones of its `Code`.
+#[derive(Debug)]
+struct Block {
+    home: Home,
+    len: usize,
+}
+
+/// Where the bytes of a function are.
+enum Home {
+    /// In a block of a chunk.
+    Chunk {
+        heap: Arc<Mutex<State>>,
+        slot: Slot,
+        address: NonNull<u8>,
+    },
+    /// In pages of its own, which are unmapped with it.
+    Pages(Pages),
+}
+
+impl fmt::Debug for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chunk { address, .. } => f.debug_tuple("Chunk").field(address).finish(),
+            Self::Pages(pages) => f.debug_tuple("Pages").field(pages).finish(),
+        }
+    }
+}
+
+// SAFETY: the address is owned memory that is only read until the block is dropped.
+unsafe impl Send for Home {}
+// SAFETY: as above; nothing changes through a shared reference.
+unsafe impl Sync for Home {}
+
+impl Block {
+    fn address(&self) -> NonNull<u8> {
+        match &self.home {
+            Home::Chunk { address, .. } => *address,
+            Home::Pages(pages) => pages.address(0),
+        }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if let Home::Chunk { heap, slot, .. } = &self.home {
+            let unmapped = lock(heap).give_back(*slot, self.len);
+            // Here, where nobody waits for the lock.
+            drop(unmapped);
+        }
+    }
+}
+
+/// A block of a chunk.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    chunk: usize,
+    block: usize,
+}
+
+/// A block that was just filled with code.
+struct Taken {
+    slot: Slot,
+    address: NonNull<u8>,
+}
+
+/// All chunks of a heap.
+#[derive(Debug, Default)]
+struct State {
+    chunks: Vec<Option<Chunk>>,
+    /// Indices of `chunks` that are `None`.
+    vacant: Vec<usize>,
+    classes: [Class; CLASSES.len()],
+}
+
+/// The chunks with blocks of one size.
+#[derive(Debug, Default)]
+struct Class {
+    /// Chunks that have room; the last one is used next.
+    open: Vec<usize>,
+    /// Number of chunks, with room or without.
+    n_chunks: u32,
+    /// The chunk that is kept although it is empty.
+    spare: Option<usize>,
+}
+
+/// Blocks of one size, cut from the same pages.
+#[derive(Debug)]
+struct Chunk {
+    pages: Pages,
+    class: usize,
+    /// Place in the class's `open`, if it is there.
+    place: Option<usize>,
+    /// Blocks that were used and freed.
+    free: Vec<usize>,
+    /// The blocks from here on were never used.
+    fresh: usize,
+    n_blocks: usize,
+    n_live: usize,
+}
+
+impl State {
+    /// Writes code into a free block. `None` if chunks cannot be used in this process.
+    fn take(&mut self, class: usize, code: &[u8]) -> Result<Option<Taken>, CodeError> {
+        let Some(index) = self.chunk_with_room(class)? else {
+            return Ok(None);
+        };
+        let Some(chunk) = self.chunks.get_mut(index).and_then(Option::as_mut) else {
+            return Ok(None);
+        };
+        let block = chunk.free.last().copied().unwrap_or(chunk.fresh);
+        let offset = block * CLASSES[class];
+        chunk.pages.commit(offset + CLASSES[class])?;
+        chunk.pages.write(offset, code);
+        if chunk.free.pop().is_none() {
+            chunk.fresh += 1;
+        }
+        chunk.n_live += 1;
+        let address = chunk.pages.address(offset);
+        if chunk.is_full() {
+            self.close(index);
+        }
+        let spare = &mut self.classes[class].spare;
+        if *spare == Some(index) {
+            *spare = None;
+        }
+        Ok(Some(Taken {
+            slot: Slot {
+                chunk: index,
+                block,
+            },
+            address,
+        }))
+    }
+
+    /// A chunk of the class with a free block, which may be written. `None` if chunks cannot be
+    /// used in this process.
+    fn chunk_with_room(&mut self, class: usize) -> Result<Option<usize>, CodeError> {
+        while let Some(&index) = self.classes[class].open.last() {
+            if self.chunks[index]
+                .as_ref()
+                .is_some_and(|chunk| chunk.pages.is_private())
+            {
+                return Ok(Some(index));
+            }
+            // Another process sees this chunk since a fork: it is only emptied from now on.
+            self.close(index);
+            if self.classes[class].spare == Some(index) {
+                self.classes[class].spare = None;
+                self.remove(index);
+            }
+        }
+        let size = CLASSES[class];
+        let doublings = self.classes[class]
+            .n_chunks
+            .min(CHUNK_MAX.ilog2() - CHUNK_MIN.ilog2());
+        let pages = Pages::new((CHUNK_MIN << doublings).max(4 * size))?;
+        if pages.mapping() == Mapping::Flip {
+            return Ok(None);
+        }
+        let index = self.vacant.pop().unwrap_or_else(|| {
+            self.chunks.push(None);
+            self.chunks.len() - 1
+        });
+        let n_blocks = pages.capacity() / size;
+        let class_state = &mut self.classes[class];
+        self.chunks[index] = Some(Chunk {
+            pages,
+            class,
+            place: Some(class_state.open.len()),
+            free: Vec::new(),
+            fresh: 0,
+            n_blocks,
+            n_live: 0,
+        });
+        class_state.open.push(index);
+        class_state.n_chunks += 1;
+        Ok(Some(index))
+    }
+
+    /// Takes a block back whose first `len` bytes are code. Returns the chunk if it is to be
+    /// unmapped.
+    fn give_back(&mut self, slot: Slot, len: usize) -> Option<Chunk> {
+        let index = slot.chunk;
+        let chunk = self.chunks.get_mut(index)?.as_mut()?;
+        let class = chunk.class;
+        chunk.n_live -= 1;
+        let is_empty = chunk.n_live == 0;
+        if chunk.pages.is_private() {
+            // So that whoever still jumps there stops at once.
+            let start = slot.block * CLASSES[class];
+            chunk.pages.fill(start, start + len);
+            chunk.free.push(slot.block);
+            if chunk.place.is_none() {
+                let open = &mut self.classes[class].open;
+                chunk.place = Some(open.len());
+                open.push(index);
+            }
+            if !is_empty {
+                return None;
+            }
+            // The smaller one of two empty chunks is kept.
+            let capacity = chunk.pages.capacity();
+            let surplus = match self.classes[class].spare {
+                Some(spare) if self.capacity(spare) <= capacity => index,
+                other => {
+                    self.classes[class].spare = Some(index);
+                    other?
+                }
+            };
+            self.remove(surplus)
+        } else if is_empty {
+            self.remove(index)
+        } else {
+            None
+        }
+    }
+
+    fn capacity(&self, index: usize) -> usize {
+        self.chunks[index]
+            .as_ref()
+            .map_or(0, |chunk| chunk.pages.capacity())
+    }
+
+    /// Takes a chunk out of those that have room.
+    fn close(&mut self, index: usize) {
+        let Some(chunk) = self.chunks[index].as_mut() else {
+            return;
+        };
+        let Some(place) = chunk.place.take() else {
+            return;
+        };
+        let open = &mut self.classes[chunk.class].open;
+        open.swap_remove(place);
+        if let Some(&moved) = open.get(place)
+            && let Some(moved) = self.chunks[moved].as_mut()
+        {
+            moved.place = Some(place);
+        }
+    }
+
+    /// Forgets a chunk; dropping the result unmaps it.
+    fn remove(&mut self, index: usize) -> Option<Chunk> {
+        self.close(index);
+        let chunk = self.chunks[index].take()?;
+        self.vacant.push(index);
+        self.classes[chunk.class].n_chunks -= 1;
+        Some(chunk)
+    }
+}
+
+impl Chunk {
+    fn is_full(&self) -> bool {
+        self.free.is_empty() && self.fresh == self.n_blocks
+    }
+}
+
+/// The lock of the global heap, held by the thread that forks from just before until just after,
+/// so that the new process does not inherit it from a thread that it does not have.
+struct HeldLock(UnsafeCell<Option<MutexGuard<'static, State>>>);
+
+// SAFETY: the cell is only touched by the fork handlers, by the thread that holds the lock that is
+// kept in it: after taking and before releasing it.
+unsafe impl Sync for HeldLock {}
+
+static HELD: HeldLock = HeldLock(UnsafeCell::new(None));
+
+unsafe extern "C" fn before_fork() {
+    let guard = GLOBAL.lock();
+    // SAFETY: this thread holds the lock, so no other one is between these handlers.
+    unsafe { *HELD.0.get() = Some(guard) };
+}
+
+unsafe extern "C" fn after_fork() {
+    // SAFETY: this thread, or in the new process its copy, still holds the lock.
+    let guard = unsafe { (*HELD.0.get()).take() };
+    drop(guard);
+}
+
+/// Sees to it that the global heap is usable in processes made by `fork`.
+fn keep_across_forks() {
+    static REGISTER: Once = Once::new();
+    REGISTER.call_once(|| {
+        // SAFETY: the handlers are valid for the life of the process. They run on the thread that
+        // forks, the first before and the second after, in both processes.
+        let refused =
+            unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
+        debug_assert_eq!(refused, 0, "no memory for a fork handler");
+    });
 }

@@ -36,6 +36,6 @@ mod trampoline;
 pub use arena::{Arena, Entry, SealedArena};
 pub use call::{Abi, Function, Value, call_address};
 pub use error::CodeError;
-pub use heap::{Code, CodeHeap};
+pub use heap::{Code, CodeHeap, Usage};
 pub use pages::{Mapping, probe};
 pub use signature::{Signature, SignatureError, SignatureErrorKind, Ty};

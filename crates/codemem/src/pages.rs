@@ -43,7 +43,7 @@ pub(crate) const PAGE: usize = 4096;
 const INT3: u8 = 0xcc;
 
 /// Bytes committed first; later steps double.
-const COMMIT_MIN: usize = 64 * 1024;
+const COMMIT_MIN: usize = 16 * 1024;
 
 /// How code memory is written and run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,29 +65,26 @@ pub fn probe() -> Result<Mapping, CodeError> {
 /// How many forks this process and its ancestors went through since code memory was first used.
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
-extern "C" fn count_fork() {
-    FORKS.fetch_add(1, Ordering::SeqCst);
-}
-
 /// Sees to it that forks are counted, from before the first shared page exists.
 fn watch_forks() {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
         // SAFETY: the handler only adds to an atomic and is valid for the life of the process. It
         // runs before the fork, so both processes see the new count.
-        let refused = unsafe { libc::pthread_atfork(Some(count_fork_handler), None, None) };
+        let refused = unsafe { libc::pthread_atfork(Some(count_fork), None, None) };
         debug_assert_eq!(refused, 0, "no memory for a fork handler");
     });
 }
 
-unsafe extern "C" fn count_fork_handler() {
-    count_fork();
+unsafe extern "C" fn count_fork() {
+    FORKS.fetch_add(1, Ordering::SeqCst);
 }
 
 /// A region of code memory with its guard pages, unmapped when dropped.
 #[derive(Debug)]
 pub(crate) struct Pages {
-    reservation: Reservation,
+    /// Owns all addresses below; unmaps them when dropped.
+    _reservation: Reservation,
     mapping: Mapping,
     write: NonNull<u8>,
     exec: NonNull<u8>,
@@ -168,7 +165,7 @@ impl Pages {
         let _ = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) };
         map_view(&file, exec, capacity, libc::PROT_READ | libc::PROT_EXEC)?;
         Ok(Self {
-            reservation,
+            _reservation: reservation,
             mapping: Mapping::Dual,
             write,
             exec,
@@ -190,7 +187,7 @@ impl Pages {
         }
         protect(view, PAGE, libc::PROT_NONE)?;
         Ok(Self {
-            reservation,
+            _reservation: reservation,
             mapping: Mapping::Flip,
             write: view,
             exec: view,

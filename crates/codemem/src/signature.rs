@@ -153,8 +153,26 @@ impl Signature {
     /// A parameter is `void`, or there are more than 255. Spans are those of the normal form.
     pub fn new(params: Vec<Ty>, result: Ty) -> Result<Self, SignatureError> {
         let signature = Self { params, result };
-        if signature.params.contains(&Ty::Void) || signature.params.len() > PARAMETERS_MAX {
-            return Self::parse(&signature.to_string());
+        let void = signature.params.iter().position(|&ty| ty == Ty::Void);
+        let surplus = (signature.params.len() > PARAMETERS_MAX).then_some(PARAMETERS_MAX);
+        if let Some(index) = void.or(surplus) {
+            let kind = match void {
+                Some(_) => SignatureErrorKind::VoidParameter,
+                None => SignatureErrorKind::TooManyParameters,
+            };
+            let before: usize = signature
+                .params
+                .iter()
+                .take(index)
+                .map(|ty| ty.name().len() + ", ".len())
+                .sum();
+            let start = result.name().len() + "(".len() + before;
+            let end = start + signature.params.get(index).map_or(0, |ty| ty.name().len());
+            return Err(SignatureError {
+                kind,
+                span: start..end,
+                text: signature.to_string(),
+            });
         }
         Ok(signature)
     }
@@ -324,6 +342,8 @@ enum Token<'a> {
     Comma,
     Open,
     Close,
+    OpenBracket,
+    CloseBracket,
     Semicolon,
     Dots,
 }
@@ -341,6 +361,8 @@ fn tokens(text: &str) -> Result<Vec<Spanned<'_>>, SignatureError> {
             ',' => (Some(Token::Comma), 1),
             '(' => (Some(Token::Open), 1),
             ')' => (Some(Token::Close), 1),
+            '[' => (Some(Token::OpenBracket), 1),
+            ']' => (Some(Token::CloseBracket), 1),
             ';' => (Some(Token::Semicolon), 1),
             '.' if rest.starts_with("...") => (Some(Token::Dots), 3),
             c if c.is_whitespace() => (None, c.len_utf8()),
@@ -396,7 +418,7 @@ fn is_tag(word: &str) -> bool {
 ///
 /// ```text
 /// signature = type [name] "(" [parameter {"," parameter}] ")" [";"]
-/// parameter = type [name]
+/// parameter = type [name] {"[" [length] "]"}
 /// type      = {qualifier} (name of a type | words of C | tag name) {qualifier | "*"}
 /// ```
 struct Parser<'a> {
@@ -411,8 +433,8 @@ impl<'a> Parser<'a> {
         if self.tokens.is_empty() {
             return Err(self.error(0..self.text.len(), SignatureErrorKind::Empty));
         }
-        let (result, _) = self.ty()?;
-        self.name();
+        let result = self.ty()?;
+        self.name(&result);
         self.expect(Token::Open, "\"(\" before the parameters")?;
         let mut params = Vec::new();
         if !self.eat(Token::Close) {
@@ -420,17 +442,18 @@ impl<'a> Parser<'a> {
                 if self.peek() == Some(Token::Dots) {
                     return Err(self.error_here(SignatureErrorKind::Variadic));
                 }
-                let (ty, span) = self.ty()?;
-                let named = self.name();
-                if ty == Ty::Void {
+                let parameter = self.ty()?;
+                let named = self.name(&parameter);
+                let is_array = self.array()?;
+                if parameter.ty == Ty::Void {
                     let alone = params.is_empty() && !named && self.peek() == Some(Token::Close);
                     if !alone {
-                        return Err(self.error(span, SignatureErrorKind::VoidParameter));
+                        return Err(self.error(parameter.span, SignatureErrorKind::VoidParameter));
                     }
                 } else if params.len() == PARAMETERS_MAX {
-                    return Err(self.error(span, SignatureErrorKind::TooManyParameters));
+                    return Err(self.error(parameter.span, SignatureErrorKind::TooManyParameters));
                 } else {
-                    params.push(ty);
+                    params.push(if is_array { Ty::Ptr } else { parameter.ty });
                 }
                 if self.eat(Token::Close) {
                     break;
@@ -442,11 +465,14 @@ impl<'a> Parser<'a> {
         if self.next < self.tokens.len() {
             return Err(self.expected("the end"));
         }
-        Ok(Signature { params, result })
+        Ok(Signature {
+            params,
+            result: result.ty,
+        })
     }
 
-    /// A type and its span.
-    fn ty(&mut self) -> Result<(Ty, Range<usize>), SignatureError> {
+    /// A type.
+    fn ty(&mut self) -> Result<Parsed, SignatureError> {
         let start = self.span_here().start;
         let mut end = start;
         let mut base: Vec<&str> = Vec::new();
@@ -498,7 +524,11 @@ impl<'a> Parser<'a> {
                 }
             },
         };
-        Ok((ty, span))
+        let is_short = self
+            .text
+            .get(span.clone())
+            .is_some_and(|text| text == ty.name());
+        Ok(Parsed { ty, span, is_short })
     }
 
     /// A type named by one word that is not one of C's base words.
@@ -558,13 +588,32 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// Skips the name of a function or parameter; says whether there was one.
-    fn name(&mut self) -> bool {
-        let found = matches!(self.peek(), Some(Token::Word(word))
-            if !is_base(word) && !is_qualifier(word) && !is_tag(word)
-                && !word.starts_with(|c: char| c.is_ascii_digit()));
+    /// Skips the name of a function or parameter of the given type; says whether there was one.
+    fn name(&mut self, ty: &Parsed) -> bool {
+        let Some(Token::Word(word)) = self.peek() else {
+            return false;
+        };
+        // `void *ptr` names a parameter, and `f64 ptr` misses a comma.
+        let is_type = ALIASES.iter().any(|(name, _)| *name == word)
+            || ty.is_short && Ty::ALL.iter().any(|ty| ty.name() == word);
+        let is_keyword = is_base(word) || is_qualifier(word) || is_tag(word) || word == "void";
+        let found = !is_type && !is_keyword && !word.starts_with(|c: char| c.is_ascii_digit());
         self.next += usize::from(found);
         found
+    }
+
+    /// Skips `[]` or `[3]`, any number of times, and says whether there was one: C passes an array
+    /// as the address of its first element.
+    fn array(&mut self) -> Result<bool, SignatureError> {
+        let mut found = false;
+        while self.eat(Token::OpenBracket) {
+            if matches!(self.peek(), Some(Token::Word(_))) {
+                self.next += 1;
+            }
+            self.expect(Token::CloseBracket, "\"]\" after the length of an array")?;
+            found = true;
+        }
+        Ok(found)
     }
 
     fn peek(&self) -> Option<Token<'a>> {
@@ -613,8 +662,235 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// A type that was read.
+struct Parsed {
+    ty: Ty,
+    span: Range<usize>,
+    /// Whether it is written in the normal form, as one word.
+    is_short: bool,
+}
+
 /// Why base words do not make a type that can be passed.
 enum Unfit {
     Unsupported,
     NotAType,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings() {
+        let table: &[(&str, &str)] = &[
+            ("f64(f64, i32, ptr)", "f64(f64, i32, ptr)"),
+            ("double(double, int, const double*)", "f64(f64, i32, ptr)"),
+            ("double hypot(double x, double y);", "f64(f64, f64)"),
+            ("void()", "void()"),
+            ("void(void)", "void()"),
+            ("  void\n(\tvoid )  ", "void()"),
+            ("int main(int argc, char **argv)", "i32(i32, ptr)"),
+            ("const char *strerror(int)", "ptr(i32)"),
+            (
+                "void * memcpy(void *restrict d, const void *restrict s, size_t n)",
+                "ptr(ptr, ptr, u64)",
+            ),
+            (
+                "unsigned(unsigned char, signed char, char)",
+                "u32(u8, i8, i8)",
+            ),
+            (
+                "long long unsigned int(short, unsigned short int)",
+                "u64(i16, u16)",
+            ),
+            ("uint8_t(int8_t, uint16_t, int64_t)", "u8(i8, u16, i64)"),
+            ("_Bool(bool)", "bool(bool)"),
+            ("float64(float32, int32, uint64)", "f64(f32, i32, u64)"),
+            (
+                "struct tm *(const struct tm *t, union u *, enum e*)",
+                "ptr(ptr, ptr, ptr)",
+            ),
+            ("f64 * const * (void*)", "ptr(ptr)"),
+            ("double const(float const x)", "f64(f32)"),
+            ("static inline int f(int)", "i32(i32)"),
+            ("ptr(isize, usize)", "ptr(i64, u64)"),
+            ("void free(void *ptr)", "void(ptr)"),
+            ("double sum(const double x[], size_t n)", "f64(ptr, u64)"),
+            ("void f(float m[3][4], int[2])", "void(ptr, ptr)"),
+        ];
+        for (text, expected) in table {
+            let signature = Signature::parse(text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(signature.to_string(), *expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn long_has_the_size_of_the_convention() {
+        let text = "unsigned long(long, long int, long long)";
+        let parse = |abi| Signature::parse_for(text, abi).unwrap().to_string();
+        assert_eq!(parse(Abi::SysV), "u64(i64, i64, i64)");
+        assert_eq!(parse(Abi::Win64), "u32(i32, i32, i64)");
+    }
+
+    /// Text, what `render` shows below it, and the message without its prefix.
+    #[test]
+    fn errors_show_the_place() {
+        let table: &[(&str, &str, &str)] = &[
+            ("", "^", "it is empty; write for example \"f64(f64, f64)\""),
+            (
+                "   ",
+                "^^^",
+                "it is empty; write for example \"f64(f64, f64)\"",
+            ),
+            (
+                "f64",
+                "   ^",
+                "expected \"(\" before the parameters, found the end",
+            ),
+            (
+                "f64(f64",
+                "       ^",
+                "expected \",\" or \")\" after a parameter, found the end",
+            ),
+            ("f64(f64,)", "        ^", "expected a type, found \")\""),
+            ("f64(,f64)", "    ^", "expected a type, found \",\""),
+            ("(f64)", "^", "expected a type, found \"(\""),
+            ("f64(f64) x", "         ^", "expected the end, found \"x\""),
+            ("f64(f64))", "        ^", "expected the end, found \")\""),
+            (
+                "f64(flaot)",
+                "    ^^^^^",
+                "unknown type \"flaot\"; known are f64, f32, i8 to i64, u8 to u64, bool, ptr, void, \
+                 C's types and pointers",
+            ),
+            ("f64(äh)", "    ^", "unexpected character 'ä'"),
+            ("ä", "^", "unexpected character 'ä'"),
+            (
+                "int(short double x)",
+                "    ^^^^^^^^^^^^",
+                "\"short double\" is not a type of C",
+            ),
+            (
+                "int(long double)",
+                "    ^^^^^^^^^^^",
+                "\"long double\" cannot be passed by value; pass a pointer to it",
+            ),
+            (
+                "int(struct point p)",
+                "    ^^^^^^^^^^^^",
+                "\"struct point\" cannot be passed by value; pass a pointer to it",
+            ),
+            (
+                "int(const char *, ...)",
+                "                  ^^^",
+                "variable arguments have no fixed types: write the types of this very call",
+            ),
+            (
+                "f64(f64, void)",
+                "         ^^^^",
+                "a parameter cannot be void; for no parameters write \"()\"",
+            ),
+            (
+                "f64(void x)",
+                "    ^^^^",
+                "a parameter cannot be void; for no parameters write \"()\"",
+            ),
+            (
+                "f64(void, f64)",
+                "    ^^^^",
+                "a parameter cannot be void; for no parameters write \"()\"",
+            ),
+            ("f64(*)", "    ^", "expected a type, found \"*\""),
+            (
+                "f64(f64 f64)",
+                "        ^^^",
+                "expected \",\" or \")\" after a parameter, found \"f64\"",
+            ),
+            (
+                "f64(f64 ptr)",
+                "        ^^^",
+                "expected \",\" or \")\" after a parameter, found \"ptr\"",
+            ),
+            (
+                "f64(f64 x y)",
+                "          ^",
+                "expected \",\" or \")\" after a parameter, found \"y\"",
+            ),
+            (
+                "int(int x[3)",
+                "           ^",
+                "expected \"]\" after the length of an array, found \")\"",
+            ),
+            ("const(int)", "     ^", "expected a type, found \"(\""),
+        ];
+        for (text, carets, message) in table {
+            let Err(error) = Signature::parse(text) else {
+                panic!("{text:?} was read")
+            };
+            assert_eq!(error.render(), format!("{text}\n{carets}"), "{text:?}");
+            assert_eq!(error.kind.to_string(), *message, "{text:?}");
+            assert!(error.to_string().ends_with(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_limited() {
+        let text = |n: usize| format!("void({})", vec!["i8"; n].join(", "));
+        assert_eq!(Signature::parse(&text(255)).unwrap().params().len(), 255);
+        let error = Signature::parse(&text(256)).unwrap_err();
+        assert_eq!(error.kind, SignatureErrorKind::TooManyParameters);
+        let error = Signature::new(vec![Ty::I8; 256], Ty::Void).unwrap_err();
+        assert_eq!(error.kind, SignatureErrorKind::TooManyParameters);
+        let error = Signature::new(vec![Ty::F64, Ty::Void], Ty::Void).unwrap_err();
+        assert_eq!(error.kind, SignatureErrorKind::VoidParameter);
+        assert_eq!(error.render(), "void(f64, void)\n          ^^^^");
+        assert!(Signature::new(vec![Ty::Void], Ty::Void).is_err());
+    }
+
+    #[test]
+    fn display_round_trips() {
+        arbtest::arbtest(|u| {
+            let result = *u.choose(&Ty::ALL)?;
+            let n = u.int_in_range(0..=20)?;
+            let params = (0..n)
+                .map(|_| Ok(*u.choose(&Ty::ALL[..12])?))
+                .collect::<Result<_, _>>()?;
+            let signature = Signature::new(params, result).unwrap();
+            for abi in Abi::ALL {
+                let read = Signature::parse_for(&signature.to_string(), abi).unwrap();
+                assert_eq!(read, signature);
+            }
+            Ok(())
+        });
+    }
+
+    /// No text makes the parser panic, and spans can be cut out of the text.
+    #[test]
+    fn parse_never_panics() {
+        const PIECES: &[&str] = &[
+            "f64", "i32", "double", "long", "unsigned", "const", "struct", "void", "ptr", "x", "(",
+            ")", "*", ",", ";", "...", ".", " ", "\n", "ß", "🦀", "9", "_",
+        ];
+        let check = |text: &str| match Signature::parse(text) {
+            Ok(signature) => {
+                assert_eq!(Signature::parse(&signature.to_string()).unwrap(), signature);
+            }
+            Err(error) => {
+                assert!(text.get(error.span.clone()).is_some(), "{text:?} {error:?}");
+                let _ = (error.render(), error.to_string());
+            }
+        };
+        arbtest::arbtest(|u| {
+            if u.arbitrary()? {
+                check(u.arbitrary::<&str>()?);
+            } else {
+                let n = u.int_in_range(0..=16)?;
+                let pieces = (0..n)
+                    .map(|_| u.choose(PIECES).copied())
+                    .collect::<Result<Vec<_>, _>>()?;
+                check(&pieces.concat());
+            }
+            Ok(())
+        });
+    }
 }

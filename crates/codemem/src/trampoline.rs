@@ -95,9 +95,11 @@ pub(crate) unsafe extern "sysv64" fn call_sysv(frame: *mut SysVFrame) {
         "and rax, -16",
         "sub rsp, rax",
         "mov rsi, qword ptr [rdi + {stack}]",
-        "mov rdi, rsp",
-        "cld",
-        "rep movsq",
+        "3:",
+        "mov rax, qword ptr [rsi + rcx * 8 - 8]",
+        "mov qword ptr [rsp + rcx * 8 - 8], rax",
+        "dec rcx",
+        "jnz 3b",
         "2:",
         // Arguments in registers.
         "movsd xmm0, qword ptr [r10 + {floats}]",
@@ -173,9 +175,11 @@ pub(crate) unsafe extern "sysv64" fn call_win64(frame: *mut Win64Frame) {
         "test rcx, rcx",
         "jz 2f",
         "mov rsi, qword ptr [rdi + {stack}]",
-        "lea rdi, [rsp + 32]",
-        "cld",
-        "rep movsq",
+        "3:",
+        "mov rax, qword ptr [rsi + rcx * 8 - 8]",
+        "mov qword ptr [rsp + rcx * 8 + 24], rax",
+        "dec rcx",
+        "jnz 3b",
         "2:",
         // Arguments in registers.
         "mov rcx, qword ptr [r10 + {slots}]",
@@ -210,4 +214,150 @@ pub(crate) unsafe extern "sysv64" fn call_win64(frame: *mut Win64Frame) {
         rax = const offset_of!(Win64Frame, rax),
         xmm0 = const offset_of!(Win64Frame, xmm0),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Code, CodeHeap};
+
+    /// What a caller relies on after a call.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[repr(C)]
+    struct Kept {
+        /// `rbx rbp r12 r13 r14 r15`
+        registers: [u64; 6],
+        /// `rsp`, before minus after.
+        stack_lost: u64,
+        mxcsr: u32,
+        direction: u32,
+    }
+
+    const MARKS: [u64; 6] = [0xb0, 0xb1, 0xc2, 0xc3, 0xc4, 0xc5];
+
+    /// Calls `trampoline(frame)` with marked registers and stores what is in them afterwards.
+    #[unsafe(naked)]
+    unsafe extern "sysv64" fn observe(trampoline: *const u8, frame: *mut u8, out: *mut Kept) {
+        naked_asm!(
+            "push rbx",
+            "push rbp",
+            "push r12",
+            "push r13",
+            "push r14",
+            "push r15",
+            "push rdx",
+            "mov rax, rdi",
+            "mov rdi, rsi",
+            "mov ebx, 0xb0",
+            "mov ebp, 0xb1",
+            "mov r12d, 0xc2",
+            "mov r13d, 0xc3",
+            "mov r14d, 0xc4",
+            "mov r15d, 0xc5",
+            "mov [rdx + 48], rsp",
+            "call rax",
+            // If the stack pointer were lost, nothing below would find its way.
+            "mov rdx, [rsp]",
+            "sub [rdx + 48], rsp",
+            "mov [rdx], rbx",
+            "mov [rdx + 8], rbp",
+            "mov [rdx + 16], r12",
+            "mov [rdx + 24], r13",
+            "mov [rdx + 32], r14",
+            "mov [rdx + 40], r15",
+            "stmxcsr [rdx + 56]",
+            "pushfq",
+            "pop rax",
+            "shr eax, 10",
+            "and eax, 1",
+            "mov [rdx + 60], eax",
+            "cld",
+            "pop rdx",
+            "pop r15",
+            "pop r14",
+            "pop r13",
+            "pop r12",
+            "pop rbp",
+            "pop rbx",
+            "ret",
+        )
+    }
+
+    /// Breaks every promise of both conventions except those on `rsp` and `rbp`:
+    /// general registers, all vector registers, rounding mode, direction flag.
+    const VANDAL: &[u8] = b"\
+        \x48\xc7\xc3\xff\xff\xff\xff\
+        \x49\xc7\xc4\xff\xff\xff\xff\
+        \x49\xc7\xc5\xff\xff\xff\xff\
+        \x49\xc7\xc6\xff\xff\xff\xff\
+        \x49\xc7\xc7\xff\xff\xff\xff\
+        \x48\xc7\xc7\xff\xff\xff\xff\
+        \x48\xc7\xc6\xff\xff\xff\xff\
+        \x66\x45\x0f\x76\xff\
+        \x68\x80\x7f\x00\x00\
+        \x0f\xae\x14\x24\
+        \x58\
+        \xfd\
+        \xb8\x2a\x00\x00\x00\
+        \xc3";
+
+    fn install(code: &[u8]) -> Code {
+        CodeHeap::global().install(code).unwrap()
+    }
+
+    /// Calls the vandal with `n_stack` arguments on the stack.
+    fn check(win64: bool, n_stack: usize) {
+        let code = install(VANDAL);
+        let stack = vec![7_u64; n_stack];
+        let mut sysv = SysVFrame {
+            ints: [0; 6],
+            floats: [0; 8],
+            stack: stack.as_ptr(),
+            n_stack,
+            target: code.address(),
+            rax: 0,
+            xmm0: 0,
+        };
+        let mut microsoft = Win64Frame {
+            slots: [0; 4],
+            stack: stack.as_ptr(),
+            n_stack,
+            target: code.address(),
+            rax: 0,
+            xmm0: 0,
+        };
+        let (trampoline, frame): (*const u8, *mut u8) = if win64 {
+            (call_win64 as *const u8, (&raw mut microsoft).cast())
+        } else {
+            (call_sysv as *const u8, (&raw mut sysv).cast())
+        };
+        let mut kept = Kept {
+            registers: [0; 6],
+            stack_lost: 1,
+            mxcsr: 0,
+            direction: 1,
+        };
+        // SAFETY: the frame is the one of the trampoline, and the target, though a vandal, only
+        // writes registers that the trampoline restores.
+        unsafe { observe(trampoline, frame, &raw mut kept) };
+        let rax = if win64 { microsoft.rax } else { sysv.rax };
+        assert_eq!(rax, 42);
+        let expected = Kept {
+            registers: MARKS,
+            stack_lost: 0,
+            mxcsr: 0x1f80,
+            direction: 0,
+        };
+        // The sticky exception flags are no promise.
+        kept.mxcsr &= !0x3f;
+        assert_eq!(kept, expected, "win64: {win64}, {n_stack} on the stack");
+    }
+
+    #[test]
+    fn what_the_caller_relies_on_survives_a_vandal() {
+        for n_stack in 0..=9 {
+            check(false, n_stack);
+            check(true, n_stack);
+        }
+    }
 }
