@@ -1,3 +1,61 @@
-"""Genetic programming whose programs are machine code, and a machine-code workbench."""
+"""Genetic programming whose programs are machine code, and a machine-code workbench.
 
-from opcodon._core import __version__ as __version__
+The names below are the whole public surface. Those that need more than numpy are imported when
+they are first used, so that ``import opcodon`` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from opcodon._core import Expression, MachineFunction, ParseError, __version__
+from opcodon.expression import compile, parse  # noqa: A004  (the promised name)
+from opcodon.machine import Disassembly, Instruction, disassemble, function
+
+if TYPE_CHECKING:
+    from opcodon import deap, plot, report
+    from opcodon.regressor import SymbolicRegressor
+
+__all__ = [
+    "CompiledExpression",
+    "Disassembly",
+    "Expression",
+    "Instruction",
+    "MachineFunction",
+    "ParseError",
+    "Population",
+    "SymbolicRegressor",
+    "__version__",
+    "compile",
+    "deap",
+    "disassemble",
+    "function",
+    "parse",
+    "plot",
+    "report",
+]
+
+# Where the names live that are imported on first use: a module, or a name in a module.
+_LAZY = {
+    "SymbolicRegressor": "opcodon.regressor",
+    "deap": None,
+    "plot": None,
+    "report": None,
+}
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        module = _LAZY[name]
+    except KeyError:
+        raise AttributeError(f"module 'opcodon' has no attribute {name!r}") from None
+    if module is None:
+        return importlib.import_module(f"opcodon.{name}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,11 +10,23 @@
 //! over columns.
 use pyo3::prelude::*;
 
+mod array;
 mod deap;
+mod error;
+mod expression;
+mod machine;
+mod seal;
 
 #[pymodule]
 mod _core {
     use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::{
+        error::ParseError,
+        expression::Expression,
+        machine::{MachineFunction, disassemble},
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,0 +1,69 @@
+//! Rust errors ⇄ Python exceptions: which class each mistake is.
+//!
+//! A wrong type is a `TypeError`, a wrong value a `ValueError`, refused memory an `OSError`; text
+//! that does not parse is a `ParseError`, a `ValueError` that also says where. The messages are
+//! those of the crates below, with the cause appended.
+use std::error::Error;
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use opcodon_codemem::CodeError;
+use pyo3::create_exception;
+use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+create_exception!(
+    opcodon,
+    ParseError,
+    PyValueError,
+    "Text that cannot be read as what it should be: an expression or a signature."
+);
+
+/// A `ParseError` that carries the text and the span, counted in characters.
+pub(crate) fn parse_error(py: Python<'_>, message: &str, text: &str, span: &Range<usize>) -> PyErr {
+    let characters = |end: usize| text.get(..end).map_or(0, |part| part.chars().count());
+    let error = ParseError::new_err(message.to_owned());
+    let value = error.value(py);
+    let told = value
+        .setattr("text", text)
+        .and_then(|()| value.setattr("span", (characters(span.start), characters(span.end))));
+    match told {
+        Ok(()) => error,
+        Err(failure) => failure,
+    }
+}
+
+/// Lines that point into a text, set off from the message.
+pub(crate) fn indented(lines: &str) -> String {
+    lines
+        .lines()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// The message with the messages of its causes.
+pub(crate) fn message(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// What goes wrong around bytes that are called.
+pub(crate) fn code_error(error: &CodeError) -> PyErr {
+    let text = message(error);
+    match error {
+        CodeError::ArgumentCount { .. } | CodeError::ArgumentType { .. } => {
+            PyTypeError::new_err(text)
+        }
+        CodeError::Empty | CodeError::Align { .. } | CodeError::Offset { .. } => {
+            PyValueError::new_err(text)
+        }
+        _ => PyOSError::new_err(text),
+    }
+}

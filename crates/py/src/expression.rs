@@ -1,0 +1,414 @@
+//! `Expression`: a tree with names for its variables.
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use numpy::PyArray1;
+use opcodon_expr::{Expr, Node, Op, print};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyComplex, PyDict, PyString, PyTuple, PyType};
+
+use crate::array::Matrix;
+use crate::error::{indented, parse_error};
+
+/// A tree with names for its variables; the Python class of the same name.
+#[pyclass(frozen, module = "opcodon", name = "Expression")]
+pub(crate) struct Expression {
+    expr: Expr,
+    names: Names,
+}
+
+/// Names of variables, in the order of the columns that will be given for them.
+pub(crate) type Names = Arc<[String]>;
+
+/// The languages that [`Expression::to`] writes, and their printers.
+type Printer = fn(&Expr, &[String]) -> String;
+const LANGUAGES: &[(&str, Printer)] = &[
+    ("infix", |e, names| print::infix(e, names)),
+    ("prefix", |e, names| print::prefix(e, names)),
+];
+
+/// numpy's ufuncs whose names are not operators' names or aliases already.
+const UFUNCS: &[(&str, Op)] = &[
+    ("subtract", Op::Sub),
+    ("multiply", Op::Mul),
+    ("divide", Op::Div),
+    ("negative", Op::Neg),
+    ("absolute", Op::Abs),
+    ("fabs", Op::Abs),
+    ("reciprocal", Op::Inv),
+    ("float_power", Op::Pow),
+    ("rint", Op::Round),
+    ("remainder", Op::Mod),
+    ("arctan2", Op::Atan2),
+    ("less", Op::Lt),
+    ("less_equal", Op::Le),
+    ("greater", Op::Gt),
+    ("greater_equal", Op::Ge),
+];
+
+impl Expression {
+    pub(crate) fn new(expr: Expr, names: Names) -> Self {
+        Self { expr, names }
+    }
+
+    pub(crate) fn expr(&self) -> &Expr {
+        &self.expr
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The formula as text that parses back to the same tree.
+    pub(crate) fn text(&self) -> String {
+        print::infix(&self.expr, &self.names)
+    }
+
+    /// An operand of an operator: an expression, or a number.
+    fn operand(value: &Bound<'_, PyAny>) -> Option<(Expr, Names)> {
+        if let Ok(expression) = value.cast::<Self>() {
+            let expression = expression.get();
+            return Some((expression.expr.clone(), Arc::clone(&expression.names)));
+        }
+        if value.is_instance_of::<PyString>() || value.is_instance_of::<PyComplex>() {
+            return None;
+        }
+        let constant = value.extract::<f64>().ok()?;
+        Some((Expr::constant(constant), Arc::new([])))
+    }
+
+    /// `op` applied to expressions and numbers, whose variables are united by name; `None` if an
+    /// operand is neither.
+    fn combine(op: Op, operands: &[&Bound<'_, PyAny>]) -> PyResult<Option<Self>> {
+        let mut names: Vec<String> = Vec::new();
+        let mut nodes = Vec::new();
+        for operand in operands {
+            let Some((expr, own)) = Self::operand(operand) else {
+                return Ok(None);
+            };
+            let map = unite(&mut names, &own)?;
+            nodes.extend(expr.nodes().iter().map(|node| match *node {
+                Node::Var(index) => Node::Var(map[index as usize]),
+                other => other,
+            }));
+        }
+        nodes.push(Node::Op(op));
+        let expr = Expr::from_postfix(nodes).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        Ok(Some(Self::new(expr, names.into())))
+    }
+
+    fn binary(op: Op, a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        Self::or_not_implemented(a.py(), Self::combine(op, &[a, b])?)
+    }
+
+    fn or_not_implemented(py: Python<'_>, result: Option<Self>) -> PyResult<Py<PyAny>> {
+        match result {
+            Some(expression) => Ok(Py::new(py, expression)?.into_any()),
+            None => Ok(py.NotImplemented()),
+        }
+    }
+
+    fn index_of(&self, variable: &str) -> PyResult<u32> {
+        let position = self
+            .names
+            .iter()
+            .position(|name| name == variable)
+            .ok_or_else(|| {
+                PyValueError::new_err(format!(
+                    "there is no variable {variable:?} in the expression; its variables are: {}",
+                    self.names.join(", ")
+                ))
+            })?;
+        u32::try_from(position).map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+}
+
+/// Adds the `new` names that are not among `names` yet; returns where each of `new` is now.
+fn unite(names: &mut Vec<String>, new: &[String]) -> PyResult<Vec<u32>> {
+    new.iter()
+        .enumerate()
+        .map(|(index, name)| {
+            let same = names.get(index) == Some(name);
+            let known = if same {
+                Some(index)
+            } else {
+                names.iter().position(|n| n == name)
+            };
+            let position = known.unwrap_or_else(|| {
+                names.push(name.clone());
+                names.len() - 1
+            });
+            u32::try_from(position).map_err(|error| PyValueError::new_err(error.to_string()))
+        })
+        .collect()
+}
+
+#[pymethods]
+impl Expression {
+    #[new]
+    #[pyo3(signature = (text, variables=None))]
+    fn parse(py: Python<'_>, text: &str, variables: Option<Vec<String>>) -> PyResult<Self> {
+        let names: Option<Vec<&str>> = variables
+            .as_ref()
+            .map(|names| names.iter().map(String::as_str).collect());
+        let parsed = py
+            .detach(|| opcodon_expr::parse(text, names.as_deref()).map_err(Box::new))
+            .map_err(|error| {
+                let message = format!("{error}\n{}", indented(&error.render()));
+                parse_error(py, &message, text, &error.span)
+            })?;
+        Ok(Self::new(parsed.expr, parsed.variables.into()))
+    }
+
+    /// An operator or function, by its name, applied to expressions and numbers.
+    #[classmethod]
+    #[pyo3(signature = (operator, *operands))]
+    fn apply(
+        _class: &Bound<'_, PyType>,
+        operator: &str,
+        operands: &Bound<'_, PyTuple>,
+    ) -> PyResult<Self> {
+        let op = Op::from_spelling(operator).ok_or_else(|| {
+            PyValueError::new_err(format!("there is no operator or function {operator:?}"))
+        })?;
+        if operands.len() != op.arity() {
+            return Err(PyTypeError::new_err(format!(
+                "{operator} takes {} operands, but {} were given",
+                op.arity(),
+                operands.len()
+            )));
+        }
+        let operands: Vec<_> = operands.iter().collect();
+        Self::combine(op, &operands.iter().collect::<Vec<_>>())?.ok_or_else(|| {
+            PyTypeError::new_err(format!(
+                "the operands of {operator} must be Expressions or numbers"
+            ))
+        })
+    }
+
+    #[getter]
+    fn variables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.names.iter())
+    }
+
+    #[getter]
+    fn size(&self) -> usize {
+        self.expr.len()
+    }
+
+    #[getter]
+    fn depth(&self) -> usize {
+        self.expr.depth()
+    }
+
+    #[getter]
+    fn constants<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.expr.constants())
+    }
+
+    fn with_constants(&self, values: Vec<f64>) -> PyResult<Self> {
+        let mut expr = self.expr.clone();
+        expr.set_constants(&values)
+            .map_err(|e| PyValueError::new_err(e.to_string()))?;
+        Ok(Self::new(expr, Arc::clone(&self.names)))
+    }
+
+    /// The nodes in postfix order: numbers, names of variables, spellings of operators.
+    fn postfix<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        self.expr
+            .nodes()
+            .iter()
+            .map(|node| match *node {
+                Node::Const(value) => value
+                    .into_pyobject(py)
+                    .map(Bound::into_any)
+                    .map_err(Into::into),
+                Node::Var(index) => Ok(PyString::new(py, &self.names[index as usize]).into_any()),
+                Node::Op(op) => Ok(PyString::intern(py, op.spelling()).into_any()),
+            })
+            .collect()
+    }
+
+    /// The reference interpreter: what the expression means, however it is compiled.
+    #[expect(non_snake_case, reason = "the name of the argument in Python")]
+    fn evaluate<'py>(
+        &self,
+        py: Python<'py>,
+        X: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let matrix = Matrix::extract("X", X, &self.names)?;
+        let view = matrix.view();
+        let values = py.detach(|| {
+            let columns: Vec<Vec<f64>> = (0..self.names.len())
+                .map(|column| view.column(column))
+                .collect();
+            if columns.is_empty() {
+                return vec![self.expr.eval(&[]); view.n_rows()];
+            }
+            self.expr
+                .eval_columns(&columns.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        });
+        Ok(PyArray1::from_vec(py, values))
+    }
+
+    fn to(&self, py: Python<'_>, language: &str) -> PyResult<String> {
+        let printer = LANGUAGES
+            .iter()
+            .find(|(name, _)| *name == language)
+            .ok_or_else(|| {
+                let known: Vec<&str> = LANGUAGES.iter().map(|(name, _)| *name).collect();
+                PyValueError::new_err(format!(
+                    "language must be one of {}, not {language:?}",
+                    known.join(", ")
+                ))
+            })?;
+        Ok(py.detach(|| printer.1(&self.expr, &self.names)))
+    }
+
+    fn latex(&self, py: Python<'_>) -> PyResult<String> {
+        self.to(py, "latex")
+    }
+
+    fn sympy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        py.import(intern!(py, "opcodon.expression"))?
+            .call_method1(intern!(py, "to_sympy"), (slf,))
+    }
+
+    fn _repr_latex_(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("$\\displaystyle {}$", self.to(py, "latex")?))
+    }
+
+    fn __str__(&self) -> String {
+        self.text()
+    }
+
+    /// What `parse` takes; the variables only where the text would give others.
+    fn __repr__(&self) -> String {
+        let text = self.text();
+        match opcodon_expr::parse(&text, None) {
+            Ok(parsed) if parsed.variables == *self.names => format!("Expression({text:?})"),
+            _ => {
+                let names: Vec<String> =
+                    self.names.iter().map(|name| format!("{name:?}")).collect();
+                format!("Expression({text:?}, variables=[{}])", names.join(", "))
+            }
+        }
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyType>, (String, Vec<String>)) {
+        let this = slf.get();
+        (slf.get_type(), (this.text(), this.names.to_vec()))
+    }
+
+    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> Py<PyAny> {
+        match other.cast::<Self>() {
+            Ok(other) => {
+                let other = other.get();
+                let equal = self.names == other.names && self.expr == other.expr;
+                pyo3::types::PyBool::new(py, equal)
+                    .to_owned()
+                    .into_any()
+                    .unbind()
+            }
+            Err(_) => py.NotImplemented(),
+        }
+    }
+
+    fn __hash__(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.expr.structural_hash().hash(&mut hasher);
+        self.names.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn __add__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        Self::binary(Op::Add, slf, other)
+    }
+    fn __radd__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        Self::binary(Op::Add, other, slf)
+    }
+    fn __sub__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        Self::binary(Op::Sub, slf, other)
+    }
+    fn __rsub__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        Self::binary(Op::Sub, other, slf)
+    }
+    fn __mul__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        Self::binary(Op::Mul, slf, other)
+    }
+    fn __rmul__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        Self::binary(Op::Mul, other, slf)
+    }
+    fn __truediv__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        Self::binary(Op::Div, slf, other)
+    }
+    fn __rtruediv__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        Self::binary(Op::Div, other, slf)
+    }
+    fn __mod__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        Self::binary(Op::Mod, slf, other)
+    }
+    fn __rmod__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        Self::binary(Op::Mod, other, slf)
+    }
+    fn __pow__(
+        slf: &Bound<'_, Self>,
+        other: &Bound<'_, PyAny>,
+        modulo: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        if modulo.is_some() {
+            return Ok(slf.py().NotImplemented());
+        }
+        Self::binary(Op::Pow, slf, other)
+    }
+    fn __rpow__(
+        slf: &Bound<'_, Self>,
+        other: &Bound<'_, PyAny>,
+        modulo: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        if modulo.is_some() {
+            return Ok(slf.py().NotImplemented());
+        }
+        Self::binary(Op::Pow, other, slf)
+    }
+    fn __neg__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Self::or_not_implemented(slf.py(), Self::combine(Op::Neg, &[slf])?)
+    }
+    fn __pos__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+    fn __abs__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Self::or_not_implemented(slf.py(), Self::combine(Op::Abs, &[slf])?)
+    }
+
+    /// `numpy.sin(e)`, `numpy.float64(2) * e`: numpy's functions build expressions too.
+    #[pyo3(signature = (ufunc, method, *inputs, **options))]
+    fn __array_ufunc__(
+        slf: &Bound<'_, Self>,
+        ufunc: &Bound<'_, PyAny>,
+        method: &str,
+        inputs: &Bound<'_, PyTuple>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let name: String = ufunc.getattr(intern!(py, "__name__"))?.extract()?;
+        let known = UFUNCS
+            .iter()
+            .find(|(ufunc, _)| *ufunc == name)
+            .map(|&(_, op)| op);
+        let op = known.or_else(|| Op::from_spelling(&name));
+        let (Some(op), "__call__", true) = (op, method, options.is_none_or(|o| o.is_empty()))
+        else {
+            return Ok(py.NotImplemented());
+        };
+        let inputs: Vec<_> = inputs.iter().collect();
+        if inputs.len() != op.arity() {
+            return Ok(py.NotImplemented());
+        }
+        let inputs: Vec<_> = inputs.iter().collect();
+        Self::or_not_implemented(py, Self::combine(op, &inputs)?)
+    }
+}

@@ -1,0 +1,288 @@
+//! `MachineFunction`: bytes that can be called with Python values; and bytes as text.
+use opcodon_codemem::{Abi, Function, Signature, Ty, Value};
+use opcodon_listing::{Listing, Syntax};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyTuple, PyType};
+
+use crate::error::{code_error, indented, parse_error};
+use crate::seal;
+
+/// Arguments up to this many are converted without allocation.
+const INLINE: usize = 8;
+
+/// Machine code to call like a function; the Python class of the same name.
+#[pyclass(frozen, module = "opcodon", name = "MachineFunction")]
+pub(crate) struct MachineFunction {
+    function: Function,
+    name: Option<String>,
+    /// Parameters if all of them, and the result, are `f64`.
+    n_floats: Option<usize>,
+}
+
+impl MachineFunction {
+    fn called(&self) -> &str {
+        self.name.as_deref().unwrap_or("the function")
+    }
+
+    /// The only argument conversion most calls need; `None` if an argument is no `float`.
+    fn call_floats(&self, arguments: &Bound<'_, PyTuple>) -> Option<f64> {
+        let n_floats = self
+            .n_floats
+            .filter(|&n| n == arguments.len() && n <= INLINE)?;
+        let mut values = [0.0; INLINE];
+        for (value, argument) in values.iter_mut().zip(arguments.iter_borrowed()) {
+            *value = argument.cast::<PyFloat>().ok()?.value();
+        }
+        Some(
+            arguments
+                .py()
+                .detach(|| seal::call_f64(&self.function, &values[..n_floats])),
+        )
+    }
+
+    fn value(&self, index: usize, ty: Ty, argument: &Bound<'_, PyAny>) -> PyResult<Value> {
+        convert(ty, argument).map_err(|error| {
+            let py = argument.py();
+            let text = format!(
+                "argument {} of {} must be {ty}: {}",
+                index + 1,
+                self.called(),
+                error.value(py)
+            );
+            if error.is_instance_of::<PyOverflowError>(py) {
+                PyOverflowError::new_err(text)
+            } else if error.is_instance_of::<PyValueError>(py) {
+                PyValueError::new_err(text)
+            } else if error.is_instance_of::<PyTypeError>(py) {
+                PyTypeError::new_err(text)
+            } else {
+                error
+            }
+        })
+    }
+}
+
+#[pymethods]
+impl MachineFunction {
+    #[new]
+    #[pyo3(signature = (code, signature, abi=None, name=None))]
+    fn new(
+        py: Python<'_>,
+        code: &[u8],
+        signature: &str,
+        abi: Option<&str>,
+        name: Option<String>,
+    ) -> PyResult<Self> {
+        let abi = abi.map_or(Ok(Abi::host()), |text| {
+            Abi::from_name(text).ok_or_else(|| {
+                let known: Vec<&str> = Abi::ALL.iter().map(|abi| abi.name()).collect();
+                PyValueError::new_err(format!("abi must be {}, not {text:?}", known.join(" or ")))
+            })
+        })?;
+        let parsed = Signature::parse_for(signature, abi).map_err(|error| {
+            let text = format!("{error}\n{}", indented(&error.render()));
+            parse_error(py, &text, signature, &error.span)
+        })?;
+        let n_floats = parsed.is_all_f64().then(|| parsed.params().len());
+        let function = Function::new(code, parsed, abi).map_err(|error| code_error(&error))?;
+        Ok(Self {
+            function,
+            name,
+            n_floats,
+        })
+    }
+
+    #[pyo3(signature = (*arguments))]
+    fn __call__<'py>(&self, arguments: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+        let py = arguments.py();
+        if let Some(result) = self.call_floats(arguments) {
+            return Ok(PyFloat::new(py, result).into_any());
+        }
+        let params = self.function.signature().params();
+        if params.len() != arguments.len() {
+            return Err(PyTypeError::new_err(format!(
+                "{} takes {} arguments ({}), but {} were given",
+                self.called(),
+                params.len(),
+                self.function.signature(),
+                arguments.len()
+            )));
+        }
+        let values = params
+            .iter()
+            .zip(arguments.iter_borrowed())
+            .enumerate()
+            .map(|(index, (&ty, argument))| self.value(index, ty, &argument))
+            .collect::<PyResult<Vec<Value>>>()?;
+        let result = py
+            .detach(|| seal::call(&self.function, &values))
+            .map_err(|error| code_error(&error))?;
+        to_python(py, result)
+    }
+
+    #[getter]
+    fn code<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.function.code().bytes())
+    }
+
+    #[getter]
+    fn address(&self) -> usize {
+        self.function.code().address() as usize
+    }
+
+    #[getter]
+    fn signature(&self) -> String {
+        self.function.signature().to_string()
+    }
+
+    #[getter]
+    fn abi(&self) -> &'static str {
+        self.function.abi().name()
+    }
+
+    #[getter]
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    #[pyo3(signature = (style="intel"))]
+    fn disassemble<'py>(&self, py: Python<'py>, style: &str) -> PyResult<Bound<'py, PyAny>> {
+        disassemble(py, self.function.code().bytes(), style)
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<MachineFunction{}: {}, {}, {} bytes>",
+            self.name
+                .as_ref()
+                .map(|name| format!(" {name}"))
+                .unwrap_or_default(),
+            self.function.signature(),
+            self.function.abi(),
+            self.function.code().len()
+        )
+    }
+
+    #[expect(clippy::type_complexity, reason = "a constructor and its arguments")]
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> (
+        Bound<'py, PyType>,
+        (Bound<'py, PyBytes>, String, &'static str, Option<String>),
+    ) {
+        let this = slf.get();
+        let arguments = (
+            this.code(slf.py()),
+            this.signature(),
+            this.abi(),
+            this.name.clone(),
+        );
+        (slf.get_type(), arguments)
+    }
+}
+
+fn convert(ty: Ty, argument: &Bound<'_, PyAny>) -> PyResult<Value> {
+    Ok(match ty {
+        Ty::F64 => Value::F64(argument.extract()?),
+        Ty::F32 => Value::F32(argument.extract()?),
+        Ty::I8 => Value::I8(argument.extract()?),
+        Ty::I16 => Value::I16(argument.extract()?),
+        Ty::I32 => Value::I32(argument.extract()?),
+        Ty::I64 => Value::I64(argument.extract()?),
+        Ty::U8 => Value::U8(argument.extract()?),
+        Ty::U16 => Value::U16(argument.extract()?),
+        Ty::U32 => Value::U32(argument.extract()?),
+        Ty::U64 => Value::U64(argument.extract()?),
+        Ty::Bool => Value::Bool(argument.extract()?),
+        Ty::Ptr => Value::Ptr(pointer(argument)?),
+        _ => {
+            return Err(PyTypeError::new_err(format!(
+                "values of type {ty} cannot be passed"
+            )));
+        }
+    })
+}
+
+/// The address that an argument stands for: a number, `None`, or the data of an array.
+fn pointer(argument: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let py = argument.py();
+    if argument.is_none() {
+        return Ok(0);
+    }
+    if let Some(interface) = argument.getattr_opt(intern!(py, "__array_interface__"))? {
+        if !interface.get_item("strides")?.is_none() {
+            return Err(PyValueError::new_err(
+                "the array is not contiguous; pass numpy.ascontiguousarray(array)",
+            ));
+        }
+        return interface.get_item("data")?.get_item(0)?.extract();
+    }
+    argument.extract().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyTypeError>(py) {
+            PyTypeError::new_err(format!(
+                "an address (int), None or a contiguous array is needed, not {}",
+                argument.get_type()
+            ))
+        } else {
+            error
+        }
+    })
+}
+
+fn to_python(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
+    Ok(match value {
+        Value::F64(x) => PyFloat::new(py, x).into_any(),
+        Value::F32(x) => PyFloat::new(py, x.into()).into_any(),
+        Value::I8(x) => x.into_pyobject(py)?.into_any(),
+        Value::I16(x) => x.into_pyobject(py)?.into_any(),
+        Value::I32(x) => x.into_pyobject(py)?.into_any(),
+        Value::I64(x) => x.into_pyobject(py)?.into_any(),
+        Value::U8(x) => x.into_pyobject(py)?.into_any(),
+        Value::U16(x) => x.into_pyobject(py)?.into_any(),
+        Value::U32(x) => x.into_pyobject(py)?.into_any(),
+        Value::U64(x) => x.into_pyobject(py)?.into_any(),
+        Value::Bool(x) => PyBool::new(py, x).to_owned().into_any(),
+        Value::Ptr(x) => x.into_pyobject(py)?.into_any(),
+        _ => py.None().into_bound(py),
+    })
+}
+
+/// Machine code as text, a `opcodon.Disassembly`.
+#[pyfunction]
+#[pyo3(signature = (code, style="intel"))]
+pub(crate) fn disassemble<'py>(
+    py: Python<'py>,
+    code: &[u8],
+    style: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    let syntax = syntax(style)?;
+    disassembly(py, &py.detach(|| Listing::new(code, syntax)))
+}
+
+/// The syntax that a word stands for.
+pub(crate) fn syntax(style: &str) -> PyResult<Syntax> {
+    Syntax::from_name(style).ok_or_else(|| {
+        let known: Vec<&str> = Syntax::ALL.iter().map(|syntax| syntax.name()).collect();
+        PyValueError::new_err(format!(
+            "style must be one of {}, not {style:?}",
+            known.join(", ")
+        ))
+    })
+}
+
+/// A listing as the Python package shows it: text that also has its lines as data.
+pub(crate) fn disassembly<'py>(py: Python<'py>, listing: &Listing) -> PyResult<Bound<'py, PyAny>> {
+    let rows = listing.lines().iter().map(|line| {
+        (
+            line.span.start,
+            PyBytes::new(py, listing.bytes(line)),
+            &line.text,
+            &line.note,
+        )
+    });
+    py.import(intern!(py, "opcodon.machine"))?
+        .getattr(intern!(py, "Disassembly"))?
+        .call1((listing.to_string(), rows.collect::<Vec<_>>()))
+}

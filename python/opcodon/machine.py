@@ -1,0 +1,162 @@
+"""Machine code as bytes, as text and as something to call."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from opcodon import _core
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from opcodon._core import MachineFunction
+
+__all__ = ["Disassembly", "Instruction", "disassemble", "function"]
+
+Style = Literal["intel", "att", "masm", "nasm"]
+Abi = Literal["sysv", "win64"]
+
+
+class Instruction(NamedTuple):
+    """One machine instruction.
+
+    Attributes
+    ----------
+    offset : int
+        Where it starts, in bytes from the start of the code.
+    code : bytes
+        Its encoding.
+    text : str
+        Its disassembly; ``"(bad)"`` where the bytes are no instruction.
+    note : str
+        What it is for, where that is known: the part of the expression that it computes.
+    """
+
+    offset: int
+    code: bytes
+    text: str
+    note: str = ""
+
+    @property
+    def mnemonic(self) -> str:
+        """The first word of the text."""
+        return self.text.partition(" ")[0]
+
+
+class Disassembly(str):
+    """Text of disassembled machine code, one instruction a line.
+
+    It is a string; what the lines were made of is in `instructions`.
+
+    Attributes
+    ----------
+    instructions : tuple of Instruction
+        The instructions in the order of their addresses.
+    """
+
+    __slots__ = ("instructions",)
+    instructions: tuple[Instruction, ...]
+
+    def __new__(cls, text: str, rows: Iterable[tuple[int, bytes, str, str]]) -> Disassembly:
+        """Text, and the lines that it was made of."""
+        self = super().__new__(cls, text.rstrip("\n"))
+        self.instructions = tuple(Instruction(*row) for row in rows)
+        return self
+
+    def __reduce__(self) -> tuple[type[Disassembly], tuple[str, list[tuple[int, bytes, str, str]]]]:
+        return Disassembly, (str(self), [tuple(i) for i in self.instructions])
+
+    def __repr__(self) -> str:
+        n_bytes = sum(len(i.code) for i in self.instructions)
+        return f"<Disassembly: {len(self.instructions)} instructions, {n_bytes} bytes>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self)}</pre>"
+
+
+def function(
+    code: Buffer,
+    signature: str,
+    abi: Abi | None = None,
+    name: str | None = None,
+) -> MachineFunction:
+    r"""Make machine code callable.
+
+    The bytes are copied into memory that is executable and no longer writable, and are executed
+    as they are: wrong code or a wrong signature can end the process. The code should be
+    position independent and must end by returning.
+
+    Parameters
+    ----------
+    code : bytes-like
+        x86-64 machine code; the function starts at its first byte.
+    signature : str
+        Result and argument types, such as ``"f64(f64, i32, ptr)"``; C spellings such as
+        ``"double(double, int, const double*)"`` mean the same.
+    abi : {"sysv", "win64"}, optional
+        The calling convention that the code follows. By default the one of this machine. Both
+        can be called on every operating system.
+    name : str, optional
+        What the function is called in its ``repr`` and in errors.
+
+    Returns
+    -------
+    MachineFunction
+        An object to call like a function.
+
+    Raises
+    ------
+    ParseError
+        If the signature does not parse.
+    ValueError
+        If there is no code, or `abi` is unknown.
+    OSError
+        If the operating system refuses executable memory.
+
+    Examples
+    --------
+    >>> import opcodon
+    >>> add = opcodon.function(b"\xf2\x0f\x58\xc1\xc3", "f64(f64, f64)")
+    >>> add(1.0, 2.0)
+    3.0
+    """
+    return _core.MachineFunction(_bytes(code), signature, abi, name)
+
+
+def disassemble(code: Buffer, style: Style = "intel") -> Disassembly:
+    r"""Turn machine code into text.
+
+    Parameters
+    ----------
+    code : bytes-like
+        x86-64 machine code.
+    style : {"intel", "att", "masm", "nasm"}
+        The syntax to write in.
+
+    Returns
+    -------
+    Disassembly
+        A string with one instruction a line; its attribute `instructions` has the parts.
+
+    Examples
+    --------
+    >>> import opcodon
+    >>> print(opcodon.disassemble(b"\xf2\x0f\x58\xc1\xc3"))
+    0000  f2 0f 58 c1  addsd xmm0,xmm1
+    0004  c3           ret
+    """
+    return _core.disassemble(_bytes(code), style)
+
+
+def _bytes(code: Buffer) -> bytes:
+    """The bytes of a buffer; `bytes` alone would take a number for a length."""
+    try:
+        return bytes(memoryview(code))
+    except TypeError:
+        kind = type(code).__name__
+        message = f"code must be bytes-like, not {kind}"
+        if isinstance(code, str):
+            message += "; for hexadecimal text write bytes.fromhex(text)"
+        raise TypeError(message) from None
