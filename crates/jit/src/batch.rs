@@ -1,0 +1,548 @@
+//! A population compiled at once: one arena, made executable once, one kernel a tree.
+
+use std::marker::PhantomData;
+
+use opcodon_asm::Assembler;
+use opcodon_codemem::{Arena, SealedArena};
+use opcodon_expr::Expr;
+
+use crate::gradient::{self, MAX_CONSTANTS, NormalEquations};
+use crate::kernel::{self, ColumnLeaves, Fold, Targets};
+use crate::lower::Workspace;
+use crate::machine::{Machine, Visitor};
+use crate::panel::Line;
+use crate::tape::{Order, Tape};
+use crate::{Float, JitError, Panel, TILE_ROWS, Tier};
+
+/// What the kernels of a batch compute from each tree and each row.
+///
+/// Targets and weights are columns of the panel, usually those after the inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// The value of every row.
+    Predict,
+    /// The mean of squared errors.
+    Mse {
+        /// Column of the targets.
+        target: u32,
+        /// Column of the weights.
+        weight: Option<u32>,
+    },
+    /// The mean of absolute errors.
+    Mae {
+        /// Column of the targets.
+        target: u32,
+        /// Column of the weights.
+        weight: Option<u32>,
+    },
+    /// The sums that a linear regression of the target on the value needs.
+    Moments {
+        /// Column of the targets.
+        target: u32,
+        /// Column of the weights.
+        weight: Option<u32>,
+    },
+    /// JᵀJ, Jᵀr and rᵀr of the residuals in the constants.
+    NormalEquations {
+        /// Column of the targets.
+        target: u32,
+        /// Column of the weights.
+        weight: Option<u32>,
+    },
+}
+
+impl Goal {
+    fn name(self) -> &'static str {
+        match self {
+            Goal::Predict => "predictions",
+            Goal::Mse { .. } => "squared errors",
+            Goal::Mae { .. } => "absolute errors",
+            Goal::Moments { .. } => "moments",
+            Goal::NormalEquations { .. } => "normal equations",
+        }
+    }
+
+    fn fold(self) -> Fold {
+        match self {
+            Goal::Predict => Fold::Store,
+            Goal::Mse { .. } => Fold::Squares,
+            Goal::Mae { .. } => Fold::Absolute,
+            Goal::Moments { .. } => Fold::Moments,
+            Goal::NormalEquations { .. } => Fold::Outer,
+        }
+    }
+
+    fn targets(self) -> Option<Targets> {
+        match self {
+            Goal::Predict => None,
+            Goal::Mse { target, weight }
+            | Goal::Mae { target, weight }
+            | Goal::Moments { target, weight }
+            | Goal::NormalEquations { target, weight } => Some(Targets { target, weight }),
+        }
+    }
+}
+
+/// Sums over all rows that a linear regression of the target on the value needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Moments {
+    /// Σ w p.
+    pub p: f64,
+    /// Σ w p².
+    pub pp: f64,
+    /// Σ w p y.
+    pub py: f64,
+}
+
+/// One compiled tree.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// Where its code begins and ends in the arena.
+    code: (usize, usize),
+    /// Where its constants begin, in bytes of the constant buffer.
+    constants: usize,
+    n_constants: usize,
+    n_accumulators: usize,
+}
+
+/// A population of expressions as machine code, ready to run over a [`Panel`].
+///
+/// Compiling replaces what the batch held and reuses its memory. Running needs only a shared
+/// reference, so threads can run different trees of one batch.
+///
+/// ```
+/// use opcodon_jit::{Batch, Goal, Panel, Tier};
+/// let tree = opcodon_expr::parse("x*x + 1", None)?.expr;
+/// let panel = Panel::<f64>::from_columns(&[&[0.0, 1.0, 2.0], &[1.0, 2.0, 8.0]])?;
+/// let mut batch = Batch::<f64>::new(Tier::best()?)?;
+/// batch.compile([&tree], 1, Goal::Mse { target: 1, weight: None })?;
+/// assert_eq!(batch.loss(0, &panel)?, 3.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Batch<T> {
+    tier: Tier,
+    goal: Goal,
+    /// Columns that a panel must have.
+    n_columns: usize,
+    /// The code; none before the first compilation, or after one that failed for memory.
+    arena: Option<SealedArena>,
+    entries: Vec<Entry>,
+    constants: Vec<Line>,
+    compiler: Compiler<T>,
+}
+
+/// What compiling needs and keeps from one tree to the next.
+#[derive(Debug)]
+struct Compiler<T> {
+    asm: Assembler,
+    work: Workspace,
+    tape: Tape,
+    /// Constants and literals of all trees, one element each.
+    constants: Vec<T>,
+}
+
+/// Bytes of code for which an empty batch makes room.
+const FIRST_CAPACITY: usize = 1 << 16;
+
+impl<T: Float> Batch<T> {
+    /// An empty batch.
+    ///
+    /// # Errors
+    /// If the processor lacks the tier.
+    pub fn new(tier: Tier) -> Result<Batch<T>, JitError> {
+        Ok(Batch {
+            tier: tier.require()?,
+            goal: Goal::Predict,
+            n_columns: 0,
+            arena: None,
+            entries: Vec::new(),
+            constants: Vec::new(),
+            compiler: Compiler {
+                asm: Assembler::with_capacity(FIRST_CAPACITY),
+                work: Workspace::default(),
+                tape: Tape::default(),
+                constants: Vec::new(),
+            },
+        })
+    }
+
+    /// Compiles trees that read inputs `0 .. n_inputs`, in place of what the batch held.
+    ///
+    /// # Errors
+    /// If a tree reads an input beyond `n_inputs`, has more constants than normal equations are
+    /// compiled for, or uses an operator without machine code on the tier; or if the system
+    /// refuses memory. The batch is then empty.
+    pub fn compile<'a>(
+        &mut self,
+        trees: impl IntoIterator<Item = &'a Expr>,
+        n_inputs: usize,
+        goal: Goal,
+    ) -> Result<(), JitError> {
+        self.entries.clear();
+        self.constants.clear();
+        self.goal = goal;
+        self.n_columns = n_inputs;
+        if let Some(targets) = goal.targets() {
+            let last = targets.target.max(targets.weight.unwrap_or(0));
+            self.n_columns = n_inputs.max(last as usize + 1);
+        }
+        let compiled = T::with_machine(
+            self.tier,
+            Compile {
+                compiler: &mut self.compiler,
+                trees,
+                n_inputs,
+                goal,
+                entries: &mut self.entries,
+            },
+        );
+        let compiled = compiled.and_then(|slots| self.publish(slots));
+        if compiled.is_err() {
+            self.entries.clear();
+        }
+        compiled
+    }
+
+    /// Lays constants out as the kernels read them and makes the code executable.
+    fn publish(&mut self, slot_bytes: usize) -> Result<(), JitError> {
+        let n_bytes = self.compiler.constants.len() * slot_bytes;
+        self.constants.resize(n_bytes.div_ceil(64), Line::ZERO);
+        let cells: &mut [T] = bytemuck::cast_slice_mut(&mut self.constants);
+        let copies = slot_bytes / T::SIZE;
+        for (slot, value) in cells.chunks_mut(copies).zip(&self.compiler.constants) {
+            slot.fill(*value);
+        }
+        let code = self.compiler.asm.finish()?;
+        let mut arena = match self.arena.take() {
+            Some(arena) => arena.reopen()?,
+            None => Arena::with_capacity(FIRST_CAPACITY)?,
+        };
+        if arena.capacity() < code.len() + 64 {
+            arena = Arena::with_capacity((code.len() + 64).next_power_of_two())?;
+        }
+        arena.truncate(0);
+        let start = arena.append(code, 64)?;
+        for entry in &mut self.entries {
+            entry.code = (entry.code.0 + start, entry.code.1 + start);
+        }
+        self.arena = Some(arena.seal()?);
+        Ok(())
+    }
+
+    /// Number of trees.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether the batch holds no tree.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The tier whose instructions the code uses.
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// What the kernels compute.
+    pub fn goal(&self) -> Goal {
+        self.goal
+    }
+
+    fn entry(&self, index: usize) -> Result<(&Entry, &SealedArena), JitError> {
+        let entry = self.entries.get(index);
+        match (entry, &self.arena) {
+            (Some(entry), Some(arena)) => Ok((entry, arena)),
+            _ => Err(JitError::Index {
+                index,
+                len: self.entries.len(),
+            }),
+        }
+    }
+
+    /// The machine code of one tree's kernel.
+    ///
+    /// # Errors
+    /// If there is no such tree.
+    pub fn code(&self, index: usize) -> Result<&[u8], JitError> {
+        let (entry, arena) = self.entry(index)?;
+        Ok(&arena.bytes()[entry.code.0..entry.code.1])
+    }
+
+    /// Replaces the constants of one tree, in the order of [`Expr::constants`].
+    ///
+    /// # Errors
+    /// If there is no such tree, or it has another number of constants.
+    pub fn set_constants(&mut self, index: usize, values: &[f64]) -> Result<(), JitError> {
+        let entry = *self.entry(index)?.0;
+        if values.len() != entry.n_constants {
+            return Err(JitError::Count {
+                what: "constants",
+                found: values.len(),
+                expected: entry.n_constants,
+            });
+        }
+        let copies = T::with_machine(self.tier, SlotBytes(PhantomData)) / T::SIZE;
+        let cells: &mut [T] = bytemuck::cast_slice_mut(&mut self.constants);
+        let cells = &mut cells[entry.constants / T::SIZE..];
+        for (slot, value) in cells.chunks_mut(copies).zip(values) {
+            slot.fill(T::from_f64(*value));
+        }
+        Ok(())
+    }
+
+    /// The value of one tree at every row, into `out`.
+    ///
+    /// # Errors
+    /// If the batch was not compiled for [`Goal::Predict`], there is no such tree, the panel has
+    /// too few columns, or `out` another number of rows than the panel.
+    pub fn predict(&self, index: usize, panel: &Panel<T>, out: &mut [T]) -> Result<(), JitError> {
+        self.expect(Goal::Predict, panel)?;
+        if out.len() != panel.n_rows() {
+            return Err(JitError::RowCount {
+                what: "the output".to_owned(),
+                found: out.len(),
+                expected: panel.n_rows(),
+            });
+        }
+        let (entry, arena) = self.entry(index)?;
+        let start = arena.entry(entry.code.0)?.address();
+        for (tile, rows) in out.chunks_mut(TILE_ROWS).enumerate() {
+            self.run(start, entry, panel, tile, bytemuck::cast_slice_mut(rows));
+        }
+        Ok(())
+    }
+
+    /// The loss of one tree over all rows: the weighted mean of squared or absolute errors.
+    ///
+    /// # Errors
+    /// If the batch was compiled for neither, there is no such tree, or the panel has too few
+    /// columns.
+    pub fn loss(&self, index: usize, panel: &Panel<T>) -> Result<f64, JitError> {
+        let mut loss = [0.0];
+        self.losses(index, panel, &mut loss)?;
+        Ok(loss[0])
+    }
+
+    /// The losses of the trees from `first` on, as many as `out` is long.
+    ///
+    /// # Errors
+    /// As [`Batch::loss`].
+    pub fn losses(&self, first: usize, panel: &Panel<T>, out: &mut [f64]) -> Result<(), JitError> {
+        let (Goal::Mse { weight, .. } | Goal::Mae { weight, .. }) = self.goal else {
+            return Err(JitError::Goal {
+                compiled: self.goal.name(),
+                asked: "a loss",
+            });
+        };
+        self.expect(self.goal, panel)?;
+        let total = total_weight(panel, weight);
+        for (index, loss) in (first..).zip(out) {
+            let mut sum = [0.0];
+            self.sums(index, panel, &mut sum)?;
+            *loss = sum[0] / total;
+        }
+        Ok(())
+    }
+
+    /// The moments of one tree's values and the target.
+    ///
+    /// # Errors
+    /// If the batch was not compiled for [`Goal::Moments`], there is no such tree, or the panel
+    /// has too few columns.
+    pub fn moments(&self, index: usize, panel: &Panel<T>) -> Result<Moments, JitError> {
+        if !matches!(self.goal, Goal::Moments { .. }) {
+            return Err(JitError::Goal {
+                compiled: self.goal.name(),
+                asked: "moments",
+            });
+        }
+        self.expect(self.goal, panel)?;
+        let mut sums = [0.0; 3];
+        self.sums(index, panel, &mut sums)?;
+        Ok(Moments {
+            p: sums[0],
+            pp: sums[1],
+            py: sums[2],
+        })
+    }
+
+    /// The normal equations of one tree's residuals in its constants.
+    ///
+    /// # Errors
+    /// If the batch was not compiled for [`Goal::NormalEquations`], there is no such tree, or
+    /// the panel has too few columns.
+    pub fn normal_equations(
+        &self,
+        index: usize,
+        panel: &Panel<T>,
+    ) -> Result<NormalEquations, JitError> {
+        if !matches!(self.goal, Goal::NormalEquations { .. }) {
+            return Err(JitError::Goal {
+                compiled: self.goal.name(),
+                asked: "normal equations",
+            });
+        }
+        self.expect(self.goal, panel)?;
+        let entry = self.entry(index)?.0;
+        let mut sums = vec![0.0; entry.n_accumulators];
+        self.sums(index, panel, &mut sums)?;
+        Ok(NormalEquations::from_triangle(entry.n_constants, &sums))
+    }
+
+    /// Checks that the batch computes what is asked and that the panel has the columns.
+    fn expect(&self, asked: Goal, panel: &Panel<T>) -> Result<(), JitError> {
+        if asked != self.goal {
+            return Err(JitError::Goal {
+                compiled: self.goal.name(),
+                asked: asked.name(),
+            });
+        }
+        if panel.n_columns() < self.n_columns {
+            return Err(JitError::ColumnCount {
+                expected: self.n_columns,
+                found: panel.n_columns(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The accumulators of one tree over all tiles, their lanes added up.
+    fn sums(&self, index: usize, panel: &Panel<T>, sums: &mut [f64]) -> Result<(), JitError> {
+        let (entry, arena) = self.entry(index)?;
+        let start = arena.entry(entry.code.0)?.address();
+        let mut few = [Line::ZERO; 3];
+        let mut many = Vec::new();
+        let vectors = if entry.n_accumulators <= few.len() {
+            &mut few[..entry.n_accumulators]
+        } else {
+            many.resize(entry.n_accumulators, Line::ZERO);
+            &mut many[..]
+        };
+        let lanes = T::with_machine(self.tier, Lanes(PhantomData));
+        for tile in 0..panel.n_tiles() {
+            vectors.fill(Line::ZERO);
+            let cells: &mut [T] = bytemuck::cast_slice_mut(vectors);
+            self.run(start, entry, panel, tile, bytemuck::cast_slice_mut(cells));
+            for (sum, vector) in sums.iter_mut().zip(cells.chunks(lanes)) {
+                *sum += vector.iter().map(|lane| lane.to_f64()).sum::<f64>();
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(unsafe_code, reason = "the one place where kernels are entered")]
+    fn run(&self, start: *const u8, entry: &Entry, panel: &Panel<T>, tile: usize, out: &mut [u8]) {
+        let constants = &bytemuck::cast_slice(&self.constants)[entry.constants..];
+        let (cells, n_rows) = (panel.tile_bytes(tile), panel.tile_rows(tile));
+        // SAFETY: `start` is an entry of this batch's sealed arena, which `self` borrows. Its
+        // code reads columns below `n_columns`, which `expect` compared with the panel, whose
+        // tiles have room for the last vector; constants that `publish` laid out; and writes
+        // either `n_rows` elements, the length of `out` by `chunks_mut`, or `n_accumulators`
+        // vectors, the length of `out` in `sums`. A panel's tiles have at least one row.
+        unsafe { crate::seal::run(start, cells, constants, out, n_rows) };
+    }
+}
+
+/// Σ w, or the number of rows.
+fn total_weight<T: Float>(panel: &Panel<T>, weight: Option<u32>) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "rows are counted below 2^53")]
+    let n_rows = panel.n_rows() as f64;
+    weight.map_or(n_rows, |weight| {
+        (0..panel.n_tiles())
+            .flat_map(|tile| panel.column(tile, weight as usize))
+            .map(|w| w.to_f64())
+            .sum()
+    })
+}
+
+/// Compiles all trees for one machine; yields the bytes of a constant's slot.
+struct Compile<'c, T, I> {
+    compiler: &'c mut Compiler<T>,
+    trees: I,
+    n_inputs: usize,
+    goal: Goal,
+    entries: &'c mut Vec<Entry>,
+}
+
+impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, T, I> {
+    type Output = Result<usize, JitError>;
+
+    fn visit<M: Machine<T = T>>(self) -> Self::Output {
+        let Compiler {
+            asm,
+            work,
+            tape,
+            constants,
+        } = self.compiler;
+        asm.clear();
+        constants.clear();
+        let fold = self.goal.fold();
+        let targets = self.goal.targets().unwrap_or(Targets {
+            target: 0,
+            weight: None,
+        });
+        // Postfix order is kept as long as its values fit the fewest registers there may be.
+        let order = Order::UpTo(M::KEPT.count_ones() as usize - 3);
+        for (index, tree) in self.trees.into_iter().enumerate() {
+            if tree.n_variables() > self.n_inputs {
+                return Err(JitError::MissingInput {
+                    index,
+                    input: tree.n_variables() - 1,
+                    n_inputs: self.n_inputs,
+                });
+            }
+            tape.load(tree, order);
+            let n_constants = tape.constants.len();
+            if fold == Fold::Outer {
+                if n_constants > MAX_CONSTANTS {
+                    return Err(JitError::TooManyConstants {
+                        found: n_constants,
+                        limit: MAX_CONSTANTS,
+                    });
+                }
+                gradient::extend(tape, targets.target);
+            }
+            let first = constants.len();
+            constants.extend(tape.constants.iter().map(|&value| T::from_f64(value)));
+            asm.align(16);
+            let begin = asm.position();
+            let leaves = ColumnLeaves {
+                constants,
+                first,
+                own: tape.constants.len(),
+            };
+            kernel::emit::<M>(asm, work, tape, fold, targets, leaves)?;
+            self.entries.push(Entry {
+                code: (begin, asm.position()),
+                constants: first * M::SLOT,
+                n_constants,
+                n_accumulators: kernel::n_accumulators(fold, tape.outputs.len()),
+            });
+        }
+        Ok(M::SLOT)
+    }
+}
+
+/// Bytes of a constant's slot on a tier.
+struct SlotBytes<T>(PhantomData<T>);
+
+impl<T: Float> Visitor<T> for SlotBytes<T> {
+    type Output = usize;
+
+    fn visit<M: Machine<T = T>>(self) -> usize {
+        M::SLOT
+    }
+}
+
+/// Elements of a vector on a tier.
+struct Lanes<T>(PhantomData<T>);
+
+impl<T: Float> Visitor<T> for Lanes<T> {
+    type Output = usize;
+
+    fn visit<M: Machine<T = T>>(self) -> usize {
+        M::LANES
+    }
+}

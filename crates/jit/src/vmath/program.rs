@@ -1,0 +1,214 @@
+//! Programs: what one routine does to each lane of its argument vectors, as a list of values.
+//!
+//! A vector routine is straight-line code: every lane takes every step, and where lanes differ,
+//! both sides are computed and one is selected. Two things break the line, both only for what is
+//! rare: a *rare region* runs if any lane of a mask is set (and changes only those lanes), a
+//! *loop* runs as long as any lane of a mask is set.
+//!
+//! # Invariants
+//! - Each node is defined once, before its uses (static single assignment); nodes of a region are
+//!   used in that region alone, except through its merges.
+//! - What happens to a lane does not depend on the other lanes, so that a scalar function, which
+//!   uses one lane, and a kernel agree to the bit.
+
+/// The type of the lanes of a vector; integers and masks share the lanes of the floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Elem {
+    /// Double precision: 64-bit lanes.
+    F64,
+    /// Single precision: 32-bit lanes.
+    F32,
+}
+
+/// A node of a program, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Id(pub(crate) u32);
+
+impl Id {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A comparison; all but `Differs` and `Unordered` are false for NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Predicate {
+    Equal,
+    Less,
+    LessEqual,
+    Unordered,
+    Differs,
+}
+
+impl Predicate {
+    /// The immediate of `CMPPD` (SDM volume 2, first eight predicates).
+    pub(crate) fn immediate(self) -> u8 {
+        match self {
+            Predicate::Equal => 0,
+            Predicate::Less => 1,
+            Predicate::LessEqual => 2,
+            Predicate::Unordered => 3,
+            Predicate::Differs => 4,
+        }
+    }
+}
+
+/// Directions of rounding to an integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Rounding {
+    NearestEven,
+    Down,
+    Up,
+    Truncate,
+}
+
+/// What a node does with its arguments `a`, `b`, `c`. The names are those of the operations, the
+/// comments say what the processor calls them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Opcode {
+    /// An argument of the routine.
+    Argument(u8),
+    /// The same bits in all lanes.
+    Constant(u64),
+    Add,
+    Sub,
+    Mul,
+    Div,
+    /// `a < b ? a : b`, so `b` if either is NaN (`MINPD`).
+    Min,
+    /// `a > b ? a : b`, so `b` if either is NaN (`MAXPD`).
+    Max,
+    Sqrt,
+    /// `a b + c`, rounded once.
+    MulAdd,
+    /// `a b − c`, rounded once.
+    MulSub,
+    /// `c − a b`, rounded once.
+    NegMulAdd,
+    /// To an integer, on processors that have an instruction for it.
+    Round(Rounding),
+    And,
+    Or,
+    Xor,
+    /// `!a & b`.
+    AndNot,
+    IntAdd,
+    IntSub,
+    ShiftLeft(u8),
+    ShiftRight(u8),
+    /// Arithmetic shift of each 32-bit half (`PSRAD`).
+    ShiftRightHalves(u8),
+    /// `a · 2^b` for an integral `b` (`VSCALEFPD`, AVX-512).
+    Scale,
+    /// `log₂` of the magnitude, rounded down, for subnormal numbers too (`VGETEXPPD`, AVX-512).
+    Exponent,
+    /// The significand in [¾, 3/2) (`VGETMANTPD`, AVX-512).
+    Significand,
+    /// `table[a]`, where lanes of `a` are integers.
+    Gather(u8),
+    /// `f32` lanes of the lower half of a vector, as `f64`.
+    WidenLow,
+    /// `f32` lanes of the upper half of a vector, as `f64`.
+    WidenHigh,
+    /// Two vectors of `f64`, rounded to one of `f32`.
+    Narrow,
+    /// A mask.
+    Compare(Predicate),
+    /// A mask: lanes whose highest bit is set.
+    Negative,
+    MaskAnd,
+    MaskOr,
+    /// `!a & b` of masks.
+    MaskAndNot,
+    /// `a ? b : c` for a mask `a`.
+    Select,
+    /// Runs a region if any lane of mask `a` is set. Followed by its `Merged` nodes.
+    Rare(u16),
+    /// Runs a region until no lane of the region's own mask is set. Followed by `Merged` nodes.
+    Loop(u16),
+    /// A result of the preceding `Rare` or `Loop`.
+    Merged,
+    /// A variable of the enclosing loop at the start of a turn.
+    State,
+}
+
+/// One value: an operation on earlier values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Node {
+    pub(crate) op: Opcode,
+    /// Type of the lanes that the operation works on.
+    pub(crate) elem: Elem,
+    /// As many as `op` takes.
+    args: [Option<Id>; 3],
+}
+
+impl Node {
+    pub(crate) fn new(op: Opcode, elem: Elem, args: &[Id]) -> Node {
+        let mut all = [None; 3];
+        for (place, &arg) in all.iter_mut().zip(args) {
+            *place = Some(arg);
+        }
+        Node {
+            op,
+            elem,
+            args: all,
+        }
+    }
+
+    /// The arguments.
+    pub(crate) fn args(&self) -> impl Iterator<Item = Id> + Clone + use<> {
+        self.args.into_iter().flatten()
+    }
+
+    /// Argument `i`, which exists by the operation's nature.
+    pub(crate) fn arg(&self, i: usize) -> Id {
+        self.args[i].unwrap_or_else(|| unreachable!("{:?} has no argument {i}", self.op))
+    }
+
+    /// Whether the value is a mask rather than a vector.
+    pub(crate) fn is_mask(&self) -> bool {
+        use Opcode::{Compare, MaskAnd, MaskAndNot, MaskOr, Negative};
+        matches!(
+            self.op,
+            Compare(_) | Negative | MaskAnd | MaskOr | MaskAndNot
+        )
+    }
+}
+
+/// How one value leaves a region: `merged = mask ? fresh : old`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Merge {
+    /// Computed in the region.
+    pub(crate) fresh: Id,
+    /// Known before the region.
+    pub(crate) old: Id,
+    /// Known after the region.
+    pub(crate) merged: Id,
+}
+
+/// Nodes that run together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Region {
+    /// In order of execution.
+    pub(crate) body: Vec<Id>,
+    /// The lanes that the merges change.
+    pub(crate) mask: Option<Id>,
+    pub(crate) merges: Vec<Merge>,
+    /// For loops, one for each merge: `old` in the first turn, the last turn's result later on.
+    pub(crate) states: Vec<Id>,
+}
+
+/// A routine as values. Region 0 is the routine itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) regions: Vec<Region>,
+    pub(crate) tables: Vec<&'static [u64]>,
+    pub(crate) result: Id,
+}
+
+impl Program {
+    pub(crate) fn node(&self, id: Id) -> &Node {
+        &self.nodes[id.index()]
+    }
+}
