@@ -5,6 +5,8 @@
 //! the standard library's randomly keyed hasher is out of the question. Mixing is by 64×64→128-bit
 //! multiplication, folded (as in wyhash, by Wang Yi).
 
+use std::hash::{Hash, Hasher};
+
 use crate::scratch::with_scratch;
 use crate::tree::{Expr, Node};
 
@@ -30,17 +32,58 @@ fn mix(state: u64, word: u64) -> u64 {
     fold(state ^ word, MULTIPLIER)
 }
 
+/// The same mixing for the hash maps of this crate.
+#[derive(Default)]
+pub(crate) struct WordHasher(u64);
+
+impl Hasher for WordHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(u64::from(word));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = mix(self.0 ^ SEED, word);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// A node as one word, such that different nodes differ.
+#[inline]
+fn word(node: &Node) -> u64 {
+    match *node {
+        Node::Const(value) => value.to_bits().wrapping_add(CONST).rotate_left(17),
+        Node::Var(index) => u64::from(index).wrapping_mul(VAR) ^ VAR,
+        Node::Op(op) => (op as u64 + 1).wrapping_mul(OP),
+    }
+}
+
+impl Hash for Node {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(word(self));
+    }
+}
+
+impl Hash for Expr {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.structural_hash());
+    }
+}
+
 impl Expr {
     /// A hash of the structure, constants included to the bit: equal expressions have equal hashes.
     #[must_use]
     pub fn structural_hash(&self) -> u64 {
         // Postfix order with known arities determines the tree, so hashing the sequence will do.
         // Two lanes, since each step waits for a multiplication.
-        let word = |node: &Node| match *node {
-            Node::Const(value) => value.to_bits().wrapping_add(CONST).rotate_left(17),
-            Node::Var(index) => u64::from(index).wrapping_mul(VAR) ^ VAR,
-            Node::Op(op) => (op as u64 + 1).wrapping_mul(OP),
-        };
         let mut lanes = [SEED, !SEED];
         let mut pairs = self.nodes().chunks_exact(2);
         for pair in &mut pairs {

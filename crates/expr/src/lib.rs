@@ -11,7 +11,8 @@
 //! let parsed = parse("2*mass + sin(angle)^2", None)?;
 //! assert_eq!(parsed.variables, ["mass", "angle"]);
 //! assert_eq!(parsed.expr.eval(&[3.0, 0.0]), 6.0);
-//! assert_eq!(print::infix(&parsed.expr, &parsed.variables), "2*mass + sin(angle)^2");
+//! let slope = parsed.expr.diff(1)?.simplify_algebraic();
+//! assert_eq!(print::infix(&slope, &parsed.variables), "2*(sin(angle)*cos(angle))");
 //! assert_eq!(Op::from_spelling("sin"), Some(Op::Sin));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -20,14 +21,17 @@
 //! This crate knows no processor and no file. No function recurses over a tree: 100,000 nested
 //! operators parse, print, evaluate, differentiate and drop.
 
+mod diff;
 mod hash;
 pub mod op;
 pub mod parse;
 pub mod print;
 mod reference;
 mod scratch;
+mod simplify;
 mod tree;
 
+pub use diff::MAX_DERIVATIVE_LEN;
 pub use op::{MAX_ARITY, Op};
 pub use parse::{ParseError, ParseErrorKind, Parsed, parse};
 pub use tree::{Expr, ExprError, MAX_LEN, Node};

@@ -335,9 +335,3 @@ impl fmt::Debug for Expr {
         write!(f, "Expr({self})")
     }
 }
-
-impl std::hash::Hash for Expr {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        state.write_u64(self.structural_hash());
-    }
-}

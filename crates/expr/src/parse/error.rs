@@ -106,7 +106,7 @@ pub struct ParseError {
     /// The character of the line, from 1.
     pub column: usize,
     /// The line around the span, cut if it is long.
-    excerpt: String,
+    excerpt: Box<str>,
     /// Where in the excerpt the span is, in characters.
     excerpt_span: Range<usize>,
 }
@@ -132,7 +132,8 @@ impl ParseError {
             .copied()
             .chain(line_rest.chars().take(shown_marked + Self::CONTEXT))
             .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+            .collect::<String>()
+            .into_boxed_str();
         ParseError {
             kind,
             line: text[..line_start].matches('\n').count() + 1,
