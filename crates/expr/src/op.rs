@@ -230,7 +230,7 @@ macro_rules! for_each_op { ($then:ident) => { $then! {
         };
         call(r"\operatorname{mod}"), call("Mod"), call("np.mod"),
         helper("floor_mod", "fmod(a, b) == 0.0 ? copysign(0.0, b) : (fmod(a, b) < 0.0) != (b < 0.0) ? fmod(a, b) + b : fmod(a, b)"),
-        helper("floor_mod", "{ let r = a % b; if r == 0.0 { r.copysign(b) } else if (r < 0.0) != (b < 0.0) { r + b } else { r } }");
+        helper("floor_mod", "let r = a % b; if r == 0.0 { r.copysign(b) } else if (r < 0.0) != (b < 0.0) { r + b } else { r }");
         "Remainder with the sign of the divisor, as numpy.mod and Python's %: exact fmod, then + b if the signs differ. NaN for b = 0.")
     (Fma, "fma", "fma", 0, true, None;
         native [a, b, c] a.mul_add(b, c);
@@ -319,6 +319,7 @@ pub(crate) struct Row {
     commutative: bool,
     symbol: Option<Symbol>,
     summary: &'static str,
+    /// The languages.
     pub(crate) latex: Form,
     pub(crate) sympy: Form,
     pub(crate) numpy: Form,

@@ -11,12 +11,20 @@
 //! Every function takes the variables' names: variable i is `names[i]`, or `x<i>` where there are
 //! not so many names. Pass `&[] as &[&str]` for none.
 
+mod code;
 pub(crate) mod form;
 mod infix;
+mod latex;
 pub mod level;
+mod names;
 mod number;
+mod python;
 mod write;
 
+pub use code::{c, rust};
 pub use infix::{infix, prefix};
 pub(crate) use infix::{is_identifier_char, is_identifier_start};
+pub use latex::latex;
+pub use names::python_identifiers;
 pub(crate) use number::nan_with_payload;
+pub use python::{numpy, sympy};
