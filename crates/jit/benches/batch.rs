@@ -6,7 +6,12 @@
 //! vector units of eight lanes compute 16 operations a cycle.
 //!
 //! Run with `cargo bench -p opcodon-jit --bench batch`.
-#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, reason = "a benchmark")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark"
+)]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -48,7 +53,10 @@ fn measure<T: Float>(tier: Tier, name: &str, trees: &[Expr], n_rows: usize) {
     let panel = Panel::<T>::from_fn(6, n_rows, |_, _| T::from_f64(random.uniform(0.1, 3.0)));
     let nodes: usize = trees.iter().map(Expr::len).sum();
     let mut batch = Batch::<T>::new(tier).unwrap();
-    let goal = Goal::Mse { target: 5, weight: None };
+    let goal = Goal::Mse {
+        target: 5,
+        weight: None,
+    };
     let compile = best(|| batch.compile(trees, 5, goal).unwrap());
     let mut losses = vec![0.0; trees.len()];
     let run = best(|| batch.losses(0, black_box(&panel), &mut losses).unwrap());
@@ -71,7 +79,9 @@ fn measure<T: Float>(tier: Tier, name: &str, trees: &[Expr], n_rows: usize) {
 fn main() {
     let mut random = Random(2026);
     let mut trees = |ops: &[Op]| -> Vec<Expr> {
-        (0..1000).map(|k| tree(&mut random, ops, 5 + k % 46, 5)).collect()
+        (0..1000)
+            .map(|k| tree(&mut random, ops, 5 + k % 46, 5))
+            .collect()
     };
     for (name, trees) in [("arithmetic", trees(&ARITHMETIC))] {
         for tier in Tier::available() {

@@ -10,7 +10,7 @@ use crate::gradient::{self, MAX_CONSTANTS, NormalEquations};
 use crate::kernel::{self, ColumnLeaves, Fold, Targets};
 use crate::lower::Workspace;
 use crate::machine::{Machine, Visitor};
-use crate::panel::Line;
+use crate::panel::{Line, stride};
 use crate::tape::{Order, Tape};
 use crate::{Float, JitError, Panel, TILE_ROWS, Tier};
 
@@ -142,6 +142,9 @@ struct Compiler<T> {
     constants: Vec<T>,
 }
 
+/// A tile's columns are reached by displacements of 31 bits.
+const MAX_COLUMNS: usize = i32::MAX as usize / stride::<f64>();
+
 /// Bytes of code for which an empty batch makes room.
 const FIRST_CAPACITY: usize = 1 << 16;
 
@@ -186,6 +189,12 @@ impl<T: Float> Batch<T> {
         if let Some(targets) = goal.targets() {
             let last = targets.target.max(targets.weight.unwrap_or(0));
             self.n_columns = n_inputs.max(last as usize + 1);
+        }
+        if self.n_columns > MAX_COLUMNS {
+            return Err(JitError::TooManyColumns {
+                found: self.n_columns,
+                limit: MAX_COLUMNS,
+            });
         }
         let compiled = T::with_machine(
             self.tier,
@@ -486,14 +495,14 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
         // Postfix order is kept as long as its values fit the fewest registers there may be.
         let order = Order::UpTo(M::KEPT.count_ones() as usize - 3);
         for (index, tree) in self.trees.into_iter().enumerate() {
-            if tree.n_variables() > self.n_inputs {
+            tape.load(tree, order);
+            if tape.n_columns > self.n_inputs {
                 return Err(JitError::MissingInput {
                     index,
-                    input: tree.n_variables() - 1,
+                    input: tape.n_columns - 1,
                     n_inputs: self.n_inputs,
                 });
             }
-            tape.load(tree, order);
             let n_constants = tape.constants.len();
             if fold == Fold::Outer {
                 if n_constants > MAX_CONSTANTS {

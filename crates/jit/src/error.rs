@@ -85,6 +85,14 @@ pub enum JitError {
         /// What was asked of them.
         asked: &'static str,
     },
+    /// More columns than a kernel can reach.
+    #[error("{found} columns, but kernels reach at most {limit}; select fewer inputs")]
+    TooManyColumns {
+        /// Columns of the data.
+        found: usize,
+        /// The most that kernels reach.
+        limit: usize,
+    },
     /// More constants than the normal equations are compiled for.
     #[error("{found} constants, but normal equations are compiled for at most {limit}")]
     TooManyConstants {

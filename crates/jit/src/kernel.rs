@@ -58,6 +58,7 @@ pub(crate) struct ColumnLeaves<'a, M: Machine> {
 }
 
 impl<M: Machine> ColumnLeaves<'_, M> {
+    #[inline(always)]
     fn place(&self, k: usize) -> Rm {
         M::constant(Mem::base(gpr::RSI).disp(offset(k * M::SLOT)))
     }
@@ -85,11 +86,17 @@ impl<M: Machine> Leaves<M::T> for ColumnLeaves<'_, M> {
     }
 }
 
-#[inline]
+#[inline(always)]
+#[expect(
+    clippy::cast_possible_wrap,
+    reason = "the batch limits the number of columns"
+)]
 fn column_place<M: Machine>(column: u32) -> Rm {
-    Rm::Mem(Mem::base(gpr::RDI).disp(offset(column as usize * stride::<M::T>())))
+    let stride = const { stride::<M::T>() as i32 };
+    Rm::Mem(Mem::base(gpr::RDI).disp(column as i32 * stride))
 }
 
+#[inline(always)]
 fn offset(bytes: usize) -> i32 {
     i32::try_from(bytes).expect("a tile below 2 GiB")
 }

@@ -112,6 +112,7 @@ impl<'a, M: Machine, L: Leaves<M::T>> Lower<'a, M, L> {
     }
 
     /// The operand that reads `arg` now.
+    #[inline(always)]
     pub(crate) fn operand(&mut self, arg: Arg) -> Rm {
         match arg {
             Arg::Value(value) => match self.work.places[value as usize] {
@@ -124,6 +125,7 @@ impl<'a, M: Machine, L: Leaves<M::T>> Lower<'a, M, L> {
     }
 
     /// A register that holds the operand: its own, or `spare` after a load.
+    #[inline(always)]
     pub(crate) fn in_register(&mut self, operand: Rm, spare: u8) -> u8 {
         match operand {
             Rm::Reg(register) => register.number(),
@@ -135,6 +137,7 @@ impl<'a, M: Machine, L: Leaves<M::T>> Lower<'a, M, L> {
     }
 
     /// Counts one use of an operand; its register is free after the last.
+    #[inline(always)]
     pub(crate) fn release(&mut self, arg: Arg) {
         let Arg::Value(value) = arg else { return };
         let left = &mut self.work.uses_left[value as usize];
@@ -159,6 +162,7 @@ impl<'a, M: Machine, L: Leaves<M::T>> Lower<'a, M, L> {
     }
 
     /// A register for the value of a step, spilling another value if none is free.
+    #[inline(always)]
     fn allocate(&mut self, tape: &Tape, value: usize) -> u8 {
         let next = index(value + 1);
         if tape.uses[value] == 1 && tape.last_use[value] == next {
@@ -181,6 +185,7 @@ impl<'a, M: Machine, L: Leaves<M::T>> Lower<'a, M, L> {
     }
 
     /// Moves the value that is needed last from its register to the frame.
+    #[cold]
     fn spill(&mut self, tape: &Tape) {
         let victim = (0u8..32)
             .filter(|&register| self.holders[register as usize] != NOBODY)
@@ -197,7 +202,7 @@ impl<'a, M: Machine, L: Leaves<M::T>> Lower<'a, M, L> {
     }
 
     /// Emits one step.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, tape: &Tape, value: usize) -> Result<(), JitError> {
         let step = &tape.steps[value];
         if let Some(map) = &mut self.map {
@@ -286,6 +291,7 @@ impl<'a, M: Machine, L: Leaves<M::T>> Lower<'a, M, L> {
     }
 
     /// Frees the operands of a step and takes a register for its result.
+    #[inline(always)]
     fn settle(&mut self, tape: &Tape, value: usize) -> u8 {
         for arg in tape.steps[value].operands() {
             self.release(*arg);
@@ -293,7 +299,7 @@ impl<'a, M: Machine, L: Leaves<M::T>> Lower<'a, M, L> {
         self.allocate(tape, value)
     }
 
-    #[inline]
+    #[inline(always)]
     fn binary(
         &mut self,
         tape: &Tape,

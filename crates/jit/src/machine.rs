@@ -137,10 +137,12 @@ pub trait Machine: 'static {
 }
 
 /// A vector register as an operand.
+#[inline(always)]
 pub(crate) fn reg(n: u8) -> Rm {
     Vreg::new(n).into()
 }
 
+#[inline(always)]
 fn v(n: u8) -> Vreg {
     Vreg::new(n)
 }
@@ -190,7 +192,7 @@ macro_rules! sse {
                 asm.sse(f, v(dst), src);
             }
 
-            #[inline]
+            #[inline(always)]
             fn binary(asm: &mut Assembler, f: &'static Inst, dst: u8, a: u8, b: Rm, spare: u8) {
                 if dst == a {
                     asm.sse(f, v(dst), b);
@@ -276,7 +278,7 @@ macro_rules! avx {
                 }
             }
 
-            #[inline]
+            #[inline(always)]
             fn binary(asm: &mut Assembler, f: &'static Inst, dst: u8, a: u8, b: Rm, _: u8) {
                 asm.vex(f, Self::WIDTH, v(dst), v(a), b);
             }
@@ -362,7 +364,7 @@ macro_rules! evex {
                 asm.evex(f, Self::WIDTH, Evex::NONE, v(dst), NONE, src);
             }
 
-            #[inline]
+            #[inline(always)]
             fn binary(asm: &mut Assembler, f: &'static Inst, dst: u8, a: u8, b: Rm, _: u8) {
                 asm.evex(f, Self::WIDTH, Evex::NONE, v(dst), v(a), b);
             }

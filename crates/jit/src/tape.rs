@@ -36,6 +36,7 @@ pub(crate) struct Step {
 
 impl Step {
     /// The operands in use.
+    #[inline(always)]
     pub(crate) fn operands(&self) -> &[Arg] {
         &self.args[..self.op.arity()]
     }
@@ -64,6 +65,8 @@ pub(crate) struct Tape {
     pub(crate) constants: Vec<f64>,
     /// Most values alive at once.
     pub(crate) max_live: usize,
+    /// One more than the highest input that is read.
+    pub(crate) n_columns: usize,
     stack: Vec<Arg>,
     scratch: Vec<Step>,
     order: Vec<u32>,
@@ -76,31 +79,49 @@ impl Tape {
         self.steps.clear();
         self.constants.clear();
         self.stack.clear();
-        let (mut live, mut max_live) = (0usize, 0usize);
+        self.last_use.clear();
+        self.last_use.resize(expr.len(), 0);
+        let (mut live, mut max_live, mut n_columns) = (0usize, 0usize, 0);
         for (node, item) in (0u32..).zip(expr.nodes()) {
             match *item {
                 Node::Const(value) => {
                     self.stack.push(Arg::Const(index(self.constants.len())));
                     self.constants.push(value);
                 }
-                Node::Var(column) => self.stack.push(Arg::Column(column)),
+                Node::Var(column) => {
+                    n_columns = n_columns.max(column + 1);
+                    self.stack.push(Arg::Column(column));
+                }
                 Node::Op(op) => {
                     let base = self.stack.len() - op.arity();
+                    let place = index(self.steps.len());
                     let mut args = [self.stack[base]; 3];
                     for (arg, operand) in args.iter_mut().zip(&self.stack[base..]) {
                         *arg = *operand;
-                        live -= usize::from(matches!(operand, Arg::Value(_)));
+                        if let Arg::Value(value) = *operand {
+                            self.last_use[value as usize] = place;
+                            live -= 1;
+                        }
                     }
                     self.stack.truncate(base);
-                    self.stack.push(Arg::Value(index(self.steps.len())));
+                    self.stack.push(Arg::Value(place));
                     live += 1;
                     max_live = max_live.max(live);
                     self.steps.push(Step { op, args, node });
                 }
             }
         }
+        // In a tree each value is used once, the root's by the output.
+        let n_steps = self.steps.len();
+        self.uses.clear();
+        self.uses.resize(n_steps, 1);
+        self.last_use.truncate(n_steps);
+        if let Some(root) = self.last_use.last_mut() {
+            *root = index(n_steps);
+        }
         self.outputs.clear();
         self.outputs.extend(self.stack.pop());
+        self.n_columns = n_columns as usize;
         self.max_live = max_live;
         let fewest = match order {
             Order::UpTo(limit) => max_live > limit,
@@ -108,8 +129,8 @@ impl Tape {
         };
         if fewest {
             self.reorder();
+            self.count_uses();
         }
-        self.count_uses();
     }
 
     /// Appends a step; the program must be finished with [`Tape::finish`].
@@ -227,6 +248,7 @@ impl Tape {
 
 /// Sizes of programs are counted in 32 bits: a tree of 2³² nodes does not fit the memory that
 /// its nodes would need.
+#[inline(always)]
 pub(crate) fn index(n: usize) -> u32 {
     u32::try_from(n).expect("a program of fewer than 2^32 steps")
 }

@@ -118,11 +118,174 @@ def show(name, powers, target, weight, low, high, bits=53, leading=()):
     print("];")
 
 
-def truncated(value, drop):
-    """`value` in double precision with the lowest `drop` bits zero."""
-    return round_to(mp.mpf(value), 53 - drop)
+def truncated(value, bits):
+    """`value` cut to `bits` bits, towards zero."""
+    with mp.workprec(bits):
+        return mp.mpf(mp.fmul(value, 1, rounding="d"))
 
 
-def series_safe(f, series, threshold):
-    """`f`, replaced by its series where cancellation would eat the precision."""
-    return lambda x: series(x) if abs(x) < threshold else f(x)
+def split(name, value, bits, rest_bits=(53,)):
+    """Constants that sum to `value`; the first has `bits` bits."""
+    pieces = [truncated(value, bits)]
+    for rest in rest_bits:
+        pieces.append(round_to(value - sum(pieces), rest))
+    for i, piece in enumerate(pieces):
+        print(f"const {name}_{i + 1}: f64 = {literal(piece)};")
+
+
+LN2 = mp.log(2)
+
+
+def series(term, x, first, last=90):
+    """The sum of term(k) x^(k - first) for k from `first`."""
+    return mp.fsum(term(k) * x ** (k - first) for k in range(first, last))
+
+
+def exp_tail(x, first):
+    return series(lambda k: 1 / mp.factorial(k), x, first, 60)
+
+
+def near_half_ln2(bits):
+    return LN2 / 2 * (1 + mp.mpf(2) ** (8 - bits))
+
+
+def exp():
+    """exp(r) = 1 + r + r^2 q(r)."""
+    for name, degree, bits in (("Q_64", 9, 53), ("Q_32", 4, 24)):
+        high = near_half_ln2(bits)
+        q = lambda r: exp_tail(r, 2)
+        show(name, range(degree + 1), q, lambda r: r * r / mp.exp(r), -high, high, bits)
+
+
+def expm1():
+    """exp(r) - 1 = r + r^2 q(r), relative to r."""
+    for name, degree, bits in (("M_64", 10, 53), ("M_32", 5, 24)):
+        high = near_half_ln2(bits)
+        q = lambda r: exp_tail(r, 2)
+        show(name, range(degree + 1), q, lambda r: r, -high, high, bits, [0.5])
+
+
+def log():
+    """log(1 + f) = f - f^2/2 + s (f^2/2 + z P(z)), s = f/(2 + f), z = s^2."""
+    high = mp.mpf("0.2") ** 2
+    for name, degree, bits in (("P_64", 7, 53), ("P_32", 3, 24)):
+        p = lambda z: series(lambda k: mp.mpf(2) / (2 * k + 1), z, 1)
+        show(name, range(degree + 1), p, lambda z: z / 2, 0, high, bits)
+
+
+def sin():
+    """sin(r) = r + r z S(z), cos(r) = 1 - z/2 + z^2 C(z), z = r^2, |r| up to pi/4 and a little."""
+    for suffix, degree, bits, high in (("64", 5, 53, "0.78548"), ("32", 2, 24, "0.79")):
+        high = mp.mpf(high) ** 2
+        s = lambda z: series(lambda k: (-1) ** k / mp.factorial(2 * k + 1), z, 1)
+        c = lambda z: series(lambda k: (-1) ** k / mp.factorial(2 * k), z, 2)
+        show(f"SIN_{suffix}", range(degree + 1), s, lambda z: z, 0, high, bits)
+        show(f"COS_{suffix}", range(degree + 1), c, lambda z: z * z, 0, high, bits)
+    # For single precision by way of double.
+    high = mp.mpf("0.7854") ** 2
+    s = lambda z: series(lambda k: (-1) ** k / mp.factorial(2 * k + 1), z, 1)
+    c = lambda z: series(lambda k: (-1) ** k / mp.factorial(2 * k), z, 1)
+    show("SIN_WIDE", range(4), s, lambda z: z, 0, high)
+    show("COS_WIDE", range(4), c, lambda z: z, 0, high)
+
+
+def tan():
+    """tan(r) = r + r z T(z), |r| up to pi/4 and a little."""
+
+    def t(z):
+        if z < mp.mpf(10) ** -20:
+            return mp.mpf(1) / 3
+        r = mp.sqrt(z)
+        return (mp.tan(r) - r) / (r * z)
+
+    for name, degree, bits, high in (("TAN_64", 12, 53, "0.78548"), ("TAN_32", 6, 24, "0.79")):
+        high = mp.mpf(high) ** 2
+        show(name, range(degree + 1), t, lambda z: z / (1 + z * t(z)), 0, high, bits)
+    high = mp.mpf("0.7854") ** 2
+    show("TAN_WIDE", range(8), t, lambda z: z / (1 + z * t(z)), 0, high)
+
+
+def asin():
+    """asin(x) = x + x z A(z), z = x^2 up to 1/4."""
+
+    def term(k):
+        return mp.binomial(2 * k, k) / mp.mpf(4) ** k / (2 * k + 1)
+
+    a = lambda z: series(term, z, 1, 160)
+    for name, degree, bits in (("ASIN_64", 11, 53), ("ASIN_32", 4, 24)):
+        show(name, range(degree + 1), a, lambda z: z / (1 + z * a(z)), 0, "0.25", bits)
+    show("ASIN_WIDE", range(6), a, lambda z: z / (1 + z * a(z)), 0, "0.25")
+
+
+def atan():
+    """atan(t) = t + t z A(z), z = t^2 up to (7/16)^2."""
+    high = mp.mpf(7) / 16
+    high = high * high
+    a = lambda z: series(lambda k: mp.mpf((-1) ** k) / (2 * k + 1), z, 1, 130)
+    for name, degree, bits in (("ATAN_64", 10, 53), ("ATAN_32", 4, 24)):
+        show(name, range(degree + 1), a, lambda z: z / (1 + z * a(z)), 0, high, bits)
+    show("ATAN_WIDE", range(6), a, lambda z: z / (1 + z * a(z)), 0, high)
+
+
+def sinh():
+    """sinh(r) = r + r z S(z), cosh(r) = 1 + z C(z), |r| up to (log 2)/2."""
+    for suffix, degree, bits in (("64", 5, 53), ("32", 2, 24)):
+        high = near_half_ln2(bits) ** 2
+        s = lambda z: series(lambda k: 1 / mp.factorial(2 * k + 1), z, 1, 60)
+        c = lambda z: series(lambda k: 1 / mp.factorial(2 * k), z, 1, 60)
+        show(f"SINH_{suffix}", range(degree), s, lambda z: z, 0, high, bits)
+        show(f"COSH_{suffix}", range(degree + 1), c, lambda z: z, 0, high, bits)
+
+
+def pow():
+    """log(1 + z) = z - z^2/2 + z^3 L(z), |z| up to 1/24."""
+    high = mp.mpf(1) / 24
+    p = lambda z: series(lambda k: mp.mpf((-1) ** (k + 1)) / k, z, 3)
+    show("L_64", range(9), p, lambda z: z * z, -high, high)
+    p = lambda z: series(lambda k: mp.mpf((-1) ** (k + 1)) / k, z, 2)
+    show("L_WIDE", range(6), p, lambda z: z, -high, high)
+    q = lambda r: exp_tail(r, 2)
+    high = near_half_ln2(53)
+    show("Q_WIDE", range(6), q, lambda r: r * r / mp.exp(r), -high, high)
+
+
+def erf():
+    """erf(x) = x + x E(x^2) up to 1; beyond, erf(x) = 1 - exp(-x^2) G(x)."""
+    factor = 2 / mp.sqrt(mp.pi)
+
+    def e(z):
+        terms = (mp.mpf((-1) ** k) / (mp.factorial(k) * (2 * k + 1)) * z**k for k in range(60))
+        return factor * mp.fsum(terms) - 1
+
+    def g(x):
+        return mp.exp(x * x) * mp.erfc(x)
+
+    for suffix, near, far, bits, high in (("64", 11, 16, 53, "6"), ("32", 5, 7, 24, "4")):
+        show(f"NEAR_{suffix}", range(near + 1), e, lambda z: 1 / (1 + e(z)), 0, 1, bits)
+        for degree in range(far - 2, far + 4):
+            show(
+                f"FAR_{suffix}",
+                range(degree + 1),
+                lambda t: g(t + mp.mpf(5) / 2),
+                lambda t: mp.exp(-((t + mp.mpf(5) / 2) ** 2)),
+                mp.mpf(1) - mp.mpf(5) / 2,
+                mp.mpf(high) - mp.mpf(5) / 2,
+                bits,
+            )
+
+
+def cbrt():
+    """m^(-1/3) on [1, 2), roughly."""
+    for degree in (3, 4, 5):
+        f = lambda m: m ** (-mp.mpf(1) / 3)
+        show(f"ROOT_{degree}", range(degree + 1), f, lambda m: 1 / f(m), 1, 2)
+
+
+ALL = [exp, expm1, log, sin, tan, asin, atan, sinh, pow, erf, cbrt]
+
+if __name__ == "__main__":
+    words = sys.argv[1:]
+    for table in ALL:
+        if not words or any(word in table.__name__ for word in words):
+            print(f"// {table.__doc__}")
+            table()
