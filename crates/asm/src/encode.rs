@@ -12,9 +12,11 @@
 //! Source: Intel SDM volume 2, chapter 2 ("Instruction format"): 2.1.5 ModRM and SIB, 2.2.1 REX,
 //! 2.3.5 VEX, 2.7 EVEX with 2.7.5 compressed displacement.
 
+use std::hint::select_unpredictable;
+
 use crate::buffer::Assembler;
 use crate::error::AsmError;
-use crate::form::{Encoding, Form, Imm, Inst};
+use crate::form::{Encoding, Form, Imm, Inst, accept};
 use crate::operand::{Evex, Mem, Rm, Width};
 use crate::reg::Reg;
 
@@ -23,6 +25,10 @@ use crate::reg::Reg;
 pub(crate) struct Tail {
     pub(crate) bytes: u64,
     pub(crate) len: u32,
+}
+
+impl Tail {
+    const EMPTY: Tail = Tail { bytes: 0, len: 0 };
 }
 
 /// The trailing byte that was passed.
@@ -49,7 +55,7 @@ impl Trailer {
 
 impl Assembler {
     /// Legacy SSE encoding: `reg` is destination and first source, unless the row says otherwise.
-    #[inline]
+    #[inline(always)]
     pub fn sse(&mut self, inst: &Inst, reg: impl Into<Reg>, rm: impl Into<Rm>) {
         self.encode_sse(inst, reg.into(), rm.into(), Trailer::NONE);
     }
@@ -61,7 +67,7 @@ impl Assembler {
     }
 
     /// VEX encoding, in its two-byte form when possible.
-    #[inline]
+    #[inline(always)]
     pub fn vex(
         &mut self,
         inst: &Inst,
@@ -121,7 +127,7 @@ impl Assembler {
     }
 
     /// EVEX encoding; a displacement is compressed to one byte when possible.
-    #[inline]
+    #[inline(always)]
     pub fn evex(
         &mut self,
         inst: &Inst,
@@ -186,56 +192,40 @@ impl Assembler {
         trailer: Trailer,
     ) {
         let form = &inst.evex;
-        let r = u64::from(reg.number());
-        let n = u64::from(v.number());
-        // ~R bit 15, ~R' bit 12, ModRM.reg; ~vvvv bits 19–22, ~V' bit 27.
-        let mut word = form.template
-            ^ ((r & 8) << 12 | (r & 16) << 8 | (r & 7) << 43)
-            ^ ((n & 15) << 19 | (n & 16) << 23)
-            | u64::from(context.0 & !(Evex::ROUNDING | Evex::SAE));
-        let rounds = context.0 & Evex::B != 0;
-        if !rounds {
+        let wants = wants(width, context, rm, trailer);
+        let mut illegal = wants & !form.accepts | wrong_class(form, reg, v, rm, 0xe0);
+        let mut word = form.template ^ fields(reg, v) | u64::from(context.0 & Evex::PREFIX);
+        if context.0 & Evex::B == 0 {
             word |= (width as u64) << 29;
         }
-        let unmasked = context.0 & Evex::MASK == 0;
-        let mut bad = mismatch(form, width, reg, v, trailer)
-            | (rounds & (width as u8 != form.rounding_width))
-            | (unmasked & (form.needs_mask | (context.0 & Evex::ZERO != 0)));
-        let (mem, shift) = match rm {
+        let mem = match rm {
             Rm::Reg(rm) => {
-                let m = u64::from(rm.number());
-                word ^= (m & 24) << 10 | (0xc0 | m & 7) << 40;
-                bad |= !takes(form, rm) | (context.0 & !form.context_reg != 0);
-                if bad {
+                if illegal != 0 {
                     return self.reject(inst, Encoding::Evex, width, context, reg, v, rm.into());
                 }
-                return self.put_tail(word, 6, Tail { bytes: 0, len: 0 }, trailer);
+                word ^= RM[usize::from(rm.number())];
+                return self.put_tail(word, 6, Tail::EMPTY, trailer);
             }
-            Rm::Mem(mem) => {
-                bad |= form.rm & Form::MEM == 0;
-                (mem, form.disp_shift[width as usize])
-            }
+            Rm::Mem(mem) => mem,
             Rm::Bcast(mem) => {
-                bad |= form.rm & Form::BCAST == 0;
                 word |= u64::from(Evex::B);
-                (mem, form.disp_shift[3])
+                mem
             }
         };
-        bad |= (context.0 & !form.context_mem != 0)
-            | bad_address(form, mem)
-            | (form.gathers & (reg.number() == mem.index));
-        if bad {
+        if mem.is_vector() {
+            let overlap = reg.number() == mem.index_number();
+            illegal |= u32::from(overlap) * (form.accepts & accept::GATHERS);
+        }
+        if illegal != 0 {
             return self.reject(inst, Encoding::Evex, width, context, reg, v, rm);
         }
-        // ~B bit 13, ~X bit 14; the fifth bit of a vector index is ~V'.
-        let (base, index) = (u64::from(mem.base), u64::from(mem.index));
-        word ^= (base & 8) << 10 | (index & 8) << 11 | (index & 16) << 23;
+        let shift = match rm {
+            Rm::Bcast(_) => form.disp_shift[3],
+            _ => form.disp_shift[width as usize],
+        };
         let (modrm, tail) = address(mem, u32::from(shift));
-        word |= modrm << 40;
-        if mem.base == Mem::RIP {
-            let end = self.at() + 6 + tail.len + u32::from(trailer.kind != Imm::None);
-            self.relative(self.at() + 6, end, mem.label);
-        }
+        word = word ^ address_fields(mem) | modrm << 40;
+        self.relocate(mem, 6, tail, trailer);
         self.put_tail(word, 6, tail, trailer);
     }
 
@@ -250,46 +240,36 @@ impl Assembler {
         trailer: Trailer,
     ) {
         let form = &inst.vex;
-        let r = u64::from(reg.number());
-        let n = u64::from(v.number());
-        let mut word = form.template ^ ((r & 8) << 12 | (r & 7) << 35) ^ (n & 15) << 19
-            | (width as u64 & 1) << 18;
-        let mut bad = mismatch(form, width, reg, v, trailer) | ((r | n) & 16 != 0);
-        let tail = match rm {
-            Rm::Reg(rm) => {
-                let m = u64::from(rm.number());
-                word ^= (m & 8) << 10 | (0xc0 | m & 7) << 32;
-                bad |= !takes(form, rm) | (m & 16 != 0);
-                Tail { bytes: 0, len: 0 }
-            }
+        let wants = wants(width, Evex::NONE, rm, trailer);
+        let mut illegal = wants & !form.accepts | wrong_class(form, reg, v, rm, 0xf0);
+        let mut word = form.template ^ fields(reg, v) | (width as u64 & 1) << 18;
+        let mut tail = Tail::EMPTY;
+        match rm {
+            Rm::Reg(rm) => word ^= RM[usize::from(rm.number())],
             Rm::Mem(mem) => {
-                bad |= (form.rm & Form::MEM == 0) | bad_address(form, mem) | (mem.index & 16 != 0);
-                if form.gathers {
+                let index = mem.index_number();
+                illegal |= u32::from(index & 16);
+                if mem.is_vector() {
                     let (reg, v) = (reg.number(), v.number());
-                    bad |= (reg == v) | (reg == mem.index) | (v == mem.index);
+                    illegal |= u32::from((reg == v) | (reg == index) | (v == index));
                 }
-                word ^= (u64::from(mem.base) & 8) << 10 | (u64::from(mem.index) & 8) << 11;
-                let (modrm, tail) = address(mem, 0);
-                word |= modrm << 32;
-                tail
+                let modrm;
+                (modrm, tail) = address(mem, 0);
+                word = word ^ address_fields(mem) | modrm << 40;
             }
-            Rm::Bcast(_) => {
-                bad = true;
-                Tail { bytes: 0, len: 0 }
-            }
-        };
-        if bad {
+            Rm::Bcast(_) => illegal = accept::NEVER,
+        }
+        if illegal != 0 {
             return self.reject(inst, Encoding::Vex, width, Evex::NONE, reg, v, rm);
         }
         // Two-byte form: X, B and W clear, map 0F. `C5 [~R ~vvvv L pp] opcode ModRM`
-        let short = word & 0x80_7f00 == 0x6100;
-        let two_byte = 0xc5 | (word >> 8 & 0x7f00) | (word & 0x8000) | (word >> 24) << 16;
-        let (word, len) = if short { (two_byte, 4) } else { (word, 5) };
-        if let Rm::Mem(mem) = rm
-            && mem.base == Mem::RIP
-        {
-            let end = self.at() + len + tail.len + u32::from(trailer.kind != Imm::None);
-            self.relative(self.at() + len, end, mem.label);
+        let is_short = word & 0x80_7f00 == 0x6100;
+        let short = 0xc5 | (word >> 8 & 0x7f00) | (word & 0x8000) | (word >> 32) << 16;
+        let long = word & 0xff_ffff | word >> 32 << 24;
+        let word = select_unpredictable(is_short, short, long);
+        let len = 5 - u32::from(is_short);
+        if let Rm::Mem(mem) = rm {
+            self.relocate(mem, len, tail, trailer);
         }
         self.put_tail(word, len, tail, trailer);
     }
@@ -297,32 +277,29 @@ impl Assembler {
     #[inline(always)]
     fn encode_sse(&mut self, inst: &Inst, reg: Reg, rm: Rm, trailer: Trailer) {
         let form = &inst.sse;
+        let wants = wants(Width::X, Evex::NONE, rm, trailer);
+        let mut illegal = wants & !form.accepts | wrong_class(form, reg, crate::NONE, rm, 0xf0);
         let prefix = form.template >> 48 & 0xff;
         let mut len = (form.template >> 56) as u32;
         let modrm_at = 8 * (len - 1);
         let r = u64::from(reg.number());
         let mut word = form.template & 0xffff_ffff_ffff | (r & 7) << (modrm_at + 3) | (r & 8) >> 1;
-        let mut bad = mismatch(form, Width::X, reg, crate::NONE, trailer) | (r & 16 != 0);
-        let tail = match rm {
+        let mut tail = Tail::EMPTY;
+        match rm {
             Rm::Reg(rm) => {
                 let m = u64::from(rm.number());
                 word |= (0xc0 | m & 7) << modrm_at | (m & 8) >> 3;
-                bad |= !takes(form, rm) | (m & 16 != 0);
-                Tail { bytes: 0, len: 0 }
             }
             Rm::Mem(mem) => {
-                bad |= (form.rm & Form::MEM == 0) | bad_address(form, mem);
-                word |= (u64::from(mem.base) & 8) >> 3 | (u64::from(mem.index) & 8) >> 2;
-                let (modrm, tail) = address(mem, 0);
+                let (base, index) = (u64::from(mem.base_number()), u64::from(mem.index_number()));
+                word |= (base & 8) >> 3 | (index & 8) >> 2;
+                let modrm;
+                (modrm, tail) = address(mem, 0);
                 word |= modrm << modrm_at;
-                tail
             }
-            Rm::Bcast(_) => {
-                bad = true;
-                Tail { bytes: 0, len: 0 }
-            }
-        };
-        if bad {
+            Rm::Bcast(_) => illegal = accept::NEVER,
+        }
+        if illegal != 0 {
             return self.reject(
                 inst,
                 Encoding::Sse,
@@ -334,21 +311,26 @@ impl Assembler {
             );
         }
         // A REX prefix without bits is left out; the mandatory prefix goes before it.
-        if word & 0xff == 0x40 {
-            word >>= 8;
-            len -= 1;
-        }
+        let needless = u32::from(word & 0xff == 0x40);
+        word >>= 8 * needless;
+        len -= needless;
         if prefix != 0 {
             word = word << 8 | prefix;
             len += 1;
         }
-        if let Rm::Mem(mem) = rm
-            && mem.base == Mem::RIP
-        {
-            let end = self.at() + len + tail.len + u32::from(trailer.kind != Imm::None);
-            self.relative(self.at() + len, end, mem.label);
+        if let Rm::Mem(mem) = rm {
+            self.relocate(mem, len, tail, trailer);
         }
         self.put_tail(word, len, tail, trailer);
+    }
+
+    /// Notes the label of an address relative to `rip`, `len` bytes into the instruction.
+    #[inline(always)]
+    fn relocate(&mut self, mem: Mem, len: u32, tail: Tail, trailer: Trailer) {
+        if mem.base_number() == Mem::RIP {
+            let end = len + tail.len + u32::from(trailer.kind != Imm::None);
+            self.relative(self.at() + len, self.at() + end, mem.label);
+        }
     }
 
     /// `len` (1 to 8) bytes of `head`, then the tail, then the trailer.
@@ -389,62 +371,63 @@ impl Assembler {
             encoding,
             field,
         };
-        let is_high = |r: Reg| encoding != Encoding::Evex && (16..32).contains(&r.id());
-        let error = if form.widths == 0 {
+        let wrong = wrong_class(form, reg, v, rm, 0xe0);
+        let unwanted = wants(width, context, rm, Trailer::NONE) & !form.accepts;
+        let no_evex = encoding != Encoding::Evex;
+        let error = if form.accepts & accept::WIDTHS == 0 {
             AsmError::Encoding {
                 instruction,
                 encoding,
             }
-        } else if form.widths >> width as u8 & 1 == 0 {
+        } else if unwanted & accept::WIDTHS != 0 {
             AsmError::Width {
                 instruction,
                 encoding,
                 width,
             }
-        } else if reg.id() & 0xe0 != form.reg {
+        } else if wrong & 0xff != 0 {
             operand("reg")
-        } else if v.id() & 0xe0 != form.vvvv {
+        } else if wrong & 0xff00 != 0 {
             operand("v")
-        } else if is_high(reg) || is_high(v) || matches!(rm, Rm::Reg(rm) if is_high(rm)) {
+        } else if wrong != 0
+            || unwanted & (accept::REGISTER | accept::MEM | accept::BCAST) != 0
+            || no_evex && matches!(rm, Rm::Bcast(_))
+        {
+            operand("rm")
+        } else if no_evex && wrong_class(form, reg, v, rm, 0xf0) != 0 {
             AsmError::HighRegister {
                 instruction,
                 encoding,
             }
         } else {
-            let legal = match rm {
-                Rm::Reg(_) => form.context_reg,
-                _ => form.context_mem,
-            };
-            let rounding = Evex::ROUNDING | Evex::SAE | Evex::B | Evex::LL;
-            let rounds = context.0 & Evex::B != 0;
-            let masking = Evex::MASK | Evex::ZERO;
-            let unmasked = context.0 & Evex::MASK == 0;
             match rm {
-                Rm::Reg(rm) if !takes(form, rm) => operand("rm"),
-                Rm::Mem(_) if form.rm & Form::MEM == 0 => operand("rm"),
-                Rm::Bcast(_) if form.rm & Form::BCAST == 0 || encoding != Encoding::Evex => {
-                    operand("rm")
-                }
-                Rm::Mem(mem) | Rm::Bcast(mem) if bad_address(form, mem) => {
+                Rm::Mem(mem) | Rm::Bcast(mem)
+                    if unwanted & accept::VSIB != 0 || !mem.is_plain() && !mem.is_vector() =>
+                {
                     AsmError::Address { instruction }
                 }
-                Rm::Mem(mem) if encoding != Encoding::Evex && mem.index & 16 != 0 => {
-                    AsmError::HighRegister {
-                        instruction,
-                        encoding,
-                    }
-                }
-                _ if context.0 & masking & !legal != 0
-                    || unmasked && (form.needs_mask || context.0 & Evex::ZERO != 0) =>
+                Rm::Mem(mem) if no_evex && mem.index_number() & 16 != 0 => AsmError::HighRegister {
+                    instruction,
+                    encoding,
+                },
+                _ if unwanted & (accept::MASKED | accept::UNMASKED | accept::ZEROS) != 0
+                    || context.0 & Evex::MASK == 0 && context.0 & Evex::ZERO != 0 =>
                 {
                     AsmError::Masking { instruction }
                 }
-                _ if context.0 & rounding & !legal != 0
-                    || rounds && width as u8 != form.rounding_width =>
+                _ if context.0 & Evex::B != 0
+                    && (unwanted & accept::ROUNDINGS != 0 || !matches!(rm, Rm::Reg(_))) =>
                 {
                     AsmError::Rounding { instruction }
                 }
-                _ if form.gathers => AsmError::GatherOverlap { instruction },
+                Rm::Mem(mem)
+                    if mem.is_vector()
+                        && (reg.number() == mem.index_number()
+                            || no_evex && v.number() == mem.index_number()
+                            || no_evex && v.number() == reg.number()) =>
+                {
+                    AsmError::GatherOverlap { instruction }
+                }
                 _ => AsmError::Immediate {
                     instruction,
                     encoding,
@@ -455,36 +438,103 @@ impl Assembler {
     }
 }
 
-/// Whether the row lacks this width or trailer, or wants registers of another class.
+/// What the operands want of the form: bits of [`accept`].
 #[inline(always)]
-fn mismatch(form: &Form, width: Width, reg: Reg, v: Reg, trailer: Trailer) -> bool {
-    (form.widths >> width as u8 & 1 == 0)
-        | (((reg.id() ^ form.reg) | (v.id() ^ form.vvvv)) & 0xe0 != 0)
-        | (trailer.kind as u8 != form.imm as u8)
-}
-
-/// Whether ModRM.rm may be a register of this class.
-#[inline(always)]
-fn takes(form: &Form, rm: Reg) -> bool {
-    (form.rm & Form::REGISTERS) >> (rm.id() >> 5) & 1 != 0
-}
-
-/// Whether the address cannot be encoded, or has a vector index where there must be none.
-#[inline(always)]
-fn bad_address(form: &Form, mem: Mem) -> bool {
-    if form.rm & Form::VSIB == 0 {
-        !mem.is_plain()
+fn wants(width: Width, context: Evex, rm: Rm, trailer: Trailer) -> u32 {
+    let mut wants = accept::WIDTH << width as u32 | accept::IMM << trailer.kind as u32;
+    let masked = context.0 & Evex::MASK != 0;
+    wants |= if masked {
+        accept::MASKED
     } else {
-        !mem.is_vector()
+        accept::UNMASKED
+    };
+    wants |= match rm {
+        Rm::Reg(_) => accept::REGISTER,
+        Rm::Mem(mem) if mem.is_plain() => accept::MEM,
+        Rm::Mem(mem) if mem.is_vector() => accept::VSIB,
+        Rm::Bcast(mem) if mem.is_plain() => accept::BCAST,
+        Rm::Mem(_) | Rm::Bcast(_) => accept::NEVER,
+    };
+    if context.0 & Evex::ZERO != 0 {
+        wants |= match rm {
+            Rm::Reg(_) if masked => accept::ZERO_REGISTER,
+            _ if masked => accept::ZERO_MEM,
+            _ => accept::NEVER,
+        };
     }
+    if context.0 & Evex::B != 0 {
+        wants |= accept::ROUNDING_WIDTH << width as u32;
+        wants |= match rm {
+            Rm::Reg(_) if context.0 & Evex::ROUNDING != 0 => accept::ROUNDING,
+            Rm::Reg(_) => accept::SAE,
+            _ => accept::NEVER,
+        };
+    }
+    wants
+}
+
+/// Not zero if a register is of another class than the form has there; a byte per field. `mask`
+/// are the bits to compare: with `0xf0`, registers 16–31 are wrong, too.
+#[inline(always)]
+fn wrong_class(form: &Form, reg: Reg, v: Reg, rm: Rm, mask: u32) -> u32 {
+    let reg_and_v = u32::from(reg.id()) | u32::from(v.id()) << 8;
+    match rm {
+        Rm::Reg(rm) => {
+            let mask = mask << 16 | mask << 8 | mask;
+            ((reg_and_v | u32::from(rm.id()) << 16) ^ form.classes) & mask
+        }
+        _ => (reg_and_v ^ form.classes) & (mask << 8 | mask),
+    }
+}
+
+/// The fields that a register number takes, inverted where the prefix inverts them.
+const fn field_table(as_reg: bool, as_v: bool, as_rm: bool) -> [u64; 32] {
+    let mut table = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        let n = i as u64;
+        // ~R, ~R' (bits 15, 12) and ModRM.reg.
+        if as_reg {
+            table[i] |= (n & 8) << 12 | (n & 16) << 8 | (n & 7) << 43;
+        }
+        // ~vvvv, ~V' (bits 19–22, 27).
+        if as_v {
+            table[i] |= (n & 15) << 19 | (n & 16) << 23;
+        }
+        // ~B, ~X (bits 13, 14), ModRM.mod = 3 and ModRM.rm.
+        if as_rm {
+            table[i] |= (n & 24) << 10 | (0xc0 | n & 7) << 40;
+        }
+        i += 1;
+    }
+    table
+}
+
+static REG: [u64; 32] = field_table(true, false, false);
+static V: [u64; 32] = field_table(false, true, false);
+static RM: [u64; 32] = field_table(false, false, true);
+
+#[inline(always)]
+fn fields(reg: Reg, v: Reg) -> u64 {
+    REG[usize::from(reg.number())] ^ V[usize::from(v.number())]
+}
+
+/// ~B, ~X of an address; the fifth bit of a vector index is ~V'.
+#[inline(always)]
+fn address_fields(mem: Mem) -> u64 {
+    let (base, index) = (u64::from(mem.base_number()), u64::from(mem.index_number()));
+    (base & 8) << 10 | (index & 8) << 11 | (index & 16) << 23
 }
 
 /// ModRM.mod and ModRM.rm; SIB and displacement. The displacement takes one byte if it is a
 /// multiple of `1 << shift` that fits.
+///
+/// The size of the displacement changes from column to column, so it is chosen without a branch;
+/// what the operand is made of hardly does, and is a constant mostly.
 #[inline(always)]
 pub(crate) fn address(mem: Mem, shift: u32) -> (u64, Tail) {
     let disp = u64::from(mem.disp.cast_unsigned());
-    if mem.base == Mem::RIP {
+    if mem.base_number() == Mem::RIP {
         return (
             0b101,
             Tail {
@@ -493,37 +543,45 @@ pub(crate) fn address(mem: Mem, shift: u32) -> (u64, Tail) {
             },
         );
     }
+    let has_index = mem.index_number() != Mem::NO_INDEX;
+    let index = if has_index {
+        u64::from(mem.index_number() & 7)
+    } else {
+        4
+    };
+    let sib = u64::from(mem.scale() & 3) << 6 | index << 3;
+    if mem.base_number() == Mem::NO_BASE {
+        return (
+            4,
+            Tail {
+                bytes: sib | 5 | disp << 8,
+                len: 5,
+            },
+        );
+    }
+
+    let base = u64::from(mem.base_number() & 7);
     let scaled = mem.disp >> shift;
     #[expect(
         clippy::cast_possible_truncation,
         reason = "compared with the original"
     )]
-    let fits = scaled << shift == mem.disp && i32::from(scaled as i8) == scaled;
-    let base = u64::from(mem.base & 7);
-    let (mode, disp, len) = if mem.base == Mem::NO_BASE {
-        (0, disp, 4)
-    } else if mem.disp == 0 && base != 5 {
-        (0, 0, 0)
-    } else if fits {
-        (1, u64::from(scaled.cast_unsigned() & 0xff), 1)
+    let fits = (scaled << shift == mem.disp) & (i32::from(scaled as i8) == scaled);
+    let short = u64::from(scaled.cast_unsigned() & 0xff);
+    let bytes = select_unpredictable(fits, short, disp);
+    // mod 0: no displacement, 1: one byte, 2: four bytes. Base 5 with mod 0 means something else.
+    let none = u32::from((mem.disp == 0) & (base != 5));
+    let mode = 2 - u64::from(fits) - u64::from(none);
+    let len = 4 - 3 * u32::from(fits) - none;
+    if has_index || base == 4 {
+        (
+            mode << 6 | 4,
+            Tail {
+                bytes: sib | base | bytes << 8,
+                len: len + 1,
+            },
+        )
     } else {
-        (2, disp, 4)
-    };
-    if mem.index == Mem::NO_INDEX && base != 4 && mem.base != Mem::NO_BASE {
-        return (mode << 6 | base, Tail { bytes: disp, len });
+        (mode << 6 | base, Tail { bytes, len })
     }
-    let index = if mem.index == Mem::NO_INDEX {
-        4
-    } else {
-        u64::from(mem.index & 7)
-    };
-    let base = if mem.base == Mem::NO_BASE { 5 } else { base };
-    let sib = u64::from(mem.scale & 3) << 6 | index << 3 | base;
-    (
-        mode << 6 | 4,
-        Tail {
-            bytes: sib | disp << 8,
-            len: len + 1,
-        },
-    )
 }

@@ -80,27 +80,47 @@ pub enum Feature {
 /// One encoding of an instruction: the word with empty fields, and what may fill them.
 #[derive(Debug)]
 pub(crate) struct Form {
-    /// VEX: five bytes, EVEX: six bytes, up to and with ModRM. SSE: see [`Form::sse`].
+    /// EVEX: six bytes, up to and with ModRM. VEX: the same with a gap, see [`Form::vex`].
+    /// SSE: see [`Form::sse`].
     pub(crate) template: u64,
-    /// Bits of [`Evex`](crate::Evex) that are legal with a register operand, and with memory.
-    pub(crate) context_reg: u32,
-    pub(crate) context_mem: u32,
+    /// Classes of ModRM.reg, VEX.vvvv and ModRM.rm, a byte each, as in [`Reg`](crate::Reg).
+    pub(crate) classes: u32,
+    /// What else is legal: bits of [`accept`].
+    pub(crate) accepts: u32,
     /// Binary logarithm of what disp8 is multiplied by: for widths X, Y, Z, and for a broadcast.
     pub(crate) disp_shift: [u8; 4],
-    /// Bit per [`Width`](crate::Width). Zero: the instruction has no such encoding.
-    pub(crate) widths: u8,
-    /// Class of ModRM.reg and VEX.vvvv, at its place in [`Reg`](crate::Reg).
-    pub(crate) reg: u8,
-    pub(crate) vvvv: u8,
-    /// Bit per register class that ModRM.rm may have; [`Form::MEM`], [`Form::BCAST`], [`Form::VSIB`].
-    pub(crate) rm: u8,
-    pub(crate) imm: Imm,
-    /// The width that embedded rounding demands.
-    pub(crate) rounding_width: u8,
-    pub(crate) needs_mask: bool,
-    /// Loads through a vector of indices, which must not be the destination.
-    pub(crate) gathers: bool,
     features: [Option<Feature>; 3],
+}
+
+/// What a form accepts, a bit each; an instruction is legal if it wants nothing else.
+pub(crate) mod accept {
+    /// Three bits, by [`Width`](crate::Width). None: the instruction has no such encoding.
+    pub(crate) const WIDTH: u32 = 1;
+    pub(crate) const WIDTHS: u32 = 7 * WIDTH;
+    /// Three bits, by [`Imm`](super::Imm).
+    pub(crate) const IMM: u32 = 1 << 3;
+    pub(crate) const IMMS: u32 = 7 * IMM;
+    /// ModRM.rm: a register, memory, a broadcast element, memory with a vector of indices.
+    pub(crate) const REGISTER: u32 = 1 << 6;
+    pub(crate) const MEM: u32 = 1 << 7;
+    pub(crate) const BCAST: u32 = 1 << 8;
+    pub(crate) const VSIB: u32 = 1 << 9;
+    /// Masks other than `k0`, and their absence.
+    pub(crate) const MASKED: u32 = 1 << 10;
+    pub(crate) const UNMASKED: u32 = 1 << 11;
+    /// Zeroing if ModRM.rm is a register, and if it is memory.
+    pub(crate) const ZERO_REGISTER: u32 = 1 << 12;
+    pub(crate) const ZERO_MEM: u32 = 1 << 13;
+    pub(crate) const ZEROS: u32 = ZERO_REGISTER | ZERO_MEM;
+    /// Embedded rounding, suppressed exceptions, and three bits for the width they demand.
+    pub(crate) const ROUNDING: u32 = 1 << 14;
+    pub(crate) const SAE: u32 = 1 << 15;
+    pub(crate) const ROUNDING_WIDTH: u32 = 1 << 16;
+    pub(crate) const ROUNDINGS: u32 = 31 << 14;
+    /// Not wanted by operands: the destination must not be the vector of indices.
+    pub(crate) const GATHERS: u32 = 1 << 30;
+    /// Wanted by what no instruction accepts.
+    pub(crate) const NEVER: u32 = 1 << 31;
 }
 
 /// What follows the operands.
@@ -145,7 +165,7 @@ impl Inst {
 
     /// Whether the instruction exists in this encoding.
     pub const fn has(&self, encoding: Encoding) -> bool {
-        self.form(encoding).widths != 0
+        self.form(encoding).accepts & accept::WIDTHS != 0
     }
 
     /// The feature that the instruction needs in this encoding and width; `None` if there is no
@@ -177,25 +197,18 @@ impl Opcode {
         let ext = text.rest;
         assert!(byte.len() == 2 && ext.len() == 2 && ext[0] == b'/');
         Opcode {
-            pp: if is(pp, "NP") {
-                0
-            } else if is(pp, "66") {
-                1
-            } else if is(pp, "F3") {
-                2
-            } else if is(pp, "F2") {
-                3
-            } else {
-                panic!("prefix: NP, 66, F3 or F2")
+            pp: match pp {
+                b"NP" => 0,
+                b"66" => 1,
+                b"F3" => 2,
+                b"F2" => 3,
+                _ => panic!("prefix: NP, 66, F3 or F2"),
             },
-            map: if is(map, "0F") {
-                1
-            } else if is(map, "0F38") {
-                2
-            } else if is(map, "0F3A") {
-                3
-            } else {
-                panic!("map: 0F, 0F38 or 0F3A")
+            map: match map {
+                b"0F" => 1,
+                b"0F38" => 2,
+                b"0F3A" => 3,
+                _ => panic!("map: 0F, 0F38 or 0F3A"),
             },
             byte: hex(byte[0]) << 4 | hex(byte[1]),
             digit: match ext[1] {
@@ -208,29 +221,16 @@ impl Opcode {
 }
 
 impl Form {
-    pub(crate) const REGISTERS: u8 = 0xf;
-    pub(crate) const MEM: u8 = 1 << 4;
-    pub(crate) const BCAST: u8 = 1 << 5;
-    pub(crate) const VSIB: u8 = 1 << 6;
-
     const fn parse(opcode: &Opcode, cell: &str, encoding: Encoding) -> Form {
-        let none = class::NONE << 5;
+        let none = (class::NONE as u32) << 5;
         let mut form = Form {
             template: 0,
-            context_reg: 0,
-            context_mem: 0,
+            classes: none << 16 | none << 8 | none,
+            accepts: 0,
             disp_shift: [0; 4],
-            widths: 0,
-            reg: none,
-            vvvv: none,
-            rm: 0,
-            imm: Imm::None,
-            rounding_width: crate::Width::Z as u8,
-            needs_mask: false,
-            gathers: false,
             features: [None; 3],
         };
-        if is(cell.as_bytes(), "-") {
+        if matches!(cell.as_bytes(), b"-") {
             return form;
         }
         let mut text = Text {
@@ -242,26 +242,25 @@ impl Form {
             rest: text.word(b' '),
         };
         let mut current = None;
+        let mut rounding_width = crate::Width::Z as u32;
         let mut w = 0;
         let mut l = 0;
         while !head.rest.is_empty() {
-            let word = head.word(b'.');
-            if is(word, "128") {
-                form.add_width(0, current);
-            } else if is(word, "256") {
-                form.add_width(1, current);
-            } else if is(word, "512") {
-                form.add_width(2, current);
-            } else if is(word, "LIG") || is(word, "L0") || is(word, "LZ") {
-                form.add_width(0, current);
-                form.rounding_width = 0;
-            } else if is(word, "L1") {
-                form.add_width(0, current);
-                l = 1;
-            } else if is(word, "W1") {
-                w = 1;
-            } else if !(is(word, "W0") || is(word, "WIG")) {
-                current = Some(feature(word));
+            match head.word(b'.') {
+                b"128" => form.add_width(0, current),
+                b"256" => form.add_width(1, current),
+                b"512" => form.add_width(2, current),
+                b"LIG" | b"L0" | b"LZ" => {
+                    form.add_width(0, current);
+                    rounding_width = 0;
+                }
+                b"L1" => {
+                    form.add_width(0, current);
+                    l = 1;
+                }
+                b"W1" => w = 1,
+                b"W0" | b"WIG" => {}
+                word => current = Some(feature(word)),
             }
         }
         form.template = match encoding {
@@ -273,6 +272,8 @@ impl Form {
             Encoding::Evex => Form::evex(opcode, w),
         };
 
+        form.accepts |= accept::UNMASKED | accept::IMM << Imm::None as u32;
+        form.accepts |= accept::ROUNDING_WIDTH << rounding_width;
         let mut first = true;
         while !text.rest.is_empty() {
             let word = text.word(b' ');
@@ -288,7 +289,7 @@ impl Form {
     }
 
     const fn add_width(&mut self, width: u8, feature: Option<Feature>) {
-        self.widths |= 1 << width;
+        self.accepts |= accept::WIDTH << width;
         self.features[width as usize] = feature;
     }
 
@@ -311,12 +312,13 @@ impl Form {
         0x40 | w << 3 | (escape | tail) << 8 | prefix << 48 | (3 + escape_len) << 56
     }
 
-    /// `C4 [~R ~X ~B mmmmm] [W ~vvvv L pp] opcode ModRM`; inverted fields are ones when empty.
+    /// `C4 [~R ~X ~B mmmmm] [W ~vvvv L pp] (gap) opcode ModRM`; inverted fields are ones when
+    /// empty. With the gap, every field is where EVEX has it.
     const fn vex(opcode: &Opcode, w: u64, l: u64) -> u64 {
         let p0 = 0b1110_0000 | opcode.map as u64;
         let p1 = w << 7 | 0b0111_1000 | l << 2 | opcode.pp as u64;
         let modrm = (opcode.digit as u64) << 3;
-        0xc4 | p0 << 8 | p1 << 16 | (opcode.byte as u64) << 24 | modrm << 32
+        0xc4 | p0 << 8 | p1 << 16 | (opcode.byte as u64) << 32 | modrm << 40
     }
 
     /// `62 [~R ~X ~B ~R' 0 mmm] [W ~vvvv 1 pp] [z L'L b ~V' aaa] opcode ModRM`.
@@ -329,37 +331,24 @@ impl Form {
     }
 
     const fn compression(&mut self, word: &[u8]) {
-        let [x, y, z] = if is(word, "Full") {
-            [4, 5, 6]
-        } else if is(word, "Half") {
-            [3, 4, 5]
-        } else if is(word, "Quarter") {
-            [2, 3, 4]
-        } else if is(word, "Eighth") {
-            [1, 2, 3]
-        } else if is(word, "Dup") {
-            [3, 5, 6]
-        } else if is(word, "N1") {
-            [0; 3]
-        } else if is(word, "N2") {
-            [1; 3]
-        } else if is(word, "N4") {
-            [2; 3]
-        } else if is(word, "N8") {
-            [3; 3]
-        } else if is(word, "N16") {
-            [4; 3]
-        } else if is(word, "N32") {
-            [5; 3]
-        } else {
-            panic!("unknown displacement compression")
+        let [x, y, z] = match word {
+            b"Full" => [4, 5, 6],
+            b"Half" => [3, 4, 5],
+            b"Quarter" => [2, 3, 4],
+            b"Eighth" => [1, 2, 3],
+            b"Dup" => [3, 5, 6],
+            b"N1" => [0; 3],
+            b"N2" => [1; 3],
+            b"N4" => [2; 3],
+            b"N8" => [3; 3],
+            b"N16" => [4; 3],
+            b"N32" => [5; 3],
+            _ => panic!("unknown displacement compression"),
         };
         self.disp_shift = [x, y, z, self.disp_shift[3]];
     }
 
     const fn operand(&mut self, word: &[u8], first: bool) {
-        use crate::Evex;
-
         let field = word[0];
         let mut text = Text { rest: word };
         let mut head = Text {
@@ -371,108 +360,93 @@ impl Form {
                 assert!(text.rest[0] == b'{', "stray character after a brace");
                 text.word(b'{');
             }
-            if is(attributes, "er") {
-                self.context_reg |= Evex::ROUNDING | Evex::B | Evex::LL;
-            } else if is(attributes, "sae") {
-                self.context_reg |= Evex::SAE | Evex::B;
-            } else {
-                let mut i = 0;
-                while i < attributes.len() {
-                    assert!(first, "the mask belongs to the first operand");
-                    match attributes[i] {
-                        b'k' => {}
-                        b'K' => self.needs_mask = true,
-                        b'z' => {
-                            self.context_reg |= Evex::ZERO;
-                            if field != b'M' {
-                                self.context_mem |= Evex::ZERO;
-                            }
-                        }
-                        _ => panic!("unknown attribute"),
-                    }
-                    self.context_reg |= Evex::MASK;
-                    self.context_mem |= Evex::MASK;
-                    i += 1;
-                }
+            match attributes {
+                b"er" => self.accepts |= accept::ROUNDING,
+                b"sae" => self.accepts |= accept::SAE,
+                b"k" => self.accepts |= accept::MASKED,
+                b"kz" if field == b'M' => self.accepts |= accept::MASKED | accept::ZERO_REGISTER,
+                b"kz" => self.accepts |= accept::MASKED | accept::ZEROS,
+                b"K" => self.accepts = self.accepts & !accept::UNMASKED | accept::MASKED,
+                _ => panic!("attributes: er, sae, k, kz, K"),
             }
         }
 
         let kind = head.word(b'/');
         let (_, kind) = kind.split_at(1);
-        let class = if is(kind, "") || is(kind, "vsib") || is(kind, "m") {
-            class::VECTOR
-        } else if is(kind, "g") {
-            class::GENERAL
-        } else if is(kind, "k") {
-            class::MASK
-        } else {
-            panic!("unknown operand class")
+        let class = match kind {
+            b"" | b"m" | b"vsib" => class::VECTOR,
+            b"g" => class::GENERAL,
+            b"k" => class::MASK,
+            _ => panic!("unknown operand class"),
         };
         match field {
-            b'R' => self.reg = class << 5,
-            b'V' => self.vvvv = class << 5,
-            b'I' => self.imm = Imm::Byte,
-            b'S' => self.imm = Imm::Register,
+            b'R' => self.class(0, class),
+            b'V' => self.class(1, class),
+            b'I' => self.trailer(Imm::Byte),
+            b'S' => self.trailer(Imm::Register),
             b'M' => {
-                self.gathers = is(kind, "vsib") && !first;
-                self.rm |= if is(kind, "m") {
-                    Form::MEM
-                } else if is(kind, "vsib") {
-                    Form::MEM | Form::VSIB
-                } else {
-                    1 << class
+                self.accepts |= match kind {
+                    b"m" => accept::MEM,
+                    b"vsib" if first => accept::VSIB,
+                    b"vsib" => accept::VSIB | accept::GATHERS,
+                    _ => {
+                        self.class(2, class);
+                        accept::REGISTER
+                    }
                 };
                 while !head.rest.is_empty() {
-                    let alternative = head.word(b'/');
-                    if is(alternative, "m") {
-                        self.rm |= Form::MEM;
-                    } else if is(alternative, "b32") {
-                        self.rm |= Form::BCAST;
-                        self.disp_shift[3] = 2;
-                    } else if is(alternative, "b64") {
-                        self.rm |= Form::BCAST;
-                        self.disp_shift[3] = 3;
-                    } else {
-                        panic!("alternatives: m, b32, b64");
+                    match head.word(b'/') {
+                        b"m" => self.accepts |= accept::MEM,
+                        b"b32" => {
+                            self.accepts |= accept::BCAST;
+                            self.disp_shift[3] = 2;
+                        }
+                        b"b64" => {
+                            self.accepts |= accept::BCAST;
+                            self.disp_shift[3] = 3;
+                        }
+                        _ => panic!("alternatives: m, b32, b64"),
                     }
                 }
             }
             _ => panic!("fields: R, V, M, I, S"),
         }
     }
+
+    const fn class(&mut self, field: u32, class: u8) {
+        let at = 8 * field;
+        self.classes = self.classes & !(0xff << at) | (class as u32) << (5 + at);
+    }
+
+    const fn trailer(&mut self, imm: Imm) {
+        self.accepts = self.accepts & !accept::IMMS | accept::IMM << imm as u32;
+    }
 }
 
 const fn feature(word: &[u8]) -> Feature {
-    const NAMES: [(&str, Feature); 20] = [
-        ("SSE", Feature::Sse),
-        ("SSE2", Feature::Sse2),
-        ("SSE3", Feature::Sse3),
-        ("SSSE3", Feature::Ssse3),
-        ("SSE41", Feature::Sse41),
-        ("SSE42", Feature::Sse42),
-        ("AVX", Feature::Avx),
-        ("AVX2", Feature::Avx2),
-        ("FMA", Feature::Fma),
-        ("F16C", Feature::F16c),
-        ("AVX512F", Feature::Avx512F),
-        ("AVX512BW", Feature::Avx512Bw),
-        ("AVX512CD", Feature::Avx512Cd),
-        ("AVX512DQ", Feature::Avx512Dq),
-        ("AVX512VPOPCNTDQ", Feature::Avx512Vpopcntdq),
-        ("AVX512BITALG", Feature::Avx512Bitalg),
-        ("AVX512IFMA", Feature::Avx512Ifma),
-        ("AVX512VBMI", Feature::Avx512Vbmi),
-        ("AVX512VBMI2", Feature::Avx512Vbmi2),
-        ("AVX512VNNI", Feature::Avx512Vnni),
-    ];
-    let mut i = 0;
-    while i < NAMES.len() {
-        if is(word, NAMES[i].0) {
-            return NAMES[i].1;
-        }
-        i += 1;
+    match word {
+        b"SSE" => Feature::Sse,
+        b"SSE2" => Feature::Sse2,
+        b"SSE3" => Feature::Sse3,
+        b"SSSE3" => Feature::Ssse3,
+        b"SSE41" => Feature::Sse41,
+        b"SSE42" => Feature::Sse42,
+        b"AVX" => Feature::Avx,
+        b"AVX2" => Feature::Avx2,
+        b"FMA" => Feature::Fma,
+        b"F16C" => Feature::F16c,
+        b"AVX512F" => Feature::Avx512F,
+        b"AVX512BW" => Feature::Avx512Bw,
+        b"AVX512CD" => Feature::Avx512Cd,
+        b"AVX512DQ" => Feature::Avx512Dq,
+        b"AVX512VPOPCNTDQ" => Feature::Avx512Vpopcntdq,
+        b"AVX512BITALG" => Feature::Avx512Bitalg,
+        b"AVX512IFMA" => Feature::Avx512Ifma,
+        b"AVX512VBMI" => Feature::Avx512Vbmi,
+        b"AVX512VBMI2" => Feature::Avx512Vbmi2,
+        b"AVX512VNNI" => Feature::Avx512Vnni,
+        _ => panic!("unknown feature"),
     }
-    panic!("unknown feature")
 }
 
 /// A cursor over a cell.
@@ -483,11 +457,13 @@ struct Text<'a> {
 impl<'a> Text<'a> {
     /// Everything up to `stop` or the end; the cursor moves behind it.
     const fn word(&mut self, stop: u8) -> &'a [u8] {
+        // Local copies: the compile-time interpreter pays for every call and every indirection.
+        let (rest, len) = (self.rest, self.rest.len());
         let mut end = 0;
-        while end < self.rest.len() && self.rest[end] != stop {
+        while end < len && rest[end] != stop {
             end += 1;
         }
-        let (word, rest) = self.rest.split_at(end);
+        let (word, rest) = rest.split_at(end);
         self.rest = if rest.is_empty() {
             rest
         } else {
@@ -495,21 +471,6 @@ impl<'a> Text<'a> {
         };
         word
     }
-}
-
-const fn is(word: &[u8], text: &str) -> bool {
-    let text = text.as_bytes();
-    if word.len() != text.len() {
-        return false;
-    }
-    let mut i = 0;
-    while i < word.len() {
-        if word[i] != text[i] {
-            return false;
-        }
-        i += 1;
-    }
-    true
 }
 
 const fn hex(digit: u8) -> u8 {

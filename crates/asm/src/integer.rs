@@ -539,9 +539,9 @@ impl Assembler {
                 (0xc0 | u64::from(rm & 7), 0, 0, None)
             }
             Rm::Mem(mem) if mem.is_plain() => {
-                rex |= mem.base >> 3 & 1 | mem.index >> 2 & 2;
+                rex |= mem.base_number() >> 3 & 1 | mem.index_number() >> 2 & 2;
                 let (modrm, tail) = crate::encode::address(mem, 0);
-                let label = (mem.base == Mem::RIP).then_some(mem.label);
+                let label = (mem.base_number() == Mem::RIP).then_some(mem.label);
                 (modrm, tail.bytes, tail.len, label)
             }
             _ => return self.fail(AsmError::Address { instruction }),

@@ -47,12 +47,9 @@ pub struct Label(pub(crate) u32);
 /// A memory operand: `base + index × scale + displacement`, or a label relative to `rip`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mem {
-    /// Register number, [`Mem::NO_BASE`] or [`Mem::RIP`].
-    pub(crate) base: u8,
-    /// Register number or [`Mem::NO_INDEX`].
-    pub(crate) index: u8,
-    /// Scale in the lower two bits, [`Mem::VECTOR_INDEX`].
-    pub(crate) scale: u8,
+    /// Base, index and scale, a byte each: as one word they are written and read at once, where
+    /// single bytes would stall the load that follows.
+    registers: u32,
     pub(crate) disp: i32,
     /// Label number, for [`Mem::RIP`].
     pub(crate) label: u32,
@@ -63,43 +60,58 @@ impl Mem {
     pub(crate) const NO_BASE: u8 = 0x20;
     pub(crate) const RIP: u8 = 0x40;
     pub(crate) const NO_INDEX: u8 = 0x20;
-    pub(crate) const VECTOR_INDEX: u8 = 0x10;
+    const VECTOR_INDEX: u8 = 0x10;
+
+    #[inline(always)]
+    const fn new(base: u8, disp: i32, label: u32) -> Mem {
+        Mem {
+            registers: base as u32 | (Mem::NO_INDEX as u32) << 8,
+            disp,
+            label,
+        }
+    }
+
+    #[inline(always)]
+    const fn with_index(self, index: u8, scale: u8) -> Mem {
+        let registers = self.registers & 0xff | (index as u32) << 8 | (scale as u32) << 16;
+        Mem { registers, ..self }
+    }
+
+    /// Register number, [`Mem::NO_BASE`] or [`Mem::RIP`].
+    #[inline(always)]
+    pub(crate) const fn base_number(self) -> u8 {
+        self.registers.to_le_bytes()[0]
+    }
+
+    /// Register number or [`Mem::NO_INDEX`].
+    #[inline(always)]
+    pub(crate) const fn index_number(self) -> u8 {
+        self.registers.to_le_bytes()[1]
+    }
+
+    /// Scale in the lower two bits, [`Mem::VECTOR_INDEX`].
+    #[inline(always)]
+    pub(crate) const fn scale(self) -> u8 {
+        self.registers.to_le_bytes()[2]
+    }
 
     /// `[base]`
     #[inline]
     pub const fn base(base: Gpr) -> Mem {
-        Mem {
-            base: base.number(),
-            index: Mem::NO_INDEX,
-            scale: 0,
-            disp: 0,
-            label: 0,
-        }
+        Mem::new(base.number(), 0, 0)
     }
 
     /// `[disp]`: an address in the lowest or highest 2 GiB, or the displacement to add an
     /// [`index`](Mem::index) to.
     #[inline]
     pub const fn absolute(disp: i32) -> Mem {
-        Mem {
-            base: Mem::NO_BASE,
-            index: Mem::NO_INDEX,
-            scale: 0,
-            disp,
-            label: 0,
-        }
+        Mem::new(Mem::NO_BASE, disp, 0)
     }
 
     /// `[rip + label]`; a displacement counts from the label.
     #[inline]
     pub const fn rip(label: Label) -> Mem {
-        Mem {
-            base: Mem::RIP,
-            index: Mem::NO_INDEX,
-            scale: 0,
-            disp: 0,
-            label: label.0,
-        }
+        Mem::new(Mem::RIP, 0, label.0)
     }
 
     /// With this displacement in bytes.
@@ -114,33 +126,31 @@ impl Mem {
     /// by [`Assembler::finish`](crate::Assembler::finish).
     #[inline]
     #[must_use]
-    pub const fn index(mut self, index: Gpr, scale: Scale) -> Mem {
-        self.index = index.number();
-        self.scale = scale as u8;
-        self
+    pub const fn index(self, index: Gpr, scale: Scale) -> Mem {
+        self.with_index(index.number(), scale as u8)
     }
 
     /// With a vector of indices, for gathers and scatters.
     #[inline]
     #[must_use]
-    pub const fn vector_index(mut self, index: Vreg, scale: Scale) -> Mem {
-        self.index = index.number();
-        self.scale = scale as u8 | Mem::VECTOR_INDEX;
-        self
+    pub const fn vector_index(self, index: Vreg, scale: Scale) -> Mem {
+        self.with_index(index.number(), scale as u8 | Mem::VECTOR_INDEX)
     }
 
     /// Whether this can be encoded and has no vector of indices.
     #[inline(always)]
     pub(crate) const fn is_plain(self) -> bool {
-        (self.scale & Mem::VECTOR_INDEX == 0)
-            & (self.index != 4)
-            & ((self.base != Mem::RIP) | (self.index == Mem::NO_INDEX))
+        (self.scale() & Mem::VECTOR_INDEX == 0)
+            & (self.index_number() != 4)
+            & ((self.base_number() != Mem::RIP) | (self.index_number() == Mem::NO_INDEX))
     }
 
     /// Whether this can be encoded and has a vector of indices.
     #[inline(always)]
     pub(crate) const fn is_vector(self) -> bool {
-        (self.scale & Mem::VECTOR_INDEX != 0) & (self.index < 32) & (self.base != Mem::RIP)
+        (self.scale() & Mem::VECTOR_INDEX != 0)
+            & (self.index_number() < 32)
+            & (self.base_number() != Mem::RIP)
     }
 
     /// One element, repeated to the width of the vector (EVEX).
@@ -226,6 +236,8 @@ impl Evex {
     pub(crate) const B: u32 = 1 << 28;
     pub(crate) const LL: u32 = 3 << 29;
     pub(crate) const ZERO: u32 = 1 << 31;
+    /// What goes into the instruction.
+    pub(crate) const PREFIX: u32 = !(Evex::ROUNDING | Evex::SAE);
 
     /// No mask, no rounding.
     pub const NONE: Evex = Evex(0);
