@@ -11,6 +11,7 @@ use crate::kernel::{self, ColumnLeaves, Fold, Targets};
 use crate::lower::Workspace;
 use crate::machine::{Machine, Visitor};
 use crate::panel::{Line, stride};
+use crate::seal::{self, Footprint};
 use crate::tape::{Order, Tape};
 use crate::{Float, JitError, Panel, TILE_ROWS, Tier};
 
@@ -103,6 +104,7 @@ struct Entry {
     constants: usize,
     n_constants: usize,
     n_accumulators: usize,
+    footprint: Footprint,
 }
 
 /// A population of expressions as machine code, ready to run over a [`Panel`].
@@ -202,6 +204,7 @@ impl<T: Float> Batch<T> {
                 compiler: &mut self.compiler,
                 trees,
                 n_inputs,
+                n_columns: self.n_columns,
                 goal,
                 entries: &mut self.entries,
             },
@@ -259,15 +262,11 @@ impl<T: Float> Batch<T> {
         self.goal
     }
 
-    fn entry(&self, index: usize) -> Result<(&Entry, &SealedArena), JitError> {
-        let entry = self.entries.get(index);
-        match (entry, &self.arena) {
-            (Some(entry), Some(arena)) => Ok((entry, arena)),
-            _ => Err(JitError::Index {
-                index,
-                len: self.entries.len(),
-            }),
-        }
+    fn entry(&self, index: usize) -> Result<&Entry, JitError> {
+        self.entries.get(index).ok_or(JitError::Index {
+            index,
+            len: self.entries.len(),
+        })
     }
 
     /// The machine code of one tree's kernel.
@@ -275,8 +274,11 @@ impl<T: Float> Batch<T> {
     /// # Errors
     /// If there is no such tree.
     pub fn code(&self, index: usize) -> Result<&[u8], JitError> {
-        let (entry, arena) = self.entry(index)?;
-        Ok(&arena.bytes()[entry.code.0..entry.code.1])
+        let entry = self.entry(index)?;
+        Ok(self
+            .arena
+            .as_ref()
+            .map_or(&[], |arena| &arena.bytes()[entry.code.0..entry.code.1]))
     }
 
     /// Replaces the constants of one tree, in the order of [`Expr::constants`].
@@ -284,7 +286,7 @@ impl<T: Float> Batch<T> {
     /// # Errors
     /// If there is no such tree, or it has another number of constants.
     pub fn set_constants(&mut self, index: usize, values: &[f64]) -> Result<(), JitError> {
-        let entry = *self.entry(index)?.0;
+        let entry = *self.entry(index)?;
         if values.len() != entry.n_constants {
             return Err(JitError::Count {
                 what: "constants",
@@ -315,10 +317,9 @@ impl<T: Float> Batch<T> {
                 expected: panel.n_rows(),
             });
         }
-        let (entry, arena) = self.entry(index)?;
-        let start = arena.entry(entry.code.0)?.address();
+        let entry = self.entry(index)?;
         for (tile, rows) in out.chunks_mut(TILE_ROWS).enumerate() {
-            self.run(start, entry, panel, tile, bytemuck::cast_slice_mut(rows));
+            self.run(entry, panel, tile, bytemuck::cast_slice_mut(rows))?;
         }
         Ok(())
     }
@@ -394,7 +395,7 @@ impl<T: Float> Batch<T> {
             });
         }
         self.expect(self.goal, panel)?;
-        let entry = self.entry(index)?.0;
+        let entry = self.entry(index)?;
         let mut sums = vec![0.0; entry.n_accumulators];
         self.sums(index, panel, &mut sums)?;
         Ok(NormalEquations::from_triangle(entry.n_constants, &sums))
@@ -419,8 +420,7 @@ impl<T: Float> Batch<T> {
 
     /// The accumulators of one tree over all tiles, their lanes added up.
     fn sums(&self, index: usize, panel: &Panel<T>, sums: &mut [f64]) -> Result<(), JitError> {
-        let (entry, arena) = self.entry(index)?;
-        let start = arena.entry(entry.code.0)?.address();
+        let entry = self.entry(index)?;
         let mut few = [Line::ZERO; 3];
         let mut many = Vec::new();
         let vectors = if entry.n_accumulators <= few.len() {
@@ -433,7 +433,7 @@ impl<T: Float> Batch<T> {
         for tile in 0..panel.n_tiles() {
             vectors.fill(Line::ZERO);
             let cells: &mut [T] = bytemuck::cast_slice_mut(vectors);
-            self.run(start, entry, panel, tile, bytemuck::cast_slice_mut(cells));
+            self.run(entry, panel, tile, bytemuck::cast_slice_mut(cells))?;
             for (sum, vector) in sums.iter_mut().zip(cells.chunks(lanes)) {
                 *sum += vector.iter().map(|lane| lane.to_f64()).sum::<f64>();
             }
@@ -441,16 +441,27 @@ impl<T: Float> Batch<T> {
         Ok(())
     }
 
-    #[expect(unsafe_code, reason = "the one place where kernels are entered")]
-    fn run(&self, start: *const u8, entry: &Entry, panel: &Panel<T>, tile: usize, out: &mut [u8]) {
+    fn run(
+        &self,
+        entry: &Entry,
+        panel: &Panel<T>,
+        tile: usize,
+        out: &mut [u8],
+    ) -> Result<(), JitError> {
+        let arena = self
+            .arena
+            .as_ref()
+            .ok_or(JitError::Index { index: 0, len: 0 })?;
         let constants = &bytemuck::cast_slice(&self.constants)[entry.constants..];
-        let (cells, n_rows) = (panel.tile_bytes(tile), panel.tile_rows(tile));
-        // SAFETY: `start` is an entry of this batch's sealed arena, which `self` borrows. Its
-        // code reads columns below `n_columns`, which `expect` compared with the panel, whose
-        // tiles have room for the last vector; constants that `publish` laid out; and writes
-        // either `n_rows` elements, the length of `out` by `chunks_mut`, or `n_accumulators`
-        // vectors, the length of `out` in `sums`. A panel's tiles have at least one row.
-        unsafe { crate::seal::run(start, cells, constants, out, n_rows) };
+        seal::run(
+            arena.entry(entry.code.0)?,
+            entry.footprint,
+            panel,
+            tile,
+            constants,
+            out,
+        );
+        Ok(())
     }
 }
 
@@ -471,6 +482,7 @@ struct Compile<'c, T, I> {
     compiler: &'c mut Compiler<T>,
     trees: I,
     n_inputs: usize,
+    n_columns: usize,
     goal: Goal,
     entries: &'c mut Vec<Entry>,
 }
@@ -523,11 +535,18 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
                 own: tape.constants.len(),
             };
             kernel::emit::<M>(asm, work, tape, fold, targets, leaves)?;
+            let n_accumulators = kernel::n_accumulators(fold, tape.outputs.len());
             self.entries.push(Entry {
                 code: (begin, asm.position()),
                 constants: first * M::SLOT,
                 n_constants,
-                n_accumulators: kernel::n_accumulators(fold, tape.outputs.len()),
+                n_accumulators,
+                footprint: Footprint {
+                    n_columns: self.n_columns,
+                    constant_bytes: (constants.len() - first) * M::SLOT,
+                    fixed_bytes: n_accumulators * M::BYTES,
+                    row_bytes: if fold == Fold::Store { T::SIZE } else { 0 },
+                },
             });
         }
         Ok(M::SLOT)

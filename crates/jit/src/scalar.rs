@@ -19,7 +19,7 @@ use opcodon_expr::{Expr, Op};
 use crate::lower::{Leaves, Lower, Workspace, calls, routines};
 use crate::machine::{AvxSd, Machine, SseSd, reg};
 use crate::tape::{Arg, Order, Tape};
-use crate::{JitError, Tier};
+use crate::{JitError, Tier, seal};
 
 /// A compiled expression: `f64 f(f64, …)` in the host's calling convention, or another.
 ///
@@ -90,10 +90,7 @@ impl CompiledExpr {
                 expected,
             });
         }
-        #[expect(unsafe_code, reason = "generated code is entered here")]
-        // SAFETY: the function was compiled above for exactly this signature and convention, and
-        // the number of arguments was checked.
-        Ok(unsafe { self.function.call_f64(args) })
+        Ok(seal::call(&self.function, args))
     }
 
     /// Number of arguments.

@@ -1,26 +1,73 @@
 //! The only unsafe code of this crate: entering code that this crate has generated.
+//!
+//! What makes it sound is that kernels and scalar functions are emitted here, in `kernel` and
+//! `scalar`, and come from nowhere else: no byte that was read from outside is ever entered. The
+//! functions below check at run time what the generated code takes for granted.
 #![allow(
     unsafe_code,
-    reason = "generated code can only be entered through a raw function pointer"
+    reason = "generated code can only be entered through a raw pointer"
 )]
 
-use opcodon_codemem::kernel::Kernel;
+use opcodon_codemem::{Entry, Function};
 
-/// Runs a kernel over one tile.
+use crate::{Float, Panel};
+
+/// What a kernel reads and writes, as its compiler knows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Footprint {
+    /// Columns that it may read.
+    pub(crate) n_columns: usize,
+    /// Bytes of constants that it may read.
+    pub(crate) constant_bytes: usize,
+    /// Bytes that it writes whatever the number of rows.
+    pub(crate) fixed_bytes: usize,
+    /// Bytes that it writes for each row.
+    pub(crate) row_bytes: usize,
+}
+
+/// Runs a kernel over one tile of a panel.
 ///
-/// # Safety
-/// `entry` is the start of a kernel that this crate emitted, in memory that stays executable
-/// during the call; its code reads `tile` and `constants` and writes `out` only where the caller
-/// has checked them to be long enough for `n_rows` rows, and `n_rows` is at least 1.
-pub(crate) unsafe fn run(
-    entry: *const u8,
-    tile: &[u8],
+/// # Panics
+/// If the panel, the constants or the output are smaller than the kernel's footprint.
+pub(crate) fn run<T: Float>(
+    entry: Entry<'_>,
+    footprint: Footprint,
+    panel: &Panel<T>,
+    tile: usize,
     constants: &[u8],
     out: &mut [u8],
-    n_rows: usize,
 ) {
-    // SAFETY: the caller vouches that `entry` is a kernel, which has this type.
-    let kernel: Kernel = unsafe { std::mem::transmute::<*const u8, Kernel>(entry) };
-    // SAFETY: the caller vouches for the lengths; `out` is borrowed mutably.
-    unsafe { kernel(tile.as_ptr(), constants.as_ptr(), out.as_mut_ptr(), n_rows) };
+    let (cells, n_rows) = (panel.tile_bytes(tile), panel.tile_rows(tile));
+    assert!(
+        panel.n_columns() >= footprint.n_columns && n_rows > 0,
+        "a kernel's columns exist"
+    );
+    assert!(
+        constants.len() >= footprint.constant_bytes,
+        "a kernel's constants exist"
+    );
+    let written = footprint.fixed_bytes + n_rows * footprint.row_bytes;
+    assert!(out.len() >= written, "a kernel's output has room");
+    // SAFETY: the entry was emitted by `kernel::emit`, which follows the kernel ABI; it borrows
+    // the arena, so the code stays mapped.
+    let kernel = unsafe { entry.kernel() };
+    // SAFETY: the kernel stays within its footprint, which was compared with all three buffers
+    // above; tiles are padded to whole vectors; `out` is borrowed mutably.
+    unsafe { kernel(cells.as_ptr(), constants.as_ptr(), out.as_mut_ptr(), n_rows) };
+}
+
+/// Calls a scalar function.
+///
+/// # Panics
+/// If there are not as many arguments as the function has.
+#[inline]
+pub(crate) fn call(function: &Function, args: &[f64]) -> f64 {
+    assert_eq!(
+        args.len(),
+        function.signature().params().len(),
+        "a function's arguments"
+    );
+    // SAFETY: the function was emitted by `scalar` for its signature, which is all f64, and for
+    // its convention; the number of arguments was checked above.
+    unsafe { function.call_f64(args) }
 }

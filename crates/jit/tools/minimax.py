@@ -198,7 +198,7 @@ def tan():
         r = mp.sqrt(z)
         return (mp.tan(r) - r) / (r * z)
 
-    for name, degree, bits, high in (("TAN_64", 12, 53, "0.78548"), ("TAN_32", 6, 24, "0.79")):
+    for name, degree, bits, high in (("TAN_64", 14, 53, "0.78548"), ("TAN_32", 6, 24, "0.79")):
         high = mp.mpf(high) ** 2
         show(name, range(degree + 1), t, lambda z: z / (1 + z * t(z)), 0, high, bits)
     high = mp.mpf("0.7854") ** 2
