@@ -9,7 +9,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from opcodon._core import Expression, MachineFunction, ParseError, __version__
+from opcodon._core import (
+    CompiledExpression,
+    Expression,
+    MachineFunction,
+    ParseError,
+    Population,
+    __version__,
+)
 from opcodon.expression import compile, parse  # noqa: A004  (the promised name)
 from opcodon.machine import Disassembly, Instruction, disassemble, function
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
-from opcodon._core import Expression
+from opcodon._core import CompiledExpression, Expression
 
 if TYPE_CHECKING:
     import sympy
@@ -102,5 +102,4 @@ def to_sympy(expression: Expression) -> sympy.Expr:
     """Give an expression to SymPy; what `Expression.sympy` does."""
     import sympy
 
-    symbols: dict[str, Any] = {name: sympy.Symbol(name) for name in expression.variables}
-    return sympy.sympify(expression.to("sympy"), locals=symbols)
+    return sympy.sympify(expression.to("sympy"))

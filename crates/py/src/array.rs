@@ -110,7 +110,7 @@ pub(crate) enum Vector<'py> {
 }
 
 impl<'py> Vector<'py> {
-    /// Takes a one-dimensional argument of `n_rows` finite numbers.
+    /// Takes a one-dimensional argument of `n_rows` numbers.
     pub(crate) fn extract(
         argument: &str,
         value: &Bound<'py, PyAny>,
@@ -130,8 +130,36 @@ impl<'py> Vector<'py> {
         })
     }
 
-    /// The values in `float64`.
-    pub(crate) fn to_vec(&self) -> Vec<f64> {
+    /// The values in `float64`, which must all be finite.
+    pub(crate) fn finite(&self, argument: &str) -> PyResult<Vec<f64>> {
+        let values = self.to_vec();
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(values),
+            Some(row) => Err(PyValueError::new_err(format!(
+                "{argument} must be finite, but row {row} (counted from 0) holds {}",
+                values[row]
+            ))),
+        }
+    }
+
+    /// The values in `float64` as weights of rows: none negative, not all zero.
+    pub(crate) fn weights(&self) -> PyResult<Vec<f64>> {
+        let values = self.finite("sample_weight")?;
+        if let Some(row) = values.iter().position(|value| *value < 0.0) {
+            return Err(PyValueError::new_err(format!(
+                "sample_weight must not be negative, but row {row} (counted from 0) holds {}",
+                values[row]
+            )));
+        }
+        if values.iter().all(|value| *value == 0.0) {
+            return Err(PyValueError::new_err(
+                "sample_weight must not be zero for every row",
+            ));
+        }
+        Ok(values)
+    }
+
+    fn to_vec(&self) -> Vec<f64> {
         match self {
             Self::F64(array) => array.as_array().to_vec(),
             Self::F32(array) => array.as_array().iter().copied().map(f64::from).collect(),
@@ -151,6 +179,13 @@ impl MatrixView<'_> {
         match self {
             Self::F64(array) => array.nrows(),
             Self::F32(array) => array.nrows(),
+        }
+    }
+
+    pub(crate) fn n_columns(&self) -> usize {
+        match self {
+            Self::F64(array) => array.ncols(),
+            Self::F32(array) => array.ncols(),
         }
     }
 

@@ -4,12 +4,13 @@
 //! that does not parse is a `ParseError`, a `ValueError` that also says where. The messages are
 //! those of the crates below, with the cause appended.
 use std::error::Error;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::ops::Range;
 
 use opcodon_codemem::CodeError;
+use opcodon_jit::JitError;
 use pyo3::create_exception;
-use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 create_exception!(
@@ -33,13 +34,22 @@ pub(crate) fn parse_error(py: Python<'_>, message: &str, text: &str, span: &Rang
     }
 }
 
-/// Lines that point into a text, set off from the message.
-pub(crate) fn indented(lines: &str) -> String {
-    lines
+/// A message, and below it the line of text that it is about with carets under the place.
+///
+/// `rendered` starts with these two lines.
+pub(crate) fn pointing(message: &dyn Display, rendered: &str) -> String {
+    let mut text = message.to_string();
+    if rendered
         .lines()
-        .map(|line| format!("    {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+        .next()
+        .is_some_and(|line| !line.trim().is_empty())
+    {
+        for line in rendered.lines().take(2) {
+            text.push_str("\n    ");
+            text.push_str(line);
+        }
+    }
+    text
 }
 
 /// The message with the messages of its causes.
@@ -65,5 +75,14 @@ pub(crate) fn code_error(error: &CodeError) -> PyErr {
             PyValueError::new_err(text)
         }
         _ => PyOSError::new_err(text),
+    }
+}
+
+/// What goes wrong around expressions that are compiled.
+pub(crate) fn jit_error(error: &JitError) -> PyErr {
+    match error {
+        JitError::Code(error) => code_error(error),
+        JitError::Assemble(_) => PyRuntimeError::new_err(message(error)),
+        _ => PyValueError::new_err(message(error)),
     }
 }

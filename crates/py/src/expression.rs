@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyComplex, PyDict, PyString, PyTuple, PyType};
 
 use crate::array::Matrix;
-use crate::error::{indented, parse_error};
+use crate::error::{parse_error, pointing};
 
 /// A tree with names for its variables; the Python class of the same name.
 #[pyclass(frozen, module = "opcodon", name = "Expression")]
@@ -27,6 +27,11 @@ type Printer = fn(&Expr, &[String]) -> String;
 const LANGUAGES: &[(&str, Printer)] = &[
     ("infix", |e, names| print::infix(e, names)),
     ("prefix", |e, names| print::prefix(e, names)),
+    ("latex", |e, names| print::latex(e, names)),
+    ("sympy", |e, names| print::sympy(e, names)),
+    ("numpy", |e, names| print::numpy(e, names)),
+    ("c", |e, names| print::c(e, names)),
+    ("rust", |e, names| print::rust(e, names)),
 ];
 
 /// numpy's ufuncs whose names are not operators' names or aliases already.
@@ -99,6 +104,23 @@ impl Expression {
         Ok(Some(Self::new(expr, names.into())))
     }
 
+    /// The same formula as one of other variables, which are those of this one and more.
+    pub(crate) fn over(&self, names: &Names) -> PyResult<Self> {
+        let mut united = names.to_vec();
+        let map = unite(&mut united, &self.names)?;
+        if united.len() > names.len() {
+            return Err(PyValueError::new_err(format!(
+                "the variable {} of {} is not among {}",
+                united[names.len()],
+                self.text(),
+                names.join(", ")
+            )));
+        }
+        let nodes = renumbered(&self.expr, &map).collect();
+        let expr = Expr::from_postfix(nodes).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        Ok(Self::new(expr, Arc::clone(names)))
+    }
+
     fn binary(op: Op, a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         Self::or_not_implemented(a.py(), Self::combine(op, &[a, b])?)
     }
@@ -125,6 +147,14 @@ impl Expression {
     }
 }
 
+/// The nodes with other numbers for the variables.
+fn renumbered<'a>(expr: &'a Expr, map: &'a [u32]) -> impl Iterator<Item = Node> + 'a {
+    expr.nodes().iter().map(|node| match *node {
+        Node::Var(index) => Node::Var(map[index as usize]),
+        other => other,
+    })
+}
+
 /// Adds the `new` names that are not among `names` yet; returns where each of `new` is now.
 fn unite(names: &mut Vec<String>, new: &[String]) -> PyResult<Vec<u32>> {
     new.iter()
@@ -149,14 +179,18 @@ fn unite(names: &mut Vec<String>, new: &[String]) -> PyResult<Vec<u32>> {
 impl Expression {
     #[new]
     #[pyo3(signature = (text, variables=None))]
-    fn parse(py: Python<'_>, text: &str, variables: Option<Vec<String>>) -> PyResult<Self> {
+    pub(crate) fn parse(
+        py: Python<'_>,
+        text: &str,
+        variables: Option<Vec<String>>,
+    ) -> PyResult<Self> {
         let names: Option<Vec<&str>> = variables
             .as_ref()
             .map(|names| names.iter().map(String::as_str).collect());
         let parsed = py
             .detach(|| opcodon_expr::parse(text, names.as_deref()).map_err(Box::new))
             .map_err(|error| {
-                let message = format!("{error}\n{}", indented(&error.render()));
+                let message = pointing(&error, &error.render());
                 parse_error(py, &message, text, &error.span)
             })?;
         Ok(Self::new(parsed.expr, parsed.variables.into()))
@@ -229,6 +263,22 @@ impl Expression {
                 Node::Op(op) => Ok(PyString::intern(py, op.spelling()).into_any()),
             })
             .collect()
+    }
+
+    fn simplify(&self, py: Python<'_>) -> Self {
+        Self::new(py.detach(|| self.expr.simplify()), Arc::clone(&self.names))
+    }
+
+    fn diff(&self, py: Python<'_>, variable: &str) -> PyResult<Self> {
+        let index = self.index_of(variable)?;
+        let slope = py
+            .detach(|| {
+                self.expr
+                    .diff(index)
+                    .map(|slope| slope.simplify_algebraic())
+            })
+            .map_err(|e| PyValueError::new_err(e.to_string()))?;
+        Ok(Self::new(slope, Arc::clone(&self.names)))
     }
 
     /// The reference interpreter: what the expression means, however it is compiled.

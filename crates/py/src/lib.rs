@@ -11,10 +11,13 @@
 use pyo3::prelude::*;
 
 mod array;
+mod columns;
+mod compiled;
 mod deap;
 mod error;
 mod expression;
 mod machine;
+mod population;
 mod seal;
 
 #[pymodule]
@@ -23,9 +26,11 @@ mod _core {
 
     #[pymodule_export]
     use crate::{
+        compiled::CompiledExpression,
         error::ParseError,
         expression::Expression,
         machine::{MachineFunction, disassemble},
+        population::Population,
     };
 
     #[pymodule_init]

@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyTuple, PyType};
 
-use crate::error::{code_error, indented, parse_error};
+use crate::error::{code_error, parse_error, pointing};
 use crate::seal;
 
 /// Arguments up to this many are converted without allocation.
@@ -82,7 +82,7 @@ impl MachineFunction {
             })
         })?;
         let parsed = Signature::parse_for(signature, abi).map_err(|error| {
-            let text = format!("{error}\n{}", indented(&error.render()));
+            let text = pointing(&error, &error.render());
             parse_error(py, &text, signature, &error.span)
         })?;
         let n_floats = parsed.is_all_f64().then(|| parsed.params().len());

@@ -1,0 +1,326 @@
+//! `CompiledExpression`: one expression as machine code, for numbers and for arrays.
+//!
+//! Two pieces of code serve one expression. The scalar function takes its arguments in registers
+//! and exists from the start; the kernel over columns is made at the first call with an array,
+//! once for `float64` and once for `float32`.
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use numpy::PyArray1;
+use opcodon_expr::{Expr, print};
+use opcodon_jit::{Batch, CompiledExpr, Float, Goal, JitError, Panel, Tier};
+use opcodon_listing::Listing;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyFloat, PyInt, PyTuple, PyType};
+
+use crate::array::{Matrix, MatrixView, n_dimensions};
+use crate::columns::panel;
+use crate::error::jit_error;
+use crate::expression::Expression;
+use crate::machine::{disassembly, syntax};
+
+/// Scalar arguments up to this many are converted without allocation.
+const INLINE: usize = 8;
+
+/// An expression as machine code; the Python class of the same name.
+#[pyclass(frozen, module = "opcodon", name = "CompiledExpression")]
+pub(crate) struct CompiledExpression {
+    expression: Py<Expression>,
+    scalar: CompiledExpr,
+    f64: OnceLock<Batch<f64>>,
+    f32: OnceLock<Batch<f32>>,
+}
+
+impl CompiledExpression {
+    fn n_variables(&self) -> usize {
+        self.expression.get().names().len()
+    }
+
+    /// The value at a point, if all arguments are numbers.
+    fn call_numbers(&self, arguments: &Bound<'_, PyTuple>) -> PyResult<Option<f64>> {
+        let py = arguments.py();
+        let n = arguments.len();
+        let mut inline = [0.0; INLINE];
+        let mut heap = Vec::new();
+        let values = if n <= INLINE {
+            &mut inline[..n]
+        } else {
+            heap.resize(n, 0.0);
+            &mut heap[..]
+        };
+        for (index, (value, argument)) in
+            values.iter_mut().zip(arguments.iter_borrowed()).enumerate()
+        {
+            *value = if let Ok(float) = argument.cast::<PyFloat>() {
+                float.value()
+            } else if is_array(&argument)? {
+                return Ok(None);
+            } else {
+                argument
+                    .extract()
+                    .map_err(|error| self.not_a_number(py, index, &error))?
+            };
+        }
+        let value = py
+            .detach(|| self.scalar.call(values))
+            .map_err(|error| jit_error(&error))?;
+        Ok(Some(value))
+    }
+
+    fn not_a_number(&self, py: Python<'_>, index: usize, error: &PyErr) -> PyErr {
+        let names = self.expression.get().names();
+        let name = names.get(index).map_or("", String::as_str);
+        PyTypeError::new_err(format!("argument {name}: {}", error.value(py)))
+    }
+
+    fn wrong_count(&self, found: usize) -> PyErr {
+        let names = self.expression.get().names();
+        PyTypeError::new_err(format!(
+            "the expression takes {} arguments ({}), or one array of shape (n_rows, {}), but {found} \
+             arguments were given",
+            names.len(),
+            names.join(", "),
+            names.len(),
+        ))
+    }
+
+    /// The values at every row of a matrix, in its own element type.
+    fn call_matrix<'py>(
+        &self,
+        py: Python<'py>,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let matrix = Matrix::extract("X", value, self.expression.get().names())?;
+        let view = matrix.view();
+        let expr = self.expression.get().expr();
+        Ok(match matrix {
+            Matrix::F64(_) => {
+                let values = py.detach(|| predict(&self.f64, expr, view));
+                PyArray1::from_vec(py, values.map_err(|error| jit_error(&error))?).into_any()
+            }
+            Matrix::F32(_) => {
+                let values = py.detach(|| predict(&self.f32, expr, view));
+                PyArray1::from_vec(py, values.map_err(|error| jit_error(&error))?).into_any()
+            }
+        })
+    }
+
+    /// The values for one array (or number) a variable, of shapes that broadcast.
+    fn call_columns<'py>(&self, arguments: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+        let py = arguments.py();
+        let numpy = py.import(intern!(py, "numpy"))?;
+        let broadcast = numpy
+            .call_method1(intern!(py, "broadcast_arrays"), arguments)
+            .map_err(|error| {
+                if error.is_instance_of::<PyValueError>(py) {
+                    PyValueError::new_err(format!(
+                        "the arrays for {} do not go together: {}",
+                        self.expression.get().names().join(", "),
+                        error.value(py)
+                    ))
+                } else {
+                    error
+                }
+            })?;
+        let columns = broadcast
+            .try_iter()?
+            .map(|array| array?.call_method0(intern!(py, "ravel")))
+            .collect::<PyResult<Vec<_>>>()?;
+        let shape = broadcast.get_item(0)?.getattr(intern!(py, "shape"))?;
+        let matrix = numpy.call_method1(intern!(py, "column_stack"), (columns,))?;
+        self.call_matrix(py, &matrix)?
+            .call_method1(intern!(py, "reshape"), (shape,))
+    }
+
+    /// What each instruction computes, from the compiler's map.
+    fn note(&self, names: &[String], code: &[u8], span: &Range<usize>) -> Option<String> {
+        let map = self.scalar.map();
+        let n_instruction_bytes = map.last().map_or(code.len(), |&(offset, _)| offset);
+        if span.start >= n_instruction_bytes {
+            let bytes = <[u8; 8]>::try_from(code.get(span.clone())?).ok()?;
+            return Some(format!("{:?}", f64::from_le_bytes(bytes)));
+        }
+        let entry = map
+            .partition_point(|&(offset, _)| offset <= span.start)
+            .checked_sub(1)?;
+        let expr = self.expression.get().expr();
+        let node = map[entry].1;
+        (node < expr.len()).then(|| subtree_text(expr, node, names))
+    }
+}
+
+/// The part of an expression that ends at a node, as short text.
+fn subtree_text(expr: &Expr, node: usize, names: &[String]) -> String {
+    /// Nodes of the largest part that is written out.
+    const WRITTEN: usize = 16;
+    let nodes = &expr.nodes()[expr.subtree(node)];
+    if nodes.len() <= WRITTEN
+        && let Ok(part) = Expr::from_postfix(nodes.to_vec())
+    {
+        return print::infix(&part, names);
+    }
+    match expr.nodes()[node] {
+        opcodon_expr::Node::Op(op) if op.symbol().is_some() && op.arity() == 2 => {
+            format!("… {} …", op.spelling())
+        }
+        opcodon_expr::Node::Op(op) => format!("{}(…)", op.spelling()),
+        _ => String::new(),
+    }
+}
+
+/// Whether an argument stands for many numbers.
+fn is_array(argument: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if argument.is_instance_of::<PyInt>() {
+        return Ok(false);
+    }
+    let py = argument.py();
+    Ok(match argument.getattr_opt(intern!(py, "ndim"))? {
+        Some(ndim) => ndim.extract::<usize>()? > 0,
+        None => {
+            argument.is_instance_of::<PyTuple>() || argument.is_instance_of::<pyo3::types::PyList>()
+        }
+    })
+}
+
+/// Compiles the kernel if that has not been done, and runs it.
+fn predict<T: Float>(
+    batch: &OnceLock<Batch<T>>,
+    expr: &Expr,
+    matrix: MatrixView<'_>,
+) -> Result<Vec<T>, JitError> {
+    let panel: Panel<T> = panel(matrix, &[])?;
+    let mut values = vec![T::default(); matrix.n_rows()];
+    kernel(batch, expr, matrix.n_columns())?.predict(0, &panel, &mut values)?;
+    Ok(values)
+}
+
+fn kernel<'a, T: Float>(
+    batch: &'a OnceLock<Batch<T>>,
+    expr: &Expr,
+    n_inputs: usize,
+) -> Result<&'a Batch<T>, JitError> {
+    if let Some(batch) = batch.get() {
+        return Ok(batch);
+    }
+    let mut new = Batch::new(Tier::best()?)?;
+    new.compile([expr], n_inputs, Goal::Predict)?;
+    Ok(batch.get_or_init(|| new))
+}
+
+#[pymethods]
+impl CompiledExpression {
+    #[new]
+    fn new(py: Python<'_>, expression: Py<Expression>) -> PyResult<Self> {
+        let this = expression.get();
+        let scalar = py
+            .detach(|| CompiledExpr::new(this.expr(), this.names().len()))
+            .map_err(|error| jit_error(&error))?;
+        Ok(Self {
+            expression,
+            scalar,
+            f64: OnceLock::new(),
+            f32: OnceLock::new(),
+        })
+    }
+
+    #[pyo3(signature = (*arguments))]
+    fn __call__<'py>(&self, arguments: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+        let py = arguments.py();
+        let n_variables = self.n_variables();
+        if arguments.len() == n_variables
+            && let Some(value) = self.call_numbers(arguments)?
+        {
+            return Ok(PyFloat::new(py, value).into_any());
+        }
+        if arguments.len() == 1 {
+            let array = py
+                .import(intern!(py, "numpy"))?
+                .call_method1(intern!(py, "asarray"), arguments)?;
+            if n_variables != 1 || n_dimensions(&array)? != 1 {
+                if n_dimensions(&array)? == 0 {
+                    return Err(self.wrong_count(1));
+                }
+                return self.call_matrix(py, &array);
+            }
+        }
+        if arguments.len() == n_variables {
+            self.call_columns(arguments)
+        } else {
+            Err(self.wrong_count(arguments.len()))
+        }
+    }
+
+    #[getter]
+    fn expression(&self, py: Python<'_>) -> Py<Expression> {
+        self.expression.clone_ref(py)
+    }
+
+    #[getter]
+    fn variables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.expression.get().names().iter())
+    }
+
+    #[getter]
+    fn code<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.scalar.code())
+    }
+
+    #[getter]
+    fn address(&self) -> usize {
+        self.scalar.address()
+    }
+
+    #[getter]
+    fn tier(&self) -> &'static str {
+        self.scalar.tier().name()
+    }
+
+    #[pyo3(signature = (style="intel", *, kernel=false))]
+    fn disassemble<'py>(
+        &self,
+        py: Python<'py>,
+        style: &str,
+        kernel: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let syntax = syntax(style)?;
+        let listing = py.detach(|| {
+            if kernel {
+                let expr = self.expression.get().expr();
+                let batch = self::kernel(&self.f64, expr, self.n_variables())?;
+                return Ok(Listing::new(batch.code(0)?, syntax));
+            }
+            let code = self.scalar.code();
+            let n_instruction_bytes = self.scalar.map().last().map_or(code.len(), |end| end.0);
+            Ok(Listing::with_data(code, n_instruction_bytes, syntax))
+        });
+        disassembly(py, &listing.map_err(|error| jit_error(&error))?)
+    }
+
+    #[pyo3(signature = (style="intel"))]
+    fn listing<'py>(&self, py: Python<'py>, style: &str) -> PyResult<Bound<'py, PyAny>> {
+        let syntax = syntax(style)?;
+        let listing = py.detach(|| {
+            let code = self.scalar.code();
+            let names = Arc::clone(self.expression.get().names());
+            let n_instruction_bytes = self.scalar.map().last().map_or(code.len(), |end| end.0);
+            Listing::with_data(code, n_instruction_bytes, syntax)
+                .annotated(|span| self.note(&names, code, &span))
+        });
+        disassembly(py, &listing)
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<CompiledExpression {}: {} bytes, {}>",
+            self.expression.get().text(),
+            self.scalar.code().len(),
+            self.scalar.tier()
+        )
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyType>, (Py<Expression>,)) {
+        (slf.get_type(), (slf.get().expression.clone_ref(slf.py()),))
+    }
+}

@@ -1,0 +1,397 @@
+//! `Population`: many expressions over the same variables, compiled together and run together.
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use numpy::{PyArray1, PyArrayMethods};
+use opcodon_expr::{Expr, print};
+use opcodon_jit::{Batch, Float, Goal, JitError, Panel, Tier};
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple, PyType};
+
+use crate::array::{Matrix, MatrixView, Vector};
+use crate::columns::panel;
+use crate::error::jit_error;
+use crate::expression::{Expression, Names};
+
+/// Many expressions over the same variables; the Python class of the same name.
+#[pyclass(frozen, sequence, module = "opcodon", name = "Population")]
+pub(crate) struct Population {
+    expressions: Vec<Py<Expression>>,
+    names: Names,
+    n_jobs: i64,
+    kernels: Kernels,
+}
+
+/// Kernels in the element type of the population.
+enum Kernels {
+    F64(Shared<f64>),
+    F32(Shared<f32>),
+}
+
+/// The kernels that were compiled last; evaluating again for the same goal finds them.
+type Shared<T> = Mutex<Option<Arc<Compiled<T>>>>;
+
+/// Consecutive shares of the expressions, one for each thread.
+struct Compiled<T> {
+    goal: Goal,
+    n_threads: usize,
+    batches: Vec<Batch<T>>,
+}
+
+/// `work` on every part, each part on its own thread if there are several.
+fn on_threads<P: Send, R: Send>(parts: Vec<P>, work: impl Fn(P) -> R + Sync) -> Vec<R> {
+    if parts.len() <= 1 {
+        return parts.into_iter().map(work).collect();
+    }
+    thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = parts
+            .into_iter()
+            .map(|part| scope.spawn(move || work(part)))
+            .collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, R>| {
+            thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        threads.into_iter().map(join).collect()
+    })
+}
+
+impl<T: Float> Compiled<T> {
+    /// Runs `work` on each batch and its share of `out`, which has `width` cells for each tree.
+    fn run<O: Send>(
+        &self,
+        out: &mut [O],
+        width: usize,
+        work: impl Fn(&Batch<T>, &mut [O]) -> Result<(), JitError> + Sync,
+    ) -> Result<(), JitError> {
+        let mut parts = Vec::new();
+        let mut rest = out;
+        for batch in &self.batches {
+            let (part, others) = rest.split_at_mut(batch.len() * width);
+            parts.push((batch, part));
+            rest = others;
+        }
+        on_threads(parts, |(batch, part)| work(batch, part))
+            .into_iter()
+            .collect()
+    }
+}
+
+impl Population {
+    fn n_threads(&self) -> usize {
+        let all = thread::available_parallelism().map_or(1, usize::from);
+        usize::try_from(self.n_jobs)
+            .unwrap_or(all)
+            .min(self.expressions.len())
+            .max(1)
+    }
+
+    fn compiled<T: Float>(
+        &self,
+        shared: &Shared<T>,
+        goal: Goal,
+    ) -> Result<Arc<Compiled<T>>, JitError> {
+        let n_threads = self.n_threads();
+        let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(compiled) = kept
+            .as_ref()
+            .filter(|c| c.goal == goal && c.n_threads == n_threads)
+        {
+            return Ok(Arc::clone(compiled));
+        }
+        let tier = Tier::best()?;
+        let trees: Vec<&Expr> = self.expressions.iter().map(|e| e.get().expr()).collect();
+        let shares = trees
+            .chunks(trees.len().div_ceil(n_threads).max(1))
+            .collect();
+        let batches = on_threads(shares, |trees: &[&Expr]| {
+            let mut batch = Batch::new(tier)?;
+            batch.compile(trees.iter().copied(), self.names.len(), goal)?;
+            Ok(batch)
+        });
+        let batches = batches.into_iter().collect::<Result<Vec<_>, JitError>>()?;
+        let compiled = Arc::new(Compiled {
+            goal,
+            n_threads,
+            batches,
+        });
+        *kept = Some(Arc::clone(&compiled));
+        Ok(compiled)
+    }
+
+    fn predict<T: Float>(
+        &self,
+        shared: &Shared<T>,
+        matrix: MatrixView<'_>,
+    ) -> Result<Vec<T>, JitError> {
+        let n_rows = matrix.n_rows();
+        let mut values = vec![T::default(); self.expressions.len() * n_rows];
+        if values.is_empty() {
+            return Ok(values);
+        }
+        let panel: Panel<T> = panel(matrix, &[])?;
+        self.compiled(shared, Goal::Predict)?
+            .run(&mut values, n_rows, |batch, part| {
+                for (index, row) in part.chunks_mut(n_rows).enumerate() {
+                    batch.predict(index, &panel, row)?;
+                }
+                Ok(())
+            })?;
+        Ok(values)
+    }
+
+    fn losses<T: Float>(
+        &self,
+        shared: &Shared<T>,
+        matrix: MatrixView<'_>,
+        extra: &[&[f64]],
+        goal: Goal,
+    ) -> Result<Vec<f64>, JitError> {
+        let mut losses = vec![0.0; self.expressions.len()];
+        let panel: Panel<T> = panel(matrix, extra)?;
+        self.compiled(shared, goal)?
+            .run(&mut losses, 1, |batch, part| batch.losses(0, &panel, part))?;
+        Ok(losses)
+    }
+}
+
+/// Expressions from a sequence of expressions and texts, over the same variables.
+fn same_variables(
+    py: Python<'_>,
+    items: &Bound<'_, PyAny>,
+    variables: Option<Vec<String>>,
+) -> PyResult<(Vec<Py<Expression>>, Names)> {
+    let mut expressions: Vec<Py<Expression>> = Vec::new();
+    let mut texts: Vec<usize> = Vec::new();
+    for (index, item) in items.try_iter()?.enumerate() {
+        let item = item?;
+        if let Ok(text) = item.extract::<String>() {
+            let parsed = Expression::parse(py, &text, variables.clone())?;
+            expressions.push(Py::new(py, parsed)?);
+            texts.push(index);
+        } else {
+            let expression = item.cast_into::<Expression>().map_err(|error| {
+                PyTypeError::new_err(format!(
+                    "expression {index} must be an Expression or text, not {}",
+                    error.into_inner().get_type()
+                ))
+            })?;
+            expressions.push(expression.unbind());
+        }
+    }
+    let names = match variables {
+        Some(names) => names.into(),
+        None => common_names(&expressions, &texts),
+    };
+    for &index in &texts {
+        let expression = expressions[index].get();
+        if *expression.names() != names {
+            let widened = expression.over(&names)?;
+            expressions[index] = Py::new(py, widened)?;
+        }
+    }
+    for (index, expression) in expressions.iter().enumerate() {
+        let own = expression.get().names();
+        if *own != names {
+            return Err(PyValueError::new_err(format!(
+                "expression {index} has the variables ({}), but ({}) are those of the population: \
+                 parse all with the same variables=[…]",
+                own.join(", "),
+                names.join(", ")
+            )));
+        }
+    }
+    Ok((expressions, names))
+}
+
+/// The variables of the first expression that is no text, or else those of all texts.
+fn common_names(expressions: &[Py<Expression>], texts: &[usize]) -> Names {
+    let given = (0..expressions.len()).find(|index| !texts.contains(index));
+    if let Some(index) = given {
+        return Arc::clone(expressions[index].get().names());
+    }
+    let mut names = Vec::new();
+    for expression in expressions {
+        for name in expression.get().names().iter() {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+    }
+    // In which order the variables of one text go is the parser's to say.
+    let quoted: Vec<String> = (0..)
+        .zip(&names)
+        .map(|(index, _)| print::infix(&Expr::var(index), &names))
+        .collect();
+    opcodon_expr::parse(&quoted.join(" + "), None)
+        .map_or(names, |parsed| parsed.variables)
+        .into()
+}
+
+#[pymethods]
+impl Population {
+    #[new]
+    #[pyo3(signature = (expressions, dtype="float64", n_jobs=1, *, variables=None))]
+    fn new(
+        py: Python<'_>,
+        expressions: &Bound<'_, PyAny>,
+        dtype: &str,
+        n_jobs: i64,
+        variables: Option<Vec<String>>,
+    ) -> PyResult<Self> {
+        let kernels = match dtype {
+            "float64" => Kernels::F64(Mutex::default()),
+            "float32" => Kernels::F32(Mutex::default()),
+            _ => {
+                return Err(PyValueError::new_err(format!(
+                    "dtype must be \"float64\" or \"float32\", not {dtype:?}"
+                )));
+            }
+        };
+        if n_jobs == 0 || n_jobs < -1 {
+            return Err(PyValueError::new_err(format!(
+                "n_jobs must be a number of threads, or -1 for one on each processor, not {n_jobs}"
+            )));
+        }
+        let (expressions, names) = same_variables(py, expressions, variables)?;
+        Ok(Self {
+            expressions,
+            names,
+            n_jobs,
+            kernels,
+        })
+    }
+
+    #[expect(non_snake_case, reason = "the name of the argument in Python")]
+    fn evaluate<'py>(&self, py: Python<'py>, X: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let matrix = Matrix::extract("X", X, &self.names)?;
+        let view = matrix.view();
+        let shape = [self.expressions.len(), view.n_rows()];
+        Ok(match &self.kernels {
+            Kernels::F64(shared) => {
+                let values = py.detach(|| self.predict(shared, view));
+                let values = values.map_err(|error| jit_error(&error))?;
+                PyArray1::from_vec(py, values).reshape(shape)?.into_any()
+            }
+            Kernels::F32(shared) => {
+                let values = py.detach(|| self.predict(shared, view));
+                let values = values.map_err(|error| jit_error(&error))?;
+                PyArray1::from_vec(py, values).reshape(shape)?.into_any()
+            }
+        })
+    }
+
+    #[pyo3(signature = (X, y, loss="mse", sample_weight=None))]
+    #[expect(non_snake_case, reason = "the name of the argument in Python")]
+    fn loss<'py>(
+        &self,
+        py: Python<'py>,
+        X: &Bound<'py, PyAny>,
+        y: &Bound<'py, PyAny>,
+        loss: &str,
+        sample_weight: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let matrix = Matrix::extract("X", X, &self.names)?;
+        let view = matrix.view();
+        if view.n_rows() == 0 {
+            return Err(PyValueError::new_err(
+                "X has no rows: a loss needs at least one",
+            ));
+        }
+        let target = Vector::extract("y", y, view.n_rows())?.finite("y")?;
+        let weight = sample_weight
+            .map(|weight| Vector::extract("sample_weight", weight, view.n_rows())?.weights())
+            .transpose()?;
+        let column = |index: usize| {
+            u32::try_from(self.names.len() + index)
+                .map_err(|error| PyValueError::new_err(error.to_string()))
+        };
+        let (target_column, weight_column) =
+            (column(0)?, weight.as_ref().map(|_| column(1)).transpose()?);
+        let goal = match loss {
+            "mse" => Goal::Mse {
+                target: target_column,
+                weight: weight_column,
+            },
+            "mae" => Goal::Mae {
+                target: target_column,
+                weight: weight_column,
+            },
+            _ => {
+                return Err(PyValueError::new_err(format!(
+                    "loss must be \"mse\" or \"mae\", not {loss:?}"
+                )));
+            }
+        };
+        let extra: Vec<&[f64]> = [Some(&target), weight.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(Vec::as_slice)
+            .collect();
+        let losses = py.detach(|| match &self.kernels {
+            Kernels::F64(shared) => self.losses(shared, view, &extra, goal),
+            Kernels::F32(shared) => self.losses(shared, view, &extra, goal),
+        });
+        Ok(PyArray1::from_vec(
+            py,
+            losses.map_err(|error| jit_error(&error))?,
+        ))
+    }
+
+    #[getter]
+    fn variables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.names.iter())
+    }
+
+    #[getter]
+    fn dtype(&self) -> &'static str {
+        match self.kernels {
+            Kernels::F64(_) => "float64",
+            Kernels::F32(_) => "float32",
+        }
+    }
+
+    #[getter]
+    fn n_jobs(&self) -> i64 {
+        self.n_jobs
+    }
+
+    fn __len__(&self) -> usize {
+        self.expressions.len()
+    }
+
+    fn __getitem__(&self, py: Python<'_>, index: isize) -> PyResult<Py<Expression>> {
+        let found = usize::try_from(index)
+            .ok()
+            .and_then(|index| self.expressions.get(index));
+        found
+            .map(|expression| expression.clone_ref(py))
+            .ok_or_else(|| {
+                PyIndexError::new_err(format!(
+                    "the population has {} expressions, and no number {index}",
+                    self.expressions.len()
+                ))
+            })
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<Population of {} expressions in ({}), {}>",
+            self.expressions.len(),
+            self.names.join(", "),
+            self.dtype()
+        )
+    }
+
+    #[expect(clippy::type_complexity, reason = "a constructor and its arguments")]
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyType>, (Bound<'py, PyList>, &'static str, i64))> {
+        let this = slf.get();
+        let expressions = PyList::new(slf.py(), this.expressions.iter())?;
+        Ok((slf.get_type(), (expressions, this.dtype(), this.n_jobs)))
+    }
+}
