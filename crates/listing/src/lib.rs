@@ -106,10 +106,11 @@ impl Listing {
         Self::with_data(code, code.len(), syntax)
     }
 
-    /// Decodes `code` up to `n_instruction_bytes`; the rest is data, shown eight bytes a line.
+    /// Decodes `code` up to `n_instruction_bytes`; the rest is data, shown eight bytes a line and,
+    /// like data in memory, in lines that start at multiples of eight.
     #[must_use]
     pub fn with_data(code: &[u8], n_instruction_bytes: usize, syntax: Syntax) -> Self {
-        let (instructions, data) = code.split_at(n_instruction_bytes.min(code.len()));
+        let instructions = &code[..n_instruction_bytes.min(code.len())];
         let mut lines = Vec::new();
         let mut decoder = Decoder::with_ip(64, instructions, 0, DecoderOptions::NONE);
         let mut formatter = syntax.formatter();
@@ -125,8 +126,10 @@ impl Listing {
                 note: String::new(),
             });
         }
-        for (index, bytes) in data.chunks(8).enumerate() {
-            let start = instructions.len() + index * 8;
+        let mut start = instructions.len();
+        while start < code.len() {
+            let end = (start + 1).next_multiple_of(8).min(code.len());
+            let bytes = &code[start..end];
             let text = if let Ok(bytes) = <[u8; 8]>::try_from(bytes) {
                 format!(".quad {:#018x}", u64::from_le_bytes(bytes))
             } else {
@@ -134,10 +137,11 @@ impl Listing {
                 format!(".byte {}", bytes.join(", "))
             };
             lines.push(Line {
-                span: start..start + bytes.len(),
+                span: start..end,
                 text,
                 note: String::new(),
             });
+            start = end;
         }
         Self {
             code: code.to_vec(),
@@ -253,17 +257,18 @@ mod tests {
 
     #[test]
     fn data_is_not_decoded_and_notes_stand_in_one_column() {
-        let mut code = b"\xc5\xfb\x58\x05\x01\0\0\0\xc3".to_vec();
+        let mut code = b"\xc5\xfb\x58\x05\x08\0\0\0\xc3\xcc\xcc\xcc\xcc\xcc\xcc\xcc".to_vec();
         code.extend(1.0_f64.to_le_bytes());
         code.extend([1, 2]);
         let listing = Listing::with_data(&code, 9, Syntax::Intel)
             .annotated(|span| (span.start < 9).then(|| format!("from {}", span.start)));
-        expect![[r"
-            0000  c5 fb 58 05 01 00 00 00  vaddsd xmm0,xmm0,[rip+0x1]  ; from 0
+        expect![[r#"
+            0000  c5 fb 58 05 08 00 00 00  vaddsd xmm0,xmm0,[rip+0x8]  ; from 0
             0008  c3                       ret                         ; from 8
-            0009  00 00 00 00 00 00 f0 3f  .quad 0x3ff0000000000000
-            0011  01 02                    .byte 0x01, 0x02
-        "]]
+            0009  cc cc cc cc cc cc cc     .byte 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc
+            0010  00 00 00 00 00 00 f0 3f  .quad 0x3ff0000000000000
+            0018  01 02                    .byte 0x01, 0x02
+        "#]]
         .assert_eq(&listing.to_string());
     }
 
