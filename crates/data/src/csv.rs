@@ -149,10 +149,13 @@ pub fn parse(bytes: &[u8], name: &str, options: &Options) -> Result<Table, DataE
         .header
         .unwrap_or_else(|| dialect::has_header(bytes, delimiter, comment, decimal_comma));
 
+    let reader = dialect::reader(bytes, delimiter, comment);
     let mut records = Records {
         bytes,
-        reader: dialect::reader(bytes, delimiter, comment),
+        reader,
         comment,
+        delimiter,
+        last: (0, 0),
     };
     let mut record = ByteRecord::new();
     let Some(first_line) = records.next(&mut record, name)? else {
@@ -177,6 +180,9 @@ pub fn parse(bytes: &[u8], name: &str, options: &Options) -> Result<Table, DataE
         Some(first_line)
     };
     while let Some(at) = line {
+        if let (true, Some(line)) = (record.len() != n_fields, records.open_quote()) {
+            return Err(DataError::OpenQuote { file: file(), line });
+        }
         if record.len() != n_fields {
             return Err(DataError::Ragged {
                 file: file(),
@@ -192,6 +198,9 @@ pub fn parse(bytes: &[u8], name: &str, options: &Options) -> Result<Table, DataE
         lines.push(at);
         line = records.next(&mut record, name)?;
     }
+    if let Some(line) = records.open_quote() {
+        return Err(DataError::OpenQuote { file: file(), line });
+    }
     if lines.is_empty() {
         return Err(DataError::NoRows { file: file() });
     }
@@ -202,7 +211,6 @@ pub fn parse(bytes: &[u8], name: &str, options: &Options) -> Result<Table, DataE
     let read = Reading {
         file: name,
         header,
-        decimal_comma,
         names,
         columns,
         lines,
@@ -215,6 +223,9 @@ struct Records<'a> {
     bytes: &'a [u8],
     reader: csv::Reader<&'a [u8]>,
     comment: Option<u8>,
+    delimiter: u8,
+    /// Line and first byte of the last record.
+    last: (u64, usize),
 }
 
 impl Records<'_> {
@@ -224,7 +235,10 @@ impl Records<'_> {
             match self.reader.read_byte_record(record) {
                 Ok(false) => return Ok(None),
                 Ok(true) if dialect::is_blank(record) => {}
-                Ok(true) => return Ok(Some(self.line_of(record))),
+                Ok(true) => {
+                    self.last = self.start_of(record);
+                    return Ok(Some(self.last.0));
+                }
                 Err(error) => {
                     let reason = std::io::Error::other(error);
                     return Err(DataError::Read {
@@ -236,10 +250,11 @@ impl Records<'_> {
         }
     }
 
-    /// The reader's position is that of the empty and comment lines it skipped before a record.
-    fn line_of(&self, record: &ByteRecord) -> u64 {
+    /// Line and first byte of a record. The reader's own position is that of the empty and comment
+    /// lines that it skipped before the record.
+    fn start_of(&self, record: &ByteRecord) -> (u64, usize) {
         let Some(position) = record.position() else {
-            return 0;
+            return (0, self.bytes.len());
         };
         let mut line = position.line();
         let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
@@ -255,9 +270,38 @@ impl Records<'_> {
                     let end = rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len());
                     rest = &rest[end..];
                 }
-                _ => return line,
+                _ => return (line, self.bytes.len() - rest.len()),
             }
         }
+    }
+
+    /// The line of the last record, if the file ends inside its quotes. The csv reader takes the end of
+    /// the file for the end of the quotes, and would hide that most of a file became one value.
+    fn open_quote(&self) -> Option<u64> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum State {
+            FieldStart,
+            Unquoted,
+            Quoted,
+            /// Behind a quote inside quotes: the end of them, or the first of a doubled one.
+            Closed,
+        }
+        let (line, start) = self.last;
+        if self.reader.position().byte() < self.bytes.len() as u64 {
+            return None;
+        }
+        let mut state = State::FieldStart;
+        for &byte in &self.bytes[start..] {
+            state = match (state, byte) {
+                (State::FieldStart | State::Closed, b'"') => State::Quoted,
+                (State::Quoted, b'"') => State::Closed,
+                (State::Quoted, _) => State::Quoted,
+                (_, b'\n' | b'\r') => State::FieldStart,
+                (_, byte) if byte == self.delimiter => State::FieldStart,
+                _ => State::Unquoted,
+            };
+        }
+        (state == State::Quoted).then_some(line)
     }
 }
 
@@ -294,6 +338,13 @@ fn wanted_columns(
     Ok((0..names.len()).filter(|&i| wanted(&names[i])).collect())
 }
 
+/// The first cell of a column that is not a number.
+struct FirstText {
+    row: usize,
+    value: String,
+    hint: Hint,
+}
+
 /// A column being read.
 #[derive(Default)]
 struct Column {
@@ -302,7 +353,7 @@ struct Column {
     n_missing: usize,
     n_text: usize,
     first_missing: Option<(usize, String)>,
-    first_text: Option<(usize, String, Vec<u8>)>,
+    first_text: Option<FirstText>,
     first_infinite: Option<(usize, String)>,
 }
 
@@ -323,8 +374,10 @@ impl Column {
             }
             Cell::Text => {
                 self.n_text += 1;
-                self.first_text.get_or_insert_with(|| {
-                    (row, excerpt(field), field[..field.len().min(200)].to_vec())
+                self.first_text.get_or_insert_with(|| FirstText {
+                    row,
+                    value: excerpt(field),
+                    hint: hint(field, decimal_comma),
                 });
                 f64::NAN
             }
@@ -332,10 +385,15 @@ impl Column {
         self.values.push(value);
     }
 
-    /// At least half of the cells that are there are no numbers.
-    fn is_text(&self) -> bool {
+    /// The first cell that is not a number, if most are none (at least half of those that are
+    /// there) and there is no better explanation, such as an unexpected decimal mark or column
+    /// names in a first line that was taken for data.
+    fn text(&self, header: bool) -> Option<&FirstText> {
         let n_present = self.values.len() - self.n_missing;
-        self.n_text > 0 && 2 * self.n_text >= n_present
+        let first = self.first_text.as_ref()?;
+        let only_first_line = !header && first.row == 0 && self.n_text == 1 && n_present > 1;
+        (2 * self.n_text >= n_present && first.hint == Hint::None && !only_first_line)
+            .then_some(first)
     }
 
     fn is_empty(&self) -> bool {
@@ -347,7 +405,6 @@ impl Column {
 struct Reading<'a> {
     file: &'a str,
     header: bool,
-    decimal_comma: bool,
     names: Vec<String>,
     columns: Vec<Column>,
     lines: Vec<u64>,
@@ -417,44 +474,31 @@ impl Reading<'_> {
     /// Takes the text columns out, if the policy allows it.
     fn separate_text(&mut self, options: &Options) -> Result<Vec<TextColumn>, DataError> {
         let mut found = Vec::new();
-        for (name, column) in self.names.iter().zip(&self.columns) {
-            if let (true, Some((row, value, _))) = (column.is_text(), &column.first_text) {
-                let (name, value) = (name.clone(), value.clone());
-                found.push(TextColumn {
-                    name,
-                    value,
-                    line: self.lines[*row],
-                });
+        let mut names = Vec::new();
+        let mut columns = Vec::new();
+        for (name, column) in self.names.drain(..).zip(self.columns.drain(..)) {
+            if let Some(FirstText { row, value, .. }) = column.text(self.header) {
+                let (value, line) = (value.clone(), self.lines[*row]);
+                found.push(TextColumn { name, value, line });
+            } else {
+                names.push(name);
+                columns.push(column);
             }
         }
-        // A single column that is no number anywhere, or a first line taken for data, has a better
-        // explanation than "text".
-        let explained = self.columns.iter().find_map(|column| {
-            let (_, _, bytes) = column.first_text.as_ref()?;
-            let hint = hint(bytes, self.decimal_comma);
-            (column.is_text() && hint != Hint::None).then_some(())
-        });
-        if !found.is_empty() && explained.is_none() && options.text == TextPolicy::Error {
+        (self.names, self.columns) = (names, columns);
+        if !found.is_empty() && options.text == TextPolicy::Error {
             return Err(DataError::TextColumns {
                 file: self.file.to_owned(),
                 columns: found,
             });
         }
-        if explained.is_some() {
-            // check_mistakes names the cell with its hint.
-            return Ok(Vec::new());
-        }
-        let is_text: Vec<bool> = self.columns.iter().map(Column::is_text).collect();
-        let mut text = is_text.iter();
-        self.names.retain(|_| text.next() == Some(&false));
-        self.columns.retain(|column| !column.is_text());
         Ok(found)
     }
 
     fn check_mistakes(&self, options: &Options) -> Result<(), DataError> {
         for (index, column) in self.columns.iter().enumerate() {
-            if let Some((row, value, bytes)) = &column.first_text {
-                let mut hint = hint(bytes, self.decimal_comma);
+            if let Some(FirstText { row, value, hint }) = &column.first_text {
+                let mut hint = *hint;
                 if hint == Hint::None && *row == 0 && !self.header && column.n_text == 1 {
                     hint = Hint::FirstLine;
                 }

@@ -6,7 +6,8 @@
 
 use csv::ByteRecord;
 
-use crate::number::{Cell, cell};
+use crate::error::Hint;
+use crate::number::{Cell, cell, hint};
 
 /// Delimiters that are tried, the more common first.
 pub(crate) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -100,10 +101,13 @@ pub(crate) fn has_header(
     let Some((first, rest)) = records.split_first() else {
         return false;
     };
+    // A number in a format that the options do not allow is no name either.
     let meaning = |record: &ByteRecord, column: usize| {
-        record
-            .get(column)
-            .map_or(Cell::Missing, |field| cell(field, decimal_comma))
+        let field = record.get(column).unwrap_or_default();
+        match cell(field, decimal_comma) {
+            Cell::Text if hint(field, decimal_comma) != Hint::None => Cell::Number(f64::NAN),
+            meaning => meaning,
+        }
     };
     // Columns of numbers below: is their first cell a name or one more number?
     let (mut names, mut numbers) = (0, 0);
@@ -180,6 +184,8 @@ mod tests {
             ("NA,1\n2,3\n", false),
             ("x,y\nNA,\n1,2\n", true),
             ("name,color\nEarth,blue\nMars,red\n", true),
+            ("1 2,3 %\n4 5,6 %\n", false),
+            ("x,y\n4 5,6 %\n", true),
         ];
         for &(text, expected) in rows {
             assert_eq!(

@@ -156,6 +156,17 @@ pub enum DataError {
         /// The delimiter in use.
         delimiter: char,
     },
+    /// A quote is opened and never closed: all that follows would be one value.
+    #[error(
+        "{file}, line {line}: a quote (\") is opened in this record and not closed up to the end of \
+         the file; close it, or remove it"
+    )]
+    OpenQuote {
+        /// The file.
+        file: String,
+        /// The line where the record begins, counted from 1.
+        line: u64,
+    },
     /// A cell has no value.
     #[error(
         "{place}: the value is missing ({value:?}); {n_missing} value(s) in {n_rows} row(s) are \
@@ -299,7 +310,9 @@ pub enum DataError {
         columns: usize,
     },
     /// The delimiter cannot be told from the rest of the file.
-    #[error("the delimiter cannot be {delimiter:?}: it is the decimal mark, a quote or a line end")]
+    #[error(
+        "the delimiter cannot be {delimiter:?}: it is the decimal mark, a quote, a comment sign or a line end"
+    )]
     Delimiter {
         /// The delimiter asked for.
         delimiter: char,

@@ -84,7 +84,7 @@ mod tests {
         let rows = [
             ("mas", Some("mass")),
             ("MASS", Some("mass")),
-            ("smas", Some("mass")),
+            ("amss", Some("mass")),
             ("preiod", Some("period")),
             ("Semi Major Axis", Some("semi_major_axis")),
             ("semimajoraxis", Some("semi_major_axis")),

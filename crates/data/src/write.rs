@@ -119,3 +119,112 @@ fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory of its own for each test, removed at the end.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("opcodon-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn files(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.0).unwrap();
+            let mut names: Vec<String> = entries
+                .map(|e| e.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn columns_become_a_file() {
+        let directory = Directory::new("columns");
+        let path = directory.0.join("out.csv");
+        type Row<'a> = (&'a [(&'a str, &'a [f64])], &'a str);
+        let rows: &[Row<'_>] = &[
+            (
+                &[
+                    ("x", &[1.0, -0.5, 1e300]),
+                    ("p, q", &[f64::NAN, f64::INFINITY, 1e-7]),
+                ],
+                "x,\"p, q\"\n1,\n-0.5,inf\n1e300,1e-7\n",
+            ),
+            (&[("x", &[])], "x\n"),
+        ];
+        for (columns, expected) in rows {
+            write_csv(&path, columns).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), *expected);
+            assert_eq!(directory.files(), ["out.csv"]);
+        }
+        let uneven = write_csv(&path, &[("x", &[1.0]), ("y", &[])]).unwrap_err();
+        assert_eq!(
+            uneven.to_string(),
+            "column \"y\" has 0 rows, but the others have 1"
+        );
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let directory = Directory::new("failed");
+        let path = directory.0.join("model.json");
+        write_atomically(&path, |out| out.write_all(b"old")).unwrap();
+        let error = write_atomically(&path, |out| {
+            out.write_all(b"half of the ne")?;
+            Err(io::Error::other("the disk is full"))
+        });
+        let message = error.unwrap_err().to_string();
+        assert!(
+            message.ends_with("model.json: the disk is full"),
+            "{message}"
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(directory.files(), ["model.json"]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_an_error() {
+        let directory = Directory::new("refused");
+        for path in [
+            directory.0.clone(),
+            directory.0.join("no/such/place"),
+            PathBuf::from("/"),
+        ] {
+            let error = write_atomically(&path, |out| out.write_all(b"x")).unwrap_err();
+            assert!(error.to_string().starts_with("cannot write "), "{error}");
+        }
+        assert!(directory.files().is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_permissions_and_devices_stay_what_they_are() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let directory = Directory::new("links");
+        let (file, link) = (directory.0.join("file"), directory.0.join("link"));
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        symlink(&file, &link).unwrap();
+        write_atomically(&link, |out| out.write_all(b"new")).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(
+            fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o640
+        );
+        write_atomically("/dev/null", |out| out.write_all(b"gone")).unwrap();
+    }
+}
