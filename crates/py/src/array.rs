@@ -14,14 +14,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// `value` as a numpy array of aligned, native `float32` (if it is that) or `float64`.
-fn real_array<'py>(
+/// `value` as a numpy array.
+pub(crate) fn as_array<'py>(
     argument: &str,
     value: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyUntypedArray>> {
+) -> PyResult<Bound<'py, PyAny>> {
     let py = value.py();
-    let numpy = py.import(intern!(py, "numpy"))?;
-    let array = numpy
+    py.import(intern!(py, "numpy"))?
         .call_method1(intern!(py, "asarray"), (value,))
         .map_err(|error| {
             if error.is_instance_of::<PyValueError>(py) {
@@ -32,7 +31,16 @@ fn real_array<'py>(
             } else {
                 error
             }
-        })?;
+        })
+}
+
+/// `value` as a numpy array of aligned, native `float32` (if it is that) or `float64`.
+fn real_array<'py>(
+    argument: &str,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyUntypedArray>> {
+    let py = value.py();
+    let array = as_array(argument, value)?;
     let dtype = array.getattr(intern!(py, "dtype"))?;
     let kind: String = dtype.getattr(intern!(py, "kind"))?.extract()?;
     let width: usize = dtype.getattr(intern!(py, "itemsize"))?.extract()?;
@@ -44,7 +52,8 @@ fn real_array<'py>(
     let options = PyDict::new(py);
     options.set_item(intern!(py, "dtype"), target)?;
     options.set_item(intern!(py, "requirements"), intern!(py, "A"))?;
-    let array = numpy
+    let array = py
+        .import(intern!(py, "numpy"))?
         .call_method(intern!(py, "require"), (array,), Some(&options))
         .map_err(|error| not_real(argument, &dtype, Some(error)))?;
     Ok(array.cast_into::<PyUntypedArray>()?)

@@ -4,7 +4,7 @@
 //! and exists from the start; the kernel over columns is made at the first call with an array,
 //! once for `float64` and once for `float32`.
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use numpy::PyArray1;
 use opcodon_expr::{Expr, print};
@@ -13,9 +13,9 @@ use opcodon_listing::Listing;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyFloat, PyInt, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyFloat, PyInt, PyList, PyTuple, PyType};
 
-use crate::array::{Matrix, MatrixView, n_dimensions};
+use crate::array::{Matrix, MatrixView, as_array, n_dimensions};
 use crate::columns::panel;
 use crate::error::jit_error;
 use crate::expression::Expression;
@@ -28,7 +28,8 @@ const INLINE: usize = 8;
 #[pyclass(frozen, module = "opcodon", name = "CompiledExpression")]
 pub(crate) struct CompiledExpression {
     expression: Py<Expression>,
-    scalar: CompiledExpr,
+    /// None if there are more variables than a function can have arguments.
+    scalar: Option<CompiledExpr>,
     f64: OnceLock<Batch<f64>>,
     f32: OnceLock<Batch<f32>>,
 }
@@ -42,6 +43,16 @@ impl CompiledExpression {
     fn call_numbers(&self, arguments: &Bound<'_, PyTuple>) -> PyResult<Option<f64>> {
         let py = arguments.py();
         let n = arguments.len();
+        let scalar = match &self.scalar {
+            Some(scalar) => scalar,
+            None if arguments
+                .iter_borrowed()
+                .any(|argument| is_array(&argument).unwrap_or(true)) =>
+            {
+                return Ok(None);
+            }
+            None => return Err(self.no_function()),
+        };
         let mut inline = [0.0; INLINE];
         let mut heap = Vec::new();
         let values = if n <= INLINE {
@@ -64,9 +75,22 @@ impl CompiledExpression {
             };
         }
         let value = py
-            .detach(|| self.scalar.call(values))
+            .detach(|| scalar.call(values))
             .map_err(|error| jit_error(&error))?;
         Ok(Some(value))
+    }
+
+    /// The scalar function.
+    fn scalar(&self) -> PyResult<&CompiledExpr> {
+        self.scalar.as_ref().ok_or_else(|| self.no_function())
+    }
+
+    fn no_function(&self) -> PyErr {
+        PyValueError::new_err(format!(
+            "no function has {} arguments: call the expression with an array of shape (n_rows, {})",
+            self.n_variables(),
+            self.n_variables()
+        ))
     }
 
     fn not_a_number(&self, py: Python<'_>, index: usize, error: &PyErr) -> PyErr {
@@ -135,10 +159,9 @@ impl CompiledExpression {
     }
 
     /// What each instruction computes, from the compiler's map.
-    fn note(&self, names: &[String], code: &[u8], span: &Range<usize>) -> Option<String> {
-        let map = self.scalar.map();
-        let n_instruction_bytes = map.last().map_or(code.len(), |&(offset, _)| offset);
-        if span.start >= n_instruction_bytes {
+    fn note(&self, scalar: &CompiledExpr, span: &Range<usize>) -> Option<String> {
+        let (code, map) = (scalar.code(), scalar.map());
+        if span.start >= n_instruction_bytes(scalar) {
             let bytes = <[u8; 8]>::try_from(code.get(span.clone())?).ok()?;
             return Some(format!("{:?}", f64::from_le_bytes(bytes)));
         }
@@ -147,8 +170,16 @@ impl CompiledExpression {
             .checked_sub(1)?;
         let expr = self.expression.get().expr();
         let node = map[entry].1;
-        (node < expr.len()).then(|| subtree_text(expr, node, names))
+        (node < expr.len()).then(|| subtree_text(expr, node, self.expression.get().names()))
     }
+}
+
+/// Where the instructions end and the constants begin.
+fn n_instruction_bytes(scalar: &CompiledExpr) -> usize {
+    scalar
+        .map()
+        .last()
+        .map_or(scalar.code().len(), |&(offset, _)| offset)
 }
 
 /// The part of an expression that ends at a node, as short text.
@@ -214,9 +245,12 @@ impl CompiledExpression {
     #[new]
     fn new(py: Python<'_>, expression: Py<Expression>) -> PyResult<Self> {
         let this = expression.get();
-        let scalar = py
-            .detach(|| CompiledExpr::new(this.expr(), this.names().len()))
-            .map_err(|error| jit_error(&error))?;
+        let scalar = py.detach(|| CompiledExpr::new(this.expr(), this.names().len()));
+        let scalar = match scalar {
+            Ok(scalar) => Some(scalar),
+            Err(JitError::Signature(_)) => None,
+            Err(error) => return Err(jit_error(&error)),
+        };
         Ok(Self {
             expression,
             scalar,
@@ -235,14 +269,11 @@ impl CompiledExpression {
             return Ok(PyFloat::new(py, value).into_any());
         }
         if arguments.len() == 1 {
-            let array = py
-                .import(intern!(py, "numpy"))?
-                .call_method1(intern!(py, "asarray"), arguments)?;
-            if n_variables != 1 || n_dimensions(&array)? != 1 {
-                if n_dimensions(&array)? == 0 {
-                    return Err(self.wrong_count(1));
-                }
-                return self.call_matrix(py, &array);
+            let array = as_array("X", &arguments.get_item(0)?)?;
+            match n_dimensions(&array)? {
+                0 => return Err(self.wrong_count(1)),
+                1 if n_variables == 1 => {}
+                _ => return self.call_matrix(py, &array),
             }
         }
         if arguments.len() == n_variables {
@@ -263,18 +294,18 @@ impl CompiledExpression {
     }
 
     #[getter]
-    fn code<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.scalar.code())
+    fn code<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, self.scalar()?.code()))
     }
 
     #[getter]
-    fn address(&self) -> usize {
-        self.scalar.address()
+    fn address(&self) -> PyResult<usize> {
+        Ok(self.scalar()?.address())
     }
 
     #[getter]
-    fn tier(&self) -> &'static str {
-        self.scalar.tier().name()
+    fn tier(&self) -> PyResult<&'static str> {
+        Ok(Tier::best().map_err(|error| jit_error(&error))?.name())
     }
 
     #[pyo3(signature = (style="intel", *, kernel=false))]
@@ -285,38 +316,36 @@ impl CompiledExpression {
         kernel: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let syntax = syntax(style)?;
-        let listing = py.detach(|| {
-            if kernel {
-                let expr = self.expression.get().expr();
+        let listing = if kernel {
+            let expr = self.expression.get().expr();
+            py.detach(|| {
                 let batch = self::kernel(&self.f64, expr, self.n_variables())?;
-                return Ok(Listing::new(batch.code(0)?, syntax));
-            }
-            let code = self.scalar.code();
-            let n_instruction_bytes = self.scalar.map().last().map_or(code.len(), |end| end.0);
-            Ok(Listing::with_data(code, n_instruction_bytes, syntax))
-        });
-        disassembly(py, &listing.map_err(|error| jit_error(&error))?)
+                Ok(Listing::new(batch.code(0)?, syntax))
+            })
+            .map_err(|error| jit_error(&error))?
+        } else {
+            let scalar = self.scalar()?;
+            py.detach(|| Listing::with_data(scalar.code(), n_instruction_bytes(scalar), syntax))
+        };
+        disassembly(py, &listing)
     }
 
     #[pyo3(signature = (style="intel"))]
     fn listing<'py>(&self, py: Python<'py>, style: &str) -> PyResult<Bound<'py, PyAny>> {
         let syntax = syntax(style)?;
+        let scalar = self.scalar()?;
         let listing = py.detach(|| {
-            let code = self.scalar.code();
-            let names = Arc::clone(self.expression.get().names());
-            let n_instruction_bytes = self.scalar.map().last().map_or(code.len(), |end| end.0);
-            Listing::with_data(code, n_instruction_bytes, syntax)
-                .annotated(|span| self.note(&names, code, &span))
+            Listing::with_data(scalar.code(), n_instruction_bytes(scalar), syntax)
+                .annotated(|span| self.note(scalar, &span))
         });
         disassembly(py, &listing)
     }
 
     fn __repr__(&self) -> String {
+        let n_bytes = self.scalar.as_ref().map_or(0, |scalar| scalar.code().len());
         format!(
-            "<CompiledExpression {}: {} bytes, {}>",
-            self.expression.get().text(),
-            self.scalar.code().len(),
-            self.scalar.tier()
+            "<CompiledExpression {}: {n_bytes} bytes>",
+            self.expression.get().text()
         )
     }
 

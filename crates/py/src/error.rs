@@ -34,6 +34,22 @@ pub(crate) fn parse_error(py: Python<'_>, message: &str, text: &str, span: &Rang
     }
 }
 
+/// A `ParseError` about one of many texts, with words in front that say which; other errors stay.
+pub(crate) fn prefixed(py: Python<'_>, words: &str, error: &PyErr) -> PyErr {
+    let again = || {
+        let value = error.value(py);
+        let new = ParseError::new_err(format!("{words}{value}"));
+        for name in ["text", "span"] {
+            new.value(py).setattr(name, value.getattr(name)?)?;
+        }
+        Ok(new)
+    };
+    if !error.is_instance_of::<ParseError>(py) {
+        return error.clone_ref(py);
+    }
+    again().unwrap_or_else(|failure: PyErr| failure)
+}
+
 /// A message, and below it the line of text that it is about with carets under the place.
 ///
 /// `rendered` starts with these two lines.

@@ -5,17 +5,17 @@ use std::thread;
 use numpy::{PyArray1, PyArrayMethods};
 use opcodon_expr::{Expr, print};
 use opcodon_jit::{Batch, Float, Goal, JitError, Panel, Tier};
-use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple, PyType};
+use pyo3::types::{PyIterator, PyList, PyString, PyTuple, PyType};
 
 use crate::array::{Matrix, MatrixView, Vector};
 use crate::columns::panel;
-use crate::error::jit_error;
+use crate::error::{jit_error, prefixed};
 use crate::expression::{Expression, Names};
 
 /// Many expressions over the same variables; the Python class of the same name.
-#[pyclass(frozen, sequence, module = "opcodon", name = "Population")]
+#[pyclass(frozen, mapping, module = "opcodon", name = "Population")]
 pub(crate) struct Population {
     expressions: Vec<Py<Expression>>,
     names: Names,
@@ -81,6 +81,10 @@ impl<T: Float> Compiled<T> {
 }
 
 impl Population {
+    fn list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        PyList::new(py, &self.expressions)
+    }
+
     fn n_threads(&self) -> usize {
         let all = thread::available_parallelism().map_or(1, usize::from);
         usize::try_from(self.n_jobs)
@@ -164,12 +168,18 @@ fn same_variables(
     items: &Bound<'_, PyAny>,
     variables: Option<Vec<String>>,
 ) -> PyResult<(Vec<Py<Expression>>, Names)> {
+    if items.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err(
+            "expressions must be a sequence of Expressions and texts, not one text",
+        ));
+    }
     let mut expressions: Vec<Py<Expression>> = Vec::new();
     let mut texts: Vec<usize> = Vec::new();
     for (index, item) in items.try_iter()?.enumerate() {
         let item = item?;
         if let Ok(text) = item.extract::<String>() {
-            let parsed = Expression::parse(py, &text, variables.clone())?;
+            let parsed = Expression::parse(py, &text, variables.clone())
+                .map_err(|error| prefixed(py, &format!("expression {index}: "), &error))?;
             expressions.push(Py::new(py, parsed)?);
             texts.push(index);
         } else {
@@ -363,18 +373,12 @@ impl Population {
         self.expressions.len()
     }
 
-    fn __getitem__(&self, py: Python<'_>, index: isize) -> PyResult<Py<Expression>> {
-        let found = usize::try_from(index)
-            .ok()
-            .and_then(|index| self.expressions.get(index));
-        found
-            .map(|expression| expression.clone_ref(py))
-            .ok_or_else(|| {
-                PyIndexError::new_err(format!(
-                    "the population has {} expressions, and no number {index}",
-                    self.expressions.len()
-                ))
-            })
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        self.list(py)?.try_iter()
+    }
+
+    fn __getitem__<'py>(&self, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.list(index.py())?.as_any().get_item(index)
     }
 
     fn __repr__(&self) -> String {
@@ -391,7 +395,9 @@ impl Population {
         slf: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyType>, (Bound<'py, PyList>, &'static str, i64))> {
         let this = slf.get();
-        let expressions = PyList::new(slf.py(), this.expressions.iter())?;
-        Ok((slf.get_type(), (expressions, this.dtype(), this.n_jobs)))
+        Ok((
+            slf.get_type(),
+            (this.list(slf.py())?, this.dtype(), this.n_jobs),
+        ))
     }
 }
