@@ -1,1 +1,52 @@
-//! Symbolic regression, the main job: problem, loss, evaluate, constants, search, polish, report.
+//! Symbolic regression, the main job: from a table to a short formula that fits.
+//!
+//! ```
+//! use opcodon_sr::{Config, Observations, fit};
+//!
+//! // Kepler's third law: the period of a planet from its distance, in astronomical units and years.
+//! let distance = [0.387, 0.723, 1.0, 1.524, 5.203, 9.537, 19.19, 30.07];
+//! let period: Vec<f64> = distance.iter().map(|d: &f64| d.powf(1.5)).collect();
+//! let data = Observations::new(&["a"], &[&distance], "T", &period);
+//! let mut config = Config::default();
+//! config.set("max_generations", "5")?;
+//! config.set("random_state", "1")?;
+//! let report = fit(&data, &config)?;
+//! assert!(report.best().r2 > 0.999999);
+//! # Ok::<(), opcodon_sr::SrError>(())
+//! ```
+//!
+//! The way down, and the way up:
+//!
+//! ```text
+//! Observations ─ Problem (checked, extreme columns scaled) ─ seeds (linear, quadratic, power laws)
+//!     ─ search (islands; normal forms; one batch of compiled kernels a generation; constants by
+//!       Levenberg-Marquardt on compiled JᵀJ) ─ archive ─ polish ─ choose ─ Report
+//! ```
+//!
+//! # Invariants
+//! - A run is a function of table, configuration and seed, whatever the number of threads, unless
+//!   time or an interrupt ends it.
+//! - A formula that cannot be evaluated is a bad score, never an error.
+//! - Formulas leave in the units and names of the table.
+
+mod choose;
+mod clock;
+mod config;
+mod constants;
+mod error;
+mod evaluate;
+mod fit;
+mod linear;
+mod normal_form;
+mod polish;
+mod present;
+mod problem;
+mod report;
+mod search;
+mod seeds;
+
+pub use config::{Accepts, Config, Loss, Operators, Parameter, Selection};
+pub use error::SrError;
+pub use fit::{FrontEntry, Hooks, Observer, Progress, fit, fit_with};
+pub use problem::{Observations, Problem};
+pub use report::{Model, Report, StopReason};

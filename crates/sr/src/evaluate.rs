@@ -1,0 +1,384 @@
+//! Formulas to scores: the one place where the search meets an evaluator.
+//!
+//! A formula `f` is judged by the best `offset + scale·f`, which has a closed form in the sums
+//! Σf, Σf², Σfy; compiled kernels deliver these, a whole population at a time, without writing a
+//! column. Constants are fitted on JᵀJ and Jᵀr from compiled kernels too. Where there is no
+//! machine code for a processor or an operator, the reference evaluator takes over, and the
+//! report says so.
+//!
+//! The error is the share of the target's variance that is left, `1 - R²`.
+//!
+//! # Invariants
+//! - A formula that yields NaN or an infinity at any row has error +∞.
+//! - The same formula on the same rows gives the same bits, in whatever batch it comes.
+//! - When the clock is over, what is left counts as worst.
+
+use std::sync::{Arc, OnceLock};
+
+use nalgebra::{DMatrix, DVector};
+use opcodon_expr::{Expr, Node, Op};
+use opcodon_jit::{Batch, Goal, JitError, Panel, Tier};
+
+use crate::clock::Clock;
+use crate::constants::{Effort, Fit, Normal, levenberg_marquardt};
+use crate::error::SrError;
+use crate::linear;
+use crate::problem::Rows;
+
+/// How well `offset + scale · formula` fits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Score {
+    /// `1 - R²`; +∞ for what cannot be evaluated.
+    pub(crate) error: f64,
+    pub(crate) scale: f64,
+    pub(crate) offset: f64,
+}
+
+impl Score {
+    pub(crate) const WORST: Self = Self { error: f64::INFINITY, scale: 0.0, offset: 0.0 };
+}
+
+/// A formula whose constants were fitted together with scale and offset.
+#[derive(Debug, Clone)]
+pub(crate) struct Refined {
+    pub(crate) expr: Expr,
+    pub(crate) score: Score,
+    /// Passes over the rows.
+    pub(crate) passes: usize,
+}
+
+/// Constants beyond which no normal equations are formed; two go to scale and offset.
+const CONSTANTS_MAX: usize = 60;
+
+/// The operators that the best tier has no machine code for, as bits; `None` without any tier.
+#[derive(Debug, Clone, Copy)]
+struct Coverage {
+    tier: Tier,
+    missing: u64,
+}
+
+impl Coverage {
+    /// Asked once a process.
+    fn get() -> Option<Self> {
+        static COVERAGE: OnceLock<Option<Coverage>> = OnceLock::new();
+        *COVERAGE.get_or_init(|| {
+            let tier = Tier::best().ok()?;
+            let mut batch = Batch::<f64>::new(tier).ok()?;
+            let goals = [
+                Goal::Moments { target: 3, weight: None },
+                Goal::NormalEquations { target: 3, weight: None },
+            ];
+            let missing = Op::ALL
+                .iter()
+                .filter(|op| {
+                    // A constant argument, so that the derivative is compiled as well.
+                    let mut arguments = vec![Expr::constant(0.5)];
+                    arguments.extend([Expr::var(0), Expr::var(1)]);
+                    let expr = Expr::apply(**op, &arguments[..op.arity()]);
+                    goals.iter().any(|&goal| batch.compile([&expr], 3, goal).is_err())
+                })
+                .fold(0, |bits, &op| bits | bit(op));
+            Some(Self { tier, missing })
+        })
+    }
+
+    fn covers(self, expr: &Expr) -> bool {
+        self.missing == 0
+            || expr.nodes().iter().all(|node| match node {
+                Node::Op(op) => self.missing & bit(*op) == 0,
+                _ => true,
+            })
+    }
+}
+
+const _: () = assert!(Op::ALL.len() <= 64, "operators are kept as bits");
+
+fn bit(op: Op) -> u64 {
+    1 << (op as u8)
+}
+
+fn compile_error(error: JitError) -> SrError {
+    SrError::Compile(Box::new(error))
+}
+
+/// Rows as kernels read them, and the sums of the target.
+#[derive(Debug)]
+struct Shared {
+    rows: Rows,
+    /// Inputs, then the target, then the weights if there are any.
+    panel: Option<Panel<f64>>,
+    /// Number of rows as a number: the sum of the weights.
+    n: f64,
+    target_mean: f64,
+    target_variance: f64,
+}
+
+/// An evaluator on certain rows; one for each thread.
+#[derive(Debug)]
+pub(crate) struct Evaluator {
+    shared: Arc<Shared>,
+    coverage: Option<Coverage>,
+    batch: Option<Batch<f64>>,
+}
+
+impl Evaluator {
+    pub(crate) fn new(rows: Rows) -> Result<Self, SrError> {
+        #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
+        let n = rows.n_rows() as f64;
+        let weights = rows.weights.as_deref();
+        let target_mean = linear::mean(&rows.target, weights);
+        let target_variance = linear::spread(&rows.target, target_mean, weights);
+        let coverage = Coverage::get();
+        let panel = match coverage {
+            Some(_) => {
+                let mut columns = rows.column_refs();
+                columns.push(&rows.target);
+                columns.extend(weights);
+                // More columns than a kernel reaches: the reference reads any number.
+                Panel::from_columns(&columns).ok()
+            }
+            None => None,
+        };
+        let shared = Arc::new(Shared { rows, panel, n, target_mean, target_variance });
+        Self::on(shared, coverage)
+    }
+
+    fn on(shared: Arc<Shared>, coverage: Option<Coverage>) -> Result<Self, SrError> {
+        let batch = match (coverage, &shared.panel) {
+            (Some(coverage), Some(_)) => Some(Batch::new(coverage.tier).map_err(compile_error)?),
+            _ => None,
+        };
+        Ok(Self { shared, coverage, batch })
+    }
+
+    /// Another evaluator on the same rows, for another thread.
+    pub(crate) fn sibling(&self) -> Result<Self, SrError> {
+        Self::on(Arc::clone(&self.shared), self.coverage)
+    }
+
+    pub(crate) fn rows(&self) -> &Rows {
+        &self.shared.rows
+    }
+
+    /// Splits formulas into those that have machine code and those that have not.
+    fn compiled(&self, expr: &Expr) -> bool {
+        self.batch.is_some() && self.coverage.is_some_and(|coverage| coverage.covers(expr))
+    }
+
+    fn columns_of_target(&self) -> (u32, Option<u32>, usize) {
+        let n_inputs = self.shared.rows.columns.len();
+        let target = u32::try_from(n_inputs).unwrap_or(u32::MAX);
+        (target, self.shared.rows.weights.as_ref().map(|_| target + 1), n_inputs)
+    }
+
+    /// Scores, one for each formula.
+    pub(crate) fn scores(&mut self, exprs: &[&Expr], clock: &Clock) -> Result<Vec<Score>, SrError> {
+        let (target, weight, n_inputs) = self.columns_of_target();
+        let mut scores = vec![Score::WORST; exprs.len()];
+        let which: Vec<usize> = (0..exprs.len()).filter(|&i| self.compiled(exprs[i])).collect();
+        if let (Some(batch), Some(panel)) = (&mut self.batch, &self.shared.panel) {
+            let goal = Goal::Moments { target, weight };
+            batch
+                .compile(which.iter().map(|&i| exprs[i]), n_inputs, goal)
+                .map_err(compile_error)?;
+            for (k, &i) in which.iter().enumerate() {
+                if clock.is_over() {
+                    return Ok(scores);
+                }
+                let sums = batch.moments(k, panel).map_err(compile_error)?;
+                scores[i] = self.shared.score(sums.p, sums.pp, sums.py);
+            }
+        }
+        for (i, expr) in exprs.iter().enumerate() {
+            if !self.compiled(expr) && !clock.is_over() {
+                scores[i] = self.shared.reference_score(expr);
+            }
+        }
+        Ok(scores)
+    }
+
+    /// Fits the constants of open forms, each together with its scale and offset. `None` where
+    /// that is impossible from this start.
+    pub(crate) fn refine(
+        &mut self,
+        starts: &[(&Expr, Score)],
+        effort: Effort,
+        clock: &Clock,
+    ) -> Result<Vec<Option<Refined>>, SrError> {
+        let total = self.shared.n * self.shared.target_variance;
+        let effort = Effort { rss: effort.rss * total, ..effort };
+        let scaled: Vec<Option<Expr>> = starts
+            .iter()
+            .map(|&(expr, score)| {
+                (score.error.is_finite() && expr.n_constants() <= CONSTANTS_MAX)
+                    .then(|| with_scale(expr, score))
+                    .flatten()
+            })
+            .collect();
+        let mut fits: Vec<Option<Fit>> = vec![None; starts.len()];
+        let (target, weight, n_inputs) = self.columns_of_target();
+        let is_compiled =
+            |i: &usize| scaled[*i].as_ref().is_some_and(|expr| self.compiled(expr));
+        let which: Vec<usize> = (0..starts.len()).filter(is_compiled).collect();
+        let rest: Vec<usize> = (0..starts.len()).filter(|i| !is_compiled(i)).collect();
+        if let (Some(batch), Some(panel)) = (&mut self.batch, &self.shared.panel) {
+            let goal = Goal::NormalEquations { target, weight };
+            let exprs = which.iter().filter_map(|&i| scaled[i].as_ref());
+            batch.compile(exprs, n_inputs, goal).map_err(compile_error)?;
+            for (k, &i) in which.iter().enumerate() {
+                if clock.is_over() {
+                    break;
+                }
+                let start = scaled[i].as_ref().map(Expr::constants).unwrap_or_default();
+                fits[i] = levenberg_marquardt(&start, effort, |theta| {
+                    batch.set_constants(k, theta).ok()?;
+                    let sums = batch.normal_equations(k, panel).ok()?;
+                    Some(Normal {
+                        jtj: DMatrix::from_row_slice(sums.n, sums.n, &sums.jtj),
+                        // Kernels take residuals the other way round.
+                        jtr: -DVector::from_column_slice(&sums.jtr),
+                        rss: sums.rss,
+                    })
+                });
+            }
+        }
+        for i in rest {
+            if let Some(expr) = &scaled[i]
+                && !clock.is_over()
+            {
+                fits[i] = self.shared.reference_fit(expr, effort);
+            }
+        }
+        let refined = starts.iter().zip(fits).map(|(&(expr, _), fit)| {
+            let fit = fit?;
+            let (inner, outer) = fit.constants.split_at(fit.constants.len() - 2);
+            let mut expr = expr.clone();
+            expr.set_constants(inner).ok()?;
+            let score = Score { error: fit.rss / total, scale: outer[0], offset: outer[1] };
+            Some(Refined { expr, score, passes: fit.passes })
+        });
+        Ok(refined.collect())
+    }
+}
+
+impl Shared {
+    /// Linear scaling from the sums Σwf, Σwf², Σwfy.
+    fn score(&self, p: f64, pp: f64, py: f64) -> Score {
+        let mean = p / self.n;
+        let variance = pp / self.n - mean * mean;
+        let covariance = py / self.n - mean * self.target_mean;
+        // Below this, what is left of the variance is rounding of the sums.
+        if !(variance > 1e-13 * mean * mean && variance < 1e280 && covariance.is_finite()) {
+            return Score::WORST;
+        }
+        let scale = covariance / variance;
+        let explained = scale * covariance;
+        let error = (1.0 - explained / self.target_variance).max(0.0);
+        if !(error.is_finite() && scale.is_finite()) {
+            return Score::WORST;
+        }
+        Score { error, scale, offset: self.target_mean - scale * mean }
+    }
+
+    fn weight(&self, row: usize) -> f64 {
+        self.rows.weights.as_ref().map_or(1.0, |w| w[row])
+    }
+
+    fn reference_score(&self, expr: &Expr) -> Score {
+        let values = expr.eval_columns(&self.rows.column_refs());
+        let (mut p, mut pp, mut py) = (0.0, 0.0, 0.0);
+        for (row, v) in values.iter().enumerate() {
+            let w = self.weight(row);
+            p += w * v;
+            pp += w * v * v;
+            py += w * v * self.rows.target[row];
+        }
+        self.score(p, pp, py)
+    }
+
+    /// Derivatives as formulas, evaluated by the reference.
+    fn reference_fit(&self, expr: &Expr, effort: Effort) -> Option<Fit> {
+        let columns = self.rows.column_refs();
+        let n_inputs = columns.len();
+        // Constants become variables, so that one derivative serves every step.
+        let mut next = n_inputs;
+        let nodes = expr
+            .nodes()
+            .iter()
+            .map(|&node| match node {
+                Node::Const(_) => {
+                    next += 1;
+                    Node::Var(u32::try_from(next - 1).unwrap_or(u32::MAX))
+                }
+                other => other,
+            })
+            .collect();
+        let open = Expr::from_postfix(nodes).ok()?;
+        let derivatives: Vec<Expr> = (n_inputs..next)
+            .map(|k| open.diff(u32::try_from(k).ok()?).ok())
+            .collect::<Option<_>>()?;
+        let n_rows = self.rows.n_rows();
+        levenberg_marquardt(&expr.constants(), effort, |theta| {
+            let filled: Vec<Vec<f64>> = theta.iter().map(|&t| vec![t; n_rows]).collect();
+            let mut all = columns.clone();
+            all.extend(filled.iter().map(Vec::as_slice));
+            let values = open.eval_columns(&all);
+            let slopes: Vec<Vec<f64>> =
+                derivatives.iter().map(|d| d.eval_columns(&all)).collect();
+            let residuals: Vec<f64> =
+                self.rows.target.iter().zip(&values).map(|(y, v)| y - v).collect();
+            let dot = |a: &[f64], b: &[f64]| -> f64 {
+                (0..n_rows).map(|row| self.weight(row) * a[row] * b[row]).sum()
+            };
+            let p = theta.len();
+            Some(Normal {
+                jtj: DMatrix::from_fn(p, p, |i, j| dot(&slopes[i], &slopes[j])),
+                jtr: DVector::from_fn(p, |i, _| dot(&slopes[i], &residuals)),
+                rss: dot(&residuals, &residuals),
+            })
+        })
+    }
+}
+
+/// `expr · scale + offset`, the two being its last constants.
+fn with_scale(expr: &Expr, score: Score) -> Option<Expr> {
+    let mut nodes = Vec::with_capacity(expr.len() + 4);
+    nodes.extend_from_slice(expr.nodes());
+    nodes.extend([
+        Node::Const(score.scale),
+        Node::Op(Op::Mul),
+        Node::Const(score.offset),
+        Node::Op(Op::Add),
+    ]);
+    Expr::from_postfix(nodes).ok()
+}
+
+/// What formulas are evaluated with.
+pub(crate) fn tier_name() -> String {
+    match Coverage::get() {
+        None => "reference".to_owned(),
+        Some(Coverage { tier, missing: 0 }) => tier.name().to_owned(),
+        Some(Coverage { tier, .. }) => format!("{} and reference", tier.name()),
+    }
+}
+
+/// Values of a formula at rows given as columns.
+pub(crate) fn predict(expr: &Expr, columns: &[&[f64]], n_rows: usize) -> Result<Vec<f64>, SrError> {
+    if n_rows == 0 {
+        return Ok(Vec::new());
+    }
+    if let Some(coverage) = Coverage::get()
+        && coverage.covers(expr)
+        && let Ok(panel) = Panel::from_columns(columns)
+    {
+        let mut batch = Batch::<f64>::new(coverage.tier).map_err(compile_error)?;
+        batch.compile([expr], columns.len(), Goal::Predict).map_err(compile_error)?;
+        let mut out = vec![0.0; n_rows];
+        batch.predict(0, &panel, &mut out).map_err(compile_error)?;
+        return Ok(out);
+    }
+    if expr.n_variables() == 0 {
+        return Ok(vec![expr.eval(&[]); n_rows]);
+    }
+    Ok(expr.eval_columns(columns))
+}

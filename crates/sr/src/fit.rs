@@ -1,0 +1,226 @@
+//! A fit from beginning to end: problem, seeds, search, polish, choice, report.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use opcodon_expr::{Expr, print};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::SrError;
+use crate::evaluate::{Evaluator, Score};
+use crate::normal_form::{Normaliser, Slots};
+use crate::present::present;
+use crate::problem::{Observations, Problem};
+use crate::report::{Judged, Outcome, Report, StopReason};
+use crate::search::{Candidate, Search, refit};
+use crate::{choose, constants, polish, seeds};
+
+/// What is known of a search under way.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Generations done.
+    pub generation: u64,
+    /// Formulas evaluated.
+    pub evaluations: u64,
+    /// Wall-clock time since the start.
+    pub elapsed: Duration,
+    /// How much of the budget is spent, from 0 to 1.
+    pub fraction: f64,
+    /// The front so far, from small to large, judged on the training rows.
+    pub front: Vec<FrontEntry>,
+}
+
+/// A formula of the front so far.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct FrontEntry {
+    /// The formula as text, in the units and names of the table.
+    pub formula: String,
+    /// Its nodes.
+    pub size: usize,
+    /// Coefficient of determination on the training rows.
+    pub r2: f64,
+}
+
+/// A function that is told how a search is going.
+pub type Observer<'a> = dyn FnMut(&Progress) + Send + 'a;
+
+/// What a caller can attach to a fit.
+#[derive(Default)]
+pub struct Hooks<'a> {
+    /// Called between generations, a few times a second, on the calling thread.
+    pub progress: Option<&'a mut Observer<'a>>,
+    /// Set it to get the best so far.
+    pub interrupt: Option<Arc<AtomicBool>>,
+}
+
+/// Finds formulas for the target.
+///
+/// # Errors
+/// Anything wrong with the table or the configuration, located; or the operating system refusing
+/// threads or memory for code.
+pub fn fit(data: &Observations<'_>, config: &Config) -> Result<Report, SrError> {
+    fit_with(data, config, Hooks::default())
+}
+
+/// As [`fit`], with a progress callback and a way to stop.
+///
+/// # Errors
+/// As [`fit`].
+pub fn fit_with(
+    data: &Observations<'_>,
+    config: &Config,
+    mut hooks: Hooks<'_>,
+) -> Result<Report, SrError> {
+    config.validate()?;
+    let clock = Clock::start(config, hooks.interrupt.take());
+    let seed = config.random_state.unwrap_or_else(drawn_seed);
+    let problem = Problem::new(data, config, seed)?;
+    if problem.is_trivial() {
+        return Ok(trivial(&problem, config, seed, &clock));
+    }
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(config.n_threads())
+        .build()
+        .map_err(|source| SrError::Threads { n_threads: config.n_threads(), source })?;
+    let mut judge = Evaluator::new(problem.train.clone())?;
+    let started = if config.seeds { seed_models(&problem, config, &mut judge, &clock)? } else { Vec::new() };
+    let searching = clock.for_search();
+    let mut search = Search::new(&problem, config, seed, &pool, &started, &searching)?;
+    let mut patience = Patience::default();
+    let stop = loop {
+        if let Some(reason) = search.epoch(&searching)? {
+            break reason;
+        }
+        if let Some(observer) = hooks.progress.as_mut() {
+            observer(&progress(&search, &problem, config, &clock));
+        }
+        if patience.is_over(&search, config) {
+            break StopReason::TargetError;
+        }
+    };
+    let (generations, evaluations) = (search.generation, search.evaluations);
+    let found: Vec<Candidate> = search.archive.into_entries().into_iter().map(|e| e.genome).collect();
+    let polished = polish::polish(found, &problem, config, seed, &mut judge, &clock)?;
+    let (models, chosen, choice) =
+        choose::choose(polished, &problem, config, seed, &mut judge, &clock)?;
+    let outcome = Outcome {
+        chosen,
+        choice,
+        generations,
+        evaluations,
+        elapsed_s: clock.elapsed().as_secs_f64(),
+        stop,
+    };
+    Ok(Report::new(&problem, config, seed, models, outcome))
+}
+
+/// A seed for those who gave none; the report tells it.
+fn drawn_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // The standard library keys its hashers from the operating system's random numbers. Kept below
+    // 2^53 so that it survives any reader of JSON.
+    std::collections::hash_map::RandomState::new().build_hasher().finish() >> 11
+}
+
+/// The report where there is nothing to search for: the mean.
+fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Report {
+    let expr = Expr::constant(problem.target_mean);
+    let variance = problem.train.variance();
+    let loss = variance * problem.target_scale * problem.target_scale;
+    let r2 = if variance > 0.0 { 0.0 } else { 1.0 };
+    let model = Judged {
+        expr,
+        loss,
+        r2,
+        mdl: 0.0,
+        bic: 0.0,
+        cv_r2: None,
+        validation_r2: None,
+        test_r2: None,
+    };
+    let outcome = Outcome {
+        chosen: 0,
+        choice: "the mean is the only model".to_owned(),
+        generations: 0,
+        evaluations: 1,
+        elapsed_s: clock.elapsed().as_secs_f64(),
+        stop: StopReason::Trivial,
+    };
+    Report::new(problem, config, seed, vec![model], outcome)
+}
+
+/// The models of [`seeds`], in normal form, scored on all training rows.
+fn seed_models(
+    problem: &Problem,
+    config: &Config,
+    judge: &mut Evaluator,
+    clock: &Clock,
+) -> Result<Vec<Candidate>, SrError> {
+    let mut normaliser = Normaliser::default();
+    let mut candidates = Vec::new();
+    for expr in seeds::models(&problem.train, config.max_size) {
+        if let Some(form) = normaliser.normal_form(&expr, Slots::Closed)
+            && form.expr.len() <= config.max_size
+        {
+            candidates.push(Candidate { expr: form.expr, score: Score::WORST, shape: form.shape });
+        }
+    }
+    let effort = constants::Effort { passes: 6, tolerance: 1e-8, rss: 0.0 };
+    refit(judge, candidates, effort, clock)
+}
+
+/// When enough is enough: the target error was reached, and no shorter formula turned up since.
+#[derive(Debug, Default)]
+struct Patience {
+    reached: Option<(u64, usize)>,
+}
+
+impl Patience {
+    fn is_over(&mut self, search: &Search<'_>, config: &Config) -> bool {
+        let Some(target) = config.target_error else { return false };
+        let good = search.archive.iter().find(|entry| entry.error <= target);
+        let Some(size) = good.map(|entry| entry.size) else { return false };
+        match self.reached {
+            Some((since, smallest)) if smallest <= size => {
+                // As long again as it took, within reason.
+                search.generation >= since + (since / 2).clamp(10, 100)
+            }
+            _ => {
+                self.reached = Some((search.generation, size));
+                false
+            }
+        }
+    }
+}
+
+fn progress(search: &Search<'_>, problem: &Problem, config: &Config, clock: &Clock) -> Progress {
+    #[expect(clippy::cast_precision_loss, reason = "a share for display")]
+    let share = |done: u64, limit: Option<u64>| {
+        limit.map_or(0.0, |limit| done as f64 / limit.max(1) as f64)
+    };
+    let fraction = clock
+        .share()
+        .max(share(search.generation, config.max_generations))
+        .max(share(search.evaluations, config.max_evaluations))
+        .min(1.0);
+    let front = search.archive.iter().map(|entry| {
+        let Candidate { expr, score, .. } = &entry.genome;
+        let outer = present(&problem.outer(expr, score.scale, score.offset), &config.operators);
+        FrontEntry {
+            formula: print::infix(&outer, &problem.names),
+            size: outer.len(),
+            r2: 1.0 - score.error,
+        }
+    });
+    Progress {
+        generation: search.generation,
+        evaluations: search.evaluations,
+        elapsed: clock.elapsed(),
+        fraction,
+        front: front.collect(),
+    }
+}

@@ -1,0 +1,363 @@
+//! What a fit came to: the front, the chosen model, and everything needed to repeat it.
+//!
+//! A report is data. It is stored as JSON with a version, and reading it back checks all of it:
+//! formulas are parsed, never executed from the file.
+//!
+//! # Invariants
+//! - The front is sorted by size; each model has a lower loss than all before it.
+//! - Formulas are in the units and column names of the table.
+//! - `Report::from_json(report.to_json())` is the report.
+
+use std::fmt;
+use std::time::Duration;
+
+use opcodon_expr::{Expr, Node, parse, print};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, Loss};
+use crate::error::SrError;
+
+/// The format that [`Report::to_json`] writes.
+const VERSION: u32 = 1;
+
+/// One formula of the front.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Model {
+    /// The formula; variable `i` is `Report::names[i]`.
+    #[serde(skip, default = "unread")]
+    pub expr: Expr,
+    /// The formula as text; [`opcodon_expr::parse`] with the report's names gives `expr`.
+    pub formula: String,
+    /// Its nodes.
+    pub size: usize,
+    /// Mean loss on the training rows, in units of the target (or its square).
+    pub loss: f64,
+    /// Coefficient of determination on the training rows.
+    pub r2: f64,
+    /// Fall of the log loss per node against the next smaller model of the front.
+    pub score: f64,
+    /// Description length in nats: formula, constants and residuals. Only differences matter.
+    pub mdl: f64,
+    /// Bayesian information criterion. Only differences matter.
+    pub bic: f64,
+    /// R² on rows left out, constants refitted without them; `None` if it was not computed.
+    pub cv_r2: Option<f64>,
+    /// R² on the validation rows, if some were set apart.
+    pub validation_r2: Option<f64>,
+    /// R² on the test rows, if some were set apart.
+    pub test_r2: Option<f64>,
+}
+
+/// Stands in until the formula's text is parsed.
+fn unread() -> Expr {
+    Expr::constant(f64::NAN)
+}
+
+/// Why a search ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StopReason {
+    /// There was nothing to search for, for example a constant target.
+    Trivial,
+    /// A formula explains all but `target_error` of the variance.
+    TargetError,
+    /// `max_generations` was reached.
+    Generations,
+    /// `max_evaluations` was reached.
+    Evaluations,
+    /// `time_limit` was reached.
+    Time,
+    /// Somebody asked for the best so far.
+    Interrupted,
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Trivial => "nothing to search for",
+            Self::TargetError => "target error reached",
+            Self::Generations => "generation limit reached",
+            Self::Evaluations => "evaluation limit reached",
+            Self::Time => "time limit reached",
+            Self::Interrupted => "interrupted",
+        })
+    }
+}
+
+/// The result of a fit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// Format version of the stored form.
+    pub version: u32,
+    /// The input columns, all of them, in the order in which predictions need them.
+    pub names: Vec<String>,
+    /// The target.
+    pub target: String,
+    /// Rows that were learned from.
+    pub n_rows: usize,
+    /// The best formula of each size that pays, from small to large.
+    pub front: Vec<Model>,
+    /// Which of them predicts.
+    pub chosen: usize,
+    /// How it was chosen, in a sentence.
+    pub choice: String,
+    /// Generations that were run.
+    pub generations: u64,
+    /// Formulas that were evaluated.
+    pub evaluations: u64,
+    /// Wall-clock seconds.
+    pub elapsed_s: f64,
+    /// Why the search ended.
+    pub stop: StopReason,
+    /// The seed that repeats the fit.
+    pub seed: u64,
+    /// What formulas were evaluated with: a tier of the machine-code compiler, or `reference`.
+    pub tier: String,
+    /// The hyper-parameters.
+    pub config: Config,
+    /// What was noticed about the table.
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    /// The model that predicts.
+    #[must_use]
+    pub fn best(&self) -> &Model {
+        &self.front[self.chosen]
+    }
+
+    /// The wall-clock time of the fit.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        Duration::try_from_secs_f64(self.elapsed_s).unwrap_or_default()
+    }
+
+    /// A model of the front by its position; `None` is the chosen one.
+    ///
+    /// # Errors
+    /// [`SrError::ModelIndex`].
+    pub fn model(&self, index: Option<usize>) -> Result<&Model, SrError> {
+        let index = index.unwrap_or(self.chosen);
+        self.front.get(index).ok_or(SrError::ModelIndex { index, len: self.front.len() })
+    }
+
+    /// What a model of the front says for rows given as columns in the order of `names`.
+    ///
+    /// # Errors
+    /// [`SrError::ModelIndex`]; not as many columns as names, or columns of different lengths.
+    pub fn predict(&self, index: Option<usize>, columns: &[&[f64]]) -> Result<Vec<f64>, SrError> {
+        let model = self.model(index)?;
+        if columns.len() != self.names.len() {
+            return Err(SrError::ColumnCount {
+                expected: self.names.len(),
+                found: columns.len(),
+                names: self.names.clone(),
+            });
+        }
+        let n_rows = columns.first().map_or(0, |c| c.len());
+        for (column, name) in columns.iter().zip(&self.names) {
+            if column.len() != n_rows {
+                return Err(SrError::RowCount {
+                    column: name.clone(),
+                    found: column.len(),
+                    expected: n_rows,
+                });
+            }
+        }
+        crate::evaluate::predict(&model.expr, columns, n_rows)
+    }
+
+    /// The report as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// Reads what [`Report::to_json`] wrote.
+    ///
+    /// # Errors
+    /// Not JSON of this shape, a newer version, or contents that contradict each other.
+    pub fn from_json(text: &str) -> Result<Self, SrError> {
+        #[derive(Deserialize)]
+        struct Header {
+            version: u32,
+        }
+        let header: Header = serde_json::from_str(text).map_err(SrError::ReportFormat)?;
+        if header.version > VERSION {
+            return Err(SrError::ReportVersion { found: header.version, supported: VERSION });
+        }
+        let mut report: Self = serde_json::from_str(text).map_err(SrError::ReportFormat)?;
+        report.config.validate()?;
+        let damaged = |what: String| SrError::ReportContent { what };
+        if report.chosen >= report.front.len() {
+            return Err(damaged(format!(
+                "model {} is chosen of {}",
+                report.chosen,
+                report.front.len()
+            )));
+        }
+        let names: Vec<&str> = report.names.iter().map(String::as_str).collect();
+        for (index, model) in report.front.iter_mut().enumerate() {
+            model.expr = parse(&model.formula, Some(&names))
+                .map_err(|error| damaged(format!("formula {index}: {error}")))?
+                .expr;
+            if model.expr.len() != model.size {
+                return Err(damaged(format!(
+                    "formula {index} has {} nodes, not {}",
+                    model.expr.len(),
+                    model.size
+                )));
+            }
+        }
+        Ok(report)
+    }
+}
+
+/// What [`Report::new`] needs beside the models.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) chosen: usize,
+    pub(crate) choice: String,
+    pub(crate) generations: u64,
+    pub(crate) evaluations: u64,
+    pub(crate) elapsed_s: f64,
+    pub(crate) stop: StopReason,
+}
+
+/// The judgement of one formula on the training rows, in the target's units.
+#[derive(Debug, Clone)]
+pub(crate) struct Judged {
+    pub(crate) expr: Expr,
+    pub(crate) loss: f64,
+    pub(crate) r2: f64,
+    pub(crate) mdl: f64,
+    pub(crate) bic: f64,
+    pub(crate) cv_r2: Option<f64>,
+    pub(crate) validation_r2: Option<f64>,
+    pub(crate) test_r2: Option<f64>,
+}
+
+impl Report {
+    pub(crate) fn new(
+        problem: &crate::problem::Problem,
+        config: &Config,
+        seed: u64,
+        models: Vec<Judged>,
+        outcome: Outcome,
+    ) -> Self {
+        let mut front: Vec<Model> = Vec::with_capacity(models.len());
+        for judged in models {
+            let score = front.last().map_or(0.0, |smaller| {
+                #[expect(clippy::cast_precision_loss, reason = "sizes are small")]
+                let nodes = judged.expr.len().saturating_sub(smaller.size).max(1) as f64;
+                (smaller.loss.max(f64::MIN_POSITIVE) / judged.loss.max(f64::MIN_POSITIVE)).ln() / nodes
+            });
+            front.push(Model {
+                formula: print::infix(&judged.expr, &problem.names),
+                size: judged.expr.len(),
+                loss: judged.loss,
+                r2: judged.r2,
+                score,
+                mdl: judged.mdl,
+                bic: judged.bic,
+                cv_r2: judged.cv_r2,
+                validation_r2: judged.validation_r2,
+                test_r2: judged.test_r2,
+                expr: judged.expr,
+            });
+        }
+        Self {
+            version: VERSION,
+            names: problem.names.clone(),
+            target: problem.target_name.clone(),
+            n_rows: problem.train.n_rows(),
+            front,
+            chosen: outcome.chosen,
+            choice: outcome.choice,
+            generations: outcome.generations,
+            evaluations: outcome.evaluations,
+            elapsed_s: outcome.elapsed_s,
+            stop: outcome.stop,
+            seed,
+            tier: crate::evaluate::tier_name(),
+            config: config.clone(),
+            notes: problem.notes.clone(),
+        }
+    }
+}
+
+/// The front as a table, `>>` before the chosen model, and a line on how it came about.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let loss = match self.config.loss {
+            Loss::Mse => "mse",
+            Loss::Mae => "mae",
+        };
+        let with_cv = self.front.iter().any(|m| m.cv_r2.is_some());
+        let with_test = self.front.iter().any(|m| m.test_r2.is_some());
+        write!(f, "   size  {loss:>10}  R²        ")?;
+        if with_cv {
+            write!(f, "  R² (cv)   ")?;
+        }
+        if with_test {
+            write!(f, "  R² (test) ")?;
+        }
+        writeln!(f, "  {} =", self.target)?;
+        for (index, model) in self.front.iter().enumerate() {
+            let mark = if index == self.chosen { ">>" } else { "  " };
+            write!(f, "{mark} {:>4}  {:>10.4e}  {:<10}", model.size, model.loss, share(model.r2))?;
+            if with_cv {
+                write!(f, "  {:<10}", model.cv_r2.map(share).unwrap_or_default())?;
+            }
+            if with_test {
+                write!(f, "  {:<10}", model.test_r2.map(share).unwrap_or_default())?;
+            }
+            writeln!(f, "  {}", short(model, &self.names))?;
+        }
+        writeln!(
+            f,
+            "{}; {} formulas in {} generations, {:.1} s ({}, seed {}); {}",
+            self.stop,
+            self.evaluations,
+            self.generations,
+            self.elapsed_s,
+            self.tier,
+            self.seed,
+            self.choice
+        )?;
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
+        }
+        Ok(())
+    }
+}
+
+/// R² with as many nines as there are.
+fn share(r2: f64) -> String {
+    let left = 1.0 - r2;
+    if left <= 1e-12 {
+        "1 - <1e-12".to_owned()
+    } else if left < 1e-4 {
+        format!("1 - {left:.1e}")
+    } else {
+        format!("{r2:.5}")
+    }
+}
+
+/// The formula with constants to six digits: for reading, not for computing.
+fn short(model: &Model, names: &[String]) -> String {
+    let nodes = model
+        .expr
+        .nodes()
+        .iter()
+        .map(|&node| match node {
+            Node::Const(value) => Node::Const(format!("{value:.5e}").parse().unwrap_or(value)),
+            other => other,
+        })
+        .collect();
+    Expr::from_postfix(nodes)
+        .map_or_else(|_| model.formula.clone(), |expr| print::infix(&expr, names))
+}
