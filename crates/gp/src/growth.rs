@@ -66,11 +66,15 @@ impl<'a> Budget<'a> {
     /// A budget for the largest possible size up to `size`.
     fn new(set: &'a PrimitiveSet, limits: Limits, size: usize) -> Self {
         let room = capacity(set.max_arity(), limits.max_depth).max(1) - 1;
-        let size = set.reachable_size(size.min(limits.max_size).min(room + 1));
+        let most = size.clamp(1, limits.max_size.max(1)) - 1;
+        let left = (0..=most.min(room))
+            .rev()
+            .find(|&left| set.can_spend(left, room))
+            .unwrap_or(0);
         Self {
             set,
             max_depth: limits.max_depth,
-            left: size - 1,
+            left,
             room,
         }
     }
@@ -96,8 +100,9 @@ impl<'a> Budget<'a> {
         for arity in std::iter::once(0).chain(ARITIES) {
             if (arity == 0 || depth < self.max_depth)
                 && arity <= self.left
-                && self.set.can_extend(self.left - arity)
-                && self.room_after(depth, arity) >= self.left - arity
+                && self
+                    .set
+                    .can_spend(self.left - arity, self.room_after(depth, arity))
             {
                 allowed |= 1 << arity;
             }

@@ -11,6 +11,10 @@ use crate::points::{depth_of, is_internal, operands, pick, pick_point, splice};
 use crate::primitives::{ARITIES, Arities, PrimitiveSet};
 use crate::workspace::Workspace;
 
+/// Draws of a primitive that is to be another one: if the others are rare they want patience, but
+/// not forever.
+const MAX_DRAWS: usize = 32;
+
 /// Replaces one node by another of the same arity.
 pub fn point(rng: &mut Rng, set: &PrimitiveSet, limits: Limits, parent: &Expr) -> Option<Expr> {
     let index = rng.below(parent.len());
@@ -52,9 +56,6 @@ pub fn multi_point(
 
 /// Another primitive of the same arity; `None` if there is none.
 fn other_node(rng: &mut Rng, set: &PrimitiveSet, node: Node) -> Option<Node> {
-    /// Draws before giving up: with two operators of very different weight the rare one may want
-    /// patience, but not forever.
-    const MAX_DRAWS: usize = 8;
     let arity = node.arity();
     if arity > 0 && !set.class(arity).iter().any(|&op| Node::Op(op) != node) {
         return None;
@@ -258,8 +259,7 @@ fn perturbed(rng: &mut Rng, value: f64, sigma: f64) -> Option<f64> {
 pub fn variable(rng: &mut Rng, set: &PrimitiveSet, limits: Limits, parent: &Expr) -> Option<Expr> {
     let index = pick(rng, parent.nodes(), |node| matches!(node, Node::Var(_)))?;
     let mut nodes = parent.nodes().to_vec();
-    // As for other nodes: some patience if the other variables are rare.
-    let other = (0..8).find_map(|_| {
+    let other = (0..MAX_DRAWS).find_map(|_| {
         let other = Node::Var(set.variable(rng)?);
         (other != nodes[index]).then_some(other)
     })?;

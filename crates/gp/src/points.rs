@@ -79,3 +79,42 @@ pub(crate) fn splice(nodes: &[Node], range: Range<usize>, part: &[Node]) -> Vec<
     result.extend_from_slice(&nodes[range.end..]);
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use opcodon_expr::parse;
+
+    use super::*;
+
+    #[test]
+    fn depths_and_operands_of_every_node() {
+        // Postfix: x0 x1 x2 * + sin x3 x0 x1 if
+        let expr = parse("if(sin(x0 + x1*x2), x3, if(x0, x1, x2))", None)
+            .unwrap()
+            .expr;
+        let depths: Vec<usize> = (0..expr.len()).map(|i| depth_of(expr.nodes(), i)).collect();
+        //                  x0 x1 x2  * + sin x3 x0 x1 x2 if if
+        assert_eq!(depths, [4, 5, 5, 4, 3, 2, 2, 3, 3, 3, 2, 1]);
+        let (ranges, arity) = operands(&expr, 11);
+        assert_eq!((ranges, arity), ([0..6, 6..7, 7..11], 3));
+        let (ranges, arity) = operands(&expr, 4);
+        assert_eq!((ranges[..2].to_vec(), arity), (vec![0..1, 1..4], 2));
+        assert_eq!(operands(&expr, 0).1, 0);
+    }
+
+    #[test]
+    fn points_are_internal_as_often_as_asked() {
+        let expr = parse("(x0 + x1)*sin(x2)", None).unwrap().expr;
+        let mut rng = Rng::new(1, 1);
+        let mut counts = [0u32; 6];
+        for _ in 0..12_000 {
+            counts[pick_point(&mut rng, expr.nodes(), 0.75)] += 1;
+        }
+        // x0 x1 + x2 sin *: three leaves share a quarter, three operators the rest.
+        for (count, expected) in counts.iter().zip([1000, 1000, 3000, 1000, 3000, 3000]) {
+            assert!(count.abs_diff(expected) < 250, "{counts:?}");
+        }
+        let leaf = parse("x0", None).unwrap().expr;
+        assert_eq!(pick_point(&mut rng, leaf.nodes(), 1.0), 0);
+    }
+}

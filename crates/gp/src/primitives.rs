@@ -312,15 +312,26 @@ impl PrimitiveSet {
 
     /// Whether some operators have `extra` operands in all: whether an open leaf can become a
     /// subtree with that many nodes more.
-    pub(crate) fn can_extend(&self, extra: usize) -> bool {
-        let has = |arity: usize| self.arities >> arity & 1 == 1;
-        match (extra, has(1), has(2), has(3)) {
+    fn can_extend(&self, extra: usize) -> bool {
+        match (extra, self.has(1), self.has(2), self.has(3)) {
             (0, ..) | (_, true, ..) => true,
             (_, _, true, true) => extra != 1,
             (_, _, true, false) => extra.is_multiple_of(2),
             (_, _, false, true) => extra.is_multiple_of(3),
             (_, _, false, false) => false,
         }
+    }
+
+    /// Whether open leaves that could become full trees with `room` nodes more can become trees
+    /// with exactly `left` nodes more.
+    pub(crate) fn can_spend(&self, left: usize, room: usize) -> bool {
+        // Of unary and ternary operators, one node less than full would need an arity of 2.
+        let just_misses = left + 1 == room && self.has(1) && !self.has(2) && self.has(3);
+        left <= room && self.can_extend(left) && !just_misses
+    }
+
+    fn has(&self, arity: usize) -> bool {
+        self.arities >> arity & 1 == 1
     }
 
     pub(crate) fn max_arity(&self) -> usize {
