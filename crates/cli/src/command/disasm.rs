@@ -1,0 +1,114 @@
+//! `opcodon disasm`: machine code as assembly.
+
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+use opcodon::listing::{Listing, Syntax};
+use opcodon::{expr, jit, sr};
+use serde_json::json;
+
+use crate::{Failure, out};
+
+/// Flags of `opcodon disasm`.
+#[derive(Debug, Args)]
+pub(crate) struct Flags {
+    /// Hexadecimal digits, a file of raw bytes, a saved model, or with --formula a formula.
+    input: String,
+    /// The input is a formula: compile it first.
+    #[arg(long, short)]
+    formula: bool,
+    /// Syntax of the assembly.
+    #[arg(long, value_enum, default_value = "intel")]
+    style: Style,
+    /// Of a formula or a model: the kernel over columns instead of the scalar function.
+    #[arg(long)]
+    kernel: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Style {
+    Intel,
+    Att,
+    Masm,
+    Nasm,
+}
+
+impl From<Style> for Syntax {
+    fn from(style: Style) -> Syntax {
+        match style {
+            Style::Intel => Syntax::Intel,
+            Style::Att => Syntax::Att,
+            Style::Masm => Syntax::Masm,
+            Style::Nasm => Syntax::Nasm,
+        }
+    }
+}
+
+pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
+    let syntax = Syntax::from(flags.style);
+    let listing = if flags.formula {
+        let parsed =
+            expr::parse(&flags.input, None).map_err(|error| Failure::input(error.render()))?;
+        compiled(&parsed.expr, &parsed.variables, flags.kernel, syntax)?
+    } else if Path::new(&flags.input).exists() {
+        let bytes = std::fs::read(&flags.input)
+            .map_err(|error| Failure::input(format_args!("{}: {error}", flags.input)))?;
+        if bytes.first() == Some(&b'{') {
+            let text = String::from_utf8_lossy(&bytes);
+            let report = sr::Report::from_json(&text)?;
+            compiled(&report.best().expr, &report.names, flags.kernel, syntax)?
+        } else {
+            Listing::new(&bytes, syntax)
+        }
+    } else {
+        let bytes = super::hex(&flags.input).map_err(|_| {
+            Failure::input(format_args!(
+                "{:?} is neither a file nor hexadecimal digits; for a formula add --formula",
+                flags.input
+            ))
+        })?;
+        Listing::new(&bytes, syntax)
+    };
+    if json {
+        let lines: Vec<_> = listing
+            .lines()
+            .iter()
+            .map(|line| {
+                let bytes: String = listing
+                    .bytes(line)
+                    .iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect();
+                json!({
+                    "offset": line.span.start,
+                    "bytes": bytes,
+                    "text": line.text,
+                    "note": line.note,
+                })
+            })
+            .collect();
+        out(json!({ "style": syntax.name(), "lines": lines }));
+    } else {
+        out(listing.to_string().trim_end());
+    }
+    Ok(())
+}
+
+/// The code of an expression, each instruction with the part of the formula that it computes.
+pub(crate) fn compiled(
+    tree: &expr::Expr,
+    names: &[String],
+    kernel: bool,
+    syntax: Syntax,
+) -> Result<Listing, Failure> {
+    if kernel {
+        let mut batch = jit::Batch::<f64>::new(jit::Tier::best()?)?;
+        batch.compile([tree], names.len(), jit::Goal::Predict)?;
+        return Ok(Listing::new(batch.code(0)?, syntax));
+    }
+    let function = jit::CompiledExpr::new(tree, names.len())?;
+    Ok(
+        Listing::with_data(function.code(), function.n_instruction_bytes(), syntax)
+            .annotated(|span| function.note(tree, names, span)),
+    )
+}

@@ -1,0 +1,55 @@
+//! Why a command failed, and how that is told.
+
+use std::fmt::Display;
+
+/// A failed command: its message and its exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    code: u8,
+}
+
+impl Failure {
+    /// Bad input.
+    pub(crate) fn input(message: impl Display) -> Failure {
+        Failure {
+            message: message.to_string(),
+            code: 1,
+        }
+    }
+
+    /// The machine, not the user, is at fault.
+    pub(crate) fn system(message: impl Display) -> Failure {
+        Failure {
+            message: message.to_string(),
+            code: 3,
+        }
+    }
+
+    /// Writes the message where the caller looks for it and returns the exit code.
+    pub(crate) fn report(&self, json: bool) -> u8 {
+        if json {
+            crate::out(serde_json::json!({ "error": self.message }));
+        } else {
+            crate::note(format_args!("error: {}", self.message));
+        }
+        self.code
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            // Some errors repeat their cause in their own message.
+            let text = cause.to_string();
+            if !message.contains(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            source = cause.source();
+        }
+        Failure::input(message)
+    }
+}

@@ -1,0 +1,68 @@
+//! A line that says how a fit is going.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use opcodon::sr::Progress;
+
+/// A progress line on standard error; nothing where that is no terminal.
+pub(crate) struct Line {
+    bar: ProgressBar,
+}
+
+/// Steps into which the budget is divided.
+const STEPS: u64 = 1000;
+
+impl Line {
+    pub(crate) fn new(quiet: bool) -> Line {
+        let target = if quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        let bar = ProgressBar::with_draw_target(Some(STEPS), target);
+        // The template is a constant; were it wrong, the default style would do.
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {elapsed} {wide_msg}") {
+            bar.set_style(style.progress_chars("━━╌"));
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Line { bar }
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a share of a small number of steps"
+    )]
+    pub(crate) fn show(&self, progress: &Progress) {
+        self.bar
+            .set_position((progress.fraction.clamp(0.0, 1.0) * STEPS as f64) as u64);
+        let best = progress.front.last();
+        let best = best.map_or(String::new(), |entry| {
+            format!("  R² {:.6}  {}", entry.r2, entry.formula)
+        });
+        self.bar.set_message(format!(
+            "generation {}  {} formulas{best}",
+            progress.generation,
+            grouped(progress.evaluations)
+        ));
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// 1234567 as `1 234 567`.
+pub(crate) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (k, digit) in digits.chars().enumerate() {
+        if k > 0 && (digits.len() - k) % 3 == 0 {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
