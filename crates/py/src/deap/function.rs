@@ -1,0 +1,377 @@
+//! `opcodon.deap.compile` and the function that it returns.
+
+use std::sync::Arc;
+
+use numpy::ndarray::ArrayView1;
+use numpy::{
+    Element, PyArray1, PyArrayMethods, PyReadonlyArray1, PyUntypedArray, PyUntypedArrayMethods,
+};
+use opcodon_codemem::Abi;
+use opcodon_expr::{Expr, print};
+use opcodon_jit::{Batch, CompiledExpr, Float, Goal, Panel};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyList, PyString, PyTuple};
+
+use super::lower::Lowering;
+use super::text;
+use super::tree::Tree;
+use super::vocabulary::{Vocabulary, deap_gp, type_name};
+use super::{UnknownPrimitiveError, tier};
+use crate::error::jit_error;
+use crate::expression::Expression;
+
+/// More arguments than that are passed through an allocation.
+const FEW: usize = 8;
+
+/// A tree as machine code; called like the function that ``deap.gp.compile`` returns.
+///
+/// Called with numbers it returns a float (or a bool, if the primitive set says so); called with
+/// arrays, one for each argument, it returns an array of their broadcast shape.
+#[pyclass(frozen, weakref, module = "opcodon.deap")]
+pub(crate) struct Function {
+    compiled: CompiledExpr,
+    expr: Expr,
+    names: Arc<[String]>,
+    returns_bool: bool,
+}
+
+impl Function {
+    fn new(expr: Expr, names: Arc<[String]>, returns_bool: bool) -> PyResult<Self> {
+        let compiled = CompiledExpr::with(&expr, names.len(), Abi::host(), tier()?)
+            .map_err(|error| jit_error(&error))?;
+        Ok(Self {
+            compiled,
+            expr,
+            names,
+            returns_bool,
+        })
+    }
+
+    pub(crate) fn expr(&self) -> &Expr {
+        &self.expr
+    }
+
+    pub(crate) fn n_arguments(&self) -> usize {
+        self.compiled.n_args()
+    }
+
+    fn value<'py>(&self, py: Python<'py>, arguments: &[f64]) -> PyResult<Bound<'py, PyAny>> {
+        let value = self
+            .compiled
+            .call(arguments)
+            .map_err(|error| jit_error(&error))?;
+        Ok(if self.returns_bool {
+            PyBool::new(py, value != 0.0).to_owned().into_any()
+        } else {
+            PyFloat::new(py, value).into_any()
+        })
+    }
+
+    fn count_error(&self, n_given: usize) -> PyErr {
+        let names = &self.names;
+        PyTypeError::new_err(format!(
+            "the tree has {} arguments ({}), but {n_given} were given",
+            names.len(),
+            names.join(", ")
+        ))
+    }
+
+    /// Puts arguments given by name in order.
+    fn in_order<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let py = args.py();
+        let names = &*self.names;
+        let mut values: Vec<Option<Bound<'py, PyAny>>> = args.iter().map(Some).collect();
+        if values.len() > names.len() {
+            return Err(self.count_error(values.len()));
+        }
+        values.resize(names.len(), None);
+        for (name, value) in kwargs {
+            let name: String = name.extract()?;
+            let place = names
+                .iter()
+                .position(|known| *known == name)
+                .ok_or_else(|| {
+                    PyTypeError::new_err(format!(
+                        "the tree has no argument {name}; it has {}",
+                        names.join(", ")
+                    ))
+                })?;
+            if values[place].replace(value).is_some() {
+                return Err(PyTypeError::new_err(format!(
+                    "two values were given for the argument {name}"
+                )));
+            }
+        }
+        let n_given = values.iter().flatten().count();
+        let values = values.into_iter().collect::<Option<Vec<_>>>();
+        PyTuple::new(py, values.ok_or_else(|| self.count_error(n_given))?)
+    }
+
+    /// Arguments of which at least one is not a plain number.
+    #[cold]
+    fn call_objects<'py>(&self, args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+        let py = args.py();
+        if args.len() != self.n_arguments() {
+            return Err(self.count_error(args.len()));
+        }
+        let numpy = py.import(intern!(py, "numpy"))?;
+        let mut numbers = Vec::with_capacity(args.len());
+        let mut arrays = Vec::with_capacity(args.len());
+        let mut any_array = false;
+        let mut all_f32 = true;
+        for (index, argument) in args.iter().enumerate() {
+            let is_array = argument
+                .cast::<PyUntypedArray>()
+                .is_ok_and(|array| array.ndim() > 0)
+                || argument.hasattr(intern!(py, "__array__"))?
+                    && argument.getattr(intern!(py, "ndim"))?.extract::<usize>()? > 0;
+            if !is_array {
+                let number: f64 = argument.extract().map_err(|_| {
+                    PyTypeError::new_err(format!(
+                        "argument {} is a {}, but a number or an array of numbers is needed",
+                        self.names.get(index).map_or("?", String::as_str),
+                        type_name(&argument)
+                    ))
+                })?;
+                numbers.push(number);
+                arrays.push(argument);
+                continue;
+            }
+            any_array = true;
+            let array = numpy.call_method1(intern!(py, "asarray"), (argument,))?;
+            all_f32 &= array
+                .getattr(intern!(py, "dtype"))?
+                .is(numpy::dtype::<f32>(py).as_any());
+            arrays.push(array);
+        }
+        if !any_array {
+            return self.value(py, &numbers);
+        }
+        let arrays =
+            numpy.call_method1(intern!(py, "broadcast_arrays"), PyTuple::new(py, arrays)?)?;
+        let shape = arrays.get_item(0)?.getattr(intern!(py, "shape"))?;
+        let result = if all_f32 {
+            self.map_arrays::<f32>(&numpy, &arrays, intern!(py, "float32"))?
+        } else {
+            self.map_arrays::<f64>(&numpy, &arrays, intern!(py, "float64"))?
+        };
+        let result = if self.returns_bool {
+            result.call_method1(intern!(py, "astype"), (py.get_type::<PyBool>(),))?
+        } else {
+            result
+        };
+        result.call_method1(intern!(py, "reshape"), (shape,))
+    }
+
+    fn map_arrays<'py, T: Float + Element>(
+        &self,
+        numpy: &Bound<'py, PyModule>,
+        arrays: &Bound<'py, PyAny>,
+        dtype: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = arrays.py();
+        let mut columns: Vec<PyReadonlyArray1<'py, T>> = Vec::new();
+        for array in arrays.try_iter()? {
+            let options = PyDict::new(py);
+            options.set_item(intern!(py, "dtype"), dtype)?;
+            options.set_item(intern!(py, "requirements"), intern!(py, "A"))?;
+            let flat = array?.call_method0(intern!(py, "ravel"))?;
+            let column = numpy.call_method(intern!(py, "require"), (flat,), Some(&options))?;
+            columns.push(column.cast_into::<PyArray1<T>>()?.readonly());
+        }
+        let views: Vec<ArrayView1<'_, T>> =
+            columns.iter().map(PyReadonlyArray1::as_array).collect();
+        let n_rows = views.first().map_or(0, |column| column.len());
+        let mut values = vec![T::default(); n_rows];
+        if n_rows > 0 {
+            let tier = tier()?;
+            py.detach(|| {
+                let panel = Panel::from_fn(views.len(), n_rows, |column, row| views[column][row]);
+                let mut batch = Batch::<T>::new(tier)?;
+                batch.compile([&self.expr], views.len(), Goal::Predict)?;
+                batch.predict(0, &panel, &mut values)
+            })
+            .map_err(|error| jit_error(&error))?;
+        }
+        Ok(PyArray1::from_vec(py, values).into_any())
+    }
+}
+
+#[pymethods]
+impl Function {
+    #[pyo3(signature = (*args, **kwargs))]
+    fn __call__<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = args.py();
+        if let Some(kwargs) = kwargs {
+            return self.__call__(&self.in_order(args, kwargs)?, None);
+        }
+        let n = args.len();
+        if n == self.n_arguments() && n <= FEW {
+            let mut values = [0.0; FEW];
+            let mut all_floats = true;
+            for (value, argument) in values.iter_mut().zip(args.iter_borrowed()) {
+                match argument.cast::<PyFloat>() {
+                    Ok(float) => *value = float.extract()?,
+                    Err(_) => all_floats = false,
+                }
+            }
+            if all_floats {
+                return self.value(py, &values[..n]);
+            }
+        }
+        self.call_objects(args)
+    }
+
+    /// The machine code of the scalar function, with the constants behind it.
+    #[getter]
+    fn code(&self) -> &[u8] {
+        self.compiled.code()
+    }
+
+    /// Where the machine code of the scalar function begins in memory.
+    #[getter]
+    fn address(&self) -> usize {
+        self.compiled.address()
+    }
+
+    /// The names of the arguments.
+    #[getter]
+    fn arguments<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.names.iter())
+    }
+
+    /// The formula that is computed.
+    #[getter]
+    fn expression(&self) -> Expression {
+        Expression::new(self.expr.clone(), Arc::clone(&self.names))
+    }
+
+    fn __repr__(&self) -> String {
+        let formula = if self.expr.len() > 100 {
+            format!("{} nodes", self.expr.len())
+        } else {
+            print::infix(&self.expr, &self.names)
+        };
+        format!(
+            "<opcodon.deap.Function({}): {formula}>",
+            self.names.join(", ")
+        )
+    }
+
+    /// The pickle holds the formula; the machine code is made anew where it is read.
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let py = slf.py();
+        let this = slf.get();
+        let names = &*this.names;
+        let text = print::prefix(&this.expr, names);
+        let restore = slf.get_type().getattr(intern!(py, "_restore"))?;
+        Ok((restore, (text, names, this.returns_bool).into_pyobject(py)?))
+    }
+
+    #[staticmethod]
+    fn _restore(text: &str, names: Vec<String>, returns_bool: bool) -> PyResult<Self> {
+        let known: Vec<&str> = names.iter().map(String::as_str).collect();
+        let parsed = opcodon_expr::parse(text, Some(&known)).map_err(|error| {
+            PyValueError::new_err(format!("the pickle of a function is damaged: {error}"))
+        })?;
+        Self::new(parsed.expr, names.into(), returns_bool)
+    }
+}
+
+/// The formula of a tree in whatever form the caller has it.
+pub(crate) fn formula<'py>(
+    tree: &Bound<'py, PyAny>,
+    pset: &Bound<'py, PyAny>,
+    vocabulary: &Bound<'py, Vocabulary>,
+    lowering: &mut Lowering,
+) -> PyResult<Expr> {
+    let py = tree.py();
+    let words = vocabulary.get();
+    let late = words.late_meanings(pset)?;
+    let (n_nodes, nodes) = if let Ok(tree) = tree.cast::<Tree>() {
+        let tree = tree.borrow();
+        let genes = words.adopt(&tree.genes, tree.words(py))?;
+        (
+            genes.len(),
+            lowering.run(
+                &words.grammar,
+                &words.meanings,
+                &late,
+                genes.iter().copied(),
+            ),
+        )
+    } else if tree.is_instance_of::<PyList>() {
+        let genes = words.genes(tree)?;
+        (
+            genes.len(),
+            lowering.run(&words.grammar, &words.meanings, &late, genes),
+        )
+    } else {
+        return text::formula(&tree.str()?, words, &late, lowering);
+    };
+    let nodes = nodes.map_err(|obstacle| words.obstacle(py, obstacle, n_nodes))?;
+    Expr::from_postfix(nodes).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+/// Compile a tree to machine code; a drop-in for ``deap.gp.compile``.
+///
+/// Parameters
+/// ----------
+/// expr : PrimitiveTree, list of nodes, str, or anything whose ``str`` is an expression
+///     The tree. Of any depth.
+/// pset : deap.gp.PrimitiveSet
+///     The primitive set that it was made with.
+/// fallback : bool, default False
+///     What to do about a tree that holds a Python function of which nobody knows what it
+///     computes: True has ``deap.gp.compile`` compile the tree.
+///
+/// Returns
+/// -------
+/// Function, or a number
+///     A callable, or, if the primitive set has no arguments, the value of the tree.
+///
+/// Raises
+/// ------
+/// UnknownPrimitiveError
+///     A primitive of the tree has no known meaning, and ``fallback`` is False. The message says
+///     how to :func:`register` one.
+#[pyfunction]
+#[pyo3(signature = (expr, pset, *, fallback = false))]
+pub(crate) fn compile<'py>(
+    expr: &Bound<'py, PyAny>,
+    pset: &Bound<'py, PyAny>,
+    fallback: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = expr.py();
+    let vocabulary = Vocabulary::of(pset)?;
+    let formula = match formula(expr, pset, &vocabulary, &mut Lowering::default()) {
+        Ok(formula) => formula,
+        Err(error) if fallback && error.is_instance_of::<UnknownPrimitiveError>(py) => {
+            return deap_gp(py)?.call_method1(intern!(py, "compile"), (expr, pset));
+        }
+        Err(error) => return Err(error),
+    };
+    let words = vocabulary.get();
+    if words.arguments.is_empty() {
+        let value = formula.eval(&[]);
+        return Ok(if words.returns_bool {
+            PyBool::new(py, value != 0.0).to_owned().into_any()
+        } else {
+            PyFloat::new(py, value).into_any()
+        });
+    }
+    let function = Function::new(formula, Arc::clone(&words.arguments), words.returns_bool)?;
+    Ok(Bound::new(py, function)?.into_any())
+}

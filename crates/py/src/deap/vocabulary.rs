@@ -1,0 +1,947 @@
+//! A DEAP primitive set as seen from Rust: its grammar, its Python objects, what they compute.
+//!
+//! Reading a primitive set takes a while (every function is looked up or even probed), so it is
+//! done once and kept in the attribute `_opcodon` of the set itself, where it lives as long as the
+//! set and no longer. A [`Stamp`] tells whether the set has changed since.
+//!
+//! Trees keep a reference to the vocabulary that they were made with. Two vocabularies with equal
+//! signatures number their symbols alike, so that trees may come from another process, or from an
+//! equal primitive set made later, and still mix.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use opcodon_expr::parse;
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{
+    PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType, PyWeakrefReference,
+};
+
+use super::UnknownPrimitiveError;
+use super::function::Function;
+use super::grammar::{Gene, Grammar, Kind, Symbol, SymbolId, TypeId, Value, as_id};
+use super::lower::{Meaning, Obstacle};
+use super::variation::{Dead, translate};
+
+/// Counts calls of `opcodon.deap.register`: a vocabulary read before the last one is out of date.
+static REGISTRATIONS: AtomicU64 = AtomicU64::new(0);
+
+/// Where unpickled trees, and trees made of DEAP's node objects, find a live primitive set.
+static LIVE: Mutex<Vec<Py<PyWeakrefReference>>> = Mutex::new(Vec::new());
+
+/// A hash for addresses of objects: the low bits are all alike.
+#[derive(Default)]
+struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_usize(usize::from(byte));
+        }
+    }
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (self.0 ^ address as u64)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(26);
+    }
+}
+
+type AddressMap<T> = HashMap<usize, T, BuildHasherDefault<AddressHasher>>;
+
+fn address(object: &Bound<'_, PyAny>) -> usize {
+    object.as_ptr() as usize
+}
+
+/// What a primitive set looked like when it was read.
+struct Stamp {
+    mapping: Py<PyAny>,
+    primitives_count: u64,
+    terminals_count: u64,
+    arguments: Vec<Py<PyAny>>,
+    registrations: u64,
+}
+
+impl Stamp {
+    fn of(pset: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = pset.py();
+        let arguments = pset.getattr(intern!(py, "arguments"))?;
+        Ok(Self {
+            mapping: pset.getattr(intern!(py, "mapping"))?.unbind(),
+            primitives_count: pset.getattr(intern!(py, "prims_count"))?.extract()?,
+            terminals_count: pset.getattr(intern!(py, "terms_count"))?.extract()?,
+            arguments: arguments
+                .try_iter()?
+                .map(|name| name.map(Bound::unbind))
+                .collect::<PyResult<_>>()?,
+            registrations: REGISTRATIONS.load(Ordering::Relaxed),
+        })
+    }
+
+    fn fits(&self, pset: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = pset.py();
+        if self.registrations != REGISTRATIONS.load(Ordering::Relaxed)
+            || !pset.getattr(intern!(py, "mapping"))?.is(&self.mapping)
+            || pset.getattr(intern!(py, "prims_count"))?.extract::<u64>()? != self.primitives_count
+            || pset.getattr(intern!(py, "terms_count"))?.extract::<u64>()? != self.terminals_count
+        {
+            return Ok(false);
+        }
+        let arguments = pset.getattr(intern!(py, "arguments"))?;
+        let Ok(arguments) = arguments.cast::<PyList>() else {
+            return Ok(false);
+        };
+        Ok(arguments.len() == self.arguments.len()
+            && arguments
+                .iter()
+                .zip(&self.arguments)
+                .all(|(now, then)| now.is(then)))
+    }
+}
+
+/// The symbols of a primitive set.
+#[pyclass(frozen, weakref, module = "opcodon.deap", name = "Vocabulary")]
+pub(crate) struct Vocabulary {
+    pub(crate) grammar: Grammar,
+    pub(crate) meanings: Vec<Meaning>,
+    /// Symbols whose meaning is looked up at every compilation.
+    late: Vec<SymbolId>,
+    /// Primitive, terminal or class of ephemeral constants of every symbol, as far as there is one.
+    objects: Vec<Option<Py<PyAny>>>,
+    /// How terminals are printed.
+    texts: Vec<String>,
+    by_object: AddressMap<SymbolId>,
+    types: Vec<Py<PyAny>>,
+    type_ids: AddressMap<TypeId>,
+    /// Names of the arguments; empty if the vocabulary came out of a pickle.
+    pub(crate) arguments: Arc<[String]>,
+    /// Whether the whole tree returns a truth value.
+    pub(crate) returns_bool: bool,
+    /// `None` if the vocabulary came out of a pickle: it knows trees, but no functions.
+    stamp: Option<Stamp>,
+}
+
+impl Vocabulary {
+    /// The vocabulary of a primitive set, read anew only if the set has changed.
+    pub(crate) fn of<'py>(pset: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
+        let py = pset.py();
+        if let Ok(kept) = pset.getattr(intern!(py, "_opcodon"))
+            && let Ok(kept) = kept.cast_into::<Self>()
+            && let Some(stamp) = &kept.get().stamp
+            && stamp.fits(pset)?
+        {
+            return Ok(kept);
+        }
+        let fresh = Bound::new(py, Self::read(pset)?)?;
+        publish(&fresh)?;
+        // A set that refuses attributes is read every time, which is slow but right.
+        if let Err(error) = pset.setattr(intern!(py, "_opcodon"), &fresh)
+            && !error.is_instance_of::<pyo3::exceptions::PyAttributeError>(py)
+        {
+            return Err(error);
+        }
+        Ok(fresh)
+    }
+
+    fn read(pset: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = pset.py();
+        let mapping = pset
+            .getattr(intern!(py, "mapping"))
+            .and_then(|mapping| Ok(mapping.cast_into::<PyDict>()?))
+            .map_err(|cause| {
+                let error = PyTypeError::new_err(format!(
+                    "pset is a {}, but a deap.gp.PrimitiveSet is needed",
+                    type_name(pset)
+                ));
+                error.set_cause(py, Some(cause));
+                error
+            })?;
+        let mut reader = Reader {
+            pset: pset.clone(),
+            types: Vec::new(),
+            type_ids: AddressMap::default(),
+        };
+        let stamp = Stamp::of(pset)?;
+        let arguments = stamp
+            .arguments
+            .iter()
+            .map(|name| name.bind(py).extract())
+            .collect::<PyResult<Vec<String>>>()?;
+        let mut grammar = Grammar::default();
+        let untyped = deap_gp(py)?.getattr(intern!(py, "__type__"))?;
+        grammar.untyped = reader.type_id(&untyped)?;
+        let ret = pset.getattr(intern!(py, "ret"))?;
+        grammar.ret = reader.type_id(&ret)?;
+        grammar.terminal_ratio = match pset.getattr(intern!(py, "terminalRatio")) {
+            Ok(ratio) => ratio.extract()?,
+            // An empty set: 0 / 0.
+            Err(_) => 0.0,
+        };
+
+        let mut entries: Vec<(String, Bound<'_, PyAny>)> = Vec::new();
+        for (name, object) in mapping {
+            entries.push((name.extract()?, object));
+        }
+        // Symbols that lost their name to a later one are still in the lists.
+        let mut seen: AddressMap<()> = entries
+            .iter()
+            .map(|(_, object)| (address(object), ()))
+            .collect();
+        for lists in [intern!(py, "primitives"), intern!(py, "terminals")] {
+            let lists = pset.getattr(lists)?.cast_into::<PyDict>()?;
+            for (of, list) in lists {
+                reader.type_id(&of)?;
+                for object in list.try_iter()? {
+                    let object = object?;
+                    if seen.insert(address(&object), ()).is_none() {
+                        let name: String = object.getattr(intern!(py, "name"))?.extract()?;
+                        entries.insert(0, (name, object));
+                    }
+                }
+            }
+        }
+
+        let mut by_object = AddressMap::default();
+        let mut meanings = Vec::new();
+        let mut texts = Vec::new();
+        let mut objects = Vec::new();
+        for (name, object) in entries {
+            let (symbol, text, meaning) = reader.symbol(name, &object, &arguments)?;
+            by_object.insert(address(&object), as_id(meanings.len()));
+            grammar.symbols.push(symbol);
+            texts.push(text);
+            meanings.push(meaning);
+            objects.push(Some(object.unbind()));
+        }
+        let n_types = reader.types.len();
+        for (lists, ours) in [
+            (intern!(py, "primitives"), &mut grammar.primitives),
+            (intern!(py, "terminals"), &mut grammar.terminals),
+        ] {
+            ours.resize(n_types, Vec::new());
+            for (of, list) in pset.getattr(lists)?.cast_into::<PyDict>()? {
+                let of = reader.type_id(&of)?;
+                for object in list.try_iter()? {
+                    ours[of as usize].push(by_object[&address(&object?)]);
+                }
+            }
+        }
+        let type_names: Vec<String> = reader
+            .types
+            .iter()
+            .map(type_text)
+            .collect::<PyResult<_>>()?;
+        grammar.seal(&type_names);
+        meanings.resize(grammar.symbols.len(), Meaning::Value);
+        texts.resize(grammar.symbols.len(), String::new());
+        objects.resize_with(grammar.symbols.len(), || None);
+        let late = (0..)
+            .zip(&meanings)
+            .filter(|(_, meaning)| matches!(meaning, Meaning::Late))
+            .map(|(id, _)| id)
+            .collect();
+        Ok(Self {
+            returns_bool: ret.is(py.get_type::<PyBool>()),
+            grammar,
+            meanings,
+            late,
+            objects,
+            texts,
+            by_object,
+            type_ids: reader.type_ids,
+            types: reader.types.into_iter().map(Bound::unbind).collect(),
+            arguments: arguments.into(),
+            stamp: Some(stamp),
+        })
+    }
+
+    /// The meanings of the symbols that DEAP looks up in the context at every compilation.
+    pub(crate) fn late_meanings(
+        &self,
+        pset: &Bound<'_, PyAny>,
+    ) -> PyResult<HashMap<String, Meaning>> {
+        let mut found = HashMap::new();
+        if self.late.is_empty() {
+            return Ok(found);
+        }
+        let py = pset.py();
+        let context = pset.getattr(intern!(py, "context"))?;
+        for &id in &self.late {
+            let symbol = self.grammar.symbol(id);
+            if let Ok(function) = context.get_item(&symbol.name)
+                && let Ok(function) = function.cast::<Function>()
+            {
+                let function = function.get();
+                if function.n_arguments() == symbol.arity() {
+                    found.insert(
+                        symbol.name.clone(),
+                        Meaning::of(function.expr(), symbol.arity()),
+                    );
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The gene of one of DEAP's node objects.
+    #[inline]
+    pub(crate) fn gene(&self, node: &Bound<'_, PyAny>) -> PyResult<Gene> {
+        if let Some(&symbol) = self.by_object.get(&address(node)) {
+            return Ok(Gene::new(symbol));
+        }
+        if let Some(&symbol) = self.by_object.get(&(node.get_type_ptr() as usize)) {
+            let value = node.getattr(intern!(node.py(), "value"))?;
+            return Ok(Gene {
+                symbol,
+                value: self.value(symbol, &value)?,
+            });
+        }
+        self.strange_gene(node)
+    }
+
+    /// The gene of a node object that is not of this primitive set: it comes out of a pickle, from
+    /// an equal primitive set, or from a text. As in DEAP, names decide.
+    #[cold]
+    fn strange_gene(&self, node: &Bound<'_, PyAny>) -> PyResult<Gene> {
+        let py = node.py();
+        let name = node
+            .getattr(intern!(py, "name"))
+            .and_then(|name| name.extract::<String>());
+        let arity = node
+            .getattr(intern!(py, "arity"))
+            .and_then(|arity| arity.extract::<usize>());
+        let (Ok(name), Ok(arity)) = (name, arity) else {
+            return Err(PyTypeError::new_err(format!(
+                "a tree holds a {}, but only primitives and terminals of a primitive set can be its nodes",
+                type_name(node)
+            )));
+        };
+        let missing = || {
+            PyValueError::new_err(format!(
+                "a tree holds {name}, which the primitive set does not have: was the tree made with another one?"
+            ))
+        };
+        if arity > 0 {
+            let symbol = self
+                .grammar
+                .by_name(&name)
+                .filter(|&id| self.grammar.symbol(id).arity() == arity);
+            return Ok(Gene::new(symbol.ok_or_else(missing)?));
+        }
+        let Ok(value) = node.getattr(intern!(py, "value")) else {
+            // A primitive without arguments.
+            return Ok(Gene::new(self.grammar.by_name(&name).ok_or_else(missing)?));
+        };
+        if let Some(symbol) = self.grammar.by_name(&name)
+            && self.grammar.symbol(symbol).kind == Kind::Ephemeral
+        {
+            return Ok(Gene {
+                symbol,
+                value: self.value(symbol, &value)?,
+            });
+        }
+        let symbolic = node
+            .getattr(intern!(py, "conv_fct"))?
+            .is(py.get_type::<PyString>());
+        if symbolic {
+            let value: String = value.extract()?;
+            return Ok(Gene::new(self.grammar.by_name(&value).ok_or_else(missing)?));
+        }
+        let of = node.getattr(intern!(py, "ret"))?;
+        self.literal(&value, self.type_ids.get(&address(&of)).copied())
+    }
+
+    /// The gene of a constant that is not in the primitive set.
+    pub(crate) fn literal(&self, value: &Bound<'_, PyAny>, of: Option<TypeId>) -> PyResult<Gene> {
+        let symbol = self.grammar.literal(of.unwrap_or(self.grammar.ret));
+        Ok(Gene {
+            symbol,
+            value: self.value(symbol, value)?,
+        })
+    }
+
+    fn value(&self, symbol: SymbolId, value: &Bound<'_, PyAny>) -> PyResult<Value> {
+        number(value)?.ok_or_else(|| {
+            PyTypeError::new_err(format!(
+                "a constant of {} is a {}, but only int, float and bool can become machine code",
+                self.grammar.symbol(symbol).name,
+                type_name(value)
+            ))
+        })
+    }
+
+    /// The genes of a list of DEAP's node objects.
+    pub(crate) fn genes(&self, nodes: &Bound<'_, PyAny>) -> PyResult<Vec<Gene>> {
+        if let Ok(list) = nodes.cast::<PyList>() {
+            return list.iter().map(|node| self.gene(&node)).collect();
+        }
+        nodes.try_iter()?.map(|node| self.gene(&node?)).collect()
+    }
+
+    /// DEAP's node object for a gene.
+    pub(crate) fn node<'py>(&self, py: Python<'py>, gene: Gene) -> PyResult<Bound<'py, PyAny>> {
+        let symbol = self.grammar.symbol(gene.symbol);
+        let object = self.objects[gene.symbol as usize].as_ref();
+        match (symbol.kind, object) {
+            (Kind::Ephemeral, Some(class)) => {
+                let class = class.bind(py);
+                let node = class.call_method1(intern!(py, "__new__"), (class,))?;
+                node.setattr(intern!(py, "value"), object_of(py, gene.value)?)?;
+                Ok(node)
+            }
+            (Kind::Ephemeral | Kind::Literal, _) => {
+                let of = self.types[symbol.ret as usize].bind(py);
+                deap_gp(py)?.call_method1(
+                    intern!(py, "Terminal"),
+                    (object_of(py, gene.value)?, false, of),
+                )
+            }
+            (_, Some(object)) => Ok(object.bind(py).clone()),
+            (Kind::Primitive, None) => {
+                let args: Vec<_> = symbol
+                    .args
+                    .iter()
+                    .map(|&of| self.types[of as usize].bind(py))
+                    .collect();
+                let of = self.types[symbol.ret as usize].bind(py);
+                deap_gp(py)?.call_method1(
+                    intern!(py, "Primitive"),
+                    (&symbol.name, PyTuple::new(py, args)?, of),
+                )
+            }
+            (_, None) => {
+                let of = self.types[symbol.ret as usize].bind(py);
+                deap_gp(py)?.call_method1(intern!(py, "Terminal"), (&symbol.name, true, of))
+            }
+        }
+    }
+
+    /// Draws a value for every ephemeral constant that has none yet.
+    pub(crate) fn draw(&self, py: Python<'_>, genes: &mut [Gene]) -> PyResult<()> {
+        for gene in genes {
+            if gene.value != Value::None || self.grammar.symbol(gene.symbol).kind != Kind::Ephemeral
+            {
+                continue;
+            }
+            let Some(class) = &self.objects[gene.symbol as usize] else {
+                return Err(PyRuntimeError::new_err(format!(
+                    "the ephemeral constant {} cannot be drawn: the tree comes out of a pickle and no \
+                     primitive set like the one it was made with is in use here",
+                    self.grammar.symbol(gene.symbol).name
+                )));
+            };
+            let value = class.bind(py).getattr(intern!(py, "func"))?.call0()?;
+            gene.value = self.value(gene.symbol, &value)?;
+        }
+        Ok(())
+    }
+
+    /// The number of a type that the caller names, `None` meaning the type of the whole tree.
+    pub(crate) fn type_id(&self, of: Option<&Bound<'_, PyAny>>) -> PyResult<TypeId> {
+        match of {
+            None => Ok(self.grammar.ret),
+            Some(of) => self.type_ids.get(&address(of)).copied().ok_or_else(|| {
+                PyIndexError::new_err(format!("the primitive set has nothing of type {of}"))
+            }),
+        }
+    }
+
+    /// The type with that number.
+    pub(crate) fn type_object<'py>(&self, py: Python<'py>, of: TypeId) -> Bound<'py, PyAny> {
+        self.types[of as usize].bind(py).clone()
+    }
+
+    /// The genes of a tree of another vocabulary, if need be translated by name.
+    pub(crate) fn adopt<'a>(
+        &self,
+        genes: &'a [Gene],
+        from: &Self,
+    ) -> PyResult<std::borrow::Cow<'a, [Gene]>> {
+        if std::ptr::eq(self, from) || self.grammar.signature == from.grammar.signature {
+            return Ok(genes.into());
+        }
+        match translate(genes, &from.grammar, &self.grammar) {
+            Ok(genes) => Ok(genes.into()),
+            Err(name) => Err(PyValueError::new_err(format!(
+                "a tree holds {name}, which the primitive set does not have: was the tree made with another one?"
+            ))),
+        }
+    }
+
+    /// Appends the tree as DEAP prints it.
+    pub(crate) fn print(&self, py: Python<'_>, genes: &[Gene], out: &mut String) -> PyResult<()> {
+        let mut open: Vec<usize> = Vec::new();
+        for &gene in genes {
+            let symbol = self.grammar.symbol(gene.symbol);
+            if symbol.kind == Kind::Primitive {
+                out.push_str(&symbol.name);
+                out.push('(');
+                if symbol.arity() > 0 {
+                    open.push(symbol.arity());
+                    continue;
+                }
+                out.push(')');
+            } else if gene.value == Value::None {
+                out.push_str(&self.texts[gene.symbol as usize]);
+            } else {
+                out.push_str(&object_of(py, gene.value)?.repr()?.to_cow()?);
+            }
+            while let Some(last) = open.last_mut() {
+                *last -= 1;
+                if *last > 0 {
+                    out.push_str(", ");
+                    break;
+                }
+                out.push(')');
+                open.pop();
+            }
+            if open.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The exception for a tree that has no machine code.
+    pub(crate) fn obstacle(&self, py: Python<'_>, obstacle: Obstacle, n_nodes: usize) -> PyErr {
+        match obstacle {
+            Obstacle::Unknown(id) => {
+                let symbol = self.grammar.symbol(id);
+                let reason = match &self.meanings[id as usize] {
+                    Meaning::Unknown(reason) => reason.to_string(),
+                    Meaning::Late => "it is not in the context of the primitive set as a function compiled by \
+                         opcodon.deap; compile automatically defined functions with opcodon.deap.compileADF"
+                        .to_owned(),
+                    _ => "it cannot stand here".to_owned(),
+                };
+                let error = UnknownPrimitiveError::new_err(format!(
+                    "no machine code for {}: {reason}",
+                    symbol.name
+                ));
+                // The name by itself, for programs.
+                if let Err(error) = error.value(py).setattr(intern!(py, "name"), &symbol.name) {
+                    return error;
+                }
+                error
+            }
+            Obstacle::Malformed(n_read) if n_read < n_nodes => PyValueError::new_err(format!(
+                "the tree is complete after {} of its {n_nodes} nodes",
+                n_read - 1
+            )),
+            Obstacle::Malformed(_) => PyValueError::new_err(format!(
+                "the tree is incomplete: its {n_nodes} nodes need more arguments than there are"
+            )),
+            Obstacle::TooLarge => PyValueError::new_err(
+                "the tree's formula grows beyond 16 million nodes: registered formulas that use an argument \
+                 more than once are nested too deeply",
+            ),
+        }
+    }
+
+    /// The exception for a tree that could not be made, in the words of `deap.gp.generate`.
+    pub(crate) fn dead(&self, py: Python<'_>, dead: Dead) -> PyErr {
+        let nothing = |what: &str, of: TypeId| {
+            PyIndexError::new_err(format!(
+                "a {what} of type '{}' was needed, but there is none in the primitive set",
+                self.type_object(py, of)
+            ))
+        };
+        match dead {
+            Dead::NoTerminal(of) => nothing("terminal", of),
+            Dead::NoPrimitive(of) => nothing("primitive", of),
+            Dead::EmptyRange => {
+                PyValueError::new_err("min_ is greater than max_: there is no such height")
+            }
+            Dead::TooLarge => PyValueError::new_err(
+                "the tree grows beyond 64 million nodes: min_ and max_ are too large",
+            ),
+        }
+    }
+}
+
+#[pymethods]
+impl Vocabulary {
+    /// A pickle holds what trees need: names and types, no functions.
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let py = slf.py();
+        let this = slf.get();
+        let symbols: Vec<_> = this
+            .grammar
+            .symbols
+            .iter()
+            .zip(&this.texts)
+            .take(this.grammar.first_literal as usize)
+            .map(|(symbol, text)| {
+                (
+                    symbol.name.clone(),
+                    kind_code(symbol.kind),
+                    symbol.args.to_vec(),
+                    symbol.ret,
+                    text.clone(),
+                )
+            })
+            .collect();
+        let types: Vec<_> = this.types.iter().map(|of| of.bind(py)).collect();
+        let restore = slf.get_type().getattr(intern!(py, "_restore"))?;
+        let arguments = (
+            symbols,
+            PyList::new(py, types)?,
+            this.grammar.ret,
+            this.grammar.untyped,
+        );
+        Ok((restore, arguments.into_pyobject(py)?))
+    }
+
+    #[staticmethod]
+    fn _restore<'py>(
+        py: Python<'py>,
+        symbols: Vec<(String, i64, Vec<TypeId>, TypeId, String)>,
+        types: Vec<Bound<'py, PyAny>>,
+        ret: TypeId,
+        untyped: TypeId,
+    ) -> PyResult<Bound<'py, Self>> {
+        let mut grammar = Grammar {
+            ret,
+            untyped,
+            ..Grammar::default()
+        };
+        let n_types = types.len();
+        let mut texts = Vec::new();
+        for (name, kind, args, of, text) in symbols {
+            let kind = kind_of(kind).ok_or_else(damaged)?;
+            if args
+                .iter()
+                .chain([&of, &ret, &untyped])
+                .any(|&of| of as usize >= n_types)
+            {
+                return Err(damaged());
+            }
+            grammar.symbols.push(Symbol {
+                name,
+                kind,
+                args: args.into(),
+                ret: of,
+            });
+            texts.push(text);
+        }
+        let type_names: Vec<String> = types.iter().map(type_text).collect::<PyResult<_>>()?;
+        grammar.seal(&type_names);
+        grammar.primitives.resize(n_types, Vec::new());
+        grammar.terminals.resize(n_types, Vec::new());
+        if let Some(live) = find_live(py, |live| live.grammar.signature == grammar.signature) {
+            return Ok(live);
+        }
+        let n_symbols = grammar.symbols.len();
+        let reason: Box<str> =
+            "the tree comes out of a pickle; say with which primitive set to compile it".into();
+        texts.resize(n_symbols, String::new());
+        let fresh = Self {
+            grammar,
+            meanings: vec![Meaning::Unknown(reason); n_symbols],
+            late: Vec::new(),
+            objects: (0..n_symbols).map(|_| None).collect(),
+            texts,
+            by_object: AddressMap::default(),
+            type_ids: (0..)
+                .zip(&types)
+                .map(|(id, of)| (address(of), id))
+                .collect(),
+            types: types.into_iter().map(Bound::unbind).collect(),
+            arguments: Arc::new([]),
+            returns_bool: false,
+            stamp: None,
+        };
+        let fresh = Bound::new(py, fresh)?;
+        publish(&fresh)?;
+        Ok(fresh)
+    }
+}
+
+fn damaged() -> PyErr {
+    PyValueError::new_err("the pickle of a tree is damaged")
+}
+
+const KINDS: [Kind; 3] = [Kind::Primitive, Kind::Terminal, Kind::Ephemeral];
+
+/// An argument is its number, anything else a negative number.
+fn kind_code(kind: Kind) -> i64 {
+    match kind {
+        Kind::Argument(index) => i64::from(index),
+        Kind::Primitive => -1,
+        Kind::Terminal | Kind::Literal => -2,
+        Kind::Ephemeral => -3,
+    }
+}
+
+fn kind_of(code: i64) -> Option<Kind> {
+    if let Ok(index) = u32::try_from(code) {
+        return Some(Kind::Argument(index));
+    }
+    KINDS.get(usize::try_from(-1 - code).ok()?).copied()
+}
+
+/// Reads the symbols of one primitive set.
+struct Reader<'py> {
+    pset: Bound<'py, PyAny>,
+    types: Vec<Bound<'py, PyAny>>,
+    type_ids: AddressMap<TypeId>,
+}
+
+impl<'py> Reader<'py> {
+    fn type_id(&mut self, of: &Bound<'py, PyAny>) -> PyResult<TypeId> {
+        let next = as_id(self.types.len());
+        let id = *self.type_ids.entry(address(of)).or_insert(next);
+        if id == next {
+            self.types.push(of.clone());
+        }
+        Ok(id)
+    }
+
+    /// A symbol, how it is printed if it is a terminal, and what it computes.
+    fn symbol(
+        &mut self,
+        name: String,
+        object: &Bound<'py, PyAny>,
+        arguments: &[String],
+    ) -> PyResult<(Symbol, String, Meaning)> {
+        let py = self.pset.py();
+        let of = object.getattr(intern!(py, "ret"))?;
+        let ret = self.type_id(&of)?;
+        if object.is_instance_of::<PyType>() {
+            let symbol = Symbol {
+                name,
+                kind: Kind::Ephemeral,
+                args: Box::default(),
+                ret,
+            };
+            return Ok((symbol, String::new(), Meaning::Value));
+        }
+        if let Ok(types) = object.getattr(intern!(py, "args")) {
+            let types: Vec<Bound<'py, PyAny>> = types.try_iter()?.collect::<PyResult<_>>()?;
+            let args = types
+                .iter()
+                .map(|of| self.type_id(of))
+                .collect::<PyResult<Box<[_]>>>()?;
+            let meaning = self.function(&name, PyTuple::new(py, types)?)?;
+            return Ok((
+                Symbol {
+                    name,
+                    kind: Kind::Primitive,
+                    args,
+                    ret,
+                },
+                String::new(),
+                meaning,
+            ));
+        }
+        let text: String = object.call_method0(intern!(py, "format"))?.extract()?;
+        let value = object.getattr(intern!(py, "value"))?;
+        let symbolic = object
+            .getattr(intern!(py, "conv_fct"))?
+            .is(py.get_type::<PyString>());
+        if !symbolic {
+            let symbol = Symbol {
+                name,
+                kind: Kind::Terminal,
+                args: Box::default(),
+                ret,
+            };
+            let meaning = constant(&value, &text)?;
+            return Ok((symbol, text, meaning));
+        }
+        if let Some(index) = (0..)
+            .zip(arguments)
+            .find(|(_, argument)| **argument == text)
+            .map(|(index, _)| index)
+        {
+            let symbol = Symbol {
+                name,
+                kind: Kind::Argument(index),
+                args: Box::default(),
+                ret,
+            };
+            return Ok((symbol, text, Meaning::Variable(index)));
+        }
+        let context = self.pset.getattr(intern!(py, "context"))?;
+        let meaning = match context.get_item(&text) {
+            Ok(value) => constant(&value, &text)?,
+            Err(_) => Meaning::Unknown(
+                format!("the terminal {text} is not in the context of the primitive set").into(),
+            ),
+        };
+        Ok((
+            Symbol {
+                name,
+                kind: Kind::Terminal,
+                args: Box::default(),
+                ret,
+            },
+            text,
+            meaning,
+        ))
+    }
+
+    /// What the function of that name computes, as `opcodon.deap` knows it.
+    fn function(&self, name: &str, types: Bound<'py, PyTuple>) -> PyResult<Meaning> {
+        let py = self.pset.py();
+        let arity = types.len();
+        let context = self.pset.getattr(intern!(py, "context"))?;
+        let Ok(function) = context.get_item(name) else {
+            return Ok(Meaning::Late);
+        };
+        if function.is_instance_of::<Function>() {
+            return Ok(Meaning::Late);
+        }
+        let known = py.import(intern!(py, "opcodon.deap"))?;
+        let answer = known.call_method1(intern!(py, "_meaning"), (&function, name, types))?;
+        let (formula, reason): (Option<String>, String) = answer.extract()?;
+        let Some(formula) = formula else {
+            return Ok(Meaning::Unknown(reason.into()));
+        };
+        let names: Vec<String> = (0..arity).map(|index| format!("x{index}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        match parse(&formula, Some(&names)) {
+            Ok(parsed) => Ok(Meaning::of(&parsed.expr, arity)),
+            Err(error) => Ok(Meaning::Unknown(
+                format!("it is registered as {formula:?}, which does not parse: {error}").into(),
+            )),
+        }
+    }
+}
+
+/// The meaning of a terminal whose value is known.
+fn constant(value: &Bound<'_, PyAny>, text: &str) -> PyResult<Meaning> {
+    Ok(match number(value)?.and_then(Value::number) {
+        Some(value) => Meaning::Constant(value),
+        None => Meaning::Unknown(
+            format!(
+                "the terminal {text} is a {}, but only int, float and bool can become machine code",
+                type_name(value)
+            )
+            .into(),
+        ),
+    })
+}
+
+/// The value of a number object; `None` if it is none.
+#[inline]
+fn number(object: &Bound<'_, PyAny>) -> PyResult<Option<Value>> {
+    if let Ok(value) = object.cast::<PyFloat>() {
+        return Ok(Some(Value::Float(value.value())));
+    }
+    if let Ok(value) = object.cast_exact::<PyInt>()
+        && let Ok(value) = value.extract::<i64>()
+    {
+        return Ok(Some(Value::Int(value)));
+    }
+    strange_number(object)
+}
+
+/// A bool, an integer beyond 64 bits, or a number by protocol, such as numpy's; no array.
+#[cold]
+fn strange_number(object: &Bound<'_, PyAny>) -> PyResult<Option<Value>> {
+    let py = object.py();
+    if let Ok(value) = object.cast::<PyBool>() {
+        return Ok(Some(Value::Bool(value.is_true())));
+    }
+    if object.hasattr(intern!(py, "__len__"))? {
+        return Ok(None);
+    }
+    if object.hasattr(intern!(py, "__index__"))? {
+        return match object.extract::<i64>() {
+            Ok(value) => Ok(Some(Value::Int(value))),
+            Err(error) if error.is_instance_of::<PyOverflowError>(py) => {
+                Ok(Some(Value::Float(object.extract()?)))
+            }
+            Err(error) => Err(error),
+        };
+    }
+    if object.hasattr(intern!(py, "__float__"))? {
+        return Ok(Some(Value::Float(object.extract()?)));
+    }
+    Ok(None)
+}
+
+/// The Python object of a gene's value.
+pub(crate) fn object_of(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
+    Ok(match value {
+        Value::None => py.None().into_bound(py),
+        Value::Int(value) => value.into_pyobject(py)?.into_any(),
+        Value::Float(value) => value.into_pyobject(py)?.into_any(),
+        Value::Bool(value) => PyBool::new(py, value).to_owned().into_any(),
+    })
+}
+
+/// The module `deap.gp`.
+pub(crate) fn deap_gp(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static GP: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    Ok(GP
+        .get_or_try_init(py, || py.import(intern!(py, "deap.gp")).map(Bound::unbind))?
+        .bind(py))
+}
+
+pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
+    object
+        .get_type()
+        .qualname()
+        .map_or_else(|_| "strange object".to_owned(), |name| name.to_string())
+}
+
+fn type_text(of: &Bound<'_, PyAny>) -> PyResult<String> {
+    Ok(match of.cast::<PyType>() {
+        Ok(of) => of.fully_qualified_name()?.to_string(),
+        Err(_) => of.str()?.to_string(),
+    })
+}
+
+/// Makes a vocabulary known to trees that look for theirs.
+fn publish(vocabulary: &Bound<'_, Vocabulary>) -> PyResult<()> {
+    let py = vocabulary.py();
+    let reference = PyWeakrefReference::new(vocabulary)?.unbind();
+    let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    live.retain(|reference| reference.bind(py).upgrade().is_some());
+    live.push(reference);
+    Ok(())
+}
+
+/// The vocabulary published last of those that fit.
+pub(crate) fn find_live<'py>(
+    py: Python<'py>,
+    fits: impl Fn(&Vocabulary) -> bool,
+) -> Option<Bound<'py, Vocabulary>> {
+    let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    live.iter().rev().find_map(|reference| {
+        let vocabulary = reference
+            .bind(py)
+            .upgrade_as::<Vocabulary>()
+            .ok()
+            .flatten()?;
+        fits(vocabulary.get()).then_some(vocabulary)
+    })
+}
+
+impl Vocabulary {
+    /// Whether every node object belongs to this primitive set itself.
+    pub(crate) fn owns(&self, nodes: &Bound<'_, PyList>) -> bool {
+        nodes.iter().all(|node| {
+            self.by_object.contains_key(&address(&node))
+                || self.by_object.contains_key(&(node.get_type_ptr() as usize))
+        })
+    }
+}
+
+/// Makes every vocabulary out of date: a function was registered.
+#[pyfunction]
+#[pyo3(name = "_forget")]
+pub(crate) fn forget() {
+    REGISTRATIONS.fetch_add(1, Ordering::Relaxed);
+}
