@@ -22,16 +22,22 @@
 //! operators parse, print, evaluate, differentiate and drop.
 
 mod diff;
+#[cfg(feature = "arbitrary")]
+pub mod generate;
 mod hash;
+mod interval;
 pub mod op;
 pub mod parse;
 pub mod print;
 mod reference;
 mod scratch;
+#[cfg(feature = "serde")]
+mod serial;
 mod simplify;
 mod tree;
 
 pub use diff::MAX_DERIVATIVE_LEN;
+pub use interval::{Bounds, Interval};
 pub use op::{MAX_ARITY, Op};
 pub use parse::{ParseError, ParseErrorKind, Parsed, parse};
 pub use tree::{Expr, ExprError, MAX_LEN, Node};

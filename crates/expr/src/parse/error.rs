@@ -31,7 +31,7 @@ pub enum ParseErrorKind {
         found: String,
     },
     /// A name that is none of the variables.
-    #[error("unknown variable `{name}`{}", did_you_mean(.suggestion))]
+    #[error("unknown variable `{}`{}", shown(.name), did_you_mean(.suggestion))]
     UnknownVariable {
         /// The name.
         name: String,
@@ -39,7 +39,7 @@ pub enum ParseErrorKind {
         suggestion: Option<String>,
     },
     /// A call of something that does not exist.
-    #[error("unknown function `{name}`{}", did_you_mean(.suggestion))]
+    #[error("unknown function `{}`{}", shown(.name), did_you_mean(.suggestion))]
     UnknownFunction {
         /// The name.
         name: String,
@@ -47,7 +47,7 @@ pub enum ParseErrorKind {
         suggestion: Option<String>,
     },
     /// A call of a variable or a number.
-    #[error("`{name}` is not a function; multiplication is written `{name}*(…)`")]
+    #[error("`{0}` is not a function; multiplication is written `{0}*(…)`", shown(.name))]
     NotAFunction {
         /// The name.
         name: String,
@@ -85,6 +85,17 @@ pub enum ParseErrorKind {
     /// More nodes than an expression may have.
     #[error("the expression is too long: more than {} nodes", crate::tree::MAX_LEN)]
     TooLong,
+}
+
+/// A name as a message can hold it: on one line, and not too long.
+pub(super) fn shown(name: &str) -> String {
+    const LONGEST: usize = 60;
+    let mut characters = name.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut shown: String = characters.by_ref().take(LONGEST).collect();
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 fn did_you_mean(suggestion: &Option<String>) -> String {

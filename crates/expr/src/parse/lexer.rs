@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::error::shown;
 use super::{Fault, ParseErrorKind};
 use crate::print::{is_identifier_char, is_identifier_start};
 
@@ -24,8 +25,8 @@ impl Token<'_> {
     pub(super) fn describe(&self) -> String {
         match self {
             Token::Number(_) => "a number".to_owned(),
-            Token::Name(name) => format!("`{name}`"),
-            Token::Quoted(name) => format!("`{name}`"),
+            Token::Name(name) => format!("`{}`", shown(name)),
+            Token::Quoted(name) => format!("`{}`", shown(name)),
             Token::Symbol(symbol) => format!("`{symbol}`"),
             Token::End => "the end".to_owned(),
         }

@@ -12,33 +12,34 @@ use crate::tree::Expr;
 /// Names that are not identifiers, or that mean something else, are put between backticks.
 #[must_use]
 pub fn infix<S: AsRef<str>>(expr: &Expr, names: &[S]) -> String {
-    write(
-        expr,
-        &OwnNotation {
-            names,
-            symbols: true,
-        },
-    )
-    .0
+    write(expr, &OwnNotation::new(names, true)).0
 }
 
 /// Every operator as a function call, as DEAP and gplearn print: `sub(mul(2, pow(x0, 2)), sin(x1))`.
 /// [`crate::parse`] with the same names gives the same expression, constants to the bit.
 #[must_use]
 pub fn prefix<S: AsRef<str>>(expr: &Expr, names: &[S]) -> String {
-    write(
-        expr,
-        &OwnNotation {
-            names,
-            symbols: false,
-        },
-    )
-    .0
+    write(expr, &OwnNotation::new(names, false)).0
 }
 
 struct OwnNotation<'a, S> {
     names: &'a [S],
     symbols: bool,
+    /// Whether variables have taken the names of these numbers.
+    nan_is_taken: bool,
+    infinity_is_taken: bool,
+}
+
+impl<'a, S: AsRef<str>> OwnNotation<'a, S> {
+    fn new(names: &'a [S], symbols: bool) -> Self {
+        let is_taken = |number: &str| names.iter().any(|name| name.as_ref() == number);
+        OwnNotation {
+            names,
+            symbols,
+            nan_is_taken: is_taken("nan"),
+            infinity_is_taken: is_taken("inf"),
+        }
+    }
 }
 
 impl<S: AsRef<str>> Language for OwnNotation<'_, S> {
@@ -50,7 +51,14 @@ impl<S: AsRef<str>> Language for OwnNotation<'_, S> {
     }
 
     fn number(&self, out: &mut String, value: f64) -> u8 {
-        number::write_infix(out, value);
+        if value.is_nan() && self.nan_is_taken {
+            number::write_nan_with_payload(out, value);
+        } else if value.is_infinite() && self.infinity_is_taken {
+            // Overflows when it is read.
+            out.push_str(if value > 0.0 { "1e999" } else { "-1e999" });
+        } else {
+            number::write_infix(out, value);
+        }
         number::level_of(value)
     }
 

@@ -27,4 +27,5 @@ pub(crate) use infix::{is_identifier_char, is_identifier_start};
 pub use latex::latex;
 pub use names::python_identifiers;
 pub(crate) use number::nan_with_payload;
+pub use number::number;
 pub use python::{numpy, sympy};

@@ -1,7 +1,5 @@
 //! Numbers as text that reads back to the same bits.
 
-use std::fmt::Write;
-
 use super::level;
 
 /// Payload bits of a NaN.
@@ -18,24 +16,37 @@ pub(crate) fn level_of(value: f64) -> u8 {
     }
 }
 
+/// A number in this crate's notation, which [`crate::parse`] reads back to the same bits.
+#[must_use]
+pub fn number(value: f64) -> String {
+    let mut out = String::new();
+    write_infix(&mut out, value);
+    out
+}
+
 /// Appends a number in this crate's notation: shortest decimal digits that read back, `inf`,
 /// `nan`, and `nan(0x…)` for a NaN with an unusual payload.
 pub(crate) fn write_infix(out: &mut String, value: f64) {
-    let payload = value.to_bits() & PAYLOAD;
-    let result = if value.is_nan() {
-        let sign = if value.is_sign_negative() { "-" } else { "" };
-        if payload == PLAIN_PAYLOAD {
-            write!(out, "{sign}nan")
-        } else {
-            write!(out, "{sign}nan({payload:#x})")
+    if !value.is_nan() {
+        out.push_str(&format!("{value:?}"));
+        if out.ends_with(".0") {
+            out.truncate(out.len() - 2);
         }
+    } else if value.to_bits() & PAYLOAD == PLAIN_PAYLOAD {
+        out.push_str(if value.is_sign_negative() {
+            "-nan"
+        } else {
+            "nan"
+        });
     } else {
-        write!(out, "{value:?}")
-    };
-    debug_assert!(result.is_ok(), "writing to a string does not fail");
-    if out.ends_with(".0") {
-        out.truncate(out.len() - 2);
+        write_nan_with_payload(out, value);
     }
+}
+
+/// Appends a NaN as `nan(0x…)`.
+pub(crate) fn write_nan_with_payload(out: &mut String, value: f64) {
+    let sign = if value.is_sign_negative() { "-" } else { "" };
+    out.push_str(&format!("{sign}nan({:#x})", value.to_bits() & PAYLOAD));
 }
 
 /// The NaN with this payload, if it is one.

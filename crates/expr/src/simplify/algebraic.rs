@@ -74,8 +74,10 @@ impl Simplifier {
                 if let Some((x, y)) = self.operands_of(Op::Div, a) {
                     return Some(self.apply(Op::Div, &[y, x]));
                 }
-                if let Some((factor, x)) = self.scaled(a) {
-                    let dividend = self.constant(factor.inverse().value());
+                if let Some((factor, x)) = self.scaled(a)
+                    && let Some(inverse) = Factor::ONE.times(factor.inverse())
+                {
+                    let dividend = self.constant(inverse.value());
                     return Some(self.apply(Op::Div, &[dividend, x]));
                 }
                 self.power_of_power(a, -1.0)
@@ -232,7 +234,9 @@ impl Simplifier {
             }
         }
         for (a, b) in [(a, b), (b, a)] {
-            if let Some((dividend, y)) = self.reciprocal(a) {
+            if let Some((dividend, y)) = self.reciprocal(a)
+                && self.graph.value(b).is_none()
+            {
                 let rest = self.apply(Op::Div, &[b, y]);
                 return Some(self.apply(Op::Mul, &[dividend, rest]));
             }
