@@ -13,7 +13,7 @@ use crate::operand::Width;
 #[non_exhaustive]
 pub enum AsmError {
     /// The row has no such encoding.
-    #[error("{instruction} has no {encoding:?} encoding")]
+    #[error("{instruction} has no {encoding} encoding")]
     Encoding {
         /// Name of the row.
         instruction: &'static str,
@@ -21,7 +21,7 @@ pub enum AsmError {
         encoding: Encoding,
     },
     /// The encoding exists, but not at this vector length.
-    #[error("{instruction} has no {encoding:?} encoding of width {width:?}")]
+    #[error("{instruction} has no {encoding} encoding of width {width:?}")]
     Width {
         /// Name of the row.
         instruction: &'static str,
@@ -33,7 +33,7 @@ pub enum AsmError {
     /// An operand is of the wrong kind: a mask register where a vector is needed, memory where
     /// only a register can be, an operand that the instruction does not have, or none where it
     /// needs one.
-    #[error("{instruction} ({encoding:?}) does not take such an operand as its {field}")]
+    #[error("{instruction} ({encoding}) does not take such an operand as its {field}")]
     Operand {
         /// Name of the row.
         instruction: &'static str,
@@ -43,7 +43,7 @@ pub enum AsmError {
         field: &'static str,
     },
     /// Vector registers 16–31 exist in EVEX encodings only.
-    #[error("{instruction}: vector registers 16 to 31 cannot be encoded in {encoding:?}, use evex")]
+    #[error("{instruction}: vector registers 16 to 31 cannot be encoded in {encoding}, use evex")]
     HighRegister {
         /// Name of the row.
         instruction: &'static str,
@@ -68,7 +68,7 @@ pub enum AsmError {
         instruction: &'static str,
     },
     /// An immediate is missing, or the instruction has none.
-    #[error("{instruction} ({encoding:?}): an immediate is missing or not taken")]
+    #[error("{instruction} ({encoding}): an immediate is missing or not taken")]
     Immediate {
         /// Name of the row.
         instruction: &'static str,

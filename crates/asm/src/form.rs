@@ -49,6 +49,16 @@ impl Encoding {
     pub const ALL: [Encoding; 3] = [Encoding::Sse, Encoding::Vex, Encoding::Evex];
 }
 
+impl std::fmt::Display for Encoding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Encoding::Sse => "SSE",
+            Encoding::Vex => "VEX",
+            Encoding::Evex => "EVEX",
+        })
+    }
+}
+
 /// The CPUID feature that an encoding needs.
 ///
 /// EVEX encodings of 128 and 256 bits need AVX512VL besides, unless they are scalar.
@@ -224,7 +234,8 @@ impl Form {
     const fn parse(opcode: &Opcode, cell: &str, encoding: Encoding) -> Form {
         let none = (class::NONE as u32) << 5;
         let mut form = Form {
-            template: 0,
+            // Nothing is emitted from it, but a legacy form must have a length.
+            template: 3 << 56,
             classes: none << 16 | none << 8 | none,
             accepts: 0,
             disp_shift: [0; 4],

@@ -312,7 +312,7 @@ rows! {
     // Conversions.
     CVTSI2SS_32    "F3.0F 2A /r"   "SSE R Mg/m"     "AVX.LIG.W0 R V Mg/m"        "AVX512F.LIG.W0 N4 R V Mg/m{er}";
     CVTSI2SS       "F3.0F 2A /r"   "SSE.W1 R Mg/m"  "AVX.LIG.W1 R V Mg/m"        "AVX512F.LIG.W1 N8 R V Mg/m{er}";
-    CVTSI2SD_32    "F2.0F 2A /r"   "SSE2 R Mg/m"    "AVX.LIG.W0 R V Mg/m"        "AVX512F.LIG.W0 N4 R V Mg/m{er}";
+    CVTSI2SD_32    "F2.0F 2A /r"   "SSE2 R Mg/m"    "AVX.LIG.W0 R V Mg/m"        "AVX512F.LIG.W0 N4 R V Mg/m";
     CVTSI2SD       "F2.0F 2A /r"   "SSE2.W1 R Mg/m" "AVX.LIG.W1 R V Mg/m"        "AVX512F.LIG.W1 N8 R V Mg/m{er}";
     CVTTSS2SI_32   "F3.0F 2C /r"   "SSE Rg M/m"     "AVX.LIG.W0 Rg M/m"          "AVX512F.LIG.W0 N4 Rg M/m{sae}";
     CVTTSS2SI      "F3.0F 2C /r"   "SSE.W1 Rg M/m"  "AVX.LIG.W1 Rg M/m"          "AVX512F.LIG.W1 N4 Rg M/m{sae}";
@@ -348,7 +348,7 @@ rows! {
     VCVTSD2USI     "F2.0F 79 /r"   -                -                            "AVX512F.LIG.W1 N8 Rg M/m{er}";
     VCVTTPS2QQ     "66.0F 7A /r"   -                -                            "AVX512DQ.128.256.512.W0 Half R{kz} M/m/b32{sae}";
     VCVTTPD2QQ     "66.0F 7A /r"   -                -                            "AVX512DQ.128.256.512.W1 Full R{kz} M/m/b64{sae}";
-    VCVTUDQ2PD     "F3.0F 7A /r"   -                -                            "AVX512F.128.256.512.W0 Half R{kz} M/m/b32{er}";
+    VCVTUDQ2PD     "F3.0F 7A /r"   -                -                            "AVX512F.128.256.512.W0 Half R{kz} M/m/b32";
     VCVTUQQ2PD     "F3.0F 7A /r"   -                -                            "AVX512DQ.128.256.512.W1 Full R{kz} M/m/b64{er}";
     VCVTUDQ2PS     "F2.0F 7A /r"   -                -                            "AVX512F.128.256.512.W0 Full R{kz} M/m/b32{er}";
     VCVTUQQ2PS     "F2.0F 7A /r"   -                -                            "AVX512DQ.128.256.512.W1 Full R{kz} M/m/b64{er}";
@@ -356,10 +356,10 @@ rows! {
     VCVTPD2QQ      "66.0F 7B /r"   -                -                            "AVX512DQ.128.256.512.W1 Full R{kz} M/m/b64{er}";
     VCVTUSI2SS_32  "F3.0F 7B /r"   -                -                            "AVX512F.LIG.W0 N4 R V Mg/m{er}";
     VCVTUSI2SS     "F3.0F 7B /r"   -                -                            "AVX512F.LIG.W1 N8 R V Mg/m{er}";
-    VCVTUSI2SD_32  "F2.0F 7B /r"   -                -                            "AVX512F.LIG.W0 N4 R V Mg/m{er}";
+    VCVTUSI2SD_32  "F2.0F 7B /r"   -                -                            "AVX512F.LIG.W0 N4 R V Mg/m";
     VCVTUSI2SD     "F2.0F 7B /r"   -                -                            "AVX512F.LIG.W1 N8 R V Mg/m{er}";
     CVTTPD2DQ      "66.0F E6 /r"   "SSE2 R M/m"     "AVX.128.256.WIG R M/m"      "AVX512F.128.256.512.W1 Full R{kz} M/m/b64{sae}";
-    CVTDQ2PD       "F3.0F E6 /r"   "SSE2 R M/m"     "AVX.128.256.WIG R M/m"      "AVX512F.128.256.512.W0 Half R{kz} M/m/b32{er}";
+    CVTDQ2PD       "F3.0F E6 /r"   "SSE2 R M/m"     "AVX.128.256.WIG R M/m"      "AVX512F.128.256.512.W0 Half R{kz} M/m/b32";
     VCVTQQ2PD      "F3.0F E6 /r"   -                -                            "AVX512DQ.128.256.512.W1 Full R{kz} M/m/b64{er}";
     CVTPD2DQ       "F2.0F E6 /r"   "SSE2 R M/m"     "AVX.128.256.WIG R M/m"      "AVX512F.128.256.512.W1 Full R{kz} M/m/b64{er}";
     VPMOVUSWB      "F3.0F38 10 /r" -                -                            "AVX512BW.128.256.512.W0 Half M/m{kz} R";

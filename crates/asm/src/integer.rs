@@ -492,6 +492,11 @@ impl Assembler {
         self.put_word(0x77_f8_c5, 3);
     }
 
+    /// `sfence`: orders non-temporal stores before what follows.
+    pub fn sfence(&mut self) {
+        self.put_word(0xf8_ae_0f, 3);
+    }
+
     /// `int3`: a breakpoint.
     pub fn int3(&mut self) {
         self.put_word(0xcc, 1);

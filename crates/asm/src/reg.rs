@@ -2,8 +2,8 @@
 //!
 //! An instruction row says which class each operand has; an operand that arrives with another
 //! class is refused. Class and number share a byte (`class << 5 | number`), so the check is one
-//! comparison and the number is one mask. A number that is too large for its class spills into
-//! the class bits, therefore it is refused in the same way and needs no check of its own.
+//! comparison and the number is one mask. A vector register that does not exist has a class of its
+//! own, so it is refused in the same way and the encoder needs no further check.
 
 use std::fmt;
 
@@ -13,6 +13,7 @@ pub(crate) mod class {
     pub(crate) const GENERAL: u8 = 1;
     pub(crate) const MASK: u8 = 2;
     pub(crate) const NONE: u8 = 3;
+    pub(crate) const NO_SUCH: u8 = 4;
 }
 
 /// Any register, or [`NONE`].
@@ -92,7 +93,12 @@ impl Vreg {
     /// is reported by [`Assembler::finish`](crate::Assembler::finish).
     #[inline]
     pub const fn new(number: u8) -> Vreg {
-        Vreg(number)
+        // What is out of range gets a class that no instruction takes.
+        Vreg(if number < 32 {
+            number
+        } else {
+            class::NO_SUCH << 5
+        })
     }
 
     /// The register's number, 0–31.
