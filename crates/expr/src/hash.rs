@@ -5,7 +5,8 @@
 //! the standard library's randomly keyed hasher is out of the question. Mixing is by 64×64→128-bit
 //! multiplication, folded (as in wyhash, by Wang Yi).
 
-use std::hash::{Hash, Hasher};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use crate::scratch::with_scratch;
 use crate::tree::{Expr, Node};
@@ -32,15 +33,24 @@ fn mix(state: u64, word: u64) -> u64 {
     fold(state ^ word, MULTIPLIER)
 }
 
-/// The same mixing for the hash maps of this crate.
+/// A hash map with this file's mixing, for keys that nobody chooses with evil intent.
+pub(crate) type WordMap<K, V> = HashMap<K, V, BuildHasherDefault<WordHasher>>;
+
 #[derive(Default)]
 pub(crate) struct WordHasher(u64);
 
 impl Hasher for WordHasher {
     fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
+        for chunk in bytes.chunks(size_of::<u64>()) {
+            let mut word = [0; size_of::<u64>()];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
         }
+        self.write_u64(bytes.len() as u64);
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.write_u64(u64::from(byte));
     }
 
     fn write_u32(&mut self, word: u32) {
@@ -56,14 +66,17 @@ impl Hasher for WordHasher {
     }
 }
 
-/// A node as one word, such that different nodes differ.
+/// A node as one word, such that different nodes differ. (A constant may have the word of a
+/// variable, but then its bits are as unlikely as any collision.)
 #[inline]
 fn word(node: &Node) -> u64 {
-    match *node {
-        Node::Const(value) => value.to_bits().wrapping_add(CONST).rotate_left(17),
-        Node::Var(index) => u64::from(index).wrapping_mul(VAR) ^ VAR,
-        Node::Op(op) => (op as u64 + 1).wrapping_mul(OP),
-    }
+    // One selection for both, which needs no jump.
+    let (kind, content) = match *node {
+        Node::Const(value) => (CONST, value.to_bits()),
+        Node::Var(index) => (VAR, u64::from(index)),
+        Node::Op(op) => (OP, op as u64),
+    };
+    kind ^ content
 }
 
 impl Hash for Node {

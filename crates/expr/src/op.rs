@@ -19,6 +19,9 @@
 //!   single-precision libm functions differ from one C library to the next.
 //! * the languages: see [`crate::print`] for what the templates mean.
 
+use std::sync::OnceLock;
+
+use crate::hash::WordMap;
 use crate::print::form::{Form, call, helper, relation, text};
 use crate::print::level;
 
@@ -509,16 +512,14 @@ impl Op {
     /// `-` is the difference.
     #[must_use]
     pub fn from_spelling(text: &str) -> Option<Op> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|op| op.spelling() == text || op.name() == text)
-            .or_else(|| {
-                ALIASES
-                    .iter()
-                    .find(|(alias, _)| *alias == text)
-                    .map(|&(_, op)| op)
-            })
+        static KNOWN: OnceLock<WordMap<&'static str, Op>> = OnceLock::new();
+        let known = KNOWN.get_or_init(|| {
+            let own = Self::ALL
+                .iter()
+                .flat_map(|&op| [(op.spelling(), op), (op.name(), op)]);
+            own.chain(ALIASES.iter().copied()).collect()
+        });
+        known.get(text).copied()
     }
 
     /// How far, in units in the last place of the result, an evaluator may be from

@@ -6,10 +6,28 @@ use super::error::shown;
 use super::{Fault, ParseErrorKind};
 use crate::print::{is_identifier_char, is_identifier_start};
 
-/// Symbols, longer ones before their prefixes.
-const SYMBOLS: [&str; 16] = [
-    "**", "<=", ">=", "==", "!=", "+", "-", "*", "/", "%", "^", "<", ">", "(", ")", ",",
-];
+/// The symbol at the beginning of `text`, the longest one.
+fn symbol(text: &str) -> Option<&'static str> {
+    Some(match text.as_bytes() {
+        [b'*', b'*', ..] => "**",
+        [b'<', b'=', ..] => "<=",
+        [b'>', b'=', ..] => ">=",
+        [b'=', b'=', ..] => "==",
+        [b'!', b'=', ..] => "!=",
+        [b'+', ..] => "+",
+        [b'-', ..] => "-",
+        [b'*', ..] => "*",
+        [b'/', ..] => "/",
+        [b'%', ..] => "%",
+        [b'^', ..] => "^",
+        [b'<', ..] => "<",
+        [b'>', ..] => ">",
+        [b'(', ..] => "(",
+        [b')', ..] => ")",
+        [b',', ..] => ",",
+        _ => return None,
+    })
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token<'a> {
@@ -83,7 +101,7 @@ impl<'a> Lexer<'a> {
                 return Err((ParseErrorKind::UnclosedQuote, start..start + 1));
             };
             (Token::Quoted(name), len)
-        } else if let Some(symbol) = SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
+        } else if let Some(symbol) = symbol(rest) {
             (Token::Symbol(symbol), symbol.len())
         } else {
             let span = start..start + first.len_utf8();

@@ -1,25 +1,32 @@
 //! Expressions as a graph in which equal terms are one (hash consing).
 
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
+use std::hash::{Hash, Hasher};
 
-use crate::hash::WordHasher;
+use crate::hash::WordMap;
 use crate::op::{MAX_ARITY, Op};
 use crate::tree::{Expr, Node};
 
 /// A term of a graph. Equal terms have equal numbers, and operands have lower ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id(u32);
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Term {
     node: Node,
     operands: [Id; MAX_ARITY],
 }
 
+impl Hash for Term {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c] = self.operands.map(|Id(id)| u64::from(id));
+        self.node.hash(state);
+        state.write_u64(a << 32 ^ b ^ c.rotate_left(16));
+    }
+}
+
 pub(super) struct Graph {
     terms: Vec<Term>,
-    known: HashMap<Term, Id, BuildHasherDefault<WordHasher>>,
+    known: WordMap<Term, Id>,
 }
 
 const NONE: Id = Id(u32::MAX);
@@ -28,7 +35,7 @@ impl Graph {
     pub(super) fn with_capacity(terms: usize) -> Self {
         Graph {
             terms: Vec::with_capacity(terms),
-            known: HashMap::with_capacity_and_hasher(terms, BuildHasherDefault::default()),
+            known: WordMap::with_capacity_and_hasher(terms, Default::default()),
         }
     }
 
