@@ -168,7 +168,8 @@ impl<'py> Vector<'py> {
         Ok(values)
     }
 
-    fn to_vec(&self) -> Vec<f64> {
+    /// The values in `float64`.
+    pub(crate) fn to_vec(&self) -> Vec<f64> {
         match self {
             Self::F64(array) => array.as_array().to_vec(),
             Self::F32(array) => array.as_array().iter().copied().map(f64::from).collect(),

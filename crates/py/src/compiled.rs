@@ -209,9 +209,7 @@ fn is_array(argument: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = argument.py();
     Ok(match argument.getattr_opt(intern!(py, "ndim"))? {
         Some(ndim) => ndim.extract::<usize>()? > 0,
-        None => {
-            argument.is_instance_of::<PyTuple>() || argument.is_instance_of::<pyo3::types::PyList>()
-        }
+        None => argument.is_instance_of::<PyTuple>() || argument.is_instance_of::<PyList>(),
     })
 }
 

@@ -18,6 +18,7 @@ mod error;
 mod expression;
 mod machine;
 mod population;
+mod report;
 mod seal;
 
 #[pymodule]
@@ -31,6 +32,7 @@ mod _core {
         expression::Expression,
         machine::{MachineFunction, disassemble},
         population::Population,
+        report::{Report, fit, parameters},
     };
 
     #[pymodule_init]

@@ -177,19 +177,18 @@ fn same_variables(
     let mut texts: Vec<usize> = Vec::new();
     for (index, item) in items.try_iter()?.enumerate() {
         let item = item?;
-        if let Ok(text) = item.extract::<String>() {
-            let parsed = Expression::parse(py, &text, variables.clone())
+        if let Ok(expression) = item.cast::<Expression>() {
+            expressions.push(expression.clone().unbind());
+        } else if let Ok(text) = item.cast::<PyString>() {
+            let parsed = Expression::parse(py, &text.to_cow()?, variables.clone())
                 .map_err(|error| prefixed(py, &format!("expression {index}: "), &error))?;
             expressions.push(Py::new(py, parsed)?);
             texts.push(index);
         } else {
-            let expression = item.cast_into::<Expression>().map_err(|error| {
-                PyTypeError::new_err(format!(
-                    "expression {index} must be an Expression or text, not {}",
-                    error.into_inner().get_type()
-                ))
-            })?;
-            expressions.push(expression.unbind());
+            return Err(PyTypeError::new_err(format!(
+                "expression {index} must be an Expression or text, not {}",
+                item.get_type()
+            )));
         }
     }
     let names = match variables {

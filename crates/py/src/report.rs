@@ -1,0 +1,381 @@
+//! Symbolic regression: a fit with progress and interrupts, and its report.
+//!
+//! The search runs on a thread of its own, and the calling thread waits: it hands progress to
+//! Python and looks for signals, because only the thread that runs Python's main program learns
+//! that somebody pressed Ctrl-C. An interrupt, or an exception in the progress callback, asks the
+//! search for the best that it has.
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use numpy::PyArray1;
+use opcodon_sr::{
+    Config, Hooks, Model, Observations, Progress, Report as Inner, SrError, fit_with,
+};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyType};
+
+use crate::array::{Matrix, Vector};
+use crate::error::message;
+use crate::expression::{Expression, Names};
+
+/// How often the waiting thread looks for signals.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The result of a fit; the Python class of the same name in `opcodon._core`.
+#[pyclass(frozen, module = "opcodon._core", name = "Report")]
+pub(crate) struct Report {
+    report: Inner,
+    names: Names,
+}
+
+fn sr_error(error: &SrError) -> PyErr {
+    let text = message(error);
+    match error {
+        SrError::Threads { .. } => PyOSError::new_err(text),
+        SrError::Compile(_) => PyRuntimeError::new_err(text),
+        _ => PyValueError::new_err(text),
+    }
+}
+
+impl Report {
+    fn new(report: Inner) -> Self {
+        let names = report.names.clone().into();
+        Self { report, names }
+    }
+
+    fn model(&self, index: Option<usize>) -> PyResult<&Model> {
+        self.report.model(index).map_err(|error| sr_error(&error))
+    }
+}
+
+/// What the search tells the waiting thread.
+enum Word {
+    Progress(Progress),
+    Done,
+}
+
+/// Says that the search is over, also when it panics.
+struct Farewell(SyncSender<Word>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        // The receiver outlives the search; if it were gone there would be nobody to tell.
+        let _ = self.0.send(Word::Done);
+    }
+}
+
+/// Hyper-parameters from their texts.
+fn config(parameters: &BTreeMap<String, String>) -> Result<Config, SrError> {
+    let mut config = Config::default();
+    for (name, text) in parameters {
+        config.set(name, text)?;
+    }
+    config.validate()?;
+    Ok(config)
+}
+
+/// Fits formulas to a table.
+#[pyfunction]
+#[pyo3(signature = (X, y, names, target, sample_weight, parameters, progress))]
+#[expect(non_snake_case, reason = "the name of the argument in Python")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "called by one Python function, which has names for them"
+)]
+pub(crate) fn fit(
+    py: Python<'_>,
+    X: &Bound<'_, PyAny>,
+    y: &Bound<'_, PyAny>,
+    names: Vec<String>,
+    target: String,
+    sample_weight: Option<&Bound<'_, PyAny>>,
+    parameters: BTreeMap<String, String>,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Report> {
+    let config = config(&parameters).map_err(|error| sr_error(&error))?;
+    let matrix = Matrix::extract("X", X, &names)?;
+    let view = matrix.view();
+    let target_values = Vector::extract("y", y, view.n_rows())?.to_vec();
+    let weights = sample_weight
+        .map(|weight| {
+            Ok::<_, PyErr>(Vector::extract("sample_weight", weight, view.n_rows())?.to_vec())
+        })
+        .transpose()?;
+    let columns = py.detach(|| {
+        (0..view.n_columns())
+            .map(|c| Cow::Owned(view.column(c)))
+            .collect()
+    });
+    let data = Observations {
+        names,
+        columns,
+        target_name: target,
+        target: Cow::Owned(target_values),
+        weights: weights.map(Cow::Owned),
+    };
+    let interrupt = Arc::new(AtomicBool::new(false));
+    let (sender, receiver) = sync_channel(1);
+    // Only this thread receives; the lock makes that plain to the compiler.
+    let receiver = Mutex::new(receiver);
+    let mut raised = None;
+    let result = thread::scope(|scope| {
+        let search = {
+            let (interrupt, farewell) = (Arc::clone(&interrupt), Farewell(sender.clone()));
+            let (data, config, wanted) = (&data, &config, progress.is_some());
+            scope.spawn(move || {
+                let sender = &farewell.0;
+                // If Python is busy with the last progress, this one is skipped.
+                let mut observer = |progress: &Progress| {
+                    if wanted {
+                        let _ = sender.try_send(Word::Progress(progress.clone()));
+                    }
+                };
+                let hooks = Hooks {
+                    progress: Some(&mut observer),
+                    interrupt: Some(interrupt),
+                };
+                fit_with(data, config, hooks)
+            })
+        };
+        loop {
+            let word = py.detach(|| {
+                let receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner);
+                receiver.recv_timeout(SIGNAL_INTERVAL)
+            });
+            let heard = match word {
+                Ok(Word::Done) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(Word::Progress(told)) => match progress {
+                    Some(callback) if raised.is_none() => tell(callback, &told),
+                    _ => Ok(()),
+                },
+                Err(RecvTimeoutError::Timeout) => Ok(()),
+            };
+            if let Err(error) = heard.and_then(|()| py.check_signals()) {
+                interrupt.store(true, Ordering::Relaxed);
+                raised.get_or_insert(error);
+            }
+        }
+        py.detach(|| search.join())
+    });
+    let report = result
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        .map_err(|error| sr_error(&error))?;
+    match raised {
+        // The report says that it was interrupted.
+        Some(error) if !error.is_instance_of::<PyKeyboardInterrupt>(py) => Err(error),
+        _ => Ok(Report::new(report)),
+    }
+}
+
+/// Calls back with the state of the search.
+fn tell(callback: &Bound<'_, PyAny>, progress: &Progress) -> PyResult<()> {
+    let py = callback.py();
+    let state = PyDict::new(py);
+    state.set_item("generation", progress.generation)?;
+    state.set_item("evaluations", progress.evaluations)?;
+    state.set_item("elapsed", progress.elapsed.as_secs_f64())?;
+    state.set_item("fraction", progress.fraction)?;
+    let front = PyList::empty(py);
+    for entry in &progress.front {
+        let row = PyDict::new(py);
+        row.set_item("equation", &entry.formula)?;
+        row.set_item("size", entry.size)?;
+        row.set_item("r2", entry.r2)?;
+        front.append(row)?;
+    }
+    state.set_item("front", front)?;
+    callback.call1((state,))?;
+    Ok(())
+}
+
+/// Every hyper-parameter: name, kind of value, default as text, words that are accepted, what it
+/// does.
+#[pyfunction]
+pub(crate) fn parameters() -> Vec<(
+    &'static str,
+    &'static str,
+    String,
+    Vec<&'static str>,
+    &'static str,
+)> {
+    Config::PARAMETERS
+        .iter()
+        .map(|p| (p.name, p.kind, p.default_text(), p.choices.to_vec(), p.doc))
+        .collect()
+}
+
+#[pymethods]
+impl Report {
+    #[classmethod]
+    fn from_json(_class: &Bound<'_, PyType>, text: &str) -> PyResult<Self> {
+        Ok(Self::new(
+            Inner::from_json(text).map_err(|error| sr_error(&error))?,
+        ))
+    }
+
+    fn to_json(&self) -> String {
+        self.report.to_json()
+    }
+
+    /// A formula of the front, or the chosen one.
+    #[pyo3(signature = (index=None))]
+    fn expression(&self, index: Option<usize>) -> PyResult<Expression> {
+        Ok(Expression::new(
+            self.model(index)?.expr.clone(),
+            Arc::clone(&self.names),
+        ))
+    }
+
+    /// What a formula of the front says for each row.
+    #[pyo3(signature = (X, index=None))]
+    #[expect(non_snake_case, reason = "the name of the argument in Python")]
+    fn predict<'py>(
+        &self,
+        py: Python<'py>,
+        X: &Bound<'py, PyAny>,
+        index: Option<usize>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let matrix = Matrix::extract("X", X, &self.names)?;
+        let view = matrix.view();
+        let values = py.detach(|| {
+            let columns: Vec<Vec<f64>> = (0..view.n_columns()).map(|c| view.column(c)).collect();
+            let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+            self.report.predict(index, &columns)
+        });
+        Ok(PyArray1::from_vec(
+            py,
+            values.map_err(|error| sr_error(&error))?,
+        ))
+    }
+
+    /// The front, from small to large, as one dictionary for each formula.
+    fn front<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for (index, model) in self.report.front.iter().enumerate() {
+            let row = PyDict::new(py);
+            row.set_item("equation", &model.formula)?;
+            row.set_item("size", model.size)?;
+            row.set_item("loss", model.loss)?;
+            row.set_item("r2", model.r2)?;
+            row.set_item("score", model.score)?;
+            row.set_item("mdl", model.mdl)?;
+            row.set_item("bic", model.bic)?;
+            row.set_item("cv_r2", model.cv_r2)?;
+            row.set_item("validation_r2", model.validation_r2)?;
+            row.set_item("test_r2", model.test_r2)?;
+            row.set_item("chosen", index == self.report.chosen)?;
+            list.append(row)?;
+        }
+        Ok(list)
+    }
+
+    /// The hyper-parameters of the fit, as texts.
+    #[getter]
+    fn parameters(&self) -> PyResult<BTreeMap<&'static str, String>> {
+        Config::PARAMETERS
+            .iter()
+            .map(|p| {
+                Ok((
+                    p.name,
+                    self.report
+                        .config
+                        .get(p.name)
+                        .map_err(|error| sr_error(&error))?,
+                ))
+            })
+            .collect()
+    }
+
+    #[getter]
+    fn names(&self) -> Vec<String> {
+        self.report.names.clone()
+    }
+
+    #[getter]
+    fn target(&self) -> &str {
+        &self.report.target
+    }
+
+    #[getter]
+    fn n_rows(&self) -> usize {
+        self.report.n_rows
+    }
+
+    #[getter]
+    fn chosen(&self) -> usize {
+        self.report.chosen
+    }
+
+    #[getter]
+    fn choice(&self) -> &str {
+        &self.report.choice
+    }
+
+    #[getter]
+    fn generations(&self) -> u64 {
+        self.report.generations
+    }
+
+    #[getter]
+    fn evaluations(&self) -> u64 {
+        self.report.evaluations
+    }
+
+    #[getter]
+    fn elapsed(&self) -> f64 {
+        self.report.elapsed_s
+    }
+
+    #[getter]
+    fn stop(&self) -> String {
+        self.report.stop.to_string()
+    }
+
+    #[getter]
+    fn interrupted(&self) -> bool {
+        self.report.stop == opcodon_sr::StopReason::Interrupted
+    }
+
+    #[getter]
+    fn seed(&self) -> u64 {
+        self.report.seed
+    }
+
+    #[getter]
+    fn tier(&self) -> &str {
+        &self.report.tier
+    }
+
+    #[getter]
+    fn notes(&self) -> Vec<String> {
+        self.report.notes.clone()
+    }
+
+    fn __str__(&self) -> String {
+        self.report.to_string()
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other
+            .cast::<Self>()
+            .is_ok_and(|other| other.get().report == self.report)
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<Report: {} = {}>",
+            self.report.target,
+            self.report.best().formula
+        )
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
+        Ok((slf.get_type().getattr("from_json")?, (slf.get().to_json(),)))
+    }
+}

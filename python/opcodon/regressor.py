@@ -1,0 +1,538 @@
+"""Symbolic regression as a scikit-learn estimator.
+
+The search itself is native: this module turns tables into arrays, hyper-parameters into the
+texts that the native configuration takes, and the report of a fit into attributes. Names,
+defaults and accepted values of the hyper-parameters are those of the native table; the tests
+compare the two.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from opcodon import _core
+from opcodon._core import CompiledExpression, Expression, Report
+
+try:
+    from sklearn.base import BaseEstimator, RegressorMixin
+    from sklearn.utils import check_random_state
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ImportError as error:
+    raise ImportError(
+        "SymbolicRegressor needs scikit-learn 1.6 or later: pip install 'opcodon[sklearn]'"
+    ) from error
+
+if TYPE_CHECKING:
+    import pandas
+    import sympy
+    from numpy.typing import ArrayLike, NDArray
+
+    from opcodon.machine import Disassembly
+
+__all__ = ["SymbolicRegressor"]
+
+DEFAULT_OPERATORS = ("add", "sub", "mul", "div", "square", "sqrt", "exp", "log", "sin", "cos")
+
+
+class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Find a short formula for a table.
+
+    Genetic programming over formulas. Each candidate is translated into machine code and run
+    over the rows, constants are fitted by Levenberg-Marquardt, and the result is a front: the
+    best formula of each size that pays. One of them is chosen to predict.
+
+    Parameters
+    ----------
+    time_limit : float or None, default=30.0
+        Wall-clock seconds after which the best found so far is returned.
+    random_state : int, RandomState instance or None, default=None
+        Seed. A run that is not ended by time repeats exactly with the same seed.
+    n_jobs : int or None, default=-1
+        Worker threads; -1 for one on each processor, None for 1. The result of a run that is
+        not ended by time does not depend on it.
+    operators : iterable of str
+        Operators and functions that formulas are made of, such as ``("add", "mul", "sin")``.
+    loss : {"mse", "mae"}, default="mse"
+        What is minimised over the rows.
+    max_size : int, default=50
+        Most nodes in a formula: operators, functions, variables and constants.
+    max_depth : int, default=12
+        Most levels in a formula.
+    max_generations : int or None, default=None
+        Generations after which the search stops.
+    max_evaluations : int or None, default=None
+        Formulas evaluated after which the search stops.
+    target_error : float or None, default=1e-12
+        Stop once a formula leaves no more than this share of the target's variance unexplained.
+    population_size : int, default=1000
+        Formulas kept from one generation to the next, all islands together.
+    islands : int, default=4
+        Populations that evolve side by side.
+    migration_interval : int, default=10
+        Generations between two exchanges among islands.
+    migration_fraction : float, default=0.05
+        Share of an island that is sent to the next one at an exchange.
+    tournament_size : int, default=5
+        Formulas among which a parent is the best.
+    crossover_probability : float, default=0.7
+        Probability that a child mixes two parents.
+    mutation_probability : float, default=0.5
+        Probability that a child is mutated.
+    constant_iterations : int, default=6
+        Levenberg-Marquardt steps that a new formula's constants get; 0 leaves them to mutation.
+    search_rows : int, default=1000
+        Rows that candidates are judged on during the search when the table has more.
+    standardize : bool, default=True
+        Scale columns of extreme magnitude for the search. Formulas are in the original units.
+    seeds : bool, default=True
+        Start from linear, quadratic and power-law models and from all small formulas.
+    snap_constants : bool, default=True
+        Replace constants by integers, simple fractions or multiples of pi where that pays.
+    model_selection : {"auto", "cv", "mdl", "bic", "error", "score"}, default="auto"
+        How the formula to predict with is chosen from the front.
+    validation_fraction : float, default=0.0
+        Share of the rows that is kept from the search and used to choose the formula.
+    test_fraction : float, default=0.0
+        Share of the rows that is used for nothing but test scores in `equations_`.
+    callback : callable or None, default=None
+        Called about once a generation with a dictionary: ``generation``, ``evaluations``,
+        ``elapsed`` (seconds), ``fraction`` (of the budget), ``front``. An exception that it
+        raises ends the fit.
+    verbose : int, default=0
+        1 shows progress on standard error.
+
+    Attributes
+    ----------
+    expression_ : Expression
+        The chosen formula.
+    equations_ : pandas.DataFrame
+        The front, from the smallest formula to the most accurate one. Without pandas, a list of
+        dictionaries.
+    report_ : Report
+        Everything about the fit; ``print(model.report_)`` shows it.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of str
+        Names of the columns, if the table had names.
+
+    Notes
+    -----
+    Pressing Ctrl-C ends the search, not the program: the best formulas so far are kept, with a
+    `RuntimeWarning`. A formula may be undefined for new rows (``log(x)`` where ``x`` is
+    negative); predictions are NaN there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from opcodon import SymbolicRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(1, 5, size=(100, 2))
+    >>> y = 3 * X[:, 0] / X[:, 1]
+    >>> model = SymbolicRegressor(max_generations=20, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.999999
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        time_limit: float | None = 30.0,
+        random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = -1,
+        operators: Iterable[str] = DEFAULT_OPERATORS,
+        loss: Literal["mse", "mae"] = "mse",
+        max_size: int = 50,
+        max_depth: int = 12,
+        max_generations: int | None = None,
+        max_evaluations: int | None = None,
+        target_error: float | None = 1e-12,
+        population_size: int = 1000,
+        islands: int = 4,
+        migration_interval: int = 10,
+        migration_fraction: float = 0.05,
+        tournament_size: int = 5,
+        crossover_probability: float = 0.7,
+        mutation_probability: float = 0.5,
+        constant_iterations: int = 6,
+        search_rows: int = 1000,
+        standardize: bool = True,
+        seeds: bool = True,
+        snap_constants: bool = True,
+        model_selection: str = "auto",
+        validation_fraction: float = 0.0,
+        test_fraction: float = 0.0,
+        callback: Callable[[dict[str, Any]], object] | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.time_limit = time_limit
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.operators = operators
+        self.loss = loss
+        self.max_size = max_size
+        self.max_depth = max_depth
+        self.max_generations = max_generations
+        self.max_evaluations = max_evaluations
+        self.target_error = target_error
+        self.population_size = population_size
+        self.islands = islands
+        self.migration_interval = migration_interval
+        self.migration_fraction = migration_fraction
+        self.tournament_size = tournament_size
+        self.crossover_probability = crossover_probability
+        self.mutation_probability = mutation_probability
+        self.constant_iterations = constant_iterations
+        self.search_rows = search_rows
+        self.standardize = standardize
+        self.seeds = seeds
+        self.snap_constants = snap_constants
+        self.model_selection = model_selection
+        self.validation_fraction = validation_fraction
+        self.test_fraction = test_fraction
+        self.callback = callback
+        self.verbose = verbose
+
+    # What is no hyper-parameter of the native search.
+    _OWN = frozenset({"callback", "verbose"})
+
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> SymbolicRegressor:
+        """Search for formulas.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_columns)
+            Inputs: an array, or a data frame whose column names appear in the formulas.
+        y : array-like of shape (n_rows,)
+            The target.
+        sample_weight : array-like of shape (n_rows,), optional
+            Weight of each row, zero or more.
+
+        Returns
+        -------
+        SymbolicRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If the table or a hyper-parameter is unusable; the message says where and why.
+        """
+        target = getattr(y, "name", None)
+        X, y = validate_data(
+            self, X, y, dtype=np.float64, y_numeric=True, ensure_all_finite=False, estimator=self
+        )
+        if sample_weight is not None:
+            sample_weight = _weights(sample_weight, len(X))
+        progress = self._progress()
+        try:
+            report = _core.fit(
+                X,
+                y,
+                names=self._names(),
+                target=target if isinstance(target, str) and target else "y",
+                sample_weight=sample_weight,
+                parameters=self._texts(),
+                progress=progress,
+            )
+        finally:
+            if isinstance(progress, _ProgressLine):
+                progress.close()
+        self._set_report(report)
+        if report.interrupted:
+            warnings.warn(
+                "the fit was interrupted; the best formulas so far are kept",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def predict(self, X: ArrayLike, index: int | None = None) -> NDArray[np.float64]:
+        """Predict with the chosen formula, or another one of the front.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_columns)
+            Inputs, in the columns of `fit`.
+        index : int, optional
+            Which row of `equations_` to predict with.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Predictions; NaN where the formula is undefined.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
+        _check_finite(X, self.report_.names)
+        values: NDArray[np.float64] = self.compiled(index)(X)
+        return values
+
+    @property
+    def expression_(self) -> Expression:
+        """The chosen formula."""
+        return self.expression()
+
+    @property
+    def equations_(self) -> pandas.DataFrame | list[dict[str, Any]]:
+        """The front, from the smallest formula to the most accurate one."""
+        check_is_fitted(self)
+        rows = self.report_.front()
+        for column in ("cv_r2", "validation_r2", "test_r2"):
+            if all(row[column] is None for row in rows):
+                for row in rows:
+                    del row[column]
+        try:
+            import pandas
+        except ImportError:
+            return rows
+        return pandas.DataFrame(rows)
+
+    def expression(self, index: int | None = None) -> Expression:
+        """A formula of the front.
+
+        Parameters
+        ----------
+        index : int, optional
+            Row of `equations_`; by default the chosen one.
+
+        Returns
+        -------
+        Expression
+            The formula.
+        """
+        check_is_fitted(self)
+        return self.report_.expression(index)
+
+    def compiled(self, index: int | None = None) -> CompiledExpression:
+        """A formula of the front as machine code, translated when it is first asked for.
+
+        Parameters
+        ----------
+        index : int, optional
+            Row of `equations_`; by default the chosen one.
+
+        Returns
+        -------
+        CompiledExpression
+            A function of numbers or arrays.
+        """
+        check_is_fitted(self)
+        index = self.report_.chosen if index is None else index
+        if index not in self._compiled:
+            self._compiled[index] = CompiledExpression(self.report_.expression(index))
+        return self._compiled[index]
+
+    def sympy(self, index: int | None = None) -> sympy.Expr:
+        """A formula of the front for SymPy."""
+        return self.expression(index).sympy()
+
+    def latex(self, index: int | None = None) -> str:
+        """A formula of the front in LaTeX."""
+        return self.expression(index).latex()
+
+    def disassemble(self, index: int | None = None, *, kernel: bool = True) -> Disassembly:
+        """The machine code of a formula of the front.
+
+        Parameters
+        ----------
+        index : int, optional
+            Row of `equations_`; by default the chosen one.
+        kernel : bool, default=True
+            The loop over rows that `predict` runs; False for the function of numbers.
+
+        Returns
+        -------
+        Disassembly
+            Text, with the instructions as data.
+        """
+        return self.compiled(index).disassemble(kernel=kernel)
+
+    def report(self, path: str | os.PathLike[str]) -> Path:
+        """Write a page about the fit: formula, front, machine code.
+
+        Parameters
+        ----------
+        path : path-like
+            The HTML file to write. It needs no other files.
+
+        Returns
+        -------
+        Path
+            Where the page is.
+        """
+        from opcodon.report import write
+
+        return write(self, path)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted model as JSON, which ``opcodon predict`` reads too.
+
+        Parameters
+        ----------
+        path : path-like
+            The file to write.
+        """
+        check_is_fitted(self)
+        Path(path).write_text(self.report_.to_json() + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> SymbolicRegressor:
+        """Read a model that `save` or ``opcodon fit`` wrote.
+
+        The file is data: formulas are parsed, and nothing in it is executed.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Returns
+        -------
+        SymbolicRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the file is no model, or comes from a newer version.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+            report = Report.from_json(text)
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from error
+        texts = report.parameters
+        own = cls()
+        parameters = {
+            name: _value(texts[name], default)
+            for name, default in own.get_params().items()
+            if name in texts
+        }
+        model = cls(**parameters)
+        model.n_features_in_ = len(report.names)
+        if report.names != [f"x{i}" for i in range(len(report.names))]:
+            model.feature_names_in_ = np.array(report.names, dtype=object)
+        model._set_report(report)
+        return model
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "report_")
+
+    def _set_report(self, report: Report) -> None:
+        self.report_ = report
+        self._compiled: dict[int, CompiledExpression] = {}
+
+    def _names(self) -> list[str]:
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            return [f"x{i}" for i in range(self.n_features_in_)]
+        return list(names)
+
+    def _texts(self) -> dict[str, str]:
+        """The hyper-parameters as the native configuration takes them."""
+        values = {k: v for k, v in self.get_params(deep=False).items() if k not in self._OWN}
+        values["n_jobs"] = 1 if self.n_jobs is None else self.n_jobs
+        if not (self.random_state is None or isinstance(self.random_state, (int, np.integer))):
+            values["random_state"] = check_random_state(self.random_state).randint(2**31)
+        return {name: _text(value) for name, value in values.items()}
+
+    def _progress(self) -> Callable[[dict[str, Any]], object] | None:
+        return self.callback or (_ProgressLine() if self.verbose else None)
+
+    def _html_repr(self) -> str:
+        """The estimator's diagram, and the front below it once there is one."""
+        diagram: str = super()._html_repr()
+        if not self.__sklearn_is_fitted__():
+            return diagram
+        from opcodon.report import front_table
+
+        formula = html.escape(self.latex())
+        return f"{diagram}\n<p>$\\displaystyle {formula}$</p>\n{front_table(self.report_)}"
+
+
+class _ProgressLine:
+    """Progress on standard error: one line that is rewritten, or a line now and then in a log."""
+
+    def __init__(self) -> None:
+        self._rewrites = sys.stderr.isatty()
+        self._next = 0.0
+
+    def __call__(self, state: dict[str, Any]) -> None:
+        if state["elapsed"] < self._next:
+            return
+        self._next = state["elapsed"] + (0.1 if self._rewrites else 5.0)
+        best = state["front"][-1] if state["front"] else {"r2": float("nan"), "equation": ""}
+        line = (
+            f"{state['fraction']:4.0%}  {state['elapsed']:6.1f} s  "
+            f"{state['evaluations']:>10,} formulas  R² {best['r2']:.6f}  {best['equation']}"
+        )
+        if self._rewrites:
+            width = os.get_terminal_size(sys.stderr.fileno()).columns
+            sys.stderr.write(f"\r\x1b[K{line[: width - 1]}")
+        else:
+            sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        if self._rewrites:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _text(value: Any) -> str:
+    """A hyper-parameter's value as text: what the command line would be given."""
+    if value is None:
+        return "none"
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Iterable):
+        return ",".join(str(item) for item in value)
+    if isinstance(value, (float, np.floating)):
+        return repr(float(value))
+    return str(value)
+
+
+def _value(text: str, default: Any) -> Any:
+    """What `_text` made a text of, in the type of the parameter's default."""
+    if text == "none":
+        return None
+    if isinstance(default, bool):
+        return text == "true"
+    if isinstance(default, tuple):
+        return tuple(text.split(","))
+    if isinstance(default, str):
+        return text
+    if isinstance(default, float):
+        return float(text)
+    return int(text)
+
+
+def _weights(sample_weight: ArrayLike, n_rows: int) -> NDArray[np.float64]:
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(n_rows, weights)
+    return weights
+
+
+def _check_finite(X: NDArray[np.float64], names: list[str]) -> None:
+    bad = ~np.isfinite(X)
+    if bad.any():
+        row, column = (int(k) for k in np.argwhere(bad)[0])
+        value = X[row, column]
+        shown = "NaN" if np.isnan(value) else str(value)
+        raise ValueError(
+            f"column '{names[column]}' of X holds {shown} in row {row} (counted from 0): "
+            "drop or fill such rows first"
+        )
