@@ -23,6 +23,7 @@
 
 mod batch;
 mod error;
+mod explain;
 mod gradient;
 mod kernel;
 mod lower;

@@ -103,6 +103,11 @@ impl CompiledExpr {
         self.function.code().bytes()
     }
 
+    /// Where the instructions end and the constants begin.
+    pub fn n_instruction_bytes(&self) -> usize {
+        self.map.last().map_or(self.code().len(), |&(end, _)| end)
+    }
+
     /// Where the code begins in memory.
     pub fn address(&self) -> usize {
         self.function.code().address() as usize

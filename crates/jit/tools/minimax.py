@@ -111,7 +111,7 @@ def literal(value):
 def show(name, powers, target, weight, low, high, bits=53, leading=()):
     coefficients, worst = fit(powers, target, weight, low, high, bits, leading)
     low, high = mp.nstr(mp.mpf(low), 5), mp.nstr(mp.mpf(high), 5)
-    print(f"/// Powers {powers}, on [{low}, {high}], error 2^{mp.nstr(mp.log(worst, 2), 4)}.")
+    print(f"/// Error 2^{mp.nstr(mp.log(worst, 2), 4)} on [{low}, {high}].")
     print(f"const {name}: [f64; {len(coefficients)}] = [")
     for coefficient in coefficients:
         print(f"    {literal(coefficient)},")
@@ -147,6 +147,58 @@ def exp_tail(x, first):
 
 def near_half_ln2(bits):
     return LN2 / 2 * (1 + mp.mpf(2) ** (8 - bits))
+
+
+def both(name, value, bits=(53, 24)):
+    """A constant in both precisions, rounded to these numbers of bits."""
+    double, single = (round_to(mp.mpf(value), n) for n in bits)
+    print(f"const {name}: Both = Both({literal(double)}, {literal(single)});")
+    return double, single
+
+
+def both_parts(name, value, bits, rest_bits=(53, 24)):
+    """A constant as a sum, in both precisions."""
+    high = both(f"{name}_HIGH", value, bits)
+    for double, single in [high]:
+        low = (round_to(value - part, n) for part, n in zip((double, single), rest_bits))
+        double, single = low
+        print(f"const {name}_LOW: Both = Both({literal(double)}, {literal(single)});")
+
+
+def pieces(name, value, bits):
+    """A constant as a sum of pieces with these numbers of bits each."""
+    rest = mp.mpf(value)
+    print(f"const {name}: [f64; {len(bits)}] = [")
+    for n in bits:
+        piece = round_to(rest, n)
+        print(f"    {literal(piece)},")
+        rest -= piece
+    print("];")
+
+
+def constants():
+    """Constants."""
+    both("LOG2_E", 1 / LN2)
+    both_parts("LN_2", LN2, (41, 15))
+    both_parts("LOG2_E", 1 / LN2, (26, 12))
+    both_parts("LOG10_E", 1 / mp.log(10), (26, 12))
+    both_parts("LOG10_2", LN2 / mp.log(10), (41, 15))
+    both_parts("HALF_PI", mp.pi / 2, (53, 24))
+    both_parts("PI", mp.pi, (53, 24))
+    for arc in ("0.5", "1.0", "1.5"):
+        both_parts(f"ATAN_{arc}", mp.atan(mp.mpf(arc)), (53, 24))
+    pieces("HALF_PI_FUSED_64", mp.pi / 2, (53, 53, 53))
+    pieces("HALF_PI_FUSED_32", mp.pi / 2, (24, 24, 24))
+    pieces("HALF_PI_SHORT", mp.pi / 2, (33, 33, 33, 53))
+    two_over_pi = 2 / mp.pi
+    with mp.workprec(1400):
+        rest = 2 / mp.pi
+        digits = []
+        for _ in range(50):
+            rest *= 2**24
+            digits.append(int(rest))
+            rest -= int(rest)
+    print("TWO_OVER_PI", digits)
 
 
 def exp():
@@ -212,7 +264,7 @@ def asin():
         return mp.binomial(2 * k, k) / mp.mpf(4) ** k / (2 * k + 1)
 
     a = lambda z: series(term, z, 1, 160)
-    for name, degree, bits in (("ASIN_64", 11, 53), ("ASIN_32", 4, 24)):
+    for name, degree, bits in (("ASIN_64", 12, 53), ("ASIN_32", 4, 24)):
         show(name, range(degree + 1), a, lambda z: z / (1 + z * a(z)), 0, "0.25", bits)
     show("ASIN_WIDE", range(6), a, lambda z: z / (1 + z * a(z)), 0, "0.25")
 
@@ -229,12 +281,12 @@ def atan():
 
 def sinh():
     """sinh(r) = r + r z S(z), cosh(r) = 1 + z C(z), |r| up to (log 2)/2."""
-    for suffix, degree, bits in (("64", 5, 53), ("32", 2, 24)):
+    for suffix, degree, bits in (("64", 5, 53), ("32", 3, 24)):
         high = near_half_ln2(bits) ** 2
         s = lambda z: series(lambda k: 1 / mp.factorial(2 * k + 1), z, 1, 60)
         c = lambda z: series(lambda k: 1 / mp.factorial(2 * k), z, 1, 60)
         show(f"SINH_{suffix}", range(degree), s, lambda z: z, 0, high, bits)
-        show(f"COSH_{suffix}", range(degree + 1), c, lambda z: z, 0, high, bits)
+        show(f"COSH_{suffix}", range(degree), c, lambda z: z, 0, high, bits)
 
 
 def pow():
@@ -260,28 +312,32 @@ def erf():
     def g(x):
         return mp.exp(x * x) * mp.erfc(x)
 
-    for suffix, near, far, bits, high in (("64", 11, 16, 53, "6"), ("32", 5, 7, 24, "4")):
+    # t = (x - 3) / (x + 3) evens out the slope of G.
+    def x_of(t):
+        return 3 * (1 + t) / (1 - t)
+
+    for suffix, near, far, bits, high in (("64", 12, 11, 53, 6), ("32", 6, 5, 24, 4)):
         show(f"NEAR_{suffix}", range(near + 1), e, lambda z: 1 / (1 + e(z)), 0, 1, bits)
-        for degree in range(far - 2, far + 4):
-            show(
-                f"FAR_{suffix}",
-                range(degree + 1),
-                lambda t: g(t + mp.mpf(5) / 2),
-                lambda t: mp.exp(-((t + mp.mpf(5) / 2) ** 2)),
-                mp.mpf(1) - mp.mpf(5) / 2,
-                mp.mpf(high) - mp.mpf(5) / 2,
-                bits,
-            )
+        show(
+            f"FAR_{suffix}",
+            range(far + 1),
+            lambda t: g(x_of(t)),
+            lambda t: mp.exp(-(x_of(t) ** 2)),
+            mp.mpf(1 - 3) / (1 + 3),
+            mp.mpf(high - 3) / (high + 3),
+            bits,
+        )
 
 
 def cbrt():
-    """m^(-1/3) on [1, 2), roughly."""
-    for degree in (3, 4, 5):
-        f = lambda m: m ** (-mp.mpf(1) / 3)
-        show(f"ROOT_{degree}", range(degree + 1), f, lambda m: 1 / f(m), 1, 2)
+    """m^(-1/3) on [3/4, 3/2), roughly."""
+    f = lambda m: m ** (-mp.mpf(1) / 3)
+    high = mp.mpf(3) / 2
+    for name, degree, bits in (("ROOT_64", 5, 53), ("ROOT_32", 4, 24)):
+        show(name, range(degree + 1), f, lambda m: 1 / f(m), high / 2, high, bits)
 
 
-ALL = [exp, expm1, log, sin, tan, asin, atan, sinh, pow, erf, cbrt]
+ALL = [constants, exp, expm1, log, sin, tan, asin, atan, sinh, pow, erf, cbrt]
 
 if __name__ == "__main__":
     words = sys.argv[1:]

@@ -59,11 +59,8 @@ impl Machine<'_> {
             self.run(region);
         }
         for merge in &region.merges {
-            let merged = match region.mask {
-                Some(mask) if is_any => self.select(mask, merge.fresh, merge.old),
-                _ => self.get(merge.old).to_vec(),
-            };
-            self.set(merge.merged, merged);
+            let source = if is_any { merge.fresh } else { merge.old };
+            self.set(merge.merged, self.get(source).to_vec());
         }
     }
 
@@ -73,10 +70,8 @@ impl Machine<'_> {
         }
         while let Some(mask) = region.mask {
             self.run(region);
-            let turn: Vec<_> = (region.merges.iter().zip(&region.states))
-                .map(|(merge, &state)| self.select(mask, merge.fresh, state))
-                .collect();
-            for (value, &state) in turn.into_iter().zip(&region.states) {
+            let turn = region.merges.iter().map(|merge| self.get(merge.fresh).to_vec());
+            for (value, &state) in turn.collect::<Vec<_>>().into_iter().zip(&region.states) {
                 self.set(state, value);
             }
             if !self.is_any(mask) {
@@ -186,6 +181,10 @@ impl Machine<'_> {
             }),
             O::Exponent => map(&|a| from_double(exponent(as_double(a, elem)), elem)),
             O::Significand => map(&|a| from_double(significand(as_double(a, elem)), elem)),
+            O::Fixup => {
+                let lanes = arg(0).iter().zip(arg(1)).zip(arg(2));
+                lanes.map(|((&a, &b), &table)| fixup(a, b, table, elem)).collect()
+            }
             O::Gather(number) => {
                 let table = self.program.tables[usize::from(number)];
                 map(&|a| {
@@ -218,7 +217,9 @@ impl Machine<'_> {
             O::Compare(Predicate::LessEqual) => compare(|a, b| a <= b),
             O::Compare(Predicate::Unordered) => compare(|a, b| a.is_nan() || b.is_nan()),
             O::Compare(Predicate::Differs) => compare(|a, b| a != b),
-            O::Negative => map(&|a| if elem == Elem::F64 { a >> 63 } else { a >> 31 }),
+            O::Compare(Predicate::NotLess) => compare(|a, b| a.is_nan() || b.is_nan() || a >= b),
+            O::Compare(Predicate::NotLessEqual) => compare(|a, b| a.is_nan() || b.is_nan() || a > b),
+            O::TestBit(bit) => map(&|a| a >> bit & 1),
             O::MaskAnd => zip(&|a, b| a & b),
             O::MaskOr => zip(&|a, b| a | b),
             O::MaskAndNot => zip(&|a, b| (1 - a) & b),
@@ -328,4 +329,32 @@ fn significand(x: f64) -> f64 {
     } else {
         fraction
     }
+}
+
+/// `VFIXUPIMMPD`: the class of `b` chooses one of eight digits of the table, which says what
+/// replaces `a`.
+fn fixup(a: u64, b: u64, table: u64, elem: Elem) -> u64 {
+    let x = as_double(b, elem);
+    let class = match x {
+        _ if x.is_nan() => 0,
+        0.0 => 2,
+        1.0 => 3,
+        f64::NEG_INFINITY => 4,
+        f64::INFINITY => 5,
+        _ if x < 0.0 => 6,
+        _ => 7,
+    };
+    let special = match (table >> (4 * class)) & 15 {
+        0 => return a,
+        1 | 2 => return b,
+        3 => f64::NAN,
+        4 => f64::NEG_INFINITY,
+        5 => f64::INFINITY,
+        7 => -0.0,
+        8 => 0.0,
+        9 => -1.0,
+        10 => 1.0,
+        response => unreachable!("response {response} is not used"),
+    };
+    from_double(special, elem)
 }

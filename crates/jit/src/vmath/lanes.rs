@@ -12,7 +12,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
+use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Sub};
 
 use super::Isa;
 use super::program::{Elem, Id, Merge, Node, Opcode, Predicate, Program, Region, Rounding};
@@ -167,6 +167,11 @@ impl Lanes {
         };
         let states = state.map(|_| fresh_node(Opcode::State));
         let (mask, fresh) = step(states);
+        let mut states_left = states.iter();
+        let fresh = fresh.map(|fresh| match states_left.next() {
+            Some(&state) => mask.select(fresh, state),
+            None => fresh,
+        });
         self.recording.borrow_mut().open.pop();
         let number = u16::try_from(region).unwrap_or(u16::MAX);
         // The old values are arguments too far: they are found in the merges.
@@ -251,6 +256,19 @@ impl<'l> Operand<'l> for f64 {
     }
 }
 
+/// A number in double and in single precision.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Both(pub(crate) f64, pub(crate) f64);
+
+impl<'l> Operand<'l> for Both {
+    fn beside(self, beside: Value<'l>) -> Value<'l> {
+        match beside.elem() {
+            Elem::F64 => self.0.beside(beside),
+            Elem::F32 => self.1.beside(beside),
+        }
+    }
+}
+
 impl<'l> Value<'l> {
     /// The recording, for constants.
     pub(crate) fn lanes(self) -> &'l Lanes {
@@ -289,7 +307,7 @@ impl<'l> Value<'l> {
     }
 
     /// A constant of this value's type.
-    pub(crate) fn constant(self, x: f64) -> Value<'l> {
+    pub(crate) fn constant(self, x: impl Operand<'l>) -> Value<'l> {
         x.beside(self)
     }
 
@@ -343,7 +361,7 @@ impl<'l> Value<'l> {
     }
 
     /// `max(low, min(self, high))`; NaN stays.
-    pub(crate) fn clamp(self, low: f64, high: f64) -> Value<'l> {
+    pub(crate) fn clamp(self, low: impl Operand<'l>, high: impl Operand<'l>) -> Value<'l> {
         let below = self.constant(high).min(self);
         self.constant(low).max(below)
     }
@@ -372,7 +390,10 @@ impl<'l> Value<'l> {
     }
 
     pub(crate) fn abs(self) -> Value<'l> {
-        self.constant(-0.0).bit_and_not(self)
+        match self.elem() {
+            Elem::F64 => self.bit_and(self.bits(!0 >> 1)),
+            Elem::F32 => self.bit_and(self.bits(0x7fff_ffff)),
+        }
     }
 
     /// The sign bit, all others zero.
@@ -422,6 +443,15 @@ impl<'l> Value<'l> {
         self.unary(Opcode::Significand)
     }
 
+    /// `self`, replaced where `x` is special as `table` says (AVX-512 only): one digit each for
+    /// quiet NaN, signalling NaN, zero, one, −∞, +∞, negative, positive, the lowest first;
+    /// 0 keeps `self`, 1 is `x`, 3 NaN, 4 −∞, 5 +∞, 8 zero.
+    pub(crate) fn fixup_instruction(self, x: Value<'l>, table: u64) -> Value<'l> {
+        debug_assert!(self.lanes.is_avx512());
+        let table = self.bits(table);
+        self.ternary(Opcode::Fixup, x, table)
+    }
+
     /// `table[self]` for integer lanes, which must be indices of the table.
     pub(crate) fn gather(self, table: &'static [u64]) -> Value<'l> {
         let table = self.lanes.table(table);
@@ -453,13 +483,23 @@ impl<'l> Value<'l> {
         b.beside(self).less_equal(self)
     }
 
+    /// Not less; true for NaN.
+    pub(crate) fn not_less(self, b: impl Operand<'l>) -> Mask<'l> {
+        self.compare(Predicate::NotLess, b)
+    }
+
+    /// Not greater; true for NaN.
+    pub(crate) fn not_greater(self, b: impl Operand<'l>) -> Mask<'l> {
+        b.beside(self).compare(Predicate::NotLess, self)
+    }
+
     pub(crate) fn is_nan(self) -> Mask<'l> {
         self.compare(Predicate::Unordered, self)
     }
 
-    /// Whether the highest bit is set.
-    pub(crate) fn is_negative(self) -> Mask<'l> {
-        self.lanes.mask(Opcode::Negative, self.elem(), &[self.id])
+    /// Whether the bit with this number is set.
+    pub(crate) fn test_bit(self, bit: u8) -> Mask<'l> {
+        self.lanes.mask(Opcode::TestBit(bit), self.elem(), &[self.id])
     }
 
     /// `self · b` exactly, as a sum of two, for products that neither overflow nor become
@@ -540,6 +580,14 @@ impl<'l> Value<'l> {
         terms[0]
     }
 
+    /// The polynomial with the coefficients for the precision of the lanes, by Estrin's scheme.
+    pub(crate) fn polynomial(self, double: &[f64], single: &[f64]) -> Value<'l> {
+        match self.elem() {
+            Elem::F64 => self.estrin(double),
+            Elem::F32 => self.estrin(single),
+        }
+    }
+
     /// Applies `f` in double precision: twice, to the two halves of the lanes.
     pub(crate) fn widened(self, f: impl Fn(Value<'l>) -> Value<'l>) -> Value<'l> {
         let lanes = self.lanes;
@@ -598,7 +646,11 @@ impl<'l> Mask<'l> {
     ) -> [Value<'l>; N] {
         let lanes = self.lanes;
         let region = lanes.recording.borrow_mut().enter();
-        let fresh = fresh();
+        let mut olds = old.iter();
+        let fresh = fresh().map(|fresh| match olds.next() {
+            Some(&old) => self.select(fresh, old),
+            None => fresh,
+        });
         lanes.recording.borrow_mut().open.pop();
         let number = u16::try_from(region).unwrap_or(u16::MAX);
         let push_new = |node| lanes.recording.borrow_mut().push_new(node);
@@ -640,7 +692,10 @@ macro_rules! operator {
             }
         }
 
-        impl<'l> $trait<Value<'l>> for f64 {
+        operator!(f64; $trait, $method, $op);
+    };
+    ($left:ty; $trait:ident, $method:ident, $op:expr) => {
+        impl<'l> $trait<Value<'l>> for $left {
             type Output = Value<'l>;
 
             fn $method(self, b: Value<'l>) -> Value<'l> {
@@ -654,6 +709,10 @@ operator!(Add, add, Opcode::Add);
 operator!(Sub, sub, Opcode::Sub);
 operator!(Mul, mul, Opcode::Mul);
 operator!(Div, div, Opcode::Div);
+
+operator!(Both; Add, add, Opcode::Add);
+operator!(Both; Sub, sub, Opcode::Sub);
+operator!(Both; Mul, mul, Opcode::Mul);
 
 impl<'l> Neg for Value<'l> {
     type Output = Value<'l>;

@@ -30,7 +30,7 @@ impl Id {
     }
 }
 
-/// A comparison; all but `Differs` and `Unordered` are false for NaN.
+/// A comparison; those in the second line are true for NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Predicate {
     Equal,
@@ -38,10 +38,12 @@ pub(crate) enum Predicate {
     LessEqual,
     Unordered,
     Differs,
+    NotLess,
+    NotLessEqual,
 }
 
 impl Predicate {
-    /// The immediate of `CMPPD` (SDM volume 2, first eight predicates).
+    /// The immediate of `CMPPD` (SDM volume 2), as far as SSE2 has it.
     pub(crate) fn immediate(self) -> u8 {
         match self {
             Predicate::Equal => 0,
@@ -49,6 +51,8 @@ impl Predicate {
             Predicate::LessEqual => 2,
             Predicate::Unordered => 3,
             Predicate::Differs => 4,
+            Predicate::NotLess => 5,
+            Predicate::NotLessEqual => 6,
         }
     }
 }
@@ -104,6 +108,8 @@ pub(crate) enum Opcode {
     Exponent,
     /// The significand in [¾, 3/2) (`VGETMANTPD`, AVX-512).
     Significand,
+    /// `a`, replaced where `b` is special as table `c` says (`VFIXUPIMMPD`, AVX-512).
+    Fixup,
     /// `table[a]`, where lanes of `a` are integers.
     Gather(u8),
     /// `f32` lanes of the lower half of a vector, as `f64`.
@@ -114,8 +120,8 @@ pub(crate) enum Opcode {
     Narrow,
     /// A mask.
     Compare(Predicate),
-    /// A mask: lanes whose highest bit is set.
-    Negative,
+    /// A mask: lanes in which the bit with this number is set.
+    TestBit(u8),
     MaskAnd,
     MaskOr,
     /// `!a & b` of masks.
@@ -167,18 +173,18 @@ impl Node {
 
     /// Whether the value is a mask rather than a vector.
     pub(crate) fn is_mask(&self) -> bool {
-        use Opcode::{Compare, MaskAnd, MaskAndNot, MaskOr, Negative};
+        use Opcode::{Compare, MaskAnd, MaskAndNot, MaskOr, TestBit};
         matches!(
             self.op,
-            Compare(_) | Negative | MaskAnd | MaskOr | MaskAndNot
+            Compare(_) | TestBit(_) | MaskAnd | MaskOr | MaskAndNot
         )
     }
 }
 
-/// How one value leaves a region: `merged = mask ? fresh : old`.
+/// How one value leaves a region: `merged` is `fresh` if the region ran, else `old`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Merge {
-    /// Computed in the region.
+    /// Computed in the region; equal to what it replaces outside of the region's mask.
     pub(crate) fresh: Id,
     /// Known before the region.
     pub(crate) old: Id,
@@ -191,7 +197,7 @@ pub(crate) struct Merge {
 pub(crate) struct Region {
     /// In order of execution.
     pub(crate) body: Vec<Id>,
-    /// The lanes that the merges change.
+    /// The lanes that the merges change: the region runs (again) if there is any.
     pub(crate) mask: Option<Id>,
     pub(crate) merges: Vec<Merge>,
     /// For loops, one for each merge: `old` in the first turn, the last turn's result later on.
