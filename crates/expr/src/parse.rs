@@ -84,6 +84,7 @@ enum Pending {
     Call {
         op: Op,
         name: Range<usize>,
+        open: Range<usize>,
         arguments: usize,
     },
 }
@@ -147,10 +148,11 @@ impl<'a> Parser<'a> {
                         return self.number(value, span.start..end);
                     }
                     let op = self.function(name, &span)?;
-                    self.lexer.next()?;
+                    let (_, open) = self.lexer.next()?;
                     self.pending.push(Pending::Call {
                         op,
                         name: span,
+                        open,
                         arguments: 1,
                     });
                 }
@@ -192,10 +194,7 @@ impl<'a> Parser<'a> {
                     self.reduce(level::ANY, Grouping::Left);
                     return match self.pending.pop() {
                         None => Ok(false),
-                        Some(Pending::Call { name, .. }) => {
-                            Err((ParseErrorKind::UnclosedParenthesis, name))
-                        }
-                        Some(Pending::Parenthesis(open)) => {
+                        Some(Pending::Call { open, .. } | Pending::Parenthesis(open)) => {
                             Err((ParseErrorKind::UnclosedParenthesis, open))
                         }
                         Some(Pending::Negation | Pending::Infix(..)) => unreachable!("reduced"),

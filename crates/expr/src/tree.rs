@@ -115,24 +115,19 @@ impl Expr {
         if nodes.len() > MAX_LEN {
             return Err(ExprError::TooLong { limit: MAX_LEN });
         }
+        // Without branches on what the nodes are, which nobody can predict: variation makes millions
+        // of trees, and all of them are well-formed. Only a bad sequence is looked at again.
         let mut height = 0_usize;
-        for (position, node) in nodes.iter().enumerate() {
-            if let Node::Op(op) = *node {
-                if height < op.arity() {
-                    return Err(ExprError::MissingOperand {
-                        position,
-                        op,
-                        found: height,
-                    });
-                }
-                height -= op.arity();
-            }
-            height += 1;
+        let mut found_operands = true;
+        for node in &nodes {
+            let arity = node.arity();
+            found_operands &= height >= arity;
+            height = height.wrapping_sub(arity).wrapping_add(1);
         }
-        if height == 1 {
+        if found_operands && height == 1 {
             Ok(Expr { nodes })
         } else {
-            Err(ExprError::Leftover { found: height })
+            Err(malformed(&nodes))
         }
     }
 
@@ -321,6 +316,26 @@ impl Expr {
             depths.push(deepest + 1);
         }
     }
+}
+
+/// What is wrong with nodes that are no expression.
+#[cold]
+fn malformed(nodes: &[Node]) -> ExprError {
+    let mut height = 0_usize;
+    for (position, node) in nodes.iter().enumerate() {
+        if let Node::Op(op) = *node {
+            if height < op.arity() {
+                return ExprError::MissingOperand {
+                    position,
+                    op,
+                    found: height,
+                };
+            }
+            height -= op.arity();
+        }
+        height += 1;
+    }
+    ExprError::Leftover { found: height }
 }
 
 /// Infix notation with the variables x0, x1, …

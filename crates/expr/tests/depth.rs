@@ -122,7 +122,7 @@ fn tangle(seed: u64, levels: usize) -> Expr {
             let leaf = if below(2) > 0 {
                 Node::Var(1)
             } else {
-                Node::Const(below(9) as f64 - 4.0)
+                Node::Const(below(8) as f64 - 3.5)
             };
             if below(2) > 0 {
                 nodes.push(leaf)
