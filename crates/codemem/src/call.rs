@@ -19,8 +19,8 @@
 
 use std::fmt;
 
-use crate::trampoline::{SysVFrame, Win64Frame, call_sysv, call_win64};
-use crate::{Code, CodeError, CodeHeap, Signature, Ty};
+use crate::trampoline::{call_f64, call_registers};
+use crate::{Code, CodeError, CodeHeap, Signature, Value};
 
 /// A calling convention of x86-64. Both can be called on every operating system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,95 +64,6 @@ impl Abi {
 impl fmt::Display for Abi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
-    }
-}
-
-/// An argument or a result.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-#[expect(
-    missing_docs,
-    reason = "the variants are those of Ty, and documented there"
-)]
-pub enum Value {
-    F64(f64),
-    F32(f32),
-    I8(i8),
-    I16(i16),
-    I32(i32),
-    I64(i64),
-    U8(u8),
-    U16(u16),
-    U32(u32),
-    U64(u64),
-    Bool(bool),
-    /// An address. The value does not keep alive what is there.
-    Ptr(usize),
-    /// The result of a function without one.
-    Void,
-}
-
-impl Value {
-    /// The type.
-    #[must_use]
-    pub fn ty(self) -> Ty {
-        match self {
-            Self::F64(_) => Ty::F64,
-            Self::F32(_) => Ty::F32,
-            Self::I8(_) => Ty::I8,
-            Self::I16(_) => Ty::I16,
-            Self::I32(_) => Ty::I32,
-            Self::I64(_) => Ty::I64,
-            Self::U8(_) => Ty::U8,
-            Self::U16(_) => Ty::U16,
-            Self::U32(_) => Ty::U32,
-            Self::U64(_) => Ty::U64,
-            Self::Bool(_) => Ty::Bool,
-            Self::Ptr(_) => Ty::Ptr,
-            Self::Void => Ty::Void,
-        }
-    }
-
-    /// The register that carries the value: extended by its sign if it has one, else by zeros.
-    fn to_register(self) -> u64 {
-        match self {
-            Self::F64(x) => x.to_bits(),
-            Self::F32(x) => u64::from(x.to_bits()),
-            Self::I8(x) => i64::from(x).cast_unsigned(),
-            Self::I16(x) => i64::from(x).cast_unsigned(),
-            Self::I32(x) => i64::from(x).cast_unsigned(),
-            Self::I64(x) => x.cast_unsigned(),
-            Self::U8(x) => u64::from(x),
-            Self::U16(x) => u64::from(x),
-            Self::U32(x) => u64::from(x),
-            Self::U64(x) => x,
-            Self::Bool(x) => u64::from(x),
-            Self::Ptr(x) => x as u64,
-            Self::Void => 0,
-        }
-    }
-
-    /// Reads a result of type `ty`; bits that the type does not have are ignored.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the upper bits are undefined"
-    )]
-    fn from_registers(ty: Ty, rax: u64, xmm0: u64) -> Self {
-        match ty {
-            Ty::F64 => Self::F64(f64::from_bits(xmm0)),
-            Ty::F32 => Self::F32(f32::from_bits(xmm0 as u32)),
-            Ty::I8 => Self::I8(rax as i8),
-            Ty::I16 => Self::I16(rax as i16),
-            Ty::I32 => Self::I32(rax as i32),
-            Ty::I64 => Self::I64(rax.cast_signed()),
-            Ty::U8 => Self::U8(rax as u8),
-            Ty::U16 => Self::U16(rax as u16),
-            Ty::U32 => Self::U32(rax as u32),
-            Ty::U64 => Self::U64(rax),
-            Ty::Bool => Self::Bool(rax as u8 != 0),
-            Ty::Ptr => Self::Ptr(rax as usize),
-            Ty::Void => Self::Void,
-        }
     }
 }
 
@@ -234,7 +145,8 @@ impl Function {
     ///
     /// # Safety
     /// As for [`call`](Self::call), and besides: the signature [is all
-    /// `f64`](Signature::is_all_f64) and has as many parameters as there are arguments.
+    /// `f64`](Signature::is_all_f64) and has as many parameters as there are arguments, and the
+    /// code keeps all of its convention, since with few arguments nothing is repaired.
     #[must_use]
     pub unsafe fn call_f64(&self, args: &[f64]) -> f64 {
         debug_assert!(
@@ -260,7 +172,11 @@ impl Function {
 /// the signature; then nothing was called. [`CodeError::Unsupported`] on other processors.
 ///
 /// # Safety
-/// At the address there is a function of this signature and calling convention.
+/// Nothing is known about the code at the address; the caller vouches for it. It is a function of
+/// this signature and calling convention: valid instructions that this processor has, that access
+/// only memory which is theirs to access (also through the arguments), that return, with `rsp` and
+/// `rbp` as they were, and do not unwind. What else the convention asks for is repaired after the
+/// call: the other general registers, `mxcsr` and the direction flag.
 pub unsafe fn call_address(
     address: *const u8,
     signature: &Signature,
@@ -289,149 +205,6 @@ pub unsafe fn call_address(
         .map(|arg| (arg.ty().is_float(), arg.to_register()));
     // SAFETY: count and types of the arguments are those of the signature, checked above; that a
     // function of it stands at the address is the caller's promise.
-    let (rax, xmm0) = unsafe { call_registers(address, abi, registers) };
+    let (rax, xmm0) = unsafe { call_registers(address, abi, registers) }?;
     Ok(Value::from_registers(signature.result(), rax, xmm0))
-}
-
-/// Arguments on the stack for which no memory is allocated.
-const STACK_INLINE: usize = 16;
-
-/// Arguments on the stack.
-struct Spill {
-    inline: [u64; STACK_INLINE],
-    len: usize,
-    /// All of them, if there are more than fit inline.
-    heap: Vec<u64>,
-}
-
-impl Spill {
-    const fn new() -> Self {
-        Self {
-            inline: [0; STACK_INLINE],
-            len: 0,
-            heap: Vec::new(),
-        }
-    }
-
-    fn push(&mut self, value: u64) {
-        match self.inline.get_mut(self.len) {
-            Some(slot) => *slot = value,
-            None => {
-                if self.heap.is_empty() {
-                    self.heap.extend_from_slice(&self.inline);
-                }
-                self.heap.push(value);
-            }
-        }
-        self.len += 1;
-    }
-
-    fn as_ptr(&self) -> *const u64 {
-        if self.heap.is_empty() {
-            self.inline.as_ptr()
-        } else {
-            self.heap.as_ptr()
-        }
-    }
-}
-
-/// Sorts arguments, each with whether it is a float, into a frame, and calls. Returns `rax` and
-/// the low half of `xmm0`.
-///
-/// # Safety
-/// At the address there is a function of the convention that takes these arguments.
-unsafe fn call_registers(
-    target: *const u8,
-    abi: Abi,
-    args: impl Iterator<Item = (bool, u64)>,
-) -> (u64, u64) {
-    let mut spill = Spill::new();
-    match abi {
-        Abi::SysV => {
-            let mut frame = SysVFrame {
-                ints: [0; 6],
-                floats: [0; 8],
-                stack: std::ptr::null(),
-                n_stack: 0,
-                target,
-                rax: 0,
-                xmm0: 0,
-            };
-            let (mut ints, mut floats) = (frame.ints.iter_mut(), frame.floats.iter_mut());
-            for (is_float, value) in args {
-                match if is_float { floats.next() } else { ints.next() } {
-                    Some(register) => *register = value,
-                    None => spill.push(value),
-                }
-            }
-            frame.stack = spill.as_ptr();
-            frame.n_stack = spill.len;
-            // SAFETY: `frame` is a local, `frame.stack` points to `n_stack` values in `spill`,
-            // which lives until the end of this function and, as no signature has more than 255
-            // parameters, are less than a page; the target is the caller's promise.
-            unsafe { call_sysv(&raw mut frame) };
-            (frame.rax, frame.xmm0)
-        }
-        Abi::Win64 => {
-            let mut frame = Win64Frame {
-                slots: [0; 4],
-                stack: std::ptr::null(),
-                n_stack: 0,
-                target,
-                rax: 0,
-                xmm0: 0,
-            };
-            let mut slots = frame.slots.iter_mut();
-            for (_, value) in args {
-                match slots.next() {
-                    Some(slot) => *slot = value,
-                    None => spill.push(value),
-                }
-            }
-            frame.stack = spill.as_ptr();
-            frame.n_stack = spill.len;
-            // SAFETY: as above.
-            unsafe { call_win64(&raw mut frame) };
-            (frame.rax, frame.xmm0)
-        }
-    }
-}
-
-/// Calls a function of `f64`s, directly if it has few parameters.
-///
-/// # Safety
-/// At the address there is a function of the convention that takes that many `f64` and returns
-/// one.
-unsafe fn call_f64(address: *const u8, abi: Abi, args: &[f64]) -> f64 {
-    macro_rules! direct {
-        ($abi:literal, $($arg:ident: $ty:ty),*) => {{
-            // SAFETY: a function pointer is an address; that a function of this convention and
-            // number of parameters stands there is the caller's promise.
-            let function = unsafe {
-                std::mem::transmute::<*const u8, unsafe extern $abi fn($($ty),*) -> f64>(address)
-            };
-            // SAFETY: as above.
-            unsafe { function($($arg),*) }
-        }};
-    }
-    macro_rules! by_count {
-        ($abi:literal) => {
-            match *args {
-                [] => direct!($abi,),
-                [a] => direct!($abi, a: f64),
-                [a, b] => direct!($abi, a: f64, b: f64),
-                [a, b, c] => direct!($abi, a: f64, b: f64, c: f64),
-                [a, b, c, d] => direct!($abi, a: f64, b: f64, c: f64, d: f64),
-                _ => {
-                    let registers = args.iter().map(|x| (true, x.to_bits()));
-                    // SAFETY: the caller's promise.
-                    f64::from_bits(unsafe { call_registers(address, abi, registers) }.1)
-                }
-            }
-        };
-    }
-    match abi {
-        Abi::SysV => by_count!("sysv64"),
-        Abi::Win64 => by_count!("win64"),
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::Ty;
+use crate::{Ty, Value};
 
 /// Why machine code could not be made callable, or was called wrongly.
 #[derive(Debug, thiserror::Error)]
@@ -89,5 +89,13 @@ pub enum CodeError {
         expected: Ty,
         /// Type of the argument.
         found: Ty,
+    },
+    /// A text is not a value of the type.
+    #[error("{text:?} is not {}", Value::allowed(*.ty))]
+    Value {
+        /// The text.
+        text: String,
+        /// The type.
+        ty: Ty,
     },
 }

@@ -16,12 +16,11 @@
 //! A block is in exactly one of three places: handed out, in its chunk's free list, or not yet
 //! used. Blocks of the latter two hold nothing but `int3`.
 
-use std::cell::UnsafeCell;
 use std::fmt;
 use std::ptr::NonNull;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use crate::pages::{Pages, publish};
+use crate::pages::{Pages, keep_global_heap, publish};
 use crate::{CodeError, Mapping};
 
 /// Block sizes, in bytes: cache lines, then about 25 % apart. A larger function gets own pages.
@@ -64,14 +63,14 @@ impl Default for CodeHeap {
     }
 }
 
-static GLOBAL: LazyLock<CodeHeap> = LazyLock::new(CodeHeap::new);
+pub(crate) static GLOBAL: LazyLock<CodeHeap> = LazyLock::new(CodeHeap::new);
 
 impl CodeHeap {
     /// The heap of this process.
     #[must_use]
     pub fn global() -> &'static Self {
         let heap = &*GLOBAL;
-        keep_across_forks();
+        keep_global_heap();
         heap
     }
 
@@ -133,7 +132,7 @@ impl CodeHeap {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 }
@@ -253,7 +252,7 @@ struct Taken {
 
 /// All chunks of a heap.
 #[derive(Debug, Default)]
-struct State {
+pub(crate) struct State {
     chunks: Vec<Option<Chunk>>,
     /// Indices of `chunks` that are `None`.
     vacant: Vec<usize>,
@@ -442,36 +441,119 @@ impl Chunk {
     }
 }
 
-/// The lock of the global heap, held by the thread that forks from just before until just after,
-/// so that the new process does not inherit it from a thread that it does not have.
-struct HeldLock(UnsafeCell<Option<MutexGuard<'static, State>>>);
+#[cfg(test)]
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod tests {
+    use super::*;
 
-// SAFETY: the cell is only touched by the fork handlers, by the thread that holds the lock that is
-// kept in it: after taking and before releasing it.
-unsafe impl Sync for HeldLock {}
+    /// Forks concern all heaps of the process, so these tests run one after the other.
+    fn alone() -> MutexGuard<'static, ()> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-static HELD: HeldLock = HeldLock(UnsafeCell::new(None));
+    /// What must hold whenever the lock is free.
+    fn check(state: &State) {
+        let chunk = |index: usize| state.chunks[index].as_ref().unwrap();
+        for (class, kept) in state.classes.iter().enumerate() {
+            let of_class = || {
+                state
+                    .chunks
+                    .iter()
+                    .flatten()
+                    .filter(move |chunk| chunk.class == class)
+            };
+            assert_eq!(of_class().count(), kept.n_chunks as usize);
+            for (place, &index) in kept.open.iter().enumerate() {
+                assert_eq!(
+                    (chunk(index).class, chunk(index).place),
+                    (class, Some(place))
+                );
+            }
+            let n_open = of_class().filter(|chunk| chunk.place.is_some()).count();
+            assert_eq!(n_open, kept.open.len());
+            let empty = of_class().filter(|chunk| chunk.n_live == 0).count();
+            assert_eq!(empty, usize::from(kept.spare.is_some()));
+            if let Some(spare) = kept.spare {
+                assert_eq!((chunk(spare).class, chunk(spare).n_live), (class, 0));
+            }
+        }
+        for chunk in state.chunks.iter().flatten() {
+            assert_eq!(chunk.n_live + chunk.free.len(), chunk.fresh);
+            assert!(chunk.fresh <= chunk.n_blocks);
+            assert_eq!(chunk.place.is_some(), !chunk.is_full());
+            let mut free = chunk.free.clone();
+            free.sort_unstable();
+            free.dedup();
+            assert_eq!(free.len(), chunk.free.len(), "a block was freed twice");
+        }
+        let n_vacant = state.chunks.iter().filter(|chunk| chunk.is_none()).count();
+        assert_eq!(n_vacant, state.vacant.len());
+    }
 
-unsafe extern "C" fn before_fork() {
-    let guard = GLOBAL.lock();
-    // SAFETY: this thread holds the lock, so no other one is between these handlers.
-    unsafe { *HELD.0.get() = Some(guard) };
-}
+    /// Large blocks fill their chunks quickly, so chunks come and go all the time.
+    #[test]
+    fn the_books_balance_after_every_step() {
+        let _turn = alone();
+        arbtest::arbtest(|u| {
+            let heap = CodeHeap::new();
+            let mut alive = Vec::new();
+            for _ in 0..u.int_in_range(0..=300)? {
+                if u.ratio(u8::from(alive.len() < 40) + 1, 3)? || alive.is_empty() {
+                    let len = *u.choose(&[16_384, 12_288, 64])?;
+                    alive.push(heap.install(&[0xc3; 16_384][..len]).unwrap());
+                } else {
+                    let index = u.choose_index(alive.len())?;
+                    alive.swap_remove(index);
+                }
+                check(&heap.lock());
+            }
+            Ok(())
+        });
+    }
 
-unsafe extern "C" fn after_fork() {
-    // SAFETY: this thread, or in the new process its copy, still holds the lock.
-    let guard = unsafe { (*HELD.0.get()).take() };
-    drop(guard);
-}
+    #[test]
+    fn of_empty_chunks_the_smallest_is_kept() {
+        let _turn = alone();
+        let heap = CodeHeap::new();
+        let many: Vec<Code> = (0..200)
+            .map(|_| heap.install(&[0xc3; 16_384]).unwrap())
+            .collect();
+        let full = heap.usage();
+        assert_eq!(full.n_functions, 200);
+        assert!(
+            full.n_chunks >= 5 && full.reserved >= 200 * 16_384,
+            "{full:?}"
+        );
+        drop(many);
+        let expected = Usage {
+            n_functions: 0,
+            n_chunks: 1,
+            reserved: CHUNK_MIN,
+        };
+        assert_eq!(heap.usage(), expected);
+    }
 
-/// Sees to it that the global heap is usable in processes made by `fork`.
-fn keep_across_forks() {
-    static REGISTER: Once = Once::new();
-    REGISTER.call_once(|| {
-        // SAFETY: the handlers are valid for the life of the process. They run on the thread that
-        // forks, the first before and the second after, in both processes.
-        let refused =
-            unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
-        debug_assert_eq!(refused, 0, "no memory for a fork handler");
-    });
+    /// Chunks that another process sees are emptied and unmapped, and never handed out again.
+    #[test]
+    fn chunks_from_before_a_fork_are_retired() {
+        let _turn = alone();
+        let heap = CodeHeap::new();
+        let mut old: Vec<Code> = (0..3).map(|_| heap.install(&[0xc3; 64]).unwrap()).collect();
+        let addresses: Vec<_> = old.iter().map(Code::address).collect();
+        crate::fork::pretend();
+        old.truncate(2);
+        let new: Vec<Code> = (0..9).map(|_| heap.install(&[0x90; 64]).unwrap()).collect();
+        assert!(new.iter().all(|code| !addresses.contains(&code.address())));
+        assert!(old.iter().all(|code| code.bytes() == [0xc3; 64]));
+        assert_eq!(heap.usage().n_chunks, 2);
+        drop(old);
+        assert_eq!(heap.usage().n_chunks, 1);
+        // A spare chunk is retired too.
+        drop(new);
+        crate::fork::pretend();
+        let newest = heap.install(&[0xc3; 64]).unwrap();
+        assert_eq!(heap.usage().n_chunks, 1);
+        drop(newest);
+    }
 }

@@ -16,6 +16,8 @@
 //! * No byte of memory is ever writable and executable through one mapping.
 //! * Memory that holds no code holds `int3`, or cannot be accessed at all; every region of code
 //!   lies between guard pages.
+//! * On other processors and operating systems than x86-64 and Linux everything compiles, and
+//!   asking for code memory is [`CodeError::Unsupported`].
 //! * This crate does not know what the bytes mean. It neither encodes nor decodes instructions.
 #![allow(
     unsafe_code,
@@ -26,16 +28,29 @@ mod arena;
 mod call;
 pub mod cpu;
 mod error;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod fork;
 mod heap;
 pub mod kernel;
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_os = "linux")),
+    path = "pages_unsupported.rs"
+)]
 mod pages;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod publish;
 mod signature;
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_os = "linux")),
+    path = "trampoline_unsupported.rs"
+)]
 mod trampoline;
+mod value;
 
 pub use arena::{Arena, Entry, SealedArena};
-pub use call::{Abi, Function, Value, call_address};
+pub use call::{Abi, Function, call_address};
 pub use error::CodeError;
 pub use heap::{Code, CodeHeap, Usage};
 pub use pages::{Mapping, probe};
 pub use signature::{Signature, SignatureError, SignatureErrorKind, Ty};
+pub use value::Value;

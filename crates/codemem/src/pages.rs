@@ -30,11 +30,10 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::Once;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::CodeError;
+pub(crate) use crate::fork::keep_global_heap;
 pub(crate) use crate::publish::publish;
+use crate::{CodeError, fork};
 
 /// Size of a page, and the largest alignment of code.
 pub(crate) const PAGE: usize = 4096;
@@ -60,24 +59,6 @@ pub enum Mapping {
 /// [`CodeError::Denied`] if there is no executable memory at all.
 pub fn probe() -> Result<Mapping, CodeError> {
     Pages::new(PAGE).map(|pages| pages.mapping)
-}
-
-/// How many forks this process and its ancestors went through since code memory was first used.
-static FORKS: AtomicU64 = AtomicU64::new(0);
-
-/// Sees to it that forks are counted, from before the first shared page exists.
-fn watch_forks() {
-    static WATCH: Once = Once::new();
-    WATCH.call_once(|| {
-        // SAFETY: the handler only adds to an atomic and is valid for the life of the process. It
-        // runs before the fork, so both processes see the new count.
-        let refused = unsafe { libc::pthread_atfork(Some(count_fork), None, None) };
-        debug_assert_eq!(refused, 0, "no memory for a fork handler");
-    });
-}
-
-unsafe extern "C" fn count_fork() {
-    FORKS.fetch_add(1, Ordering::SeqCst);
 }
 
 /// A region of code memory with its guard pages, unmapped when dropped.
@@ -152,8 +133,7 @@ impl Pages {
     }
 
     fn dual(reservation: Reservation, capacity: usize) -> io::Result<Self> {
-        watch_forks();
-        let forks = FORKS.load(Ordering::SeqCst);
+        let forks = fork::count();
         let file = memory_file(capacity)?;
         let write = reservation.at(PAGE);
         let exec = reservation.at(PAGE + capacity + PAGE);
@@ -211,7 +191,7 @@ impl Pages {
     /// Whether no other process can run or write these pages, so that they may be written.
     pub(crate) fn is_private(&self) -> bool {
         // Memory with one view is private: a fork copies it.
-        self.mapping == Mapping::Flip || self.forks == FORKS.load(Ordering::SeqCst)
+        self.mapping == Mapping::Flip || self.forks == fork::count()
     }
 
     /// Makes sure that the first `len` bytes are memory. Pages must be in the writable state.

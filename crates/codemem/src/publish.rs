@@ -41,9 +41,27 @@ pub(crate) fn publish() {
         MEMBARRIER.store(state, Ordering::Relaxed);
     }
     if state == REFUSED {
-        let _ = std::arch::x86_64::__cpuid(0);
+        serialise();
     }
     fence(Ordering::SeqCst);
+}
+
+/// Executes `cpuid`, which lets no instruction begin before all earlier ones are complete.
+fn serialise() {
+    // SAFETY: `cpuid` writes four registers, of which `rbx`, which belongs to the compiler, is
+    // restored.
+    unsafe {
+        std::arch::asm!(
+            "mov {kept}, rbx",
+            "cpuid",
+            "mov rbx, {kept}",
+            kept = out(reg) _,
+            inout("eax") 0 => _,
+            inout("ecx") 0 => _,
+            out("edx") _,
+            options(nostack, preserves_flags),
+        );
+    }
 }
 
 fn membarrier(command: libc::c_int) -> bool {

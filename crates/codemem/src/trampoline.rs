@@ -1,4 +1,5 @@
-//! The trampolines: from a frame in memory to a call with all argument registers loaded.
+//! The trampolines: from a list of arguments, through a frame in memory, to a call with all
+//! argument registers loaded.
 //!
 //! Both are functions of the System V convention, whatever the convention of the callee and of
 //! the operating system, so that one piece of Rust calls either. They load every argument
@@ -25,42 +26,44 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
+use crate::{Abi, CodeError};
+
 /// Arguments and results of a call under System V's convention.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct SysVFrame {
+struct SysVFrame {
     /// `rdi rsi rdx rcx r8 r9`
-    pub(crate) ints: [u64; 6],
+    ints: [u64; 6],
     /// `xmm0`–`xmm7`, low halves; the high halves are zero.
-    pub(crate) floats: [u64; 8],
+    floats: [u64; 8],
     /// Arguments on the stack, the first one at the lowest address.
-    pub(crate) stack: *const u64,
+    stack: *const u64,
     /// Number of arguments on the stack.
-    pub(crate) n_stack: usize,
+    n_stack: usize,
     /// The function to call.
-    pub(crate) target: *const u8,
+    target: *const u8,
     /// Result: `rax`.
-    pub(crate) rax: u64,
+    rax: u64,
     /// Result: low half of `xmm0`.
-    pub(crate) xmm0: u64,
+    xmm0: u64,
 }
 
 /// Arguments and results of a call under Microsoft's convention.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct Win64Frame {
+struct Win64Frame {
     /// The first four arguments; each is loaded into its general and its vector register.
-    pub(crate) slots: [u64; 4],
+    slots: [u64; 4],
     /// Arguments on the stack, the first one at the lowest address.
-    pub(crate) stack: *const u64,
+    stack: *const u64,
     /// Number of arguments on the stack.
-    pub(crate) n_stack: usize,
+    n_stack: usize,
     /// The function to call.
-    pub(crate) target: *const u8,
+    target: *const u8,
     /// Result: `rax`.
-    pub(crate) rax: u64,
+    rax: u64,
     /// Result: low half of `xmm0`.
-    pub(crate) xmm0: u64,
+    xmm0: u64,
 }
 
 /// Calls `frame.target` under System V's convention.
@@ -70,7 +73,7 @@ pub(crate) struct Win64Frame {
 /// which there are at most a page, and `frame.target` is a function of that convention that takes
 /// these arguments.
 #[unsafe(naked)]
-pub(crate) unsafe extern "sysv64" fn call_sysv(frame: *mut SysVFrame) {
+unsafe extern "sysv64" fn call_sysv(frame: *mut SysVFrame) {
     naked_asm!(
         ".cfi_startproc",
         "push rbp",
@@ -150,7 +153,7 @@ pub(crate) unsafe extern "sysv64" fn call_sysv(frame: *mut SysVFrame) {
 /// # Safety
 /// As for [`call_sysv`].
 #[unsafe(naked)]
-pub(crate) unsafe extern "sysv64" fn call_win64(frame: *mut Win64Frame) {
+unsafe extern "sysv64" fn call_win64(frame: *mut Win64Frame) {
     naked_asm!(
         ".cfi_startproc",
         "push rbp",
@@ -214,6 +217,150 @@ pub(crate) unsafe extern "sysv64" fn call_win64(frame: *mut Win64Frame) {
         rax = const offset_of!(Win64Frame, rax),
         xmm0 = const offset_of!(Win64Frame, xmm0),
     )
+}
+
+/// Arguments on the stack for which no memory is allocated.
+const STACK_INLINE: usize = 16;
+
+/// Arguments on the stack.
+struct Spill {
+    inline: [u64; STACK_INLINE],
+    len: usize,
+    /// All of them, if there are more than fit inline.
+    heap: Vec<u64>,
+}
+
+impl Spill {
+    const fn new() -> Self {
+        Self {
+            inline: [0; STACK_INLINE],
+            len: 0,
+            heap: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, value: u64) {
+        match self.inline.get_mut(self.len) {
+            Some(slot) => *slot = value,
+            None => {
+                if self.heap.is_empty() {
+                    self.heap.extend_from_slice(&self.inline);
+                }
+                self.heap.push(value);
+            }
+        }
+        self.len += 1;
+    }
+
+    fn as_ptr(&self) -> *const u64 {
+        if self.heap.is_empty() {
+            self.inline.as_ptr()
+        } else {
+            self.heap.as_ptr()
+        }
+    }
+}
+
+/// Sorts arguments, each with whether it is a float, into a frame, and calls. Returns `rax` and
+/// the low half of `xmm0`.
+///
+/// # Safety
+/// At the address there is a function of the convention that takes these arguments.
+pub(crate) unsafe fn call_registers(
+    target: *const u8,
+    abi: Abi,
+    args: impl Iterator<Item = (bool, u64)>,
+) -> Result<(u64, u64), CodeError> {
+    let mut spill = Spill::new();
+    Ok(match abi {
+        Abi::SysV => {
+            let mut frame = SysVFrame {
+                ints: [0; 6],
+                floats: [0; 8],
+                stack: std::ptr::null(),
+                n_stack: 0,
+                target,
+                rax: 0,
+                xmm0: 0,
+            };
+            let (mut ints, mut floats) = (frame.ints.iter_mut(), frame.floats.iter_mut());
+            for (is_float, value) in args {
+                match if is_float { floats.next() } else { ints.next() } {
+                    Some(register) => *register = value,
+                    None => spill.push(value),
+                }
+            }
+            frame.stack = spill.as_ptr();
+            frame.n_stack = spill.len;
+            // SAFETY: `frame` is a local, `frame.stack` points to `n_stack` values in `spill`,
+            // which lives until the end of this function and, as no signature has more than 255
+            // parameters, are less than a page; the target is the caller's promise.
+            unsafe { call_sysv(&raw mut frame) };
+            (frame.rax, frame.xmm0)
+        }
+        Abi::Win64 => {
+            let mut frame = Win64Frame {
+                slots: [0; 4],
+                stack: std::ptr::null(),
+                n_stack: 0,
+                target,
+                rax: 0,
+                xmm0: 0,
+            };
+            let mut slots = frame.slots.iter_mut();
+            for (_, value) in args {
+                match slots.next() {
+                    Some(slot) => *slot = value,
+                    None => spill.push(value),
+                }
+            }
+            frame.stack = spill.as_ptr();
+            frame.n_stack = spill.len;
+            // SAFETY: as above.
+            unsafe { call_win64(&raw mut frame) };
+            (frame.rax, frame.xmm0)
+        }
+    })
+}
+
+/// Calls a function of `f64`s, directly if it has few parameters.
+///
+/// # Safety
+/// At the address there is a function of the convention that takes that many `f64` and returns
+/// one.
+pub(crate) unsafe fn call_f64(address: *const u8, abi: Abi, args: &[f64]) -> f64 {
+    macro_rules! direct {
+        ($abi:literal, $($arg:ident: $ty:ty),*) => {{
+            // SAFETY: a function pointer is an address; that a function of this convention and
+            // number of parameters stands there is the caller's promise.
+            let function = unsafe {
+                std::mem::transmute::<*const u8, unsafe extern $abi fn($($ty),*) -> f64>(address)
+            };
+            // SAFETY: as above.
+            unsafe { function($($arg),*) }
+        }};
+    }
+    macro_rules! by_count {
+        ($abi:literal) => {
+            match *args {
+                [] => direct!($abi,),
+                [a] => direct!($abi, a: f64),
+                [a, b] => direct!($abi, a: f64, b: f64),
+                [a, b, c] => direct!($abi, a: f64, b: f64, c: f64),
+                [a, b, c, d] => direct!($abi, a: f64, b: f64, c: f64, d: f64),
+                _ => {
+                    let registers = args.iter().map(|x| (true, x.to_bits()));
+                    // SAFETY: the caller's promise.
+                    let called = unsafe { call_registers(address, abi, registers) };
+                    called.map_or(f64::NAN, |(_, xmm0)| f64::from_bits(xmm0))
+                }
+            }
+        };
+    }
+    match abi {
+        Abi::SysV => by_count!("sysv64"),
+        Abi::Win64 => by_count!("win64"),
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! that stores all registers and its stack, takes any signature at all, beyond what can be
 //! compiled in advance.
 
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 #![expect(unsafe_code, reason = "calls machine code")]
 #![expect(

@@ -2,11 +2,12 @@
 //!
 //! A test binary of its own, because it watches its own process.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use std::fs;
 use std::hint::black_box;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use opcodon_codemem::{Code, CodeHeap};
@@ -53,6 +54,9 @@ fn churn(heap: &CodeHeap, n: usize) {
     reason = "figures, for whoever asks with --nocapture"
 )]
 fn check(n: usize) {
+    // One at a time: each counts what the whole process has.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let heap = CodeHeap::global();
     // Everything that is kept once it is there: chunks, the allocator's memory.
     churn(heap, 100_000);
