@@ -2,101 +2,97 @@
 //!
 //! Generated code is only believed when it can be read. A [`Listing`] decodes bytes with iced-x86
 //! and says of each instruction where it starts, how it is encoded, what it is, and, where the
-//! compiler's map tells, which part of the source it comes from. Bytes behind the code, such as
-//! pooled constants, are shown as data rather than as the instructions they happen to resemble.
+//! compiler's map tells, which part of the source it comes from. Branches within the code go to
+//! labels. Bytes behind the code, such as pooled constants, are shown as data rather than as the
+//! instructions they happen to resemble.
 //!
 //! ```
 //! use opcodon_listing::{Listing, Syntax};
-//! let listing = Listing::new(b"\xf2\x0f\x58\xc1\xc3", Syntax::Intel);
+//! let listing = Listing::new(b"\xf2\x0f\x58\xc1\xff\xc9\x75\xf8\xc3", Syntax::Intel);
 //! assert_eq!(
 //!     listing.to_string(),
-//!     "0000  f2 0f 58 c1  addsd xmm0,xmm1\n\
-//!      0004  c3           ret\n"
+//!     "L0:\n\
+//!      0000  f2 0f 58 c1  addsd xmm0,xmm1\n\
+//!      0004  ff c9        dec ecx\n\
+//!      0006  75 f8        jne L0\n\
+//!      0008  c3           ret\n"
 //! );
 //! ```
 //!
 //! # Invariants
 //! The bytes of the lines, one after the other, are the bytes that were given, whatever they are.
-//! No other crate decodes instructions, except in tests.
+//! A label that is mentioned stands before a line. No other crate decodes instructions, except in
+//! tests.
 
-use std::fmt;
+mod render;
+mod syntax;
+
+use std::collections::HashMap;
 use std::ops::Range;
 
-use iced_x86::{
-    Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, IntelFormatter, MasmFormatter,
-    NasmFormatter,
-};
+use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind};
 
-/// The syntax in which instructions are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Syntax {
-    /// Intel's, as in its manuals.
-    #[default]
-    Intel,
-    /// AT&T's, as GNU `as` takes it by default.
-    Att,
-    /// Microsoft's assembler.
-    Masm,
-    /// The Netwide Assembler.
-    Nasm,
-}
-
-impl Syntax {
-    /// Every syntax, the default first.
-    pub const ALL: [Self; 4] = [Self::Intel, Self::Att, Self::Masm, Self::Nasm];
-
-    /// The word that stands for it in options.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Intel => "intel",
-            Self::Att => "att",
-            Self::Masm => "masm",
-            Self::Nasm => "nasm",
-        }
-    }
-
-    /// The syntax of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|syntax| syntax.name() == name)
-    }
-
-    fn formatter(self) -> Box<dyn Formatter> {
-        let mut formatter: Box<dyn Formatter> = match self {
-            Self::Intel => Box::new(IntelFormatter::new()),
-            Self::Att => Box::new(GasFormatter::new()),
-            Self::Masm => Box::new(MasmFormatter::new()),
-            Self::Nasm => Box::new(NasmFormatter::new()),
-        };
-        let options = formatter.options_mut();
-        options.set_hex_prefix("0x");
-        options.set_hex_suffix("");
-        options.set_uppercase_hex(false);
-        options.set_small_hex_numbers_in_decimal(false);
-        options.set_branch_leading_zeros(false);
-        options.set_rip_relative_addresses(true);
-        options.set_show_branch_size(false);
-        formatter
-    }
-}
+pub use syntax::Syntax;
 
 /// One line of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Line {
     /// Which bytes of the code it is.
     pub span: Range<usize>,
-    /// The instruction, `(bad)`, or a data directive.
+    /// The name of the instruction with its prefixes, `(bad)`, or a data directive.
+    pub mnemonic: String,
+    /// Its operands, empty if it has none.
+    pub operands: String,
+    /// Mnemonic and operands.
     pub text: String,
     /// Where it comes from; empty where that is unknown.
     pub note: String,
+    /// Whether it jumps or calls.
+    pub is_branch: bool,
+    /// The offset that it jumps to or calls, if that is known and within the code.
+    pub target: Option<usize>,
+    /// The number of the label before this line, if a branch goes here.
+    pub label: Option<usize>,
+}
+
+impl Line {
+    fn new(span: Range<usize>, mnemonic: &str, operands: String) -> Self {
+        let space = if operands.is_empty() { "" } else { " " };
+        Self {
+            text: format!("{mnemonic}{space}{operands}"),
+            span,
+            mnemonic: mnemonic.to_owned(),
+            operands,
+            note: String::new(),
+            is_branch: false,
+            target: None,
+            label: None,
+        }
+    }
 }
 
 /// Disassembled machine code; its `Display` is one line an instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
     code: Vec<u8>,
+    address: u64,
+    syntax: Syntax,
     lines: Vec<Line>,
+}
+
+/// The text of the instructions, one a line, with lines for the labels: what an assembler takes.
+#[must_use]
+pub fn disassemble(code: &[u8], syntax: Syntax) -> String {
+    let mut text = String::new();
+    for line in Listing::new(code, syntax).lines {
+        if let Some(label) = line.label {
+            text.push_str(&format!("L{label}:\n"));
+        }
+        text.push_str(&line.text);
+        text.push('\n');
+    }
+    text
 }
 
 impl Listing {
@@ -110,41 +106,20 @@ impl Listing {
     /// like data in memory, in lines that start at multiples of eight.
     #[must_use]
     pub fn with_data(code: &[u8], n_instruction_bytes: usize, syntax: Syntax) -> Self {
-        let instructions = &code[..n_instruction_bytes.min(code.len())];
-        let mut lines = Vec::new();
-        let mut decoder = Decoder::with_ip(64, instructions, 0, DecoderOptions::NONE);
-        let mut formatter = syntax.formatter();
-        let mut instruction = Instruction::default();
-        while decoder.can_decode() {
-            let start = decoder.position();
-            decoder.decode_out(&mut instruction);
-            let mut text = String::new();
-            formatter.format(&instruction, &mut text);
-            lines.push(Line {
-                span: start..decoder.position(),
-                text,
-                note: String::new(),
-            });
-        }
-        let mut start = instructions.len();
-        while start < code.len() {
-            let end = (start + 1).next_multiple_of(8).min(code.len());
-            let bytes = &code[start..end];
-            let text = if let Ok(bytes) = <[u8; 8]>::try_from(bytes) {
-                format!(".quad {:#018x}", u64::from_le_bytes(bytes))
-            } else {
-                let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:#04x}")).collect();
-                format!(".byte {}", bytes.join(", "))
-            };
-            lines.push(Line {
-                span: start..end,
-                text,
-                note: String::new(),
-            });
-            start = end;
-        }
+        Self::at(0, code, n_instruction_bytes, syntax)
+    }
+
+    /// Like [`with_data`](Listing::with_data), for code that stands at `address`: branches out of
+    /// it name the address they go to.
+    #[must_use]
+    pub fn at(address: u64, code: &[u8], n_instruction_bytes: usize, syntax: Syntax) -> Self {
+        let (instructions, data) = code.split_at(n_instruction_bytes.min(code.len()));
+        let mut lines = decode(address, instructions, syntax);
+        lines.extend(data_lines(instructions.len(), data));
         Self {
             code: code.to_vec(),
+            address,
+            syntax,
             lines,
         }
     }
@@ -158,6 +133,19 @@ impl Listing {
         self
     }
 
+    /// Adds notes to the lines that hold the bytes at these offsets, behind what is noted there.
+    pub fn annotate(&mut self, notes: &[(usize, String)]) {
+        for (offset, note) in notes {
+            let line = self.lines.partition_point(|line| line.span.end <= *offset);
+            if let Some(line) = self.lines.get_mut(line) {
+                if !line.note.is_empty() {
+                    line.note.push_str("; ");
+                }
+                line.note.push_str(note);
+            }
+        }
+    }
+
     /// The lines, in the order of their addresses.
     #[must_use]
     pub fn lines(&self) -> &[Line] {
@@ -169,134 +157,117 @@ impl Listing {
     pub fn bytes(&self, line: &Line) -> &[u8] {
         self.code.get(line.span.clone()).unwrap_or_default()
     }
-}
 
-impl fmt::Display for Listing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let n_bytes = self
-            .lines
-            .iter()
-            .map(|line| line.span.len())
-            .max()
-            .unwrap_or(0);
-        let noted = self.lines.iter().filter(|line| !line.note.is_empty());
-        let text_width = noted
-            .map(|line| line.text.chars().count())
-            .max()
-            .unwrap_or(0);
-        for line in &self.lines {
-            let hex: String = self
-                .bytes(line)
-                .iter()
-                .map(|byte| format!("{byte:02x} "))
-                .collect();
-            write!(
-                f,
-                "{:04x}  {hex:<width$} ",
-                line.span.start,
-                width = 3 * n_bytes
-            )?;
-            if line.note.is_empty() {
-                writeln!(f, "{}", line.text)?;
-            } else {
-                writeln!(f, "{:<text_width$}  ; {}", line.text, line.note)?;
-            }
-        }
-        Ok(())
+    /// Where the code stands in memory; 0 if that was not said.
+    #[must_use]
+    pub fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// How the instructions are written.
+    #[must_use]
+    pub fn syntax(&self) -> Syntax {
+        self.syntax
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use arbtest::arbtest;
-    use expect_test::{Expect, expect};
-
-    use super::*;
-
-    fn check(code: &[u8], syntax: Syntax, expected: Expect) {
-        expected.assert_eq(&Listing::new(code, syntax).to_string());
-    }
-
-    /// `vaddpd zmm1, zmm0, [rdi+64]{1to8}`-like memory operand, a backward jump, a bad byte.
-    const CODE: &[u8] = b"\x62\xf1\xfd\x58\x58\x4f\x08\xf2\x0f\x10\x05\x10\0\0\0\xeb\xf1\x06";
-
-    #[test]
-    fn every_syntax_writes_its_own_way() {
-        check(
-            CODE,
-            Syntax::Intel,
-            expect![[r"
-            0000  62 f1 fd 58 58 4f 08     vaddpd zmm1,zmm0,[rdi+0x40]{1to8}
-            0007  f2 0f 10 05 10 00 00 00  movsd xmm0,[rip+0x10]
-            000f  eb f1                    jmp 0x2
-            0011  06                       (bad)
-        "]],
-        );
-        check(
-            &CODE[..7],
-            Syntax::Att,
-            expect![[r#"
-            0000  62 f1 fd 58 58 4f 08  vaddpd 0x40(%rdi){1to8},%zmm0,%zmm1
-        "#]],
-        );
-        check(
-            &CODE[..7],
-            Syntax::Masm,
-            expect![[r#"
-            0000  62 f1 fd 58 58 4f 08  vaddpd zmm1,zmm0,qword bcst [rdi+0x40]
-        "#]],
-        );
-        check(
-            &CODE[..7],
-            Syntax::Nasm,
-            expect![[r#"
-            0000  62 f1 fd 58 58 4f 08  vaddpd zmm1,zmm0,[rdi+0x40]{1to8}
-        "#]],
-        );
-    }
-
-    #[test]
-    fn data_is_not_decoded_and_notes_stand_in_one_column() {
-        let mut code = b"\xc5\xfb\x58\x05\x08\0\0\0\xc3\xcc\xcc\xcc\xcc\xcc\xcc\xcc".to_vec();
-        code.extend(1.0_f64.to_le_bytes());
-        code.extend([1, 2]);
-        let listing = Listing::with_data(&code, 9, Syntax::Intel)
-            .annotated(|span| (span.start < 9).then(|| format!("from {}", span.start)));
-        expect![[r#"
-            0000  c5 fb 58 05 08 00 00 00  vaddsd xmm0,xmm0,[rip+0x8]  ; from 0
-            0008  c3                       ret                         ; from 8
-            0009  cc cc cc cc cc cc cc     .byte 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc
-            0010  00 00 00 00 00 00 f0 3f  .quad 0x3ff0000000000000
-            0018  01 02                    .byte 0x01, 0x02
-        "#]]
-        .assert_eq(&listing.to_string());
-    }
-
-    #[test]
-    fn lines_are_the_bytes_whatever_they_are() {
-        arbtest(|u| {
-            let code: Vec<u8> = u.arbitrary()?;
-            let n_instruction_bytes: usize = u.arbitrary()?;
-            for syntax in Syntax::ALL {
-                let listing = Listing::with_data(&code, n_instruction_bytes, syntax);
-                let bytes: Vec<u8> = listing
-                    .lines()
-                    .iter()
-                    .flat_map(|line| listing.bytes(line).to_vec())
-                    .collect();
-                assert_eq!(bytes, code);
-                assert!(listing.lines().iter().all(|line| !line.text.is_empty()));
-            }
-            Ok(())
-        })
-        .budget_ms(300);
-    }
-
-    #[test]
-    fn names_lead_back_to_the_syntax() {
-        for syntax in Syntax::ALL {
-            assert_eq!(Syntax::from_name(syntax.name()), Some(syntax));
+/// A line per instruction. A byte with which no instruction starts is a line of its own, so that
+/// decoding resumes with the next one.
+fn decode(address: u64, code: &[u8], syntax: Syntax) -> Vec<Line> {
+    let mut decoder = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
+    let mut instructions: Vec<(Range<usize>, Instruction)> = Vec::new();
+    while decoder.can_decode() {
+        let start = decoder.position();
+        let instruction = decoder.decode();
+        let mut end = decoder.position();
+        if decoder.last_error() == DecoderError::NoMoreBytes {
+            // Cut off: what is left is no instruction, even if its end looks like one.
+            instructions.extend((start..code.len()).map(|at| (at..at + 1, instruction)));
+            break;
         }
-        assert_eq!(Syntax::from_name("plan9"), None);
+        if instruction.is_invalid() {
+            end = start + 1;
+            decoder.set_ip(address.wrapping_add(end as u64));
+            if decoder.set_position(end).is_err() {
+                break; // never: `end` is at most the length of the code
+            }
+        }
+        instructions.push((start..end, instruction));
     }
+
+    // Labels only where a line starts: a branch into an instruction shows its address.
+    let target = |instruction: &Instruction| {
+        if !matches!(
+            instruction.op0_kind(),
+            OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64
+        ) {
+            return None;
+        }
+        let distance = instruction.near_branch_target().wrapping_sub(address);
+        usize::try_from(distance)
+            .ok()
+            .filter(|&offset| offset < code.len())
+    };
+    let mut targets: Vec<usize> = instructions
+        .iter()
+        .filter_map(|(_, instruction)| target(instruction))
+        .collect();
+    targets.sort_unstable();
+    targets.dedup();
+    let starts_line = |offset: usize| {
+        instructions
+            .binary_search_by_key(&offset, |(span, _)| span.start)
+            .is_ok()
+    };
+    targets.retain(|&offset| starts_line(offset));
+    let label = |offset: usize| targets.binary_search(&offset).ok();
+
+    let addresses: HashMap<u64, usize> = targets
+        .iter()
+        .map(|&offset| address.wrapping_add(offset as u64))
+        .zip(0..)
+        .collect();
+    let mut formatter = syntax.formatter(addresses);
+    let mut lines = Vec::with_capacity(instructions.len());
+    for (span, instruction) in &instructions {
+        let (mut mnemonic, mut operands) = (String::new(), String::new());
+        formatter.format_mnemonic(instruction, &mut mnemonic);
+        formatter.format_all_operands(instruction, &mut operands);
+        let flow = instruction.flow_control();
+        lines.push(Line {
+            is_branch: matches!(
+                flow,
+                FlowControl::UnconditionalBranch
+                    | FlowControl::ConditionalBranch
+                    | FlowControl::IndirectBranch
+                    | FlowControl::Call
+                    | FlowControl::IndirectCall
+            ),
+            target: target(instruction),
+            label: label(span.start),
+            ..Line::new(span.clone(), &mnemonic, operands)
+        });
+    }
+    lines
+}
+
+fn data_lines(start: usize, data: &[u8]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let (mut at, end) = (start, start + data.len());
+    while at < end {
+        let next = (at + 1).next_multiple_of(8).min(end);
+        let bytes = &data[at - start..next - start];
+        lines.push(if let Ok(bytes) = <[u8; 8]>::try_from(bytes) {
+            Line::new(
+                at..next,
+                ".quad",
+                format!("{:#018x}", u64::from_le_bytes(bytes)),
+            )
+        } else {
+            let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:#04x}")).collect();
+            Line::new(at..next, ".byte", bytes.join(", "))
+        });
+        at = next;
+    }
+    lines
 }
