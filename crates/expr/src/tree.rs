@@ -34,10 +34,25 @@ impl Node {
     #[inline]
     #[must_use]
     pub const fn arity(self) -> usize {
-        match self {
-            Node::Op(op) => op.arity(),
+        // One table for leaves (entry 0) and operators, with an entry for every byte: passes over a
+        // tree ask every node, and a branch on what it is would be mispredicted every other time.
+        const ARITY: [u8; 257] = {
+            let mut arity = [0; 257];
+            let mut i = 0;
+            while i < Op::ALL.len() {
+                #[expect(clippy::cast_possible_truncation, reason = "an arity is 3 at most")]
+                {
+                    arity[i + 1] = Op::ALL[i].arity() as u8;
+                }
+                i += 1;
+            }
+            arity
+        };
+        let entry = match self {
+            Node::Op(op) => op as u8 as usize + 1,
             Node::Const(_) | Node::Var(_) => 0,
-        }
+        };
+        ARITY[entry] as usize
     }
 }
 
@@ -115,16 +130,7 @@ impl Expr {
         if nodes.len() > MAX_LEN {
             return Err(ExprError::TooLong { limit: MAX_LEN });
         }
-        // Without branches on what the nodes are, which nobody can predict: variation makes millions
-        // of trees, and all of them are well-formed. Only a bad sequence is looked at again.
-        let mut height = 0_usize;
-        let mut found_operands = true;
-        for node in &nodes {
-            let arity = node.arity();
-            found_operands &= height >= arity;
-            height = height.wrapping_sub(arity).wrapping_add(1);
-        }
-        if found_operands && height == 1 {
+        if is_well_formed(&nodes) {
             Ok(Expr { nodes })
         } else {
             Err(malformed(&nodes))
@@ -316,6 +322,21 @@ impl Expr {
             depths.push(deepest + 1);
         }
     }
+}
+
+/// Whether these nodes make one expression.
+///
+/// Variation makes millions of trees and nearly all are well-formed, so this has no branch on what
+/// a node is, which no processor can predict; [`malformed`] finds out what is wrong with the rest.
+fn is_well_formed(nodes: &[Node]) -> bool {
+    let mut height = 0_usize;
+    let mut found_operands = true;
+    for node in nodes {
+        let arity = node.arity();
+        found_operands &= height >= arity;
+        height = height.wrapping_add(1).wrapping_sub(arity);
+    }
+    found_operands && height == 1
 }
 
 /// What is wrong with nodes that are no expression.
