@@ -48,6 +48,10 @@ def test_shape_of_a_tree():
     assert (e.variables, e.size, e.depth, e.constants) == (("x",), 5, 3, (1.0, 4.0))
     assert e.postfix() == ["x", 1.0, "-", 4.0, "+"]
     assert str(e.with_constants([2, 3])) == "x - 2 + 3"
+    assert str(opcodon.parse("1234567.8*x + 2/3 - 1e-9").rounded(3)) == "1230000*x + 2/3 - 1e-9"
+    assert e.rounded() == e
+    with pytest.raises(ValueError, match="digits must be 1 to 17"):
+        e.rounded(0)
     with pytest.raises(ValueError, match="has 2 constants, but 1 were given"):
         e.with_constants([1])
 

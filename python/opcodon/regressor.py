@@ -23,7 +23,7 @@ from opcodon._core import CompiledExpression, Expression, Report
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin
-    from sklearn.utils import check_random_state
+    from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError(
@@ -228,9 +228,12 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             If the table or a hyper-parameter is unusable; the message says where and why.
         """
         target = getattr(y, "name", None)
-        X, y = validate_data(
-            self, X, y, dtype=np.float64, y_numeric=True, ensure_all_finite=False, estimator=self
-        )
+        if y is None:
+            raise ValueError("SymbolicRegressor requires y to be passed, but the target y is None")
+        # Cells that are not finite are left to the search, which names their column and row.
+        X = validate_data(self, X, dtype=np.float64, ensure_all_finite=False)
+        y = column_or_1d(y, dtype=np.float64, warn=True)
+        check_consistent_length(X, y)
         if sample_weight is not None:
             sample_weight = _weights(sample_weight, len(X))
         progress = self._progress()
@@ -274,8 +277,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
         _check_finite(X, self.report_.names)
-        values: NDArray[np.float64] = self.compiled(index)(X)
-        return values
+        return self.report_.predict(X, index)
 
     @property
     def expression_(self) -> Expression:

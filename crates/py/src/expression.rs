@@ -249,6 +249,16 @@ impl Expression {
         Ok(Self::new(expr, Arc::clone(&self.names)))
     }
 
+    /// The same formula with its constants rounded to significant digits: for reading.
+    #[pyo3(signature = (digits=6))]
+    fn rounded(&self, digits: usize) -> PyResult<Self> {
+        if !(1..=17).contains(&digits) {
+            return Err(PyValueError::new_err(format!("digits must be 1 to 17, not {digits}")));
+        }
+        let round = |value: &f64| format!("{value:.*e}", digits - 1).parse().unwrap_or(*value);
+        self.with_constants(self.expr.constants().iter().map(round).collect())
+    }
+
     /// The nodes in postfix order: numbers, names of variables, spellings of operators.
     fn postfix<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         self.expr
