@@ -27,7 +27,7 @@ pub mod generate;
 mod hash;
 mod interval;
 pub mod op;
-pub mod parse;
+mod parse;
 pub mod print;
 mod reference;
 mod scratch;

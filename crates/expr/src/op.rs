@@ -265,7 +265,7 @@ macro_rules! for_each_op { ($then:ident) => { $then! {
         "1 if a ≠ b, else 0; 1 if either is NaN.")
     (If, "if", "if", 0, false, None;
         native [a, b, c] if a != 0.0 { b } else { c };
-        text(6, r"\begin{cases} $b & \text{if } $a? \\ $c & \text{otherwise} \end{cases}"),
+        text(1, r"\begin{cases} $b & \text{if } $a? \\ $c & \text{otherwise} \end{cases}"),
         text(6, "Piecewise(($b, $a?), ($c, True))"), text(6, "np.where($a?, $b, $c)"), text(6, "($a? ? $b : $c)"), text(6, "(if $a? { $b } else { $c })");
         "b if a ≠ 0, else c. A NaN condition counts as true.")
     (Aq, "aq", "aq", 0, false, None;

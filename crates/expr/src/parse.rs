@@ -1,19 +1,12 @@
 //! Text to expression.
 //!
 //! Operator precedence by a stack (Dijkstra's shunting yard), which makes postfix order directly
-//! and does not recurse, so that no nesting is too deep. From loose to tight:
+//! and does not recurse, so that no nesting is too deep. Precedence and grouping come from the
+//! operator table, and so do the names of functions.
 //!
-//! | operators | grouping |
-//! |---|---|
-//! | `<` `<=` `>` `>=` `==` `!=` | none: `a < b < c` is refused |
-//! | `+` `-` | left |
-//! | `*` `/` `%` | left |
-//! | unary `-` `+` | so `-x^2` is `-(x^2)` |
-//! | `^` `**` | right: `a^b^c` is `a^(b^c)` |
-//!
-//! A minus before a number belongs to the number (`-2` is one constant), except before a power
-//! (`-2^x` is `-(2^x)`). `pi`, `e`, `inf` and `nan` are numbers unless they are names of variables.
-//! A name between backticks is always a variable. `min` and `max` take two arguments or more.
+//! # Invariant
+//! What the printers of this crate's own notation write is read back to the bit. Any other text is
+//! an expression or an error with a place, never a panic.
 
 mod error;
 mod lexer;
@@ -47,11 +40,26 @@ pub struct Parsed {
     pub variables: Vec<String>,
 }
 
-/// Reads an expression in infix or prefix notation; see the module for the grammar.
+/// Reads an expression in infix or prefix notation.
 ///
 /// With `names`, variable i is `names[i]`, and other names are errors. Without, the variables are
 /// the names that occur, in order of first appearance; or in the order of their numbers, if each
 /// is an `x` with a number.
+///
+/// From loose to tight:
+///
+/// | operators | grouping |
+/// |---|---|
+/// | `<` `<=` `>` `>=` `==` `!=` | none: `a < b < c` is refused |
+/// | `+` `-` | left |
+/// | `*` `/` `%` | left |
+/// | unary `-` `+` | so `-x^2` is `-(x^2)` |
+/// | `^` `**` | right: `a^b^c` is `a^(b^c)` |
+///
+/// A minus before a number belongs to the number (`-2` is one constant), except before a power
+/// (`-2^x` is `-(2^x)`). `pi`, `e`, `inf` and `nan` are numbers unless they are names of variables.
+/// A name between backticks is always a variable. Every operator can be called by its name,
+/// `add(x, y)`; `min` and `max` take two arguments or more.
 ///
 /// # Errors
 /// A [`ParseError`], which knows the place in the text.
@@ -278,10 +286,10 @@ impl<'a> Parser<'a> {
 
     /// Whether the parenthesis that closes here opened a call without arguments.
     fn at_empty_call(&self, close: &Range<usize>) -> bool {
-        matches!(
-            self.pending.last(),
-            Some(Pending::Call { arguments: 1, .. })
-        ) && self.text[..close.start].trim_end().ends_with('(')
+        match self.pending.last() {
+            Some(Pending::Call { open, .. }) => self.text[open.end..close.start].trim().is_empty(),
+            _ => false,
+        }
     }
 
     fn number(&mut self, value: f64, span: Range<usize>) -> Result<(), Fault> {

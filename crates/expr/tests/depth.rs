@@ -3,6 +3,8 @@
 //! A few chains are 100,000 levels deep. Those of every operator are shorter, but run on a thread
 //! whose stack is so small that recursion over them overflows it too.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use opcodon_expr::{Expr, ExprError, Interval, MAX_DERIVATIVE_LEN, Node, Op, parse, print};
 
 const DEPTH: usize = 100_000;

@@ -53,7 +53,7 @@ fn remainder_has_the_sign_of_the_divisor() {
         ("mod(2, inf)", 2.0),
         ("mod(-2, inf)", INF),
         ("mod(nan, 3)", NAN),
-        ("mod(1e300, 7)", 2.0),
+        ("mod(1e300, 7)", 1.0),
     ]);
 }
 

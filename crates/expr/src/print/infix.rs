@@ -6,7 +6,7 @@ use super::{level, number};
 use crate::op::{Grouping, Op};
 use crate::tree::Expr;
 
-/// Infix notation with the fewest parentheses: `2*x0^2 - sin(x1)`. [`crate::parse`] with the same
+/// Infix notation with the fewest parentheses: `2*x0^2 - sin(x1)`. [`parse()`](crate::parse()) with the same
 /// names gives the same expression, constants to the bit.
 ///
 /// Names that are not identifiers, or that mean something else, are put between backticks.
@@ -16,7 +16,7 @@ pub fn infix<S: AsRef<str>>(expr: &Expr, names: &[S]) -> String {
 }
 
 /// Every operator as a function call, as DEAP and gplearn print: `sub(mul(2, pow(x0, 2)), sin(x1))`.
-/// [`crate::parse`] with the same names gives the same expression, constants to the bit.
+/// [`parse()`](crate::parse()) with the same names gives the same expression, constants to the bit.
 #[must_use]
 pub fn prefix<S: AsRef<str>>(expr: &Expr, names: &[S]) -> String {
     write(expr, &OwnNotation::new(names, false)).0

@@ -1,6 +1,6 @@
 //! Expressions as text, in several languages.
 //!
-//! [`infix`] and [`prefix`] are this crate's own notation: [`crate::parse`] reads both back to the
+//! [`infix`] and [`prefix`] are this crate's own notation: [`parse()`](crate::parse()) reads both back to the
 //! bit. The others are for people and other programs.
 //!
 //! A language is a column of templates in the operator table plus the few facts of a `Language`:

@@ -16,7 +16,7 @@ pub(crate) fn level_of(value: f64) -> u8 {
     }
 }
 
-/// A number in this crate's notation, which [`crate::parse`] reads back to the same bits.
+/// A number in this crate's notation, which [`parse()`](crate::parse()) reads back to the same bits.
 #[must_use]
 pub fn number(value: f64) -> String {
     let mut out = String::new();

@@ -9,19 +9,13 @@ use crate::tree::{Expr, Node};
 /// Text for `sympy.sympify`.
 ///
 /// Where SymPy has no such function there is the mathematical definition: `cbrt` is the real cube
-/// root, comparisons and `if` are `Piecewise`, `round` rounds halves up. Whole numbers are
-/// integers, unless numbers remain to be folded, which SymPy would do exactly and, for a tower of
-/// powers, forever. Names that SymPy might take for something else appear as `Symbol('name')`.
+/// root, comparisons and `if` are `Piecewise`, `round` rounds halves up. Operators on numbers only
+/// are folded, by IEEE 754: SymPy would refuse to divide by zero, and compute a tower of powers
+/// exactly, forever. Whole numbers are integers. Names that SymPy might take for something else
+/// appear as `Symbol('name')`.
 #[must_use]
 pub fn sympy<S: AsRef<str>>(expr: &Expr, names: &[S]) -> String {
-    write(
-        expr,
-        &Sympy {
-            names,
-            integers: !has_constant_application(expr),
-        },
-    )
-    .0
+    write(&expr.simplify(), &Sympy { names }).0
 }
 
 /// A Python expression for arrays, with numpy as `np` (and `scipy.special`, if `erf` occurs).
@@ -63,8 +57,6 @@ fn has_constant_application(expr: &Expr) -> bool {
 
 struct Sympy<'a, S> {
     names: &'a [S],
-    /// Whether whole numbers are written as integers.
-    integers: bool,
 }
 
 impl<S: AsRef<str>> Language for Sympy<'_, S> {
@@ -80,7 +72,7 @@ impl<S: AsRef<str>> Language for Sympy<'_, S> {
         }
         if value.is_infinite() {
             out.push_str(if value > 0.0 { "oo" } else { "-oo" });
-        } else if self.integers && value.fract() == 0.0 && value.abs() < LARGEST_INTEGER {
+        } else if value.fract() == 0.0 && value.abs() < LARGEST_INTEGER {
             out.push_str(&format!("{value}"));
         } else {
             out.push_str(&format!("{value:?}"));
