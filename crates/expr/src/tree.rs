@@ -11,7 +11,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::op::Op;
+use crate::op::{MAX_ARITY, Op};
 use crate::print;
 use crate::scratch::with_scratch;
 
@@ -205,15 +205,21 @@ impl Expr {
     /// The number of nodes on the longest way from the root to a leaf; 1 for a leaf.
     #[must_use]
     pub fn depth(&self) -> usize {
-        with_scratch(self.len(), |stack: &mut [u32]| {
-            let mut height = 0;
-            for node in &self.nodes {
-                let operands = height - node.arity();
-                let deepest = stack[operands..height].iter().copied().max().unwrap_or(0);
-                stack[operands] = deepest + 1;
-                height = operands + 1;
+        // From the root backwards, on a stack of the depths of operands that are still to come. All
+        // places that an operator could need are written and only as many as it needs are kept, so
+        // that there is no branch on what a node is.
+        with_scratch(self.len() + MAX_ARITY, |stack: &mut [u32]| {
+            stack[0] = 1;
+            let mut height = 1;
+            let mut deepest = 0;
+            for node in self.nodes.iter().rev() {
+                height -= 1;
+                let depth = stack[height];
+                deepest = deepest.max(depth);
+                stack[height..height + MAX_ARITY].fill(depth + 1);
+                height += node.arity();
             }
-            stack[0] as usize
+            deepest as usize
         })
     }
 
