@@ -11,35 +11,12 @@
 use std::ops::Range;
 
 use opcodon_evo::Rng;
-use opcodon_expr::{Expr, Node};
+use opcodon_expr::Expr;
 
+use crate::gap::Gap;
 use crate::limits::Limits;
-use crate::points::{depth_of, is_internal, pick_point, splice};
+use crate::points::{pick, pick_internal, pick_leaf, read_arities, sizes_into, span, splice};
 use crate::workspace::Workspace;
-
-/// The part of the first parent that goes, and what may come in its place.
-struct Gap {
-    range: Range<usize>,
-    /// Largest size and depth of a replacement.
-    max_size: usize,
-    max_depth: usize,
-}
-
-impl Gap {
-    /// A gap at a random point; `None` if not even a leaf would fit.
-    fn choose(rng: &mut Rng, parent: &Expr, limits: Limits, internal: f64) -> Option<Self> {
-        let nodes = parent.nodes();
-        let point = pick_point(rng, nodes, internal);
-        let range = parent.subtree(point);
-        let max_size = limits.max_size.checked_sub(nodes.len() - range.len())?;
-        let max_depth = (limits.max_depth + 1).checked_sub(depth_of(nodes, point))?;
-        (max_size > 0 && max_depth > 0).then_some(Self {
-            range,
-            max_size,
-            max_depth,
-        })
-    }
-}
 
 /// Subtree crossover. Each point is an internal node with probability `internal`. `None` if the
 /// first parent is beyond the limits in a way that no exchange repairs.
@@ -51,61 +28,45 @@ pub fn subtree(
     father: &Expr,
     internal: f64,
 ) -> Option<Expr> {
-    let gap = Gap::choose(rng, mother, limits, internal)?;
-    let donor = donor(rng, space, father, &gap, internal)?;
-    limits.admit(splice(mother.nodes(), gap.range, &father.nodes()[donor]))
+    let gap = Gap::choose(rng, space, limits, mother, father.len(), internal)?;
+    read_arities(father.nodes(), &mut space.father);
+    let donor = donor(rng, space, &gap, internal);
+    gap.fill(limits, mother, father, donor)
 }
 
-/// A subtree that fits: internal with probability `internal`, if one fits, else a leaf.
-fn donor(
-    rng: &mut Rng,
-    space: &mut Workspace,
-    father: &Expr,
-    gap: &Gap,
-    internal: f64,
-) -> Option<Range<usize>> {
-    let nodes = father.nodes();
-    if !rng.bool(internal) {
-        // Leaves always fit.
-        let point = pick_point(rng, nodes, 0.0);
-        return Some(father.subtree(point));
+/// A subtree of the second parent that fits: internal with probability `internal`, if one fits,
+/// else a leaf.
+fn donor(rng: &mut Rng, space: &mut Workspace, gap: &Gap, internal: f64) -> Range<usize> {
+    let Workspace {
+        father: arities,
+        sizes,
+        stack,
+        ..
+    } = space;
+    if rng.bool(internal) {
+        // A few draws among all internal nodes nearly always find one that fits; drawing until
+        // one fits is drawing uniformly among those that fit.
+        for _ in 0..4 {
+            let Some(point) = pick_internal(rng, arities) else {
+                break;
+            };
+            let range = span(arities, point);
+            if gap.takes(&arities[range.clone()], stack) {
+                return range;
+            }
+        }
+        sizes_into(arities, sizes, stack);
+        let range = |end: usize| end + 1 - sizes[end] as usize..end + 1;
+        let fitting: Vec<usize> = (0..arities.len())
+            .filter(|&i| arities[i] > 0 && gap.takes(&arities[range(i)], stack))
+            .collect();
+        if let Some(&point) = rng.choose(&fitting) {
+            return range(point);
+        }
     }
-    // A few draws among all internal nodes, which nearly always find one that fits; drawing until
-    // one fits is drawing uniformly among those that fit.
-    for _ in 0..4 {
-        let point = pick_point(rng, nodes, 1.0);
-        let range = father.subtree(point);
-        // No tree is deeper than large: only large ones need a look at their depth.
-        if range.len() <= gap.max_size && range.len() <= gap.max_depth {
-            return Some(range);
-        }
-        if range.len() > gap.max_size {
-            continue;
-        }
-        measure(space, father);
-        if space.depths[point] as usize <= gap.max_depth {
-            return Some(range);
-        }
-    }
-    measure(space, father);
-    let fits = |i: usize| {
-        space.sizes[i] as usize <= gap.max_size && space.depths[i] as usize <= gap.max_depth
-    };
-    space.points.clear();
-    space
-        .points
-        .extend((0..nodes.len()).filter(|&i| is_internal(&nodes[i]) && fits(i)));
-    let point = match rng.choose(&space.points) {
-        Some(&point) => point,
-        None => pick_point(rng, nodes, 0.0),
-    };
-    Some(father.subtree(point))
-}
-
-/// Fills in the sizes and depths of all subtrees.
-fn measure(space: &mut Workspace, expr: &Expr) {
-    expr.subtree_sizes_into(&mut space.sizes);
-    expr.subtree_depths_into(&space.sizes, &mut space.depths);
+    // Leaves always fit.
+    let leaf = pick_leaf(rng, arities);
+    leaf..leaf + 1
 }
 
 /// Langdon's size-fair crossover: what comes is at most twice as large as what goes, plus one, and
@@ -118,53 +79,68 @@ pub fn size_fair(
     father: &Expr,
     internal: f64,
 ) -> Option<Expr> {
-    let gap = Gap::choose(rng, mother, limits, internal)?;
-    measure(space, father);
+    let gap = Gap::choose(rng, space, limits, mother, father.len(), internal)?;
     let Workspace {
+        father: arities,
         sizes,
-        depths,
-        points,
+        stack,
         ..
     } = space;
-    let gone = gap.range.len();
-    let largest = gap.max_size.min(2 * gone + 1);
-    points.clear();
-    points.extend(
-        (0..father.len())
-            .filter(|&i| sizes[i] as usize <= largest && depths[i] as usize <= gap.max_depth),
-    );
+    read_arities(father.nodes(), arities);
+    sizes_into(arities, sizes, stack);
+    let largest = as_size(gap.max_size.min(2 * gap.range.len() + 1));
+    let gone = as_size(gap.range.len());
     // How many donors are smaller, equal and larger, and by how much in all.
-    let mut counts = [0usize; 3];
-    let mut excess = [0usize; 3];
-    let class = |i: usize| {
-        1 + usize::from(sizes[i] as usize > gone) - usize::from((sizes[i] as usize) < gone)
-    };
-    for &i in points.iter() {
-        counts[class(i)] += 1;
-        excess[class(i)] += (sizes[i] as usize).abs_diff(gone);
+    let (mut smaller, mut equal, mut larger) = (0u32, 0u32, 0u32);
+    let (mut deficit, mut excess) = (0u64, 0u64);
+    for &size in sizes.iter() {
+        let fits = size <= largest;
+        smaller += u32::from(fits && size < gone);
+        equal += u32::from(fits && size == gone);
+        larger += u32::from(fits && size > gone);
+        deficit += u64::from(gone.saturating_sub(size.min(gone))) * u64::from(fits);
+        excess += u64::from(size.saturating_sub(gone)) * u64::from(fits);
     }
-    let [smaller, equal, larger] = counts;
-    let mean = |k: usize| excess[k] as f64 / counts[k] as f64;
-    let kind = if smaller > 0 && larger > 0 {
-        let p_equal = if equal > 0 { 1.0 / gone as f64 } else { 0.0 };
-        // The shares of smaller and larger are as the mean differences of the others, so that the
-        // expected difference is 0.
-        let p_larger = mean(0) / (mean(0) + mean(2));
-        if rng.bool(p_equal) {
+    let sizes_of = [(1, gone - 1), (gone, gone), (gone + 1, largest)];
+    // A donor of the right size may be too deep: then another one, in the end a leaf.
+    for _ in 0..4 {
+        let kind = if smaller > 0 && larger > 0 {
+            let p_equal = if equal > 0 {
+                1.0 / f64::from(gone)
+            } else {
+                0.0
+            };
+            // The shares of smaller and larger are as the mean differences of the others, so that
+            // the expected difference is 0.
+            let mean_deficit = deficit as f64 / f64::from(smaller);
+            let mean_excess = excess as f64 / f64::from(larger);
+            let p_larger = mean_deficit / (mean_deficit + mean_excess);
+            if rng.bool(p_equal) {
+                1
+            } else {
+                2 * usize::from(rng.bool(p_larger))
+            }
+        } else if equal > 0 {
             1
         } else {
-            2 * usize::from(rng.bool(p_larger))
+            2 * usize::from(larger > 0)
+        };
+        let (low, high) = sizes_of[kind];
+        let donor = pick(rng, sizes, |size| (low..=high).contains(&size));
+        let Some(donor) = donor.map(|end| end + 1 - sizes[end] as usize..end + 1) else {
+            break;
+        };
+        if gap.takes(&arities[donor.clone()], stack) {
+            return gap.fill(limits, mother, father, donor);
         }
-    } else if equal > 0 {
-        1
-    } else if larger > 0 {
-        2
-    } else {
-        0
-    };
-    points.retain(|&i| class(i) == kind);
-    let donor = father.subtree(*rng.choose(points)?);
-    limits.admit(splice(mother.nodes(), gap.range, &father.nodes()[donor]))
+    }
+    let leaf = pick_leaf(rng, arities);
+    gap.fill(limits, mother, father, leaf..leaf + 1)
+}
+
+/// A number of nodes as it stands in tables of sizes.
+fn as_size(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 /// One-point crossover: the point is at the same place in both parents, inside the region around
@@ -176,35 +152,40 @@ pub fn one_point(
     mother: &Expr,
     father: &Expr,
 ) -> Option<Expr> {
-    let (a, b) = (mother.nodes(), father.nodes());
-    mother.subtree_sizes_into(&mut space.sizes);
-    father.subtree_sizes_into(&mut space.other_sizes);
     let Workspace {
+        mother: a,
+        father: b,
+        mother_sizes,
         sizes,
-        other_sizes,
         pairs,
+        stack,
         ..
     } = space;
+    read_arities(mother.nodes(), a);
+    read_arities(father.nodes(), b);
+    sizes_into(a, mother_sizes, stack);
+    sizes_into(b, sizes, stack);
     pairs.clear();
     pairs.push((a.len() - 1, b.len() - 1));
     // The list of pairs is its own queue.
     let mut next = 0;
     while let Some(&(i, j)) = pairs.get(next) {
         next += 1;
-        if a[i].arity() == b[j].arity() {
+        if a[i] == b[j] {
             let (mut end_a, mut end_b) = (i, j);
-            for _ in 0..a[i].arity() {
+            for _ in 0..a[i] {
                 pairs.push((end_a - 1, end_b - 1));
-                end_a -= sizes[end_a - 1] as usize;
-                end_b -= other_sizes[end_b - 1] as usize;
+                end_a -= mother_sizes[end_a - 1] as usize;
+                end_b -= sizes[end_b - 1] as usize;
             }
         }
     }
-    pairs.swap_remove(0);
-    pairs
-        .retain(|&(i, j)| a.len() - sizes[i] as usize + other_sizes[j] as usize <= limits.max_size);
-    let &(i, j) = rng.choose(pairs)?;
     let range = |end: usize, sizes: &[u32]| end + 1 - sizes[end] as usize..end + 1;
-    let donor: &[Node] = &b[range(j, other_sizes)];
-    limits.admit(splice(a, range(i, sizes), donor))
+    pairs.swap_remove(0);
+    pairs.retain(|&(i, j)| {
+        a.len() - mother_sizes[i] as usize + sizes[j] as usize <= limits.max_size
+    });
+    let &(i, j) = rng.choose(pairs)?;
+    let donor = &father.nodes()[range(j, sizes)];
+    limits.admit(splice(mother.nodes(), range(i, mother_sizes), donor))
 }

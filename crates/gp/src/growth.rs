@@ -35,20 +35,21 @@ const OPEN: Node = Node::Var(0);
 
 /// Number of nodes of a full tree of so many levels; capped far above any size limit.
 fn capacity(max_arity: usize, levels: usize) -> usize {
-    const CAP: usize = 1 << 40;
+    /// Full ternary trees of 0, 1, 2, … levels, up to about 2⁴⁰ nodes.
+    const TERNARY: [usize; 27] = {
+        let mut table = [0; 27];
+        let mut levels = 1;
+        while levels < table.len() {
+            table[levels] = 1 + 3 * table[levels - 1];
+            levels += 1;
+        }
+        table
+    };
     match max_arity {
         0 => levels.min(1),
-        1 => levels.min(CAP),
-        _ => {
-            let mut nodes = 0;
-            for _ in 0..levels {
-                nodes = 1 + nodes * max_arity;
-                if nodes >= CAP {
-                    return CAP;
-                }
-            }
-            nodes
-        }
+        1 => levels.min(1 << 40),
+        2 => (1 << levels.min(40)) - 1,
+        _ => TERNARY[levels.min(TERNARY.len() - 1)],
     }
 }
 

@@ -13,6 +13,7 @@
 //! - Nothing recurses.
 
 pub mod crossover;
+mod gap;
 mod growth;
 pub mod init;
 pub mod limits;

@@ -36,11 +36,20 @@ impl Limits {
     /// The tree of these nodes, if they make one that is within the limits.
     #[must_use]
     pub fn admit(&self, nodes: Vec<Node>) -> Option<Expr> {
+        self.admit_shallow(nodes, usize::MAX)
+    }
+
+    /// As [`Limits::admit`], of nodes that are known to be no deeper than `depth_bound`, which may
+    /// save the walk.
+    pub(crate) fn admit_shallow(&self, nodes: Vec<Node>, depth_bound: usize) -> Option<Expr> {
         if nodes.len() > self.max_size {
             return None;
         }
-        Expr::from_postfix(nodes)
-            .ok()
-            .filter(|expr| self.allow(expr))
+        let expr = Expr::from_postfix(nodes).ok()?;
+        debug_assert!(
+            expr.depth() <= depth_bound,
+            "{expr:?} is deeper than {depth_bound}"
+        );
+        (depth_bound <= self.max_depth || self.allow(&expr)).then_some(expr)
     }
 }

@@ -6,8 +6,11 @@
 use opcodon_evo::Rng;
 use opcodon_expr::{Expr, Node};
 
+use crate::gap::Gap;
 use crate::limits::Limits;
-use crate::points::{depth_of, is_internal, operands, pick, pick_point, splice};
+use crate::points::{
+    operands, parent_of, pick, pick_frequent, pick_internal, read_arities, span, splice,
+};
 use crate::primitives::{ARITIES, Arities, PrimitiveSet};
 use crate::workspace::Workspace;
 
@@ -80,40 +83,42 @@ pub fn subtree(
     internal: f64,
 ) -> Option<Expr> {
     let nodes = parent.nodes();
-    let point = pick_point(rng, nodes, internal);
-    let range = parent.subtree(point);
-    let max_size = limits.max_size.checked_sub(nodes.len() - range.len())?;
-    let max_depth = (limits.max_depth + 1).checked_sub(depth_of(nodes, point))?;
-    if max_size == 0 || max_depth == 0 {
-        return None;
-    }
+    let gap = Gap::choose(rng, space, limits, parent, 2 * nodes.len(), internal)?;
     // Uniform from 1 to twice the old size: as large as before, plus a half, on average.
-    let size = rng.range(1, max_size.min(2 * range.len()));
-    space.growth.ptc2(
+    let size = rng.range(1, gap.max_size.min(2 * gap.range.len()));
+    let growth = &mut space.growth;
+    growth.ptc2(
         rng,
         set,
         Limits {
-            max_size,
-            max_depth,
+            max_size: size,
+            max_depth: gap.max_depth,
         },
         size,
     );
-    let mut child = Vec::with_capacity(nodes.len() - range.len() + space.growth.len());
-    child.extend_from_slice(&nodes[..range.start]);
-    space.growth.append_to(&mut child);
-    child.extend_from_slice(&nodes[range.end..]);
-    limits.admit(child)
+    let mut child = Vec::with_capacity(nodes.len() - gap.range.len() + growth.len());
+    child.extend_from_slice(&nodes[..gap.range.start]);
+    growth.append_to(&mut child);
+    child.extend_from_slice(&nodes[gap.range.end..]);
+    limits.admit_shallow(child, gap.depth_bound)
 }
 
 /// Puts a new operator above a node, which becomes one of its operands; the others are new leaves.
-pub fn insert(rng: &mut Rng, set: &PrimitiveSet, limits: Limits, parent: &Expr) -> Option<Expr> {
+pub fn insert(
+    rng: &mut Rng,
+    space: &mut Workspace,
+    set: &PrimitiveSet,
+    limits: Limits,
+    parent: &Expr,
+) -> Option<Expr> {
     let nodes = parent.nodes();
     let room = limits.max_size.checked_sub(nodes.len())?;
     let fitting = ARITIES
         .filter(|&a| a <= room)
         .fold(0, |m: Arities, a| m | 1 << a);
     let op = set.operator_within(rng, fitting)?;
-    let range = parent.subtree(rng.below(nodes.len()));
+    read_arities(nodes, &mut space.mother);
+    let range = span(&space.mother, rng.below(nodes.len()));
     let place = rng.below(op.arity());
     let mut child = Vec::with_capacity(nodes.len() + op.arity());
     child.extend_from_slice(&nodes[..range.start]);
@@ -130,41 +135,53 @@ pub fn insert(rng: &mut Rng, set: &PrimitiveSet, limits: Limits, parent: &Expr) 
 }
 
 /// Removes an operator: one of its operands takes its place, the others go.
-pub fn shrink(rng: &mut Rng, limits: Limits, parent: &Expr) -> Option<Expr> {
-    let point = pick(rng, parent.nodes(), is_internal)?;
-    let (ranges, arity) = operands(parent, point);
+pub fn shrink(rng: &mut Rng, space: &mut Workspace, limits: Limits, parent: &Expr) -> Option<Expr> {
+    let arities = &mut space.mother;
+    read_arities(parent.nodes(), arities);
+    let point = pick_internal(rng, arities)?;
+    let (ranges, arity) = operands(arities, point);
     let kept = ranges[rng.below(arity)].clone();
     limits.admit(splice(
         parent.nodes(),
-        parent.subtree(point),
+        ranges[0].start..point + 1,
         &parent.nodes()[kept],
     ))
 }
 
 /// Replaces a subtree by a leaf.
-pub fn prune(rng: &mut Rng, set: &PrimitiveSet, limits: Limits, parent: &Expr) -> Option<Expr> {
-    let point = pick(rng, parent.nodes(), is_internal)?;
+pub fn prune(
+    rng: &mut Rng,
+    space: &mut Workspace,
+    set: &PrimitiveSet,
+    limits: Limits,
+    parent: &Expr,
+) -> Option<Expr> {
+    let arities = &mut space.mother;
+    read_arities(parent.nodes(), arities);
+    let point = pick_internal(rng, arities)?;
     limits.admit(splice(
         parent.nodes(),
-        parent.subtree(point),
+        span(arities, point),
         &[set.terminal(rng)],
     ))
 }
 
 /// Replaces a subtree by a part of itself, however deep inside.
-pub fn hoist(rng: &mut Rng, limits: Limits, parent: &Expr) -> Option<Expr> {
-    let nodes = parent.nodes();
-    let outer = parent.subtree(pick(rng, nodes, is_internal)?);
-    let inner = parent.subtree(rng.range(outer.start, outer.end - 2));
-    limits.admit(splice(nodes, outer, &nodes[inner]))
+pub fn hoist(rng: &mut Rng, space: &mut Workspace, limits: Limits, parent: &Expr) -> Option<Expr> {
+    let arities = &mut space.mother;
+    read_arities(parent.nodes(), arities);
+    let outer = span(arities, pick_internal(rng, arities)?);
+    let inner = span(arities, rng.range(outer.start, outer.end - 2));
+    limits.admit(splice(parent.nodes(), outer, &parent.nodes()[inner]))
 }
 
 /// Swaps two operands of an operator for which their order matters.
-pub fn swap(rng: &mut Rng, limits: Limits, parent: &Expr) -> Option<Expr> {
+pub fn swap(rng: &mut Rng, space: &mut Workspace, limits: Limits, parent: &Expr) -> Option<Expr> {
     let nodes = parent.nodes();
-    let ordered = |node: &Node| matches!(node, Node::Op(op) if op.arity() > 2 || op.arity() == 2 && !op.is_commutative());
-    let point = pick(rng, nodes, ordered)?;
-    let (ranges, arity) = operands(parent, point);
+    let ordered = |node: Node| matches!(node, Node::Op(op) if op.arity() > 2 || op.arity() == 2 && !op.is_commutative());
+    let point = pick_frequent(rng, nodes, ordered)?;
+    read_arities(nodes, &mut space.mother);
+    let (ranges, arity) = operands(&space.mother, point);
     let first = rng.below(arity - 1);
     let second = rng.range(first + 1, arity - 1);
     let (a, b) = (ranges[first].clone(), ranges[second].clone());
@@ -183,16 +200,17 @@ pub fn swap(rng: &mut Rng, limits: Limits, parent: &Expr) -> Option<Expr> {
 /// Rotates an operator with one of its operands that is an operator itself: the lower one goes up,
 /// and one of its operands becomes an operand of the upper one. `a + (b · c)` becomes
 /// `(a + b) · c`, for example.
-pub fn rotate(rng: &mut Rng, limits: Limits, parent: &Expr) -> Option<Expr> {
+pub fn rotate(rng: &mut Rng, space: &mut Workspace, limits: Limits, parent: &Expr) -> Option<Expr> {
     let nodes = parent.nodes();
-    let root = nodes.len() - 1;
+    let arities = &mut space.mother;
+    read_arities(nodes, arities);
     // Any operator but the root is the lower one of a pair.
-    let lower = pick(rng, &nodes[..root], is_internal)?;
-    let upper = parent_of(nodes, lower)?;
-    let (lower_operands, lower_arity) = operands(parent, lower);
+    let lower = pick_frequent(rng, &arities[..nodes.len() - 1], |arity| arity > 0)?;
+    let upper = parent_of(arities, lower)?;
+    let (lower_operands, lower_arity) = operands(arities, lower);
     let moved = lower_operands[rng.below(lower_arity)].clone();
-    let whole = parent.subtree(upper);
-    let inside = parent.subtree(lower);
+    let whole = span(arities, upper);
+    let inside = lower_operands[0].start..lower + 1;
     // upper: [before] lower: ([left] moved [right] op) [after] op
     let mut child = Vec::with_capacity(nodes.len());
     child.extend_from_slice(&nodes[..whole.start]);
@@ -203,18 +221,6 @@ pub fn rotate(rng: &mut Rng, limits: Limits, parent: &Expr) -> Option<Expr> {
     child.extend_from_slice(&nodes[moved.end..inside.end]);
     child.extend_from_slice(&nodes[whole.end..]);
     limits.admit(child)
-}
-
-/// The operator that takes the node as an operand; `None` for the root.
-fn parent_of(nodes: &[Node], index: usize) -> Option<usize> {
-    let mut above = 0;
-    for (position, node) in nodes.iter().enumerate().skip(index + 1) {
-        if node.arity() > above {
-            return Some(position);
-        }
-        above = above + 1 - node.arity();
-    }
-    None
 }
 
 /// Changes one constant: mostly by a small factor, sometimes by a small step or its sign. `sigma`

@@ -6,15 +6,17 @@ use crate::growth::Growth;
 /// in them.
 #[derive(Clone, Debug, Default)]
 pub struct Workspace {
-    /// Sizes and depths of the subtrees of a parent.
-    pub(crate) sizes: Vec<u32>,
+    /// Arities of the first parent's nodes, and of the second's.
+    pub(crate) mother: Vec<u8>,
+    pub(crate) father: Vec<u8>,
+    /// Depths of the first parent's nodes.
     pub(crate) depths: Vec<u32>,
-    /// The other parent's sizes, where both are needed.
-    pub(crate) other_sizes: Vec<u32>,
+    /// Sizes of the subtrees of the second parent (and of the first, for one-point crossover).
+    pub(crate) sizes: Vec<u32>,
+    pub(crate) mother_sizes: Vec<u32>,
+    pub(crate) stack: Vec<u32>,
     /// Pairs of corresponding nodes of two parents.
     pub(crate) pairs: Vec<(usize, usize)>,
-    /// Nodes that are eligible for something.
-    pub(crate) points: Vec<usize>,
     /// A tree being grown.
     pub(crate) growth: Growth,
 }
