@@ -123,10 +123,9 @@ impl Assembler {
     /// A new label, to be [bound](Assembler::bind) once.
     #[inline]
     pub fn label(&mut self) -> Label {
-        // More than 2^32 labels would need as many instructions, and those hit `TooLong` before.
         #[expect(
             clippy::cast_possible_truncation,
-            reason = "bounded by the length of the code"
+            reason = "2^32 labels would take 16 GiB"
         )]
         let label = Label(self.labels.len() as u32);
         self.labels.push(UNBOUND);

@@ -1,13 +1,15 @@
 //! Vector instructions: operands or-ed into the row's word.
 //!
-//! A [`Form`] holds the instruction with empty fields. Encoding one is: shift each register number
-//! to its place and flip it in (the prefix stores some fields inverted, and the template has ones
-//! there), then append what follows ModRM – SIB byte, displacement, immediate, together at most
-//! seven bytes, the `tail` – and store two words. Whether everything was legal is gathered in one
-//! value and tested once; only when it was not does [`Assembler::reject`] look for the reason.
+//! A [`Form`] holds the instruction with empty fields. Encoding one is: flip in the bits of each
+//! register (from a table by number; the prefix stores some fields inverted, and the template has
+//! ones there), then append what follows ModRM – SIB byte, displacement, immediate, together at
+//! most seven bytes, the `tail` – and store two words. Whether everything was legal is gathered in
+//! one value and tested once; only when it was not does [`Assembler::reject`] look for the reason.
 //!
 //! Everything is inlined: with a constant row and constant registers most of it folds away, and
-//! with rows chosen at run time it is a few dozen simple operations.
+//! with rows chosen at run time it is a few dozen simple operations. What changes from one
+//! instruction to the next – the size of a displacement, whether the short VEX prefix will do – is
+//! computed without branches, since a mispredicted one costs more than the whole instruction.
 //!
 //! Source: Intel SDM volume 2, chapter 2 ("Instruction format"): 2.1.5 ModRM and SIB, 2.2.1 REX,
 //! 2.3.5 VEX, 2.7 EVEX with 2.7.5 compressed displacement.

@@ -1,7 +1,7 @@
 //! x86-64 … AVX-512 assembler: operands in, bytes and offsets out.
 //!
 //! An expression compiler that serves an evolutionary search emits millions of short kernels a
-//! second, so here an instruction is a word from a table with register numbers or-ed into it: 3 to
+//! second, so here an instruction is a word from a table with register numbers or-ed into it: 2 to
 //! 5 nanoseconds. [`Assembler`] has one method per *encoding* of vector instructions
 //! ([`sse`](Assembler::sse), [`vex`](Assembler::vex), [`evex`](Assembler::evex)) that takes a row of
 //! the table [`inst`], and one method per integer or branch instruction.
