@@ -30,7 +30,9 @@ impl CompiledExpr {
             return Some(format!("{:?}", f64::from_le_bytes(bytes.try_into().ok()?)));
         }
         let map = self.map();
-        let entry = map.partition_point(|&(offset, _)| offset <= span.start).checked_sub(1)?;
+        let entry = map
+            .partition_point(|&(offset, _)| offset <= span.start)
+            .checked_sub(1)?;
         let node = map[entry].1;
         (node < expr.len()).then(|| part(expr, node, names))
     }
@@ -45,7 +47,9 @@ fn part<S: AsRef<str>>(expr: &Expr, node: usize, names: &[S]) -> String {
         return print::infix(&part, names);
     }
     match expr.nodes()[node] {
-        Node::Op(op) if op.symbol().is_some() && op.arity() == 2 => format!("… {} …", op.spelling()),
+        Node::Op(op) if op.symbol().is_some() && op.arity() == 2 => {
+            format!("… {} …", op.spelling())
+        }
         Node::Op(op) => format!("{}(…)", op.spelling()),
         Node::Const(_) | Node::Var(_) => String::new(),
     }

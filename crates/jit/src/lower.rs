@@ -14,14 +14,14 @@
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
-use opcodon_asm::{Assembler, Mem, Rm, gpr};
-use opcodon_codemem::{Arena, CodeError, SealedArena};
+use opcodon_asm::{Alu, Assembler, Gpr, Mem, Rm, Vreg, gpr, inst};
+use opcodon_codemem::{Arena, SealedArena};
 use opcodon_expr::Op;
 
 use crate::machine::{Machine, reg};
 use crate::tape::{Arg, Tape, index};
 use crate::vmath::Routines;
-use crate::{Float, JitError, Tier};
+use crate::{Float, JitError, Tier, seal};
 
 /// Where leaves are, in the function being compiled.
 pub(crate) trait Leaves<T> {
@@ -365,25 +365,77 @@ pub(crate) fn calls<M: Machine>(tape: &Tape) -> bool {
 pub(crate) struct Installed {
     routines: &'static Routines,
     base: usize,
+    /// The routine of `fma` on the tier without such an instruction.
+    fused: Option<usize>,
     _arena: SealedArena,
 }
 
 impl Installed {
-    fn install(routines: &'static Routines) -> Result<Installed, CodeError> {
-        let mut arena = Arena::with_capacity(routines.code.len() + 64)?;
+    fn install<M: Machine>() -> Result<Installed, JitError> {
+        let routines = Routines::get::<M::T>(M::TIER.isa(), M::WIDTH);
+        let mut arena = Arena::with_capacity(routines.code.len() + 4096)?;
         let start = arena.append(&routines.code, 64)?;
+        let fused = match M::TIER {
+            Tier::Sse2 => Some(arena.append(fused_routine::<M>().finish()?, 64)?),
+            Tier::Avx2 | Tier::Avx512 => None,
+        };
         let arena = arena.seal()?;
         let base = arena.entry(start)?.address() as usize;
+        let fused = match fused {
+            Some(offset) => Some(arena.entry(offset)?.address() as usize),
+            None => None,
+        };
         Ok(Installed {
             routines,
             base,
+            fused,
             _arena: arena,
         })
     }
 
     fn address(&self, op: Op) -> Option<usize> {
-        self.routines.entry(op).map(|offset| self.base + offset)
+        match op {
+            Op::Fma => self.fused,
+            _ => self.routines.entry(op).map(|offset| self.base + offset),
+        }
     }
+}
+
+/// `fma` where the processor has none: registers 0–2 to memory, a call out of generated code, the
+/// result back. Only old processors come here, so what routines preserve is simply saved.
+fn fused_routine<M: Machine>() -> Assembler {
+    const GENERAL: [Gpr; 6] = [gpr::RDI, gpr::RSI, gpr::RDX, gpr::RCX, gpr::R8, gpr::R9];
+    let mut asm = Assembler::new();
+    let whole = |register: u8| -> (Vreg, Mem) {
+        (
+            Vreg::new(register),
+            Mem::base(gpr::RSP).disp(i32::from(register) * 16),
+        )
+    };
+    asm.push(gpr::RBP);
+    asm.mov_rr(gpr::RBP, gpr::RSP);
+    for register in GENERAL {
+        asm.push(register);
+    }
+    asm.alu_ri(Alu::Sub, gpr::RSP, 8 * 16);
+    asm.alu_ri(Alu::And, gpr::RSP, -16);
+    for (register, place) in (0..8).map(whole) {
+        asm.sse(&inst::MOVUPS_ST, register, place);
+    }
+    asm.mov_rr(gpr::RDI, gpr::RSP);
+    let address = i64::try_from(seal::fused::<M::T>()).expect("a user-space address");
+    asm.mov_ri(gpr::RAX, address);
+    asm.call_r(gpr::RAX);
+    for (register, place) in (0..8).map(whole) {
+        asm.sse(&inst::MOVUPS, register, place);
+    }
+    for (k, register) in (1..).zip(GENERAL) {
+        asm.load(register, Mem::base(gpr::RBP).disp(-8 * k));
+    }
+    asm.mov_rr(gpr::RSP, gpr::RBP);
+    asm.pop(gpr::RBP);
+    asm.ret();
+    asm
 }
 
 /// The routines of a machine.
@@ -398,6 +450,6 @@ pub(crate) fn routines<M: Machine>() -> Result<&'static Installed, JitError> {
     if let Some(installed) = cell.get() {
         return Ok(installed);
     }
-    let installed = Installed::install(Routines::get::<M::T>(M::TIER.isa(), M::WIDTH))?;
+    let installed = Installed::install::<M>()?;
     Ok(cell.get_or_init(|| installed))
 }

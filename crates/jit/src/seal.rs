@@ -71,3 +71,32 @@ pub(crate) fn call(function: &Function, args: &[f64]) -> f64 {
     // its convention; the number of arguments was checked above.
     unsafe { function.call_f64(args) }
 }
+
+/// The address of a function that computes `a · b + c`, rounded once, lane by lane, for
+/// processors without such an instruction. It takes a pointer to
+/// three vectors of 128 bits under System V; the first receives the result.
+pub(crate) fn fused<T: Float>() -> usize {
+    /// # Safety
+    /// `vectors` points to `a`, `b` and `c`, two lanes each, aligned, and nobody else's.
+    unsafe extern "sysv64" fn double(vectors: *mut [[f64; 2]; 3]) {
+        // SAFETY: the caller, generated code, passes the part of its stack frame made for this.
+        let [a, b, c] = unsafe { &mut *vectors };
+        for lane in 0..2 {
+            a[lane] = a[lane].mul_add(b[lane], c[lane]);
+        }
+    }
+    /// # Safety
+    /// `vectors` points to `a`, `b` and `c`, four lanes each, aligned, and nobody else's.
+    unsafe extern "sysv64" fn single(vectors: *mut [[f32; 4]; 3]) {
+        // SAFETY: the caller, generated code, passes the part of its stack frame made for this.
+        let [a, b, c] = unsafe { &mut *vectors };
+        for lane in 0..4 {
+            a[lane] = a[lane].mul_add(b[lane], c[lane]);
+        }
+    }
+    if T::SIZE == 8 {
+        double as *const () as usize
+    } else {
+        single as *const () as usize
+    }
+}

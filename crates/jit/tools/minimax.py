@@ -289,13 +289,49 @@ def sinh():
         show(f"COSH_{suffix}", range(degree), c, lambda z: z, 0, high, bits)
 
 
+def pow_table():
+    """The table of pow: u near 1/m for m in sixteenths, modulo 16, and -log u in two parts."""
+    rows = []
+    for i in range(16):
+        m = mp.mpf(i + 16 if i < 12 else i) / 16
+        low, high = max(m - mp.mpf(1) / 32, mp.mpf(3) / 4), min(m + mp.mpf(1) / 32, mp.mpf(3) / 2)
+        if low >= high:
+            rows.append((mp.mpf(1), mp.mpf(0)))
+            continue
+        # So few bits that u m - 1 has 53.
+        steps = 16 if high <= 1 else 32
+        candidates = [mp.mpf(k) / steps for k in range(steps // 2, 2 * steps)]
+        u, z = min(
+            ((u, max(abs(u * low - 1), abs(u * high - 1))) for u in candidates), key=lambda p: p[1]
+        )
+        if m == 1:
+            u, z = mp.mpf(1), mp.mpf(1) / 32
+        assert z < mp.mpf(1) / 16
+        rows.append((u, z))
+    print("// largest z:", mp.nstr(max(z for _, z in rows), 5))
+    for name, column in (
+        ("TABLE_U", [u for u, _ in rows]),
+        ("TABLE_HIGH", [mp.nint(-mp.log(u) * 2**42) / 2**42 for u, _ in rows]),
+        ("TABLE_LOW", [-mp.log(u) - mp.nint(-mp.log(u) * 2**42) / 2**42 for u, _ in rows]),
+    ):
+        print(f"const {name}: [f64; 16] = [")
+        for value in column:
+            print(f"    {literal(round_to(value, 53))},")
+        print("];")
+
+
 def pow():
-    """log(1 + z) = z - z^2/2 + z^3 L(z), |z| up to 1/24."""
-    high = mp.mpf(1) / 24
+    """log(1 + z) = z - z^2/2 + z^3 L(z), |z| up to 0.055; up to 1/32 where the logarithm is small."""
+    high = mp.mpf("0.055")
+
+    def relative(z):
+        # The logarithm is z itself, or at least 0.03.
+        return z if abs(z) < mp.mpf(1) / 32 else mp.mpf("0.033")
+
     p = lambda z: series(lambda k: mp.mpf((-1) ** (k + 1)) / k, z, 3)
-    show("L_64", range(9), p, lambda z: z * z, -high, high)
+    show("L_64", range(10), p, lambda z: z**3 / relative(z), -high, high)
     p = lambda z: series(lambda k: mp.mpf((-1) ** (k + 1)) / k, z, 2)
-    show("L_WIDE", range(6), p, lambda z: z, -high, high)
+    show("L_WIDE", range(6), p, lambda z: z**2 / relative(z), -high, high)
     q = lambda r: exp_tail(r, 2)
     high = near_half_ln2(53)
     show("Q_WIDE", range(6), q, lambda r: r * r / mp.exp(r), -high, high)
@@ -337,7 +373,7 @@ def cbrt():
         show(name, range(degree + 1), f, lambda m: 1 / f(m), high / 2, high, bits)
 
 
-ALL = [constants, exp, expm1, log, sin, tan, asin, atan, sinh, pow, erf, cbrt]
+ALL = [constants, exp, expm1, log, sin, tan, asin, atan, sinh, pow_table, pow, erf, cbrt]
 
 if __name__ == "__main__":
     words = sys.argv[1:]

@@ -36,13 +36,21 @@ const MASKS: std::ops::Range<u8> = 2..8;
 /// Appends the routine to `asm` and returns where it begins.
 pub(super) fn emit(asm: &mut Assembler, program: &Program, isa: Isa, width: Width) -> usize {
     // The frame's size is known at the end of a first pass, which is thrown away.
-    let target = Target { asm: Assembler::new(), isa, width };
+    let target = Target {
+        asm: Assembler::new(),
+        isa,
+        width,
+    };
     let mut trial = Emitter::new(target, program, Frame::default());
     trial.routine();
     let frame = trial.frame;
     asm.align(32);
     let start = asm.position();
-    let target = Target { asm: std::mem::take(asm), isa, width };
+    let target = Target {
+        asm: std::mem::take(asm),
+        isa,
+        width,
+    };
     let mut emitter = Emitter::new(target, program, frame);
     emitter.routine();
     *asm = emitter.target.asm;
@@ -148,7 +156,8 @@ impl<'p> Emitter<'p> {
     }
 
     fn move_stack(&mut self, direction: Alu) {
-        self.target.move_stack(direction, self.frame.n_slots * self.target.width.bytes());
+        self.target
+            .move_stack(direction, self.frame.n_slots * self.target.width.bytes());
     }
 
     fn isa(&self) -> Isa {
@@ -173,14 +182,19 @@ impl<'p> Emitter<'p> {
             let node = self.node(id);
             node.args().for_each(|arg| note(arg, position));
             if let Opcode::Rare(inner) | Opcode::Loop(inner) = node.op {
-                self.mentioned(usize::from(inner)).into_iter().for_each(|id| note(id, position));
+                self.mentioned(usize::from(inner))
+                    .into_iter()
+                    .for_each(|id| note(id, position));
             }
         }
         if region_number == 0 {
             note(self.program.result, end);
         }
         region.mask.iter().for_each(|&mask| note(mask, end));
-        region.merges.iter().for_each(|merge| note(merge.fresh, end));
+        region
+            .merges
+            .iter()
+            .for_each(|merge| note(merge.fresh, end));
         uses.values_mut().for_each(|positions| positions.reverse());
         uses
     }
@@ -189,7 +203,12 @@ impl<'p> Emitter<'p> {
     fn mentioned(&self, region: usize) -> Vec<Id> {
         let region = &self.program.regions[region];
         let mut all: Vec<Id> = region.mask.into_iter().collect();
-        all.extend(region.merges.iter().flat_map(|merge| [merge.fresh, merge.old]));
+        all.extend(
+            region
+                .merges
+                .iter()
+                .flat_map(|merge| [merge.fresh, merge.old]),
+        );
         for &id in &region.body {
             let node = self.node(id);
             all.extend(node.args());
@@ -238,7 +257,11 @@ impl<'p> Emitter<'p> {
     }
 
     fn register_of(&self, id: Id) -> Option<u8> {
-        let position = self.places.vectors.iter().position(|&owner| owner == Some(id))?;
+        let position = self
+            .places
+            .vectors
+            .iter()
+            .position(|&owner| owner == Some(id))?;
         u8::try_from(position).ok()
     }
 
@@ -280,7 +303,11 @@ impl<'p> Emitter<'p> {
     /// As [`Emitter::rm`]; legacy SSE instructions take only aligned memory, which slots are not.
     fn aligned_rm(&mut self, id: Id) -> Rm {
         let is_slot = self.register_of(id).is_none() && self.constant_bits(id).is_none();
-        if self.isa() == Isa::Sse2 && is_slot { v(self.reg(id)).into() } else { self.rm(id) }
+        if self.isa() == Isa::Sse2 && is_slot {
+            v(self.reg(id)).into()
+        } else {
+            self.rm(id)
+        }
     }
 
     fn pin(&mut self, register: u8) -> u8 {
@@ -302,10 +329,12 @@ impl<'p> Emitter<'p> {
     /// A free register for `owner`, pinned; one is made free if need be.
     fn take(&mut self, owner: Option<Id>) -> u8 {
         let preferred = (owner == Some(self.program.result)).then_some(0);
-        let is_free = |r: &u8| {
-            self.places.vectors[usize::from(*r)].is_none() && self.pinned >> r & 1 == 0
-        };
-        let free = preferred.into_iter().chain(scratch(self.isa())).find(is_free);
+        let is_free =
+            |r: &u8| self.places.vectors[usize::from(*r)].is_none() && self.pinned >> r & 1 == 0;
+        let free = preferred
+            .into_iter()
+            .chain(scratch(self.isa()))
+            .find(is_free);
         let register = free.unwrap_or_else(|| self.evict());
         self.places.vectors[usize::from(register)] = owner;
         self.pin(register)
@@ -343,7 +372,9 @@ impl<'p> Emitter<'p> {
     }
 
     fn take_mask(&mut self, owner: Option<Id>) -> u8 {
-        let free = MASKS.into_iter().find(|&k| self.places.masks[usize::from(k)].is_none());
+        let free = MASKS
+            .into_iter()
+            .find(|&k| self.places.masks[usize::from(k)].is_none());
         let mask = free.unwrap_or_else(|| unreachable!("routines keep few masks at a time"));
         self.places.masks[usize::from(mask)] = owner;
         mask
@@ -354,7 +385,11 @@ impl<'p> Emitter<'p> {
         if self.isa() != Isa::Avx512 {
             return self.reg(id);
         }
-        let position = self.places.masks.iter().position(|&owner| owner == Some(id));
+        let position = self
+            .places
+            .masks
+            .iter()
+            .position(|&owner| owner == Some(id));
         if let Some(mask) = position.and_then(|mask| u8::try_from(mask).ok()) {
             return mask;
         }
@@ -369,7 +404,10 @@ impl<'p> Emitter<'p> {
         let node = self.node(id);
         match node.op {
             Opcode::TestBit(_) => self.isa() == Isa::Sse2,
-            _ => node.args().filter(|&arg| self.node(arg).is_mask()).all(|arg| self.is_full(arg)),
+            _ => node
+                .args()
+                .filter(|&arg| self.node(arg).is_mask())
+                .all(|arg| self.is_full(arg)),
         }
     }
 
@@ -538,10 +576,18 @@ impl<'p> Emitter<'p> {
         // there unless it dies here.
         let (order, replaced, second, third) = if is_second_in_memory {
             let replaces_factor = !in_memory(self, c) && !self.dies(c) && self.dies(a) && a != b;
-            if replaces_factor { (Order::O132, a, c, b) } else { (Order::O231, c, a, b) }
+            if replaces_factor {
+                (Order::O132, a, c, b)
+            } else {
+                (Order::O231, c, a, b)
+            }
         } else if in_memory(self, c) {
             let is_first = self.is_dying_register(a) || !self.is_dying_register(b);
-            if is_first { (Order::O213, a, b, c) } else { (Order::O213, b, a, c) }
+            if is_first {
+                (Order::O213, a, b, c)
+            } else {
+                (Order::O213, b, a, c)
+            }
         } else if self.dies(c) {
             (Order::O231, c, a, b)
         } else if self.dies(a) {
@@ -588,7 +634,9 @@ impl<'p> Emitter<'p> {
 
     fn compare(&mut self, id: Id) {
         let node = self.node(id);
-        let Opcode::Compare(predicate) = node.op else { return };
+        let Opcode::Compare(predicate) = node.op else {
+            return;
+        };
         let (mut a, mut b) = (node.arg(0), node.arg(1));
         let mut imm = predicate.immediate();
         let has_exchanged = self.isa() != Isa::Sse2;
@@ -689,7 +737,8 @@ impl<'p> Emitter<'p> {
                     if !is_no_zero {
                         let spare = self.take(None);
                         self.target.bits(Opcode::AndNot, elem, spare, mask, no);
-                        self.target.bits(Opcode::Or, elem, dst, dst, v(spare).into());
+                        self.target
+                            .bits(Opcode::Or, elem, dst, dst, v(spare).into());
                     }
                 }
                 self.release_args(node);
@@ -717,7 +766,8 @@ impl<'p> Emitter<'p> {
                 _ => {
                     let old = self.rm(merge.old);
                     let register = self.take(Some(merge.merged));
-                    self.target.copy(self.node(merge.merged).elem, register, old);
+                    self.target
+                        .copy(self.node(merge.merged).elem, register, old);
                 }
             }
         }
@@ -726,12 +776,28 @@ impl<'p> Emitter<'p> {
         self.target.asm.jcc(Cond::NE, start);
         self.target.asm.bind(resume);
         let (places, is_nested) = (self.places.clone(), !self.is_hot);
-        self.cold.push(Cold { region, start, resume, places, olds, is_nested });
-        self.mentioned(region).into_iter().for_each(|id| self.release(id));
+        self.cold.push(Cold {
+            region,
+            start,
+            resume,
+            places,
+            olds,
+            is_nested,
+        });
+        self.mentioned(region)
+            .into_iter()
+            .for_each(|id| self.release(id));
     }
 
     fn cold_region(&mut self, cold: Cold) {
-        let Cold { region, start, resume, places, olds, is_nested } = cold;
+        let Cold {
+            region,
+            start,
+            resume,
+            places,
+            olds,
+            is_nested,
+        } = cold;
         let moves_stack = !is_nested && !self.frame.is_hot;
         let (vectors, masks) = (places.vectors, places.masks);
         self.places = places;
@@ -819,7 +885,8 @@ impl<'p> Emitter<'p> {
         for (merge, &state) in merges.iter().zip(states) {
             self.pinned = 0;
             let fresh = self.reg(merge.fresh);
-            self.target.store(self.slot_place(self.slot_of(state)), fresh);
+            self.target
+                .store(self.slot_place(self.slot_of(state)), fresh);
         }
         self.pinned = 0;
         if let Some(mask) = self.program.regions[region].mask {
@@ -842,6 +909,8 @@ impl<'p> Emitter<'p> {
         }
         self.places.outer = outer;
         (self.uses, self.now) = (uses, now);
-        self.mentioned(region).into_iter().for_each(|id| self.release(id));
+        self.mentioned(region)
+            .into_iter()
+            .for_each(|id| self.release(id));
     }
 }

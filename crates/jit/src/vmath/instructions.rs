@@ -97,7 +97,11 @@ impl Target {
     /// A constant in the pool: one element for broadcasting, or a whole vector.
     pub(super) fn constant(&mut self, bits: u64, elem: Elem) -> Rm {
         let bytes = bits.to_le_bytes();
-        let element = if elem == Elem::F64 { &bytes[..] } else { &bytes[..4] };
+        let element = if elem == Elem::F64 {
+            &bytes[..]
+        } else {
+            &bytes[..4]
+        };
         if self.is_evex() {
             Mem::rip(self.asm.constant(element)).bcast()
         } else {
@@ -116,7 +120,11 @@ impl Target {
                 self.evex(row, v(dst), NONE, element);
             }
             _ => {
-                let row = if is_register { &inst::MOVAPS } else { &inst::MOVUPS };
+                let row = if is_register {
+                    &inst::MOVAPS
+                } else {
+                    &inst::MOVUPS
+                };
                 self.unary(row, dst, src);
             }
         }
@@ -183,7 +191,8 @@ impl Target {
             }
             Isa::Avx2 => self.asm.vex_i(row, self.width, NONE, v(dst), v(src), count),
             Isa::Avx512 => {
-                self.asm.evex_i(row, self.width, Evex::NONE, NONE, v(dst), v(src), count);
+                self.asm
+                    .evex_i(row, self.width, Evex::NONE, NONE, v(dst), v(src), count);
             }
         }
     }
@@ -199,7 +208,8 @@ impl Target {
         };
         if self.is_evex() {
             let row = pick(elem, &inst::VRNDSCALEPD, &inst::VRNDSCALEPS);
-            self.asm.evex_i(row, self.width, Evex::NONE, v(dst), NONE, src, imm);
+            self.asm
+                .evex_i(row, self.width, Evex::NONE, v(dst), NONE, src, imm);
         } else {
             let row = pick(elem, &inst::ROUNDPD, &inst::ROUNDPS);
             self.asm.vex_i(row, self.width, v(dst), NONE, src, imm);
@@ -215,19 +225,22 @@ impl Target {
     pub(super) fn significand(&mut self, elem: Elem, dst: u8, src: Rm) {
         // SDM, VGETMANTPD: bits 1–0 the interval [¾, 3/2), bits 3–2 a positive sign.
         let row = pick(elem, &inst::VGETMANTPD, &inst::VGETMANTPS);
-        self.asm.evex_i(row, self.width, Evex::NONE, v(dst), NONE, src, 0b01_11);
+        self.asm
+            .evex_i(row, self.width, Evex::NONE, v(dst), NONE, src, 0b01_11);
     }
 
     /// `dst`, replaced where `x` is special as the table says (AVX-512).
     pub(super) fn fixup(&mut self, elem: Elem, dst: u8, x: u8, table: Rm) {
         let row = pick(elem, &inst::VFIXUPIMMPD, &inst::VFIXUPIMMPS);
-        self.asm.evex_i(row, self.width, Evex::NONE, v(dst), v(x), table, 0);
+        self.asm
+            .evex_i(row, self.width, Evex::NONE, v(dst), v(x), table, 0);
     }
 
     /// A comparison into mask register `dst` (AVX-512).
     pub(super) fn compare_mask(&mut self, imm: u8, elem: Elem, dst: u8, a: u8, b: Rm) {
         let row = pick(elem, &inst::CMPPD, &inst::CMPPS);
-        self.asm.evex_i(row, self.width, Evex::NONE, k(dst), v(a), b, imm);
+        self.asm
+            .evex_i(row, self.width, Evex::NONE, k(dst), v(a), b, imm);
     }
 
     /// A comparison into vector register `dst` (SSE2 and AVX2).
@@ -279,7 +292,8 @@ impl Target {
     /// `dst = mask ? yes : no` by mask register (AVX-512).
     pub(super) fn blend(&mut self, elem: Elem, dst: u8, mask: u8, no: u8, yes: Rm) {
         let row = pick(elem, &inst::VBLENDMPD, &inst::VBLENDMPS);
-        self.asm.evex(row, self.width, Evex::mask(k(mask)), v(dst), v(no), yes);
+        self.asm
+            .evex(row, self.width, Evex::mask(k(mask)), v(dst), v(no), yes);
     }
 
     /// `dst = mask ? yes : dst` by mask register (AVX-512).
@@ -296,9 +310,10 @@ impl Target {
 
     fn masked_move(&mut self, elem: Elem, context: Evex, dst: u8, src: Rm) {
         let (row, src) = match src {
-            Rm::Bcast(element) => {
-                (pick(elem, &inst::VPBROADCASTQ, &inst::VPBROADCASTD), Rm::Mem(element))
-            }
+            Rm::Bcast(element) => (
+                pick(elem, &inst::VPBROADCASTQ, &inst::VPBROADCASTD),
+                Rm::Mem(element),
+            ),
             Rm::Reg(_) => (pick(elem, &inst::MOVAPD, &inst::MOVAPS), src),
             Rm::Mem(_) => (pick(elem, &inst::MOVUPD, &inst::MOVUPS), src),
         };
@@ -314,7 +329,8 @@ impl Target {
     /// Clears the zero flag if any lane of a mask is set.
     pub(super) fn test_any(&mut self, elem: Elem, mask: u8) {
         if self.is_evex() {
-            self.asm.vex(&inst::KORTESTW, Width::X, k(mask), NONE, k(mask));
+            self.asm
+                .vex(&inst::KORTESTW, Width::X, k(mask), NONE, k(mask));
             return;
         }
         let row = pick(elem, &inst::MOVMSKPD, &inst::MOVMSKPS);
@@ -337,13 +353,16 @@ impl Target {
                 self.asm.sse(&inst::MOVHLPS, v(dst), v(src));
             }
             (Isa::Avx2, Width::X) => {
-                self.asm.vex(&inst::MOVHLPS, Width::X, v(dst), v(src), v(src));
+                self.asm
+                    .vex(&inst::MOVHLPS, Width::X, v(dst), v(src), v(src));
             }
             (Isa::Avx2, _) => {
-                self.asm.vex_i(&inst::VEXTRACTF128, Width::Y, v(src), NONE, v(dst), 1);
+                self.asm
+                    .vex_i(&inst::VEXTRACTF128, Width::Y, v(src), NONE, v(dst), 1);
             }
             (Isa::Avx512, Width::X) => {
-                self.asm.evex(&inst::MOVHLPS, Width::X, Evex::NONE, v(dst), v(src), v(src));
+                self.asm
+                    .evex(&inst::MOVHLPS, Width::X, Evex::NONE, v(dst), v(src), v(src));
             }
             (Isa::Avx512, _) => {
                 let row = if self.width == Width::Y {
@@ -351,7 +370,8 @@ impl Target {
                 } else {
                     &inst::VEXTRACTF64X4
                 };
-                self.asm.evex_i(row, self.width, Evex::NONE, v(src), NONE, v(dst), 1);
+                self.asm
+                    .evex_i(row, self.width, Evex::NONE, v(src), NONE, v(dst), 1);
             }
         }
         self.unary(&inst::CVTPS2PD, dst, v(dst).into());
@@ -369,9 +389,12 @@ impl Target {
                 } else {
                     &inst::VINSERTF64X4
                 };
-                self.asm.evex_i(row, self.width, Evex::NONE, v(dst), v(dst), v(high), 1);
+                self.asm
+                    .evex_i(row, self.width, Evex::NONE, v(dst), v(dst), v(high), 1);
             }
-            _ => self.asm.vex_i(&inst::VINSERTF128, Width::Y, v(dst), v(dst), v(high), 1),
+            _ => self
+                .asm
+                .vex_i(&inst::VINSERTF128, Width::Y, v(dst), v(dst), v(high), 1),
         }
     }
 
@@ -392,23 +415,34 @@ impl Target {
         let element = Mem::base(gpr::RAX).vector_index(v(index), Scale::S8);
         match self.isa {
             Isa::Avx512 => {
-                self.asm.vex(&inst::KXNORW, Width::X, k(spare), k(spare), k(spare));
+                self.asm
+                    .vex(&inst::KXNORW, Width::X, k(spare), k(spare), k(spare));
                 // Breaks the dependence on the old value.
                 self.evex(&inst::XORPD, v(dst), v(dst), v(dst));
                 let context = Evex::mask(k(spare));
-                self.asm.evex(&inst::VGATHERQPD, self.width, context, v(dst), NONE, element);
+                self.asm.evex(
+                    &inst::VGATHERQPD,
+                    self.width,
+                    context,
+                    v(dst),
+                    NONE,
+                    element,
+                );
             }
             Isa::Avx2 => {
                 let width = self.width;
-                self.asm.vex(&inst::PCMPEQD, width, v(spare), v(spare), v(spare));
+                self.asm
+                    .vex(&inst::PCMPEQD, width, v(spare), v(spare), v(spare));
                 self.asm.vex(&inst::XORPD, width, v(dst), v(dst), v(dst));
-                self.asm.vex(&inst::VGATHERQPD, width, v(dst), v(spare), element);
+                self.asm
+                    .vex(&inst::VGATHERQPD, width, v(dst), v(spare), element);
             }
             Isa::Sse2 => {
                 let element = Mem::base(gpr::RAX).index(gpr::R10, Scale::S8);
                 self.asm.sse(&inst::MOVQ_ST, v(index), gpr::R10);
                 self.asm.sse(&inst::MOVSD, v(dst), element);
-                self.asm.sse_i(&inst::PSHUFD, v(spare), v(index), 0b11_10_11_10);
+                self.asm
+                    .sse_i(&inst::PSHUFD, v(spare), v(index), 0b11_10_11_10);
                 self.asm.sse(&inst::MOVQ_ST, v(spare), gpr::R10);
                 self.asm.sse(&inst::MOVHPD, v(dst), element);
             }

@@ -70,7 +70,10 @@ impl Machine<'_> {
         }
         while let Some(mask) = region.mask {
             self.run(region);
-            let turn = region.merges.iter().map(|merge| self.get(merge.fresh).to_vec());
+            let turn = region
+                .merges
+                .iter()
+                .map(|merge| self.get(merge.fresh).to_vec());
             for (value, &state) in turn.collect::<Vec<_>>().into_iter().zip(&region.states) {
                 self.set(state, value);
             }
@@ -183,7 +186,9 @@ impl Machine<'_> {
             O::Significand => map(&|a| from_double(significand(as_double(a, elem)), elem)),
             O::Fixup => {
                 let lanes = arg(0).iter().zip(arg(1)).zip(arg(2));
-                lanes.map(|((&a, &b), &table)| fixup(a, b, table, elem)).collect()
+                lanes
+                    .map(|((&a, &b), &table)| fixup(a, b, table, elem))
+                    .collect()
             }
             O::Gather(number) => {
                 let table = self.program.tables[usize::from(number)];
@@ -218,7 +223,9 @@ impl Machine<'_> {
             O::Compare(Predicate::Unordered) => compare(|a, b| a.is_nan() || b.is_nan()),
             O::Compare(Predicate::Differs) => compare(|a, b| a != b),
             O::Compare(Predicate::NotLess) => compare(|a, b| a.is_nan() || b.is_nan() || a >= b),
-            O::Compare(Predicate::NotLessEqual) => compare(|a, b| a.is_nan() || b.is_nan() || a > b),
+            O::Compare(Predicate::NotLessEqual) => {
+                compare(|a, b| a.is_nan() || b.is_nan() || a > b)
+            }
             O::TestBit(bit) => map(&|a| a >> bit & 1),
             O::MaskAnd => zip(&|a, b| a & b),
             O::MaskOr => zip(&|a, b| a | b),
@@ -229,6 +236,19 @@ impl Machine<'_> {
             }
         }
     }
+}
+
+/// The result of an operation on two constants, where it is worth computing beforehand.
+pub(crate) fn fold(op: Opcode, elem: Elem, a: u64, b: u64) -> Option<u64> {
+    let (x, y) = (as_double(a, elem), as_double(b, elem));
+    // Sums and products of two singles may be rounded by way of double (Figueroa 1995).
+    Some(match op {
+        Opcode::Add => from_double(x + y, elem),
+        Opcode::Sub => from_double(x - y, elem),
+        Opcode::Mul => from_double(x * y, elem),
+        Opcode::Xor => a ^ b,
+        _ => return None,
+    })
 }
 
 #[expect(

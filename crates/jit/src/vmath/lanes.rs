@@ -14,8 +14,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Sub};
 
-use super::Isa;
 use super::program::{Elem, Id, Merge, Node, Opcode, Predicate, Program, Region, Rounding};
+use super::{Isa, interp};
 
 /// A recording in progress.
 pub(crate) struct Lanes {
@@ -137,10 +137,22 @@ impl Lanes {
     }
 
     fn value(&self, op: Opcode, elem: Elem, args: &[Id]) -> Value<'_> {
-        Value {
-            lanes: self,
-            id: self.push(op, elem, args),
-        }
+        let id = match self.folded(op, elem, args) {
+            Some(constant) => self.push(constant, elem, &[]),
+            None => self.push(op, elem, args),
+        };
+        Value { lanes: self, id }
+    }
+
+    /// The constant that an operation on two constants is.
+    fn folded(&self, op: Opcode, elem: Elem, args: &[Id]) -> Option<Opcode> {
+        let &[a, b] = args else { return None };
+        let recording = self.recording.borrow();
+        let constant = |id: Id| match recording.nodes[id.index()].op {
+            Opcode::Constant(bits) => Some(bits),
+            _ => None,
+        };
+        interp::fold(op, elem, constant(a)?, constant(b)?).map(Opcode::Constant)
     }
 
     fn mask(&self, op: Opcode, elem: Elem, args: &[Id]) -> Mask<'_> {
@@ -499,7 +511,16 @@ impl<'l> Value<'l> {
 
     /// Whether the bit with this number is set.
     pub(crate) fn test_bit(self, bit: u8) -> Mask<'l> {
-        self.lanes.mask(Opcode::TestBit(bit), self.elem(), &[self.id])
+        self.lanes
+            .mask(Opcode::TestBit(bit), self.elem(), &[self.id])
+    }
+
+    /// Whether the sign bit is set.
+    pub(crate) fn is_sign_set(self) -> Mask<'l> {
+        self.test_bit(match self.elem() {
+            Elem::F64 => 63,
+            Elem::F32 => 31,
+        })
     }
 
     /// `self · b` exactly, as a sum of two, for products that neither overflow nor become
@@ -514,6 +535,15 @@ impl<'l> Value<'l> {
         let (b_high, b_low) = b.split();
         let error = a_high * b_high - product + a_high * b_low + a_low * b_high + a_low * b_low;
         (product, error)
+    }
+
+    /// `c − self · b`, where the product is exact and close to `c`.
+    pub(crate) fn residual(self, b: Value<'l>, c: Value<'l>) -> Value<'l> {
+        if self.lanes.is_fused() {
+            return self.neg_mul_add(b, c);
+        }
+        let (product, error) = self.two_prod(b);
+        (c - product) - error
     }
 
     /// `self` as a sum of two numbers of half as many bits, by masking the low half of the bits.

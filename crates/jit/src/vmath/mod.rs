@@ -79,7 +79,10 @@ impl Routines {
             let program = program::<T>(op, isa);
             entries.push(program.map(|program| emit::emit(&mut asm, &program, isa, width)));
         }
-        let code = asm.finish().unwrap_or_else(|error| panic!("vector math: {error}")).to_vec();
+        let code = asm
+            .finish()
+            .unwrap_or_else(|error| panic!("vector math: {error}"))
+            .to_vec();
         Routines { code, entries }
     }
 

@@ -1,10 +1,15 @@
 //! The functions, each written once for all instruction sets and widths.
 
-mod arc;
-mod erf;
+mod error_function;
 mod exponential;
-mod modulo;
+mod hyperbolic;
+mod inverse;
+mod logarithm;
+mod power;
+mod remainder;
+mod scaling;
 mod selection;
+mod trigonometric;
 
 use opcodon_expr::Op;
 
@@ -17,13 +22,28 @@ pub(crate) type Function = for<'l> fn(&'l Lanes, &[Value<'l>]) -> Value<'l>;
 /// The routine that computes `op`, if it has one.
 pub(crate) fn of(op: Op, _isa: Isa) -> Option<Function> {
     Some(match op {
+        Op::Cbrt => |_, a| power::cbrt(a[0]),
+        Op::Pow => |_, a| power::pow(a[0], a[1]),
         Op::Exp => |_, a| exponential::exp(a[0]),
-        Op::Asin => |_, a| arc::asin(a[0]),
-        Op::Acos => |_, a| arc::acos(a[0]),
-        Op::Atan => |_, a| arc::atan(a[0]),
-        Op::Atan2 => |_, a| arc::atan2(a[0], a[1]),
-        Op::Erf => |_, a| erf::erf(a[0]),
-        Op::Mod => |_, a| modulo::modulo(a[0], a[1]),
+        Op::Expm1 => |_, a| exponential::expm1(a[0]),
+        Op::Log => |_, a| logarithm::log(a[0]),
+        Op::Log2 => |_, a| logarithm::log2(a[0]),
+        Op::Log10 => |_, a| logarithm::log10(a[0]),
+        Op::Log1p => |_, a| logarithm::log1p(a[0]),
+        Op::Sin => |_, a| trigonometric::sin(a[0]),
+        Op::Cos => |_, a| trigonometric::cos(a[0]),
+        Op::Tan => |_, a| trigonometric::tan(a[0]),
+        Op::Asin => |_, a| inverse::asin(a[0]),
+        Op::Acos => |_, a| inverse::acos(a[0]),
+        Op::Atan => |_, a| inverse::atan(a[0]),
+        Op::Atan2 => |_, a| inverse::atan2(a[0], a[1]),
+        Op::Sinh => |_, a| hyperbolic::sinh(a[0]),
+        Op::Cosh => |_, a| hyperbolic::cosh(a[0]),
+        Op::Tanh => |_, a| hyperbolic::tanh(a[0]),
+        Op::Sigmoid => |_, a| exponential::sigmoid(a[0]),
+        Op::Erf => |_, a| error_function::erf(a[0]),
+        Op::Mod => |_, a| remainder::modulo(a[0], a[1]),
+        Op::Plog => |_, a| logarithm::protected_log(a[0]),
         Op::Lt => |_, a| selection::truth(a[0].less(a[1]), a[0]),
         Op::Le => |_, a| selection::truth(a[0].less_equal(a[1]), a[0]),
         Op::Gt => |_, a| selection::truth(a[0].greater(a[1]), a[0]),
