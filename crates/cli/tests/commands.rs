@@ -1,0 +1,152 @@
+//! The program as a user runs it: arguments in, output and exit code out.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn opcodon(args: &[&str], directory: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_opcodon"))
+        .args(args)
+        .current_dir(directory)
+        .output()
+        .expect("the program starts")
+}
+
+/// An empty directory of its own for each test.
+fn directory(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("opcodon-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&path).expect("a temporary directory");
+    path
+}
+
+/// Runs a command and compares exit code, standard output and a part of standard error.
+fn check(args: &[&str], code: i32, stdout: &str, stderr: &str) {
+    let done = opcodon(args, &std::env::temp_dir());
+    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert_eq!(done.status.code(), Some(code), "{args:?}: {out}{err}");
+    assert_eq!(out, stdout, "{args:?}");
+    assert!(err.contains(stderr), "{args:?} says {err:?}, not {stderr:?}");
+}
+
+#[test]
+fn formulas_are_computed() {
+    check(&["eval", "x^2+1", "--x", "3"], 0, "10\n", "");
+    check(&["eval", "x*y - 2", "--x", "1,2,3", "--y=-1"], 0, "-3\n-4\n-5\n", "");
+    check(&["eval", "1/3"], 0, "0.3333333333333333\n", "");
+    check(&["eval", "a/b", "a=1", "b=0"], 0, "inf\n", "");
+    let done = opcodon(&["eval", "log(x)", "--x", "-1", "--json"], &std::env::temp_dir());
+    let value: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(value["values"][0], "NaN");
+}
+
+#[test]
+fn mistakes_in_formulas_are_located() {
+    check(&["eval", "x +* 2", "--x", "1"], 1, "", "^");
+    check(&["eval", "(x + 1", "--x", "1"], 1, "", "^");
+    check(&["eval", "x + y", "--x", "1"], 1, "", "y, which has no value; add --y VALUE");
+    check(&["eval", "x", "--x", "1", "--z", "2"], 1, "", "--z is no variable of the formula");
+    check(&["eval", "x", "--x", "one"], 1, "", "\"one\" is no number");
+    check(&["eval", "x", "--x"], 1, "", "--x lacks its value");
+}
+
+#[test]
+fn machine_code_is_called() {
+    check(&["call", "f2 0f 58 c1 c3", "f64(f64, f64)", "1", "-2.5"], 0, "-1.5\n", "");
+    check(&["call", "8d0437c3", "i32(i32, i32)", "40", "2"], 0, "42\n", "");
+    check(&["call", "c3", "void()"], 0, "", "");
+    check(&["call", "", "f64(f64)", "1"], 1, "", "not a single byte");
+    check(&["call", "f20", "f64(f64)", "1"], 1, "", "3 hexadecimal digits");
+    check(&["call", "zz", "f64(f64)", "1"], 1, "", "'z' at character 1");
+    check(&["call", "c3", "f64(f64", "1"], 1, "", "^");
+    check(&["call", "c3", "f64(f64)"], 1, "", "takes 1 arguments, 0 given");
+    check(&["call", "c3", "i8(i8)", "300"], 1, "", "argument 1");
+}
+
+#[test]
+fn machine_code_is_shown() {
+    let done = opcodon(&["disasm", "f20f58c1c3", "--json"], &std::env::temp_dir());
+    let value: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(value["lines"][0]["bytes"], "f20f58c1");
+    assert_eq!(value["lines"][1]["text"], "ret");
+    let done = opcodon(&["disasm", "--formula", "x*y + 1"], &std::env::temp_dir());
+    let text = String::from_utf8_lossy(&done.stdout);
+    assert!(text.contains("; x*y"), "{text}");
+    check(&["disasm", "no-such-file"], 1, "", "neither a file nor hexadecimal digits");
+}
+
+#[test]
+fn the_processor_is_healthy() {
+    let done = opcodon(&["doctor", "--json"], &std::env::temp_dir());
+    let value: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(value["ok"], true, "{value:#}");
+}
+
+#[test]
+fn unknown_words_are_usage_errors() {
+    check(&["fitt"], 2, "", "fitt");
+    check(&["fit", "data.csv", "--no-such-flag"], 2, "", "--no-such-flag");
+    assert_eq!(opcodon(&["--version"], &std::env::temp_dir()).status.code(), Some(0));
+}
+
+/// Planets: period is distance to the power 3/2.
+const PLANETS: &str = "distance,period\n0.387,0.2408\n0.723,0.6152\n1,1\n1.524,1.881\n5.203,11.862\n\
+                       9.537,29.457\n19.191,84.011\n30.069,164.79\n";
+
+#[test]
+fn a_table_becomes_a_model_that_predicts() {
+    let place = directory("fit");
+    std::fs::write(place.join("planets.csv"), PLANETS).expect("a file");
+    let fit = ["fit", "planets.csv", "--target", "period", "--max-generations", "5"];
+    let budget = ["--population-size", "200", "--random-state", "1", "--time-limit", "60s", "--quiet"];
+    let done = opcodon(&[&fit[..], &budget[..]].concat(), &place);
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&done.stderr));
+    assert!(text.contains("period = "), "{text}");
+    assert!(text.contains("saved to planets.model.json"), "{text}");
+
+    let done = opcodon(&["predict", "planets.model.json", "planets.csv"], &place);
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    let values: Vec<f64> = text.lines().map(|line| line.parse().expect("a number")).collect();
+    assert_eq!(values.len(), 8);
+    assert!((values[4] - 11.862).abs() < 0.5, "{values:?}");
+
+    let done = opcodon(&["predict", "planets.model.json", "planets.csv", "-o", "out.csv"], &place);
+    assert_eq!(done.status.code(), Some(0));
+    let written = std::fs::read_to_string(place.join("out.csv")).expect("the file");
+    assert!(written.starts_with("period_predicted\n"), "{written}");
+
+    let done = opcodon(&["disasm", "planets.model.json"], &place);
+    assert!(String::from_utf8_lossy(&done.stdout).contains("ret"));
+    std::fs::remove_dir_all(place).expect("the directory goes");
+}
+
+#[test]
+fn mistakes_in_tables_are_located() {
+    let place = directory("bad");
+    let cases = [
+        ("empty.csv", "", "empty.csv"),
+        ("ragged.csv", "a,b\n1,2\n3\n", "line 3"),
+        ("text.csv", "a,b\n1,red\n2,blue\n", "b"),
+        ("missing.csv", "a,b\n1,2\n,3\n", "line 3"),
+        ("one.csv", "a,b\n1,2\n", "row"),
+        ("infinite.csv", "a,b\n1,2\ninf,3\n4,5\n", "line 3"),
+    ];
+    for (name, content, expected) in cases {
+        std::fs::write(place.join(name), content).expect("a file");
+        let done = opcodon(&["fit", name, "--time-limit", "1", "--quiet"], &place);
+        let err = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{name}: {err}");
+        assert!(err.contains(expected), "{name} says {err:?}");
+    }
+    std::fs::write(place.join("good.csv"), PLANETS).expect("a file");
+    let done = opcodon(&["fit", "good.csv", "--target", "perod"], &place);
+    let err = String::from_utf8_lossy(&done.stderr);
+    assert!(err.contains("period"), "the nearest name is told: {err}");
+    let done = opcodon(&["fit", "good.csv", "--max-size", "many"], &place);
+    assert!(String::from_utf8_lossy(&done.stderr).contains("max_size"));
+    let done = opcodon(&["fit", "absent.csv"], &place);
+    assert!(String::from_utf8_lossy(&done.stderr).contains("absent.csv"));
+    std::fs::write(place.join("bad.json"), "{\"version\": 99}").expect("a file");
+    let done = opcodon(&["predict", "bad.json", "good.csv"], &place);
+    assert!(String::from_utf8_lossy(&done.stderr).contains("99"));
+    std::fs::remove_dir_all(place).expect("the directory goes");
+}
