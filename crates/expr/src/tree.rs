@@ -33,9 +33,9 @@ impl Node {
     /// The number of operands: 0 for a leaf.
     #[inline]
     #[must_use]
-    pub const fn arity(self) -> usize {
-        // One table for leaves (entry 0) and operators, with an entry for every byte: passes over a
-        // tree ask every node, and a branch on what it is would be mispredicted every other time.
+    pub fn arity(self) -> usize {
+        // One table for leaves (entry 0) and operators, with an entry for every byte, and no branch:
+        // passes over a tree ask every node, and would be mispredicted every other time.
         const ARITY: [u8; 257] = {
             let mut arity = [0; 257];
             let mut i = 0;
@@ -52,7 +52,8 @@ impl Node {
             Node::Op(op) => op as u8 as usize + 1,
             Node::Const(_) | Node::Var(_) => 0,
         };
-        ARITY[entry] as usize
+        let is_operator = matches!(self, Node::Op(_));
+        usize::from(ARITY[std::hint::select_unpredictable(is_operator, entry, 0)])
     }
 }
 
