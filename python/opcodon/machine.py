@@ -28,21 +28,35 @@ class Instruction(NamedTuple):
         Where it starts, in bytes from the start of the code.
     code : bytes
         Its encoding.
-    text : str
-        Its disassembly; ``"(bad)"`` where the bytes are no instruction.
+    mnemonic : str
+        What it is; ``"(bad)"`` where the bytes are no instruction, ``".quad"`` or ``".byte"``
+        for data.
+    operands : str
+        What it works on.
     note : str
-        What it is for, where that is known: the part of the expression that it computes.
+        What it computes, where that is known: a part of the expression.
+    label : str or None
+        The label before it, if a branch goes here.
+    target : int or None
+        The offset that it jumps to or calls, if it lies within the code.
     """
 
     offset: int
     code: bytes
-    text: str
+    mnemonic: str
+    operands: str = ""
     note: str = ""
+    label: str | None = None
+    target: int | None = None
 
     @property
-    def mnemonic(self) -> str:
-        """The first word of the text."""
-        return self.text.partition(" ")[0]
+    def text(self) -> str:
+        """Mnemonic and operands."""
+        return f"{self.mnemonic} {self.operands}".rstrip()
+
+
+# The fields of an instruction, as the native module gives them.
+Row = tuple[int, bytes, str, str, str, "str | None", "int | None"]
 
 
 class Disassembly(str):
@@ -59,13 +73,13 @@ class Disassembly(str):
     __slots__ = ("instructions",)
     instructions: tuple[Instruction, ...]
 
-    def __new__(cls, text: str, rows: Iterable[tuple[int, bytes, str, str]]) -> Disassembly:
+    def __new__(cls, text: str, rows: Iterable[Row]) -> Disassembly:
         """Text, and the lines that it was made of."""
         self = super().__new__(cls, text.rstrip("\n"))
         self.instructions = tuple(Instruction(*row) for row in rows)
         return self
 
-    def __reduce__(self) -> tuple[type[Disassembly], tuple[str, list[tuple[int, bytes, str, str]]]]:
+    def __reduce__(self) -> tuple[type[Disassembly], tuple[str, list[Row]]]:
         return Disassembly, (str(self), [tuple(i) for i in self.instructions])
 
     def __repr__(self) -> str:

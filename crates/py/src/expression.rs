@@ -253,7 +253,9 @@ impl Expression {
     #[pyo3(signature = (digits=6))]
     fn rounded(&self, digits: usize) -> PyResult<Self> {
         if !(1..=17).contains(&digits) {
-            return Err(PyValueError::new_err(format!("digits must be 1 to 17, not {digits}")));
+            return Err(PyValueError::new_err(format!(
+                "digits must be 1 to 17, not {digits}"
+            )));
         }
         let round = |value: &f64| format!("{value:.*e}", digits - 1).parse().unwrap_or(*value);
         self.with_constants(self.expr.constants().iter().map(round).collect())

@@ -35,6 +35,12 @@ mod _core {
         report::{Report, fit, parameters},
     };
 
+    /// The command line; returns the exit code.
+    #[pyfunction]
+    fn command_line(py: Python<'_>, arguments: Vec<std::ffi::OsString>) -> u8 {
+        py.detach(|| opcodon_cli::run(arguments))
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;

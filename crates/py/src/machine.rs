@@ -275,11 +275,16 @@ pub(crate) fn syntax(style: &str) -> PyResult<Syntax> {
 /// A listing as the Python package shows it: text that also has its lines as data.
 pub(crate) fn disassembly<'py>(py: Python<'py>, listing: &Listing) -> PyResult<Bound<'py, PyAny>> {
     let rows = listing.lines().iter().map(|line| {
+        let bytes = PyBytes::new(py, listing.bytes(line));
+        let label = line.label.map(|number| format!("L{number}"));
         (
             line.span.start,
-            PyBytes::new(py, listing.bytes(line)),
-            &line.text,
+            bytes,
+            &line.mnemonic,
+            &line.operands,
             &line.note,
+            label,
+            line.target,
         )
     });
     py.import(intern!(py, "opcodon.machine"))?
