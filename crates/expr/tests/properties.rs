@@ -229,13 +229,10 @@ fn magnitudes(expr: &Expr, row: &[f64]) -> (f64, f64) {
         let subtree = Expr::from_postfix(expr.nodes()[expr.subtree(end)].to_vec()).unwrap();
         subtree.eval(row).abs()
     });
+    // `f64::max` would forget a NaN.
+    let larger = |a: f64, b: f64| if a.is_nan() || a > b { a } else { b };
     magnitudes.fold((0.0, f64::INFINITY), |(most, least), m| {
-        let most = if m.is_nan() {
-            f64::NAN
-        } else {
-            f64::max(most, m)
-        };
-        (most, f64::min(least, m))
+        (larger(most, m), least.min(m))
     })
 }
 
