@@ -7,11 +7,12 @@
 //! happens to make it.
 //!
 //! The generator is the block cipher Philox4x32 with ten rounds. The seed is the key; the 128-bit
-//! counter holds the stream in its upper half and the position in its lower half.
+//! counter holds the stream in its upper half and the block number in its lower half. A stream is a
+//! sequence of 32-bit words; a draw takes one word where that is enough and two where it is not.
 //!
 //! # Invariants
 //! - For one seed, two streams never use the same counter, and a block cipher never maps two
-//!   counters to the same block: streams cannot overlap (a stream has 2⁶⁵ numbers).
+//!   counters to the same block: streams cannot overlap (a stream has 2⁶⁶ words).
 //! - Results are bit-identical on every platform: integers and IEEE 754 `+ − × ÷ √` only. That is
 //!   why the logarithm in [`Rng::normal`] is written out here and not taken from the C library.
 //!
@@ -48,8 +49,8 @@ fn halves(x: u64) -> [u32; 2] {
     [x as u32, (x >> 32) as u32]
 }
 
-/// Number of 64-bit values made at a time: two Philox blocks, whose rounds overlap in the processor.
-const BUFFER: usize = 4;
+/// Words made at a time: two Philox blocks, whose rounds overlap in the processor.
+const BUFFER: usize = 8;
 
 /// A stream of random numbers: a function of (seed, stream) and of how many were drawn.
 ///
@@ -68,8 +69,8 @@ pub struct Rng {
     stream: u64,
     /// Number of the next block of the stream.
     block: u64,
-    buffer: [u64; BUFFER],
-    /// Values of `buffer` that were handed out.
+    buffer: [u32; BUFFER],
+    /// Words of `buffer` that were handed out.
     used: usize,
 }
 
@@ -98,25 +99,29 @@ impl Rng {
     fn refill(&mut self) {
         let key = halves(self.seed);
         let [s0, s1] = halves(self.stream);
-        for pair in self.buffer.chunks_exact_mut(2) {
+        for words in self.buffer.chunks_exact_mut(4) {
             let [b0, b1] = halves(self.block);
-            let [w0, w1, w2, w3] = philox4x32([b0, b1, s0, s1], key);
-            pair[0] = u64::from(w0) | u64::from(w1) << 32;
-            pair[1] = u64::from(w2) | u64::from(w3) << 32;
+            words.copy_from_slice(&philox4x32([b0, b1, s0, s1], key));
             self.block = self.block.wrapping_add(1);
         }
         self.used = 0;
     }
 
-    /// 64 random bits.
+    /// 32 random bits.
     #[inline]
-    pub fn u64(&mut self) -> u64 {
+    pub fn u32(&mut self) -> u32 {
         if self.used >= BUFFER {
             self.refill();
         }
-        let value = self.buffer[self.used];
+        let word = self.buffer[self.used];
         self.used += 1;
-        value
+        word
+    }
+
+    /// 64 random bits.
+    #[inline]
+    pub fn u64(&mut self) -> u64 {
+        u64::from(self.u32()) | u64::from(self.u32()) << 32
     }
 
     /// Uniform in `[0, 1)`: a multiple of 2⁻⁵³.
@@ -134,10 +139,11 @@ impl Rng {
         low * (1.0 - u) + high * u
     }
 
-    /// `true` with probability `p` (never for `p <= 0` or NaN, always for `p >= 1`).
+    /// `true` with probability `p`, to the next multiple of 2⁻³² above: never for `p <= 0` or NaN,
+    /// always for `p >= 1`.
     #[inline]
     pub fn bool(&mut self, p: f64) -> bool {
-        self.f64() < p
+        f64::from(self.u32()) < p * 4_294_967_296.0
     }
 
     /// Uniform in `0..n`, exactly unbiased (Lemire, "Fast random integer generation in an
@@ -148,14 +154,31 @@ impl Rng {
     #[inline]
     pub fn below(&mut self, n: usize) -> usize {
         assert!(n > 0, "Rng::below(0): nothing to choose from");
-        let n = n as u64;
-        let mut product = u128::from(self.u64()) * u128::from(n);
-        if low_half(product) < n {
-            // 2⁶⁴ mod n of the low halves are one too many; redraw exactly those.
+        match u32::try_from(n) {
+            Ok(n) => self.below_u32(n) as usize,
+            Err(_) => self.below_u64(n as u64),
+        }
+    }
+
+    #[inline]
+    fn below_u32(&mut self, n: u32) -> u32 {
+        let mut product = u64::from(self.u32()) * u64::from(n);
+        if halves(product)[0] < n {
+            // 2³² mod n of the low halves are one too many; redraw exactly those.
             let threshold = n.wrapping_neg() % n;
-            while low_half(product) < threshold {
-                product = u128::from(self.u64()) * u128::from(n);
+            while halves(product)[0] < threshold {
+                product = u64::from(self.u32()) * u64::from(n);
             }
+        }
+        halves(product)[1]
+    }
+
+    #[cold]
+    fn below_u64(&mut self, n: u64) -> usize {
+        let mut product = u128::from(self.u64()) * u128::from(n);
+        let threshold = n.wrapping_neg() % n;
+        while low_half(product) < threshold {
+            product = u128::from(self.u64()) * u128::from(n);
         }
         #[expect(
             clippy::cast_possible_truncation,
@@ -328,26 +351,52 @@ mod tests {
     }
 
     #[test]
-    fn the_generator_is_the_block_function_in_order() {
-        let mut rng = Rng::new(0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210);
-        for block in 0..9 {
-            let [a, b, c, d] = philox4x32(
-                [block, 0, 0x7654_3210, 0xfedc_ba98],
-                [0x89ab_cdef, 0x0123_4567],
-            );
-            assert_eq!(rng.u64(), u64::from(a) | u64::from(b) << 32);
-            assert_eq!(rng.u64(), u64::from(c) | u64::from(d) << 32);
+    fn a_stream_is_the_block_function_word_by_word() {
+        let (seed, stream) = (0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210);
+        let words: Vec<u32> = (0..9)
+            .flat_map(|block| {
+                philox4x32(
+                    [block, 0, 0x7654_3210, 0xfedc_ba98],
+                    [0x89ab_cdef, 0x0123_4567],
+                )
+            })
+            .collect();
+        let mut rng = Rng::new(seed, stream);
+        assert!(words.iter().all(|&word| rng.u32() == word));
+        // Pairs of words from any position, also across the end of the buffer.
+        for skip in 0..9 {
+            let mut rng = Rng::new(seed, stream);
+            for word in &words[..skip] {
+                assert_eq!(rng.u32(), *word);
+            }
+            for pair in words[skip..].chunks_exact(2) {
+                assert_eq!(rng.u64(), u64::from(pair[0]) | u64::from(pair[1]) << 32);
+            }
         }
     }
 
-    /// A stream promises its numbers to saved runs: these must never change.
+    /// A saved seed promises its run: these must never change.
     #[test]
     fn the_numbers_of_a_stream_are_fixed() {
-        let mut rng = Rng::new(1, 2);
-        assert_eq!(rng.u64(), Rng::new(1, 2).u64());
         let mut rng = Rng::new(0, 0);
-        assert_eq!(rng.u64(), 0xe169_c58d_6627_e8d5);
+        assert_eq!((rng.u32(), rng.u32()), (0x6627_e8d5, 0xe169_c58d));
         assert_eq!(rng.u64(), 0x9b00_dbd8_bc57_ac4c);
+        let mut rng = Rng::new(1, 2);
+        let numbers: Vec<usize> = (0..12).map(|_| rng.below(100)).collect();
+        assert_eq!(numbers, [90, 55, 24, 3, 71, 85, 26, 5, 57, 35, 62, 49]);
+        let draws = [
+            rng.f64(),
+            rng.uniform(-1.0, 1.0),
+            rng.normal(),
+            rng.exponential(),
+        ];
+        let bits = [
+            0x3fd9_8fbf_d3f7_822e,
+            0x3fde_eaf2_a443_ace0,
+            0x3ffb_13eb_7607_d299,
+            0x3fea_f6c2_9054_64a2,
+        ];
+        assert_eq!(draws.map(f64::to_bits), bits, "{draws:?}");
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::Rng;
 /// Draws indices `0..len` with fixed probabilities.
 #[derive(Clone, Debug)]
 pub struct Weighted {
-    /// Per column: the probability to stay in it, and where to go otherwise.
-    columns: Vec<(f64, u32)>,
+    /// Per column: the probability to stay in it as a multiple of 2⁻³², and where to go otherwise.
+    columns: Vec<(u64, u32)>,
 }
 
 impl Weighted {
@@ -55,26 +55,28 @@ impl Weighted {
                 }
             }
         }
-        Some(Self { columns })
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a probability in [0, 1] times 2³²"
+        )]
+        let fixed = |stay: f64| (stay.clamp(0.0, 1.0) * 4_294_967_296.0).round() as u64;
+        Some(Self {
+            columns: columns
+                .into_iter()
+                .map(|(stay, to)| (fixed(stay), to))
+                .collect(),
+        })
     }
 
     /// One index.
     #[inline]
     pub fn sample(&self, rng: &mut Rng) -> usize {
-        // One draw serves both: the integer part of u·n is the column, the fraction the coin.
-        let scaled = rng.f64() * self.columns.len() as f64;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "floor of a number in [0, len]; rounding up to len is caught by min"
-        )]
-        let column = (scaled as usize).min(self.columns.len() - 1);
+        // One word serves both: the upper half of word·n is the column, the lower half the coin.
+        let product = u64::from(rng.u32()) * self.columns.len() as u64;
+        let column = (product >> 32) as usize;
         let (stay, alias) = self.columns[column];
-        if scaled - (column as f64) < stay {
-            column
-        } else {
-            alias as usize
-        }
+        std::hint::select_unpredictable(product & 0xffff_ffff < stay, column, alias as usize)
     }
 
     /// Number of indices, those of weight 0 included.

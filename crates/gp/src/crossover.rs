@@ -88,18 +88,23 @@ pub fn size_fair(
     } = space;
     read_arities(father.nodes(), arities);
     sizes_into(arities, sizes, stack);
-    let largest = as_size(gap.max_size.min(2 * gap.range.len() + 1));
-    let gone = as_size(gap.range.len());
+    // A mother beyond the size limit may have to lose more than she can get.
+    let gone = as_size(gap.range.len().min(gap.max_size));
+    let largest = as_size(gap.max_size).min(gone.saturating_mul(2).saturating_add(1));
     // How many donors are smaller, equal and larger, and by how much in all.
     let (mut smaller, mut equal, mut larger) = (0u32, 0u32, 0u32);
     let (mut deficit, mut excess) = (0u64, 0u64);
     for &size in sizes.iter() {
-        let fits = size <= largest;
-        smaller += u32::from(fits && size < gone);
-        equal += u32::from(fits && size == gone);
-        larger += u32::from(fits && size > gone);
-        deficit += u64::from(gone.saturating_sub(size.min(gone))) * u64::from(fits);
-        excess += u64::from(size.saturating_sub(gone)) * u64::from(fits);
+        // Masks instead of branches, which would be mispredicted.
+        let (less, more) = (
+            u32::from(size < gone),
+            u32::from(size > gone && size <= largest),
+        );
+        smaller += less;
+        larger += more;
+        equal += u32::from(size == gone);
+        deficit += u64::from(gone.wrapping_sub(size) * less);
+        excess += u64::from(size.wrapping_sub(gone) * more);
     }
     let sizes_of = [(1, gone - 1), (gone, gone), (gone + 1, largest)];
     // A donor of the right size may be too deep: then another one, in the end a leaf.

@@ -45,7 +45,7 @@ impl Gap {
         let range = span(arities, point);
         let max_size = limits.max_size.checked_sub(parent.len() - range.len())?;
         // No tree is deeper than large, so depths often need no look.
-        let unlimited = parent.len() + incoming;
+        let unlimited = (parent.len() + incoming).min(limits.max_size);
         let (max_depth, depth_bound) = if unlimited <= limits.max_depth {
             (unlimited, unlimited)
         } else {
