@@ -38,7 +38,7 @@ pub(crate) struct Flags {
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
-    table: table::Flags,
+    table: table::Reading,
     #[command(flatten)]
     search: Search,
 }

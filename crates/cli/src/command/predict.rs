@@ -26,7 +26,7 @@ pub(crate) struct Flags {
     #[arg(long, short)]
     output: Option<PathBuf>,
     #[command(flatten)]
-    table: table::Flags,
+    table: table::Reading,
 }
 
 pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {

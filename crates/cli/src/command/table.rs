@@ -9,7 +9,7 @@ use crate::note;
 /// Flags about the CSV file.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Reading the table")]
-pub(crate) struct Flags {
+pub(crate) struct Reading {
     /// What to do about missing values.
     #[arg(long, value_enum, default_value = "error")]
     missing: Rows,
@@ -47,7 +47,7 @@ impl From<Rows> for Policy {
     }
 }
 
-impl Flags {
+impl Reading {
     /// Reads the columns asked for; `-` is standard input.
     pub(crate) fn read(&self, path: &str, columns: Columns) -> Result<Table, DataError> {
         let mut options = Options {
