@@ -87,7 +87,11 @@ pub fn fit_with(
         .build()
         .map_err(|source| SrError::Threads { n_threads: config.n_threads(), source })?;
     let mut judge = Evaluator::new(problem.train.clone())?;
-    let started = if config.seeds { seed_models(&problem, config, &mut judge, &clock)? } else { Vec::new() };
+    let started = if config.seeds {
+        seed_models(&problem, config, &mut judge, &pool, &clock)?
+    } else {
+        Vec::new()
+    };
     let searching = clock.for_search();
     let mut search = Search::new(&problem, config, seed, &pool, &started, &searching)?;
     let mut patience = Patience::default();
@@ -153,16 +157,26 @@ fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Repo
     Report::new(problem, config, seed, vec![model], outcome)
 }
 
+/// Share of the time limit that seeds may take.
+const SEEDS_SHARE: f64 = 0.2;
+
 /// The models of [`seeds`], in normal form, scored on all training rows.
 fn seed_models(
     problem: &Problem,
     config: &Config,
     judge: &mut Evaluator,
+    pool: &rayon::ThreadPool,
     clock: &Clock,
 ) -> Result<Vec<Candidate>, SrError> {
     let mut normaliser = Normaliser::default();
     let mut candidates = Vec::new();
-    for expr in seeds::models(&problem.train, config.max_size) {
+    let mut models = seeds::models(&problem.train, config.max_size);
+    // Runs that are not limited by time never look at it, so that they can be repeated.
+    let share = clock.for_share(SEEDS_SHARE);
+    models.extend(pool.install(|| {
+        seeds::pairs(&problem.train, &config.operators, config.max_size, &share)
+    }));
+    for expr in models {
         if let Some(form) = normaliser.normal_form(&expr, Slots::Closed)
             && form.expr.len() <= config.max_size
         {
@@ -170,7 +184,7 @@ fn seed_models(
         }
     }
     let effort = constants::Effort { passes: 6, tolerance: 1e-8, rss: 0.0 };
-    refit(judge, candidates, effort, clock)
+    refit(judge, candidates, effort, &share)
 }
 
 /// When enough is enough: the target error was reached, and no shorter formula turned up since.

@@ -2,12 +2,18 @@
 //!
 //! Whatever a search finds on a small, noisy table, a straight line is hard to beat there; and
 //! whatever a law looks like, its best plane, quadric and power law are good parents. So before
-//! anything evolves, the archive holds the mean, forward-selected linear and quadratic models, and
-//! products of powers (a plane in logarithms).
+//! anything evolves, the archive holds the mean, forward-selected linear and quadratic models,
+//! products of powers (a plane in logarithms), and the best pairs of a dictionary of small
+//! formulas, plain, in transformed targets, and one after the other on what the first leaves over.
 
 use opcodon_expr::{Expr, Node, Op};
+use rayon::prelude::*;
 
+use crate::clock::Clock;
+use crate::config::Operators;
+use crate::dictionary::{self, Dictionary};
 use crate::linear::{self, Linear};
+use crate::pairs::{self, Found, Link};
 use crate::problem::Rows;
 
 /// Inputs from which products are formed; beyond, those most correlated with the target.
@@ -178,4 +184,128 @@ fn powers_of(base: &Expr, exponent: f64) -> Vec<Expr> {
         out.push(Expr::apply(Op::Sqrt, std::slice::from_ref(base)));
     }
     out
+}
+
+/// Rows that pairs are judged on.
+const PROBE_ROWS: usize = 160;
+/// Terms of a sum that is built one by one.
+const GREEDY_TERMS: usize = 4;
+
+/// The best pairs of small formulas, and sums of them, for the target and for what the target is a
+/// function of. In parallel on the current thread pool.
+pub(crate) fn pairs(
+    rows: &Rows,
+    operators: &Operators,
+    max_size: usize,
+    clock: &Clock,
+) -> Vec<Expr> {
+    let n_rows = rows.n_rows();
+    let step = n_rows.div_ceil(PROBE_ROWS).max(1);
+    let probe = rows.pick(&(0..n_rows).step_by(step).collect::<Vec<_>>());
+    let columns = probe.column_refs();
+    let dictionary = dictionary::build(&columns, operators);
+    let y: Vec<f64> = probe.target.iter().map(|v| v - probe.zero).collect();
+    let (links, targets): (Vec<Link>, Vec<Vec<f64>>) = Link::ALL
+        .iter()
+        .filter_map(|&link| Some((link, link.target(&y, operators)?)))
+        .unzip();
+    let room = max_size.saturating_sub(5);
+    let mut found = pairs::products(&dictionary, &columns, &targets, room, clock);
+    found.par_iter_mut().zip(&targets).for_each(|(found, target)| {
+        found.extend(pairs::sums(&dictionary, &columns, target, room, clock));
+        found.extend(greedy_atoms(&dictionary, &columns, target, room));
+    });
+    let few = dictionary.shortened();
+    let mut greedy: Vec<Option<Found>> =
+        found.iter().map(|found| cheapest(found, y.len()).cloned()).collect();
+    for _ in 1..GREEDY_TERMS {
+        let residuals: Vec<Vec<f64>> = greedy
+            .iter()
+            .zip(&targets)
+            .map(|(sum, target)| residual(sum.as_ref(), &columns, target))
+            .collect();
+        let terms = pairs::products(&few, &columns, &residuals, room, clock);
+        for (k, terms) in terms.into_iter().enumerate() {
+            let Some(sum) = greedy[k].take().filter(|sum| sum.error > 1e-12) else { continue };
+            let next = extended(&sum, terms, &columns, &targets[k], room);
+            greedy[k] = cheapest(&next, y.len()).cloned();
+            found[k].extend(next);
+        }
+    }
+    links
+        .into_iter()
+        .zip(found)
+        .flat_map(|(link, found)| {
+            let formulas = pareto(found).into_iter();
+            formulas.filter_map(move |f| link.formula(f.core, f.scale, f.offset))
+        })
+        .collect()
+}
+
+/// What a sum leaves of the target; zero without a sum.
+fn residual(sum: Option<&Found>, columns: &[&[f64]], target: &[f64]) -> Vec<f64> {
+    let Some(sum) = sum else { return vec![0.0; target.len()] };
+    let values = sum.core.eval_columns(columns);
+    target.iter().zip(&values).map(|(y, v)| y - sum.scale.mul_add(*v, sum.offset)).collect()
+}
+
+/// The sum with each of these terms, coefficients fitted.
+fn extended(
+    sum: &Found,
+    terms: Vec<Found>,
+    columns: &[&[f64]],
+    target: &[f64],
+    max_size: usize,
+) -> Vec<Found> {
+    let first = sum.core.eval_columns(columns);
+    terms
+        .into_iter()
+        .filter(|term| term.core.len() + sum.core.len() + 5 <= max_size)
+        .filter_map(|term| {
+            let second = term.core.eval_columns(columns);
+            let model = linear::forward(&[&first, &second], target, None, 2).pop()?;
+            let both = [sum.core.clone(), term.core];
+            let core = expression(&model, &|k| both[k].clone())?;
+            pairs::found(core, columns, target)
+        })
+        .collect()
+}
+
+/// Forward selection among the atoms themselves.
+fn greedy_atoms(
+    dictionary: &Dictionary,
+    columns: &[&[f64]],
+    target: &[f64],
+    max_size: usize,
+) -> Vec<Found> {
+    let atoms: Vec<&dictionary::Atom> = dictionary.atoms.iter().take(2500).collect();
+    let values: Vec<&[f64]> = atoms.iter().map(|a| &a.values[..]).collect();
+    linear::forward(&values, target, None, 6)
+        .iter()
+        .filter_map(|model| pairs::sum_of(model, &atoms))
+        .take_while(|core| core.len() <= max_size)
+        .filter_map(|core| pairs::found(core, columns, target))
+        .collect()
+}
+
+/// The least by BIC, each node counted as half a constant.
+fn cheapest(found: &[Found], n_rows: usize) -> Option<&Found> {
+    #[expect(clippy::cast_precision_loss, reason = "counts are small")]
+    let cost = |f: &Found| {
+        let n = n_rows as f64;
+        n * f.error.max(1e-13).ln() + 0.5 * n.ln() * f.core.len() as f64
+    };
+    found.iter().min_by(|a, b| cost(a).total_cmp(&cost(b)))
+}
+
+/// Those that no much smaller one matches, by size.
+fn pareto(mut found: Vec<Found>) -> Vec<Found> {
+    found.sort_by(|a, b| a.core.len().cmp(&b.core.len()).then(a.error.total_cmp(&b.error)));
+    let mut lowest = f64::INFINITY;
+    found.retain(|f| {
+        let keep = f.error < 1.1 * lowest;
+        lowest = lowest.min(f.error);
+        keep
+    });
+    found
 }

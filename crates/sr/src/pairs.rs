@@ -1,0 +1,316 @@
+//! Every pair of small formulas, scored at once.
+//!
+//! The best `a + b·f·g` for a target y has a closed form in Σfg, Σ(fg)² and Σfgy. Over all f and g
+//! of a dictionary these are three matrix products, so millions of two-factor formulas a second
+//! are judged exactly, linear scaling included. For `a + b·f + c·g` the correlations of f, g and y
+//! suffice: one matrix product.
+//!
+//! A law `y = h(f·g)` is a product in the transformed target `h⁻¹(y)` for each h that lets the
+//! scale through: reciprocal, root, square, exponential.
+//!
+//! # Invariant
+//! Nothing here is believed: what is returned are starts, to be fitted and judged on all rows.
+
+use nalgebra::DMatrix;
+use opcodon_expr::{Expr, Node, Op};
+use rayon::prelude::*;
+
+use crate::clock::Clock;
+use crate::config::Operators;
+use crate::dictionary::{Atom, Dictionary, allowed};
+use crate::linear::{self, Linear};
+use crate::seeds::combination;
+
+/// Formulas kept for each size.
+const KEPT: usize = 6;
+/// Left factors handled in one go: three blocks of this many rows stay in the cache.
+const BLOCK: usize = 48;
+/// Atoms that are tried as the second term of a sum.
+const SUMMANDS: usize = 2000;
+
+/// What is done to the target before, and to the formula after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    Identity,
+    /// y = 1/u
+    Inverse,
+    /// y = √u
+    Root,
+    /// y = u²
+    Square,
+    /// y = eᵘ
+    Exponential,
+    /// y = 1/√u
+    InverseRoot,
+}
+
+impl Link {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Identity,
+        Self::Inverse,
+        Self::Root,
+        Self::Square,
+        Self::Exponential,
+        Self::InverseRoot,
+    ];
+
+    /// The operators that lead from u to y.
+    fn operators(self) -> &'static [Op] {
+        match self {
+            Self::Identity => &[],
+            Self::Inverse => &[Op::Inv],
+            Self::Root => &[Op::Sqrt],
+            Self::Square => &[Op::Square],
+            Self::Exponential => &[Op::Exp],
+            Self::InverseRoot => &[Op::Sqrt, Op::Inv],
+        }
+    }
+
+    /// u for y, where all y are above zero (or, for the reciprocal, none is zero).
+    fn backwards(self, y: f64) -> f64 {
+        match self {
+            Self::Identity => y,
+            Self::Inverse => 1.0 / y,
+            Self::Root => y * y,
+            Self::Square => y.sqrt(),
+            Self::Exponential => y.ln(),
+            Self::InverseRoot => 1.0 / (y * y),
+        }
+    }
+
+    /// The transformed target, if the link applies to it.
+    pub(crate) fn target(self, y: &[f64], operators: &Operators) -> Option<Vec<f64>> {
+        if !self.operators().iter().all(|&op| allowed(op, operators)) {
+            return None;
+        }
+        let one_sign = y.iter().all(|&v| v > 0.0) || y.iter().all(|&v| v < 0.0);
+        if self != Self::Identity && !one_sign {
+            return None;
+        }
+        let sign = if self == Self::Identity || y[0] > 0.0 { 1.0 } else { -1.0 };
+        let u: Vec<f64> = y.iter().map(|&v| self.backwards(sign * v)).collect();
+        u.iter().all(|v| v.is_finite()).then_some(u)
+    }
+
+    /// `y = h(offset + scale·core)`; linear scaling finds a sign of its own.
+    pub(crate) fn formula(self, core: Expr, scale: f64, offset: f64) -> Option<Expr> {
+        if self == Self::Identity {
+            return Some(core);
+        }
+        let mut nodes = core.into_nodes();
+        nodes.extend([
+            Node::Const(scale),
+            Node::Op(Op::Mul),
+            Node::Const(offset),
+            Node::Op(Op::Add),
+        ]);
+        nodes.extend(self.operators().iter().map(|&op| Node::Op(op)));
+        Expr::from_postfix(nodes).ok()
+    }
+}
+
+/// A core with its linear scaling to the target it was found for.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) core: Expr,
+    pub(crate) scale: f64,
+    pub(crate) offset: f64,
+    /// Share of the target's variance that is left.
+    pub(crate) error: f64,
+}
+
+/// The best few of each size.
+#[derive(Debug, Default)]
+struct Best {
+    by_size: Vec<Vec<(f64, usize, usize)>>,
+    thresholds: Vec<f64>,
+}
+
+impl Best {
+    fn new(sizes: usize) -> Self {
+        Self { by_size: vec![Vec::new(); sizes + 1], thresholds: vec![0.0; sizes + 1] }
+    }
+
+    #[cold]
+    fn offer(&mut self, size: usize, r2: f64, left: usize, right: usize) {
+        let list = &mut self.by_size[size];
+        // The same function in another factorisation has the same R².
+        if list.iter().any(|&(other, ..)| (other - r2).abs() <= 1e-9 * (1.0 - r2).max(1e-9)) {
+            return;
+        }
+        let position = list.partition_point(|&(other, ..)| other > r2);
+        list.insert(position, (r2, left, right));
+        list.truncate(KEPT);
+        if list.len() == KEPT {
+            self.thresholds[size] = list[KEPT - 1].0;
+        }
+    }
+}
+
+fn matrix<'a>(columns: impl ExactSizeIterator<Item = &'a [f64]>, n_rows: usize) -> DMatrix<f64> {
+    let n_columns = columns.len();
+    DMatrix::from_iterator(n_rows, n_columns, columns.flat_map(|c| c.iter().copied()))
+}
+
+/// The best products of a simple atom and any atom, by size, for each of several targets: two of
+/// the three matrix products do not depend on the target.
+pub(crate) fn products(
+    dictionary: &Dictionary,
+    columns: &[&[f64]],
+    targets: &[Vec<f64>],
+    max_size: usize,
+    clock: &Clock,
+) -> Vec<Vec<Found>> {
+    let atoms = &dictionary.atoms;
+    let n_rows = columns.first().map_or(0, |c| c.len());
+    let right = matrix(atoms.iter().map(|a| &a.values[..]), n_rows);
+    let right_squared = right.map(|v| v * v);
+    let sizes: Vec<usize> = atoms.iter().map(|a| a.expr.len()).collect();
+    // Unit sum of squares about the mean, so that py² / spread is R².
+    let standards: Vec<Option<Vec<f64>>> = targets.iter().map(|t| standard(t)).collect();
+    let blocks: Vec<&[usize]> = dictionary.simple.chunks(BLOCK).collect();
+    let found_in = |block: &&[usize]| -> Vec<Best> {
+        let mut best: Vec<Best> = targets.iter().map(|_| Best::new(max_size)).collect();
+        if clock.is_over() {
+            return best;
+        }
+        let left = matrix(block.iter().map(|&i| &atoms[i].values[..]), n_rows).transpose();
+        let p = &left * &right;
+        let pp = left.map(|v| v * v) * &right_squared;
+        #[expect(clippy::cast_precision_loss, reason = "row counts are small")]
+        let n = n_rows as f64;
+        // 1 / spread of each product; 0 where it is constant, or as good as.
+        let inverse = DMatrix::from_fn(p.nrows(), p.ncols(), |k, j| {
+            let spread = pp[(k, j)] - p[(k, j)] * p[(k, j)] / n;
+            if spread > 1e-9 * pp[(k, j)] { 1.0 / spread } else { 0.0 }
+        });
+        for (y, best) in standards.iter().zip(&mut best) {
+            let Some(y) = y else { continue };
+            let mut weighted = left.clone();
+            for (row, y) in y.iter().enumerate() {
+                weighted.column_mut(row).scale_mut(*y);
+            }
+            let py = weighted * &right;
+            for j in 0..atoms.len() {
+                let (py, inverse) = (py.column(j), inverse.column(j));
+                for (k, &i) in block.iter().enumerate() {
+                    let size = sizes[i] + sizes[j] + 1;
+                    let r2 = py[k] * py[k] * inverse[k];
+                    if size <= max_size && r2 > best.thresholds[size] && r2 < 1.0 + 1e-6 {
+                        best.offer(size, r2, i, j);
+                    }
+                }
+            }
+        }
+        best
+    };
+    let by_block: Vec<Vec<Best>> = blocks.par_iter().map(found_in).collect();
+    (0..targets.len())
+        .into_par_iter()
+        .map(|t| {
+            let mut best = Best::new(max_size);
+            for block in &by_block {
+                for (size, list) in block[t].by_size.iter().enumerate() {
+                    for &(r2, i, j) in list {
+                        best.offer(size, r2, i, j);
+                    }
+                }
+            }
+            collect(&best, columns, &targets[t], |i, j| {
+                Some(Expr::apply(Op::Mul, &[atoms[i].expr.clone(), atoms[j].expr.clone()]))
+            })
+        })
+        .collect()
+}
+
+/// The best sums of two atoms, by size.
+pub(crate) fn sums(
+    dictionary: &Dictionary,
+    columns: &[&[f64]],
+    target: &[f64],
+    max_size: usize,
+    clock: &Clock,
+) -> Vec<Found> {
+    let n_rows = target.len();
+    let Some(y) = standard(target) else { return Vec::new() };
+    let standards: Vec<(usize, Vec<f64>)> = dictionary
+        .atoms
+        .iter()
+        .enumerate()
+        .filter_map(|(i, atom)| Some((i, standard(&atom.values)?)))
+        .take(SUMMANDS)
+        .collect();
+    let all = matrix(standards.iter().map(|(_, c)| &c[..]), n_rows);
+    let with_target: Vec<f64> =
+        standards.iter().map(|(_, c)| c.iter().zip(&y).map(|(a, b)| a * b).sum()).collect();
+    let sizes: Vec<usize> = standards.iter().map(|&(i, _)| dictionary.atoms[i].expr.len()).collect();
+    let mut best = Best::new(max_size);
+    for start in (0..standards.len()).step_by(BLOCK) {
+        if clock.is_over() {
+            break;
+        }
+        let end = (start + BLOCK).min(standards.len());
+        let block = all.columns(start, end - start).transpose();
+        let correlations = &block * &all;
+        for j in 0..standards.len() {
+            let column = correlations.column(j);
+            for k in 0..(end - start).min(j.saturating_sub(start)) {
+                let i = start + k;
+                let size = sizes[i] + sizes[j] + 3;
+                if size > max_size {
+                    continue;
+                }
+                let c = column[k];
+                let (a, b) = (with_target[i], with_target[j]);
+                let left = 1.0 - c * c;
+                if left < 1e-6 {
+                    continue;
+                }
+                let r2 = (a * a + b * b - 2.0 * a * b * c) / left;
+                if r2 > best.thresholds[size] && r2 < 1.0 + 1e-6 {
+                    best.offer(size, r2, i, j);
+                }
+            }
+        }
+    }
+    collect(&best, columns, target, |i, j| {
+        let (a, b) = (&dictionary.atoms[standards[i].0], &dictionary.atoms[standards[j].0]);
+        let model = linear::forward(&[&a.values, &b.values], target, None, 2).pop()?;
+        sum_of(&model, &[a, b])
+    })
+}
+
+/// `Σ coefficient · atom` of a model over the atoms' values.
+pub(crate) fn sum_of(model: &Linear, atoms: &[&Atom]) -> Option<Expr> {
+    let terms: Vec<(Expr, f64)> =
+        model.terms.iter().map(|&(k, c)| (atoms[k].expr.clone(), c / atoms[k].rms)).collect();
+    combination(&terms)
+}
+
+/// The kept pairs as formulas with their scaling.
+fn collect(
+    best: &Best,
+    columns: &[&[f64]],
+    target: &[f64],
+    core: impl Fn(usize, usize) -> Option<Expr>,
+) -> Vec<Found> {
+    let pairs = best.by_size.iter().flatten();
+    pairs.filter_map(|&(_, i, j)| found(core(i, j)?, columns, target)).collect()
+}
+
+/// A formula with its linear scaling to a target.
+pub(crate) fn found(core: Expr, columns: &[&[f64]], target: &[f64]) -> Option<Found> {
+    let values = core.eval_columns(columns);
+    let model = linear::forward(&[&values], target, None, 1).pop()?;
+    let variance = linear::spread(target, linear::mean(target, None), None);
+    let (scale, offset) = (model.terms.first()?.1, model.intercept);
+    Some(Found { core, scale, offset, error: model.mse / variance })
+}
+
+/// Centred, with unit sum of squares; `None` for a column without variance.
+fn standard(values: &[f64]) -> Option<Vec<f64>> {
+    let mean = linear::mean(values, None);
+    let sum: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
+    let norm = sum.sqrt();
+    (norm.is_normal() && norm > 1e-9).then(|| values.iter().map(|v| (v - mean) / norm).collect())
+}
