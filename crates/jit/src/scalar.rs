@@ -12,6 +12,8 @@
 //! first four in xmm0–3, leaves 32 bytes of shadow space before those on the stack, and
 //! preserves xmm6–15 (“x64 calling convention”, Microsoft C++ documentation).
 
+use std::cell::Cell;
+
 use opcodon_asm::{Alu, Assembler, Mem, Rm, gpr};
 use opcodon_codemem::{Abi, Code, CodeHeap, Function, Signature, Ty};
 use opcodon_expr::{Expr, Op};
@@ -142,19 +144,48 @@ struct Frame {
 
 type CodeMap = Vec<(usize, usize)>;
 
+/// What compiling needs, kept from one function to the next.
+#[derive(Default)]
+struct Compiler {
+    asm: Assembler,
+    work: Workspace,
+    tape: Tape,
+}
+
+thread_local! {
+    static COMPILER: Cell<Compiler> = Cell::default();
+}
+
 fn compile<M: Machine<T = f64>>(
     expr: &Expr,
     n_args: usize,
     abi: Abi,
 ) -> Result<(Code, CodeMap), JitError> {
-    let (mut asm, mut work, mut tape) = (Assembler::new(), Workspace::default(), Tape::default());
+    let mut compiler = COMPILER.take();
+    let compiled = compile_with::<M>(&mut compiler, expr, n_args, abi);
+    if expr.len() <= KEPT_LEN {
+        COMPILER.set(compiler);
+    }
+    compiled
+}
+
+/// The memory that a larger tree needed is given back.
+const KEPT_LEN: usize = 1 << 14;
+
+fn compile_with<M: Machine<T = f64>>(
+    Compiler { asm, work, tape }: &mut Compiler,
+    expr: &Expr,
+    n_args: usize,
+    abi: Abi,
+) -> Result<(Code, CodeMap), JitError> {
+    asm.clear();
     tape.load(expr, Order::Fewest);
     // The frame is known once the registers are given out, and the code that sets it up comes
     // first: if the guess of an empty frame fails, the second attempt knows.
-    let (found, mut map) = emit::<M>(&mut asm, &mut work, &tape, n_args, abi, Frame::default())?;
+    let (found, mut map) = emit::<M>(asm, work, tape, n_args, abi, Frame::default())?;
     if found != Frame::default() {
         asm.clear();
-        map = emit::<M>(&mut asm, &mut work, &tape, n_args, abi, found)?.1;
+        map = emit::<M>(asm, work, tape, n_args, abi, found)?.1;
     }
     let end = asm.position();
     map.push((end, usize::MAX));
