@@ -12,7 +12,7 @@
 //! vocabulary  a primitive set read once: grammar, Python objects, meanings of functions
 //! text        trees and expressions as text
 //! tree  fitness  operators   what a toolbox registers
-//! function  evaluator        what runs
+//! function  evaluator  kernels        what runs
 //! ```
 //!
 //! What a Python function computes is decided in `python/opcodon/deap.py`, by identity, by
@@ -22,6 +22,7 @@ mod evaluator;
 mod fitness;
 mod function;
 mod grammar;
+mod kernels;
 mod lower;
 mod operators;
 mod text;
@@ -31,7 +32,7 @@ mod vocabulary;
 
 use std::sync::OnceLock;
 
-use opcodon_jit::Tier;
+use opcodon_jit::{JitError, Tier};
 use pyo3::create_exception;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -79,11 +80,11 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 /// The tier of instructions, asked for once a process.
-fn tier() -> PyResult<Tier> {
+fn tier() -> Result<Tier, JitError> {
     static TIER: OnceLock<Tier> = OnceLock::new();
     if let Some(tier) = TIER.get() {
         return Ok(*tier);
     }
-    let tier = Tier::best().map_err(|error| crate::error::jit_error(&error))?;
+    let tier = Tier::best()?;
     Ok(*TIER.get_or_init(|| tier))
 }

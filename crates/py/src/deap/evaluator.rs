@@ -3,20 +3,19 @@
 //! The table is laid out once. Every call then compiles all trees it is given into one arena, makes
 //! that executable once, and runs the kernels, which add up the loss without writing a column.
 
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use numpy::PyArray1;
 use opcodon_expr::Expr;
-use opcodon_jit::{Batch, Float, Goal, JitError, Panel, Tier};
+use opcodon_jit::{Goal, JitError, Panel};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use super::function::formula;
+use super::kernels::{Kept, with_batch};
 use super::lower::Lowering;
-use super::tier;
 use super::vocabulary::Vocabulary;
 use crate::array::{Matrix, Vector, n_dimensions};
 use crate::columns::panel;
@@ -38,79 +37,49 @@ const LOSSES: [(&str, Loss); 3] = [("mse", Loss::Mse), ("rmse", Loss::Rmse), ("m
 /// Node–rows that make a thread worth starting.
 const WORK_PER_THREAD: usize = 1 << 21;
 
-/// The table in the precision of the computation, and a batch for every thread.
-struct Engine<T> {
-    panel: Panel<T>,
-    tier: Tier,
-    /// Idle batches, which keep their memory from call to call.
-    batches: Mutex<Vec<Batch<T>>>,
+/// The table in the precision of the computation.
+enum Table {
+    F64(Panel<f64>),
+    F32(Panel<f32>),
 }
 
-impl<T: Float> Engine<T> {
-    fn losses(
-        &self,
-        trees: &[Expr],
-        n_inputs: usize,
-        goal: Goal,
-        n_threads: usize,
-    ) -> Result<Vec<f64>, JitError> {
-        let mut losses = vec![0.0; trees.len()];
-        if trees.is_empty() {
-            return Ok(losses);
-        }
-        let n_nodes: usize = trees.iter().map(Expr::len).sum();
-        let useful = n_nodes.saturating_mul(self.panel.n_rows()) / WORK_PER_THREAD + 1;
-        let n_threads = n_threads.min(useful).min(trees.len());
-        if n_threads == 1 {
-            self.run(trees, n_inputs, goal, &mut losses)?;
-            return Ok(losses);
-        }
-        let size = trees.len().div_ceil(n_threads);
-        thread::scope(|scope| {
-            let threads: Vec<_> = trees
-                .chunks(size)
-                .zip(losses.chunks_mut(size))
-                .map(|(trees, losses)| scope.spawn(move || self.run(trees, n_inputs, goal, losses)))
-                .collect();
-            threads
-                .into_iter()
-                .try_for_each(|thread| match thread.join() {
-                    Ok(result) => result,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                })
-        })?;
-        Ok(losses)
+/// The losses of trees, computed by as many threads as are worth it.
+fn losses<T: Kept>(
+    panel: &Panel<T>,
+    trees: &[Expr],
+    n_inputs: usize,
+    goal: Goal,
+    n_threads: usize,
+) -> Result<Vec<f64>, JitError> {
+    let mut losses = vec![0.0; trees.len()];
+    let run = |trees: &[Expr], losses: &mut [f64]| {
+        with_batch(|batch| {
+            batch.compile(trees, n_inputs, goal)?;
+            batch.losses(0, panel, losses)
+        })
+    };
+    let n_nodes: usize = trees.iter().map(Expr::len).sum();
+    let useful = n_nodes.saturating_mul(panel.n_rows()) / WORK_PER_THREAD + 1;
+    let n_threads = n_threads.min(useful).min(trees.len());
+    if n_threads <= 1 {
+        run(trees, &mut losses)?;
+        return Ok(losses);
     }
-
-    fn run(
-        &self,
-        trees: &[Expr],
-        n_inputs: usize,
-        goal: Goal,
-        losses: &mut [f64],
-    ) -> Result<(), JitError> {
-        let idle = self
-            .batches
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        let mut batch = match idle {
-            Some(batch) => batch,
-            None => Batch::new(self.tier)?,
-        };
-        batch.compile(trees, n_inputs, goal)?;
-        batch.losses(0, &self.panel, losses)?;
-        self.batches
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(batch);
-        Ok(())
-    }
-}
-
-enum Precision {
-    F64(Engine<f64>),
-    F32(Engine<f32>),
+    let size = trees.len().div_ceil(n_threads);
+    thread::scope(|scope| {
+        let threads: Vec<_> = trees
+            .chunks(size)
+            .zip(losses.chunks_mut(size))
+            .map(|(trees, losses)| scope.spawn(move || run(trees, losses)))
+            .collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| match thread.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+    })?;
+    Ok(losses)
 }
 
 /// The loss of trees on a table; a fitness function for one individual and for populations.
@@ -142,7 +111,7 @@ enum Precision {
 #[pyclass(frozen, weakref, module = "opcodon.deap")]
 pub(crate) struct Evaluator {
     pset: Py<PyAny>,
-    engine: Precision,
+    table: Table,
     goal: Goal,
     loss: Loss,
     n_inputs: usize,
@@ -166,13 +135,9 @@ impl Evaluator {
 
     fn evaluate(&self, individuals: &[Bound<'_, PyAny>], py: Python<'_>) -> PyResult<Vec<f64>> {
         let trees = self.formulas(individuals, py)?;
-        let losses = py.detach(|| match &self.engine {
-            Precision::F64(engine) => {
-                engine.losses(&trees, self.n_inputs, self.goal, self.n_threads)
-            }
-            Precision::F32(engine) => {
-                engine.losses(&trees, self.n_inputs, self.goal, self.n_threads)
-            }
+        let losses = py.detach(|| match &self.table {
+            Table::F64(panel) => losses(panel, &trees, self.n_inputs, self.goal, self.n_threads),
+            Table::F32(panel) => losses(panel, &trees, self.n_inputs, self.goal, self.n_threads),
         });
         let mut losses = losses.map_err(|error| jit_error(&error))?;
         for loss in &mut losses {
@@ -264,13 +229,17 @@ impl Evaluator {
         let names = &vocabulary.get().arguments;
         let n_inputs = names.len();
         let numpy = py.import(intern!(py, "numpy"))?;
-        let mut table = numpy.call_method1(intern!(py, "asarray"), (X,))?;
-        if n_dimensions(&table)? == 1 && n_inputs == 1 {
-            table = table.call_method1(intern!(py, "reshape"), ((-1, 1),))?;
-        }
+        // What is no array is reported below.
+        let table = numpy
+            .call_method1(intern!(py, "asarray"), (X,))
+            .unwrap_or_else(|_| X.clone());
+        let table = if n_inputs == 1 && n_dimensions(&table).is_ok_and(|n| n == 1) {
+            table.call_method1(intern!(py, "reshape"), ((-1, 1),))?
+        } else {
+            table
+        };
         let matrix = Matrix::extract("X", &table, names)?;
-        let table = matrix.view();
-        let n_rows = table.n_rows();
+        let n_rows = matrix.view().n_rows();
         if n_rows == 0 {
             return Err(PyValueError::new_err(
                 "X has no rows: there is nothing to compute a loss of",
@@ -281,22 +250,21 @@ impl Evaluator {
             extra.push(Vector::extract("sample_weight", weights, n_rows)?.weights()?);
         }
         let extra: Vec<&[f64]> = extra.iter().map(Vec::as_slice).collect();
-        let tier = tier()?;
-        let engine = match dtype {
-            "float64" => panel(table, &extra).map(|panel| Precision::F64(Engine::new(panel, tier))),
-            "float32" => panel(table, &extra).map(|panel| Precision::F32(Engine::new(panel, tier))),
+        let table = match dtype {
+            "float64" => panel(matrix.view(), &extra).map(Table::F64),
+            "float32" => panel(matrix.view(), &extra).map(Table::F32),
             _ => {
                 return Err(PyValueError::new_err(format!(
                     "dtype is {dtype:?}, but must be \"float64\" or \"float32\""
                 )));
             }
         };
-        let engine = engine.map_err(|error| jit_error(&error))?;
+        let table = table.map_err(|error| jit_error(&error))?;
         let target = u32::try_from(n_inputs)?;
         let weight = sample_weight.is_some().then_some(target + 1);
         Ok(Self {
             pset: pset.clone().unbind(),
-            engine,
+            table,
             goal: match loss {
                 Loss::Mse | Loss::Rmse => Goal::Mse { target, weight },
                 Loss::Mae => Goal::Mae { target, weight },
@@ -369,9 +337,9 @@ impl Evaluator {
     }
 
     fn __repr__(&self) -> String {
-        let (n_rows, precision) = match &self.engine {
-            Precision::F64(engine) => (engine.panel.n_rows(), "float64"),
-            Precision::F32(engine) => (engine.panel.n_rows(), "float32"),
+        let (n_rows, precision) = match &self.table {
+            Table::F64(panel) => (panel.n_rows(), "float64"),
+            Table::F32(panel) => (panel.n_rows(), "float32"),
         };
         let loss = LOSSES
             .iter()
@@ -381,16 +349,6 @@ impl Evaluator {
             "<opcodon.deap.Evaluator: {loss} of {} arguments on {n_rows} rows, {precision}>",
             self.n_inputs
         )
-    }
-}
-
-impl<T: Float> Engine<T> {
-    fn new(panel: Panel<T>, tier: Tier) -> Self {
-        Self {
-            panel,
-            tier,
-            batches: Mutex::new(Vec::new()),
-        }
     }
 }
 

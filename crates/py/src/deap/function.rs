@@ -8,12 +8,13 @@ use numpy::{
 };
 use opcodon_codemem::Abi;
 use opcodon_expr::{Expr, print};
-use opcodon_jit::{Batch, CompiledExpr, Float, Goal, Panel};
+use opcodon_jit::{CompiledExpr, Goal, Panel};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyList, PyString, PyTuple};
 
+use super::kernels::{Kept, with_batch};
 use super::lower::Lowering;
 use super::text;
 use super::tree::Tree;
@@ -39,7 +40,8 @@ pub(crate) struct Function {
 
 impl Function {
     fn new(expr: Expr, names: Arc<[String]>, returns_bool: bool) -> PyResult<Self> {
-        let compiled = CompiledExpr::with(&expr, names.len(), Abi::host(), tier()?)
+        let compiled = tier()
+            .and_then(|tier| CompiledExpr::with(&expr, names.len(), Abi::host(), tier))
             .map_err(|error| jit_error(&error))?;
         Ok(Self {
             compiled,
@@ -120,6 +122,9 @@ impl Function {
         if args.len() != self.n_arguments() {
             return Err(self.count_error(args.len()));
         }
+        if let Some(values) = self.call_columns(args)? {
+            return Ok(values);
+        }
         let numpy = py.import(intern!(py, "numpy"))?;
         let mut numbers = Vec::with_capacity(args.len());
         let mut arrays = Vec::with_capacity(args.len());
@@ -169,7 +174,33 @@ impl Function {
         result.call_method1(intern!(py, "reshape"), (shape,))
     }
 
-    fn map_arrays<'py, T: Float + Element>(
+    /// The common case of arrays that can be read as they lie; `None` if it is not the case.
+    fn call_columns<'py>(&self, args: &Bound<'py, PyTuple>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = args.py();
+        let mut columns = Vec::with_capacity(args.len());
+        for argument in args {
+            let Ok(array) = argument.cast_into::<PyArray1<f64>>() else {
+                return Ok(None);
+            };
+            let flags = array.getattr(intern!(py, "flags"))?;
+            if !flags.getattr(intern!(py, "aligned"))?.is_truthy()? {
+                return Ok(None);
+            }
+            columns.push(array.readonly());
+        }
+        if self.returns_bool
+            || columns
+                .windows(2)
+                .any(|pair| pair[0].len() != pair[1].len())
+        {
+            return Ok(None);
+        }
+        let views: Vec<ArrayView1<'_, f64>> =
+            columns.iter().map(PyReadonlyArray1::as_array).collect();
+        self.map_columns(py, &views).map(Some)
+    }
+
+    fn map_arrays<'py, T: Kept + Element>(
         &self,
         numpy: &Bound<'py, PyModule>,
         arrays: &Bound<'py, PyAny>,
@@ -187,15 +218,25 @@ impl Function {
         }
         let views: Vec<ArrayView1<'_, T>> =
             columns.iter().map(PyReadonlyArray1::as_array).collect();
-        let n_rows = views.first().map_or(0, |column| column.len());
+        self.map_columns(py, &views)
+    }
+
+    /// The values at every row of columns, which are all of the same length.
+    fn map_columns<'py, T: Kept + Element>(
+        &self,
+        py: Python<'py>,
+        columns: &[ArrayView1<'_, T>],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let n_rows = columns.first().map_or(0, |column| column.len());
         let mut values = vec![T::default(); n_rows];
         if n_rows > 0 {
-            let tier = tier()?;
             py.detach(|| {
-                let panel = Panel::from_fn(views.len(), n_rows, |column, row| views[column][row]);
-                let mut batch = Batch::<T>::new(tier)?;
-                batch.compile([&self.expr], views.len(), Goal::Predict)?;
-                batch.predict(0, &panel, &mut values)
+                let panel =
+                    Panel::from_fn(columns.len(), n_rows, |column, row| columns[column][row]);
+                with_batch(|batch| {
+                    batch.compile([&self.expr], columns.len(), Goal::Predict)?;
+                    batch.predict(0, &panel, &mut values)
+                })
             })
             .map_err(|error| jit_error(&error))?;
         }

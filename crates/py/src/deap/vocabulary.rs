@@ -798,7 +798,7 @@ impl<'py> Reader<'py> {
         let Ok(function) = context.get_item(name) else {
             return Ok(Meaning::Late);
         };
-        if function.is_instance_of::<Function>() {
+        if function.is_instance_of::<Function>() || is_compiled_by_deap(&function) {
             return Ok(Meaning::Late);
         }
         let known = py.import(intern!(py, "opcodon.deap"))?;
@@ -816,6 +816,19 @@ impl<'py> Reader<'py> {
             )),
         }
     }
+}
+
+/// Whether a function is one that `deap.gp.compile` has made: an automatically defined function of
+/// some individual.
+fn is_compiled_by_deap(function: &Bound<'_, PyAny>) -> bool {
+    let py = function.py();
+    function
+        .getattr(intern!(py, "__code__"))
+        .and_then(|code| {
+            code.getattr(intern!(py, "co_filename"))?
+                .extract::<String>()
+        })
+        .is_ok_and(|file| file == "<string>")
 }
 
 /// The meaning of a terminal whose value is known.
