@@ -82,55 +82,121 @@ impl Fronts {
 /// ```
 #[must_use]
 pub fn non_dominated_fronts<const M: usize>(objectives: &[[f64; M]], epsilon: [f64; M]) -> Fronts {
-    let boxed: Vec<[f64; M]> = objectives.iter().map(|o| boxes(o, &epsilon)).collect();
     let valid = |o: &[f64; M]| o.iter().all(|&v| v < f64::INFINITY);
-    let (mut sorted, invalid): (Vec<usize>, Vec<usize>) =
-        (0..objectives.len()).partition(|&i| valid(&objectives[i]));
-    sorted.sort_unstable_by(|&a, &b| {
-        lexicographic(&boxed[a], &boxed[b])
-            .then_with(|| lexicographic(&objectives[a], &objectives[b]))
-            .then(a.cmp(&b))
-    });
-    let mut duplicates = Vec::new();
-    let mut last: Option<usize> = None;
-    sorted.retain(|&i| {
-        let duplicate = last.is_some_and(|l| boxed[l] == boxed[i]);
-        if duplicate {
-            duplicates.push(i);
-        } else {
-            last = Some(i);
-        }
-        !duplicate
-    });
-    let mut fronts: Vec<Vec<usize>> = Vec::new();
-    for &i in &sorted {
-        // In lexicographic order nobody dominates an earlier one, and whoever is dominated in
-        // front k is dominated in every front before it: the first free front is found by
-        // bisection.
-        let k = fronts.partition_point(|front| dominated_by_front(&boxed, front, i));
-        match fronts.get_mut(k) {
-            Some(front) => front.push(i),
-            None => fronts.push(vec![i]),
-        }
-    }
-    fronts.extend([duplicates, invalid].into_iter().filter(|f| !f.is_empty()));
-    let mut ranks = vec![0; objectives.len()];
-    for (rank, front) in fronts.iter().enumerate() {
-        for &i in front {
-            ranks[i] = rank;
-        }
-    }
-    let ends = fronts
+    let mut sorted: Vec<Candidate<M>> = objectives
         .iter()
-        .scan(0, |end, front| {
-            *end += front.len();
-            Some(*end)
+        .enumerate()
+        .filter(|(_, o)| valid(o))
+        .map(|(index, o)| Candidate {
+            boxed: boxes(o, &epsilon).map(sort_key),
+            objectives: o.map(|v| sort_key(v + 0.0)),
+            index,
         })
         .collect();
-    Fronts {
-        order: fronts.concat(),
-        ends,
-        ranks,
+    sorted.sort_unstable();
+    // Fronts found so far, and the front of every individual.
+    let mut fronts = Layers::<M>::default();
+    let mut ranks = vec![usize::MAX; objectives.len()];
+    let mut duplicates = Vec::new();
+    for (i, candidate) in sorted.iter().enumerate() {
+        if i > 0 && sorted[i - 1].boxed == candidate.boxed {
+            duplicates.push(candidate.index);
+        } else {
+            ranks[candidate.index] = fronts.insert(&candidate.boxed);
+        }
+    }
+    let mut n_fronts = fronts.len();
+    for &i in &duplicates {
+        ranks[i] = n_fronts;
+    }
+    n_fronts += usize::from(!duplicates.is_empty());
+    let invalid: Vec<usize> = (0..ranks.len())
+        .filter(|&i| ranks[i] == usize::MAX)
+        .collect();
+    for &i in &invalid {
+        ranks[i] = n_fronts;
+    }
+    n_fronts += usize::from(!invalid.is_empty());
+    // Counting sort by front; inside a front the order stays.
+    let mut ends = vec![0; n_fronts];
+    for &rank in &ranks {
+        ends[rank] += 1;
+    }
+    let mut next: Vec<usize> = Vec::with_capacity(n_fronts);
+    let mut total = 0;
+    for end in &mut ends {
+        next.push(total);
+        total += *end;
+        *end = total;
+    }
+    let mut order = vec![0; ranks.len()];
+    for i in sorted
+        .iter()
+        .map(|candidate| candidate.index)
+        .chain(invalid)
+    {
+        let place = &mut next[ranks[i]];
+        order[*place] = i;
+        *place += 1;
+    }
+    Fronts { order, ends, ranks }
+}
+
+/// An individual as it is sorted: by boxes, then by true values, then by index.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate<const M: usize> {
+    boxed: [u64; M],
+    objectives: [u64; M],
+    index: usize,
+}
+
+/// Whole numbers in the order of the floats (NaN aside), which compare faster than floats.
+fn sort_key(value: f64) -> u64 {
+    let bits = value.to_bits();
+    if bits >> 63 == 0 {
+        bits | 1 << 63
+    } else {
+        !bits
+    }
+}
+
+/// Fronts while individuals come in lexicographic order of their boxes, all different.
+#[derive(Default)]
+struct Layers<const M: usize> {
+    /// Up to two objectives: the last one of each front's last member. It falls along a front, so
+    /// that member dominates whoever any member dominates.
+    tails: Vec<u64>,
+    /// More objectives: all members of each front.
+    members: Vec<Vec<[u64; M]>>,
+}
+
+impl<const M: usize> Layers<M> {
+    fn len(&self) -> usize {
+        self.tails.len().max(self.members.len())
+    }
+
+    /// Puts an individual into the first front where nobody dominates it, and returns its number.
+    /// Nobody dominates an earlier one, and whoever is dominated in a front is dominated in every
+    /// front before it: bisection finds the place.
+    fn insert(&mut self, boxed: &[u64; M]) -> usize {
+        if M <= 2 {
+            let tail = boxed.last().copied().unwrap_or(0);
+            let rank = self.tails.partition_point(|&t| t <= tail);
+            match self.tails.get_mut(rank) {
+                Some(last) => *last = tail,
+                None => self.tails.push(tail),
+            }
+            return rank;
+        }
+        let dominates = |a: &[u64; M]| a.iter().zip(boxed).all(|(x, y)| x <= y);
+        let rank = self
+            .members
+            .partition_point(|front| front.iter().rev().any(&dominates));
+        match self.members.get_mut(rank) {
+            Some(front) => front.push(*boxed),
+            None => self.members.push(vec![*boxed]),
+        }
+        rank
     }
 }
 
@@ -146,26 +212,6 @@ fn boxes<const M: usize>(objectives: &[f64; M], epsilon: &[f64; M]) -> [f64; M] 
         // -0.0 and 0.0 are one value.
         number + 0.0
     })
-}
-
-fn lexicographic<const M: usize>(a: &[f64; M], b: &[f64; M]) -> Ordering {
-    a.iter()
-        .zip(b)
-        .map(|(&x, &y)| order::compare(x, y))
-        .find(|o| o.is_ne())
-        .unwrap_or(Ordering::Equal)
-}
-
-/// Whether somebody in `front` dominates `i`, all of them being lexicographically before `i`.
-#[inline]
-fn dominated_by_front<const M: usize>(boxed: &[[f64; M]], front: &[usize], i: usize) -> bool {
-    let dominates = |&j: &usize| boxed[j].iter().zip(&boxed[i]).all(|(x, y)| x <= y);
-    if M <= 2 {
-        // With two objectives the second falls along a front: its last member is the best judge.
-        front.last().is_some_and(dominates)
-    } else {
-        front.iter().rev().any(dominates)
-    }
 }
 
 /// Crowding distance of every individual inside its front: the sum over objectives of the gap
@@ -259,6 +305,14 @@ pub fn select<const M: usize>(objectives: &[[f64; M]], epsilon: [f64; M], n: usi
 mod tests {
     use super::*;
     use crate::Rng;
+
+    fn lexicographic<const M: usize>(a: &[f64; M], b: &[f64; M]) -> Ordering {
+        a.iter()
+            .zip(b)
+            .map(|(&x, &y)| order::compare(x, y))
+            .find(|o| o.is_ne())
+            .unwrap_or(Ordering::Equal)
+    }
 
     /// Ranks by definition: repeatedly remove whoever nobody left dominates; then the duplicates,
     /// then the invalid.
