@@ -55,7 +55,9 @@ LAYOUTS = {
     "columns reversed": lambda x: np.ascontiguousarray(x[:, ::-1])[:, ::-1],
     "transposed": lambda x: np.ascontiguousarray(x.T).T,
     "read only": lambda x: np.frombuffer(x.tobytes()).reshape(x.shape),
-    "misaligned": lambda x: np.frombuffer(b"\0" + x.tobytes(), "u1")[1:].view("f8").reshape(x.shape),
+    "misaligned": lambda x: (
+        np.frombuffer(b"\0" + x.tobytes(), "u1")[1:].view("f8").reshape(x.shape)
+    ),
     "big endian": lambda x: x.astype(">f8"),
     "list": lambda x: x.tolist(),
     "objects": lambda x: x.astype(object),
@@ -160,7 +162,7 @@ def test_code_listing_and_address():
     assert b"".join(i.code for i in f.listing().instructions) == f.code
     # The kernel over columns is another piece of code.
     kernel = f.disassemble(kernel=True)
-    assert any("j" == i.mnemonic[0] for i in kernel.instructions)
+    assert any(i.target is not None for i in kernel.instructions)
 
 
 def test_code_is_the_function_of_its_bytes():
@@ -338,7 +340,11 @@ MISTAKES = [
     (lambda: P.loss(TWO, np.zeros(4), loss="huber"), ValueError, '"mse" or "mae", not "huber"'),
     (lambda: P.loss(TWO, np.zeros(4), "mse", [1, 1, -1, 1]), ValueError, "negative, but row 2"),
     (lambda: P.loss(TWO, np.zeros(4), "mse", np.zeros(4)), ValueError, "zero for every row"),
-    (lambda: P.loss(TWO, np.zeros(4), "mse", [1, 1]), ValueError, r"sample_weight has shape \(2,\)"),
+    (
+        lambda: P.loss(TWO, np.zeros(4), "mse", [1, 1]),
+        ValueError,
+        r"sample_weight has shape \(2,\)",
+    ),
     (lambda: P.loss(TWO[:0], []), ValueError, "no rows"),
     (lambda: Population("x"), TypeError, "one text"),
     (lambda: Population([1]), TypeError, "expression 0 must be an Expression or text, not .*int"),

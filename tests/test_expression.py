@@ -124,7 +124,7 @@ def test_variables_unite_by_name():
         lambda: "1" + X,
         lambda: X * 1j,
         lambda: X + None,
-        lambda: X + [1.0, 2.0],
+        lambda: X - [1.0, 2.0],
         lambda: X * np.array([1.0, 2.0]),
         lambda: np.gcd(X, 2),
         lambda: pow(X, 2, 3),

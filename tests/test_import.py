@@ -28,7 +28,9 @@ def test_import_is_light():
 
 
 def test_every_public_name_exists():
-    program = "import opcodon; print(*(type(getattr(opcodon, n)).__name__ for n in opcodon.__all__))"
+    program = (
+        "import opcodon; print(*(type(getattr(opcodon, n)).__name__ for n in opcodon.__all__))"
+    )
     assert len(run(program).split()) == len(opcodon.__all__)
     assert dir(opcodon) == sorted(opcodon.__all__)
 

@@ -144,10 +144,18 @@ def test_more_arguments_than_registers():
         (lambda: opcodon.function(5, "f64(f64)"), TypeError, "bytes-like, not int"),
         (lambda: opcodon.function(ADD, "f64(f64"), opcodon.ParseError, "f64"),
         (lambda: opcodon.function(ADD, "quux(f64)"), opcodon.ParseError, "quux"),
-        (lambda: opcodon.function(ADD, "f64(f64)", abi="arm"), ValueError, 'sysv or win64, not "arm"'),
+        (
+            lambda: opcodon.function(ADD, "f64(f64)", abi="arm"),
+            ValueError,
+            'sysv or win64, not "arm"',
+        ),
         (lambda: opcodon.function(ADD, "f64(f64, f64)")(1.0), TypeError, "takes 2 .* 1 "),
         (lambda: opcodon.function(ADD, "f64(f64, f64)")(1.0, y=2.0), TypeError, "keyword"),
-        (lambda: opcodon.disassemble(ADD, "plan9"), ValueError, 'intel, att, masm, nasm, not "plan9"'),
+        (
+            lambda: opcodon.disassemble(ADD, "plan9"),
+            ValueError,
+            'intel, att, masm, nasm, not "plan9"',
+        ),
         (lambda: opcodon.disassemble("c3"), TypeError, "bytes-like"),
     ],
 )

@@ -212,7 +212,7 @@ def test_callback_sees_the_search():
 
 def test_an_exception_in_the_callback_ends_the_fit():
     def callback(state):
-        raise LookupError("enough")
+        raise LookupError(f"enough after generation {state['generation']}")
 
     with pytest.raises(LookupError, match="enough"):
         quick(max_generations=10_000, callback=callback).fit(X, Y + RNG.normal(size=len(Y)))
@@ -275,7 +275,9 @@ def test_without_scikit_learn_the_error_says_what_to_install():
         "try: opcodon.SymbolicRegressor\n"
         "except ImportError as error: print(error)\n"
     )
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert "pip install 'opcodon[sklearn]'" in out.stdout
 
 

@@ -49,7 +49,7 @@ def parse(text: str, variables: Sequence[str] | None = None) -> Expression:
 
 
 @overload
-def compile(  # noqa: A001
+def compile(  # type: ignore[overload-overlap]  # noqa: A001  (text is an iterable of text, too)
     expression: Expression | str, variables: Sequence[str] | None = None
 ) -> CompiledExpression: ...
 @overload

@@ -19,6 +19,10 @@ Style = Literal["intel", "att", "masm", "nasm"]
 Abi = Literal["sysv", "win64"]
 
 
+# The fields of an instruction, as the native module gives them.
+Row = tuple[int, bytes, str, str, str, "str | None", "int | None"]
+
+
 class Instruction(NamedTuple):
     """One machine instruction.
 
@@ -55,10 +59,6 @@ class Instruction(NamedTuple):
         return f"{self.mnemonic} {self.operands}".rstrip()
 
 
-# The fields of an instruction, as the native module gives them.
-Row = tuple[int, bytes, str, str, str, "str | None", "int | None"]
-
-
 class Disassembly(str):
     """Text of disassembled machine code, one instruction a line.
 
@@ -80,7 +80,7 @@ class Disassembly(str):
         return self
 
     def __reduce__(self) -> tuple[type[Disassembly], tuple[str, list[Row]]]:
-        return Disassembly, (str(self), [tuple(i) for i in self.instructions])
+        return Disassembly, (str(self), [i[:] for i in self.instructions])
 
     def __repr__(self) -> str:
         n_bytes = sum(len(i.code) for i in self.instructions)

@@ -231,15 +231,17 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if y is None:
             raise ValueError("SymbolicRegressor requires y to be passed, but the target y is None")
         # Cells that are not finite are left to the search, which names their column and row.
-        X = validate_data(self, X, dtype=np.float64, ensure_all_finite=False)
+        rows: NDArray[np.float64] = validate_data(
+            self, X, dtype=np.float64, ensure_all_finite=False
+        )
         y = column_or_1d(y, dtype=np.float64, warn=True)
-        check_consistent_length(X, y)
+        check_consistent_length(rows, y)
         if sample_weight is not None:
-            sample_weight = _weights(sample_weight, len(X))
+            sample_weight = _weights(sample_weight, len(rows))
         progress = self._progress()
         try:
             report = _core.fit(
-                X,
+                rows,
                 y,
                 names=self._names(),
                 target=target if isinstance(target, str) and target else "y",
@@ -275,9 +277,11 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             Predictions; NaN where the formula is undefined.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
-        _check_finite(X, self.report_.names)
-        return self.report_.predict(X, index)
+        rows: NDArray[np.float64] = validate_data(
+            self, X, reset=False, dtype=np.float64, ensure_all_finite=False
+        )
+        _check_finite(rows, self.report_.names)
+        return self.report_.predict(rows, index)
 
     @property
     def expression_(self) -> Expression:
