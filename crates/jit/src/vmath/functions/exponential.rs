@@ -16,11 +16,10 @@
 use super::scaling::Integer;
 use crate::vmath::lanes::{Both, Value};
 
-const LOG2_E: Both = Both(1.442_695_040_888_963_4, 1.442_695_021_629_333_5);
+const LOG2_E: Both = Both(std::f64::consts::LOG2_E, 1.442_695_021_629_333_5);
 /// 41 or 15 bits, so that products with exponents are exact, and the rest.
 pub(super) const LN_2_HIGH: Both = Both(0.693_147_180_560_117_7, 0.693_145_751_953_125);
-pub(super) const LN_2_LOW: Both =
-    Both(-1.723_944_452_561_483_5e-13, 1.428_606_765_330_187e-6);
+pub(super) const LN_2_LOW: Both = Both(-1.723_944_452_561_483_5e-13, 1.428_606_765_330_187e-6);
 
 /// (eʳ − 1 − r)/r², relative to eʳ.
 const Q_64: [f64; 10] = [

@@ -8,7 +8,7 @@
 //! rounding error.
 //!
 //! tanh x = m/(m + 2) with m = e^2|x| − 1 as an unevaluated sum; the quotient is corrected by its
-//! exact residual, and 1/(m + 2) = (1 − tanh)/2 comes for free.
+//! exact residual.
 
 use super::exponential::{Reduced, expm1_tail, reduce};
 use crate::vmath::lanes::{Both, Value};
@@ -33,17 +33,16 @@ const SINH_32: [f64; 3] = [
     0.008_333_191_275_596_619,
     0.000_199_593_268_916_942_18,
 ];
-const COSH_32: [f64; 3] = [
-    0.5,
-    0.041_666_455_566_883_09,
-    0.001_393_575_919_792_056,
-];
+const COSH_32: [f64; 3] = [0.5, 0.041_666_455_566_883_09, 0.001_393_575_919_792_056];
 
 /// |x| as n·ln 2 + r.
 struct Parts<'l> {
     /// (2ⁿ + 2⁻ⁿ)/4 and (2ⁿ − 2⁻ⁿ)/4: halved once more, since the result may be just too large.
     a: Value<'l>,
     b: Value<'l>,
+    /// What rounding a and b lost.
+    a_low: Value<'l>,
+    b_low: Value<'l>,
     r: Value<'l>,
     /// cosh r − 1.
     cosh_rest: Value<'l>,
@@ -56,21 +55,29 @@ fn parts<'l>(x: Value<'l>) -> Parts<'l> {
     let Reduced { n, r, low } = reduce(magnitude);
     let power = n.power(0.25);
     // 2⁻ⁿ/4; its exponent may run out of the field, into the sign.
-    let inverse = x.constant(0.5).int_sub(n.power(0.5)).int_add(x.constant(0.25)).max(0.0);
+    let inverse = x
+        .constant(0.5)
+        .int_sub(n.power(0.5))
+        .int_add(x.constant(0.25))
+        .max(0.0);
     let z = r * r;
+    let (a, a_low) = power.fast_two_sum(inverse);
+    let (b, b_low) = power.fast_two_sum(-inverse);
     Parts {
-        a: power + inverse,
-        b: power - inverse,
+        a,
+        b,
+        a_low,
+        b_low,
         r,
         cosh_rest: z * z.polynomial(&COSH_64, &COSH_32),
         sinh_rest: (r * z).mul_add(z.polynomial(&SINH_64, &SINH_32), low),
     }
 }
 
-/// 2·(a + b·r + a·cosh_rest + b·sinh_rest).
-fn combine<'l>(a: Value<'l>, b: Value<'l>, parts: &Parts<'l>) -> Value<'l> {
+/// 2·(a + low + b·r + a·cosh_rest + b·sinh_rest).
+fn combine<'l>(a: Value<'l>, low: Value<'l>, b: Value<'l>, parts: &Parts<'l>) -> Value<'l> {
     let sum = b.mul_add(parts.r, a);
-    let lost = b.mul_add(parts.r, a - sum);
+    let lost = b.mul_add(parts.r, a - sum) + low;
     let rest = a.mul_add(parts.cosh_rest, b.mul_add(parts.sinh_rest, lost));
     let half = sum + rest;
     half + half
@@ -79,13 +86,13 @@ fn combine<'l>(a: Value<'l>, b: Value<'l>, parts: &Parts<'l>) -> Value<'l> {
 /// cosh x.
 pub(crate) fn cosh(x: Value) -> Value {
     let parts = parts(x);
-    combine(parts.a, parts.b, &parts)
+    combine(parts.a, parts.a_low, parts.b, &parts)
 }
 
 /// sinh x.
 pub(crate) fn sinh(x: Value) -> Value {
     let parts = parts(x);
-    let result = combine(parts.b, parts.a, &parts);
+    let result = combine(parts.b, parts.b_low, parts.a, &parts);
     // Halving a subnormal number loses a bit.
     let result = x.abs().less(Both(1e-300, 1e-30)).select(x, result);
     result.bit_or(x.sign())
@@ -102,9 +109,8 @@ pub(crate) fn tanh(x: Value) -> Value {
     let (m, m_low) = sum.fast_two_sum(power.mul_add(expm1_tail(r, low), lost));
     let (denominator, lost) = m.constant(2.0).max(m).fast_two_sum(m.min(2.0));
     let denominator_low = lost + m_low;
-    let quotient = m / denominator;
-    let residual =
-        quotient.residual(denominator, m) + quotient.neg_mul_add(denominator_low, m_low);
-    let reciprocal = quotient.neg_mul_add(0.5, 0.5);
+    let reciprocal = 1.0 / denominator;
+    let quotient = m * reciprocal;
+    let residual = quotient.residual(denominator, m) + quotient.neg_mul_add(denominator_low, m_low);
     residual.mul_add(reciprocal, quotient).bit_or(x.sign())
 }

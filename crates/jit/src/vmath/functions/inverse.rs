@@ -13,9 +13,9 @@
 use crate::vmath::lanes::{Both, Mask, Value};
 use crate::vmath::program::Elem;
 
-const HALF_PI_HIGH: Both = Both(1.570_796_326_794_896_6, 1.570_796_370_506_286_6);
+const HALF_PI_HIGH: Both = Both(std::f64::consts::FRAC_PI_2, 1.570_796_370_506_286_6);
 const HALF_PI_LOW: Both = Both(6.123_233_995_736_766e-17, -4.371_138_828_673_793e-8);
-const PI_HIGH: Both = Both(3.141_592_653_589_793, 3.141_592_741_012_573_2);
+const PI_HIGH: Both = Both(std::f64::consts::PI, 3.141_592_741_012_573_2);
 const PI_LOW: Both = Both(1.224_646_799_147_353_2e-16, -8.742_277_657_347_586e-8);
 
 /// (asin y − y)/y³ in z = y².
@@ -92,10 +92,7 @@ fn arc<'l>(x: Value<'l>) -> Arc<'l> {
 }
 
 /// (high + low) − (a + b), where high is zero or larger than a.
-fn subtract<'l>(
-    (high, low): (Value<'l>, Value<'l>),
-    (a, b): (Value<'l>, Value<'l>),
-) -> Value<'l> {
+fn subtract<'l>((high, low): (Value<'l>, Value<'l>), (a, b): (Value<'l>, Value<'l>)) -> Value<'l> {
     let (sum, lost) = high.fast_two_sum(-a);
     sum + (lost + (low - b))
 }
@@ -143,7 +140,7 @@ const TURNS: [(f64, f64, Both, Both); 3] = [
     (
         0.6875,
         1.0,
-        Both(0.785_398_163_397_448_3, 0.785_398_185_253_143_3),
+        Both(std::f64::consts::FRAC_PI_4, 0.785_398_185_253_143_3),
         Both(3.061_616_997_868_383e-17, -2.185_569_414_336_896_4e-8),
     ),
     (
@@ -189,6 +186,16 @@ pub(crate) fn atan(x: Value) -> Value {
     result.bit_or(x.sign())
 }
 
+/// a/b, and with fused operations, where that is cheap, what rounding it lost.
+fn precise_quotient<'l>(a: Value<'l>, b: Value<'l>) -> (Value<'l>, Value<'l>) {
+    if !a.lanes().is_fused() {
+        return (a / b, a.constant(0.0));
+    }
+    let reciprocal = 1.0 / b;
+    let quotient = a * reciprocal;
+    (quotient, quotient.residual(b, a) * reciprocal)
+}
+
 /// The angle of the point (x, y).
 pub(crate) fn atan2<'l>(y: Value<'l>, x: Value<'l>) -> Value<'l> {
     let (a, b) = (y.abs(), x.abs());
@@ -200,8 +207,7 @@ pub(crate) fn atan2<'l>(y: Value<'l>, x: Value<'l>) -> Value<'l> {
     let [a, b] = is_extreme.replace([a, b], || {
         let infinity = f64::INFINITY;
         let is_infinite = larger.equal(infinity);
-        let one_where_infinite =
-            |v: Value<'l>| v.equal(infinity).select(v.constant(1.0), 0.0);
+        let one_where_infinite = |v: Value<'l>| v.equal(infinity).select(v.constant(1.0), 0.0);
         let is_small = larger.less(1.0);
         let up = Both(1.606_938_044_258_990_3e60, 18_446_744_073_709_551_616.0);
         let down = Both(6.223_015_277_861_142e-61, 5.421_010_862_427_522e-20);
@@ -215,8 +221,8 @@ pub(crate) fn atan2<'l>(y: Value<'l>, x: Value<'l>) -> Value<'l> {
         [scaled(a), is_origin.select(b.constant(1.0), scaled(b))]
     });
     let turned = turn(a, b);
-    let t = turned.numerator / turned.denominator;
-    let rest = t + (atan_rest(t) + turned.offset_low);
+    let (t, t_low) = precise_quotient(turned.numerator, turned.denominator);
+    let rest = t + (atan_rest(t) + (turned.offset_low + t_low));
     // For negative x: π less the angle.
     let side = x.sign();
     let is_left = x.is_sign_set();

@@ -54,7 +54,11 @@ fn core<'l>(f: Value<'l>) -> Core<'l> {
     let z = s * s;
     let half_square = f * 0.5 * f;
     let correction = s * z.mul_add(z.polynomial(&P_64, &P_32), half_square);
-    Core { half_square, correction, s }
+    Core {
+        half_square,
+        correction,
+        s,
+    }
 }
 
 /// What is special about logarithms, put into `result`, the logarithm of a positive finite `x`.
@@ -75,9 +79,17 @@ pub(crate) fn log(x: Value) -> Value {
 }
 
 fn log_of_positive(x: Value) -> Value {
-    let Decomposed { exponent: k, significand, .. } = decompose(x);
+    let Decomposed {
+        exponent: k,
+        significand,
+        ..
+    } = decompose(x);
     let f = significand - 1.0;
-    let Core { half_square, correction, .. } = core(f);
+    let Core {
+        half_square,
+        correction,
+        ..
+    } = core(f);
     let (high, low) = (k * LN_2_HIGH).fast_two_sum(f);
     high + (low - (half_square - k.mul_add(LN_2_LOW, correction)))
 }
@@ -96,14 +108,22 @@ pub(crate) fn protected_log(x: Value) -> Value {
 
 /// log(1 + f) as a sum of two, the first of half as many bits.
 fn short_sum<'l>(f: Value<'l>) -> (Value<'l>, Value<'l>) {
-    let Core { half_square, correction, .. } = core(f);
+    let Core {
+        half_square,
+        correction,
+        ..
+    } = core(f);
     let high = (f - half_square).high_half();
     (high, ((f - high) - half_square) + correction)
 }
 
 /// log₂ x.
 pub(crate) fn log2(x: Value) -> Value {
-    let Decomposed { exponent: k, significand, .. } = decompose(x);
+    let Decomposed {
+        exponent: k,
+        significand,
+        ..
+    } = decompose(x);
     let (high, low) = short_sum(significand - 1.0);
     let rest = low.mul_add(LOG2_E_HIGH, (low + high) * LOG2_E_LOW);
     let (sum, lost) = k.fast_two_sum(high * LOG2_E_HIGH);
@@ -112,7 +132,11 @@ pub(crate) fn log2(x: Value) -> Value {
 
 /// log₁₀ x.
 pub(crate) fn log10(x: Value) -> Value {
-    let Decomposed { exponent: k, significand, .. } = decompose(x);
+    let Decomposed {
+        exponent: k,
+        significand,
+        ..
+    } = decompose(x);
     let (high, low) = short_sum(significand - 1.0);
     let rest = low.mul_add(LOG10_E_HIGH, (low + high) * LOG10_E_LOW);
     let rest = k.mul_add(LOG10_2_LOW, rest);
@@ -123,9 +147,17 @@ pub(crate) fn log10(x: Value) -> Value {
 /// log(1 + x).
 pub(crate) fn log1p(x: Value) -> Value {
     let (u, c) = x.constant(1.0).two_sum(x);
-    let Decomposed { exponent: k, significand, reciprocal_power } = decompose(u);
+    let Decomposed {
+        exponent: k,
+        significand,
+        reciprocal_power,
+    } = decompose(u);
     let f = significand - 1.0;
-    let Core { half_square, correction, s } = core(f);
+    let Core {
+        half_square,
+        correction,
+        s,
+    } = core(f);
     // c/u to a few bits: 1/(1 + f) = (1 − s)/(1 + s).
     let reciprocal = s.mul_add(s.mul_add(2.0, -2.0), 1.0);
     let c = c * reciprocal_power * reciprocal;

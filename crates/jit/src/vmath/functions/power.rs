@@ -25,22 +25,8 @@ const LN_2: f64 = std::f64::consts::LN_2;
 
 /// u, by m rounded to a sixteenth, modulo 16.
 static RECIPROCAL: [u64; 16] = bits_of([
-    1.0,
-    0.937_5,
-    0.875,
-    0.843_75,
-    0.812_5,
-    0.75,
-    0.718_75,
-    0.687_5,
-    0.687_5,
-    1.0,
-    1.0,
-    1.0,
-    1.312_5,
-    1.25,
-    1.125,
-    1.062_5,
+    1.0, 0.937_5, 0.875, 0.843_75, 0.812_5, 0.75, 0.718_75, 0.687_5, 0.687_5, 1.0, 1.0, 1.0,
+    1.312_5, 1.25, 1.125, 1.062_5,
 ]);
 /// −log u to a multiple of 2⁻⁴², and the rest.
 static LOG_HIGH: [u64; 16] = bits_of([
@@ -145,7 +131,11 @@ struct Pieces<'l> {
 }
 
 fn pieces<'l>(magnitude: Value<'l>) -> Pieces<'l> {
-    let Decomposed { exponent: k, significand: m, .. } = decompose(magnitude);
+    let Decomposed {
+        exponent: k,
+        significand: m,
+        ..
+    } = decompose(magnitude);
     // In the low bits of 1.5·2⁴⁸ + m stands m in sixteenths.
     let index = (m + 422_212_465_065_984.0).bit_and(m.bits(15));
     let u = index.gather(&RECIPROCAL);
@@ -239,7 +229,11 @@ pub(crate) fn pow<'l>(x: Value<'l>, y: Value<'l>) -> Value<'l> {
 /// The real cube root.
 pub(crate) fn cbrt(x: Value) -> Value {
     let magnitude = x.abs();
-    let Decomposed { exponent: k, significand, .. } = decompose(magnitude);
+    let Decomposed {
+        exponent: k,
+        significand,
+        ..
+    } = decompose(magnitude);
     let q = Integer::nearest(k * Both(1.0 / 3.0, 0.333_333_343_267_440_8));
     let j = q.number.neg_mul_add(3.0, k);
     let (is_down, is_up) = (j.less(0.0), j.greater(0.0));

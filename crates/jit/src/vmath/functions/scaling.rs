@@ -20,19 +20,27 @@ impl<'l> Integer<'l> {
     /// The integer nearest to `x`, of magnitude below 2⁵¹ or 2²².
     pub(super) fn nearest(x: Value<'l>) -> Integer<'l> {
         let bits = x + MAGIC;
-        Integer { number: bits - MAGIC, bits }
+        Integer {
+            number: bits - MAGIC,
+            bits,
+        }
     }
 
     /// The integer nearest to `x · factor`.
     pub(super) fn nearest_product(x: Value<'l>, factor: Both) -> Integer<'l> {
         let bits = x.mul_add(factor, MAGIC);
-        Integer { number: bits - MAGIC, bits }
+        Integer {
+            number: bits - MAGIC,
+            bits,
+        }
     }
 
     /// 2ⁿ · `factor`, where both the product and the factor, a power of two, are normal.
     pub(super) fn power(self, factor: f64) -> Value<'l> {
         let fraction_bits = fraction_bits(self.bits);
-        self.bits.shift_left(fraction_bits).int_add(self.bits.constant(factor))
+        self.bits
+            .shift_left(fraction_bits)
+            .int_add(self.bits.constant(factor))
     }
 
     /// `x` · 2ⁿ with `x` near 1 and any result, rounded once.
@@ -85,7 +93,11 @@ pub(super) fn decompose<'l>(x: Value<'l>) -> Decomposed<'l> {
         let significand = x.significand_instruction();
         let exponent = x.exponent_instruction() - significand.exponent_instruction();
         let reciprocal_power = x.constant(1.0).scale_instruction(-exponent);
-        return Decomposed { exponent, significand, reciprocal_power };
+        return Decomposed {
+            exponent,
+            significand,
+            reciprocal_power,
+        };
     }
     // 2⁵⁴ or 2²⁵ makes a subnormal number normal.
     let is_subnormal = x.less(Both(f64::MIN_POSITIVE, f64::from(f32::MIN_POSITIVE)));
@@ -101,5 +113,9 @@ pub(super) fn decompose<'l>(x: Value<'l>) -> Decomposed<'l> {
     let power = counted.bit_and(f64::INFINITY);
     let significand = counted.int_sub(power).int_add(x.constant(0.75));
     let reciprocal_power = x.bits(2 * bits(1.0)).int_sub(power).max(0.0);
-    Decomposed { exponent: biased - bias, significand, reciprocal_power }
+    Decomposed {
+        exponent: biased - bias,
+        significand,
+        reciprocal_power,
+    }
 }

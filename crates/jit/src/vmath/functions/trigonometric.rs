@@ -22,10 +22,10 @@ use super::scaling::{Integer, MAGIC, fraction_bits};
 use crate::vmath::lanes::{Both, Value};
 use crate::vmath::program::Elem;
 
-const TWO_OVER_PI: Both = Both(0.636_619_772_367_581_4, 0.636_619_746_685_028_1);
+const TWO_OVER_PI: Both = Both(std::f64::consts::FRAC_2_PI, 0.636_619_746_685_028_1);
 
 const HALF_PI_FUSED_64: [f64; 3] = [
-    1.570_796_326_794_896_6,
+    std::f64::consts::FRAC_PI_2,
     6.123_233_995_736_766e-17,
     -1.497_384_904_859_169_8e-33,
 ];
@@ -135,7 +135,11 @@ struct Reduced<'l> {
 /// Reduces a magnitude.
 fn reduce<'l>(x: Value<'l>) -> Reduced<'l> {
     let is_fused = x.lanes().is_fused();
-    let moderate = if is_fused { reduce_fused(x) } else { reduce_short(x) };
+    let moderate = if is_fused {
+        reduce_fused(x)
+    } else {
+        reduce_short(x)
+    };
     // Up to here n has few enough bits; see the two functions.
     let limit = if is_fused { 5.0e11 } else { 1_048_576.0 };
     let Reduced { n, r, low } = moderate;
@@ -176,15 +180,13 @@ fn reduce_short<'l>(x: Value<'l>) -> Reduced<'l> {
 /// 2/π in digits of 24 bits, behind four zeros.
 static TWO_OVER_PI_DIGITS: [u64; 54] = {
     let digits: [u32; 50] = [
-        10_680_707, 7_228_996, 1_387_004, 2_578_385, 16_069_853, 12_639_074,
-        9_804_092, 4_427_841, 16_666_979, 11_263_675, 12_935_607, 2_387_514,
-        4_345_298, 14_681_673, 3_074_569, 13_734_428, 16_653_803, 1_880_361,
-        10_960_616, 8_533_493, 3_062_596, 8_710_556, 7_349_940, 6_258_241,
-        3_772_886, 3_769_171, 3_798_172, 8_675_211, 12_450_088, 3_874_808,
-        9_961_438, 366_607, 15_675_153, 9_132_554, 7_151_469, 3_571_407,
-        2_607_881, 12_013_382, 4_155_038, 6_285_869, 7_677_882, 13_102_053,
-        15_825_725, 473_591, 9_065_106, 15_363_067, 6_271_263, 9_264_392,
-        5_636_912, 4_652_155,
+        10_680_707, 7_228_996, 1_387_004, 2_578_385, 16_069_853, 12_639_074, 9_804_092, 4_427_841,
+        16_666_979, 11_263_675, 12_935_607, 2_387_514, 4_345_298, 14_681_673, 3_074_569,
+        13_734_428, 16_653_803, 1_880_361, 10_960_616, 8_533_493, 3_062_596, 8_710_556, 7_349_940,
+        6_258_241, 3_772_886, 3_769_171, 3_798_172, 8_675_211, 12_450_088, 3_874_808, 9_961_438,
+        366_607, 15_675_153, 9_132_554, 7_151_469, 3_571_407, 2_607_881, 12_013_382, 4_155_038,
+        6_285_869, 7_677_882, 13_102_053, 15_825_725, 473_591, 9_065_106, 15_363_067, 6_271_263,
+        9_264_392, 5_636_912, 4_652_155,
     ];
     let mut table = [0; 54];
     let mut i = 0;
@@ -204,7 +206,9 @@ fn reduce_huge<'l>(x: Value<'l>) -> Reduced<'l> {
     // arguments, which are none of ours, keep j within the table all the same.
     let fraction = infinity.bit_and_not(x);
     let significand = fraction.bit_or(x.constant(two_to_24 / 2.0));
-    let biased = x.shift_right(fraction_bits(x)).bit_or(4_503_599_627_370_496.0);
+    let biased = x
+        .shift_right(fraction_bits(x))
+        .bit_or(4_503_599_627_370_496.0);
     let exponent = (biased - (4_503_599_627_370_496.0 + 1046.0)).max(-3.0);
     let j = Integer::nearest((exponent - 11.5) * (1.0 / 24.0));
     let q = exponent - 24.0 * j.number;
@@ -241,8 +245,12 @@ fn reduce_huge<'l>(x: Value<'l>) -> Reduced<'l> {
     let (product, error) = sum.two_prod(HALF_PI_FUSED_64[0]);
     let error = low.mul_add(HALF_PI_FUSED_64[0], sum.mul_add(HALF_PI_FUSED_64[1], error));
     let (r, low) = product.fast_two_sum(error);
-    // Infinity less itself is NaN.
-    Reduced { n: n.bits, r: r + (x - x), low }
+    // Infinity times zero is NaN.
+    Reduced {
+        n: n.bits,
+        r: r + x * 0.0,
+        low,
+    }
 }
 
 /// sin and cos of r + low.
@@ -292,7 +300,9 @@ fn in_single<'l>(
         return magnitude.widened(wide);
     }
     let result = native(reduce_fused(magnitude));
-    let [result] = magnitude.not_less(8192.0).replace([result], || [magnitude.widened(wide)]);
+    let [result] = magnitude
+        .not_less(8192.0)
+        .replace([result], || [magnitude.widened(wide)]);
     result
 }
 
