@@ -1,239 +1,178 @@
 //! The one model of the front to predict with.
+//!
+//! The lowest training error chooses the most overfitted model. Where rows are few, models are
+//! judged on rows left out, constants refitted without them; where they are many or noise is
+//! absent, by description length.
 
 use opcodon_data::split::k_fold;
-use opcodon_expr::{Expr, Node};
+use opcodon_expr::Expr;
+use rayon::prelude::*;
 
 use crate::clock::Clock;
 use crate::config::{Config, Loss, Selection};
 use crate::constants::Effort;
 use crate::error::SrError;
-use crate::evaluate::{Evaluator, Score};
-use crate::normal_form::{Normaliser, Slots};
-use crate::present::present;
+use crate::evaluate::Evaluator;
+use crate::linear;
+use crate::polish::{PERFECT, Polished};
 use crate::problem::{Problem, Rows};
 use crate::report::Judged;
-use crate::search::Candidate;
 
 /// Rows up to which `auto` cross-validates.
 const CV_ROWS: usize = 2000;
-/// Errors below this share of the variance are rounding, and all the same.
-const PERFECT: f64 = 1e-12;
+const FOLDS: usize = 5;
+const REPETITIONS: u64 = 3;
 
 /// Judges the front, and says which model to take and why.
 pub(crate) fn choose(
-    front: Vec<Candidate>,
+    front: Vec<Polished>,
     problem: &Problem,
     config: &Config,
     seed: u64,
-    judge: &mut Evaluator,
+    pool: &rayon::ThreadPool,
     clock: &Clock,
 ) -> Result<(Vec<Judged>, usize, String), SrError> {
-    let rows = &problem.train;
+    let rows = problem.unscaled_rows(&problem.train);
     let variance = rows.variance();
-    let mut front = with_mean(front);
-    let few = rows.n_rows() <= CV_ROWS;
-    let perfect = front.iter().any(|c| c.score.error <= PERFECT);
+    let front = with_mean(front, &rows);
+    let perfect = front.iter().any(|m| m.error <= PERFECT);
     let wanted = match config.model_selection {
-        Selection::Auto if few && !perfect => Selection::Cv,
+        Selection::Auto if rows.n_rows() <= CV_ROWS && !perfect => Selection::Cv,
         Selection::Auto => Selection::Mdl,
         other => other,
     };
-    let errors = if wanted == Selection::Cv {
-        Some(cross_validate(&front, rows, seed, clock)?)
-    } else {
-        None
+    let errors = match wanted {
+        Selection::Cv => Some(pool.install(|| cross_validate(&front, &rows, seed, clock))?),
+        _ => None,
     };
-    let mut models: Vec<Judged> = Vec::with_capacity(front.len());
-    for (index, candidate) in front.iter_mut().enumerate() {
-        let Score { scale, offset, error } = candidate.score;
-        let expr =
-            present(&problem.outer(&candidate.expr, scale, offset), &config.operators);
-        let residuals = residuals(candidate, rows);
-        let loss = match config.loss {
-            Loss::Mse => {
-                weighted_mean(residuals.iter().map(|r| r * r), rows)
-                    * problem.target_scale
-                    * problem.target_scale
+    let unscaled = |rows: &Option<Rows>| rows.as_ref().map(|rows| problem.unscaled_rows(rows));
+    let (validation, test) = (unscaled(&problem.validation), unscaled(&problem.test));
+    let models: Vec<Judged> = front
+        .iter()
+        .enumerate()
+        .map(|(index, model)| {
+            let free = model.free.iter().filter(|f| **f).count();
+            #[expect(clippy::cast_precision_loss, reason = "counts are small")]
+            let (n, free) = (rows.n_rows() as f64, free as f64);
+            Judged {
+                expr: problem.in_table(&model.expr),
+                loss: loss_on(&rows, &model.expr, config.loss),
+                r2: 1.0 - model.error,
+                mdl: model.length,
+                bic: n.mul_add(model.error.max(PERFECT).ln(), free * n.ln()),
+                cv_r2: errors.as_ref().map(|e| 1.0 - linear::mean(&e[index], None) / variance),
+                validation_r2: validation.as_ref().map(|rows| r2_on(rows, &model.expr)),
+                test_r2: test.as_ref().map(|rows| r2_on(rows, &model.expr)),
             }
-            Loss::Mae => weighted_mean(residuals.iter().map(|r| r.abs()), rows) * problem.target_scale,
-        };
-        let (mdl, bic) = lengths(&expr, error, rows.n_rows(), problem, config);
-        let r2_on = |rows: &Option<Rows>| {
-            rows.as_ref().map(|rows| {
-                let squares = self::residuals(candidate, rows);
-                1.0 - weighted_mean(squares.iter().map(|r| r * r), rows) / rows.variance().max(f64::MIN_POSITIVE)
-            })
-        };
-        models.push(Judged {
-            expr,
-            loss,
-            r2: 1.0 - error,
-            mdl,
-            bic,
-            cv_r2: errors.as_ref().map(|e| 1.0 - mean(&e[index]) / variance),
-            validation_r2: r2_on(&problem.validation),
-            test_r2: r2_on(&problem.test),
-        });
-    }
-    let _ = judge;
-    let (chosen, choice) = if problem.validation.is_some() {
-        let best = position_of_least(&models, |m| -m.validation_r2.unwrap_or(f64::NEG_INFINITY));
-        (best, "chosen by the validation rows".to_owned())
+        })
+        .collect();
+    let (chosen, choice) = if validation.is_some() {
+        let key = |m: &Judged| -m.validation_r2.unwrap_or(f64::NEG_INFINITY);
+        (position_of_least(&models, key), "chosen by the validation rows")
     } else {
         match (wanted, &errors) {
             (Selection::Cv, Some(errors)) => {
-                (one_standard_error(errors), "chosen by cross-validation".to_owned())
+                (one_standard_error(errors), "chosen by cross-validation")
             }
-            (Selection::Bic, _) => {
-                (position_of_least(&models, |m| m.bic), "chosen by BIC".to_owned())
-            }
+            (Selection::Bic, _) => (position_of_least(&models, |m| m.bic), "chosen by BIC"),
             (Selection::Error, _) => {
-                (position_of_least(&models, |m| m.loss), "chosen by training error".to_owned())
+                (position_of_least(&models, |m| m.loss), "chosen by training error")
             }
-            (Selection::Score, _) => (by_score(&models), "chosen by score".to_owned()),
-            _ => (
-                position_of_least(&models, |m| m.mdl),
-                "chosen by description length".to_owned(),
-            ),
+            (Selection::Score, _) => (by_score(&models), "chosen by score"),
+            _ => (position_of_least(&models, |m| m.mdl), "chosen by description length"),
         }
     };
-    Ok((models, chosen, choice))
+    Ok((models, chosen, choice.to_owned()))
 }
 
-/// The front with the mean before all others: the model of size 1 that is always there.
-fn with_mean(front: Vec<Candidate>) -> Vec<Candidate> {
-    let mean = Candidate {
-        expr: Expr::constant(0.0),
-        score: Score { error: 1.0, scale: 0.0, offset: 0.0 },
-        shape: 0,
+/// The front with the mean before all others: the model that is always there.
+fn with_mean(front: Vec<Polished>, rows: &Rows) -> Vec<Polished> {
+    let mean = linear::mean(&rows.target, rows.weights.as_deref());
+    let constant = Polished {
+        expr: Expr::constant(mean),
+        free: vec![true],
+        error: 1.0,
+        length: front.iter().map(|m| m.length).fold(0.0, f64::max),
     };
-    std::iter::once(mean).chain(front.into_iter().filter(|c| c.score.error < 1.0)).collect()
+    let better = front.into_iter().filter(|m| m.error < 1.0 && m.expr.len() > 1);
+    std::iter::once(constant).chain(better).collect()
 }
 
-fn is_mean(candidate: &Candidate) -> bool {
-    candidate.shape == 0
+fn values_on(rows: &Rows, expr: &Expr) -> Vec<f64> {
+    crate::evaluate::predict(expr, &rows.column_refs(), rows.n_rows())
+        .unwrap_or_else(|_| vec![f64::NAN; rows.n_rows()])
 }
 
-fn residuals(candidate: &Candidate, rows: &Rows) -> Vec<f64> {
-    let Score { scale, offset, .. } = candidate.score;
-    if is_mean(candidate) {
-        return rows.target.iter().map(|y| y - offset).collect();
-    }
-    let values = candidate.expr.eval_columns(&rows.column_refs());
-    rows.target.iter().zip(values).map(|(y, v)| y - scale.mul_add(v, offset)).collect()
+fn loss_on(rows: &Rows, expr: &Expr, loss: Loss) -> f64 {
+    let residuals = values_on(rows, expr).into_iter().zip(&rows.target).map(|(v, y)| y - v);
+    let losses: Vec<f64> = match loss {
+        Loss::Mse => residuals.map(|r| r * r).collect(),
+        Loss::Mae => residuals.map(f64::abs).collect(),
+    };
+    linear::mean(&losses, rows.weights.as_deref())
 }
 
-fn weighted_mean(values: impl Iterator<Item = f64>, rows: &Rows) -> f64 {
-    let values: Vec<f64> = values.collect();
-    crate::linear::mean(&values, rows.weights.as_deref())
-}
-
-fn mean(values: &[f64]) -> f64 {
-    crate::linear::mean(values, None)
+/// R² on some rows; very low, but a number, where the formula has no value.
+fn r2_on(rows: &Rows, expr: &Expr) -> f64 {
+    let r2 = 1.0 - loss_on(rows, expr, Loss::Mse) / rows.variance().max(f64::MIN_POSITIVE);
+    if r2.is_finite() { r2 } else { f64::MIN }
 }
 
 fn position_of_least(models: &[Judged], key: impl Fn(&Judged) -> f64) -> usize {
     (0..models.len()).min_by(|&a, &b| key(&models[a]).total_cmp(&key(&models[b]))).unwrap_or(0)
 }
 
-/// Description length and BIC in nats.
-fn lengths(expr: &Expr, error: f64, n_rows: usize, problem: &Problem, config: &Config) -> (f64, f64) {
-    #[expect(clippy::cast_precision_loss, reason = "counts are small")]
-    let (n, size) = (n_rows as f64, expr.len() as f64);
-    #[expect(clippy::cast_precision_loss, reason = "counts are small")]
-    let symbols = (config.operators.as_slice().len() + problem.inputs.len() + 1) as f64;
-    let misfit = 0.5 * n * error.max(PERFECT).ln();
-    let mut constants = 0.0;
-    let mut free = 0.0;
-    for node in expr.nodes() {
-        if let Node::Const(value) = *node {
-            // A small integer is spelled out; any other number is known to 1/√n.
-            if value.fract() == 0.0 && value.abs() < 1000.0 {
-                constants += (value.abs() + 1.0).ln();
-            } else {
-                constants += 0.5 * n.ln() + 1.0;
-                free += 1.0;
-            }
-        }
-    }
-    (misfit + size * symbols.ln() + constants, 2.0 * misfit + free * n.ln())
-}
-
 /// Squared errors of rows left out, averaged over repetitions; one vector for each model.
 fn cross_validate(
-    front: &[Candidate],
+    front: &[Polished],
     rows: &Rows,
     seed: u64,
     clock: &Clock,
 ) -> Result<Vec<Vec<f64>>, SrError> {
-    const FOLDS: usize = 5;
-    const REPETITIONS: u64 = 3;
     let n_rows = rows.n_rows();
     let folds = FOLDS.min(n_rows);
-    let mut normaliser = Normaliser::default();
-    let open: Vec<Option<Expr>> = front
-        .iter()
-        .map(|c| if is_mean(c) { None } else { normaliser.normal_form(&c.expr, Slots::Open).map(|f| f.expr) })
-        .collect();
-    let mut sums = vec![vec![0.0; n_rows]; front.len()];
-    let mut done = 0.0;
+    let mut splits = Vec::new();
     for repetition in 0..REPETITIONS {
-        let splits = k_fold(n_rows, folds, seed.wrapping_add(repetition))
-            .map_err(|error| SrError::Compile(Box::new(error)))?;
-        let mut errors = vec![vec![0.0; n_rows]; front.len()];
-        for split in splits {
-            let train = rows.pick(&split.train);
+        let seed = seed.wrapping_add(repetition);
+        splits.extend(
+            k_fold(n_rows, folds, seed).map_err(|error| SrError::Compile(Box::new(error)))?,
+        );
+    }
+    let models: Vec<(&Expr, &[bool])> = front.iter().map(|m| (&m.expr, &m.free[..])).collect();
+    let effort = Effort { passes: 10, tolerance: 1e-6, rss: 0.0 };
+    let by_split: Vec<Vec<Vec<f64>>> = splits
+        .par_iter()
+        .map(|split| {
             let test = rows.pick(&split.test);
-            let mut evaluator = Evaluator::new(train)?;
-            let exprs: Vec<&Expr> = open.iter().flatten().collect();
-            let scores = evaluator.scores(&exprs, clock)?;
-            let starts: Vec<(&Expr, Score)> = exprs.iter().copied().zip(scores.iter().copied()).collect();
-            let effort = Effort { passes: 12, tolerance: 1e-6, rss: 0.0 };
-            let mut refined = evaluator.refine(&starts, effort, clock)?.into_iter();
-            let mut plain = exprs.into_iter().zip(scores);
-            let train_mean = mean(&evaluator.rows().target);
-            for (index, form) in open.iter().enumerate() {
-                let fitted = form.as_ref().and_then(|_| {
-                    let (expr, score) = plain.next()?;
-                    let refined = refined.next()?;
-                    Some(refined.map_or_else(|| (expr.clone(), score), |r| (r.expr, r.score)))
-                });
-                let values = fitted.map(|(expr, score)| {
-                    let values = expr.eval_columns(&test.column_refs());
-                    values.into_iter().map(|v| score.scale.mul_add(v, score.offset)).collect::<Vec<_>>()
-                });
-                for (position, &row) in split.test.iter().enumerate() {
-                    let predicted = match &values {
-                        Some(values) => values[position],
-                        None => train_mean,
-                    };
-                    let error = (test.target[position] - predicted).powi(2);
-                    errors[index][row] = if error.is_finite() { error } else { 1e12 };
-                }
+            let mut evaluator = Evaluator::new(rows.pick(&split.train))?;
+            let adjusted = evaluator.adjust(&models, effort, clock)?;
+            let squares = models.iter().zip(adjusted).map(|(&(expr, _), adjusted)| {
+                let expr = adjusted.map_or_else(|| expr.clone(), |a| a.expr);
+                let values = values_on(&test, &expr);
+                values.iter().zip(&test.target).map(|(v, y)| (v - y).powi(2)).collect()
+            });
+            Ok(squares.collect())
+        })
+        .collect::<Result<_, SrError>>()?;
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    let share = 1.0 / REPETITIONS as f64;
+    // A formula without a value on a row left out is worse than any with one.
+    let ceiling = 1e6 * rows.variance();
+    let mut errors = vec![vec![0.0; n_rows]; front.len()];
+    for (split, squares) in splits.iter().zip(by_split) {
+        for (errors, squares) in errors.iter_mut().zip(squares) {
+            for (&row, square) in split.test.iter().zip(squares) {
+                errors[row] += share * if square < ceiling { square } else { ceiling };
             }
         }
-        if clock.is_over() && done > 0.0 {
-            break;
-        }
-        for (sum, error) in sums.iter_mut().zip(errors) {
-            for (sum, error) in sum.iter_mut().zip(error) {
-                *sum += error;
-            }
-        }
-        done += 1.0;
     }
-    for sum in &mut sums {
-        for value in sum {
-            *value /= done;
-        }
-    }
-    Ok(sums)
+    Ok(errors)
 }
 
-/// The smallest model that is not worse than the best by more than one standard error of the
+/// The smallest model that is not worse than the best by more than half a standard error of the
 /// difference.
 fn one_standard_error(errors: &[Vec<f64>]) -> usize {
-    let means: Vec<f64> = errors.iter().map(|e| mean(e)).collect();
+    let means: Vec<f64> = errors.iter().map(|e| linear::mean(e, None)).collect();
     let best = (0..means.len()).min_by(|&a, &b| means[a].total_cmp(&means[b])).unwrap_or(0);
     #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
     let n = errors[best].len() as f64;
@@ -241,8 +180,8 @@ fn one_standard_error(errors: &[Vec<f64>]) -> usize {
         .find(|&index| {
             let differences: Vec<f64> =
                 errors[index].iter().zip(&errors[best]).map(|(a, b)| a - b).collect();
-            let centre = mean(&differences);
-            let spread = crate::linear::spread(&differences, centre, None).sqrt();
+            let centre = linear::mean(&differences, None);
+            let spread = linear::spread(&differences, centre, None).sqrt();
             centre <= 0.5 * spread / n.sqrt()
         })
         .unwrap_or(best)

@@ -31,12 +31,51 @@ impl Normal {
 }
 
 /// What a fit came to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fit {
     pub(crate) constants: Vec<f64>,
-    pub(crate) rss: f64,
-    /// Passes over the rows.
-    pub(crate) passes: usize,
+    /// The equations at these constants; their `rss` is what was reached.
+    pub(crate) normal: Normal,
+}
+
+impl Normal {
+    /// The diagonal of `(JᵀJ)⁻¹`: variances of the constants for residuals of unit variance.
+    /// Infinite for a constant that the data do not determine.
+    pub(crate) fn variances(&self) -> Vec<f64> {
+        let n = self.jtr.len();
+        let scale: Vec<f64> = (0..n).map(|i| self.jtj[(i, i)].sqrt()).collect();
+        if n == 0 {
+            return Vec::new();
+        }
+        let scaled = DMatrix::from_fn(n, n, |i, j| {
+            let s = scale[i] * scale[j];
+            if s > 0.0 { self.jtj[(i, j)] / s } else { 0.0 }
+        });
+        let eigen = scaled.symmetric_eigen();
+        let largest = eigen.eigenvalues.max();
+        (0..n)
+            .map(|i| {
+                let sum: f64 = (0..n)
+                    .map(|k| {
+                        let share = eigen.eigenvectors[(i, k)].powi(2);
+                        // Directions without information count only for constants along them.
+                        let value = eigen.eigenvalues[k].max(1e-15 * largest);
+                        share / value
+                    })
+                    .sum();
+                if scale[i] > 0.0 { sum / (scale[i] * scale[i]) } else { f64::INFINITY }
+            })
+            .collect()
+    }
+
+    /// The equations in these constants alone, the others held.
+    pub(crate) fn only(&self, free: &[usize]) -> Self {
+        Self {
+            jtj: DMatrix::from_fn(free.len(), free.len(), |i, j| self.jtj[(free[i], free[j])]),
+            jtr: DVector::from_fn(free.len(), |i, _| self.jtr[free[i]]),
+            rss: self.rss,
+        }
+    }
 }
 
 /// Where to stop.
@@ -87,7 +126,7 @@ pub(crate) fn levenberg_marquardt(
             _ => damping = (damping * 8.0).max(1e-6),
         }
     }
-    Some(Fit { constants, rss: here.rss, passes })
+    Some(Fit { constants, normal: here })
 }
 
 /// The solution of `(JᵀJ + damping · diag(JᵀJ)) step = Jᵀr`.
@@ -148,7 +187,7 @@ mod tests {
         let effort = Effort { passes: 200, tolerance: 0.0, rss: 1e-22 };
         let fit =
             levenberg_marquardt(start, effort, |theta| normal_of(&rows, theta, f)).expect("fit");
-        assert!(fit.rss < 1e-16, "{fit:?}");
+        assert!(fit.normal.rss < 1e-16, "{fit:?}");
     }
 
     #[test]
@@ -168,10 +207,8 @@ mod tests {
         let start = normal_of(&rows, &[0.5], f).expect("start").rss;
         let fit =
             levenberg_marquardt(&[0.5], effort, |theta| normal_of(&rows, theta, f)).expect("fit");
-        assert!(fit.rss <= start && fit.constants[0] > 0.0);
-        assert_eq!(
-            levenberg_marquardt(&[-0.5], effort, |theta| normal_of(&rows, theta, f)),
-            None
-        );
+        assert!(fit.normal.rss <= start && fit.constants[0] > 0.0);
+        let refused = levenberg_marquardt(&[-0.5], effort, |theta| normal_of(&rows, theta, f));
+        assert!(refused.is_none());
     }
 }

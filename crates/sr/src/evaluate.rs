@@ -43,8 +43,16 @@ impl Score {
 pub(crate) struct Refined {
     pub(crate) expr: Expr,
     pub(crate) score: Score,
-    /// Passes over the rows.
-    pub(crate) passes: usize,
+}
+
+/// A formula whose free constants were fitted as they stand, without further scaling.
+#[derive(Debug, Clone)]
+pub(crate) struct Adjusted {
+    pub(crate) expr: Expr,
+    /// `1 - R²`.
+    pub(crate) error: f64,
+    /// For each constant the variance that residuals of unit variance give it; 0 where it was held.
+    pub(crate) variances: Vec<f64>,
 }
 
 /// Constants beyond which no normal equations are formed; two go to scale and offset.
@@ -215,22 +223,79 @@ impl Evaluator {
                     .flatten()
             })
             .collect();
-        let mut fits: Vec<Option<Fit>> = vec![None; starts.len()];
+        let all: Vec<Option<(&Expr, Vec<usize>)>> = scaled
+            .iter()
+            .map(|expr| expr.as_ref().map(|expr| (expr, (0..expr.n_constants()).collect())))
+            .collect();
+        let fits = self.fits(&all, effort, clock)?;
+        let refined = starts.iter().zip(fits).map(|(&(expr, _), fit)| {
+            let fit = fit?;
+            let (inner, outer) = fit.constants.split_at(fit.constants.len() - 2);
+            let mut expr = expr.clone();
+            expr.set_constants(inner).ok()?;
+            let error = fit.normal.rss / total;
+            Some(Refined { expr, score: Score { error, scale: outer[0], offset: outer[1] } })
+        });
+        Ok(refined.collect())
+    }
+
+    /// Fits the constants marked as free, the others held, without linear scaling. `None` where
+    /// the start cannot be evaluated.
+    pub(crate) fn adjust(
+        &mut self,
+        models: &[(&Expr, &[bool])],
+        effort: Effort,
+        clock: &Clock,
+    ) -> Result<Vec<Option<Adjusted>>, SrError> {
+        let total = self.shared.n * self.shared.target_variance;
+        let effort = Effort { rss: effort.rss * total, ..effort };
+        let tasks: Vec<Option<(&Expr, Vec<usize>)>> = models
+            .iter()
+            .map(|&(expr, free)| {
+                let free = free.iter().enumerate().filter(|(_, f)| **f).map(|(i, _)| i).collect();
+                (expr.n_constants() <= CONSTANTS_MAX).then_some((expr, free))
+            })
+            .collect();
+        let fits = self.fits(&tasks, effort, clock)?;
+        let adjusted = models.iter().zip(&tasks).zip(fits).map(|((&(expr, free), task), fit)| {
+            let (fit, (_, positions)) = (fit?, task.as_ref()?);
+            let mut constants = expr.constants();
+            let mut variances = vec![0.0; free.len()];
+            for ((&position, &value), variance) in
+                positions.iter().zip(&fit.constants).zip(fit.normal.variances())
+            {
+                constants[position] = value;
+                variances[position] = variance;
+            }
+            let mut expr = expr.clone();
+            expr.set_constants(&constants).ok()?;
+            Some(Adjusted { expr, error: fit.normal.rss / total, variances })
+        });
+        Ok(adjusted.collect())
+    }
+
+    /// Levenberg-Marquardt on formulas in the constants at these positions.
+    fn fits(
+        &mut self,
+        tasks: &[Option<(&Expr, Vec<usize>)>],
+        effort: Effort,
+        clock: &Clock,
+    ) -> Result<Vec<Option<Fit>>, SrError> {
+        let mut fits: Vec<Option<Fit>> = vec![None; tasks.len()];
         let (target, weight, n_inputs) = self.columns_of_target();
         let is_compiled =
-            |i: &usize| scaled[*i].as_ref().is_some_and(|expr| self.compiled(expr));
-        let which: Vec<usize> = (0..starts.len()).filter(is_compiled).collect();
-        let rest: Vec<usize> = (0..starts.len()).filter(|i| !is_compiled(i)).collect();
+            |i: &usize| tasks[*i].as_ref().is_some_and(|(expr, _)| self.compiled(expr));
+        let (which, rest): (Vec<usize>, Vec<usize>) = (0..tasks.len()).partition(is_compiled);
         if let (Some(batch), Some(panel)) = (&mut self.batch, &self.shared.panel) {
             let goal = Goal::NormalEquations { target, weight };
-            let exprs = which.iter().filter_map(|&i| scaled[i].as_ref());
+            let exprs = which.iter().filter_map(|&i| tasks[i].as_ref().map(|(expr, _)| *expr));
             batch.compile(exprs, n_inputs, goal).map_err(compile_error)?;
             for (k, &i) in which.iter().enumerate() {
                 if clock.is_over() {
                     break;
                 }
-                let start = scaled[i].as_ref().map(Expr::constants).unwrap_or_default();
-                fits[i] = levenberg_marquardt(&start, effort, |theta| {
+                let Some((expr, free)) = &tasks[i] else { continue };
+                fits[i] = masked(expr, free, effort, |theta| {
                     batch.set_constants(k, theta).ok()?;
                     let sums = batch.normal_equations(k, panel).ok()?;
                     Some(Normal {
@@ -243,22 +308,33 @@ impl Evaluator {
             }
         }
         for i in rest {
-            if let Some(expr) = &scaled[i]
+            if let Some((expr, free)) = &tasks[i]
                 && !clock.is_over()
             {
-                fits[i] = self.shared.reference_fit(expr, effort);
+                fits[i] = self.shared.reference_fit(expr, free, effort);
             }
         }
-        let refined = starts.iter().zip(fits).map(|(&(expr, _), fit)| {
-            let fit = fit?;
-            let (inner, outer) = fit.constants.split_at(fit.constants.len() - 2);
-            let mut expr = expr.clone();
-            expr.set_constants(inner).ok()?;
-            let score = Score { error: fit.rss / total, scale: outer[0], offset: outer[1] };
-            Some(Refined { expr, score, passes: fit.passes })
-        });
-        Ok(refined.collect())
+        Ok(fits)
     }
+}
+
+/// A fit in some of the constants; `normal` takes and gives all of them.
+fn masked(
+    expr: &Expr,
+    free: &[usize],
+    effort: Effort,
+    mut normal: impl FnMut(&[f64]) -> Option<Normal>,
+) -> Option<Fit> {
+    let mut constants = expr.constants();
+    let start: Vec<f64> = free.iter().map(|&i| constants[i]).collect();
+    let all = free.len() == constants.len();
+    levenberg_marquardt(&start, effort, |theta| {
+        for (&i, &value) in free.iter().zip(theta) {
+            constants[i] = value;
+        }
+        let normal = normal(&constants)?;
+        Some(if all { normal } else { normal.only(free) })
+    })
 }
 
 impl Shared {
@@ -297,7 +373,7 @@ impl Shared {
     }
 
     /// Derivatives as formulas, evaluated by the reference.
-    fn reference_fit(&self, expr: &Expr, effort: Effort) -> Option<Fit> {
+    fn reference_fit(&self, expr: &Expr, free: &[usize], effort: Effort) -> Option<Fit> {
         let columns = self.rows.column_refs();
         let n_inputs = columns.len();
         // Constants become variables, so that one derivative serves every step.
@@ -318,7 +394,7 @@ impl Shared {
             .map(|k| open.diff(u32::try_from(k).ok()?).ok())
             .collect::<Option<_>>()?;
         let n_rows = self.rows.n_rows();
-        levenberg_marquardt(&expr.constants(), effort, |theta| {
+        masked(expr, free, effort, |theta| {
             let filled: Vec<Vec<f64>> = theta.iter().map(|&t| vec![t; n_rows]).collect();
             let mut all = columns.clone();
             all.extend(filled.iter().map(Vec::as_slice));

@@ -96,7 +96,7 @@ pub fn fit_with(
     let mut search = Search::new(&problem, config, seed, &pool, &started, &searching)?;
     let mut patience = Patience::default();
     let stop = loop {
-        if let Some(reason) = search.epoch(&searching)? {
+        if let Some(reason) = search.epoch(&searching, &clock)? {
             break reason;
         }
         if let Some(observer) = hooks.progress.as_mut() {
@@ -108,9 +108,9 @@ pub fn fit_with(
     };
     let (generations, evaluations) = (search.generation, search.evaluations);
     let found: Vec<Candidate> = search.archive.into_entries().into_iter().map(|e| e.genome).collect();
-    let polished = polish::polish(found, &problem, config, seed, &mut judge, &clock)?;
+    let polished = polish::polish(found, &problem, config, &pool, &mut judge, &clock)?;
     let (models, chosen, choice) =
-        choose::choose(polished, &problem, config, seed, &mut judge, &clock)?;
+        choose::choose(polished, &problem, config, seed, &pool, &clock)?;
     let outcome = Outcome {
         chosen,
         choice,
@@ -223,9 +223,10 @@ fn progress(search: &Search<'_>, problem: &Problem, config: &Config, clock: &Clo
         .min(1.0);
     let front = search.archive.iter().map(|entry| {
         let Candidate { expr, score, .. } = &entry.genome;
-        let outer = present(&problem.outer(expr, score.scale, score.offset), &config.operators);
+        let outer =
+            present(&problem.unscaled(expr, score.scale, score.offset), &config.operators);
         FrontEntry {
-            formula: print::infix(&outer, &problem.names),
+            formula: print::infix(&problem.in_table(&outer), &problem.names),
             size: outer.len(),
             r2: 1.0 - score.error,
         }

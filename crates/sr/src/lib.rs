@@ -38,6 +38,7 @@ mod error;
 mod evaluate;
 mod fit;
 mod linear;
+mod nice;
 mod normal_form;
 mod pairs;
 mod polish;

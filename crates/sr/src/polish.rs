@@ -1,27 +1,135 @@
 //! From the archive of a search to a front worth reading.
 //!
-//! Constants are fitted to convergence on all training rows.
+//! Every formula is brought into the units of the table, its constants are fitted to convergence
+//! on all training rows, and then each constant is asked whether a simple number would do: zero
+//! (its term goes), one (the multiplication goes), an integer, a fraction, a multiple of π. The
+//! answer is the description length: misfit, nodes and constants in nats (Rissanen; for formulas
+//! Bartlett, Desmond & Ferreira 2023). Which number to try is read off the curvature of the misfit
+//! (Wald's statistic), so that only promising ones cost a refit.
+//!
+//! # Invariant
+//! Each step lowers the description length.
+
+use opcodon_evo::Archive;
+use opcodon_expr::{Expr, Node};
+use rayon::prelude::*;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::constants::Effort;
 use crate::error::SrError;
-use crate::evaluate::Evaluator;
+use crate::evaluate::{Adjusted, Evaluator};
+use crate::nice;
+use crate::present::present;
 use crate::problem::Problem;
 use crate::search::{Candidate, ERROR_FLOOR, refit};
 
-use opcodon_evo::Archive;
+/// Errors below this share of the variance are rounding, and all the same.
+pub(crate) const PERFECT: f64 = 1e-12;
 
-/// The front of `found` after refitting to convergence.
+/// A formula in the units of the table, variables by inner number.
+#[derive(Debug, Clone)]
+pub(crate) struct Polished {
+    pub(crate) expr: Expr,
+    /// For each constant whether it was fitted; the others are simple numbers.
+    pub(crate) free: Vec<bool>,
+    /// `1 - R²` on the training rows.
+    pub(crate) error: f64,
+    /// Description length in nats.
+    pub(crate) length: f64,
+}
+
+/// What a description length is counted with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Coding {
+    n_rows: f64,
+    variance: f64,
+    /// Nats a node.
+    node: f64,
+}
+
+impl Coding {
+    #[expect(clippy::cast_precision_loss, reason = "counts are small")]
+    pub(crate) fn new(problem: &Problem, config: &Config, variance: f64) -> Self {
+        let symbols = config.operators.as_slice().len() + problem.inputs.len() + 1;
+        Self { n_rows: problem.train.n_rows() as f64, variance, node: (symbols as f64).ln() }
+    }
+
+    /// The standard error of a constant.
+    fn deviation(self, error: f64, variance: f64) -> f64 {
+        (error.max(PERFECT) * self.variance * variance).sqrt()
+    }
+
+    /// Nats for a fitted constant: as many digits as the data determine.
+    fn fitted(self, value: f64, deviation: f64) -> f64 {
+        1.0 + (value.abs() / deviation.max(f64::MIN_POSITIVE)).max(1.0).ln()
+    }
+
+    fn misfit(self, error: f64) -> f64 {
+        0.5 * self.n_rows * error.max(PERFECT).ln()
+    }
+
+    /// The whole length.
+    fn length(self, adjusted: &Adjusted, free: &[bool]) -> f64 {
+        let constants = adjusted.expr.constants();
+        let cost: f64 = constants
+            .iter()
+            .zip(free)
+            .zip(&adjusted.variances)
+            .map(|((&value, &free), &variance)| {
+                let fitted = self.fitted(value, self.deviation(adjusted.error, variance));
+                if free { fitted } else { nice::cost_of(value).unwrap_or(fitted) }
+            })
+            .sum();
+        #[expect(clippy::cast_precision_loss, reason = "sizes are small")]
+        let nodes = adjusted.expr.len() as f64 * self.node;
+        self.misfit(adjusted.error) + nodes + cost
+    }
+}
+
+/// The front of `found`, polished.
 pub(crate) fn polish(
     found: Vec<Candidate>,
-    _problem: &Problem,
+    problem: &Problem,
     config: &Config,
-    _seed: u64,
+    pool: &rayon::ThreadPool,
+    judge: &mut Evaluator,
+    clock: &Clock,
+) -> Result<Vec<Polished>, SrError> {
+    let front = refitted(found, config, judge, clock)?;
+    let rows = problem.unscaled_rows(&problem.train);
+    let coding = Coding::new(problem, config, rows.variance());
+    let evaluator = Evaluator::new(rows)?;
+    let polished: Vec<Option<Polished>> = pool.install(|| {
+        front
+            .par_iter()
+            .map(|candidate| {
+                let mut evaluator = evaluator.sibling()?;
+                let score = candidate.score;
+                let outer = problem.unscaled(&candidate.expr, score.scale, score.offset);
+                let start = present(&outer, &config.operators);
+                let mut polisher = Polisher { coding, config, evaluator: &mut evaluator, clock };
+                polisher.run(start, score.error)
+            })
+            .collect::<Result<_, SrError>>()
+    })?;
+    let mut front = Archive::new(usize::MAX);
+    let mut shortest_first: Vec<Polished> = polished.into_iter().flatten().collect();
+    shortest_first.sort_by(|a, b| a.length.total_cmp(&b.length));
+    for model in shortest_first {
+        front.insert(model.error.max(PERFECT), model.expr.len(), model);
+    }
+    Ok(front.into_entries().into_iter().map(|entry| entry.genome).collect())
+}
+
+/// Constants fitted to convergence on all training rows, still in the units of the search.
+fn refitted(
+    found: Vec<Candidate>,
+    config: &Config,
     judge: &mut Evaluator,
     clock: &Clock,
 ) -> Result<Vec<Candidate>, SrError> {
-    let effort = Effort { passes: 60, tolerance: 1e-10, rss: 1e-22 };
+    let effort = Effort { passes: 40, tolerance: 1e-10, rss: 1e-22 };
     let mut front = Archive::new(config.max_size + 4);
     for candidate in &found {
         let error = candidate.score.error.max(ERROR_FLOOR);
@@ -32,4 +140,130 @@ pub(crate) fn polish(
         front.insert(error, candidate.expr.len(), candidate);
     }
     Ok(front.into_entries().into_iter().map(|entry| entry.genome).collect())
+}
+
+/// One formula on its way to a shorter description.
+struct Polisher<'a> {
+    coding: Coding,
+    config: &'a Config,
+    evaluator: &'a mut Evaluator,
+    clock: &'a Clock,
+}
+
+/// A number that could stand for a constant.
+#[derive(Debug, Clone, Copy)]
+struct Snap {
+    position: usize,
+    value: f64,
+    /// Nats that are expected to be saved.
+    gain: f64,
+}
+
+/// Refits that may fail before a formula is left as it is.
+const REFUSALS_MAX: usize = 4;
+
+impl Polisher<'_> {
+    fn run(&mut self, start: Expr, error: f64) -> Result<Option<Polished>, SrError> {
+        let free = vec![true; start.n_constants()];
+        let Some(mut here) = self.adjust(&start, &free, 30)? else {
+            // Not evaluable in these units, or out of time: as the search left it.
+            let variances = vec![0.0; free.len()];
+            let adjusted = Adjusted { expr: start, error, variances };
+            let length = self.coding.length(&adjusted, &free);
+            return Ok(Some(Polished { expr: adjusted.expr, free, error, length }));
+        };
+        let mut free = free;
+        let mut length = self.coding.length(&here, &free);
+        let mut refused: Vec<(u64, u64)> = Vec::new();
+        while self.config.snap_constants && refused.len() < REFUSALS_MAX && !self.clock.is_over() {
+            let Some(snap) = self.best_snap(&here, &free, &refused) else { break };
+            let before = here.expr.constants()[snap.position];
+            let (expr, snapped_free) = self.snapped(&here.expr, &free, snap);
+            let there = self.adjust(&expr, &snapped_free, 8)?;
+            match there.map(|there| (self.coding.length(&there, &snapped_free), there)) {
+                Some((shorter, there)) if shorter < length => {
+                    (here, free, length) = (there, snapped_free, shorter);
+                }
+                _ => refused.push((before.to_bits(), snap.value.to_bits())),
+            }
+        }
+        Ok(Some(Polished { error: here.error, expr: here.expr, free, length }))
+    }
+
+    fn adjust(
+        &mut self,
+        expr: &Expr,
+        free: &[bool],
+        passes: usize,
+    ) -> Result<Option<Adjusted>, SrError> {
+        let effort = Effort { passes, tolerance: 1e-10, rss: 1e-24 };
+        Ok(self.evaluator.adjust(&[(expr, free)], effort, self.clock)?.pop().flatten())
+    }
+
+    /// The snap that promises most.
+    fn best_snap(
+        &self,
+        here: &Adjusted,
+        free: &[bool],
+        refused: &[(u64, u64)],
+    ) -> Option<Snap> {
+        let constants = here.expr.constants();
+        let mut best: Option<Snap> = None;
+        for (position, &value) in constants.iter().enumerate() {
+            if !free[position] {
+                continue;
+            }
+            let deviation = self.coding.deviation(here.error, here.variances[position]);
+            let fitted = self.coding.fitted(value, deviation);
+            // Beyond five standard errors nothing is saved; below, rounding of the fit itself.
+            let tolerance = (5.0 * deviation).max(1e-9 * value.abs());
+            let mut offers = vec![];
+            offers.extend(nice::near(value, tolerance));
+            offers.extend(nice::near(value, 2.0 * deviation + 1e-10 * value.abs()));
+            if value.abs() <= tolerance {
+                offers.push(nice::Nice { value: 0.0, cost: -3.0 * self.coding.node });
+            }
+            if (value.abs() - 1.0).abs() <= tolerance {
+                offers.push(nice::Nice { value: value.signum(), cost: -2.0 * self.coding.node });
+            }
+            for offer in offers {
+                if refused.contains(&(value.to_bits(), offer.value.to_bits())) {
+                    continue;
+                }
+                let distance = (offer.value - value) / deviation.max(1e-10 * value.abs());
+                let gain = fitted - offer.cost - 0.5 * distance * distance;
+                if gain > 0.0 && best.is_none_or(|b| gain > b.gain) {
+                    best = Some(Snap { position, value: offer.value, gain });
+                }
+            }
+        }
+        best
+    }
+
+    /// The formula with the constant replaced, written anew, and which constants remain free.
+    fn snapped(&self, expr: &Expr, free: &[bool], snap: Snap) -> (Expr, Vec<bool>) {
+        let mut constants = expr.constants();
+        constants[snap.position] = snap.value;
+        // Writing anew may merge constants; those that were simple are known by their bits.
+        let held: Vec<u64> = constants
+            .iter()
+            .enumerate()
+            .filter(|&(i, _)| !free[i] || i == snap.position)
+            .map(|(_, value)| value.abs().to_bits())
+            .collect();
+        let mut replaced = expr.clone();
+        if replaced.set_constants(&constants).is_err() {
+            return (expr.clone(), free.to_vec());
+        }
+        let written = present(&replaced, &self.config.operators);
+        let free = written
+            .nodes()
+            .iter()
+            .filter_map(|node| match node {
+                Node::Const(value) => Some(!held.contains(&value.abs().to_bits())),
+                _ => None,
+            })
+            .collect();
+        (written, free)
+    }
 }

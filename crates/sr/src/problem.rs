@@ -286,21 +286,18 @@ impl Problem {
         self.inputs.is_empty() || self.train.n_rows() < 2 || self.train.variance() == 0.0
     }
 
-    /// `offset + scale · expr` of the search, in the units and column numbers of the table.
-    pub(crate) fn outer(&self, expr: &Expr, scale: f64, offset: f64) -> Expr {
+    /// `offset + scale · expr` of the search, in the units of the table; variables keep their
+    /// inner numbers.
+    pub(crate) fn unscaled(&self, expr: &Expr, scale: f64, offset: f64) -> Expr {
         let mut nodes = Vec::with_capacity(expr.len() + 8);
         for &node in expr.nodes() {
-            match node {
-                Node::Var(index) => {
-                    let input = self.inputs[index as usize];
-                    let column = u32::try_from(input.column).unwrap_or(u32::MAX);
-                    nodes.push(Node::Var(column));
-                    #[expect(clippy::float_cmp, reason = "1 is the mark of an untouched column")]
-                    if input.scale != 1.0 {
-                        nodes.extend([Node::Const(input.scale), Node::Op(Op::Mul)]);
-                    }
+            nodes.push(node);
+            if let Node::Var(index) = node {
+                let input = self.inputs[index as usize];
+                #[expect(clippy::float_cmp, reason = "1 is the mark of an untouched column")]
+                if input.scale != 1.0 {
+                    nodes.extend([Node::Const(input.scale), Node::Op(Op::Mul)]);
                 }
-                _ => nodes.push(node),
             }
         }
         nodes.extend([
@@ -310,6 +307,35 @@ impl Problem {
             Node::Op(Op::Add),
         ]);
         Expr::from_postfix(nodes).unwrap_or_else(|_| Expr::constant(self.target_mean))
+    }
+
+    /// A formula of inner variables in those of the table.
+    pub(crate) fn in_table(&self, expr: &Expr) -> Expr {
+        let nodes = expr.nodes().iter().map(|&node| match node {
+            Node::Var(index) => {
+                let column = self.inputs[index as usize].column;
+                Node::Var(u32::try_from(column).unwrap_or(u32::MAX))
+            }
+            other => other,
+        });
+        Expr::from_postfix(nodes.collect()).unwrap_or_else(|_| expr.clone())
+    }
+
+    /// Rows of the search in the units of the table.
+    pub(crate) fn unscaled_rows(&self, rows: &Rows) -> Rows {
+        let column = |(column, input): (&Vec<f64>, &Input)| -> Vec<f64> {
+            column.iter().map(|x| x / input.scale).collect()
+        };
+        Rows {
+            columns: rows.columns.iter().zip(&self.inputs).map(column).collect(),
+            target: rows
+                .target
+                .iter()
+                .map(|y| y.mul_add(self.target_scale, self.target_mean))
+                .collect(),
+            weights: rows.weights.clone(),
+            zero: 0.0,
+        }
     }
 }
 
@@ -412,7 +438,7 @@ mod tests {
         let inner = Expr::apply(Op::Mul, &[Expr::var(0), Expr::var(1)]);
         let values = inner.eval_columns(&problem.train.column_refs());
         let model = linear::forward(&[&values], &problem.train.target, None, 1).pop().expect("fit");
-        let outer = problem.outer(&inner, model.terms[0].1, model.intercept);
+        let outer = problem.in_table(&problem.unscaled(&inner, model.terms[0].1, model.intercept));
         for row in 0..20 {
             let value = outer.eval(&[0.0, big[row], small[row]]);
             assert!((value - y[row]).abs() < 1e-10 * y[row], "{value} {}", y[row]);

@@ -190,7 +190,12 @@ impl<'a> Search<'a> {
     }
 
     /// Runs until the next exchange; says why if that was the end.
-    pub(crate) fn epoch(&mut self, clock: &Clock) -> Result<Option<StopReason>, SrError> {
+    /// The second clock is that of the whole fit: what was found is judged beyond the search's end.
+    pub(crate) fn epoch(
+        &mut self,
+        clock: &Clock,
+        whole: &Clock,
+    ) -> Result<Option<StopReason>, SrError> {
         let interval = self.config.migration_interval;
         let limit = self.config.max_generations.unwrap_or(u64::MAX);
         let evaluations_max = self.config.max_evaluations.unwrap_or(u64::MAX);
@@ -218,7 +223,7 @@ impl<'a> Search<'a> {
             Ok(())
         })?;
         self.generation += steps;
-        self.judge(clock)?;
+        self.judge(whole)?;
         if let Some(reason) = clock.urgent() {
             return Ok(Some(reason));
         }
@@ -280,6 +285,14 @@ impl<'a> Search<'a> {
                     .collect()
             })
             .collect();
+        if clock.is_over() {
+            // No time to refit: as the search rows judged them.
+            for candidate in fresh.into_iter().flatten() {
+                let error = candidate.score.error.max(ERROR_FLOOR);
+                self.archive.insert(error, candidate.expr.len(), candidate);
+            }
+            return Ok(());
+        }
         let judges = &mut self.judges;
         let judged: Vec<Vec<Candidate>> = self.pool.install(|| {
             judges
