@@ -215,6 +215,17 @@ pub enum DataError {
         /// All of them.
         columns: Vec<TextColumn>,
     },
+    /// A column of text, which was skipped on reading, is asked for.
+    #[error(
+        "{}column {column} holds text, not numbers; choose another one, or encode it",
+        in_file(file)
+    )]
+    NotNumeric {
+        /// The file, if there is one.
+        file: Option<String>,
+        /// The column.
+        column: TextColumn,
+    },
     /// A value is infinite, or too large for a double.
     #[error(
         "{place}: {value:?} is infinite or too large for a 64-bit number; correct it, or drop such \

@@ -99,12 +99,21 @@ impl Table {
     /// The number of a column.
     ///
     /// # Errors
-    /// If there is none of that name; the error suggests the nearest.
+    /// If there is none of that name (the error suggests the nearest), or it was skipped on reading
+    /// because it holds text.
     pub fn index_of(&self, name: &str) -> Result<usize, DataError> {
-        self.names
-            .iter()
-            .position(|n| n == name)
-            .ok_or_else(|| unknown_column(name, &self.names, self.file()))
+        if let Some(index) = self.names.iter().position(|n| n == name) {
+            return Ok(index);
+        }
+        Err(
+            match self.skipped.iter().find(|column| column.name == name) {
+                Some(column) => DataError::NotNumeric {
+                    file: self.file().map(str::to_owned),
+                    column: column.clone(),
+                },
+                None => unknown_column(name, &self.names, self.file()),
+            },
+        )
     }
 
     /// One column by name.

@@ -1,6 +1,6 @@
 //! Data sets: from tables and from arrays, refused or with warnings.
 
-use opcodon_data::csv::{Options, parse};
+use opcodon_data::csv::{Options, TextPolicy, parse};
 use opcodon_data::{DataError, Dataset, Target};
 
 fn from_csv(text: &str, target: &Target) -> Result<Dataset, DataError> {
@@ -52,6 +52,18 @@ fn what_no_search_can_use_is_refused() {
     for (text, target, expected) in rows {
         assert_eq!(from_csv(text, &target).unwrap_err().to_string(), expected);
     }
+    let skip = Options {
+        text: TextPolicy::Skip,
+        ..Options::default()
+    };
+    let table = parse(b"a,kind,b\n1,x,2\n3,y,4\n", "data.csv", &skip).unwrap();
+    assert_eq!(
+        Dataset::from_table(table, &name("kind"))
+            .unwrap_err()
+            .to_string(),
+        "data.csv: column \"kind\" (for example \"x\" in line 2) holds text, not numbers; choose \
+         another one, or encode it"
+    );
     let (nan, inf) = (f64::NAN, f64::INFINITY);
     type Row<'a> = (&'a [&'a [f64]], &'a [f64], &'a str);
     #[rustfmt::skip]

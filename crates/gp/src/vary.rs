@@ -13,7 +13,7 @@ use crate::primitives::PrimitiveSet;
 use crate::workspace::Workspace;
 use crate::{crossover, init, mutate};
 
-/// The crossover operators; see [`crossover`](crate::crossover).
+/// The crossover operators; see [`crossover`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Crossover {
     /// [`crossover::subtree`].
@@ -39,7 +39,7 @@ impl Crossover {
     }
 }
 
-/// The mutation operators; see [`mutate`](crate::mutate).
+/// The mutation operators; see [`mutate`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mutation {
     /// [`mutate::point`].
