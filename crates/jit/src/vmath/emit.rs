@@ -465,10 +465,10 @@ impl<'p> Emitter<'p> {
                 let dst = self.overwrite(id);
                 self.target.sqrt(elem, dst, src);
             }
-            O::Round(direction) => {
+            O::Truncate => {
                 let src = self.rm(node.arg(0));
                 let dst = self.overwrite(id);
-                self.target.round(direction, elem, dst, src);
+                self.target.truncate(elem, dst, src);
             }
             O::Exponent => {
                 let src = self.rm(node.arg(0));

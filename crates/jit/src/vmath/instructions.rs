@@ -7,7 +7,7 @@ use opcodon_asm::{Alu, Assembler, Evex, Inst, Mask, Mem, NONE, Reg, Rm, Scale, V
 use opcodon_asm::{gpr, inst};
 
 use super::Isa;
-use super::program::{Elem, Opcode, Predicate, Rounding};
+use super::program::{Elem, Opcode, Predicate};
 
 /// An assembler for one instruction set and width.
 pub(super) struct Target {
@@ -197,15 +197,10 @@ impl Target {
         }
     }
 
-    /// `dst` = the integer next to `src` (AVX2 and AVX-512).
-    pub(super) fn round(&mut self, direction: Rounding, elem: Elem, dst: u8, src: Rm) {
+    /// `dst = src` rounded to an integer towards zero (AVX2 and AVX-512).
+    pub(super) fn truncate(&mut self, elem: Elem, dst: u8, src: Rm) {
         // SDM, ROUNDPD: bits 1–0 the direction, bit 3 no exception for inexact results.
-        let imm = 8 + match direction {
-            Rounding::NearestEven => 0,
-            Rounding::Down => 1,
-            Rounding::Up => 2,
-            Rounding::Truncate => 3,
-        };
+        let imm = 0b1011;
         if self.is_evex() {
             let row = pick(elem, &inst::VRNDSCALEPD, &inst::VRNDSCALEPS);
             self.asm
@@ -462,9 +457,8 @@ pub(super) fn exchanged(predicate: Predicate) -> u8 {
         // SDM, VCMPPD: greater than, greater or equal; quiet.
         Predicate::Less => 0x1e,
         Predicate::LessEqual => 0x1d,
-        // Not greater than, not greater or equal; quiet.
+        // Not greater than, quiet.
         Predicate::NotLess => 0x1a,
-        Predicate::NotLessEqual => 0x19,
         symmetric => symmetric.immediate(),
     }
 }

@@ -3,7 +3,8 @@
 //! It runs each node on a batch of lanes before the next node. Emitted code must equal it to the
 //! bit, except for the payloads and signs of NaNs, which depend on the order of operands.
 
-use super::program::{Elem, Id, Node, Opcode, Predicate, Program, Region, Rounding};
+use super::lanes::{as_double, encode as from_double};
+use super::program::{Elem, Id, Node, Opcode, Predicate, Program, Region};
 
 /// Runs `program` on columns of lanes, given and returned as bits.
 pub(crate) fn run(program: &Program, arguments: &[Vec<u64>]) -> Vec<u64> {
@@ -161,9 +162,7 @@ impl Machine<'_> {
             O::MulAdd => fused(f64::mul_add, f32::mul_add),
             O::MulSub => fused(|a, b, c| a.mul_add(b, -c), |a, b, c| a.mul_add(b, -c)),
             O::NegMulAdd => fused(|a, b, c| (-a).mul_add(b, c), |a, b, c| (-a).mul_add(b, c)),
-            O::Round(direction) => {
-                map(&|a| from_double(round(as_double(a, elem), direction), elem))
-            }
+            O::Truncate => map(&|a| from_double(as_double(a, elem).trunc(), elem)),
             O::And => zip(&|a, b| a & b),
             O::Or => zip(&|a, b| a | b),
             O::Xor => zip(&|a, b| a ^ b),
@@ -223,9 +222,6 @@ impl Machine<'_> {
             O::Compare(Predicate::Unordered) => compare(|a, b| a.is_nan() || b.is_nan()),
             O::Compare(Predicate::Differs) => compare(|a, b| a != b),
             O::Compare(Predicate::NotLess) => compare(|a, b| a.is_nan() || b.is_nan() || a >= b),
-            O::Compare(Predicate::NotLessEqual) => {
-                compare(|a, b| a.is_nan() || b.is_nan() || a > b)
-            }
             O::TestBit(bit) => map(&|a| a >> bit & 1),
             O::MaskAnd => zip(&|a, b| a & b),
             O::MaskOr => zip(&|a, b| a | b),
@@ -238,19 +234,6 @@ impl Machine<'_> {
     }
 }
 
-/// The result of an operation on two constants, where it is worth computing beforehand.
-pub(crate) fn fold(op: Opcode, elem: Elem, a: u64, b: u64) -> Option<u64> {
-    let (x, y) = (as_double(a, elem), as_double(b, elem));
-    // Sums and products of two singles may be rounded by way of double (Figueroa 1995).
-    Some(match op {
-        Opcode::Add => from_double(x + y, elem),
-        Opcode::Sub => from_double(x - y, elem),
-        Opcode::Mul => from_double(x * y, elem),
-        Opcode::Xor => a ^ b,
-        _ => return None,
-    })
-}
-
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the low half is what is asked for"
@@ -261,28 +244,6 @@ fn low_half(bits: u64) -> u32 {
 
 fn single(bits: u64) -> f32 {
     f32::from_bits(low_half(bits))
-}
-
-/// A lane's number; every single-precision number is one in double precision.
-pub(crate) fn as_double(bits: u64, elem: Elem) -> f64 {
-    match elem {
-        Elem::F64 => f64::from_bits(bits),
-        Elem::F32 => f64::from(single(bits)),
-    }
-}
-
-/// The lane of type `elem` next to `x`.
-pub(crate) fn from_double(x: f64, elem: Elem) -> u64 {
-    super::lanes::encode(x, elem)
-}
-
-fn round(x: f64, direction: Rounding) -> f64 {
-    match direction {
-        Rounding::NearestEven => x.round_ties_even(),
-        Rounding::Down => x.floor(),
-        Rounding::Up => x.ceil(),
-        Rounding::Truncate => x.trunc(),
-    }
 }
 
 /// `x · 2^n`, rounded once: the steps before the last are exact.

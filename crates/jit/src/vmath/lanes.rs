@@ -14,8 +14,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Sub};
 
-use super::program::{Elem, Id, Merge, Node, Opcode, Predicate, Program, Region, Rounding};
-use super::{Isa, interp};
+use super::Isa;
+use super::program::{Elem, Id, Merge, Node, Opcode, Predicate, Program, Region};
 
 /// A recording in progress.
 pub(crate) struct Lanes {
@@ -117,21 +117,6 @@ impl Lanes {
         self.elem.get()
     }
 
-    /// A constant, rounded to the type of the lanes.
-    pub(crate) fn constant(&self, x: f64) -> Value<'_> {
-        self.bits(encode(x, self.elem()))
-    }
-
-    /// A constant given by its bits.
-    pub(crate) fn bits(&self, bits: u64) -> Value<'_> {
-        self.value(Opcode::Constant(bits), self.elem(), &[])
-    }
-
-    /// The sign bit alone.
-    pub(crate) fn sign_bit(&self) -> Value<'_> {
-        self.constant(-0.0)
-    }
-
     fn push(&self, op: Opcode, elem: Elem, args: &[Id]) -> Id {
         self.recording.borrow_mut().push(Node::new(op, elem, args))
     }
@@ -152,7 +137,7 @@ impl Lanes {
             Opcode::Constant(bits) => Some(bits),
             _ => None,
         };
-        interp::fold(op, elem, constant(a)?, constant(b)?).map(Opcode::Constant)
+        fold(op, elem, constant(a)?, constant(b)?).map(Opcode::Constant)
     }
 
     fn mask(&self, op: Opcode, elem: Elem, args: &[Id]) -> Mask<'_> {
@@ -231,6 +216,31 @@ pub(crate) fn encode(x: f64, elem: Elem) -> u64 {
         Elem::F64 => x.to_bits(),
         Elem::F32 => u64::from((x as f32).to_bits()),
     }
+}
+
+/// A lane's number; every single-precision number is one in double precision.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the bits of a single are the low half"
+)]
+pub(crate) fn as_double(bits: u64, elem: Elem) -> f64 {
+    match elem {
+        Elem::F64 => f64::from_bits(bits),
+        Elem::F32 => f64::from(f32::from_bits(bits as u32)),
+    }
+}
+
+/// The result of an operation on two constants, where it is worth computing beforehand.
+fn fold(op: Opcode, elem: Elem, a: u64, b: u64) -> Option<u64> {
+    let (x, y) = (as_double(a, elem), as_double(b, elem));
+    // Sums and products of two singles may be rounded by way of double (Figueroa 1995).
+    Some(match op {
+        Opcode::Add => encode(x + y, elem),
+        Opcode::Sub => encode(x - y, elem),
+        Opcode::Mul => encode(x * y, elem),
+        Opcode::Xor => a ^ b,
+        _ => return None,
+    })
 }
 
 /// A vector.
@@ -378,10 +388,10 @@ impl<'l> Value<'l> {
         self.constant(low).max(below)
     }
 
-    /// The instruction for rounding to an integer; SSE2 has none.
-    pub(crate) fn round_instruction(self, direction: Rounding) -> Value<'l> {
+    /// Towards zero; SSE2 has no instruction for it.
+    pub(crate) fn truncate_instruction(self) -> Value<'l> {
         debug_assert!(self.lanes.is_fused());
-        self.unary(Opcode::Round(direction))
+        self.unary(Opcode::Truncate)
     }
 
     pub(crate) fn bit_and(self, b: impl Operand<'l>) -> Value<'l> {
@@ -575,14 +585,6 @@ impl<'l> Value<'l> {
         let b = b.beside(self);
         let sum = self + b;
         (sum, b - (sum - self))
-    }
-
-    /// The polynomial with these coefficients, the constant term first, by Horner's rule.
-    pub(crate) fn horner(self, coefficients: &[f64]) -> Value<'l> {
-        let mut highest_first = coefficients.iter().rev();
-        let highest = highest_first.next().copied().unwrap_or(0.0);
-        let start = self.constant(highest);
-        highest_first.fold(start, |sum, &coefficient| sum.mul_add(self, coefficient))
     }
 
     /// The polynomial with these coefficients, the constant term first, by Estrin's scheme: a

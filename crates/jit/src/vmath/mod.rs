@@ -31,11 +31,14 @@
 //! - What a lane becomes depends on that lane's arguments alone.
 
 mod emit;
-pub(crate) mod functions;
+mod functions;
 mod instructions;
-pub(crate) mod interp;
-pub(crate) mod lanes;
-pub(crate) mod program;
+#[cfg(test)]
+mod interp;
+mod lanes;
+mod program;
+#[cfg(test)]
+mod tests;
 
 use std::sync::OnceLock;
 
@@ -107,7 +110,7 @@ fn elem<T: Float>() -> Elem {
 }
 
 /// What the routine of `op` does on an instruction set, if it has a routine.
-pub(crate) fn program<T: Float>(op: Op, isa: Isa) -> Option<Program> {
-    let function = functions::of(op, isa)?;
+fn program<T: Float>(op: Op, isa: Isa) -> Option<Program> {
+    let function = functions::of(op)?;
     Some(Lanes::record(isa, elem::<T>(), op.arity(), function))
 }

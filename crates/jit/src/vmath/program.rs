@@ -13,7 +13,7 @@
 
 /// The type of the lanes of a vector; integers and masks share the lanes of the floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Elem {
+pub(crate) enum Elem {
     /// Double precision: 64-bit lanes.
     F64,
     /// Single precision: 32-bit lanes.
@@ -30,7 +30,7 @@ impl Id {
     }
 }
 
-/// A comparison; those in the second line are true for NaN.
+/// A comparison; those from `Unordered` on are true for NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Predicate {
     Equal,
@@ -39,7 +39,6 @@ pub(crate) enum Predicate {
     Unordered,
     Differs,
     NotLess,
-    NotLessEqual,
 }
 
 impl Predicate {
@@ -52,18 +51,8 @@ impl Predicate {
             Predicate::Unordered => 3,
             Predicate::Differs => 4,
             Predicate::NotLess => 5,
-            Predicate::NotLessEqual => 6,
         }
     }
-}
-
-/// Directions of rounding to an integer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Rounding {
-    NearestEven,
-    Down,
-    Up,
-    Truncate,
 }
 
 /// What a node does with its arguments `a`, `b`, `c`. The names are those of the operations, the
@@ -89,8 +78,8 @@ pub(crate) enum Opcode {
     MulSub,
     /// `c − a b`, rounded once.
     NegMulAdd,
-    /// To an integer, on processors that have an instruction for it.
-    Round(Rounding),
+    /// To an integer, towards zero (`ROUNDPD`, not on SSE2).
+    Truncate,
     And,
     Or,
     Xor,

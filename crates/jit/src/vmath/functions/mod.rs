@@ -13,14 +13,13 @@ mod trigonometric;
 
 use opcodon_expr::Op;
 
-use super::Isa;
 use super::lanes::{Lanes, Value};
 
 /// A function of vectors.
 pub(crate) type Function = for<'l> fn(&'l Lanes, &[Value<'l>]) -> Value<'l>;
 
 /// The routine that computes `op`, if it has one.
-pub(crate) fn of(op: Op, _isa: Isa) -> Option<Function> {
+pub(crate) fn of(op: Op) -> Option<Function> {
     Some(match op {
         Op::Cbrt => |_, a| power::cbrt(a[0]),
         Op::Pow => |_, a| power::pow(a[0], a[1]),

@@ -10,12 +10,12 @@
 use super::scaling::{Integer, decompose};
 use super::selection::nearest;
 use crate::vmath::lanes::{Lanes, Value};
-use crate::vmath::program::{Elem, Rounding};
+use crate::vmath::program::Elem;
 
 /// x ≥ 0 towards zero.
 fn truncate(x: Value) -> Value {
     if x.lanes().is_fused() {
-        return x.round_instruction(Rounding::Truncate);
+        return x.truncate_instruction();
     }
     let rounded = nearest(x);
     rounded.greater(x).select(rounded - 1.0, rounded)
