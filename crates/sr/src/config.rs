@@ -466,6 +466,11 @@ impl Config {
         if self.n_jobs == 0 {
             return conflict("n_jobs", "n_jobs", "0 threads can do nothing: use -1 for all");
         }
+        if self.operators.as_slice().is_empty() {
+            let name = "operators";
+            let (text, kind) = (String::new(), <Operators as Value>::KIND);
+            return Err(SrError::ParameterText { name, text, kind });
+        }
         if self.time_limit.is_none()
             && self.max_generations.is_none()
             && self.max_evaluations.is_none()
