@@ -477,11 +477,10 @@ class _ProgressLine:
         if state["elapsed"] < self._next:
             return
         self._next = state["elapsed"] + (0.1 if self._rewrites else 5.0)
-        best = state["front"][-1] if state["front"] else {"r2": float("nan"), "equation": ""}
-        line = (
-            f"{state['fraction']:4.0%}  {state['elapsed']:6.1f} s  "
-            f"{state['evaluations']:>10,} formulas  R² {best['r2']:.6f}  {best['equation']}"
-        )
+        line = f"{state['fraction']:4.0%}  {state['elapsed']:6.1f} s  {state['evaluations']:,} formulas"
+        if state["front"]:
+            best = state["front"][-1]
+            line += f"  best so far: R² {best['r2']:.6f} with {best['size']} nodes"
         if self._rewrites:
             width = os.get_terminal_size(sys.stderr.fileno()).columns
             sys.stderr.write(f"\r\x1b[K{line[: width - 1]}")
