@@ -504,6 +504,7 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
             target: 0,
             weight: None,
         });
+        let mut shells = Vec::new();
         // Postfix order is kept as long as its values fit the fewest registers there may be.
         let order = Order::UpTo(M::KEPT.count_ones() as usize - 3);
         for (index, tree) in self.trees.into_iter().enumerate() {
@@ -534,7 +535,7 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
                 first,
                 own: tape.constants.len(),
             };
-            kernel::emit::<M>(asm, work, tape, fold, targets, leaves)?;
+            kernel::emit::<M>(asm, work, &mut shells, tape, fold, targets, leaves)?;
             let n_accumulators = kernel::n_accumulators(fold, tape.outputs.len());
             self.entries.push(Entry {
                 code: (begin, asm.position()),

@@ -7,11 +7,12 @@
 //! lanes at the stack pointer. There is no scalar tail.
 //!
 //! ```text
-//!        frame, accumulators = 0, mask = all
-//! top:   fewer rows left than lanes? ──▶ tail: mask = rows left
-//! body:  tape; store, or fold into accumulators ◀───────┘
-//!        advance; rows left? ──▶ top
-//!        accumulators to output
+//! setup    frame, accumulators = 0, mask = all
+//! head     fewer rows left than lanes? mask = rows left
+//! (tape)   the value to register 0
+//! fold     store, or add to accumulators
+//! advance  rows left? back to head
+//! finish   accumulators to output
 //! ```
 //!
 //! Accumulators are stored as vectors, unreduced: the caller adds their lanes in `f64`. They live
@@ -117,134 +118,249 @@ pub(crate) fn n_accumulators(fold: Fold, n_outputs: usize) -> usize {
     }
 }
 
+/// What decides about everything in a kernel but the code of its tape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    fold: Fold,
+    targets: Targets,
+    n_outputs: usize,
+    /// Whether routines are called.
+    calls: bool,
+    /// Slots for values that find no register.
+    n_slots: usize,
+}
+
+impl Shape {
+    fn of<M: Machine>(tape: &Tape, fold: Fold, targets: Targets) -> Shape {
+        let calls = calls::<M>(tape);
+        let n_outputs = tape.outputs.len();
+        let shape = Shape {
+            fold,
+            targets,
+            n_outputs,
+            calls,
+            n_slots: 0,
+        };
+        let n_registers = shape.registers::<M>().count_ones() as usize;
+        Shape {
+            n_slots: if tape.max_live > n_registers {
+                tape.max_live
+            } else {
+                0
+            },
+            ..shape
+        }
+    }
+
+    fn n_accumulators(&self) -> usize {
+        n_accumulators(self.fold, self.n_outputs)
+    }
+
+    fn accumulate<M: Machine>(&self) -> Accumulate {
+        let survive = M::TIER == Tier::Avx512 || !self.calls;
+        let few = self.n_accumulators() <= ACCUMULATORS.len() && self.fold != Fold::Outer;
+        let scratch = if self.calls { 8 } else { ACCUMULATORS[0] };
+        Accumulate {
+            in_registers: few && survive,
+            scratch,
+        }
+    }
+
+    /// The registers that values may take.
+    fn registers<M: Machine>(&self) -> u32 {
+        let all = if self.calls { M::KEPT } else { M::FREE };
+        let accumulate = self.accumulate::<M>();
+        if accumulate.in_registers {
+            let taken = &ACCUMULATORS[..self.n_accumulators()];
+            taken
+                .iter()
+                .fold(all, |left, register| left & !(1 << register))
+        } else {
+            all & !(1 << accumulate.scratch)
+        }
+    }
+
+    /// Without mask registers the mask, or a last vector of results, lies below the spill slots.
+    fn mask_bytes<M: Machine>(&self) -> usize {
+        if M::TIER == Tier::Avx512 { 0 } else { M::BYTES }
+    }
+
+    fn frame<M: Machine>(&self) -> usize {
+        match self.mask_bytes::<M>() + self.n_slots * M::BYTES {
+            0 => 0,
+            // The stack pointer is 8 bytes off a multiple of 16 at entry.
+            bytes => bytes.next_multiple_of(16) + 8,
+        }
+    }
+}
+
+/// The code around a tape's: the same for all kernels of a shape, so it is encoded once a batch.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    shape: Shape,
+    /// Frame, accumulators and mask.
+    setup: Vec<u8>,
+    /// The head of the loop: are there fewer rows left than lanes?
+    head: Vec<u8>,
+    /// What becomes of the value in register 0, where that does not depend on the tape.
+    fold: Vec<u8>,
+    /// To the next rows; the jump to the head follows.
+    advance: Vec<u8>,
+    /// Accumulators to the output, and back to the caller.
+    finish: Vec<u8>,
+}
+
+impl Shell {
+    fn new<M: Machine>(shape: Shape) -> Result<Shell, JitError> {
+        let part = |emit: &dyn Fn(&mut Assembler)| -> Result<Vec<u8>, JitError> {
+            let mut asm = Assembler::new();
+            emit(&mut asm);
+            Ok(asm.finish()?.to_vec())
+        };
+        Ok(Shell {
+            shape,
+            setup: part(&|asm| setup::<M>(asm, shape))?,
+            head: part(&|asm| head::<M>(asm, shape))?,
+            fold: part(&|asm| fold_value::<M>(asm, shape))?,
+            advance: part(&|asm| {
+                asm.alu_ri(Alu::Add, gpr::RDI, offset(M::BYTES));
+                asm.alu_ri(Alu::Sub, gpr::RCX, offset(M::LANES));
+            })?,
+            finish: part(&|asm| finish::<M>(asm, shape))?,
+        })
+    }
+}
+
 /// Emits one kernel at the assembler's position.
 ///
 /// The tape has one output, or several for [`Fold::Outer`].
 pub(crate) fn emit<M: Machine>(
     asm: &mut Assembler,
     work: &mut Workspace,
+    shells: &mut Vec<Shell>,
     tape: &Tape,
     fold: Fold,
     targets: Targets,
     leaves: ColumnLeaves<'_, M>,
 ) -> Result<(), JitError> {
-    let outputs = &tape.outputs[..];
-    let calls = calls::<M>(tape);
-    let masks = M::TIER == Tier::Avx512;
-    let n_accumulators = n_accumulators(fold, outputs.len());
-    let in_registers =
-        n_accumulators <= ACCUMULATORS.len() && (masks || !calls) && fold != Fold::Outer;
-    let mut registers = if calls { M::KEPT } else { M::FREE };
-    if in_registers {
-        for register in &ACCUMULATORS[..n_accumulators] {
-            registers &= !(1 << register);
+    let shape = Shape::of::<M>(tape, fold, targets);
+    let known = shells.iter().position(|shell| shell.shape == shape);
+    let known = match known {
+        Some(known) => known,
+        None => {
+            shells.push(Shell::new::<M>(shape)?);
+            shells.len() - 1
+        }
+    };
+    let shell = &shells[known];
+    asm.raw(&shell.setup);
+    let top = asm.label();
+    asm.bind(top);
+    asm.raw(&shell.head);
+
+    let (registers, slots) = (shape.registers::<M>(), offset(shape.mask_bytes::<M>()));
+    let mut lower: Lower<'_, M, _> =
+        Lower::new(asm, leaves, routines::<M>()?, work, registers, slots);
+    lower.run(tape)?;
+    if fold == Fold::Outer {
+        outer(&mut lower, &tape.outputs, targets, shape.accumulate::<M>());
+    } else {
+        let value = lower.operand(tape.outputs[0]);
+        M::load(lower.asm, 0, value);
+        if fold == Fold::Absolute {
+            // The mask of the sign is a literal, which every kernel has for itself.
+            M::masked_sub(lower.asm, 1, 0, column_place::<M>(targets.target));
+            let magnitude = lower.leaves.literal(lower.asm, M::T::magnitude_mask());
+            M::binary(lower.asm, M::ROWS.and, 1, 1, magnitude, SPARE);
+            shape
+                .accumulate::<M>()
+                .products::<M>(lower.asm, 0, 1, None, targets.weight);
         }
     }
-    // Where accumulators live in memory, one register carries them there and back.
-    let scratch = if calls { 8 } else { ACCUMULATORS[0] };
-    if !in_registers {
-        registers &= !(1 << scratch);
-    }
-    // Without mask registers the mask, or a last vector of results, lies below the spill slots.
-    let mask_bytes = if masks { 0 } else { M::BYTES };
-    let n_registers = registers.count_ones() as usize;
-    let n_slots = if tape.max_live > n_registers {
-        tape.max_live
-    } else {
-        0
-    };
-    let mut frame = mask_bytes + n_slots * M::BYTES;
+    let asm = lower.asm;
+    asm.raw(&shell.fold);
+    asm.raw(&shell.advance);
+    asm.jcc(Cond::A, top);
+    asm.raw(&shell.finish);
+    Ok(())
+}
+
+fn setup<M: Machine>(asm: &mut Assembler, shape: Shape) {
+    let frame = shape.frame::<M>();
     if frame > 0 {
-        // The stack pointer is 8 bytes off a multiple of 16 at entry.
-        frame = frame.next_multiple_of(16) + 8;
         asm.alu_ri(Alu::Sub, gpr::RSP, offset(frame));
     }
-    if in_registers {
-        for &register in &ACCUMULATORS[..n_accumulators] {
+    if shape.accumulate::<M>().in_registers {
+        for &register in &ACCUMULATORS[..shape.n_accumulators()] {
             zero::<M>(asm, register);
         }
     }
-    if masks {
+    if M::TIER == Tier::Avx512 {
         asm.vex(&inst::KXNORW, Width::X, K1, K1, K1);
-    } else if fold != Fold::Store {
+    } else if shape.fold != Fold::Store {
         ones::<M>(asm, 0);
         M::store(asm, Mem::base(gpr::RSP), 0);
     }
+}
 
-    let (top, body, tail) = (asm.label(), asm.label(), asm.label());
-    let lanes = offset(M::LANES);
-    asm.bind(top);
-    asm.alu_ri(Alu::Cmp, gpr::RCX, lanes);
-    asm.jcc(Cond::B, tail);
+fn head<M: Machine>(asm: &mut Assembler, shape: Shape) {
+    let body = asm.label();
+    asm.alu_ri(Alu::Cmp, gpr::RCX, offset(M::LANES));
+    asm.jcc(Cond::AE, body);
+    if M::TIER == Tier::Avx512 {
+        asm.mov_ri(gpr::RAX, 1);
+        asm.shift_cl(Shift::Shl, gpr::RAX);
+        asm.alu_ri(Alu::Sub, gpr::RAX, 1);
+        asm.vex(&inst::KMOVW_KR, Width::X, K1, NONE, gpr::RAX);
+    } else if shape.fold != Fold::Store {
+        mask_rows::<M>(asm);
+    }
     asm.bind(body);
+}
 
-    let routines = routines::<M>()?;
-    let mut lower: Lower<'_, M, _> =
-        Lower::new(asm, leaves, routines, work, registers, offset(mask_bytes));
-    lower.run(tape)?;
-    let accumulate = Accumulate {
-        in_registers,
-        scratch,
-    };
-    match fold {
+fn fold_value<M: Machine>(asm: &mut Assembler, shape: Shape) {
+    let accumulate = shape.accumulate::<M>();
+    let Targets { target, weight } = shape.targets;
+    match shape.fold {
         Fold::Store => {
-            let value = lower.operand(outputs[0]);
-            let value = lower.in_register(value, 0);
-            let asm = &mut *lower.asm;
-            if masks {
+            let out = Mem::base(gpr::RDX);
+            if M::TIER == Tier::Avx512 {
                 let rows = opcodon_asm::Evex::mask(K1);
-                let out = Mem::base(gpr::RDX);
-                asm.evex(M::ROWS.store, M::WIDTH, rows, Vreg::new(value), NONE, out);
+                asm.evex(M::ROWS.store, M::WIDTH, rows, Vreg::new(0), NONE, out);
             } else {
-                let store = asm.label();
-                let next = asm.label();
-                asm.alu_ri(Alu::Cmp, gpr::RCX, lanes);
+                let (store, next) = (asm.label(), asm.label());
+                asm.alu_ri(Alu::Cmp, gpr::RCX, offset(M::LANES));
                 asm.jcc(Cond::AE, store);
-                copy_rows::<M>(asm, value);
+                copy_rows::<M>(asm, 0);
                 asm.jmp(next);
                 asm.bind(store);
-                M::store(asm, Mem::base(gpr::RDX), value);
+                M::store(asm, out, 0);
                 asm.bind(next);
             }
             asm.alu_ri(Alu::Add, gpr::RDX, offset(M::BYTES));
         }
-        Fold::Squares | Fold::Absolute => {
-            let value = lower.operand(outputs[0]);
-            let value = lower.in_register(value, 0);
-            let error = column_place::<M>(targets.target);
-            // Register 0 may hold the value itself.
-            M::masked_sub(lower.asm, 1, value, error);
-            let factor = if fold == Fold::Absolute {
-                let magnitude = lower.leaves.literal(lower.asm, M::T::magnitude_mask());
-                M::binary(lower.asm, M::ROWS.and, 1, 1, magnitude, SPARE);
-                None
-            } else {
-                Some(1)
-            };
-            accumulate.products::<M>(lower.asm, 0, 1, factor, targets.weight);
+        Fold::Squares => {
+            M::masked_sub(asm, 1, 0, column_place::<M>(target));
+            accumulate.products::<M>(asm, 0, 1, Some(1), weight);
         }
         Fold::Moments => {
-            let value = lower.operand(outputs[0]);
-            let value = lower.in_register(value, 0);
-            let asm = &mut *lower.asm;
-            M::mask(asm, 1, value);
+            M::mask(asm, 1, 0);
             let mut weighted = 1;
-            if let Some(weight) = targets.weight {
+            if let Some(weight) = weight {
                 M::binary(asm, M::ROWS.mul, 0, 1, column_place::<M>(weight), SPARE);
                 weighted = 0;
             }
             accumulate.add::<M>(asm, 0, weighted);
             accumulate.product::<M>(asm, 1, weighted, reg(1));
-            accumulate.product::<M>(asm, 2, weighted, column_place::<M>(targets.target));
+            accumulate.product::<M>(asm, 2, weighted, column_place::<M>(target));
         }
-        Fold::Outer => outer(&mut lower, outputs, targets, accumulate),
+        Fold::Absolute | Fold::Outer => {}
     }
-    let asm = lower.asm;
-    asm.alu_ri(Alu::Add, gpr::RDI, offset(M::BYTES));
-    asm.alu_ri(Alu::Sub, gpr::RCX, lanes);
-    asm.jcc(Cond::A, top);
-    if in_registers {
-        for (k, &register) in ACCUMULATORS[..n_accumulators].iter().enumerate() {
+}
+
+fn finish<M: Machine>(asm: &mut Assembler, shape: Shape) {
+    if shape.accumulate::<M>().in_registers {
+        for (k, &register) in ACCUMULATORS[..shape.n_accumulators()].iter().enumerate() {
             M::store(
                 asm,
                 Mem::base(gpr::RDX).disp(offset(k * M::BYTES)),
@@ -252,6 +368,7 @@ pub(crate) fn emit<M: Machine>(
             );
         }
     }
+    let frame = shape.frame::<M>();
     if frame > 0 {
         asm.alu_ri(Alu::Add, gpr::RSP, offset(frame));
     }
@@ -259,18 +376,6 @@ pub(crate) fn emit<M: Machine>(
         asm.vzeroupper();
     }
     asm.ret();
-
-    asm.bind(tail);
-    if masks {
-        asm.mov_ri(gpr::RAX, 1);
-        asm.shift_cl(Shift::Shl, gpr::RAX);
-        asm.alu_ri(Alu::Sub, gpr::RAX, 1);
-        asm.vex(&inst::KMOVW_KR, Width::X, K1, NONE, gpr::RAX);
-    } else if fold != Fold::Store {
-        mask_rows::<M>(asm);
-    }
-    asm.jmp(body);
-    Ok(())
 }
 
 /// `register = 0`.

@@ -491,6 +491,12 @@ impl<'p> Emitter<'p> {
                 let dst = self.replace(id, a);
                 self.target.fixup(elem, dst, x, table);
             }
+            O::OrAnd | O::XorAnd => {
+                let (a, b, c) = (node.arg(0), node.arg(1), node.arg(2));
+                let (second, third) = (self.reg(b), self.rm(c));
+                let dst = self.replace(id, a);
+                self.target.ternary(node.op, elem, dst, second, third);
+            }
             O::Gather(table) => self.gather(id, usize::from(table)),
             O::WidenLow | O::WidenHigh => {
                 let src = self.reg(node.arg(0));

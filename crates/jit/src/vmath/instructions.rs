@@ -224,6 +224,18 @@ impl Target {
             .evex_i(row, self.width, Evex::NONE, v(dst), NONE, src, 0b01_11);
     }
 
+    /// `dst = dst op (second & third)` (AVX-512).
+    pub(super) fn ternary(&mut self, op: Opcode, elem: Elem, dst: u8, second: u8, third: Rm) {
+        // The truth table, by the bits of dst (0xf0), second (0xcc) and third (0xaa).
+        let imm = match op {
+            Opcode::OrAnd => 0xf0 | (0xcc & 0xaa),
+            _ => 0xf0 ^ (0xcc & 0xaa),
+        };
+        let row = pick(elem, &inst::VPTERNLOGQ, &inst::VPTERNLOGD);
+        self.asm
+            .evex_i(row, self.width, Evex::NONE, v(dst), v(second), third, imm);
+    }
+
     /// `dst`, replaced where `x` is special as the table says (AVX-512).
     pub(super) fn fixup(&mut self, elem: Elem, dst: u8, x: u8, table: Rm) {
         let row = pick(elem, &inst::VFIXUPIMMPD, &inst::VFIXUPIMMPS);

@@ -118,6 +118,10 @@ impl Machine<'_> {
                 .map(|(&a, &b)| f(a, b))
                 .collect::<Vec<u64>>()
         };
+        let map3 = |f: &dyn Fn(u64, u64, u64) -> u64| {
+            let lanes = arg(0).iter().zip(arg(1)).zip(arg(2));
+            lanes.map(|((&a, &b), &c)| f(a, b, c)).collect::<Vec<u64>>()
+        };
         let float = |f: fn(f64, f64) -> f64, g: fn(f32, f32) -> f32| match elem {
             Elem::F64 => zip(&|a, b| f(f64::from_bits(a), f64::from_bits(b)).to_bits()),
             Elem::F32 => zip(&|a, b| u64::from(g(single(a), single(b)).to_bits())),
@@ -166,6 +170,8 @@ impl Machine<'_> {
             O::And => zip(&|a, b| a & b),
             O::Or => zip(&|a, b| a | b),
             O::Xor => zip(&|a, b| a ^ b),
+            O::OrAnd => map3(&|a, b, c| a | (b & c)),
+            O::XorAnd => map3(&|a, b, c| a ^ (b & c)),
             O::AndNot => zip(&|a, b| !a & b),
             O::IntAdd => zip(&|a, b| trim(a.wrapping_add(b))),
             O::IntSub => zip(&|a, b| trim(a.wrapping_sub(b))),
@@ -183,12 +189,7 @@ impl Machine<'_> {
             }),
             O::Exponent => map(&|a| from_double(exponent(as_double(a, elem)), elem)),
             O::Significand => map(&|a| from_double(significand(as_double(a, elem)), elem)),
-            O::Fixup => {
-                let lanes = arg(0).iter().zip(arg(1)).zip(arg(2));
-                lanes
-                    .map(|((&a, &b), &table)| fixup(a, b, table, elem))
-                    .collect()
-            }
+            O::Fixup => map3(&|a, b, table| fixup(a, b, table, elem)),
             O::Gather(number) => {
                 let table = self.program.tables[usize::from(number)];
                 map(&|a| {

@@ -94,12 +94,13 @@ impl Lanes {
             tables,
             ..
         } = lanes.recording.into_inner();
-        Program {
+        let program = Program {
             nodes,
             regions,
             tables,
             result,
-        }
+        };
+        program.pruned()
     }
 
     /// Whether [`Value::mul_add`] rounds once.
@@ -421,6 +422,22 @@ impl<'l> Value<'l> {
     /// The sign bit, all others zero.
     pub(crate) fn sign(self) -> Value<'l> {
         self.bit_and(-0.0)
+    }
+
+    /// `self` with the sign bit of `x` besides its own.
+    pub(crate) fn or_sign_of(self, x: Value<'l>) -> Value<'l> {
+        if self.lanes.is_avx512() {
+            return self.ternary(Opcode::OrAnd, x, self.constant(-0.0));
+        }
+        self.bit_or(x.sign())
+    }
+
+    /// `self`, negated where the sign bit of `x` is set.
+    pub(crate) fn xor_sign_of(self, x: Value<'l>) -> Value<'l> {
+        if self.lanes.is_avx512() {
+            return self.ternary(Opcode::XorAnd, x, self.constant(-0.0));
+        }
+        self.bit_xor(x.sign())
     }
 
     /// Addition of the bits as integers.

@@ -85,6 +85,10 @@ pub(crate) enum Opcode {
     Xor,
     /// `!a & b`.
     AndNot,
+    /// `a | (b & c)` (`VPTERNLOGQ`, AVX-512).
+    OrAnd,
+    /// `a ^ (b & c)` (`VPTERNLOGQ`, AVX-512).
+    XorAnd,
     IntAdd,
     IntSub,
     ShiftLeft(u8),
@@ -203,6 +207,59 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// The program without what its result does not depend on.
+    pub(crate) fn pruned(mut self) -> Program {
+        let is_needed = self.needed();
+        for region in &mut self.regions {
+            region.body.retain(|id| is_needed[id.index()]);
+            if region.states.is_empty() {
+                region
+                    .merges
+                    .retain(|merge| is_needed[merge.merged.index()]);
+            }
+        }
+        self
+    }
+
+    /// For each node, whether the result depends on it.
+    fn needed(&self) -> Vec<bool> {
+        let mut is_needed = vec![false; self.nodes.len()];
+        let mut open = vec![self.result];
+        while let Some(id) = open.pop() {
+            if std::mem::replace(&mut is_needed[id.index()], true) {
+                continue;
+            }
+            open.extend(self.node(id).args());
+            // A merged value needs its region; a loop needs all that it hands to its next turn.
+            let home = self.regions.iter().enumerate();
+            for (number, region) in home {
+                let is_loop = !region.states.is_empty();
+                let is_here = region.merges.iter().any(|merge| merge.merged == id);
+                if !is_here {
+                    continue;
+                }
+                open.extend(region.mask);
+                for merge in &region.merges {
+                    if is_loop || merge.merged == id {
+                        open.extend([merge.fresh, merge.old, merge.merged]);
+                    }
+                }
+                open.extend(region.states.iter().copied());
+                open.extend(self.runner(number));
+            }
+        }
+        is_needed
+    }
+
+    /// The node that runs a region.
+    fn runner(&self, region: usize) -> Option<Id> {
+        let ids = (0..).map(Id).take(self.nodes.len());
+        ids.into_iter().find(|&id| match self.node(id).op {
+            Opcode::Rare(inner) | Opcode::Loop(inner) => usize::from(inner) == region,
+            _ => false,
+        })
+    }
+
     pub(crate) fn node(&self, id: Id) -> &Node {
         &self.nodes[id.index()]
     }

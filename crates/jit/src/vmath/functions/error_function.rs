@@ -71,5 +71,5 @@ pub(crate) fn erf(x: Value) -> Value {
     let (high, low) = exp_reduced(r, None);
     let exp = (high + low) * n.power(1.0);
     let far = exp.neg_mul_add(t.polynomial(&FAR_64, &FAR_32), 1.0);
-    magnitude.less(1.0).select(near, far).bit_or(x.sign())
+    magnitude.less(1.0).select(near, far).or_sign_of(x)
 }

@@ -95,7 +95,7 @@ pub(crate) fn sinh(x: Value) -> Value {
     let result = combine(parts.b, parts.b_low, parts.a, &parts);
     // Halving a subnormal number loses a bit.
     let result = x.abs().less(Both(1e-300, 1e-30)).select(x, result);
-    result.bit_or(x.sign())
+    result.or_sign_of(x)
 }
 
 /// tanh x.
@@ -112,5 +112,5 @@ pub(crate) fn tanh(x: Value) -> Value {
     let reciprocal = 1.0 / denominator;
     let quotient = m * reciprocal;
     let residual = quotient.residual(denominator, m) + quotient.neg_mul_add(denominator_low, m_low);
-    residual.mul_add(reciprocal, quotient).bit_or(x.sign())
+    residual.mul_add(reciprocal, quotient).or_sign_of(x)
 }

@@ -104,7 +104,7 @@ pub(crate) fn asin(x: Value) -> Value {
     let offset_low = is_far.select(x.constant(HALF_PI_LOW), 0.0);
     let factor = is_far.select(x.constant(2.0), -1.0);
     let result = subtract((offset, offset_low), (sine * factor, rest * factor));
-    result.bit_or(x.sign())
+    result.or_sign_of(x)
 }
 
 /// acos x.
@@ -117,7 +117,7 @@ pub(crate) fn acos<'l>(x: Value<'l>) -> Value<'l> {
     let offset = is_far.select(pi, HALF_PI_HIGH);
     let offset_low = is_far.select(pi_low, HALF_PI_LOW);
     let factor = is_far.select(x.constant(-2.0), 1.0);
-    let signed = |y: Value<'l>| (y * factor).bit_xor(x.sign());
+    let signed = |y: Value<'l>| (y * factor).xor_sign_of(x);
     subtract((offset, offset_low), (signed(sine), signed(rest)))
 }
 
@@ -183,7 +183,7 @@ pub(crate) fn atan(x: Value) -> Value {
     let turned = turn(x.abs(), x.constant(1.0));
     let t = turned.numerator / turned.denominator;
     let result = turned.offset + (t + (atan_rest(t) + turned.offset_low));
-    result.bit_or(x.sign())
+    result.or_sign_of(x)
 }
 
 /// a/b, and with fused operations, where that is cheap, what rounding it lost.
@@ -230,5 +230,5 @@ pub(crate) fn atan2<'l>(y: Value<'l>, x: Value<'l>) -> Value<'l> {
     let pi_low = is_left.select(x.constant(PI_LOW), 0.0);
     let (sum, lost) = pi.fast_two_sum(turned.offset.bit_xor(side));
     let result = sum + ((lost + pi_low) + rest.bit_xor(side));
-    result.bit_or(y.sign())
+    result.or_sign_of(y)
 }

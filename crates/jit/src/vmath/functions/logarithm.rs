@@ -163,5 +163,5 @@ pub(crate) fn log1p(x: Value) -> Value {
     let c = c * reciprocal_power * reciprocal;
     let (high, low) = (k * LN_2_HIGH).fast_two_sum(f);
     let result = high + ((low + c) - (half_square - k.mul_add(LN_2_LOW, correction)));
-    with_specials(u, result).bit_or(x.sign())
+    with_specials(u, result).or_sign_of(x)
 }

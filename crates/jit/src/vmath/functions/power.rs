@@ -201,7 +201,7 @@ fn with_specials<'l>(x: Value<'l>, y: Value<'l>, result: Value<'l>) -> Value<'l>
         let is_integer = is_whole(y_size);
         let is_odd = is_integer.and_not(is_whole(y_size * 0.5));
         let is_extreme = x_size.equal(0.0) | x_size.equal(infinity) | is_large;
-        let grows = (x_size - 1.0).bit_xor(y.sign()).greater(0.0);
+        let grows = (x_size - 1.0).xor_sign_of(y).greater(0.0);
         let extreme = grows.select(x.constant(infinity), 0.0);
         let extreme = x_size.equal(1.0).select(x.constant(1.0), extreme);
         let result = is_extreme.select(extreme, result);
@@ -256,7 +256,7 @@ pub(crate) fn cbrt(x: Value) -> Value {
     let (cube, cube_low) = second.two_prod(cube_root);
     let residual = second_low.neg_mul_add(cube_root, (m - cube) - cube_low);
     let result = (residual * square).mul_add(third, cube_root) * q.power(1.0);
-    let result = result.bit_or(x.sign());
+    let result = result.or_sign_of(x);
     if x.lanes().is_avx512() {
         // NaN, zeros and infinities stay.
         return result.fixup_instruction(x, 0x0054_0122);

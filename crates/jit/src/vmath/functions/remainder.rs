@@ -78,7 +78,7 @@ fn exponent<'l>(x: Value<'l>) -> Value<'l> {
 
 /// a modulo b with the sign of b.
 fn floor_mod<'l>(a: Value<'l>, b: Value<'l>) -> Value<'l> {
-    let rest = remainder(a.abs(), b.abs()).bit_xor(a.sign());
+    let rest = remainder(a.abs(), b.abs()).xor_sign_of(a);
     let is_opposite = a.bit_xor(b).is_sign_set();
     let is_zero = rest.equal(0.0);
     let result = is_opposite.select(rest + b, rest);

@@ -39,7 +39,7 @@ pub(crate) fn nearest(x: Value) -> Value {
         Elem::F32 => 8_388_608.0,
     };
     let size = x.abs();
-    let rounded = ((size + integers) - integers).bit_or(x.sign());
+    let rounded = ((size + integers) - integers).or_sign_of(x);
     size.less(integers).select(rounded, x)
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn floor(x: Value) -> Value {
 /// The smallest integer that is not below.
 pub(crate) fn ceil(x: Value) -> Value {
     let near = nearest(x);
-    near.less(x).select((near + 1.0).bit_or(x.sign()), near)
+    near.less(x).select((near + 1.0).or_sign_of(x), near)
 }
 
 /// `a / √(1 + b²)`.

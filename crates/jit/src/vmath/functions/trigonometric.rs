@@ -289,58 +289,58 @@ fn reduce_wide<'l>(x: Value<'l>) -> (Value<'l>, Value<'l>) {
     (n, r)
 }
 
-/// Whether to leave single precision for double, and the native result where it may be kept.
+/// A function of single precision: natively for moderate arguments where operations are fused, and
+/// else in double precision.
 fn in_single<'l>(
     x: Value<'l>,
     native: impl FnOnce(Reduced<'l>) -> Value<'l>,
     wide: impl Fn(Value<'l>) -> Value<'l>,
 ) -> Value<'l> {
-    let magnitude = x.abs();
     if !x.lanes().is_fused() {
-        return magnitude.widened(wide);
+        return x.widened(wide);
     }
+    let magnitude = x.abs();
     let result = native(reduce_fused(magnitude));
-    let [result] = magnitude
-        .not_less(8192.0)
-        .replace([result], || [magnitude.widened(wide)]);
+    let is_large = magnitude.not_less(8192.0);
+    let [result] = is_large.replace([result], || [x.widened(wide)]);
     result
 }
 
-/// The bit of n with this number, as the sign bit.
-fn sign_from<'l>(n: Value<'l>, bit: u8) -> Value<'l> {
+/// The bit of n with this number, where the sign bit is.
+fn to_sign<'l>(n: Value<'l>, bit: u8) -> Value<'l> {
     let highest = match n.elem() {
         Elem::F64 => 63,
         Elem::F32 => 31,
     };
-    n.shift_left(highest - bit).sign()
+    n.shift_left(highest - bit)
 }
 
-fn sin_of<'l>(n: Value<'l>, (sin, cos): (Value<'l>, Value<'l>)) -> Value<'l> {
-    n.test_bit(0).select(cos, sin).bit_xor(sign_from(n, 1))
+fn sin_of<'l>(x: Value<'l>, n: Value<'l>, (sin, cos): (Value<'l>, Value<'l>)) -> Value<'l> {
+    let negated = to_sign(n, 1).bit_xor(x);
+    n.test_bit(0).select(cos, sin).xor_sign_of(negated)
 }
 
 fn cos_of<'l>(n: Value<'l>, (sin, cos): (Value<'l>, Value<'l>)) -> Value<'l> {
-    let sign = sign_from(n.int_add(n.bits(1)), 1);
-    n.test_bit(0).select(sin, cos).bit_xor(sign)
+    let negated = to_sign(n.int_add(n.bits(1)), 1);
+    n.test_bit(0).select(sin, cos).xor_sign_of(negated)
 }
 
 /// sin x.
 pub(crate) fn sin(x: Value) -> Value {
-    let magnitude = match x.elem() {
+    match x.elem() {
         Elem::F64 => {
             let reduced = reduce(x.abs());
-            sin_of(reduced.n, sin_cos(reduced))
+            sin_of(x, reduced.n, sin_cos(reduced))
         }
         Elem::F32 => in_single(
             x,
-            |reduced| sin_of(reduced.n, sin_cos(reduced)),
+            |reduced| sin_of(x, reduced.n, sin_cos(reduced)),
             |x| {
-                let (n, r) = reduce_wide(x);
-                sin_of(n, sin_cos_wide(r))
+                let (n, r) = reduce_wide(x.abs());
+                sin_of(x, n, sin_cos_wide(r))
             },
         ),
-    };
-    magnitude.bit_xor(x.sign())
+    }
 }
 
 /// cos x.
@@ -354,7 +354,7 @@ pub(crate) fn cos(x: Value) -> Value {
             x,
             |reduced| cos_of(reduced.n, sin_cos(reduced)),
             |x| {
-                let (n, r) = reduce_wide(x);
+                let (n, r) = reduce_wide(x.abs());
                 cos_of(n, sin_cos_wide(r))
             },
         ),
@@ -376,14 +376,17 @@ fn tan_of<'l>(reduced: Reduced<'l>) -> Value<'l> {
 
 /// tan x.
 pub(crate) fn tan(x: Value) -> Value {
-    let magnitude = match x.elem() {
-        Elem::F64 => tan_of(reduce(x.abs())),
-        Elem::F32 => in_single(x, tan_of, |x| {
-            let (n, r) = reduce_wide(x);
-            let z = r * r;
-            let tan = (r * z).mul_add(z.estrin(&TAN_WIDE), r);
-            n.test_bit(0).select(-1.0 / tan, tan)
-        }),
-    };
-    magnitude.bit_xor(x.sign())
+    match x.elem() {
+        Elem::F64 => tan_of(reduce(x.abs())).xor_sign_of(x),
+        Elem::F32 => in_single(
+            x,
+            |reduced| tan_of(reduced).xor_sign_of(x),
+            |x| {
+                let (n, r) = reduce_wide(x.abs());
+                let z = r * r;
+                let tan = (r * z).mul_add(z.estrin(&TAN_WIDE), r);
+                n.test_bit(0).select(-1.0 / tan, tan).xor_sign_of(x)
+            },
+        ),
+    }
 }
