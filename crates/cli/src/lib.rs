@@ -12,11 +12,6 @@
 //! | 2 | bad usage: unknown command or flag |
 //! | 3 | a self-test failed, or the system refused executable memory |
 
-#![expect(
-    clippy::print_stdout,
-    reason = "the command line is a face: printing is its job"
-)]
-
 mod command;
 mod failure;
 mod progress;

@@ -21,19 +21,33 @@ fn directory(name: &str) -> PathBuf {
 /// Runs a command and compares exit code, standard output and a part of standard error.
 fn check(args: &[&str], code: i32, stdout: &str, stderr: &str) {
     let done = opcodon(args, &std::env::temp_dir());
-    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    let (out, err) = (
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr),
+    );
     assert_eq!(done.status.code(), Some(code), "{args:?}: {out}{err}");
     assert_eq!(out, stdout, "{args:?}");
-    assert!(err.contains(stderr), "{args:?} says {err:?}, not {stderr:?}");
+    assert!(
+        err.contains(stderr),
+        "{args:?} says {err:?}, not {stderr:?}"
+    );
 }
 
 #[test]
 fn formulas_are_computed() {
     check(&["eval", "x^2+1", "--x", "3"], 0, "10\n", "");
-    check(&["eval", "x*y - 2", "--x", "1,2,3", "--y=-1"], 0, "-3\n-4\n-5\n", "");
+    check(
+        &["eval", "x*y - 2", "--x", "1,2,3", "--y=-1"],
+        0,
+        "-3\n-4\n-5\n",
+        "",
+    );
     check(&["eval", "1/3"], 0, "0.3333333333333333\n", "");
     check(&["eval", "a/b", "a=1", "b=0"], 0, "inf\n", "");
-    let done = opcodon(&["eval", "log(x)", "--x", "-1", "--json"], &std::env::temp_dir());
+    let done = opcodon(
+        &["eval", "log(x)", "--x", "-1", "--json"],
+        &std::env::temp_dir(),
+    );
     let value: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
     assert_eq!(value["values"][0], "NaN");
 }
@@ -42,22 +56,57 @@ fn formulas_are_computed() {
 fn mistakes_in_formulas_are_located() {
     check(&["eval", "x +* 2", "--x", "1"], 1, "", "^");
     check(&["eval", "(x + 1", "--x", "1"], 1, "", "^");
-    check(&["eval", "x + y", "--x", "1"], 1, "", "y, which has no value; add --y VALUE");
-    check(&["eval", "x", "--x", "1", "--z", "2"], 1, "", "--z is no variable of the formula");
+    check(
+        &["eval", "x + y", "--x", "1"],
+        1,
+        "",
+        "y, which has no value; add --y VALUE",
+    );
+    check(
+        &["eval", "x", "--x", "1", "--z", "2"],
+        1,
+        "",
+        "--z is no variable of the formula",
+    );
     check(&["eval", "x", "--x", "one"], 1, "", "\"one\" is no number");
     check(&["eval", "x", "--x"], 1, "", "--x lacks its value");
 }
 
 #[test]
 fn machine_code_is_called() {
-    check(&["call", "f2 0f 58 c1 c3", "f64(f64, f64)", "1", "-2.5"], 0, "-1.5\n", "");
-    check(&["call", "8d0437c3", "i32(i32, i32)", "40", "2"], 0, "42\n", "");
+    check(
+        &["call", "f2 0f 58 c1 c3", "f64(f64, f64)", "1", "-2.5"],
+        0,
+        "-1.5\n",
+        "",
+    );
+    check(
+        &["call", "8d0437c3", "i32(i32, i32)", "40", "2"],
+        0,
+        "42\n",
+        "",
+    );
     check(&["call", "c3", "void()"], 0, "", "");
     check(&["call", "", "f64(f64)", "1"], 1, "", "not a single byte");
-    check(&["call", "f20", "f64(f64)", "1"], 1, "", "3 hexadecimal digits");
-    check(&["call", "zz", "f64(f64)", "1"], 1, "", "'z' at character 1");
+    check(
+        &["call", "f20", "f64(f64)", "1"],
+        1,
+        "",
+        "3 hexadecimal digits",
+    );
+    check(
+        &["call", "zz", "f64(f64)", "1"],
+        1,
+        "",
+        "'z' at character 1",
+    );
     check(&["call", "c3", "f64(f64", "1"], 1, "", "^");
-    check(&["call", "c3", "f64(f64)"], 1, "", "takes 1 arguments, 0 given");
+    check(
+        &["call", "c3", "f64(f64)"],
+        1,
+        "",
+        "takes 1 arguments, 0 given",
+    );
     check(&["call", "c3", "i8(i8)", "300"], 1, "", "argument 1");
 }
 
@@ -70,7 +119,12 @@ fn machine_code_is_shown() {
     let done = opcodon(&["disasm", "--formula", "x*y + 1"], &std::env::temp_dir());
     let text = String::from_utf8_lossy(&done.stdout);
     assert!(text.contains("; x*y"), "{text}");
-    check(&["disasm", "no-such-file"], 1, "", "neither a file nor hexadecimal digits");
+    check(
+        &["disasm", "no-such-file"],
+        1,
+        "",
+        "neither a file nor hexadecimal digits",
+    );
 }
 
 #[test]
@@ -83,8 +137,16 @@ fn the_processor_is_healthy() {
 #[test]
 fn unknown_words_are_usage_errors() {
     check(&["fitt"], 2, "", "fitt");
-    check(&["fit", "data.csv", "--no-such-flag"], 2, "", "--no-such-flag");
-    assert_eq!(opcodon(&["--version"], &std::env::temp_dir()).status.code(), Some(0));
+    check(
+        &["fit", "data.csv", "--no-such-flag"],
+        2,
+        "",
+        "--no-such-flag",
+    );
+    assert_eq!(
+        opcodon(&["--version"], &std::env::temp_dir()).status.code(),
+        Some(0)
+    );
 }
 
 /// Planets: period is distance to the power 3/2.
@@ -95,21 +157,53 @@ const PLANETS: &str = "distance,period\n0.387,0.2408\n0.723,0.6152\n1,1\n1.524,1
 fn a_table_becomes_a_model_that_predicts() {
     let place = directory("fit");
     std::fs::write(place.join("planets.csv"), PLANETS).expect("a file");
-    let fit = ["fit", "planets.csv", "--target", "period", "--max-generations", "5"];
-    let budget = ["--population-size", "200", "--random-state", "1", "--time-limit", "60s", "--quiet"];
+    let fit = [
+        "fit",
+        "planets.csv",
+        "--target",
+        "period",
+        "--max-generations",
+        "5",
+    ];
+    let budget = [
+        "--population-size",
+        "200",
+        "--random-state",
+        "1",
+        "--time-limit",
+        "60s",
+        "--quiet",
+    ];
     let done = opcodon(&[&fit[..], &budget[..]].concat(), &place);
     let text = String::from_utf8_lossy(&done.stdout).into_owned();
-    assert_eq!(done.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(
+        done.status.code(),
+        Some(0),
+        "{text}{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
     assert!(text.contains("period = "), "{text}");
     assert!(text.contains("saved to planets.model.json"), "{text}");
 
     let done = opcodon(&["predict", "planets.model.json", "planets.csv"], &place);
     let text = String::from_utf8_lossy(&done.stdout).into_owned();
-    let values: Vec<f64> = text.lines().map(|line| line.parse().expect("a number")).collect();
+    let values: Vec<f64> = text
+        .lines()
+        .map(|line| line.parse().expect("a number"))
+        .collect();
     assert_eq!(values.len(), 8);
     assert!((values[4] - 11.862).abs() < 0.5, "{values:?}");
 
-    let done = opcodon(&["predict", "planets.model.json", "planets.csv", "-o", "out.csv"], &place);
+    let done = opcodon(
+        &[
+            "predict",
+            "planets.model.json",
+            "planets.csv",
+            "-o",
+            "out.csv",
+        ],
+        &place,
+    );
     assert_eq!(done.status.code(), Some(0));
     let written = std::fs::read_to_string(place.join("out.csv")).expect("the file");
     assert!(written.starts_with("period_predicted\n"), "{written}");

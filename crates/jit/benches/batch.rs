@@ -83,7 +83,10 @@ fn main() {
             .map(|k| tree(&mut random, ops, 5 + k % 46, 5))
             .collect()
     };
-    for (name, trees) in [("arithmetic", trees(&ARITHMETIC))] {
+    for (name, trees) in [
+        ("arithmetic", trees(&ARITHMETIC)),
+        ("functions", trees(&FUNCTIONS)),
+    ] {
         for tier in Tier::available() {
             for n_rows in [20, 100, 1000, 10_000] {
                 measure::<f64>(tier, name, &trees, n_rows);

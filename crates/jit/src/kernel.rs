@@ -93,8 +93,8 @@ impl<M: Machine> Leaves<M::T> for ColumnLeaves<'_, M> {
     reason = "the batch limits the number of columns"
 )]
 fn column_place<M: Machine>(column: u32) -> Rm {
-    let stride = const { stride::<M::T>() as i32 };
-    Rm::Mem(Mem::base(gpr::RDI).disp(column as i32 * stride))
+    let start = column as usize * stride::<M::T>();
+    Rm::Mem(Mem::base(gpr::RDI).disp(start as i32))
 }
 
 #[inline(always)]

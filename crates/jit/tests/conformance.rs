@@ -1,5 +1,11 @@
 //! Every tier against the reference interpreter: one suite, all operators, all kinds of kernels.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "tests of small numbers"
+)]
+
 mod common;
 
 use common::{Random, columns, tiers, tree};

@@ -227,7 +227,7 @@ def log():
 
 def sin():
     """sin(r) = r + r z S(z), cos(r) = 1 - z/2 + z^2 C(z), z = r^2, |r| up to pi/4 and a little."""
-    for suffix, degree, bits, high in (("64", 5, 53, "0.78548"), ("32", 2, 24, "0.79")):
+    for suffix, degree, bits, high in (("64", 5, 53, "0.78548"), ("32", 2, 24, "0.8")):
         high = mp.mpf(high) ** 2
         s = lambda z: series(lambda k: (-1) ** k / mp.factorial(2 * k + 1), z, 1)
         c = lambda z: series(lambda k: (-1) ** k / mp.factorial(2 * k), z, 2)
@@ -250,7 +250,7 @@ def tan():
         r = mp.sqrt(z)
         return (mp.tan(r) - r) / (r * z)
 
-    for name, degree, bits, high in (("TAN_64", 14, 53, "0.78548"), ("TAN_32", 6, 24, "0.79")):
+    for name, degree, bits, high in (("TAN_64", 14, 53, "0.78548"), ("TAN_32", 6, 24, "0.8")):
         high = mp.mpf(high) ** 2
         show(name, range(degree + 1), t, lambda z: z / (1 + z * t(z)), 0, high, bits)
     high = mp.mpf("0.7854") ** 2

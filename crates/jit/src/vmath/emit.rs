@@ -470,6 +470,11 @@ impl<'p> Emitter<'p> {
                 let dst = self.overwrite(id);
                 self.target.truncate(elem, dst, src);
             }
+            O::Limit => {
+                let (a, b) = (self.reg(node.arg(0)), self.rm(node.arg(1)));
+                let dst = self.overwrite(id);
+                self.target.limit(elem, dst, a, b);
+            }
             O::Exponent => {
                 let src = self.rm(node.arg(0));
                 let dst = self.overwrite(id);

@@ -211,6 +211,14 @@ impl Target {
         }
     }
 
+    /// `dst` = the smaller magnitude of `a` and `b`, positive (AVX-512).
+    pub(super) fn limit(&mut self, elem: Elem, dst: u8, a: u8, b: Rm) {
+        // SDM, VRANGEPD: bits 1–0 the smaller magnitude, bits 3–2 a positive sign.
+        let row = pick(elem, &inst::VRANGEPD, &inst::VRANGEPS);
+        self.asm
+            .evex_i(row, self.width, Evex::NONE, v(dst), v(a), b, 0b10_10);
+    }
+
     /// `dst = ⌊log₂|src|⌋` (AVX-512).
     pub(super) fn exponent(&mut self, elem: Elem, dst: u8, src: Rm) {
         self.unary(pick(elem, &inst::VGETEXPPD, &inst::VGETEXPPS), dst, src);

@@ -170,6 +170,7 @@ impl Machine<'_> {
             O::And => zip(&|a, b| a & b),
             O::Or => zip(&|a, b| a | b),
             O::Xor => zip(&|a, b| a ^ b),
+            O::Limit => float(|a, b| a.abs().min(b), |a, b| a.abs().min(b)),
             O::OrAnd => map3(&|a, b, c| a | (b & c)),
             O::XorAnd => map3(&|a, b, c| a ^ (b & c)),
             O::AndNot => zip(&|a, b| !a & b),

@@ -464,6 +464,12 @@ impl<'l> Value<'l> {
         self.unary(Opcode::ShiftRightHalves(count))
     }
 
+    /// The smaller of `|self|` and `limit`; `limit` for NaN (AVX-512 only).
+    pub(crate) fn limit_instruction(self, limit: f64) -> Value<'l> {
+        debug_assert!(self.lanes.is_avx512());
+        self.binary(Opcode::Limit, limit)
+    }
+
     /// `self · 2^n` for an integral `n`, one rounding (AVX-512 only).
     pub(crate) fn scale_instruction(self, n: Value<'l>) -> Value<'l> {
         debug_assert!(self.lanes.is_avx512());

@@ -95,6 +95,8 @@ pub(crate) enum Opcode {
     ShiftRight(u8),
     /// Arithmetic shift of each 32-bit half (`PSRAD`).
     ShiftRightHalves(u8),
+    /// The smaller magnitude, positive; `b` where `a` is NaN (`VRANGEPD`, AVX-512).
+    Limit,
     /// `a · 2^b` for an integral `b` (`VSCALEFPD`, AVX-512).
     Scale,
     /// `log₂` of the magnitude, rounded down, for subnormal numbers too (`VGETEXPPD`, AVX-512).

@@ -1,5 +1,11 @@
 //! What the suites share: random trees, nasty data, and the tiers to run on.
-#![allow(dead_code, reason = "each suite uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "each suite uses its part, of small numbers"
+)]
 
 use opcodon_expr::{Expr, Node, Op};
 use opcodon_jit::Tier;

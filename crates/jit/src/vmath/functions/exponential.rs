@@ -90,6 +90,12 @@ pub(super) fn exp_reduced<'l>(r: Value<'l>, low: Option<Value<'l>>) -> (Value<'l
 
 /// eˣ.
 pub(crate) fn exp(x: Value) -> Value {
+    if x.lanes().is_avx512() {
+        // Where x is so large that r means nothing, any positive number becomes zero or infinite.
+        let Reduced { n, r, .. } = reduce(x);
+        let (high, low) = exp_reduced(r, None);
+        return n.scale((high + low).limit_instruction(2.0));
+    }
     // Beyond, the result is zero or infinite whatever x is.
     let x = x.clamp(Both(-746.0, -105.0), Both(710.0, 89.0));
     let Reduced { n, r, .. } = reduce(x);

@@ -15,7 +15,7 @@
 //!   whose products are multiples of 8 are skipped, the nine that follow reach 2⁻¹⁴³, while no
 //!   double is closer than 2⁻⁶¹ to a multiple of π/2 (Muller: Elementary Functions, ch. 11).
 //!
-//! Single precision works natively with fused operations up to 2¹³; beyond, and on SSE2, in double
+//! Single precision works natively with fused operations up to 2¹⁷; beyond, and on SSE2, in double
 //! precision with shorter polynomials.
 
 use super::scaling::{Integer, MAGIC, fraction_bits};
@@ -63,13 +63,13 @@ const COS_64: [f64; 6] = [
 ];
 const SIN_32: [f64; 3] = [
     -0.166_666_537_523_269_65,
-    0.008_332_115_598_022_938,
-    -0.000_195_097_483_810_968_7,
+    0.008_332_097_902_894_02,
+    -0.000_195_060_230_907_984_08,
 ];
 const COS_32: [f64; 3] = [
     0.041_666_645_556_688_31,
-    -0.001_388_730_714_097_619,
-    2.443_180_164_846_126e-5,
+    -0.001_388_729_200_698_435_3,
+    2.442_884_033_371_228_7e-5,
 ];
 /// (tan r − r)/r³ in z = r².
 const TAN_64: [f64; 15] = [
@@ -90,13 +90,13 @@ const TAN_64: [f64; 15] = [
     9.697_280_174_451_18e-6,
 ];
 const TAN_32: [f64; 7] = [
-    0.333_333_522_081_375_1,
-    0.133_325_859_904_289_25,
-    0.054_068_349_301_815_03,
-    0.021_239_330_992_102_623,
-    0.010_946_434_922_516_346,
-    -5.101_660_644_868_389e-5,
-    0.004_446_021_281_182_766,
+    0.333_333_551_883_697_5,
+    0.133_324_697_613_716_13,
+    0.054_082_438_349_723_816,
+    0.021_163_381_636_142_73,
+    0.011_149_263_009_428_978,
+    -0.000_313_746_044_412_255_3,
+    0.004_577_694_926_410_913_5,
 ];
 /// For results in single precision by way of double; here (cos r − 1)/r².
 const SIN_WIDE: [f64; 4] = [
@@ -259,7 +259,7 @@ fn sin_cos<'l>(reduced: Reduced<'l>) -> (Value<'l>, Value<'l>) {
     let z = r * r;
     let half_z = z * 0.5;
     let one_less = 1.0 - half_z;
-    let sin_rest = (r * z).mul_add(z.polynomial(&SIN_64, &SIN_32), low * one_less);
+    let sin_rest = (r * z).mul_add(z.polynomial(&SIN_64, &SIN_32), low);
     let lost = (1.0 - one_less) - half_z;
     let cos_rest = (z * z).mul_add(z.polynomial(&COS_64, &COS_32), r.neg_mul_add(low, lost));
     (r + sin_rest, one_less + cos_rest)
@@ -301,7 +301,7 @@ fn in_single<'l>(
     }
     let magnitude = x.abs();
     let result = native(reduce_fused(magnitude));
-    let is_large = magnitude.not_less(8192.0);
+    let is_large = magnitude.not_less(131_072.0);
     let [result] = is_large.replace([result], || [x.widened(wide)]);
     result
 }
