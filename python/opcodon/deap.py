@@ -107,9 +107,7 @@ __all__ = [
 ]
 
 
-def compileADF(  # noqa: N802  (DEAP's name)
-    expr: Sequence[Any], psets: Sequence[Any], *, fallback: bool = False
-) -> Any:
+def compileADF(expr: Sequence[Any], psets: Sequence[Any], *, fallback: bool = False) -> Any:
     """Compile a tree with automatically defined functions; as ``deap.gp.compileADF``.
 
     Parameters
@@ -135,7 +133,7 @@ def compileADF(  # noqa: N802  (DEAP's name)
     return function
 
 
-# What functions compute ---------------------------------------------------------------------
+# What functions compute --------------------------------------------------------------------------
 
 # Formulas of the arguments x0, x1, …, in the notation of `opcodon.parse`.
 _OPERATORS = {
@@ -378,9 +376,7 @@ def _describe(function: Any) -> str:
     return f"{module}.{name}" if module not in (None, "builtins", "__main__") else str(name)
 
 
-def _meaning(
-    function: Any, name: str, argument_types: tuple[Any, ...]
-) -> tuple[str | None, str]:
+def _meaning(function: Any, name: str, argument_types: tuple[Any, ...]) -> tuple[str | None, str]:
     """The formula of a function of a primitive set, or why there is none."""
     arity = len(argument_types)
     registered = _registered.get((id(function), arity))
@@ -400,12 +396,12 @@ def _meaning(
         if function is math.log and arity == 2:
             formula = "log(x0) / log(x1)"
         if function in (min, max) and arity > 2:
-            formula = f"{name}({', '.join(f'x{i}' for i in range(arity))})"
+            formula = f"{function.__name__}({', '.join(f'x{i}' for i in range(arity))})"
         if len(set(Expression(formula).variables)) == arity:
             return formula, ""
-    formula = _recognise(function, arity)
-    if formula is not None:
-        return formula, ""
+    recognised = _recognise(function, arity)
+    if recognised is not None:
+        return recognised, ""
     arguments = ", ".join(f"x{i}" for i in range(arity))
     return None, (
         f"nobody knows what {_describe(function)} computes. Say it with "
@@ -414,9 +410,9 @@ def _meaning(
     )
 
 
-# Recognising short Python functions ----------------------------------------------------------
+# Recognising short Python functions --------------------------------------------------------------
 
-# One operator, or the least formula of several.
+# One operator, or the usual protections that take more than one.
 _CANDIDATES: dict[int, tuple[str, ...]] = {
     1: (
         "x0", "-x0", "abs(x0)", "1 / x0", "square(x0)", "cube(x0)", "sqrt(x0)", "psqrt(x0)",
@@ -429,6 +425,7 @@ _CANDIDATES: dict[int, tuple[str, ...]] = {
         "min(x0, x1)", "max(x0, x1)", "mod(x0, x1)", "atan2(x0, x1)", "x0 < x1", "x0 <= x1",
         "x0 > x1", "x0 >= x1", "x0 == x1", "x0 != x1", "(x0 != 0) * (x1 != 0)",
         "max(x0 != 0, x1 != 0)", "(x0 != 0) != (x1 != 0)",
+        "if(x1 == 0, 0, x0 / x1)", "if(abs(x0 / x1) < inf, x0 / x1, 1)",
     ),
     3: ("if(x0, x1, x2)", "x0 * x1 + x2", "x0 + x1 + x2", "x0 * x1 * x2"),
 }  # fmt: skip
@@ -493,9 +490,11 @@ def _is_plain(function: types.FunctionType, arity: int) -> bool:
             value = function.__globals__.get(name, getattr(builtins, name, None))
             if value is None or not _is_harmless(name, value):
                 return False
-        elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
-            if instruction.argval not in _ATTRIBUTES:
-                return False
+        elif (
+            instruction.opname in ("LOAD_ATTR", "LOAD_METHOD")
+            and instruction.argval not in _ATTRIBUTES
+        ):
+            return False
     return True
 
 
@@ -517,14 +516,17 @@ def _probe(function: types.FunctionType, arity: int) -> str | None:
     candidates = _CANDIDATES.get(arity, ())
     if not candidates:
         return None
-    values = []
+    values: list[float | str] = []
     with np.errstate(all="ignore"):
         for point in grid:
             try:
                 value = function(*point)
+            except OverflowError:
+                # Machine code goes on with an infinity, and may well come back from it.
+                values.append("any")
+                continue
             except (ArithmeticError, ValueError):
-                # What Python raises for, machine code has no finite number for.
-                values.append(None)
+                values.append("not finite")
                 continue
             except Exception:
                 return None
@@ -544,15 +546,15 @@ def _probe(function: types.FunctionType, arity: int) -> str | None:
     return None
 
 
-def _same(value: float | None, ours: float) -> bool:
-    if value is None:
-        return not math.isfinite(ours)
+def _same(value: float | str, ours: float) -> bool:
+    if isinstance(value, str):
+        return value == "any" or not math.isfinite(ours)
     if math.isnan(value) or math.isnan(ours) or math.isinf(value) or math.isinf(ours):
         return value == ours or (math.isnan(value) and math.isnan(ours))
     return abs(value - ours) <= 1e-15 * abs(ours)
 
 
-# Trees as Python expressions ------------------------------------------------------------------
+# Trees as Python expressions ---------------------------------------------------------------------
 
 _INFIX: dict[type, str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "mod", ast.Pow: "pow",
@@ -589,9 +591,9 @@ def _steps(text: str) -> list[tuple[Any, ...]]:
                 operands = [operand]
             case ast.UnaryOp(op=ast.UAdd(), operand=operand):
                 operands = [operand]
-            case ast.Compare(left=left, ops=[symbol], comparators=[right]) if type(
-                symbol
-            ) in _INFIX:
+            case ast.Compare(left=left, ops=[symbol], comparators=[right]) if (
+                type(symbol) in _INFIX
+            ):
                 pending.append(("operator", _INFIX[type(symbol)]))
                 operands = [left, right]
             case ast.IfExp(test=test, body=body, orelse=orelse):
@@ -605,7 +607,7 @@ def _steps(text: str) -> list[tuple[Any, ...]]:
     return steps
 
 
-# Statistics and halls of fame ------------------------------------------------------------------
+# Statistics and halls of fame --------------------------------------------------------------------
 
 
 class Statistics(_tools.Statistics):  # type: ignore[misc]
@@ -617,15 +619,21 @@ class Statistics(_tools.Statistics):  # type: ignore[misc]
 
     def compile(self, data: Iterable[Any]) -> dict[str, Any]:
         """Apply each registered function to what the key makes of ``data``."""
-        values = tuple(map(self.key, data))
+        individuals = data if isinstance(data, list) else list(data)
+        values = None
         array = None
         entry = {}
         for name, function in self.functions.items():
             if _is_numpy(function.func):
                 if array is None:
+                    array = _native._observe(individuals, self.key)
+                if array is None:
+                    values = tuple(map(self.key, individuals))
                     array = np.asarray(values)
                 entry[name] = function(array)
             else:
+                if values is None:
+                    values = tuple(map(self.key, individuals))
                 entry[name] = function(values)
         return entry
 

@@ -11,8 +11,9 @@
 //! lower       prefix genes to the engine's postfix    ┘
 //! vocabulary  a primitive set read once: grammar, Python objects, meanings of functions
 //! text        trees and expressions as text
-//! tree  fitness  operators   what a toolbox registers
-//! function  evaluator  kernels        what runs
+//! tree  fitness               what an individual is          ┐ what a toolbox
+//! operators  limit  selection  what is done to it, by `random`  ┘ registers
+//! function  evaluator         what runs, in batches of `kernels`
 //! ```
 //!
 //! What a Python function computes is decided in `python/opcodon/deap.py`, by identity, by
@@ -23,8 +24,12 @@ mod fitness;
 mod function;
 mod grammar;
 mod kernels;
+mod limit;
 mod lower;
+mod measure;
 mod operators;
+mod random;
+mod selection;
 mod text;
 mod tree;
 mod variation;
@@ -53,30 +58,36 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<evaluator::Evaluator>()?;
     module.add_class::<fitness::Fitness>()?;
     module.add_class::<function::Function>()?;
-    module.add_class::<operators::Limit>()?;
-    module.add_class::<operators::LimitedOperator>()?;
+    module.add_class::<limit::Limit>()?;
+    module.add_class::<limit::LimitedOperator>()?;
     module.add_class::<tree::Tree>()?;
     module.add_class::<vocabulary::Vocabulary>()?;
-    module.add_function(wrap_pyfunction!(function::compile, module)?)?;
-    module.add_function(wrap_pyfunction!(operators::better, module)?)?;
-    module.add_function(wrap_pyfunction!(operators::clone, module)?)?;
-    module.add_function(wrap_pyfunction!(operators::cx_one_point, module)?)?;
-    module.add_function(wrap_pyfunction!(
-        operators::cx_one_point_leaf_biased,
-        module
-    )?)?;
-    module.add_function(wrap_pyfunction!(operators::gen_full, module)?)?;
-    module.add_function(wrap_pyfunction!(operators::gen_grow, module)?)?;
-    module.add_function(wrap_pyfunction!(operators::gen_half_and_half, module)?)?;
-    module.add_function(wrap_pyfunction!(operators::mut_ephemeral, module)?)?;
-    module.add_function(wrap_pyfunction!(operators::mut_insert, module)?)?;
-    module.add_function(wrap_pyfunction!(operators::mut_node_replacement, module)?)?;
-    module.add_function(wrap_pyfunction!(operators::mut_shrink, module)?)?;
-    module.add_function(wrap_pyfunction!(operators::mut_uniform, module)?)?;
-    module.add_function(wrap_pyfunction!(operators::seed, module)?)?;
-    module.add_function(wrap_pyfunction!(operators::sel_tournament, module)?)?;
-    module.add_function(wrap_pyfunction!(operators::static_limit, module)?)?;
-    module.add_function(wrap_pyfunction!(vocabulary::forget, module)?)
+    let functions = [
+        wrap_pyfunction!(function::compile, module)?,
+        wrap_pyfunction!(selection::better, module)?,
+        wrap_pyfunction!(operators::clone, module)?,
+        wrap_pyfunction!(operators::cx_one_point, module)?,
+        wrap_pyfunction!(operators::cx_one_point_leaf_biased, module)?,
+        wrap_pyfunction!(operators::gen_full, module)?,
+        wrap_pyfunction!(operators::gen_grow, module)?,
+        wrap_pyfunction!(operators::gen_half_and_half, module)?,
+        wrap_pyfunction!(operators::mut_ephemeral, module)?,
+        wrap_pyfunction!(operators::mut_insert, module)?,
+        wrap_pyfunction!(operators::mut_node_replacement, module)?,
+        wrap_pyfunction!(operators::mut_shrink, module)?,
+        wrap_pyfunction!(operators::mut_uniform, module)?,
+        wrap_pyfunction!(random::seed, module)?,
+        wrap_pyfunction!(selection::observe, module)?,
+        wrap_pyfunction!(selection::sel_tournament, module)?,
+        wrap_pyfunction!(limit::static_limit, module)?,
+        wrap_pyfunction!(vocabulary::forget, module)?,
+    ];
+    for function in functions {
+        // Where pickles look for it.
+        function.setattr("__module__", "opcodon.deap")?;
+        module.add_function(function)?;
+    }
+    Ok(())
 }
 
 /// The tier of instructions, asked for once a process.

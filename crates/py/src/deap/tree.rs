@@ -206,10 +206,10 @@ impl Tree {
 
     /// The slice of the tree that is the subtree whose root is node ``begin``.
     #[expect(non_snake_case, reason = "DEAP's name")]
-    fn searchSubtree<'py>(&self, py: Python<'py>, begin: isize) -> PyResult<Bound<'py, PySlice>> {
+    fn searchSubtree<'py>(&self, py: Python<'py>, begin: isize) -> PyResult<Bound<'py, PyAny>> {
         let begin = self.position(begin)?;
         let end = self.words(py).grammar.end_of(&self.genes, begin);
-        Ok(PySlice::new(py, begin.cast_signed(), end.cast_signed(), 1))
+        py.get_type::<PySlice>().call1((begin, end))
     }
 
     fn __len__(&self) -> usize {

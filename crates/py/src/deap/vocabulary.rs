@@ -818,17 +818,14 @@ impl<'py> Reader<'py> {
     }
 }
 
-/// Whether a function is one that `deap.gp.compile` has made: an automatically defined function of
-/// some individual.
+/// Whether a function is one that `deap.gp.compile` has made, an automatically defined function of
+/// some individual: DEAP evaluates these in a context without builtins.
 fn is_compiled_by_deap(function: &Bound<'_, PyAny>) -> bool {
     let py = function.py();
     function
-        .getattr(intern!(py, "__code__"))
-        .and_then(|code| {
-            code.getattr(intern!(py, "co_filename"))?
-                .extract::<String>()
-        })
-        .is_ok_and(|file| file == "<string>")
+        .getattr(intern!(py, "__globals__"))
+        .and_then(|globals| globals.get_item(intern!(py, "__builtins__")))
+        .is_ok_and(|builtins| builtins.is_none())
 }
 
 /// The meaning of a terminal whose value is known.
