@@ -20,7 +20,6 @@ from deap import algorithms, base, creator, gp, tools
 
 import opcodon.deap
 
-
 # Processor time: what other programs do on the machine does not count.
 clock = time.process_time
 
