@@ -90,6 +90,7 @@ impl<M: Machine> Leaves<M::T> for ColumnLeaves<'_, M> {
 #[inline(always)]
 #[expect(
     clippy::cast_possible_wrap,
+    clippy::cast_possible_truncation,
     reason = "the batch limits the number of columns"
 )]
 fn column_place<M: Machine>(column: u32) -> Rm {

@@ -365,7 +365,9 @@ pub(crate) fn cos(x: Value) -> Value {
 fn tan_of<'l>(reduced: Reduced<'l>) -> Value<'l> {
     let Reduced { n, r, low } = reduced;
     let z = r * r;
-    let rest = (r * z).mul_add(z.polynomial(&TAN_64, &TAN_32), z.mul_add(low, low));
+    // Of tan' = 1 + tan², the first terms.
+    let low = z.mul_add(low, low);
+    let rest = (r * z).mul_add(z.polynomial(&TAN_64, &TAN_32), low);
     let (tan, tan_low) = r.fast_two_sum(rest);
     // −1/(tan + tan_low), corrected by the residual.
     let quotient = -1.0 / tan;
