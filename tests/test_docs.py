@@ -5,8 +5,8 @@ In a page, fenced blocks run from top to bottom:
 * ``python`` blocks share one namespace; with ``>>>`` prompts their output is compared too,
 * ``console`` blocks run each ``$ `` line in a shell; the lines below it are its output.
 
-``...`` in expected output stands for anything. A block after ``<!-- not run: reason -->`` is
-skipped. Pages run in a copy of ``examples``, where the data of the examples are.
+``...`` in expected output stands for anything. A block after ``<!-- needs: avx2 -->`` shows code of
+such processors, and is skipped on others. Pages run in a copy of ``examples``, where the data of the examples are.
 """
 
 import doctest
@@ -19,10 +19,13 @@ from pathlib import Path
 
 import pytest
 
+import opcodon
+from opcodon import _core
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
-    r"^(?P<skip><!-- not run: [^>]*-->\n+)?```(?P<language>python|console)\n(?P<body>.*?)^```$",
+    r"^(?P<needs><!-- needs: avx2 -->\n+)?```(?P<language>python|console)\n(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -32,7 +35,7 @@ def blocks(page):
     text = page.read_text(encoding="utf-8")
     for match in BLOCK.finditer(text):
         line = text[: match.start("body")].count("\n") + 1
-        yield line, match["language"], match["body"], match["skip"]
+        yield line, match["language"], match["body"], match["needs"]
 
 
 def run_python(body, page, line, namespace):
@@ -79,9 +82,9 @@ def test_page_runs_as_printed(page, tmp_path, monkeypatch):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path / "examples")
     namespace = {"__name__": "__main__"}
-    for line, language, body, skip in blocks(page):
-        if skip:
-            continue
+    for line, language, body, needs in blocks(page):
+        if needs and opcodon.compile("x").tier == "sse2":
+            pytest.skip(f"line {line} shows the code of a processor with AVX2")
         if language == "python":
             run_python(body, page, line, namespace)
         else:
@@ -100,3 +103,43 @@ def test_docstring_examples_run_as_printed(name):
         runner = doctest.DocTestRunner(optionflags=FLAGS)
         runner.run(test, out=report.append)
         assert not runner.failures, "".join(report)
+
+
+def table(head, rows):
+    cells = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(c).replace("|", "\\|") for c in row) + " |" for row in cells)
+
+
+def operators():
+    head = ["function", "written", "arguments", "units in the last place", "what it is"]
+    rows = [
+        [f"`{name}`", f"`{spelling}`" if spelling != name else "", arity, ulp or "exact", summary]
+        for name, spelling, arity, ulp, summary in _core.operators()
+    ]
+    return table(head, rows)
+
+
+def parameters():
+    head = ["parameter", "default", "value", "what it does"]
+    rows = [
+        [f"`{name}`", f"`{default}`", kind, doc]
+        for name, kind, default, _, doc in _core.parameters()
+    ]
+    return table(head, rows)
+
+
+@pytest.mark.parametrize(
+    ("page", "generated"), [("operators.md", operators), ("regression.md", parameters)]
+)
+def test_reference_tables_are_those_of_the_program(page, generated):
+    """Set BLESS=1 to write the tables anew."""
+    path = ROOT / "docs" / page
+    text = path.read_text(encoding="utf-8")
+    begin, end = "<!-- generated -->", "<!-- end -->"
+    before, rest = text.split(begin)
+    old, after = rest.split(end)
+    if os.environ.get("BLESS"):
+        page = f"{before}{begin}\n\n{generated()}\n\n{end}{after}"
+        path.write_text(page, encoding="utf-8")
+    else:
+        assert old.strip() == generated()

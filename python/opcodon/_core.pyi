@@ -25,6 +25,7 @@ __all__ = [
     "deap",
     "disassemble",
     "fit",
+    "operators",
     "parameters",
 ]
 
@@ -501,6 +502,9 @@ def fit(
     progress: Callable[[dict[str, Any]], object] | None,
 ) -> Report:
     """Fit formulas to a table; what `SymbolicRegressor` calls."""
+
+def operators() -> list[tuple[str, str, int, int, str]]:
+    """List the operators: name, spelling, number of arguments, error bound, what it is."""
 
 def parameters() -> list[tuple[str, str, str, list[str], str]]:
     """List the hyper-parameters: name, kind, default, accepted words, what it does."""

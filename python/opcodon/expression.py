@@ -43,7 +43,7 @@ def parse(text: str, variables: Sequence[str] | None = None) -> Expression:
     >>> e.variables, e.size, e.depth
     (('x',), 5, 3)
     >>> print(e)
-    x - 1.0 + 4.0
+    x - 1 + 4
     """
     return Expression(text, variables)
 

@@ -175,6 +175,24 @@ fn unite(names: &mut Vec<String>, new: &[String]) -> PyResult<Vec<u32>> {
         .collect()
 }
 
+/// Every operator: name, spelling, number of arguments, bound of the error in units in the last
+/// place, what it is.
+#[pyfunction]
+pub(crate) fn operators() -> Vec<(&'static str, &'static str, usize, u32, &'static str)> {
+    Op::ALL
+        .iter()
+        .map(|op| {
+            (
+                op.name(),
+                op.spelling(),
+                op.arity(),
+                op.max_ulp(),
+                op.summary(),
+            )
+        })
+        .collect()
+}
+
 #[pymethods]
 impl Expression {
     #[new]

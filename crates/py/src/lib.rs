@@ -29,7 +29,7 @@ mod _core {
     use crate::{
         compiled::CompiledExpression,
         error::ParseError,
-        expression::Expression,
+        expression::{Expression, operators},
         machine::{MachineFunction, disassemble},
         population::Population,
         report::{Report, fit, parameters},
