@@ -134,8 +134,14 @@ class Expression:
     def postfix(self) -> list[float | str]:
         """List the nodes in postfix order: numbers, names of variables, operators."""
 
-    def simplify(self) -> Expression:
-        """Make the tree smaller without changing its values.
+    def simplify(self, *, exact: bool = True) -> Expression:
+        """Make the tree smaller.
+
+        Parameters
+        ----------
+        exact : bool, default=True
+            Keep every value to the bit. Otherwise the rules of real numbers hold, and rounding,
+            signed zeros and undefined places may differ.
 
         Returns
         -------

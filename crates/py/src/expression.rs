@@ -295,8 +295,16 @@ impl Expression {
             .collect()
     }
 
-    fn simplify(&self, py: Python<'_>) -> Self {
-        Self::new(py.detach(|| self.expr.simplify()), Arc::clone(&self.names))
+    #[pyo3(signature = (*, exact=true))]
+    fn simplify(&self, py: Python<'_>, exact: bool) -> Self {
+        let simple = py.detach(|| {
+            if exact {
+                self.expr.simplify()
+            } else {
+                self.expr.simplify_algebraic()
+            }
+        });
+        Self::new(simple, Arc::clone(&self.names))
     }
 
     fn diff(&self, py: Python<'_>, variable: &str) -> PyResult<Self> {
