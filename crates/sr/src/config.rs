@@ -245,8 +245,8 @@ fn operator(name: &str) -> Result<Op, SrError> {
 impl Default for Operators {
     /// The rational functions, because laws and smooth surfaces are mostly made of them; the
     /// elementary functions of physics; `square`, because a power that has to be assembled from
-    /// `x*x` doubles the subtree. `tanh` and `asin` are left out: each further function
-    /// widens the space of a given size, and these two pay only where they are the answer.
+    /// `x*x` doubles the subtree. `tanh` and `asin` are seldom the answer, so the search draws
+    /// them seldom.
     fn default() -> Self {
         Self::new([
             Op::Add,
@@ -259,6 +259,8 @@ impl Default for Operators {
             Op::Log,
             Op::Sin,
             Op::Cos,
+            Op::Tanh,
+            Op::Asin,
         ])
     }
 }

@@ -361,10 +361,10 @@ mod tests {
         let dictionary = build(&refs, &Operators::default());
         for text in [
             "x1", "x0*x1/square(x2)", "inv(x0)", "x0 - x2", "square(x0) + square(x1)",
-            "cos(x0 - x1)", "sqrt(1 - square(x1)/square(x2))", "exp(-x0/x1)", "log(1 + x0*x1)",
-            "inv(exp(x0*x1/x2) - 1)",
+            "cos(x0 - x1)", "sqrt(1 + square(x1))", "exp(-x0/x1)", "log(1 + x0*x1)",
+            "inv(exp(x0/x1) - 1)",
         ] {
-            assert!(text.contains("sqrt(1") || has(&dictionary, text), "{text}");
+            assert!(has(&dictionary, text), "{text}");
         }
         assert!(!has(&dictionary, "tanh(x0)"), "was not asked for");
         let sizes: Vec<usize> = dictionary.atoms.iter().map(|a| a.expr.len()).collect();

@@ -94,7 +94,7 @@ mod tests {
         }
         assert_eq!(near(0.123_456_789, 1e-9), None);
         assert_eq!(near(f64::NAN, 1.0), None);
-        assert!(cost_of(2.0) < cost_of(0.7) && cost_of(0.7) < cost_of(0.25 / PI));
+        assert!(cost_of(2.0) < cost_of(0.7) && cost_of(0.25) < cost_of(0.25 / PI));
         assert_eq!(cost_of(0.123_456_789), None);
     }
 }

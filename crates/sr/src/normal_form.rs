@@ -268,6 +268,13 @@ impl Normaliser {
             (left.scale / right.scale, left.core.as_factor().wrapping_sub(right.core.as_factor()))
         };
         let start = left.start;
+        if op == Op::Div && self.out.last() == Some(&Node::Op(Op::Div)) {
+            // w/(u/v) is w·(v/u).
+            self.out.pop();
+            self.swap_operands(right.start);
+            self.out.push(Node::Op(Op::Div));
+            op = Op::Mul;
+        }
         if self.out.last() == Some(&Node::Op(Op::Inv)) {
             self.out.pop();
             op = if op == Op::Mul { Op::Div } else { Op::Mul };
@@ -317,6 +324,13 @@ impl Normaliser {
                 let entry = scaled(inner, scale, &mut self.out);
                 self.push(entry);
                 return Some(());
+            }
+            (Op::Inv, Some(Node::Op(Op::Div))) => {
+                // 1/(u/v) is v/u.
+                self.out.pop();
+                self.swap_operands(entry.start);
+                self.out.push(Node::Op(Op::Div));
+                Core::Product(hash.wrapping_neg())
             }
             (Op::Square, Some(Node::Op(Op::Abs))) => {
                 self.out.pop();
@@ -526,6 +540,19 @@ impl Normaliser {
         Some(Entry { scale, offset: 0.0, core, ..entry })
     }
 
+    /// Exchanges the two operands that stand from `start` on.
+    fn swap_operands(&mut self, start: usize) {
+        let nodes = &mut self.out[start..];
+        // The right operand begins where, counted from the end, as many values as wanted are made.
+        let mut wanted = 1;
+        let mut right = nodes.len();
+        while wanted > 0 && right > 0 {
+            right -= 1;
+            wanted = wanted + nodes[right].arity() - 1;
+        }
+        nodes.rotate_left(right);
+    }
+
     /// The factor hash of what stands from `start` on, computed anew: a function's hash does not
     /// give back that of its argument.
     fn factor_hash(&self, start: usize) -> u64 {
@@ -587,6 +614,8 @@ mod tests {
             ("3/x*y", "y/x"),
             ("y*(3/x)", "y/x"),
             ("y/(1/x)", "y*x"),
+            ("1/(sqrt(y)/(x + z))", "(x + z)/sqrt(y)"),
+            ("x/(y/z)", "x*(z/y)"),
             ("exp(x + 3)", "exp(x)"),
             ("exp(-x)", "exp(-x)"),
             ("log(5*x)", "log(x)"),

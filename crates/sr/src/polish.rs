@@ -160,11 +160,16 @@ struct Snap {
 }
 
 /// Refits that may fail before a formula is left as it is.
-const REFUSALS_MAX: usize = 4;
+const REFUSALS_MAX: usize = 8;
+/// Nats added to what is certain, so that it is tried first.
+const CERTAIN: f64 = 30.0;
 
 impl Polisher<'_> {
     fn run(&mut self, start: Expr, error: f64) -> Result<Option<Polished>, SrError> {
-        let free = vec![true; start.n_constants()];
+        // A one is how `1/u` is written, or what a held scale has become: nothing was fitted to be
+        // exactly that.
+        #[expect(clippy::float_cmp, reason = "exactly one is what is meant")]
+        let free: Vec<bool> = start.constants().iter().map(|c| c.abs() != 1.0).collect();
         let Some(mut here) = self.adjust(&start, &free, 30)? else {
             // Not evaluable in these units, or out of time: as the search left it.
             let variances = vec![0.0; free.len()];
@@ -220,6 +225,7 @@ impl Polisher<'_> {
             let mut offers = vec![];
             offers.extend(nice::near(value, tolerance));
             offers.extend(nice::near(value, 2.0 * deviation + 1e-10 * value.abs()));
+            offers.extend(nice::near(value, 1e-8 * value.abs()));
             if value.abs() <= tolerance {
                 offers.push(nice::Nice { value: 0.0, cost: -3.0 * self.coding.node });
             }
@@ -230,8 +236,14 @@ impl Polisher<'_> {
                 if refused.contains(&(value.to_bits(), offer.value.to_bits())) {
                     continue;
                 }
-                let distance = (offer.value - value) / deviation.max(1e-10 * value.abs());
-                let gain = fitted - offer.cost - 0.5 * distance * distance;
+                let apart = (offer.value - value).abs();
+                let distance = apart / deviation.max(1e-10 * value.abs());
+                let mut gain = fitted - offer.cost - 0.5 * distance * distance;
+                // Constants that others can make up for look undetermined; if such a one stands at
+                // a simple number to seven digits, it is that number.
+                if apart <= 1e-7 * value.abs() && offer.value != 0.0 {
+                    gain += CERTAIN;
+                }
                 if gain > 0.0 && best.is_none_or(|b| gain > b.gain) {
                     best = Some(Snap { position, value: offer.value, gain });
                 }
@@ -260,7 +272,10 @@ impl Polisher<'_> {
             .nodes()
             .iter()
             .filter_map(|node| match node {
-                Node::Const(value) => Some(!held.contains(&value.abs().to_bits())),
+                #[expect(clippy::float_cmp, reason = "exactly one is what is meant")]
+                Node::Const(value) => {
+                    Some(value.abs() != 1.0 && !held.contains(&value.abs().to_bits()))
+                }
                 _ => None,
             })
             .collect();

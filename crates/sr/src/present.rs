@@ -267,6 +267,10 @@ fn function(op: Op, arguments: impl IntoIterator<Item = Sum>) -> Sum {
 }
 
 fn inverse(scale: f64, mut nodes: Vec<Node>) -> Sum {
+    if let Some(Node::Op(Op::Div)) = nodes.last() {
+        let (above, below) = operands(&nodes);
+        return Sum::term(scale, joined(below, above, Op::Div));
+    }
     match nodes.last() {
         Some(Node::Op(Op::Inv)) => drop(nodes.pop()),
         _ => nodes.push(Node::Op(Op::Inv)),
@@ -278,6 +282,14 @@ fn product((a, left): (f64, Vec<Node>), (b, right): (f64, Vec<Node>)) -> Sum {
     match (left.split_last(), right.split_last()) {
         (_, Some((Node::Op(Op::Inv), inner))) => quotient((a, left), (1.0 / b, inner.to_vec())),
         (Some((Node::Op(Op::Inv), inner)), _) => quotient((b, right), (1.0 / a, inner.to_vec())),
+        (_, Some((Node::Op(Op::Div), _))) => {
+            let (above, below) = operands(&right);
+            quotient((a * b, joined(left, above, Op::Mul)), (1.0, below))
+        }
+        (Some((Node::Op(Op::Div), _)), _) => {
+            let (above, below) = operands(&left);
+            quotient((a * b, joined(above, right, Op::Mul)), (1.0, below))
+        }
         _ => Sum::term(a * b, joined(left, right, Op::Mul)),
     }
 }
@@ -290,8 +302,28 @@ fn quotient((a, left): (f64, Vec<Node>), (b, right): (f64, Vec<Node>)) -> Sum {
         (Some((Node::Op(Op::Inv), inner)), _) => {
             inverse(a / b, joined(inner.to_vec(), right, Op::Mul))
         }
+        (_, Some((Node::Op(Op::Div), _))) => {
+            let (above, below) = operands(&right);
+            let product = joined(left, below, Op::Mul);
+            Sum::term(a / b, joined(product, above, Op::Div))
+        }
+        (Some((Node::Op(Op::Div), _)), _) => {
+            let (above, below) = operands(&left);
+            Sum::term(a / b, joined(above, joined(below, right, Op::Mul), Op::Div))
+        }
         _ => Sum::term(a / b, joined(left, right, Op::Div)),
     }
+}
+
+/// The two operands of a formula whose last node takes two.
+fn operands(nodes: &[Node]) -> (Vec<Node>, Vec<Node>) {
+    let mut wanted = 1;
+    let mut right = nodes.len() - 1;
+    while wanted > 0 && right > 0 {
+        right -= 1;
+        wanted = wanted + nodes[right].arity() - 1;
+    }
+    (nodes[..right].to_vec(), nodes[right..nodes.len() - 1].to_vec())
 }
 
 fn joined(mut left: Vec<Node>, right: Vec<Node>, op: Op) -> Vec<Node> {
@@ -336,6 +368,10 @@ mod tests {
             ("inv(x)*inv(y)", "1/(x*y)"),
             ("inv(inv(x))", "x"),
             ("y/(2*x)", "0.5*y/x"),
+            ("1/(sqrt(y)/x)", "x/sqrt(y)"),
+            ("x/y*z", "x*z/y"),
+            ("z*(x/y)/(y/x)", "z*x/y*x/y"),
+            ("x/y/z", "x/(y*z)"),
             ("square(x*2)", "4*square(x)"),
             ("sqrt(x*4)", "2*sqrt(x)"),
             ("sqrt(1 - square(x)*0.25)", "sqrt(1 - 0.25*square(x))"),

@@ -354,7 +354,8 @@ fn variation(problem: &Problem, config: &Config) -> Result<Variation, SrError> {
         // The four that build structure weigh as much as all functions together.
         let weight = match op {
             Op::Add | Op::Sub | Op::Mul | Op::Div => 2.0,
-            _ => 1.0,
+            Op::Square | Op::Sqrt | Op::Exp | Op::Log | Op::Sin | Op::Cos => 1.0,
+            _ => 0.25,
         };
         builder = builder.operator(op, weight);
     }
