@@ -8,8 +8,8 @@
 //! routines, 2018). log(1 + z) = z − z²/2 + z³·L(z): the first two terms with their rounding errors,
 //! L of degree 9. For single precision, all of it in double, with short polynomials.
 //!
-//! What C99 says about special arguments (annex F.9.4.4) is done in a rare region, which negative
-//! bases take, too.
+//! Negative bases take a rare region for the parity of the exponent, and in it a rarer one does what
+//! C99 says about special arguments (annex F.9.4.4).
 //!
 //! # cbrt
 //! x = 2^(3q)·m with m in [⅜, 3). A polynomial for m^(−1/3) (17 bits) and one step of Newton's iteration
@@ -187,33 +187,53 @@ fn power_of_magnitude_wide<'l>(magnitude: Value<'l>, y: Value<'l>) -> Value<'l> 
     power * n.power(1.0)
 }
 
-/// The special cases of pow, put into the result for |x| in double precision.
+/// The smallest double without fraction bits.
+const WHOLE: f64 = 4_503_599_627_370_496.0;
+
+/// What |x|ʸ is not enough for, put into `result`, which is that: negative bases, and inside of that
+/// all that is special in C.
 fn with_specials<'l>(x: Value<'l>, y: Value<'l>, result: Value<'l>) -> Value<'l> {
-    // From 2⁶⁴ on, x is 1 or the result is zero or infinite, and y is even.
-    let most = 18_446_744_073_709_551_616.0;
     let infinity = f64::INFINITY;
-    let (x_size, y_size) = (x.abs(), y.abs());
-    let is_large = y_size.not_less(most);
+    let y_size = y.abs();
+    // From here on, exponents are integers and may be even, and results extreme.
+    let is_large = y_size.not_less(WHOLE);
     let is_special = x.not_greater(0.0) | x.not_less(infinity) | is_large;
     let [result] = is_special.replace([result], || {
-        let round = 4_503_599_627_370_496.0;
-        let is_whole = |v: Value<'l>| ((v + round) - round).equal(v) | v.not_less(round);
-        let is_integer = is_whole(y_size);
-        let is_odd = is_integer.and_not(is_whole(y_size * 0.5));
-        let is_extreme = x_size.equal(0.0) | x_size.equal(infinity) | is_large;
-        let grows = (x_size - 1.0).xor_sign_of(y).greater(0.0);
-        let extreme = grows.select(x.constant(infinity), 0.0);
-        let extreme = x_size.equal(1.0).select(x.constant(1.0), extreme);
-        let result = is_extreme.select(extreme, result);
-        let result = result.bit_xor(is_odd.select(x.sign(), 0.0));
-        let is_invalid = (x.less(0.0) & x_size.less(infinity)).and_not(is_integer);
-        let result = is_invalid.select(x.constant(f64::NAN), result);
-        let is_nan = x.is_nan() | y.is_nan();
-        let result = is_nan.select(x + y, result);
-        let is_one = x.equal(1.0) | y.equal(0.0);
-        [is_one.select(x.constant(1.0), result)]
+        // An integer exponent keeps its value as it loses its fraction bits; its lowest bit stays.
+        let shifted = y_size + WHOLE;
+        let is_integer = (shifted - WHOLE).equal(y_size);
+        let is_odd = is_integer & shifted.test_bit(0);
+        let signed = result.bit_xor(is_odd.select(x.sign(), 0.0));
+        let is_invalid = x.less(0.0).and_not(is_integer);
+        let signed = is_invalid.select(x.constant(f64::NAN), signed);
+        let is_extreme = x.equal(0.0) | x.abs().not_less(infinity) | is_large;
+        is_extreme.replace([signed], || [extreme_power(x, y, result)])
     });
     result
+}
+
+/// xʸ for extreme arguments, zeros, infinities and NaN (C99, annex F.9.4.4); `result` is |x|ʸ where
+/// that is ordinary.
+fn extreme_power<'l>(x: Value<'l>, y: Value<'l>, result: Value<'l>) -> Value<'l> {
+    let infinity = f64::INFINITY;
+    let (x_size, y_size) = (x.abs(), y.abs());
+    let is_whole = |v: Value<'l>| ((v + WHOLE) - WHOLE).equal(v) | v.not_less(WHOLE);
+    let is_integer = is_whole(y_size);
+    let is_odd = is_integer.and_not(is_whole(y_size * 0.5));
+    // From 2⁶⁴ on, |x| is 1 or the result is zero or infinite.
+    let is_huge = y_size.not_less(18_446_744_073_709_551_616.0);
+    let is_limit = x_size.equal(0.0) | x_size.equal(infinity) | is_huge;
+    let grows = (x_size - 1.0).xor_sign_of(y).greater(0.0);
+    let limit = grows.select(x.constant(infinity), 0.0);
+    let limit = x_size.equal(1.0).select(x.constant(1.0), limit);
+    let result = is_limit.select(limit, result);
+    let result = result.bit_xor(is_odd.select(x.sign(), 0.0));
+    let is_invalid = (x.less(0.0) & x_size.less(infinity)).and_not(is_integer);
+    let result = is_invalid.select(x.constant(f64::NAN), result);
+    let is_nan = x.is_nan() | y.is_nan();
+    let result = is_nan.select(x + y, result);
+    let is_one = x.equal(1.0) | y.equal(0.0);
+    is_one.select(x.constant(1.0), result)
 }
 
 /// xʸ.
