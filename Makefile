@@ -35,9 +35,12 @@ test-rust:
 test-python: $(VENV)/.wheel
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/.wheel
-	cargo bench --locked --workspace
-	for script in benches/*.py; do [ ! -e "$$script" ] || $(BIN)/python "$$script"; done
+# Rust first: the parts, each by itself, then the whole beside other evaluators.
+bench: $(VENV)/.wheel $(VENV)/.bench
+	cargo bench --locked --workspace --benches
+	cd benches/rust && RUSTFLAGS="-C target-cpu=native" cargo run --release --target-dir ../../target/benches
+	$(BIN)/python benches/evaluate.py
+	$(BIN)/python examples/deap_symbreg.py
 
 lint: lint-rust lint-python
 
@@ -70,6 +73,10 @@ $(VENV)/.python:
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/test.txt
+	touch $@
+
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/bench.txt
 	touch $@
 
 $(VENV)/.lint: requirements/lint.txt $(VENV)/.test
