@@ -37,7 +37,7 @@ test-python: $(VENV)/.wheel
 
 # Rust first: the parts, each by itself, then the whole beside other evaluators.
 bench: $(VENV)/.wheel $(VENV)/.bench
-	cargo bench --locked --workspace --benches
+	cargo bench --locked --workspace --bench '*'
 	cd benches/rust && RUSTFLAGS="-C target-cpu=native" cargo run --release --target-dir ../../target/benches
 	$(BIN)/python benches/evaluate.py
 	$(BIN)/python examples/deap_symbreg.py
