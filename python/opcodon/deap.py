@@ -39,7 +39,7 @@ import math
 import operator
 import types
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -657,7 +657,3 @@ class HallOfFame(_tools.HallOfFame):  # type: ignore[misc]
         if self.items and len(self.items) >= self.maxsize:
             population = _native._better(population, self.items[-1].fitness)
         super().update(population)
-
-
-def __dir__() -> Iterator[str]:
-    return iter(sorted(__all__))

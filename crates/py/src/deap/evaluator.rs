@@ -9,6 +9,7 @@ use numpy::PyArray1;
 use opcodon_expr::Expr;
 use opcodon_jit::{Goal, JitError, Panel};
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -276,6 +277,11 @@ impl Evaluator {
             worst,
             arguments: arguments.unbind(),
         })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.pset)?;
+        visit.call(&self.arguments)
     }
 
     /// The fitness of one individual: ``(loss,)``, or ``(loss, size)``.

@@ -145,7 +145,7 @@ pub(crate) fn with_weighted<R>(
     body: impl FnOnce(&[f64]) -> R,
 ) -> PyResult<R> {
     if let Ok(fitness) = fitness.cast::<Fitness>() {
-        return Ok(body(fitness.borrow().weighted()));
+        return Ok(body(fitness.try_borrow()?.weighted()));
     }
     let weighted: Vec<f64> = fitness
         .getattr(intern!(fitness.py(), "wvalues"))?
@@ -163,7 +163,7 @@ impl Fitness {
             && let Ok(other) = values.cast::<Self>()
             && other.get_type().is(class)
         {
-            let other = other.borrow();
+            let other = other.try_borrow()?;
             return Ok(Self {
                 weights: other.weights.clone(),
                 weighted: other.weighted.clone(),
@@ -216,7 +216,7 @@ impl Fitness {
     #[setter]
     fn set_values(slf: &Bound<'_, Self>, values: &Bound<'_, PyAny>) -> PyResult<()> {
         let class = slf.get_type();
-        slf.borrow_mut().set(values, &class)
+        slf.try_borrow_mut()?.set(values, &class)
     }
 
     #[deleter]
@@ -312,7 +312,7 @@ impl Fitness {
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
         let py = slf.py();
-        let values = slf.borrow().get_values(py)?;
+        let values = slf.try_borrow()?.get_values(py)?;
         (slf.get_type(), (values,), attributes(slf.as_any())?).into_pyobject(py)
     }
 
@@ -322,7 +322,7 @@ impl Fitness {
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let class = slf.get_type();
-        let values = slf.borrow().get_values(slf.py())?;
+        let values = slf.try_borrow()?.get_values(slf.py())?;
         Ok(format!(
             "{}.{}({})",
             class.module()?,

@@ -342,7 +342,7 @@ pub(crate) fn formula<'py>(
     let words = vocabulary.get();
     let late = words.late_meanings(pset)?;
     let (n_nodes, nodes) = if let Ok(tree) = tree.cast::<Tree>() {
-        let tree = tree.borrow();
+        let tree = tree.try_borrow()?;
         let genes = words.adopt(&tree.genes, tree.words(py))?;
         (
             genes.len(),

@@ -1,5 +1,6 @@
 //! `staticLimit`: operators whose children stay within a limit.
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -60,7 +61,7 @@ impl LimitedOperator {
     fn exceeds(&self, tree: &Bound<'_, Tree>) -> PyResult<bool> {
         let py = tree.py();
         if let Some(max) = self.max {
-            let tree = tree.borrow();
+            let tree = tree.try_borrow()?;
             let n_nodes = tree.genes.len();
             match self.measure {
                 Measure::Size => return Ok(n_nodes > max),
@@ -94,7 +95,7 @@ impl LimitedOperator {
                     .call(args, kwargs);
             };
             let (vocabulary, genes) = {
-                let parent = parent.borrow();
+                let parent = parent.try_borrow()?;
                 (parent.vocabulary.clone_ref(py), parent.genes.clone())
             };
             parents.push((parent, vocabulary, genes));
@@ -115,7 +116,7 @@ impl LimitedOperator {
             // Operators leave fitness and attributes alone, so they are still the parent's.
             let copy = Tree::copy(parent, None)?;
             {
-                let mut copy = copy.borrow_mut();
+                let mut copy = copy.try_borrow_mut()?;
                 copy.vocabulary = vocabulary.clone_ref(py);
                 copy.genes.clone_from(genes);
             }
@@ -129,6 +130,12 @@ impl LimitedOperator {
             None => Ok(children),
             Some(list) => Ok(PyTuple::new(py, list)?.into_any()),
         }
+    }
+
+    /// The operator may be a function of the toolbox in which it stands.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.function)?;
+        visit.call(&self.key)
     }
 
     /// The operator itself.

@@ -97,7 +97,7 @@ fn mate(
     if a.is(b) {
         return Ok(());
     }
-    let (mut a, mut b) = (a.borrow_mut(), b.borrow_mut());
+    let (mut a, mut b) = (a.try_borrow_mut()?, b.try_borrow_mut()?);
     let genes_b = same_words(py, &a, &b)?;
     let grammar = &a.words(py).grammar;
     let Some(points) = draw(py, |rng| points(grammar, &a.genes, &genes_b, rng))? else {
@@ -166,7 +166,7 @@ pub(crate) fn mut_uniform<'py>(
             .extract();
     };
     let (at, of) = {
-        let tree = tree.borrow();
+        let tree = tree.try_borrow()?;
         if tree.genes.is_empty() {
             return Err(empty());
         }
@@ -179,7 +179,7 @@ pub(crate) fn mut_uniform<'py>(
     arguments.set_item(intern!(py, "type_"), of)?;
     let branch = expr.call((), Some(&arguments))?;
     // The caller's function may have touched the tree.
-    let mut tree = tree.borrow_mut();
+    let mut tree = tree.try_borrow_mut()?;
     let branch = tree.piece(py, &branch)?;
     let grammar = &tree.words(py).grammar;
     if !grammar.is_tree(&branch) {
@@ -204,7 +204,7 @@ fn change(
 ) -> PyResult<()> {
     let py = tree.py();
     let (vocabulary, mut genes) = {
-        let tree = tree.borrow();
+        let tree = tree.try_borrow()?;
         match pset {
             None => (tree.vocabulary.bind(py).clone(), tree.genes.clone()),
             Some(pset) => {
@@ -220,7 +220,7 @@ fn change(
     let words = vocabulary.get();
     draw(py, |rng| body(&words.grammar, &mut genes, rng))?.map_err(|dead| words.dead(py, dead))?;
     words.draw(py, &mut genes)?;
-    let mut tree = tree.borrow_mut();
+    let mut tree = tree.try_borrow_mut()?;
     tree.genes = genes;
     tree.vocabulary = vocabulary.unbind();
     Ok(())

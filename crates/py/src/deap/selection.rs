@@ -114,7 +114,7 @@ pub(crate) fn observe<'py>(
                     return Ok(None);
                 };
                 let before = values.len();
-                values.extend(fitness.borrow().values());
+                values.extend(fitness.try_borrow()?.values());
                 let n = values.len() - before;
                 if *n_objectives.get_or_insert(n) != n {
                     return Ok(None);

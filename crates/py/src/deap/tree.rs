@@ -145,7 +145,7 @@ impl Tree {
     fn make(content: &Bound<'_, PyAny>, pset: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let py = content.py();
         if let Ok(tree) = content.cast::<Self>() {
-            let tree = tree.borrow();
+            let tree = tree.try_borrow()?;
             let Some(pset) = pset else {
                 return Ok(Self::new(tree.vocabulary.clone_ref(py), tree.genes.clone()));
             };
@@ -322,8 +322,8 @@ impl Tree {
 
     /// Adds nodes at the end.
     fn extend(slf: &Bound<'_, Self>, nodes: &Bound<'_, PyAny>) -> PyResult<()> {
-        let piece = slf.borrow().piece(slf.py(), nodes)?;
-        slf.borrow_mut().genes.extend(piece);
+        let piece = slf.try_borrow()?.piece(slf.py(), nodes)?;
+        slf.try_borrow_mut()?.genes.extend(piece);
         Ok(())
     }
 
@@ -333,11 +333,11 @@ impl Tree {
         op: CompareOp,
     ) -> PyResult<Py<PyAny>> {
         let py = slf.py();
-        let this = slf.borrow();
+        let this = slf.try_borrow()?;
         let equal = match other.cast::<Self>() {
             Ok(other) if other.is(slf) => true,
             Ok(other) => {
-                let other = other.borrow();
+                let other = other.try_borrow()?;
                 this.words(py)
                     .adopt(&other.genes, other.words(py))
                     .is_ok_and(|genes| *genes == *this.genes)
@@ -369,7 +369,7 @@ impl Tree {
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
         let py = slf.py();
-        let this = slf.borrow();
+        let this = slf.try_borrow()?;
         let words = this.words(py);
         let mut symbols = Vec::with_capacity(this.genes.len());
         let mut values = Vec::new();

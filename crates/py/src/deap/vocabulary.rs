@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use opcodon_expr::parse;
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -379,10 +380,18 @@ impl Vocabulary {
 
     /// The genes of a list of DEAP's node objects.
     pub(crate) fn genes(&self, nodes: &Bound<'_, PyAny>) -> PyResult<Vec<Gene>> {
+        let mut genes = Vec::new();
         if let Ok(list) = nodes.cast::<PyList>() {
-            return list.iter().map(|node| self.gene(&node)).collect();
+            genes.reserve(list.len());
+            for node in list {
+                genes.push(self.gene(&node)?);
+            }
+        } else {
+            for node in nodes.try_iter()? {
+                genes.push(self.gene(&node?)?);
+            }
         }
-        nodes.try_iter()?.map(|node| self.gene(&node?)).collect()
+        Ok(genes)
     }
 
     /// DEAP's node object for a gene.
@@ -568,6 +577,14 @@ impl Vocabulary {
 
 #[pymethods]
 impl Vocabulary {
+    /// Functions of the primitive set may refer to the set, which keeps the vocabulary.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for object in self.objects.iter().flatten().chain(&self.types) {
+            visit.call(object)?;
+        }
+        Ok(())
+    }
+
     /// A pickle holds what trees need: names and types, no functions.
     fn __reduce__<'py>(
         slf: &Bound<'py, Self>,
