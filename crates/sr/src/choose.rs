@@ -2,7 +2,8 @@
 //!
 //! The lowest training error chooses the most overfitted model. Where rows are few, models are
 //! judged on rows left out, constants refitted without them; where they are many or noise is
-//! absent, by description length.
+//! absent, by description length. A shrunken linear model ([`crate::floor`]) that does better on
+//! the rows left out is taken instead.
 
 use opcodon_data::split::k_fold;
 use opcodon_expr::Expr;
@@ -13,8 +14,10 @@ use crate::config::{Config, Loss, Selection};
 use crate::constants::Effort;
 use crate::error::SrError;
 use crate::evaluate::Evaluator;
+use crate::floor::{self, Floor};
 use crate::linear;
 use crate::polish::{PERFECT, Polished};
+use crate::present::present;
 use crate::problem::{Problem, Rows};
 use crate::report::Judged;
 
@@ -34,17 +37,21 @@ pub(crate) fn choose(
 ) -> Result<(Vec<Judged>, usize, String), SrError> {
     let rows = problem.unscaled_rows(&problem.train);
     let variance = rows.variance();
-    let front = with_mean(front, &rows);
+    let mut front = with_mean(front, &rows);
     let perfect = front.iter().any(|m| m.error <= PERFECT);
     let wanted = match config.model_selection {
         Selection::Auto if rows.n_rows() <= CV_ROWS && !perfect => Selection::Cv,
         Selection::Auto => Selection::Mdl,
         other => other,
     };
-    let errors = match wanted {
-        Selection::Cv => Some(pool.install(|| cross_validate(&front, &rows, seed, clock))?),
-        _ => None,
-    };
+    let mut errors = None;
+    let mut taken = None;
+    if wanted == Selection::Cv {
+        let mut judged = pool.install(|| cross_validate(&front, &rows, config, seed, clock))?;
+        let pick = one_standard_error(&judged.models);
+        taken = Some(judged.take_floor(pick, &mut front, &rows, config));
+        errors = Some(judged.models);
+    }
     let unscaled = |rows: &Option<Rows>| rows.as_ref().map(|rows| problem.unscaled_rows(rows));
     let (validation, test) = (unscaled(&problem.validation), unscaled(&problem.test));
     let models: Vec<Judged> = front
@@ -70,10 +77,8 @@ pub(crate) fn choose(
         let key = |m: &Judged| -m.validation_r2.unwrap_or(f64::NEG_INFINITY);
         (position_of_least(&models, key), "chosen by the validation rows")
     } else {
-        match (wanted, &errors) {
-            (Selection::Cv, Some(errors)) => {
-                (one_standard_error(errors), "chosen by cross-validation")
-            }
+        match (wanted, &models) {
+            (Selection::Cv, _) => (taken.unwrap_or(0), "chosen by cross-validation"),
             (Selection::Bic, _) => (position_of_least(&models, |m| m.bic), "chosen by BIC"),
             (Selection::Error, _) => {
                 (position_of_least(&models, |m| m.loss), "chosen by training error")
@@ -122,13 +127,51 @@ fn position_of_least(models: &[Judged], key: impl Fn(&Judged) -> f64) -> usize {
     (0..models.len()).min_by(|&a, &b| key(&models[a]).total_cmp(&key(&models[b]))).unwrap_or(0)
 }
 
-/// Squared errors of rows left out, averaged over repetitions; one vector for each model.
+/// Squared errors of rows left out, averaged over repetitions.
+struct LeftOut {
+    /// A vector for each model of the front.
+    models: Vec<Vec<f64>>,
+    /// The same for the floor models that fit into the size limit.
+    floors: Vec<(Floor, Vec<f64>)>,
+}
+
+impl LeftOut {
+    /// Puts the best floor model into the front and picks it, if it beats the pick.
+    fn take_floor(
+        &mut self,
+        pick: usize,
+        front: &mut Vec<Polished>,
+        rows: &Rows,
+        config: &Config,
+    ) -> usize {
+        let mean = |errors: &[f64]| linear::mean(errors, None);
+        let Some((floor, errors)) =
+            self.floors.iter().min_by(|a, b| mean(&a.1).total_cmp(&mean(&b.1)))
+        else {
+            return pick;
+        };
+        if mean(errors) >= mean(&self.models[pick]) {
+            return pick;
+        }
+        let Some(model) = floor.fit(rows, config.max_size) else { return pick };
+        let expr = present(&floor::formula(&model), &config.operators);
+        let position = front.partition_point(|m| m.expr.len() < expr.len());
+        let free = vec![true; expr.n_constants()];
+        let error = model.mse / rows.variance();
+        let length = front[pick].length;
+        front.insert(position, Polished { expr, free, error, length });
+        self.models.insert(position, errors.clone());
+        position
+    }
+}
+
 fn cross_validate(
     front: &[Polished],
     rows: &Rows,
+    config: &Config,
     seed: u64,
     clock: &Clock,
-) -> Result<Vec<Vec<f64>>, SrError> {
+) -> Result<LeftOut, SrError> {
     let n_rows = rows.n_rows();
     let folds = FOLDS.min(n_rows);
     let mut splits = Vec::new();
@@ -139,26 +182,38 @@ fn cross_validate(
         );
     }
     let models: Vec<(&Expr, &[bool])> = front.iter().map(|m| (&m.expr, &m.free[..])).collect();
+    let floors: Vec<Floor> =
+        Floor::BOTH.into_iter().filter(|f| f.fit(rows, config.max_size).is_some()).collect();
     let effort = Effort { passes: 10, tolerance: 1e-6, rss: 0.0 };
     let by_split: Vec<Vec<Vec<f64>>> = splits
         .par_iter()
         .map(|split| {
             let test = rows.pick(&split.test);
-            let mut evaluator = Evaluator::new(rows.pick(&split.train))?;
-            let adjusted = evaluator.adjust(&models, effort, clock)?;
-            let squares = models.iter().zip(adjusted).map(|(&(expr, _), adjusted)| {
-                let expr = adjusted.map_or_else(|| expr.clone(), |a| a.expr);
-                let values = values_on(&test, &expr);
+            let train = rows.pick(&split.train);
+            let squares = |values: Vec<f64>| -> Vec<f64> {
                 values.iter().zip(&test.target).map(|(v, y)| (v - y).powi(2)).collect()
+            };
+            let linear: Vec<Vec<f64>> = floors
+                .iter()
+                .map(|f| match f.fit(&train, config.max_size) {
+                    Some(model) => squares(floor::values(&model, &test)),
+                    None => vec![f64::INFINITY; test.n_rows()],
+                })
+                .collect();
+            let mut evaluator = Evaluator::new(train)?;
+            let adjusted = evaluator.adjust(&models, effort, clock)?;
+            let fitted = models.iter().zip(adjusted).map(|(&(expr, _), adjusted)| {
+                let expr = adjusted.map_or_else(|| expr.clone(), |a| a.expr);
+                squares(values_on(&test, &expr))
             });
-            Ok(squares.collect())
+            Ok(fitted.chain(linear).collect())
         })
         .collect::<Result<_, SrError>>()?;
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
     let share = 1.0 / REPETITIONS as f64;
     // A formula without a value on a row left out is worse than any with one.
     let ceiling = 1e6 * rows.variance();
-    let mut errors = vec![vec![0.0; n_rows]; front.len()];
+    let mut errors = vec![vec![0.0; n_rows]; front.len() + floors.len()];
     for (split, squares) in splits.iter().zip(by_split) {
         for (errors, squares) in errors.iter_mut().zip(squares) {
             for (&row, square) in split.test.iter().zip(squares) {
@@ -166,7 +221,8 @@ fn cross_validate(
             }
         }
     }
-    Ok(errors)
+    let floors = floors.into_iter().zip(errors.split_off(front.len())).collect();
+    Ok(LeftOut { models: errors, floors })
 }
 
 /// The smallest model that is not worse than the best by more than half a standard error of the

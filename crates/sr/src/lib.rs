@@ -37,6 +37,7 @@ mod dictionary;
 mod error;
 mod evaluate;
 mod fit;
+mod floor;
 mod linear;
 mod nice;
 mod normal_form;
