@@ -16,8 +16,6 @@
 //! - Under AVX2 and AVX-512 there is no legacy SSE encoding, which would stall on dirty upper
 //!   halves.
 
-use std::collections::HashMap;
-
 use opcodon_asm::{Alu, Assembler, Cond, Label, Mem, Rm, Width, gpr};
 
 use super::Isa;
@@ -35,15 +33,31 @@ const MASKS: std::ops::Range<u8> = 2..8;
 
 /// Appends the routine to `asm` and returns where it begins.
 pub(super) fn emit(asm: &mut Assembler, program: &Program, isa: Isa, width: Width) -> usize {
-    // The frame's size is known at the end of a first pass, which is thrown away.
-    let target = Target {
-        asm: Assembler::new(),
-        isa,
-        width,
-    };
-    let mut trial = Emitter::new(target, program, Frame::default());
-    trial.routine();
-    let frame = trial.frame;
+    // What a routine needs of the stack is known when it is emitted: a first pass goes to a buffer
+    // of its own, but for straight code with many registers, which needs nothing.
+    let mut frame = Frame::default();
+    if program.regions.len() > 1 || isa != Isa::Avx512 {
+        (_, frame) = attempt(&mut Assembler::new(), program, isa, width, frame);
+    }
+    loop {
+        let (start, needed) = attempt(asm, program, isa, width, frame);
+        if needed.n_slots == frame.n_slots {
+            return start;
+        }
+        // The code just emitted stays behind, unused.
+        frame = needed;
+    }
+}
+
+/// Appends the routine, taking it that it needs as much of the stack as `frame` says; returns where
+/// it begins and what it needs.
+fn attempt(
+    asm: &mut Assembler,
+    program: &Program,
+    isa: Isa,
+    width: Width,
+    frame: Frame,
+) -> (usize, Frame) {
     asm.align(32);
     let start = asm.position();
     let target = Target {
@@ -54,7 +68,7 @@ pub(super) fn emit(asm: &mut Assembler, program: &Program, isa: Isa, width: Widt
     let mut emitter = Emitter::new(target, program, frame);
     emitter.routine();
     *asm = emitter.target.asm;
-    start
+    (start, emitter.frame)
 }
 
 /// The part of the stack that a routine uses.
@@ -65,15 +79,42 @@ struct Frame {
     is_hot: bool,
 }
 
+/// A table by node.
+#[derive(Clone, Debug)]
+struct ById<T>(Vec<Option<T>>);
+
+impl<T> Default for ById<T> {
+    fn default() -> Self {
+        ById(vec![])
+    }
+}
+
+impl<T: Copy> ById<T> {
+    fn get(&self, id: Id) -> Option<T> {
+        self.0.get(id.index()).copied().flatten()
+    }
+
+    fn set(&mut self, id: Id, value: T) {
+        if self.0.len() <= id.index() {
+            self.0.resize(id.index() + 1, None);
+        }
+        self.0[id.index()] = Some(value);
+    }
+
+    fn remove(&mut self, id: Id) -> Option<T> {
+        self.0.get_mut(id.index()).and_then(Option::take)
+    }
+}
+
 /// What registers and stack slots hold.
 #[derive(Clone, Debug)]
 struct Places {
     vectors: [Option<Id>; 32],
     masks: [Option<Id>; 8],
-    slots: HashMap<Id, usize>,
+    slots: ById<usize>,
     used_slots: Vec<bool>,
     /// Values whose slots outlive the region being emitted.
-    outer: HashMap<Id, usize>,
+    outer: ById<usize>,
 }
 
 /// A rare region that has yet to be emitted.
@@ -84,7 +125,7 @@ struct Cold {
     /// On entry; on return the same, but for the merges.
     places: Places,
     /// What a merged value's register holds on entry, where that is still of use.
-    olds: HashMap<Id, Id>,
+    olds: ById<Id>,
     is_nested: bool,
 }
 
@@ -95,8 +136,10 @@ struct Emitter<'p> {
     /// Whether the region being emitted is the routine itself.
     is_hot: bool,
     places: Places,
-    /// Positions of the uses in the region being emitted, the next one last.
-    uses: HashMap<Id, Vec<usize>>,
+    /// The region being emitted.
+    region: usize,
+    /// Positions of the last uses in it.
+    last_uses: ById<usize>,
     /// Position of the node being emitted.
     now: usize,
     /// Registers that must not be taken now.
@@ -109,9 +152,9 @@ impl<'p> Emitter<'p> {
         let places = Places {
             vectors: [None; 32],
             masks: [None; 8],
-            slots: HashMap::new(),
+            slots: ById::default(),
             used_slots: vec![],
-            outer: HashMap::new(),
+            outer: ById::default(),
         };
         Emitter {
             target,
@@ -119,7 +162,8 @@ impl<'p> Emitter<'p> {
             frame,
             is_hot: true,
             places,
-            uses: HashMap::new(),
+            region: 0,
+            last_uses: ById::default(),
             now: 0,
             pinned: 0,
             cold: vec![],
@@ -135,7 +179,7 @@ impl<'p> Emitter<'p> {
                 self.places.vectors[usize::from(i)] = Some(id);
             }
         }
-        self.uses = self.uses_in(0);
+        self.last_uses = self.last_uses_in(0);
         arguments.iter().for_each(|&id| self.release(id));
         let has_frame = self.frame.is_hot;
         if has_frame {
@@ -170,33 +214,32 @@ impl<'p> Emitter<'p> {
 
     // Liveness.
 
-    /// Uses of each value in a region, the first use last; uses by an inner region count where
-    /// that region runs.
-    fn uses_in(&self, region: usize) -> HashMap<Id, Vec<usize>> {
-        let region_number = region;
+    /// Positions of the last uses in a region, where uses by an inner region count where that runs.
+    fn last_uses_in(&self, region: usize) -> ById<usize> {
+        let is_routine = region == 0;
         let region = &self.program.regions[region];
         let end = region.body.len();
-        let mut uses: HashMap<Id, Vec<usize>> = HashMap::new();
-        let mut note = |id: Id, position: usize| uses.entry(id).or_default().push(position);
+        let mut last_uses = ById(vec![None; self.program.nodes.len()]);
         for (position, &id) in region.body.iter().enumerate() {
-            let node = self.node(id);
-            node.args().for_each(|arg| note(arg, position));
-            if let Opcode::Rare(inner) | Opcode::Loop(inner) = node.op {
-                self.mentioned(usize::from(inner))
-                    .into_iter()
-                    .for_each(|id| note(id, position));
-            }
+            self.used_by(id)
+                .for_each(|used| last_uses.set(used, position));
         }
-        if region_number == 0 {
-            note(self.program.result, end);
+        let fresh = region.merges.iter().map(|merge| merge.fresh);
+        let result = is_routine.then_some(self.program.result);
+        for used in fresh.chain(region.mask).chain(result) {
+            last_uses.set(used, end);
         }
-        region.mask.iter().for_each(|&mask| note(mask, end));
-        region
-            .merges
-            .iter()
-            .for_each(|merge| note(merge.fresh, end));
-        uses.values_mut().for_each(|positions| positions.reverse());
-        uses
+        last_uses
+    }
+
+    /// What a node uses, itself or in the region that it runs.
+    fn used_by(&self, id: Id) -> impl Iterator<Item = Id> + use<> {
+        let node = self.node(id);
+        let inner = match node.op {
+            Opcode::Rare(inner) | Opcode::Loop(inner) => self.mentioned(usize::from(inner)),
+            _ => vec![],
+        };
+        node.args().chain(inner)
     }
 
     /// Every value that a region mentions, in whatever way.
@@ -221,8 +264,7 @@ impl<'p> Emitter<'p> {
 
     /// Whether a value is not used after the node being emitted.
     fn dies(&self, id: Id) -> bool {
-        let last = self.uses.get(&id).and_then(|positions| positions.first());
-        last.is_none_or(|&last| last <= self.now)
+        self.last_uses.get(id).is_none_or(|last| last <= self.now)
     }
 
     /// Frees what a value occupies if it is not used any more.
@@ -236,8 +278,8 @@ impl<'p> Emitter<'p> {
                 *owner = None;
             }
         }
-        if !places.outer.contains_key(&id)
-            && let Some(slot) = places.slots.remove(&id)
+        if places.outer.get(id).is_none()
+            && let Some(slot) = places.slots.remove(id)
         {
             places.used_slots[slot] = false;
         }
@@ -274,7 +316,7 @@ impl<'p> Emitter<'p> {
             places.used_slots.len() - 1
         });
         places.used_slots[slot] = true;
-        places.slots.insert(id, slot);
+        places.slots.set(id, slot);
         self.frame.n_slots = self.frame.n_slots.max(slot + 1);
         slot
     }
@@ -285,8 +327,8 @@ impl<'p> Emitter<'p> {
     }
 
     fn slot_of(&self, id: Id) -> usize {
-        let slot = self.places.slots.get(&id);
-        *slot.unwrap_or_else(|| unreachable!("{id:?} {:?} is nowhere", self.node(id)))
+        let slot = self.places.slots.get(id);
+        slot.unwrap_or_else(|| unreachable!("{id:?} {:?} is nowhere", self.node(id)))
     }
 
     /// Where a value is: its register, its slot, or the constant pool.
@@ -343,12 +385,13 @@ impl<'p> Emitter<'p> {
     /// Empties the register whose value is needed last.
     fn evict(&mut self) -> u8 {
         let next_use = |r: &u8| {
-            let uses = self.places.vectors[usize::from(*r)].and_then(|id| self.uses.get(&id));
-            // Uses up to this node are past, as its operands are pinned.
-            uses.and_then(|uses| uses.iter().rev().find(|&&position| position > self.now))
+            let id = self.places.vectors[usize::from(*r)]?;
+            let body = &self.program.regions[self.region].body;
+            let mut later = body.iter().skip(self.now + 1);
+            later.position(|&node| self.used_by(node).any(|used| used == id))
         };
         let candidates = scratch(self.isa()).filter(|r| self.pinned >> r & 1 == 0);
-        let register = candidates.max_by_key(|r| next_use(r).copied().unwrap_or(usize::MAX));
+        let register = candidates.max_by_key(|r| next_use(r).unwrap_or(usize::MAX));
         let register = register.unwrap_or_else(|| unreachable!("a node has few operands"));
         if let Some(id) = self.places.vectors[usize::from(register)].take() {
             self.save(id, register);
@@ -358,14 +401,14 @@ impl<'p> Emitter<'p> {
 
     /// Makes sure that a value is in memory.
     fn save(&mut self, id: Id, register: u8) {
-        if self.constant_bits(id).is_none() && !self.places.slots.contains_key(&id) {
+        if self.constant_bits(id).is_none() && self.places.slots.get(id).is_none() {
             let slot = self.new_slot(id);
             self.target.store(self.slot_place(slot), register);
         }
     }
 
     fn save_mask(&mut self, id: Id, mask: u8) {
-        if !self.places.slots.contains_key(&id) {
+        if self.places.slots.get(id).is_none() {
             let slot = self.new_slot(id);
             self.target.store_mask(self.slot_place(slot), mask);
         }
@@ -762,9 +805,9 @@ impl<'p> Emitter<'p> {
     fn rare(&mut self, id: Id, region: usize) {
         let node = self.node(id);
         let mask = self.mask(node.arg(0));
-        let mut olds = HashMap::new();
+        let mut olds = ById::default();
         for merge in &self.program.regions[region].merges {
-            if !self.uses.contains_key(&merge.merged) {
+            if self.last_uses.get(merge.merged).is_none() {
                 continue;
             }
             let old = self.register_of(merge.old);
@@ -772,7 +815,7 @@ impl<'p> Emitter<'p> {
             match old {
                 Some(register) if is_free => {
                     self.places.vectors[usize::from(register)] = Some(merge.merged);
-                    olds.insert(merge.merged, merge.old);
+                    olds.set(merge.merged, merge.old);
                 }
                 _ => {
                     let old = self.rm(merge.old);
@@ -820,8 +863,8 @@ impl<'p> Emitter<'p> {
         let is_merged = |id| merges.iter().any(|merge| merge.merged == id);
         for (register, owner) in (0_u8..).zip(vectors) {
             let Some(id) = owner else { continue };
-            match olds.get(&id) {
-                Some(&old) => self.save(old, register),
+            match olds.get(id) {
+                Some(old) => self.save(old, register),
                 None if is_merged(id) => {}
                 None => self.save(id, register),
             }
@@ -865,7 +908,8 @@ impl<'p> Emitter<'p> {
         self.places.vectors = [None; 32];
         self.places.masks = [None; 8];
         self.places.outer = self.places.slots.clone();
-        self.uses = self.uses_in(region);
+        self.last_uses = self.last_uses_in(region);
+        self.region = region;
     }
 
     fn repeat(&mut self, region: usize) {
@@ -887,7 +931,8 @@ impl<'p> Emitter<'p> {
             let slot = self.new_slot(state);
             self.target.store(self.slot_place(slot), old);
         }
-        let (uses, now) = (std::mem::take(&mut self.uses), self.now);
+        let (last_uses, now) = (std::mem::take(&mut self.last_uses), self.now);
+        let outside = self.region;
         let outer = self.places.outer.clone();
         self.enter(region);
         let top = self.target.asm.label();
@@ -910,16 +955,16 @@ impl<'p> Emitter<'p> {
         self.places.masks = [None; 8];
         let kept = self.places.outer.clone();
         for (slot, is_used) in self.places.used_slots.iter_mut().enumerate() {
-            *is_used &= kept.values().any(|&kept| kept == slot);
+            *is_used &= kept.0.contains(&Some(slot));
         }
         self.places.slots = kept;
         for (merge, state) in merges.iter().zip(states) {
-            if let Some(slot) = self.places.slots.remove(state) {
-                self.places.slots.insert(merge.merged, slot);
+            if let Some(slot) = self.places.slots.remove(*state) {
+                self.places.slots.set(merge.merged, slot);
             }
         }
         self.places.outer = outer;
-        (self.uses, self.now) = (uses, now);
+        (self.last_uses, self.now, self.region) = (last_uses, now, outside);
         self.mentioned(region)
             .into_iter()
             .for_each(|id| self.release(id));

@@ -12,6 +12,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Sub};
 
 use super::Isa;
@@ -29,7 +30,43 @@ struct Recording {
     regions: Vec<Region>,
     tables: Vec<&'static [u64]>,
     /// Open regions, the innermost last, with the values known in each.
-    open: Vec<(usize, HashMap<Node, Id>)>,
+    open: Vec<(usize, Known)>,
+}
+
+/// Values by what they compute.
+type Known = HashMap<Node, Id, BuildHasherDefault<NodeHasher>>;
+
+/// Multiplies and rotates: the keys are few and our own.
+#[derive(Default)]
+struct NodeHasher(u64);
+
+impl Hasher for NodeHasher {
+    fn finish(&self) -> u64 {
+        // The high bits are the better ones, and tables index by the low ones.
+        self.0.rotate_left(26)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes
+            .iter()
+            .for_each(|&byte| self.write_u64(u64::from(byte)));
+    }
+
+    fn write_u8(&mut self, word: u8) {
+        self.write_u64(u64::from(word));
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(u64::from(word));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+
+    fn write_isize(&mut self, word: isize) {
+        self.write(&word.to_ne_bytes());
+    }
 }
 
 impl Recording {
@@ -58,7 +95,7 @@ impl Recording {
     fn enter(&mut self) -> usize {
         let region = self.regions.len();
         self.regions.push(Region::default());
-        self.open.push((region, HashMap::new()));
+        self.open.push((region, Known::default()));
         region
     }
 }
