@@ -83,6 +83,13 @@ impl Assembler {
         self.alignment = 0;
     }
 
+    /// Takes back the code from `position` on, which must have been a position before and have no
+    /// jumps, calls or constants behind it.
+    pub fn rewind(&mut self, position: usize) {
+        debug_assert!(self.fixups.iter().all(|fixup| (fixup.at as usize) < position));
+        self.at = self.at.min(u32::try_from(position).unwrap_or(u32::MAX));
+    }
+
     /// Number of bytes so far: the offset of the next instruction.
     #[inline]
     pub fn position(&self) -> usize {

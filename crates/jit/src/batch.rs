@@ -508,35 +508,45 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
         // Postfix order is kept as long as its values fit the fewest registers there may be.
         let order = Order::UpTo(M::KEPT.count_ones() as usize - 3);
         for (index, tree) in self.trees.into_iter().enumerate() {
-            tape.load(tree, order);
-            if tape.n_columns > self.n_inputs {
+            asm.align(16);
+            let (begin, first) = (asm.position(), constants.len());
+            let direct =
+                kernel::emit_direct::<M>(asm, work, &mut shells, tree, fold, targets, constants)?;
+            let (n_read, n_constants) = match direct {
+                Some(n_read) => (n_read, constants.len() - first),
+                None => {
+                    tape.load(tree, order);
+                    (tape.n_columns, tape.constants.len())
+                }
+            };
+            if n_read > self.n_inputs {
+                let (input, n_inputs) = (n_read - 1, self.n_inputs);
                 return Err(JitError::MissingInput {
                     index,
-                    input: tape.n_columns - 1,
-                    n_inputs: self.n_inputs,
+                    input,
+                    n_inputs,
                 });
             }
-            let n_constants = tape.constants.len();
-            if fold == Fold::Outer {
-                if n_constants > MAX_CONSTANTS {
-                    return Err(JitError::TooManyConstants {
-                        found: n_constants,
-                        limit: MAX_CONSTANTS,
-                    });
+            let mut n_outputs = 1;
+            if direct.is_none() {
+                if fold == Fold::Outer {
+                    if n_constants > MAX_CONSTANTS {
+                        let (found, limit) = (n_constants, MAX_CONSTANTS);
+                        return Err(JitError::TooManyConstants { found, limit });
+                    }
+                    gradient::extend(tape, targets.target);
+                    n_outputs = tape.outputs.len();
                 }
-                gradient::extend(tape, targets.target);
+                constants.extend(tape.constants.iter().map(|&value| T::from_f64(value)));
+                let own = tape.constants.len();
+                let leaves = ColumnLeaves {
+                    constants: &mut *constants,
+                    first,
+                    own,
+                };
+                kernel::emit::<M>(asm, work, &mut shells, tape, fold, targets, leaves)?;
             }
-            let first = constants.len();
-            constants.extend(tape.constants.iter().map(|&value| T::from_f64(value)));
-            asm.align(16);
-            let begin = asm.position();
-            let leaves = ColumnLeaves {
-                constants,
-                first,
-                own: tape.constants.len(),
-            };
-            kernel::emit::<M>(asm, work, &mut shells, tape, fold, targets, leaves)?;
-            let n_accumulators = kernel::n_accumulators(fold, tape.outputs.len());
+            let n_accumulators = kernel::n_accumulators(fold, n_outputs);
             self.entries.push(Entry {
                 code: (begin, asm.position()),
                 constants: first * M::SLOT,

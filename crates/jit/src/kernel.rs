@@ -19,8 +19,11 @@
 //! in registers wherever those survive the tape's calls, else in the output itself, which the
 //! caller has zeroed.
 
-use opcodon_asm::{Alu, Assembler, Cond, K1, Mem, NONE, Rm, Shift, Vreg, Width, gpr, inst};
+use opcodon_asm::{Alu, Assembler, Cond, K1, Label, Mem, NONE, Rm, Shift, Vreg, Width, gpr, inst};
 
+use opcodon_expr::Expr;
+
+use crate::direct;
 use crate::lower::{Leaves, Lower, Workspace, calls, routines};
 use crate::machine::{Machine, reg};
 use crate::panel::stride;
@@ -93,13 +96,13 @@ impl<M: Machine> Leaves<M::T> for ColumnLeaves<'_, M> {
     clippy::cast_possible_truncation,
     reason = "the batch limits the number of columns"
 )]
-fn column_place<M: Machine>(column: u32) -> Rm {
+pub(crate) fn column_place<M: Machine>(column: u32) -> Rm {
     let start = column as usize * stride::<M::T>();
     Rm::Mem(Mem::base(gpr::RDI).disp(start as i32))
 }
 
 #[inline(always)]
-fn offset(bytes: usize) -> i32 {
+pub(crate) fn offset(bytes: usize) -> i32 {
     i32::try_from(bytes).expect("a tile below 2 GiB")
 }
 
@@ -212,6 +215,35 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
+    /// The shell of a shape, from those that were made before.
+    fn of<M: Machine>(shells: &mut Vec<Shell>, shape: Shape) -> Result<&Shell, JitError> {
+        let known = match shells.iter().position(|shell| shell.shape == shape) {
+            Some(known) => known,
+            None => {
+                shells.push(Shell::new::<M>(shape)?);
+                shells.len() - 1
+            }
+        };
+        Ok(&shells[known])
+    }
+
+    /// What comes before the tape's code; returns the head of the loop.
+    fn open(&self, asm: &mut Assembler) -> Label {
+        asm.raw(&self.setup);
+        let top = asm.label();
+        asm.bind(top);
+        asm.raw(&self.head);
+        top
+    }
+
+    /// What comes behind it.
+    fn close(&self, asm: &mut Assembler, top: Label) {
+        asm.raw(&self.fold);
+        asm.raw(&self.advance);
+        asm.jcc(Cond::A, top);
+        asm.raw(&self.finish);
+    }
+
     fn new<M: Machine>(shape: Shape) -> Result<Shell, JitError> {
         let part = |emit: &dyn Fn(&mut Assembler)| -> Result<Vec<u8>, JitError> {
             let mut asm = Assembler::new();
@@ -245,20 +277,8 @@ pub(crate) fn emit<M: Machine>(
     leaves: ColumnLeaves<'_, M>,
 ) -> Result<(), JitError> {
     let shape = Shape::of::<M>(tape, fold, targets);
-    let known = shells.iter().position(|shell| shell.shape == shape);
-    let known = match known {
-        Some(known) => known,
-        None => {
-            shells.push(Shell::new::<M>(shape)?);
-            shells.len() - 1
-        }
-    };
-    let shell = &shells[known];
-    asm.raw(&shell.setup);
-    let top = asm.label();
-    asm.bind(top);
-    asm.raw(&shell.head);
-
+    let shell = Shell::of::<M>(shells, shape)?;
+    let top = shell.open(asm);
     let (registers, slots) = (shape.registers::<M>(), offset(shape.mask_bytes::<M>()));
     let mut lower: Lower<'_, M, _> =
         Lower::new(asm, leaves, routines::<M>()?, work, registers, slots);
@@ -278,12 +298,42 @@ pub(crate) fn emit<M: Machine>(
                 .products::<M>(lower.asm, 0, 1, None, targets.weight);
         }
     }
-    let asm = lower.asm;
-    asm.raw(&shell.fold);
-    asm.raw(&shell.advance);
-    asm.jcc(Cond::A, top);
-    asm.raw(&shell.finish);
+    shell.close(lower.asm, top);
     Ok(())
+}
+
+/// Emits a kernel without the detour of a tape, if the tree allows it: then the number of inputs
+/// that it reads; else nothing is emitted.
+pub(crate) fn emit_direct<M: Machine>(
+    asm: &mut Assembler,
+    work: &mut Workspace,
+    shells: &mut Vec<Shell>,
+    tree: &Expr,
+    fold: Fold,
+    targets: Targets,
+    constants: &mut Vec<M::T>,
+) -> Result<Option<usize>, JitError> {
+    if matches!(fold, Fold::Outer | Fold::Absolute) {
+        return Ok(None);
+    }
+    let (start, first) = (asm.position(), constants.len());
+    let shape = Shape {
+        fold,
+        targets,
+        n_outputs: 1,
+        calls: false,
+        n_slots: 0,
+    };
+    let shell = Shell::of::<M>(shells, shape)?;
+    let top = shell.open(asm);
+    let read = direct::lower::<M>(asm, work, tree, constants, shape.registers::<M>());
+    if read.is_some() {
+        shell.close(asm, top);
+    } else {
+        asm.rewind(start);
+        constants.truncate(first);
+    }
+    Ok(read)
 }
 
 fn setup<M: Machine>(asm: &mut Assembler, shape: Shape) {

@@ -22,6 +22,7 @@
 //! - No file is opened here, and `unsafe` is confined to `seal`.
 
 mod batch;
+mod direct;
 mod error;
 mod explain;
 mod gradient;

@@ -43,6 +43,8 @@ enum Place {
 /// Memory that is reused from one tape to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
+    /// Operands of the direct compiler.
+    pub(crate) stack: Vec<Arg>,
     places: Vec<Place>,
     uses_left: Vec<u32>,
     free_slots: Vec<u32>,
