@@ -605,7 +605,8 @@ def test_a_function_knows_its_formula_and_its_code():
     f = opcodon.deap.compile("add(x, mul(2, x))", symbreg(False))
     assert str(f.expression) == "x + 2*x"
     assert isinstance(f.expression, opcodon.Expression)
-    assert len(f.code) > 0
+    assert "ret" in [instruction.mnemonic for instruction in f.disassemble().instructions]
+    assert f.code.startswith(f.disassemble().instructions[0].code)
     assert repr(f) == "<opcodon.deap.Function(x): x + 2*x>"
     again = pickle.loads(pickle.dumps(f))
     assert [again(x) for x in POINTS] == [f(x) for x in POINTS]
@@ -728,6 +729,21 @@ def test_evaluator_and_trees_in_other_processes():
         assert pool.map(evaluator, native) == expected
         functions = [opcodon.deap.compile(tree, pset) for tree in population]
         assert pool.map(call_at_half, functions) == [f(0.5) for f in functions]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_processes_do_not_write_into_each_others_code():
+    pset = symbreg()
+    evaluator = opcodon.deap.Evaluator(pset, POINTS, POINTS)
+    population = trees(pset, 400, 1, 5)
+    expected = [evaluator(tree) for tree in population]
+    parts = [population[start::4] for start in range(4)]
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        results = [pool.map_async(evaluator, part, chunksize=10) for part in parts]
+        for _ in range(20):
+            assert evaluator.map(evaluator, population) == expected
+        for start, result in enumerate(results):
+            assert result.get() == expected[start::4]
 
 
 def call_at_half(function):

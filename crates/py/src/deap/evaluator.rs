@@ -3,6 +3,7 @@
 //! The table is laid out once. Every call then compiles all trees it is given into one arena, makes
 //! that executable once, and runs the kernels, which add up the loss without writing a column.
 
+use std::collections::HashMap;
 use std::thread;
 
 use numpy::PyArray1;
@@ -42,6 +43,26 @@ const WORK_PER_THREAD: usize = 1 << 21;
 enum Table {
     F64(Panel<f64>),
     F32(Panel<f32>),
+}
+
+/// The trees without repetitions, and for each where it is now: a third of the trees that a run
+/// evaluates in a generation are copies of others.
+fn distinct(trees: Vec<Expr>) -> (Vec<Expr>, Vec<usize>) {
+    let mut seen: HashMap<u64, usize> = HashMap::with_capacity(trees.len());
+    let mut kept: Vec<Expr> = Vec::with_capacity(trees.len());
+    let mut places = Vec::with_capacity(trees.len());
+    for tree in trees {
+        let place = *seen.entry(tree.structural_hash()).or_insert(kept.len());
+        match kept.get(place) {
+            Some(known) if *known == tree => places.push(place),
+            // A new tree, or the rare one whose hash is another's.
+            _ => {
+                places.push(kept.len());
+                kept.push(tree);
+            }
+        }
+    }
+    (kept, places)
 }
 
 /// The losses of trees, computed by as many threads as are worth it.
@@ -136,11 +157,19 @@ impl Evaluator {
 
     fn evaluate(&self, individuals: &[Bound<'_, PyAny>], py: Python<'_>) -> PyResult<Vec<f64>> {
         let trees = self.formulas(individuals, py)?;
-        let losses = py.detach(|| match &self.table {
-            Table::F64(panel) => losses(panel, &trees, self.n_inputs, self.goal, self.n_threads),
-            Table::F32(panel) => losses(panel, &trees, self.n_inputs, self.goal, self.n_threads),
+        let losses = py.detach(|| {
+            let (trees, places) = distinct(trees);
+            let losses = match &self.table {
+                Table::F64(panel) => {
+                    losses(panel, &trees, self.n_inputs, self.goal, self.n_threads)
+                }
+                Table::F32(panel) => {
+                    losses(panel, &trees, self.n_inputs, self.goal, self.n_threads)
+                }
+            };
+            losses.map(|losses| places.into_iter().map(|place| losses[place]).collect())
         });
-        let mut losses = losses.map_err(|error| jit_error(&error))?;
+        let mut losses: Vec<f64> = losses.map_err(|error| jit_error(&error))?;
         for loss in &mut losses {
             if self.loss == Loss::Rmse {
                 *loss = loss.sqrt();

@@ -9,6 +9,7 @@ use numpy::{
 use opcodon_codemem::Abi;
 use opcodon_expr::{Expr, print};
 use opcodon_jit::{CompiledExpr, Goal, Panel};
+use opcodon_listing::Listing;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -22,6 +23,7 @@ use super::vocabulary::{Vocabulary, deap_gp, type_name};
 use super::{UnknownPrimitiveError, tier};
 use crate::error::jit_error;
 use crate::expression::Expression;
+use crate::machine::{disassembly, syntax};
 
 /// More arguments than that are passed through an allocation.
 const FEW: usize = 8;
@@ -277,6 +279,13 @@ impl Function {
     #[getter]
     fn code(&self) -> &[u8] {
         self.compiled.code()
+    }
+
+    /// The machine code of the scalar function as text, as `opcodon.disassemble` gives it.
+    #[pyo3(signature = (style = "intel"))]
+    fn disassemble<'py>(&self, py: Python<'py>, style: &str) -> PyResult<Bound<'py, PyAny>> {
+        let (code, end) = (self.compiled.code(), self.compiled.n_instruction_bytes());
+        disassembly(py, &Listing::with_data(code, end, syntax(style)?))
     }
 
     /// Where the machine code of the scalar function begins in memory.
