@@ -9,9 +9,9 @@
 //! (Muller: Handbook of Floating-Point Arithmetic, 2nd ed., ch. 10).
 //!
 //! # Error
-//! exp: 0.5 ulp of the last rounding, ¼ of the rounding of r, and the rest.
-//! expm1: as exp beyond the first octave; within it, e^x − 1 = r + r²·q(r) without cancellation.
-//! sigmoid: eˣ as an unevaluated sum, and the quotient corrected by its exact residual.
+//! exp: half a unit for the last rounding, up to a quarter for that of r, little else. expm1: the
+//! same, but for e^x − 1 near ½, where what was small counts twice. sigmoid: eˣ as an unevaluated
+//! sum, and the quotient corrected by its exact residual.
 
 use super::scaling::Integer;
 use crate::vmath::lanes::{Both, Value};

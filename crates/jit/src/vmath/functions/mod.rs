@@ -1,4 +1,33 @@
 //! The functions, each written once for all instruction sets and widths.
+//!
+//! Largest errors seen, in units of the last place. Double precision: 150,000 random arguments in
+//! each of three to five ranges, among them neighbours of multiples of π/2 and all bit patterns,
+//! against 113-bit arithmetic. Single precision: every 29th number there is.
+//!
+//! | | f64 fused | f64 SSE2 | f32 fused | f32 SSE2 |
+//! |---|---|---|---|---|
+//! | exp | 0.75 | 0.75 | 0.82 | 0.82 |
+//! | expm1 | 1.20 | 1.15 | 1.05 | 1.12 |
+//! | log, plog | 0.84 | 0.84 | 0.87 | 0.91 |
+//! | log2 | 0.83 | 0.83 | 0.93 | 0.91 |
+//! | log10 | 0.72 | 0.72 | 0.73 | 0.76 |
+//! | log1p | 0.89 | 0.89 | 0.97 | 0.99 |
+//! | sin | 0.86 | 0.88 | 0.88 | 0.51 |
+//! | cos | 0.88 | 0.95 | 0.89 | 0.51 |
+//! | tan | 1.19 | 1.28 | 1.27 | 0.51 |
+//! | asin | 0.66 | 0.69 | 0.72 | 0.75 |
+//! | acos | 0.63 | 0.65 | 0.68 | 0.68 |
+//! | atan | 0.84 | 0.84 | 0.84 | 0.84 |
+//! | atan2 | 0.91 | 1.42 | 0.78 | 1.33 |
+//! | sinh | 0.84 | 1.41 | 0.96 | 1.31 |
+//! | cosh | 0.74 | 0.94 | 0.75 | 0.96 |
+//! | tanh | 0.92 | 0.86 | 0.83 | 0.93 |
+//! | sigmoid | 0.65 | 0.65 | 0.79 | 0.79 |
+//! | erf | 1.00 | 1.27 | 1.00 | 1.25 |
+//! | cbrt | 0.50 | 0.50 | 0.69 | 0.69 |
+//! | pow | 0.74 | 0.80 | 0.51 | 0.51 |
+//!
+//! Subnormal results of exp and sigmoid are rounded twice: 1.00. All others are exact.
 
 mod error_function;
 mod exponential;
