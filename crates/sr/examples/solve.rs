@@ -10,7 +10,9 @@ use opcodon_sr::{Config, Observations, fit};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let file = arguments.next().ok_or("usage: solve FILE [--target NAME] [--json] [name=value …]")?;
+    let file = arguments
+        .next()
+        .ok_or("usage: solve FILE [--target NAME] [--json] [name=value …]")?;
     let mut config = Config::default();
     let mut target = Target::Last;
     let mut json = false;
@@ -27,6 +29,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let table = csv::read(&file, &csv::Options::default())?;
     let data = Dataset::from_table(table, &target)?;
     let report = fit(&Observations::from(&data), &config)?;
-    if json { println!("{}", report.to_json()) } else { print!("{report}") }
+    if json {
+        println!("{}", report.to_json())
+    } else {
+        print!("{report}")
+    }
     Ok(())
 }

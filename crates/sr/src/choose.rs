@@ -20,6 +20,7 @@ use crate::polish::{PERFECT, Polished};
 use crate::present::present;
 use crate::problem::{Problem, Rows};
 use crate::report::Judged;
+use crate::search::{Apart, without};
 
 /// Rows up to which `auto` cross-validates.
 const CV_ROWS: usize = 2000;
@@ -29,6 +30,7 @@ const REPETITIONS: u64 = 3;
 /// Judges the front, and says which model to take and why.
 pub(crate) fn choose(
     front: Vec<Polished>,
+    apart: Option<Apart>,
     problem: &Problem,
     config: &Config,
     seed: u64,
@@ -48,8 +50,16 @@ pub(crate) fn choose(
     let mut taken = None;
     if wanted == Selection::Cv {
         let mut judged = pool.install(|| cross_validate(&front, &rows, config, seed, clock))?;
-        let pick = one_standard_error(&judged.models);
-        taken = Some(judged.take_floor(pick, &mut front, &rows, config));
+        let size = apart
+            .as_ref()
+            .map_or(usize::MAX, |apart| one_standard_error(&apart.squares));
+        let within: Vec<bool> = front.iter().map(|m| m.core_size <= size).collect();
+        let pick = smallest_good(&judged.models, &within);
+        let honest = apart.as_ref().map(|apart| {
+            let error = linear::mean(&apart.squares[size], None);
+            (&apart.folds[..], error * problem.target_scale.powi(2))
+        });
+        taken = Some(judged.take_floor(pick, honest, &mut front, &rows, config));
         errors = Some(judged.models);
     }
     let unscaled = |rows: &Option<Rows>| rows.as_ref().map(|rows| problem.unscaled_rows(rows));
@@ -67,7 +77,9 @@ pub(crate) fn choose(
                 r2: 1.0 - model.error,
                 mdl: model.length,
                 bic: n.mul_add(model.error.max(PERFECT).ln(), free * n.ln()),
-                cv_r2: errors.as_ref().map(|e| 1.0 - linear::mean(&e[index], None) / variance),
+                cv_r2: errors
+                    .as_ref()
+                    .map(|e| 1.0 - linear::mean(&e[index], None) / variance),
                 validation_r2: validation.as_ref().map(|rows| r2_on(rows, &model.expr)),
                 test_r2: test.as_ref().map(|rows| r2_on(rows, &model.expr)),
             }
@@ -75,16 +87,23 @@ pub(crate) fn choose(
         .collect();
     let (chosen, choice) = if validation.is_some() {
         let key = |m: &Judged| -m.validation_r2.unwrap_or(f64::NEG_INFINITY);
-        (position_of_least(&models, key), "chosen by the validation rows")
+        (
+            position_of_least(&models, key),
+            "chosen by the validation rows",
+        )
     } else {
         match (wanted, &models) {
             (Selection::Cv, _) => (taken.unwrap_or(0), "chosen by cross-validation"),
             (Selection::Bic, _) => (position_of_least(&models, |m| m.bic), "chosen by BIC"),
-            (Selection::Error, _) => {
-                (position_of_least(&models, |m| m.loss), "chosen by training error")
-            }
+            (Selection::Error, _) => (
+                position_of_least(&models, |m| m.loss),
+                "chosen by training error",
+            ),
             (Selection::Score, _) => (by_score(&models), "chosen by score"),
-            _ => (position_of_least(&models, |m| m.mdl), "chosen by description length"),
+            _ => (
+                position_of_least(&models, |m| m.mdl),
+                "chosen by description length",
+            ),
         }
     };
     Ok((models, chosen, choice.to_owned()))
@@ -98,8 +117,11 @@ fn with_mean(front: Vec<Polished>, rows: &Rows) -> Vec<Polished> {
         free: vec![true],
         error: 1.0,
         length: front.iter().map(|m| m.length).fold(0.0, f64::max),
+        core_size: 0,
     };
-    let better = front.into_iter().filter(|m| m.error < 1.0 && m.expr.len() > 1);
+    let better = front
+        .into_iter()
+        .filter(|m| m.error < 1.0 && m.expr.len() > 1);
     std::iter::once(constant).chain(better).collect()
 }
 
@@ -109,7 +131,10 @@ fn values_on(rows: &Rows, expr: &Expr) -> Vec<f64> {
 }
 
 fn loss_on(rows: &Rows, expr: &Expr, loss: Loss) -> f64 {
-    let residuals = values_on(rows, expr).into_iter().zip(&rows.target).map(|(v, y)| y - v);
+    let residuals = values_on(rows, expr)
+        .into_iter()
+        .zip(&rows.target)
+        .map(|(v, y)| y - v);
     let losses: Vec<f64> = match loss {
         Loss::Mse => residuals.map(|r| r * r).collect(),
         Loss::Mae => residuals.map(f64::abs).collect(),
@@ -124,7 +149,9 @@ fn r2_on(rows: &Rows, expr: &Expr) -> f64 {
 }
 
 fn position_of_least(models: &[Judged], key: impl Fn(&Judged) -> f64) -> usize {
-    (0..models.len()).min_by(|&a, &b| key(&models[a]).total_cmp(&key(&models[b]))).unwrap_or(0)
+    (0..models.len())
+        .min_by(|&a, &b| key(&models[a]).total_cmp(&key(&models[b])))
+        .unwrap_or(0)
 }
 
 /// Squared errors of rows left out, averaged over repetitions.
@@ -140,29 +167,71 @@ impl LeftOut {
     fn take_floor(
         &mut self,
         pick: usize,
+        honest: Option<(&[Vec<usize>], f64)>,
         front: &mut Vec<Polished>,
         rows: &Rows,
         config: &Config,
     ) -> usize {
         let mean = |errors: &[f64]| linear::mean(errors, None);
-        let Some((floor, errors)) =
-            self.floors.iter().min_by(|a, b| mean(&a.1).total_cmp(&mean(&b.1)))
-        else {
+        // Where the search itself was cross-validated, both sides are judged on its folds.
+        let rival = honest.map_or_else(|| mean(&self.models[pick]), |(_, error)| error);
+        let judged = self.floors.iter().map(|(floor, errors)| {
+            let error = match honest {
+                Some((folds, _)) => floor_error(*floor, folds, rows, config.max_size),
+                None => mean(errors),
+            };
+            (error, *floor, errors)
+        });
+        let Some((error, floor, errors)) = judged.min_by(|a, b| a.0.total_cmp(&b.0)) else {
             return pick;
         };
-        if mean(errors) >= mean(&self.models[pick]) {
+        if error >= rival {
             return pick;
         }
-        let Some(model) = floor.fit(rows, config.max_size) else { return pick };
+        let Some(model) = floor.fit(rows, config.max_size) else {
+            return pick;
+        };
         let expr = present(&floor::formula(&model), &config.operators);
         let position = front.partition_point(|m| m.expr.len() < expr.len());
         let free = vec![true; expr.n_constants()];
         let error = model.mse / rows.variance();
         let length = front[pick].length;
-        front.insert(position, Polished { expr, free, error, length });
+        let core_size = expr.len();
+        let model = Polished {
+            expr,
+            free,
+            error,
+            length,
+            core_size,
+        };
+        front.insert(position, model);
         self.models.insert(position, errors.clone());
         position
     }
+}
+
+/// Mean squared error of a floor model on folds it does without.
+fn floor_error(floor: Floor, folds: &[Vec<usize>], rows: &Rows, max_size: usize) -> f64 {
+    let mut sums = vec![0.0; rows.n_rows()];
+    let mut counts = vec![0.0; rows.n_rows()];
+    for fold in folds {
+        let train = rows.pick(&without(rows.n_rows(), fold));
+        let test = rows.pick(fold);
+        let Some(model) = floor.fit(&train, max_size) else {
+            return f64::INFINITY;
+        };
+        let values = floor::values(&model, &test);
+        for ((&row, value), y) in fold.iter().zip(values).zip(&test.target) {
+            sums[row] += (value - y).powi(2);
+            counts[row] += 1.0;
+        }
+    }
+    let means: Vec<f64> = sums
+        .iter()
+        .zip(&counts)
+        .map(|(s, c)| s / f64::max(*c, 1.0))
+        .collect();
+    linear::mean(&means, None)
 }
 
 fn cross_validate(
@@ -182,16 +251,26 @@ fn cross_validate(
         );
     }
     let models: Vec<(&Expr, &[bool])> = front.iter().map(|m| (&m.expr, &m.free[..])).collect();
-    let floors: Vec<Floor> =
-        Floor::BOTH.into_iter().filter(|f| f.fit(rows, config.max_size).is_some()).collect();
-    let effort = Effort { passes: 10, tolerance: 1e-6, rss: 0.0 };
+    let floors: Vec<Floor> = Floor::BOTH
+        .into_iter()
+        .filter(|f| f.fit(rows, config.max_size).is_some())
+        .collect();
+    let effort = Effort {
+        passes: 10,
+        tolerance: 1e-6,
+        rss: 0.0,
+    };
     let by_split: Vec<Vec<Vec<f64>>> = splits
         .par_iter()
         .map(|split| {
             let test = rows.pick(&split.test);
             let train = rows.pick(&split.train);
             let squares = |values: Vec<f64>| -> Vec<f64> {
-                values.iter().zip(&test.target).map(|(v, y)| (v - y).powi(2)).collect()
+                values
+                    .iter()
+                    .zip(&test.target)
+                    .map(|(v, y)| (v - y).powi(2))
+                    .collect()
             };
             let linear: Vec<Vec<f64>> = floors
                 .iter()
@@ -221,25 +300,49 @@ fn cross_validate(
             }
         }
     }
-    let floors = floors.into_iter().zip(errors.split_off(front.len())).collect();
-    Ok(LeftOut { models: errors, floors })
+    let floors = floors
+        .into_iter()
+        .zip(errors.split_off(front.len()))
+        .collect();
+    Ok(LeftOut {
+        models: errors,
+        floors,
+    })
 }
 
 /// The smallest model that is not worse than the best by more than half a standard error of the
 /// difference.
 fn one_standard_error(errors: &[Vec<f64>]) -> usize {
-    let means: Vec<f64> = errors.iter().map(|e| linear::mean(e, None)).collect();
-    let best = (0..means.len()).min_by(|&a, &b| means[a].total_cmp(&means[b])).unwrap_or(0);
+    smallest_good(errors, &vec![true; errors.len()])
+}
+
+/// The same among some of the models, by size.
+fn smallest_good(errors: &[Vec<f64>], among: &[bool]) -> usize {
+    let among: Vec<usize> = (0..errors.len()).filter(|&index| among[index]).collect();
+    let mean = |index: usize| linear::mean(&errors[index], None);
+    let Some(best) = among
+        .iter()
+        .copied()
+        .min_by(|&a, &b| mean(a).total_cmp(&mean(b)))
+    else {
+        return 0;
+    };
     #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
     let n = errors[best].len() as f64;
-    (0..best)
-        .find(|&index| {
-            let differences: Vec<f64> =
-                errors[index].iter().zip(&errors[best]).map(|(a, b)| a - b).collect();
-            let centre = linear::mean(&differences, None);
-            let spread = linear::spread(&differences, centre, None).sqrt();
-            centre <= 0.5 * spread / n.sqrt()
-        })
+    let good = |index: usize| {
+        let differences: Vec<f64> = errors[index]
+            .iter()
+            .zip(&errors[best])
+            .map(|(a, b)| a - b)
+            .collect();
+        let centre = linear::mean(&differences, None);
+        let spread = linear::spread(&differences, centre, None).sqrt();
+        centre <= 0.5 * spread / n.sqrt()
+    };
+    among
+        .into_iter()
+        .take_while(|&index| index < best)
+        .find(|&index| good(index))
         .unwrap_or(best)
 }
 

@@ -30,22 +30,45 @@ const AFTERWARDS_MAX: Duration = Duration::from_secs(4);
 impl Clock {
     pub(crate) fn start(config: &Config, interrupt: Option<Arc<AtomicBool>>) -> Self {
         let started = Instant::now();
-        let limit = config.time_limit.and_then(|s| Duration::try_from_secs_f64(s).ok());
-        Self { started, deadline: limit.map(|limit| started + limit), limit, interrupt }
+        let limit = config
+            .time_limit
+            .and_then(|s| Duration::try_from_secs_f64(s).ok());
+        Self {
+            started,
+            deadline: limit.map(|limit| started + limit),
+            limit,
+            interrupt,
+        }
     }
 
     /// The same clock for the search: it ends early, to leave time to polish.
     pub(crate) fn for_search(&self) -> Self {
-        let kept = self.limit.map(|limit| limit.mul_f64(AFTERWARDS).min(AFTERWARDS_MAX));
-        let deadline = self.deadline.zip(kept).map(|(deadline, kept)| deadline - kept);
-        Self { deadline, ..self.clone() }
+        let kept = self
+            .limit
+            .map(|limit| limit.mul_f64(AFTERWARDS).min(AFTERWARDS_MAX));
+        let deadline = self
+            .deadline
+            .zip(kept)
+            .map(|(deadline, kept)| deadline - kept);
+        Self {
+            deadline,
+            ..self.clone()
+        }
     }
 
     /// The same clock for a stage that may use this share of the whole time.
     pub(crate) fn for_share(&self, share: f64) -> Self {
-        let stage = self.limit.map(|limit| Instant::now() + limit.mul_f64(share));
-        let deadline = self.deadline.zip(stage).map(|(deadline, stage)| deadline.min(stage));
-        Self { deadline, ..self.clone() }
+        let stage = self
+            .limit
+            .map(|limit| Instant::now() + limit.mul_f64(share));
+        let deadline = self
+            .deadline
+            .zip(stage)
+            .map(|(deadline, stage)| deadline.min(stage));
+        Self {
+            deadline,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -59,10 +82,16 @@ impl Clock {
 
     /// Why to drop everything.
     pub(crate) fn urgent(&self) -> Option<StopReason> {
-        if self.interrupt.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+        if self
+            .interrupt
+            .as_ref()
+            .is_some_and(|flag| flag.load(Ordering::Relaxed))
+        {
             return Some(StopReason::Interrupted);
         }
-        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let late = self
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline);
         late.then_some(StopReason::Time)
     }
 

@@ -79,7 +79,10 @@ macro_rules! value_from_str {
 }
 
 value_from_str!(f64, "a number", |v| Some(*v));
-#[expect(clippy::cast_precision_loss, reason = "ranges are checked, not computed with")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "ranges are checked, not computed with"
+)]
 mod counts {
     use super::{SrError, Value};
     value_from_str!(usize, "a whole number", |v| Some(*v as f64));
@@ -217,7 +220,11 @@ impl Operators {
     /// # Errors
     /// [`SrError::UnknownOperator`] with the closest known name.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, SrError> {
-        names.into_iter().map(operator).collect::<Result<Vec<_>, _>>().map(Self::new)
+        names
+            .into_iter()
+            .map(operator)
+            .collect::<Result<Vec<_>, _>>()
+            .map(Self::new)
     }
 
     /// The operators.
@@ -268,11 +275,18 @@ impl Default for Operators {
 impl Value for Operators {
     const KIND: &'static str = "a list of operators such as add,mul,sin";
     fn parse(text: &str) -> Result<Self, Option<SrError>> {
-        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let names = text
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
         Self::from_names(names).map_err(Some)
     }
     fn text(&self) -> String {
-        self.0.iter().map(|&op| op.name()).collect::<Vec<_>>().join(",")
+        self.0
+            .iter()
+            .map(|&op| op.name())
+            .collect::<Vec<_>>()
+            .join(",")
     }
     fn number(&self) -> Option<f64> {
         None
@@ -453,9 +467,11 @@ for_each_parameter!(define_config);
 
 fn check_range<T: Value>(name: &'static str, value: &T, accepts: Accepts) -> Result<(), SrError> {
     match value.number() {
-        Some(number) if !accepts.contains(number) => {
-            Err(SrError::ParameterRange { name, value: value.text(), accepts })
-        }
+        Some(number) if !accepts.contains(number) => Err(SrError::ParameterRange {
+            name,
+            value: value.text(),
+            accepts,
+        }),
         _ => Ok(()),
     }
 }
@@ -463,10 +479,18 @@ fn check_range<T: Value>(name: &'static str, value: &T, accepts: Accepts) -> Res
 impl Config {
     fn check_combinations(&self) -> Result<(), SrError> {
         let conflict = |first, second, reason: &str| {
-            Err(SrError::ParameterConflict { first, second, reason: reason.to_owned() })
+            Err(SrError::ParameterConflict {
+                first,
+                second,
+                reason: reason.to_owned(),
+            })
         };
         if self.n_jobs == 0 {
-            return conflict("n_jobs", "n_jobs", "0 threads can do nothing: use -1 for all");
+            return conflict(
+                "n_jobs",
+                "n_jobs",
+                "0 threads can do nothing: use -1 for all",
+            );
         }
         if self.operators.as_slice().is_empty() {
             let name = "operators";

@@ -63,7 +63,11 @@ impl Normal {
                         share / value
                     })
                     .sum();
-                if scale[i] > 0.0 { sum / (scale[i] * scale[i]) } else { f64::INFINITY }
+                if scale[i] > 0.0 {
+                    sum / (scale[i] * scale[i])
+                } else {
+                    f64::INFINITY
+                }
             })
             .collect()
     }
@@ -108,7 +112,11 @@ pub(crate) fn levenberg_marquardt(
             damping *= 10.0;
             continue;
         };
-        let trial: Vec<f64> = constants.iter().zip(step.iter()).map(|(c, d)| c + d).collect();
+        let trial: Vec<f64> = constants
+            .iter()
+            .zip(step.iter())
+            .map(|(c, d)| c + d)
+            .collect();
         let there = normal(&trial).filter(Normal::is_finite);
         passes += 1;
         match there {
@@ -126,7 +134,10 @@ pub(crate) fn levenberg_marquardt(
             _ => damping = (damping * 8.0).max(1e-6),
         }
     }
-    Some(Fit { constants, normal: here })
+    Some(Fit {
+        constants,
+        normal: here,
+    })
 }
 
 /// The solution of `(JᵀJ + damping · diag(JᵀJ)) step = Jᵀr`.
@@ -182,9 +193,15 @@ mod tests {
     }
 
     fn check(start: &[f64], truth: &[f64], f: impl Fn(&[f64], f64) -> f64 + Copy) {
-        let rows: Vec<(f64, f64)> =
-            (0..50).map(|i| f64::from(i) * 0.1 + 0.1).map(|x| (x, f(truth, x))).collect();
-        let effort = Effort { passes: 200, tolerance: 0.0, rss: 1e-22 };
+        let rows: Vec<(f64, f64)> = (0..50)
+            .map(|i| f64::from(i) * 0.1 + 0.1)
+            .map(|x| (x, f(truth, x)))
+            .collect();
+        let effort = Effort {
+            passes: 200,
+            tolerance: 0.0,
+            rss: 1e-22,
+        };
         let fit =
             levenberg_marquardt(start, effort, |theta| normal_of(&rows, theta, f)).expect("fit");
         assert!(fit.normal.rss < 1e-16, "{fit:?}");
@@ -194,16 +211,24 @@ mod tests {
     fn finds_the_constants() {
         check(&[1.0, 1.0], &[3.0, -2.0], |t, x| t[0] * x + t[1]);
         check(&[1.0, -1.0], &[2.5, -0.7], |t, x| t[0] * (t[1] * x).exp());
-        check(&[1.0, 1.0, 0.0], &[2.0, 1.5, 0.3], |t, x| t[0] * (t[1] * x + t[2]).sin());
+        check(&[1.0, 1.0, 0.0], &[2.0, 1.5, 0.3], |t, x| {
+            t[0] * (t[1] * x + t[2]).sin()
+        });
         // Over-parametrised: only the product matters, and the last constant does not matter at all.
-        check(&[1.0, 1.0, 5.0], &[3.0, 2.0, 5.0], |t, x| t[0] * t[1] * x + 0.0 * t[2]);
+        check(&[1.0, 1.0, 5.0], &[3.0, 2.0, 5.0], |t, x| {
+            t[0] * t[1] * x + 0.0 * t[2]
+        });
     }
 
     #[test]
     fn never_gets_worse_and_refuses_a_start_that_is_not_finite() {
         let rows: Vec<(f64, f64)> = (1..20).map(|i| (f64::from(i), 1.0)).collect();
         let f = |t: &[f64], x: f64| (t[0] * x).ln();
-        let effort = Effort { passes: 30, tolerance: 1e-12, rss: 0.0 };
+        let effort = Effort {
+            passes: 30,
+            tolerance: 1e-12,
+            rss: 0.0,
+        };
         let start = normal_of(&rows, &[0.5], f).expect("start").rss;
         let fit =
             levenberg_marquardt(&[0.5], effort, |theta| normal_of(&rows, theta, f)).expect("fit");

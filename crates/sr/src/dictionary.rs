@@ -50,7 +50,10 @@ impl Dictionary {
     pub(crate) fn shortened(&self) -> Self {
         let atoms: Vec<Atom> = self.atoms.iter().take(FEW_ATOMS).cloned().collect();
         let simple = self.simple.iter().copied().filter(|&i| i < atoms.len());
-        Self { simple: simple.take(FEW_SIMPLE).collect(), atoms }
+        Self {
+            simple: simple.take(FEW_SIMPLE).collect(),
+            atoms,
+        }
     }
 }
 
@@ -145,12 +148,18 @@ impl Collector<'_> {
                 break;
             }
             let mut values = expr.eval_columns(self.columns);
-            let Some(scale) = normalise(&mut values) else { continue };
+            let Some(scale) = normalise(&mut values) else {
+                continue;
+            };
             if !(1e-12..1e12).contains(&scale) || !self.seen.insert(fingerprint(&values)) {
                 continue;
             }
             entered.push(self.atoms.len());
-            self.atoms.push(Atom { expr, values, rms: scale });
+            self.atoms.push(Atom {
+                expr,
+                values,
+                rms: scale,
+            });
         }
         entered
     }
@@ -172,7 +181,10 @@ fn normalise(values: &mut [f64]) -> Option<f64> {
 
 /// Equal for columns that are equal up to sign and rounding.
 fn fingerprint(values: &[f64]) -> u64 {
-    let sign = values.iter().find(|v| v.abs() > 1e-3).map_or(1.0, |v| v.signum());
+    let sign = values
+        .iter()
+        .find(|v| v.abs() > 1e-3)
+        .map_or(1.0, |v| v.signum());
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     // A dozen rows tell columns apart; the offset keeps round numbers away from the grid's edges.
     let stride = (values.len() / 12).max(1);
@@ -187,10 +199,15 @@ fn fingerprint(values: &[f64]) -> u64 {
 
 /// All atoms on these rows.
 pub(crate) fn build(columns: &[&[f64]], operators: &Operators) -> Dictionary {
-    let mut collector = Collector { columns, atoms: Vec::new(), seen: HashSet::default() };
+    let mut collector = Collector {
+        columns,
+        atoms: Vec::new(),
+        seen: HashSet::default(),
+    };
     let n = columns.len();
-    let variables: Vec<Expr> =
-        (0..n).map(|i| Expr::var(u32::try_from(i).unwrap_or(u32::MAX))).collect();
+    let variables: Vec<Expr> = (0..n)
+        .map(|i| Expr::var(u32::try_from(i).unwrap_or(u32::MAX)))
+        .collect();
     collector.enter(variables.clone(), usize::MAX);
     let monomials = collector.enter(monomials(&variables, operators), MONOMIALS);
     let sums = sums(&variables, operators, SUMS * 4);
@@ -198,8 +215,10 @@ pub(crate) fn build(columns: &[&[f64]], operators: &Operators) -> Dictionary {
     let mut simple: Vec<usize> = (0..n.min(collector.atoms.len())).collect();
     simple.extend(monomials);
     simple.extend(sums);
-    let mut arguments: Vec<Expr> =
-        simple.iter().map(|&i| collector.atoms[i].expr.clone()).collect();
+    let mut arguments: Vec<Expr> = simple
+        .iter()
+        .map(|&i| collector.atoms[i].expr.clone())
+        .collect();
     arguments.sort_by_key(Expr::len);
     arguments.truncate(ARGUMENTS);
     let mut functions = Vec::new();
@@ -212,7 +231,11 @@ pub(crate) fn build(columns: &[&[f64]], operators: &Operators) -> Dictionary {
                 }
             });
             if possible {
-                functions.push(chain.iter().fold(argument.clone(), |expr, &next| step(&expr, next)));
+                functions.push(
+                    chain
+                        .iter()
+                        .fold(argument.clone(), |expr, &next| step(&expr, next)),
+                );
             }
         }
     }
@@ -280,7 +303,11 @@ fn monomial(variables: &[Expr], set: &[(usize, i32)]) -> Option<Expr> {
             .filter(|(_, power)| power * sign > 0)
             .map(|&(j, power)| {
                 let base = std::slice::from_ref(&variables[j]);
-                if power.abs() == 2 { Expr::apply(Op::Square, base) } else { variables[j].clone() }
+                if power.abs() == 2 {
+                    Expr::apply(Op::Square, base)
+                } else {
+                    variables[j].clone()
+                }
             })
             .reduce(|a, b| Expr::apply(Op::Mul, &[a, b]))
     };
@@ -296,7 +323,11 @@ fn monomial(variables: &[Expr], set: &[(usize, i32)]) -> Option<Expr> {
 fn sums(variables: &[Expr], operators: &Operators, most: usize) -> Vec<Expr> {
     let mut parts: Vec<Expr> = variables.to_vec();
     if allowed(Op::Square, operators) {
-        parts.extend(variables.iter().map(|v| Expr::apply(Op::Square, std::slice::from_ref(v))));
+        parts.extend(
+            variables
+                .iter()
+                .map(|v| Expr::apply(Op::Square, std::slice::from_ref(v))),
+        );
     }
     if variables.len() <= 8 {
         for (i, a) in variables.iter().enumerate() {
@@ -338,7 +369,9 @@ mod tests {
 
     fn columns(n: usize) -> Vec<Vec<f64>> {
         let mut rng = Rng::new(3, 0);
-        (0..n).map(|_| (0..64).map(|_| rng.uniform(1.0, 3.0)).collect()).collect()
+        (0..n)
+            .map(|_| (0..64).map(|_| rng.uniform(1.0, 3.0)).collect())
+            .collect()
     }
 
     fn has(dictionary: &Dictionary, text: &str) -> bool {
@@ -349,7 +382,12 @@ mod tests {
         let mut values = expr.eval_columns(&refs);
         normalise(&mut values).expect(text);
         dictionary.atoms.iter().any(|a| {
-            let same = |s: f64| a.values.iter().zip(&values).all(|(a, b)| (a - s * b).abs() < 1e-9);
+            let same = |s: f64| {
+                a.values
+                    .iter()
+                    .zip(&values)
+                    .all(|(a, b)| (a - s * b).abs() < 1e-9)
+            };
             same(1.0) || same(-1.0)
         })
     }
@@ -360,8 +398,15 @@ mod tests {
         let refs: Vec<&[f64]> = data.iter().map(Vec::as_slice).collect();
         let dictionary = build(&refs, &Operators::default());
         for text in [
-            "x1", "x0*x1/square(x2)", "inv(x0)", "x0 - x2", "square(x0) + square(x1)",
-            "cos(x0 - x1)", "sqrt(1 + square(x1))", "exp(-x0/x1)", "log(1 + x0*x1)",
+            "x1",
+            "x0*x1/square(x2)",
+            "inv(x0)",
+            "x0 - x2",
+            "square(x0) + square(x1)",
+            "cos(x0 - x1)",
+            "sqrt(1 + square(x1))",
+            "exp(-x0/x1)",
+            "log(1 + x0*x1)",
             "inv(exp(x0/x1) - 1)",
         ] {
             assert!(has(&dictionary, text), "{text}");
@@ -372,13 +417,22 @@ mod tests {
         for (i, a) in dictionary.atoms.iter().enumerate().take(300) {
             for b in &dictionary.atoms[..i] {
                 let dot: f64 = a.values.iter().zip(&b.values).map(|(a, b)| a * b).sum();
-                assert!(dot.abs() < 64.0 * (1.0 - 1e-15), "{:?} {:?}", a.expr, b.expr);
+                assert!(
+                    dot.abs() < 64.0 * (1.0 - 1e-15),
+                    "{:?} {:?}",
+                    a.expr,
+                    b.expr
+                );
             }
         }
         let only = build(&refs, &Operators::new([Op::Add, Op::Mul]));
-        assert!(only.atoms.iter().all(|a| a.expr.nodes().iter().all(|n| !matches!(
-            n,
-            opcodon_expr::Node::Op(Op::Sin | Op::Div | Op::Inv | Op::Exp)
-        ))));
+        assert!(
+            only.atoms
+                .iter()
+                .all(|a| a.expr.nodes().iter().all(|n| !matches!(
+                    n,
+                    opcodon_expr::Node::Op(Op::Sin | Op::Div | Op::Inv | Op::Exp)
+                )))
+        );
     }
 }

@@ -184,7 +184,9 @@ pub enum SrError {
 
 /// ` (did you mean 'x'?)`, or nothing.
 fn suggestion(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!(" (did you mean '{name}'?)")).unwrap_or_default()
+    nearest
+        .map(|name| format!(" (did you mean '{name}'?)"))
+        .unwrap_or_default()
 }
 
 /// The candidate that takes the fewest edits to reach, if it takes at most a third of its length.

@@ -35,7 +35,11 @@ pub(crate) struct Score {
 }
 
 impl Score {
-    pub(crate) const WORST: Self = Self { error: f64::INFINITY, scale: 0.0, offset: 0.0 };
+    pub(crate) const WORST: Self = Self {
+        error: f64::INFINITY,
+        scale: 0.0,
+        offset: 0.0,
+    };
 }
 
 /// A formula whose constants were fitted together with scale and offset.
@@ -73,8 +77,14 @@ impl Coverage {
             let tier = Tier::best().ok()?;
             let mut batch = Batch::<f64>::new(tier).ok()?;
             let goals = [
-                Goal::Moments { target: 3, weight: None },
-                Goal::NormalEquations { target: 3, weight: None },
+                Goal::Moments {
+                    target: 3,
+                    weight: None,
+                },
+                Goal::NormalEquations {
+                    target: 3,
+                    weight: None,
+                },
             ];
             let missing = Op::ALL
                 .iter()
@@ -83,7 +93,9 @@ impl Coverage {
                     let mut arguments = vec![Expr::constant(0.5)];
                     arguments.extend([Expr::var(0), Expr::var(1)]);
                     let expr = Expr::apply(**op, &arguments[..op.arity()]);
-                    goals.iter().any(|&goal| batch.compile([&expr], 3, goal).is_err())
+                    goals
+                        .iter()
+                        .any(|&goal| batch.compile([&expr], 3, goal).is_err())
                 })
                 .fold(0, |bits, &op| bits | bit(op));
             Some(Self { tier, missing })
@@ -147,7 +159,13 @@ impl Evaluator {
             }
             None => None,
         };
-        let shared = Arc::new(Shared { rows, panel, n, target_mean, target_variance });
+        let shared = Arc::new(Shared {
+            rows,
+            panel,
+            n,
+            target_mean,
+            target_variance,
+        });
         Self::on(shared, coverage)
     }
 
@@ -156,7 +174,11 @@ impl Evaluator {
             (Some(coverage), Some(_)) => Some(Batch::new(coverage.tier).map_err(compile_error)?),
             _ => None,
         };
-        Ok(Self { shared, coverage, batch })
+        Ok(Self {
+            shared,
+            coverage,
+            batch,
+        })
     }
 
     /// Another evaluator on the same rows, for another thread.
@@ -176,14 +198,20 @@ impl Evaluator {
     fn columns_of_target(&self) -> (u32, Option<u32>, usize) {
         let n_inputs = self.shared.rows.columns.len();
         let target = u32::try_from(n_inputs).unwrap_or(u32::MAX);
-        (target, self.shared.rows.weights.as_ref().map(|_| target + 1), n_inputs)
+        (
+            target,
+            self.shared.rows.weights.as_ref().map(|_| target + 1),
+            n_inputs,
+        )
     }
 
     /// Scores, one for each formula.
     pub(crate) fn scores(&mut self, exprs: &[&Expr], clock: &Clock) -> Result<Vec<Score>, SrError> {
         let (target, weight, n_inputs) = self.columns_of_target();
         let mut scores = vec![Score::WORST; exprs.len()];
-        let which: Vec<usize> = (0..exprs.len()).filter(|&i| self.compiled(exprs[i])).collect();
+        let which: Vec<usize> = (0..exprs.len())
+            .filter(|&i| self.compiled(exprs[i]))
+            .collect();
         if let (Some(batch), Some(panel)) = (&mut self.batch, &self.shared.panel) {
             let goal = Goal::Moments { target, weight };
             batch
@@ -214,7 +242,10 @@ impl Evaluator {
         clock: &Clock,
     ) -> Result<Vec<Option<Refined>>, SrError> {
         let total = self.shared.n * self.shared.target_variance;
-        let effort = Effort { rss: effort.rss * total, ..effort };
+        let effort = Effort {
+            rss: effort.rss * total,
+            ..effort
+        };
         let scaled: Vec<Option<Expr>> = starts
             .iter()
             .map(|&(expr, score)| {
@@ -225,7 +256,10 @@ impl Evaluator {
             .collect();
         let all: Vec<Option<(&Expr, Vec<usize>)>> = scaled
             .iter()
-            .map(|expr| expr.as_ref().map(|expr| (expr, (0..expr.n_constants()).collect())))
+            .map(|expr| {
+                expr.as_ref()
+                    .map(|expr| (expr, (0..expr.n_constants()).collect()))
+            })
             .collect();
         let fits = self.fits(&all, effort, clock)?;
         let refined = starts.iter().zip(fits).map(|(&(expr, _), fit)| {
@@ -234,7 +268,14 @@ impl Evaluator {
             let mut expr = expr.clone();
             expr.set_constants(inner).ok()?;
             let error = fit.normal.rss / total;
-            Some(Refined { expr, score: Score { error, scale: outer[0], offset: outer[1] } })
+            Some(Refined {
+                expr,
+                score: Score {
+                    error,
+                    scale: outer[0],
+                    offset: outer[1],
+                },
+            })
         });
         Ok(refined.collect())
     }
@@ -248,29 +289,47 @@ impl Evaluator {
         clock: &Clock,
     ) -> Result<Vec<Option<Adjusted>>, SrError> {
         let total = self.shared.n * self.shared.target_variance;
-        let effort = Effort { rss: effort.rss * total, ..effort };
+        let effort = Effort {
+            rss: effort.rss * total,
+            ..effort
+        };
         let tasks: Vec<Option<(&Expr, Vec<usize>)>> = models
             .iter()
             .map(|&(expr, free)| {
-                let free = free.iter().enumerate().filter(|(_, f)| **f).map(|(i, _)| i).collect();
+                let free = free
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, f)| **f)
+                    .map(|(i, _)| i)
+                    .collect();
                 (expr.n_constants() <= CONSTANTS_MAX).then_some((expr, free))
             })
             .collect();
         let fits = self.fits(&tasks, effort, clock)?;
-        let adjusted = models.iter().zip(&tasks).zip(fits).map(|((&(expr, free), task), fit)| {
-            let (fit, (_, positions)) = (fit?, task.as_ref()?);
-            let mut constants = expr.constants();
-            let mut variances = vec![0.0; free.len()];
-            for ((&position, &value), variance) in
-                positions.iter().zip(&fit.constants).zip(fit.normal.variances())
-            {
-                constants[position] = value;
-                variances[position] = variance;
-            }
-            let mut expr = expr.clone();
-            expr.set_constants(&constants).ok()?;
-            Some(Adjusted { expr, error: fit.normal.rss / total, variances })
-        });
+        let adjusted = models
+            .iter()
+            .zip(&tasks)
+            .zip(fits)
+            .map(|((&(expr, free), task), fit)| {
+                let (fit, (_, positions)) = (fit?, task.as_ref()?);
+                let mut constants = expr.constants();
+                let mut variances = vec![0.0; free.len()];
+                for ((&position, &value), variance) in positions
+                    .iter()
+                    .zip(&fit.constants)
+                    .zip(fit.normal.variances())
+                {
+                    constants[position] = value;
+                    variances[position] = variance;
+                }
+                let mut expr = expr.clone();
+                expr.set_constants(&constants).ok()?;
+                Some(Adjusted {
+                    expr,
+                    error: fit.normal.rss / total,
+                    variances,
+                })
+            });
         Ok(adjusted.collect())
     }
 
@@ -283,18 +342,27 @@ impl Evaluator {
     ) -> Result<Vec<Option<Fit>>, SrError> {
         let mut fits: Vec<Option<Fit>> = vec![None; tasks.len()];
         let (target, weight, n_inputs) = self.columns_of_target();
-        let is_compiled =
-            |i: &usize| tasks[*i].as_ref().is_some_and(|(expr, _)| self.compiled(expr));
+        let is_compiled = |i: &usize| {
+            tasks[*i]
+                .as_ref()
+                .is_some_and(|(expr, _)| self.compiled(expr))
+        };
         let (which, rest): (Vec<usize>, Vec<usize>) = (0..tasks.len()).partition(is_compiled);
         if let (Some(batch), Some(panel)) = (&mut self.batch, &self.shared.panel) {
             let goal = Goal::NormalEquations { target, weight };
-            let exprs = which.iter().filter_map(|&i| tasks[i].as_ref().map(|(expr, _)| *expr));
-            batch.compile(exprs, n_inputs, goal).map_err(compile_error)?;
+            let exprs = which
+                .iter()
+                .filter_map(|&i| tasks[i].as_ref().map(|(expr, _)| *expr));
+            batch
+                .compile(exprs, n_inputs, goal)
+                .map_err(compile_error)?;
             for (k, &i) in which.iter().enumerate() {
                 if clock.is_over() {
                     break;
                 }
-                let Some((expr, free)) = &tasks[i] else { continue };
+                let Some((expr, free)) = &tasks[i] else {
+                    continue;
+                };
                 fits[i] = masked(expr, free, effort, |theta| {
                     batch.set_constants(k, theta).ok()?;
                     let sums = batch.normal_equations(k, panel).ok()?;
@@ -353,7 +421,11 @@ impl Shared {
         if !(error.is_finite() && scale.is_finite()) {
             return Score::WORST;
         }
-        Score { error, scale, offset: self.target_mean - scale * mean }
+        Score {
+            error,
+            scale,
+            offset: self.target_mean - scale * mean,
+        }
     }
 
     fn weight(&self, row: usize) -> f64 {
@@ -399,12 +471,18 @@ impl Shared {
             let mut all = columns.clone();
             all.extend(filled.iter().map(Vec::as_slice));
             let values = open.eval_columns(&all);
-            let slopes: Vec<Vec<f64>> =
-                derivatives.iter().map(|d| d.eval_columns(&all)).collect();
-            let residuals: Vec<f64> =
-                self.rows.target.iter().zip(&values).map(|(y, v)| y - v).collect();
+            let slopes: Vec<Vec<f64>> = derivatives.iter().map(|d| d.eval_columns(&all)).collect();
+            let residuals: Vec<f64> = self
+                .rows
+                .target
+                .iter()
+                .zip(&values)
+                .map(|(y, v)| y - v)
+                .collect();
             let dot = |a: &[f64], b: &[f64]| -> f64 {
-                (0..n_rows).map(|row| self.weight(row) * a[row] * b[row]).sum()
+                (0..n_rows)
+                    .map(|row| self.weight(row) * a[row] * b[row])
+                    .sum()
             };
             let p = theta.len();
             Some(Normal {
@@ -448,7 +526,9 @@ pub(crate) fn predict(expr: &Expr, columns: &[&[f64]], n_rows: usize) -> Result<
         && let Ok(panel) = Panel::from_columns(columns)
     {
         let mut batch = Batch::<f64>::new(coverage.tier).map_err(compile_error)?;
-        batch.compile([expr], columns.len(), Goal::Predict).map_err(compile_error)?;
+        batch
+            .compile([expr], columns.len(), Goal::Predict)
+            .map_err(compile_error)?;
         let mut out = vec![0.0; n_rows];
         batch.predict(0, &panel, &mut out).map_err(compile_error)?;
         return Ok(out);

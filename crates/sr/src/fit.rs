@@ -12,7 +12,7 @@ use crate::error::SrError;
 use crate::evaluate::{Evaluator, Score};
 use crate::normal_form::{Normaliser, Slots};
 use crate::present::present;
-use crate::problem::{Observations, Problem};
+use crate::problem::{Observations, Problem, Rows};
 use crate::report::{Judged, Outcome, Report, StopReason};
 use crate::search::{Candidate, Search, refit};
 use crate::{choose, constants, polish, seeds};
@@ -85,15 +85,19 @@ pub fn fit_with(
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(config.n_threads())
         .build()
-        .map_err(|source| SrError::Threads { n_threads: config.n_threads(), source })?;
-    let mut judge = Evaluator::new(problem.train.clone())?;
-    let started = if config.seeds {
-        seed_models(&problem, config, &mut judge, &pool, &clock)?
-    } else {
-        Vec::new()
-    };
+        .map_err(|source| SrError::Threads {
+            n_threads: config.n_threads(),
+            source,
+        })?;
     let searching = clock.for_search();
-    let mut search = Search::new(&problem, config, seed, &pool, &started, &searching)?;
+    let seeds = |rows: &Rows| {
+        if config.seeds {
+            seed_models(rows, config, &clock)
+        } else {
+            Ok(Vec::new())
+        }
+    };
+    let mut search = Search::new(&problem, config, seed, &pool, seeds, &searching)?;
     let mut patience = Patience::default();
     let stop = loop {
         if let Some(reason) = search.epoch(&searching, &clock)? {
@@ -107,10 +111,17 @@ pub fn fit_with(
         }
     };
     let (generations, evaluations) = (search.generation, search.evaluations);
-    let found: Vec<Candidate> = search.archive.into_entries().into_iter().map(|e| e.genome).collect();
+    let apart = search.apart.take();
+    let found: Vec<Candidate> = search
+        .archive
+        .into_entries()
+        .into_iter()
+        .map(|e| e.genome)
+        .collect();
+    let mut judge = Evaluator::new(problem.train.clone())?;
     let polished = polish::polish(found, &problem, config, &pool, &mut judge, &clock)?;
     let (models, chosen, choice) =
-        choose::choose(polished, &problem, config, seed, &pool, &clock)?;
+        choose::choose(polished, apart, &problem, config, seed, &pool, &clock)?;
     let outcome = Outcome {
         chosen,
         choice,
@@ -127,7 +138,10 @@ fn drawn_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     // The standard library keys its hashers from the operating system's random numbers. Kept below
     // 2^53 so that it survives any reader of JSON.
-    std::collections::hash_map::RandomState::new().build_hasher().finish() >> 11
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
+        >> 11
 }
 
 /// The report where there is nothing to search for: the mean.
@@ -160,31 +174,36 @@ fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Repo
 /// Share of the time limit that seeds may take.
 const SEEDS_SHARE: f64 = 0.2;
 
-/// The models of [`seeds`], in normal form, scored on all training rows.
-fn seed_models(
-    problem: &Problem,
-    config: &Config,
-    judge: &mut Evaluator,
-    pool: &rayon::ThreadPool,
-    clock: &Clock,
-) -> Result<Vec<Candidate>, SrError> {
-    let mut normaliser = Normaliser::default();
-    let mut candidates = Vec::new();
-    let mut models = seeds::models(&problem.train, config.max_size);
+/// The models of [`seeds`], in normal form, scored on these rows.
+fn seed_models(rows: &Rows, config: &Config, clock: &Clock) -> Result<Vec<Candidate>, SrError> {
+    let mut models = seeds::models(rows, config.max_size);
     // Runs that are not limited by time never look at it, so that they can be repeated.
     let share = clock.for_share(SEEDS_SHARE);
-    models.extend(pool.install(|| {
-        seeds::pairs(&problem.train, &config.operators, config.max_size, &share)
-    }));
-    for expr in models {
-        if let Some(form) = normaliser.normal_form(&expr, Slots::Closed)
-            && form.expr.len() <= config.max_size
-        {
-            candidates.push(Candidate { expr: form.expr, score: Score::WORST, shape: form.shape });
-        }
-    }
-    let effort = constants::Effort { passes: 6, tolerance: 1e-8, rss: 0.0 };
-    refit(judge, candidates, effort, &share)
+    models.extend(seeds::pairs(
+        rows,
+        &config.operators,
+        config.max_size,
+        &share,
+    ));
+    let mut normaliser = Normaliser::default();
+    let forms = models
+        .iter()
+        .filter_map(|expr| normaliser.normal_form(expr, Slots::Closed));
+    let candidates = forms
+        .filter(|form| form.expr.len() <= config.max_size)
+        .map(|form| Candidate {
+            expr: form.expr,
+            score: Score::WORST,
+            shape: form.shape,
+        })
+        .collect();
+    let effort = constants::Effort {
+        passes: 6,
+        tolerance: 1e-8,
+        rss: 0.0,
+    };
+    let mut judge = Evaluator::new(rows.clone())?;
+    refit(&mut judge, candidates, effort, &share)
 }
 
 /// When enough is enough: the target error was reached, and no shorter formula turned up since.
@@ -195,9 +214,13 @@ struct Patience {
 
 impl Patience {
     fn is_over(&mut self, search: &Search<'_>, config: &Config) -> bool {
-        let Some(target) = config.target_error else { return false };
+        let Some(target) = config.target_error else {
+            return false;
+        };
         let good = search.archive.iter().find(|entry| entry.error <= target);
-        let Some(size) = good.map(|entry| entry.size) else { return false };
+        let Some(size) = good.map(|entry| entry.size) else {
+            return false;
+        };
         match self.reached {
             Some((since, smallest)) if smallest <= size => {
                 // As long again as it took, within reason.
@@ -223,8 +246,10 @@ fn progress(search: &Search<'_>, problem: &Problem, config: &Config, clock: &Clo
         .min(1.0);
     let front = search.archive.iter().map(|entry| {
         let Candidate { expr, score, .. } = &entry.genome;
-        let outer =
-            present(&problem.unscaled(expr, score.scale, score.offset), &config.operators);
+        let outer = present(
+            &problem.unscaled(expr, score.scale, score.offset),
+            &config.operators,
+        );
         FrontEntry {
             formula: print::infix(&problem.in_table(&outer), &problem.names),
             size: outer.len(),

@@ -67,7 +67,12 @@ pub(crate) fn formula(model: &Linear) -> Expr {
     let mut nodes = vec![Node::Const(model.intercept)];
     for &(j, coefficient) in &model.terms {
         let variable = Node::Var(u32::try_from(j).unwrap_or(u32::MAX));
-        nodes.extend([variable, Node::Const(coefficient), Node::Op(Op::Mul), Node::Op(Op::Add)]);
+        nodes.extend([
+            variable,
+            Node::Const(coefficient),
+            Node::Op(Op::Mul),
+            Node::Op(Op::Add),
+        ]);
     }
     Expr::from_postfix(nodes).unwrap_or_else(|_| Expr::constant(model.intercept))
 }

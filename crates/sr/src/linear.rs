@@ -36,7 +36,11 @@ fn as_f64(n: usize) -> f64 {
 
 /// Weighted mean; the weights sum to the number of rows.
 pub(crate) fn mean(values: &[f64], weights: Weights<'_>) -> f64 {
-    let sum: f64 = values.iter().enumerate().map(|(row, v)| v * weight(weights, row)).sum();
+    let sum: f64 = values
+        .iter()
+        .enumerate()
+        .map(|(row, v)| v * weight(weights, row))
+        .sum();
     sum / as_f64(values.len())
 }
 
@@ -69,7 +73,11 @@ fn standard(column: &[f64], weights: Weights<'_>) -> Option<Standard> {
         .enumerate()
         .map(|(row, v)| (v - mean) / scale * weight(weights, row).sqrt())
         .collect();
-    Some(Standard { values, mean, scale })
+    Some(Standard {
+        values,
+        mean,
+        scale,
+    })
 }
 
 /// The target, centred and multiplied by the root of the row's weight, and its mean.
@@ -86,8 +94,17 @@ pub(crate) fn constant(target: &[f64], weights: Weights<'_>) -> Linear {
     let intercept = mean(target, weights);
     let mse = spread(target, intercept, weights);
     let n = as_f64(target.len());
-    let press = if n > 1.0 { mse * (n / (n - 1.0)).powi(2) } else { mse };
-    Linear { intercept, terms: Vec::new(), mse, press }
+    let press = if n > 1.0 {
+        mse * (n / (n - 1.0)).powi(2)
+    } else {
+        mse
+    };
+    Linear {
+        intercept,
+        terms: Vec::new(),
+        mse,
+        press,
+    }
 }
 
 /// All columns, shrunk as much as the leave-one-out error asks for.
@@ -112,7 +129,11 @@ pub(crate) fn ridge(columns: &[&[f64]], target: &[f64], weights: Weights<'_>) ->
     let mut best_beta = None;
     for step in 0..=44 {
         let lambda = largest * 10f64.powf(f64::from(step) * 0.25 - 9.0);
-        let gain: Vec<f64> = eigen.eigenvalues.iter().map(|d| 1.0 / (d.max(0.0) + lambda)).collect();
+        let gain: Vec<f64> = eigen
+            .eigenvalues
+            .iter()
+            .map(|d| 1.0 / (d.max(0.0) + lambda))
+            .collect();
         let (mut mse, mut press) = (0.0, 0.0);
         for row in 0..n {
             let (mut fitted, mut leverage) = (0.0, weight(weights, row) / as_f64(n));
@@ -128,10 +149,8 @@ pub(crate) fn ridge(columns: &[&[f64]], target: &[f64], weights: Weights<'_>) ->
         if press / as_f64(n) < best.press {
             best.press = press / as_f64(n);
             best.mse = mse / as_f64(n);
-            best_beta = Some(
-                &eigen.eigenvectors
-                    * DVector::from_fn(p, |k, _| gain[k] * projected[k]),
-            );
+            best_beta =
+                Some(&eigen.eigenvectors * DVector::from_fn(p, |k, _| gain[k] * projected[k]));
         }
     }
     if let Some(beta) = best_beta {
@@ -147,7 +166,11 @@ fn finish(model: &mut Linear, kept: &[(usize, Standard)], beta: &[f64], y_mean: 
         .zip(beta)
         .map(|((index, column), b)| (*index, b / column.scale))
         .collect();
-    let shift: f64 = kept.iter().zip(beta).map(|((_, c), b)| b * c.mean / c.scale).sum();
+    let shift: f64 = kept
+        .iter()
+        .zip(beta)
+        .map(|((_, c), b)| b * c.mean / c.scale)
+        .sum();
     model.intercept = y_mean - shift;
 }
 
@@ -168,8 +191,10 @@ pub(crate) fn forward(
         .filter_map(|(index, column)| Some((index, standard(column, weights)?)))
         .collect();
     // Kept apart from the orthogonalised ones: what coefficients are solved for at the end.
-    let original: Vec<DVector<f64>> =
-        pool.iter().map(|(_, c)| DVector::from_column_slice(&c.values)).collect();
+    let original: Vec<DVector<f64>> = pool
+        .iter()
+        .map(|(_, c)| DVector::from_column_slice(&c.values))
+        .collect();
     let (y, y_mean) = centred(target, weights);
     let total = y.norm_squared();
     let mut residual = y.clone();
@@ -223,15 +248,20 @@ pub(crate) fn forward(
             .zip(&leverage)
             .map(|(r, h)| (r / (1.0 - h).max(1e-6)).powi(2))
             .sum();
-        let Some(beta) = solve(&chosen, &original, &y) else { break };
+        let Some(beta) = solve(&chosen, &original, &y) else {
+            break;
+        };
         let mut model = Linear {
             intercept: 0.0,
             terms: Vec::new(),
             mse: residual.norm_squared() / as_f64(n),
             press: press / as_f64(n),
         };
-        let shift: f64 =
-            chosen.iter().zip(&beta).map(|(&j, b)| b * pool[j].1.mean / pool[j].1.scale).sum();
+        let shift: f64 = chosen
+            .iter()
+            .zip(&beta)
+            .map(|(&j, b)| b * pool[j].1.mean / pool[j].1.scale)
+            .sum();
         model.intercept = y_mean - shift;
         model.terms = chosen
             .iter()
@@ -253,7 +283,9 @@ fn solve(chosen: &[usize], columns: &[DVector<f64>], y: &DVector<f64>) -> Option
     let right = DVector::from_fn(k, |i, _| columns[chosen[i]].dot(y));
     let factor = gram.cholesky()?;
     let beta = factor.solve(&right);
-    beta.iter().all(|b| b.is_finite()).then(|| beta.as_slice().to_vec())
+    beta.iter()
+        .all(|b| b.is_finite())
+        .then(|| beta.as_slice().to_vec())
 }
 
 #[cfg(test)]
@@ -263,7 +295,13 @@ mod tests {
 
     fn columns(n: usize, p: usize) -> Vec<Vec<f64>> {
         let mut rng = Rng::new(1, 0);
-        (0..p).map(|j| (0..n).map(|_| rng.normal() * 10f64.powi(j as i32 % 5 - 2) + 3.0).collect()).collect()
+        (0..p)
+            .map(|j| {
+                (0..n)
+                    .map(|_| rng.normal() * [1e-2, 1e-1, 1.0, 1e1, 1e2][j % 5] + 3.0)
+                    .collect()
+            })
+            .collect()
     }
 
     fn refs(columns: &[Vec<f64>]) -> Vec<&[f64]> {
@@ -271,44 +309,74 @@ mod tests {
     }
 
     fn predict(model: &Linear, columns: &[Vec<f64>], row: usize) -> f64 {
-        model.intercept + model.terms.iter().map(|&(j, c)| c * columns[j][row]).sum::<f64>()
+        model.intercept
+            + model
+                .terms
+                .iter()
+                .map(|&(j, c)| c * columns[j][row])
+                .sum::<f64>()
     }
 
     #[test]
     fn ridge_recovers_a_plane_and_its_press_is_that_of_refits() {
         let x = columns(40, 3);
         let mut rng = Rng::new(2, 0);
-        let y: Vec<f64> =
-            (0..40).map(|i| 1.0 + 2.0 * x[0][i] - 0.5 * x[2][i] + 0.1 * rng.normal()).collect();
+        let y: Vec<f64> = (0..40)
+            .map(|i| 1.0 + 2.0 * x[0][i] - 0.5 * x[2][i] + 0.1 * rng.normal())
+            .collect();
         let model = ridge(&refs(&x), &y, None);
-        assert!((model.terms[0].1 - 2.0).abs() < 0.02 || model.mse < 0.02, "{model:?}");
+        assert!(
+            (model.terms[0].1 - 2.0).abs() < 0.02 || model.mse < 0.02,
+            "{model:?}"
+        );
         // Leave one out by hand, on unpenalised least squares (the chosen penalty is negligible).
         let mut press = 0.0;
         for out in 0..40 {
             let xs: Vec<Vec<f64>> = x
                 .iter()
-                .map(|c| c.iter().enumerate().filter(|(i, _)| *i != out).map(|(_, v)| *v).collect())
+                .map(|c| {
+                    c.iter()
+                        .enumerate()
+                        .filter(|(i, _)| *i != out)
+                        .map(|(_, v)| *v)
+                        .collect()
+                })
                 .collect();
-            let ys: Vec<f64> =
-                y.iter().enumerate().filter(|(i, _)| *i != out).map(|(_, v)| *v).collect();
+            let ys: Vec<f64> = y
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| *i != out)
+                .map(|(_, v)| *v)
+                .collect();
             let m = forward(&refs(&xs), &ys, None, 3).pop().expect("model");
             press += (y[out] - predict(&m, &x, out)).powi(2);
         }
         let full = forward(&refs(&x), &y, None, 3).pop().expect("model");
-        assert!((full.press - press / 40.0).abs() < 1e-9, "{} {}", full.press, press / 40.0);
+        assert!(
+            (full.press - press / 40.0).abs() < 1e-9,
+            "{} {}",
+            full.press,
+            press / 40.0
+        );
         assert!(model.press <= full.press * 1.001);
     }
 
     #[test]
     fn forward_takes_the_columns_that_matter_in_order() {
         let x = columns(100, 12);
-        let y: Vec<f64> = (0..100).map(|i| 5.0 + 300.0 * x[5][i] + 2.0 * x[7][i]).collect();
+        let y: Vec<f64> = (0..100)
+            .map(|i| 5.0 + 300.0 * x[5][i] + 2.0 * x[7][i])
+            .collect();
         let path = forward(&refs(&x), &y, None, 5);
         let mut picked: Vec<usize> = path[1].terms.iter().map(|t| t.0).collect();
         picked.sort_unstable();
         assert_eq!(picked, [5, 7]);
         assert!(path.last().expect("path").mse < 1e-18);
-        assert!(path.len() <= 3, "stops when nothing is left: {}", path.len());
+        assert!(
+            path.len() <= 3,
+            "stops when nothing is left: {}",
+            path.len()
+        );
     }
 
     #[test]
@@ -318,9 +386,18 @@ mod tests {
         x.push(vec![f64::NAN; 10]);
         x.push(x[0].clone());
         let y: Vec<f64> = (0..10).map(|i| x[0][i]).collect();
-        for model in [ridge(&refs(&x), &y, None), forward(&refs(&x), &y, None, 5).pop().expect("m")] {
-            assert!(model.terms.iter().all(|&(j, _)| j != 2 && j != 3), "{model:?}");
-            assert!(model.mse < 1e-6 * spread(&y, mean(&y, None), None), "{model:?}");
+        for model in [
+            ridge(&refs(&x), &y, None),
+            forward(&refs(&x), &y, None, 5).pop().expect("m"),
+        ] {
+            assert!(
+                model.terms.iter().all(|&(j, _)| j != 2 && j != 3),
+                "{model:?}"
+            );
+            assert!(
+                model.mse < 1e-6 * spread(&y, mean(&y, None), None),
+                "{model:?}"
+            );
         }
         assert_eq!(ridge(&refs(&x[2..3]), &y, None), constant(&y, None));
     }
@@ -328,12 +405,16 @@ mod tests {
     #[test]
     fn weights_count_rows() {
         let x = columns(12, 2);
-        let y: Vec<f64> = (0..12).map(|i| x[0][i] + 0.3 * (x[1][i] * 0.1).sin()).collect();
+        let y: Vec<f64> = (0..12)
+            .map(|i| x[0][i] + 0.3 * (x[1][i] * 0.1).sin())
+            .collect();
         // Weight 0 for the last 4 rows and 1.5 for the others is a fit to the first 8.
         let w: Vec<f64> = (0..12).map(|i| if i < 8 { 1.5 } else { 0.0 }).collect();
         let head: Vec<Vec<f64>> = x.iter().map(|c| c[..8].to_vec()).collect();
         let a = forward(&refs(&x), &y, Some(&w), 2).pop().expect("a");
         let b = forward(&refs(&head), &y[..8], None, 2).pop().expect("b");
-        assert!((a.intercept - b.intercept).abs() < 1e-9 && (a.terms[0].1 - b.terms[0].1).abs() < 1e-9);
+        assert!(
+            (a.intercept - b.intercept).abs() < 1e-9 && (a.terms[0].1 - b.terms[0].1).abs() < 1e-9
+        );
     }
 }

@@ -96,7 +96,12 @@ struct Entry {
 
 impl Entry {
     fn constant(value: f64, start: usize) -> Self {
-        Self { scale: 0.0, offset: value, start, core: Core::Constant }
+        Self {
+            scale: 0.0,
+            offset: value,
+            start,
+            core: Core::Constant,
+        }
     }
 
     fn is_constant(&self) -> bool {
@@ -138,7 +143,12 @@ impl Normaliser {
                     let start = self.out.len();
                     self.out.push(node);
                     let core = Core::Product(mix(3, u64::from(index)));
-                    self.push(Entry { scale: 1.0, offset: 0.0, start, core });
+                    self.push(Entry {
+                        scale: 1.0,
+                        offset: 0.0,
+                        start,
+                        core,
+                    });
                 }
                 Node::Op(op) => self.apply(op, slots)?,
             }
@@ -170,7 +180,9 @@ impl Normaliser {
             }
             Op::Mul => self.product(),
             Op::Div => self.quotient(slots),
-            Op::Inv | Op::Square | Op::Cube | Op::Abs | Op::Sqrt | Op::Cbrt => self.power(op, slots),
+            Op::Inv | Op::Square | Op::Cube | Op::Abs | Op::Sqrt | Op::Cbrt => {
+                self.power(op, slots)
+            }
             Op::Exp => self.exponential(slots),
             Op::Log => self.logarithm(),
             _ => self.function(op, slots),
@@ -185,7 +197,11 @@ impl Normaliser {
         let right_scale = sign * right.scale;
         let entry = match (left.is_constant(), right.is_constant()) {
             (_, true) => Entry { offset, ..left },
-            (true, false) => Entry { offset, scale: right_scale, ..right },
+            (true, false) => Entry {
+                offset,
+                scale: right_scale,
+                ..right
+            },
             (false, false) if self.out[left.start..right.start] == self.out[right.start..] => {
                 self.out.truncate(right.start);
                 let scale = left.scale + right_scale;
@@ -194,24 +210,36 @@ impl Normaliser {
                     self.out.truncate(left.start);
                     Entry::constant(offset, left.start)
                 } else {
-                    Entry { scale, offset, ..left }
+                    Entry {
+                        scale,
+                        offset,
+                        ..left
+                    }
                 }
             }
             (false, false) => {
                 let ratio = right_scale / left.scale;
                 if slots == Slots::Open {
-                    self.out.extend([Node::Const(ratio), Node::Op(Op::Mul), Node::Op(Op::Add)]);
+                    self.out
+                        .extend([Node::Const(ratio), Node::Op(Op::Mul), Node::Op(Op::Add)]);
                 } else {
                     if (ratio.abs() - 1.0).abs() > TRIVIAL {
-                        self.out.extend([Node::Const(ratio.abs()), Node::Op(Op::Mul)]);
+                        self.out
+                            .extend([Node::Const(ratio.abs()), Node::Op(Op::Mul)]);
                     }
-                    self.out.push(Node::Op(if ratio < 0.0 { Op::Sub } else { Op::Add }));
+                    self.out
+                        .push(Node::Op(if ratio < 0.0 { Op::Sub } else { Op::Add }));
                 }
                 let hash = left.core.as_term().wrapping_add(right.core.as_term());
                 if !ratio.is_finite() || ratio == 0.0 {
                     return None;
                 }
-                Entry { scale: left.scale, offset, start: left.start, core: Core::Sum(hash) }
+                Entry {
+                    scale: left.scale,
+                    offset,
+                    start: left.start,
+                    core: Core::Sum(hash),
+                }
             }
         };
         self.push(entry);
@@ -239,7 +267,11 @@ impl Normaliser {
                 Entry::constant(left.offset / right.offset, left.start)
             } else {
                 let inverse = 1.0 / right.offset;
-                Entry { scale: left.scale * inverse, offset: left.offset * inverse, ..left }
+                Entry {
+                    scale: left.scale * inverse,
+                    offset: left.offset * inverse,
+                    ..left
+                }
             };
             self.push(entry);
             return Some(());
@@ -263,9 +295,15 @@ impl Normaliser {
         let left = self.factor(left, &mut right)?;
         let mut right = self.last_factor(right)?;
         let (scale, hash) = if op == Op::Mul {
-            (left.scale * right.scale, left.core.as_factor().wrapping_add(right.core.as_factor()))
+            (
+                left.scale * right.scale,
+                left.core.as_factor().wrapping_add(right.core.as_factor()),
+            )
         } else {
-            (left.scale / right.scale, left.core.as_factor().wrapping_sub(right.core.as_factor()))
+            (
+                left.scale / right.scale,
+                left.core.as_factor().wrapping_sub(right.core.as_factor()),
+            )
         };
         let start = left.start;
         if op == Op::Div && self.out.last() == Some(&Node::Op(Op::Div)) {
@@ -299,7 +337,12 @@ impl Normaliser {
             }
             (op, false) => self.out.push(Node::Op(op)),
         }
-        Some(Entry { scale, offset: 0.0, start, core: Core::Product(hash) })
+        Some(Entry {
+            scale,
+            offset: 0.0,
+            start,
+            core: Core::Product(hash),
+        })
     }
 
     /// Functions that let a scale through: `f(c·u) = f(c)·f(u)` for c > 0.
@@ -309,8 +352,11 @@ impl Normaliser {
             self.push(Entry::constant(op.reference(&[entry.offset]), entry.start));
             return Some(());
         }
-        let entry =
-            if op == Op::Sqrt { self.positive_factor(entry)? } else { self.last_factor(entry)? };
+        let entry = if op == Op::Sqrt {
+            self.positive_factor(entry)?
+        } else {
+            self.last_factor(entry)?
+        };
         let scale = op.reference(&[entry.scale]);
         let hash = entry.core.as_factor();
         let core = match (op, self.out.last()) {
@@ -320,7 +366,10 @@ impl Normaliser {
                 let mut other = Self::default();
                 let inner = other.walk(&inside[..inside.len() - 1], slots)?;
                 self.out.append(&mut other.out);
-                let inner = Entry { start: entry.start, ..inner };
+                let inner = Entry {
+                    start: entry.start,
+                    ..inner
+                };
                 let entry = scaled(inner, scale, &mut self.out);
                 self.push(entry);
                 return Some(());
@@ -349,7 +398,12 @@ impl Normaliser {
                 })
             }
         };
-        self.push(Entry { scale, offset: 0.0, start: entry.start, core });
+        self.push(Entry {
+            scale,
+            offset: 0.0,
+            start: entry.start,
+            core,
+        });
         Some(())
     }
 
@@ -369,7 +423,12 @@ impl Normaliser {
         let hash = mix(op_salt(Op::Exp), self.argument_hash(entry, !pulls));
         self.out.push(Node::Op(Op::Exp));
         let scale = if pulls { outer } else { 1.0 };
-        self.push(Entry { scale, offset: 0.0, start: entry.start, core: Core::Product(hash) });
+        self.push(Entry {
+            scale,
+            offset: 0.0,
+            start: entry.start,
+            core: Core::Product(hash),
+        });
         Some(())
     }
 
@@ -413,7 +472,10 @@ impl Normaliser {
         let mut hash = op_salt(op);
         for entry in entries.iter().rev() {
             let nodes = self.out.split_off(entry.start);
-            let mut written = Self { out: nodes, stack: Vec::new() };
+            let mut written = Self {
+                out: nodes,
+                stack: Vec::new(),
+            };
             if entry.is_constant() {
                 written.out.push(Node::Const(entry.offset));
             } else {
@@ -434,7 +496,12 @@ impl Normaliser {
             self.out.extend(nodes);
         }
         self.out.push(Node::Op(op));
-        self.push(Entry { scale: 1.0, offset: 0.0, start, core: Core::Product(mix(6, hash)) });
+        self.push(Entry {
+            scale: 1.0,
+            offset: 0.0,
+            start,
+            core: Core::Product(mix(6, hash)),
+        });
         Some(())
     }
 
@@ -443,13 +510,7 @@ impl Normaliser {
         let mut outer = 1.0;
         if entry.scale < 0.0 {
             match op {
-                Op::Sin
-                | Op::Tan
-                | Op::Asin
-                | Op::Atan
-                | Op::Sinh
-                | Op::Tanh
-                | Op::Erf => {
+                Op::Sin | Op::Tan | Op::Asin | Op::Atan | Op::Sinh | Op::Tanh | Op::Erf => {
                     outer = -1.0;
                     entry.scale = -entry.scale;
                     entry.offset = -entry.offset;
@@ -465,7 +526,12 @@ impl Normaliser {
         self.write_offset(entry.offset);
         let hash = mix(op_salt(op), self.argument_hash(entry, true));
         self.out.push(Node::Op(op));
-        self.push(Entry { scale: outer, offset: 0.0, start: entry.start, core: Core::Product(hash) });
+        self.push(Entry {
+            scale: outer,
+            offset: 0.0,
+            start: entry.start,
+            core: Core::Product(hash),
+        });
         Some(())
     }
 
@@ -501,23 +567,36 @@ impl Normaliser {
 
     /// `scale · (core + offset/scale)`, the entry at the end of the output.
     fn last_factor(&mut self, entry: Entry) -> Option<Entry> {
-        let mut end = Entry { start: self.out.len(), ..entry };
+        let mut end = Entry {
+            start: self.out.len(),
+            ..entry
+        };
         self.factor(entry, &mut end)
     }
 
     /// `scale · (core + offset/scale)`, for an entry that `next` follows in the output.
     fn factor(&mut self, entry: Entry, next: &mut Entry) -> Option<Entry> {
         if is_zero(entry.offset, entry.scale) {
-            return Some(Entry { offset: 0.0, ..entry });
+            return Some(Entry {
+                offset: 0.0,
+                ..entry
+            });
         }
         let shift = entry.offset / entry.scale;
         if !shift.is_finite() {
             return None;
         }
-        self.out.splice(next.start..next.start, [Node::Const(shift), Node::Op(Op::Add)]);
+        self.out.splice(
+            next.start..next.start,
+            [Node::Const(shift), Node::Op(Op::Add)],
+        );
         next.start += 2;
         let core = with_offset_term(entry.core);
-        Some(Entry { offset: 0.0, core, ..entry })
+        Some(Entry {
+            offset: 0.0,
+            core,
+            ..entry
+        })
     }
 
     /// The same with a scale above zero: a negative sign goes into the core.
@@ -528,7 +607,11 @@ impl Normaliser {
         let scale = -entry.scale;
         if is_zero(entry.offset, scale) {
             self.out.push(Node::Op(Op::Neg));
-            return Some(Entry { scale, offset: 0.0, ..entry });
+            return Some(Entry {
+                scale,
+                offset: 0.0,
+                ..entry
+            });
         }
         let shift = entry.offset / scale;
         if !shift.is_finite() {
@@ -537,7 +620,12 @@ impl Normaliser {
         self.out.insert(entry.start, Node::Const(shift));
         self.out.push(Node::Op(Op::Sub));
         let core = with_offset_term(entry.core);
-        Some(Entry { scale, offset: 0.0, core, ..entry })
+        Some(Entry {
+            scale,
+            offset: 0.0,
+            core,
+            ..entry
+        })
     }
 
     /// Exchanges the two operands that stand from `start` on.
@@ -557,7 +645,9 @@ impl Normaliser {
     /// give back that of its argument.
     fn factor_hash(&self, start: usize) -> u64 {
         let mut other = Self::default();
-        let Some(entry) = other.walk(&self.out[start..], Slots::Closed) else { return 0 };
+        let Some(entry) = other.walk(&self.out[start..], Slots::Closed) else {
+            return 0;
+        };
         if is_zero(entry.offset, entry.scale) {
             entry.core.as_factor()
         } else {
@@ -585,7 +675,11 @@ fn scaled(entry: Entry, factor: f64, out: &mut Vec<Node>) -> Entry {
         out.truncate(entry.start);
         return Entry::constant(0.0, entry.start);
     }
-    Entry { scale: entry.scale * factor, offset: entry.offset * factor, ..entry }
+    Entry {
+        scale: entry.scale * factor,
+        offset: entry.offset * factor,
+        ..entry
+    }
 }
 
 #[cfg(test)]
@@ -635,7 +729,16 @@ mod tests {
             let form = form(text, Slots::Closed).expect(text);
             assert_eq!(print::infix(&form.expr, &NAMES), expected, "{text}");
         }
-        for constant in ["3", "x - x", "x/x", "0*x", "(x+y)/(x+y)", "exp(1e9)*x", "log(-1)*x", "x/0"] {
+        for constant in [
+            "3",
+            "x - x",
+            "x/x",
+            "0*x",
+            "(x+y)/(x+y)",
+            "exp(1e9)*x",
+            "log(-1)*x",
+            "x/0",
+        ] {
             assert_eq!(form(constant, Slots::Closed), None, "{constant}");
         }
     }
@@ -673,17 +776,39 @@ mod tests {
             &["sin(2*x)", "sin(x)", "-sin(-x)"],
             &["exp(x + 1)", "exp(x)*2"],
         ] {
-            let shapes: Vec<u64> =
-                same.iter().map(|text| form(text, Slots::Closed).expect(text).shape).collect();
+            let shapes: Vec<u64> = same
+                .iter()
+                .map(|text| form(text, Slots::Closed).expect(text).shape)
+                .collect();
             assert!(shapes.windows(2).all(|w| w[0] == w[1]), "{same:?}");
         }
         let different = [
-            "x", "y", "x + y", "x*y", "x/y", "y/x", "sin(x)", "sin(x + 1)", "cos(x)", "x*(y + 1)",
-            "(x + 1)*y", "square(x)", "square(x + 1)", "sqrt(x)", "exp(x)", "exp(square(x))",
-            "square(exp(x))", "x + square(y)", "square(x + y)", "inv(x)", "inv(x + 1)",
+            "x",
+            "y",
+            "x + y",
+            "x*y",
+            "x/y",
+            "y/x",
+            "sin(x)",
+            "sin(x + 1)",
+            "cos(x)",
+            "x*(y + 1)",
+            "(x + 1)*y",
+            "square(x)",
+            "square(x + 1)",
+            "sqrt(x)",
+            "exp(x)",
+            "exp(square(x))",
+            "square(exp(x))",
+            "x + square(y)",
+            "square(x + y)",
+            "inv(x)",
+            "inv(x + 1)",
         ];
-        let mut shapes: Vec<u64> =
-            different.iter().map(|text| form(text, Slots::Closed).expect(text).shape).collect();
+        let mut shapes: Vec<u64> = different
+            .iter()
+            .map(|text| form(text, Slots::Closed).expect(text).shape)
+            .collect();
         shapes.sort_unstable();
         shapes.dedup();
         assert_eq!(shapes.len(), different.len());
@@ -703,8 +828,9 @@ mod tests {
         } else {
             op
         };
-        let arguments: Vec<Expr> =
-            (0..op.arity()).map(|_| random_tree(rng, (size - 1) / op.arity())).collect();
+        let arguments: Vec<Expr> = (0..op.arity())
+            .map(|_| random_tree(rng, (size - 1) / op.arity()))
+            .collect();
         Expr::apply(op, &arguments)
     }
 
@@ -717,12 +843,21 @@ mod tests {
             let size = 1 + rng.below(25);
             let tree = random_tree(&mut rng, size);
             for slots in [Slots::Closed, Slots::Open] {
-                let Some(form) = normaliser.normal_form(&tree, slots) else { continue };
+                let Some(form) = normaliser.normal_form(&tree, slots) else {
+                    continue;
+                };
                 for _ in 0..4 {
-                    let row = [rng.uniform(0.3, 2.0), rng.uniform(0.3, 2.0), rng.uniform(0.3, 2.0)];
+                    let row = [
+                        rng.uniform(0.3, 2.0),
+                        rng.uniform(0.3, 2.0),
+                        rng.uniform(0.3, 2.0),
+                    ];
                     let (before, inner) = (tree.eval(&row), form.expr.eval(&row));
                     let after = form.scale.mul_add(inner, form.offset);
-                    if !before.is_finite() || form.scale.abs() * inner.abs() > 1e6 || form.scale.abs() > 1e6 {
+                    if !before.is_finite()
+                        || form.scale.abs() * inner.abs() > 1e6
+                        || form.scale.abs() > 1e6
+                    {
                         continue;
                     }
                     n_checked += 1;
@@ -732,12 +867,19 @@ mod tests {
                         matches!(n, Node::Op(op) if op.is_comparison() || matches!(op, Op::Floor | Op::Ceil
                             | Op::Round | Op::Sign | Op::Mod | Op::If | Op::Pdiv | Op::Plog | Op::Psqrt | Op::Atan2 | Op::Tan))
                     });
-                    assert!(close || discontinuous, "{tree:?}\n{form:?}\n{before} {after}");
+                    assert!(
+                        close || discontinuous,
+                        "{tree:?}\n{form:?}\n{before} {after}"
+                    );
                 }
                 if slots == Slots::Closed {
                     let again = normaliser.normal_form(&form.expr, slots);
                     let again = again.unwrap_or_else(|| panic!("{tree:?}\n{form:?}"));
-                    assert_eq!(again.expr.nodes().len(), form.expr.nodes().len(), "{form:?}\n{again:?}");
+                    assert_eq!(
+                        again.expr.nodes().len(),
+                        form.expr.nodes().len(),
+                        "{form:?}\n{again:?}"
+                    );
                     assert_eq!(again.shape, form.shape, "{tree:?}\n{form:?}\n{again:?}");
                 }
             }

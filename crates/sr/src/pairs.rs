@@ -87,7 +87,11 @@ impl Link {
         if self != Self::Identity && !one_sign {
             return None;
         }
-        let sign = if self == Self::Identity || y[0] > 0.0 { 1.0 } else { -1.0 };
+        let sign = if self == Self::Identity || y[0] > 0.0 {
+            1.0
+        } else {
+            -1.0
+        };
         let u: Vec<f64> = y.iter().map(|&v| self.backwards(sign * v)).collect();
         u.iter().all(|v| v.is_finite()).then_some(u)
     }
@@ -128,14 +132,20 @@ struct Best {
 
 impl Best {
     fn new(sizes: usize) -> Self {
-        Self { by_size: vec![Vec::new(); sizes + 1], thresholds: vec![0.0; sizes + 1] }
+        Self {
+            by_size: vec![Vec::new(); sizes + 1],
+            thresholds: vec![0.0; sizes + 1],
+        }
     }
 
     #[cold]
     fn offer(&mut self, size: usize, r2: f64, left: usize, right: usize) {
         let list = &mut self.by_size[size];
         // The same function in another factorisation has the same R².
-        if list.iter().any(|&(other, ..)| (other - r2).abs() <= 1e-9 * (1.0 - r2).max(1e-9)) {
+        if list
+            .iter()
+            .any(|&(other, ..)| (other - r2).abs() <= 1e-9 * (1.0 - r2).max(1e-9))
+        {
             return;
         }
         let position = list.partition_point(|&(other, ..)| other > r2);
@@ -182,7 +192,11 @@ pub(crate) fn products(
         // 1 / spread of each product; 0 where it is constant, or as good as.
         let inverse = DMatrix::from_fn(p.nrows(), p.ncols(), |k, j| {
             let spread = pp[(k, j)] - p[(k, j)] * p[(k, j)] / n;
-            if spread > 1e-9 * pp[(k, j)] { 1.0 / spread } else { 0.0 }
+            if spread > 1e-9 * pp[(k, j)] {
+                1.0 / spread
+            } else {
+                0.0
+            }
         });
         for (y, best) in standards.iter().zip(&mut best) {
             let Some(y) = y else { continue };
@@ -217,7 +231,10 @@ pub(crate) fn products(
                 }
             }
             collect(&best, columns, &targets[t], |i, j| {
-                Some(Expr::apply(Op::Mul, &[atoms[i].expr.clone(), atoms[j].expr.clone()]))
+                Some(Expr::apply(
+                    Op::Mul,
+                    &[atoms[i].expr.clone(), atoms[j].expr.clone()],
+                ))
             })
         })
         .collect()
@@ -232,7 +249,9 @@ pub(crate) fn sums(
     clock: &Clock,
 ) -> Vec<Found> {
     let n_rows = target.len();
-    let Some(y) = standard(target) else { return Vec::new() };
+    let Some(y) = standard(target) else {
+        return Vec::new();
+    };
     let standards: Vec<(usize, Vec<f64>)> = dictionary
         .atoms
         .iter()
@@ -241,9 +260,14 @@ pub(crate) fn sums(
         .take(SUMMANDS)
         .collect();
     let all = matrix(standards.iter().map(|(_, c)| &c[..]), n_rows);
-    let with_target: Vec<f64> =
-        standards.iter().map(|(_, c)| c.iter().zip(&y).map(|(a, b)| a * b).sum()).collect();
-    let sizes: Vec<usize> = standards.iter().map(|&(i, _)| dictionary.atoms[i].expr.len()).collect();
+    let with_target: Vec<f64> = standards
+        .iter()
+        .map(|(_, c)| c.iter().zip(&y).map(|(a, b)| a * b).sum())
+        .collect();
+    let sizes: Vec<usize> = standards
+        .iter()
+        .map(|&(i, _)| dictionary.atoms[i].expr.len())
+        .collect();
     let mut best = Best::new(max_size);
     for start in (0..standards.len()).step_by(BLOCK) {
         if clock.is_over() {
@@ -274,7 +298,10 @@ pub(crate) fn sums(
         }
     }
     collect(&best, columns, target, |i, j| {
-        let (a, b) = (&dictionary.atoms[standards[i].0], &dictionary.atoms[standards[j].0]);
+        let (a, b) = (
+            &dictionary.atoms[standards[i].0],
+            &dictionary.atoms[standards[j].0],
+        );
         let model = linear::forward(&[&a.values, &b.values], target, None, 2).pop()?;
         sum_of(&model, &[a, b])
     })
@@ -282,8 +309,11 @@ pub(crate) fn sums(
 
 /// `Σ coefficient · atom` of a model over the atoms' values.
 pub(crate) fn sum_of(model: &Linear, atoms: &[&Atom]) -> Option<Expr> {
-    let terms: Vec<(Expr, f64)> =
-        model.terms.iter().map(|&(k, c)| (atoms[k].expr.clone(), c / atoms[k].rms)).collect();
+    let terms: Vec<(Expr, f64)> = model
+        .terms
+        .iter()
+        .map(|&(k, c)| (atoms[k].expr.clone(), c / atoms[k].rms))
+        .collect();
     combination(&terms)
 }
 
@@ -295,7 +325,9 @@ fn collect(
     core: impl Fn(usize, usize) -> Option<Expr>,
 ) -> Vec<Found> {
     let pairs = best.by_size.iter().flatten();
-    pairs.filter_map(|&(_, i, j)| found(core(i, j)?, columns, target)).collect()
+    pairs
+        .filter_map(|&(_, i, j)| found(core(i, j)?, columns, target))
+        .collect()
 }
 
 /// A formula with its linear scaling to a target.
@@ -304,7 +336,12 @@ pub(crate) fn found(core: Expr, columns: &[&[f64]], target: &[f64]) -> Option<Fo
     let model = linear::forward(&[&values], target, None, 1).pop()?;
     let variance = linear::spread(target, linear::mean(target, None), None);
     let (scale, offset) = (model.terms.first()?.1, model.intercept);
-    Some(Found { core, scale, offset, error: model.mse / variance })
+    Some(Found {
+        core,
+        scale,
+        offset,
+        error: model.mse / variance,
+    })
 }
 
 /// Centred, with unit sum of squares; `None` for a column without variance.

@@ -37,6 +37,8 @@ pub(crate) struct Polished {
     pub(crate) error: f64,
     /// Description length in nats.
     pub(crate) length: f64,
+    /// Nodes of the core that the search knew.
+    pub(crate) core_size: usize,
 }
 
 /// What a description length is counted with.
@@ -52,7 +54,11 @@ impl Coding {
     #[expect(clippy::cast_precision_loss, reason = "counts are small")]
     pub(crate) fn new(problem: &Problem, config: &Config, variance: f64) -> Self {
         let symbols = config.operators.as_slice().len() + problem.inputs.len() + 1;
-        Self { n_rows: problem.train.n_rows() as f64, variance, node: (symbols as f64).ln() }
+        Self {
+            n_rows: problem.train.n_rows() as f64,
+            variance,
+            node: (symbols as f64).ln(),
+        }
     }
 
     /// The standard error of a constant.
@@ -62,7 +68,9 @@ impl Coding {
 
     /// Nats for a fitted constant: as many digits as the data determine.
     fn fitted(self, value: f64, deviation: f64) -> f64 {
-        1.0 + (value.abs() / deviation.max(f64::MIN_POSITIVE)).max(1.0).ln()
+        1.0 + (value.abs() / deviation.max(f64::MIN_POSITIVE))
+            .max(1.0)
+            .ln()
     }
 
     fn misfit(self, error: f64) -> f64 {
@@ -78,7 +86,11 @@ impl Coding {
             .zip(&adjusted.variances)
             .map(|((&value, &free), &variance)| {
                 let fitted = self.fitted(value, self.deviation(adjusted.error, variance));
-                if free { fitted } else { nice::cost_of(value).unwrap_or(fitted) }
+                if free {
+                    fitted
+                } else {
+                    nice::cost_of(value).unwrap_or(fitted)
+                }
             })
             .sum();
         #[expect(clippy::cast_precision_loss, reason = "sizes are small")]
@@ -108,8 +120,13 @@ pub(crate) fn polish(
                 let score = candidate.score;
                 let outer = problem.unscaled(&candidate.expr, score.scale, score.offset);
                 let start = present(&outer, &config.operators);
-                let mut polisher = Polisher { coding, config, evaluator: &mut evaluator, clock };
-                polisher.run(start, score.error)
+                let mut polisher = Polisher {
+                    coding,
+                    config,
+                    evaluator: &mut evaluator,
+                    clock,
+                };
+                polisher.run(start, score.error, candidate.expr.len())
             })
             .collect::<Result<_, SrError>>()
     })?;
@@ -119,7 +136,11 @@ pub(crate) fn polish(
     for model in shortest_first {
         front.insert(model.error.max(PERFECT), model.expr.len(), model);
     }
-    Ok(front.into_entries().into_iter().map(|entry| entry.genome).collect())
+    Ok(front
+        .into_entries()
+        .into_iter()
+        .map(|entry| entry.genome)
+        .collect())
 }
 
 /// Constants fitted to convergence on all training rows, still in the units of the search.
@@ -129,7 +150,11 @@ fn refitted(
     judge: &mut Evaluator,
     clock: &Clock,
 ) -> Result<Vec<Candidate>, SrError> {
-    let effort = Effort { passes: 40, tolerance: 1e-10, rss: 1e-22 };
+    let effort = Effort {
+        passes: 40,
+        tolerance: 1e-10,
+        rss: 1e-22,
+    };
     let mut front = Archive::new(config.max_size + 4);
     for candidate in &found {
         let error = candidate.score.error.max(ERROR_FLOOR);
@@ -139,7 +164,11 @@ fn refitted(
         let error = candidate.score.error.max(ERROR_FLOOR);
         front.insert(error, candidate.expr.len(), candidate);
     }
-    Ok(front.into_entries().into_iter().map(|entry| entry.genome).collect())
+    Ok(front
+        .into_entries()
+        .into_iter()
+        .map(|entry| entry.genome)
+        .collect())
 }
 
 /// One formula on its way to a shorter description.
@@ -165,7 +194,12 @@ const REFUSALS_MAX: usize = 8;
 const CERTAIN: f64 = 30.0;
 
 impl Polisher<'_> {
-    fn run(&mut self, start: Expr, error: f64) -> Result<Option<Polished>, SrError> {
+    fn run(
+        &mut self,
+        start: Expr,
+        error: f64,
+        core_size: usize,
+    ) -> Result<Option<Polished>, SrError> {
         // A one is how `1/u` is written, or what a held scale has become: nothing was fitted to be
         // exactly that.
         #[expect(clippy::float_cmp, reason = "exactly one is what is meant")]
@@ -173,15 +207,27 @@ impl Polisher<'_> {
         let Some(mut here) = self.adjust(&start, &free, 30)? else {
             // Not evaluable in these units, or out of time: as the search left it.
             let variances = vec![0.0; free.len()];
-            let adjusted = Adjusted { expr: start, error, variances };
+            let adjusted = Adjusted {
+                expr: start,
+                error,
+                variances,
+            };
             let length = self.coding.length(&adjusted, &free);
-            return Ok(Some(Polished { expr: adjusted.expr, free, error, length }));
+            return Ok(Some(Polished {
+                expr: adjusted.expr,
+                free,
+                error,
+                length,
+                core_size,
+            }));
         };
         let mut free = free;
         let mut length = self.coding.length(&here, &free);
         let mut refused: Vec<(u64, u64)> = Vec::new();
         while self.config.snap_constants && refused.len() < REFUSALS_MAX && !self.clock.is_over() {
-            let Some(snap) = self.best_snap(&here, &free, &refused) else { break };
+            let Some(snap) = self.best_snap(&here, &free, &refused) else {
+                break;
+            };
             let before = here.expr.constants()[snap.position];
             let (expr, snapped_free) = self.snapped(&here.expr, &free, snap);
             let there = self.adjust(&expr, &snapped_free, 8)?;
@@ -192,7 +238,13 @@ impl Polisher<'_> {
                 _ => refused.push((before.to_bits(), snap.value.to_bits())),
             }
         }
-        Ok(Some(Polished { error: here.error, expr: here.expr, free, length }))
+        Ok(Some(Polished {
+            error: here.error,
+            expr: here.expr,
+            free,
+            length,
+            core_size,
+        }))
     }
 
     fn adjust(
@@ -201,17 +253,20 @@ impl Polisher<'_> {
         free: &[bool],
         passes: usize,
     ) -> Result<Option<Adjusted>, SrError> {
-        let effort = Effort { passes, tolerance: 1e-10, rss: 1e-24 };
-        Ok(self.evaluator.adjust(&[(expr, free)], effort, self.clock)?.pop().flatten())
+        let effort = Effort {
+            passes,
+            tolerance: 1e-10,
+            rss: 1e-24,
+        };
+        Ok(self
+            .evaluator
+            .adjust(&[(expr, free)], effort, self.clock)?
+            .pop()
+            .flatten())
     }
 
     /// The snap that promises most.
-    fn best_snap(
-        &self,
-        here: &Adjusted,
-        free: &[bool],
-        refused: &[(u64, u64)],
-    ) -> Option<Snap> {
+    fn best_snap(&self, here: &Adjusted, free: &[bool], refused: &[(u64, u64)]) -> Option<Snap> {
         let constants = here.expr.constants();
         let mut best: Option<Snap> = None;
         for (position, &value) in constants.iter().enumerate() {
@@ -227,10 +282,16 @@ impl Polisher<'_> {
             offers.extend(nice::near(value, 2.0 * deviation + 1e-10 * value.abs()));
             offers.extend(nice::near(value, 1e-8 * value.abs()));
             if value.abs() <= tolerance {
-                offers.push(nice::Nice { value: 0.0, cost: -3.0 * self.coding.node });
+                offers.push(nice::Nice {
+                    value: 0.0,
+                    cost: -3.0 * self.coding.node,
+                });
             }
             if (value.abs() - 1.0).abs() <= tolerance {
-                offers.push(nice::Nice { value: value.signum(), cost: -2.0 * self.coding.node });
+                offers.push(nice::Nice {
+                    value: value.signum(),
+                    cost: -2.0 * self.coding.node,
+                });
             }
             for offer in offers {
                 if refused.contains(&(value.to_bits(), offer.value.to_bits())) {
@@ -245,7 +306,11 @@ impl Polisher<'_> {
                     gain += CERTAIN;
                 }
                 if gain > 0.0 && best.is_none_or(|b| gain > b.gain) {
-                    best = Some(Snap { position, value: offer.value, gain });
+                    best = Some(Snap {
+                        position,
+                        value: offer.value,
+                        gain,
+                    });
                 }
             }
         }

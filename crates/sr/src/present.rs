@@ -28,11 +28,17 @@ struct Sum {
 
 impl Sum {
     fn constant(value: f64) -> Self {
-        Self { offset: value, terms: Vec::new() }
+        Self {
+            offset: value,
+            terms: Vec::new(),
+        }
     }
 
     fn term(coefficient: f64, nodes: Vec<Node>) -> Self {
-        Self { offset: 0.0, terms: vec![Term { coefficient, nodes }] }
+        Self {
+            offset: 0.0,
+            terms: vec![Term { coefficient, nodes }],
+        }
     }
 
     fn is_constant(&self) -> bool {
@@ -78,8 +84,13 @@ impl Sum {
                 // c·t + d: c out front if that leaves t alone, else as it stands.
                 let (scale, shift) = (term.coefficient, self.offset / term.coefficient);
                 if scale != 1.0 && shift.is_finite() {
-                    let sum =
-                        Self { offset: shift, terms: vec![Term { coefficient: 1.0, ..term.clone() }] };
+                    let sum = Self {
+                        offset: shift,
+                        terms: vec![Term {
+                            coefficient: 1.0,
+                            ..term.clone()
+                        }],
+                    };
                     (scale, sum.write())
                 } else {
                     (1.0, self.write())
@@ -114,7 +125,14 @@ impl Sum {
                 term.coefficient = if term.coefficient == first { 1.0 } else { -1.0 };
             }
             let inner = Self { offset: 0.0, terms }.write();
-            return Self { offset, terms: vec![Term { coefficient: first, nodes: inner }] }.write();
+            return Self {
+                offset,
+                terms: vec![Term {
+                    coefficient: first,
+                    nodes: inner,
+                }],
+            }
+            .write();
         }
         // Begin with something positive, so that no leading minus is needed.
         if let Some(position) = terms.iter().position(|t| t.coefficient > 0.0) {
@@ -127,7 +145,11 @@ impl Sum {
         }
         for Term { coefficient, nodes } in terms {
             let starts = out.is_empty();
-            let magnitude = if starts { coefficient } else { coefficient.abs() };
+            let magnitude = if starts {
+                coefficient
+            } else {
+                coefficient.abs()
+            };
             write_term(&mut out, magnitude, &nodes);
             if !starts {
                 out.push(Node::Op(if coefficient < 0.0 { Op::Sub } else { Op::Add }));
@@ -141,7 +163,10 @@ impl Sum {
     }
 }
 
-#[expect(clippy::float_cmp, reason = "only what is equal to the bit may be written once")]
+#[expect(
+    clippy::float_cmp,
+    reason = "only what is equal to the bit may be written once"
+)]
 fn same_size(a: f64, b: f64) -> bool {
     a.abs() == b.abs()
 }
@@ -169,7 +194,9 @@ fn write_term(out: &mut Vec<Node>, coefficient: f64, nodes: &[Node]) {
 
 /// Where the first factor of a chain of products and quotients ends.
 fn first_factor(nodes: &[Node]) -> usize {
-    let Ok(expr) = Expr::from_postfix(nodes.to_vec()) else { return nodes.len() };
+    let Ok(expr) = Expr::from_postfix(nodes.to_vec()) else {
+        return nodes.len();
+    };
     let mut end = nodes.len();
     while let Node::Op(Op::Mul | Op::Div) = nodes[end - 1] {
         let right = expr.subtree(end - 2);
@@ -323,7 +350,10 @@ fn operands(nodes: &[Node]) -> (Vec<Node>, Vec<Node>) {
         right -= 1;
         wanted = wanted + nodes[right].arity() - 1;
     }
-    (nodes[..right].to_vec(), nodes[right..nodes.len() - 1].to_vec())
+    (
+        nodes[..right].to_vec(),
+        nodes[right..nodes.len() - 1].to_vec(),
+    )
 }
 
 fn joined(mut left: Vec<Node>, right: Vec<Node>, op: Op) -> Vec<Node> {
@@ -387,6 +417,10 @@ mod tests {
         ] {
             check(&all, text, expected);
         }
-        check(&Operators::new([Op::Add, Op::Mul]), "square(x + 1)*3", "3*(x + 1)*(x + 1)");
+        check(
+            &Operators::new([Op::Add, Op::Mul]),
+            "square(x + 1)*3",
+            "3*(x + 1)*(x + 1)",
+        );
     }
 }

@@ -40,7 +40,12 @@ pub struct Observations<'a> {
 impl<'a> Observations<'a> {
     /// Borrowed columns with names.
     #[must_use]
-    pub fn new(names: &[&str], columns: &[&'a [f64]], target_name: &str, target: &'a [f64]) -> Self {
+    pub fn new(
+        names: &[&str],
+        columns: &[&'a [f64]],
+        target_name: &str,
+        target: &'a [f64],
+    ) -> Self {
         Self {
             names: names.iter().map(|&n| n.to_owned()).collect(),
             columns: columns.iter().map(|&c| Cow::Borrowed(c)).collect(),
@@ -59,7 +64,9 @@ impl<'a> Observations<'a> {
 
     fn check(&self) -> Result<(), SrError> {
         if self.columns.is_empty() {
-            return Err(SrError::NoInputs { target: self.target_name.clone() });
+            return Err(SrError::NoInputs {
+                target: self.target_name.clone(),
+            });
         }
         if self.names.len() != self.columns.len() {
             return Err(SrError::NameCount {
@@ -97,7 +104,10 @@ impl<'a> Observations<'a> {
             }
             check_finite("weights", weights)?;
             if let Some(row) = weights.iter().position(|&w| w < 0.0) {
-                return Err(SrError::Weight { row, value: weights[row] });
+                return Err(SrError::Weight {
+                    row,
+                    value: weights[row],
+                });
             }
             if weights.iter().all(|&w| w == 0.0) {
                 return Err(SrError::Weight { row: 0, value: 0.0 });
@@ -111,7 +121,11 @@ impl<'a> From<&'a Dataset> for Observations<'a> {
     fn from(data: &'a Dataset) -> Self {
         Self {
             names: data.names().to_vec(),
-            columns: data.columns().iter().map(|c| Cow::Borrowed(&c[..])).collect(),
+            columns: data
+                .columns()
+                .iter()
+                .map(|c| Cow::Borrowed(&c[..]))
+                .collect(),
             target_name: data.target_name().to_owned(),
             target: Cow::Borrowed(data.target()),
             weights: None,
@@ -125,10 +139,19 @@ const LARGEST: f64 = 1e150;
 fn check_finite(name: &str, column: &[f64]) -> Result<(), SrError> {
     if let Some(row) = column.iter().position(|v| !v.is_finite()) {
         let count = column.iter().filter(|v| !v.is_finite()).count();
-        return Err(SrError::NonFinite { column: name.to_owned(), row, value: column[row], count });
+        return Err(SrError::NonFinite {
+            column: name.to_owned(),
+            row,
+            value: column[row],
+            count,
+        });
     }
     match column.iter().position(|v| v.abs() > LARGEST) {
-        Some(row) => Err(SrError::TooLarge { column: name.to_owned(), row, value: column[row] }),
+        Some(row) => Err(SrError::TooLarge {
+            column: name.to_owned(),
+            row,
+            value: column[row],
+        }),
         None => Ok(()),
     }
 }
@@ -174,7 +197,11 @@ impl Rows {
 /// Weights scaled so that they average to one.
 fn normalised_weights(weights: Vec<f64>) -> Vec<f64> {
     let mean = linear::mean(&weights, None);
-    if mean > 0.0 { weights.into_iter().map(|w| w / mean).collect() } else { weights }
+    if mean > 0.0 {
+        weights.into_iter().map(|w| w / mean).collect()
+    } else {
+        weights
+    }
 }
 
 /// An input that the search uses.
@@ -218,13 +245,20 @@ impl Problem {
         for (column, values) in table.columns.iter().enumerate() {
             let name = &table.names[column];
             let first = values[train[0]];
-            if train.iter().all(|&row| values[row].to_bits() == first.to_bits()) {
-                notes.push(format!("column '{name}' is constant ({first}) and was left out"));
+            if train
+                .iter()
+                .all(|&row| values[row].to_bits() == first.to_bits())
+            {
+                notes.push(format!(
+                    "column '{name}' is constant ({first}) and was left out"
+                ));
                 continue;
             }
             let twin = inputs.iter().find(|input: &&Input| {
                 let other = &table.columns[input.column];
-                train.iter().all(|&row| other[row].to_bits() == values[row].to_bits())
+                train
+                    .iter()
+                    .all(|&row| other[row].to_bits() == values[row].to_bits())
             });
             if let Some(twin) = twin {
                 notes.push(format!(
@@ -233,11 +267,19 @@ impl Problem {
                 ));
                 continue;
             }
-            let scale = if config.standardize { power_of_two_scale(values, &train) } else { 1.0 };
+            let scale = if config.standardize {
+                power_of_two_scale(values, &train)
+            } else {
+                1.0
+            };
             inputs.push(Input { column, scale });
         }
         let weights = table.weights.as_deref();
-        let target_of = |rows: &[usize]| rows.iter().map(|&row| table.target[row]).collect::<Vec<_>>();
+        let target_of = |rows: &[usize]| {
+            rows.iter()
+                .map(|&row| table.target[row])
+                .collect::<Vec<_>>()
+        };
         let weights_of = |rows: &[usize]| {
             weights.map(|w| normalised_weights(rows.iter().map(|&row| w[row]).collect()))
         };
@@ -247,7 +289,11 @@ impl Problem {
         let spread = linear::spread(&train_target, target_mean, train_weights.as_deref()).sqrt();
         // Rounding alone spreads the values of a constant target this far.
         let constant = spread <= 4.0 * f64::EPSILON * target_mean.abs();
-        let target_scale = if constant || !spread.is_finite() { 1.0 } else { spread };
+        let target_scale = if constant || !spread.is_finite() {
+            1.0
+        } else {
+            spread
+        };
         if constant {
             notes.push(format!(
                 "the target '{}' is constant, so the formula is that constant",
@@ -258,12 +304,20 @@ impl Problem {
             columns: inputs
                 .iter()
                 .map(|input| {
-                    rows.iter().map(|&row| table.columns[input.column][row] * input.scale).collect()
+                    rows.iter()
+                        .map(|&row| table.columns[input.column][row] * input.scale)
+                        .collect()
                 })
                 .collect(),
             target: target_of(rows)
                 .into_iter()
-                .map(|y| if constant { 0.0 } else { (y - target_mean) / target_scale })
+                .map(|y| {
+                    if constant {
+                        0.0
+                    } else {
+                        (y - target_mean) / target_scale
+                    }
+                })
                 .collect(),
             weights: weights_of(rows),
             zero: -target_mean / target_scale,
@@ -348,10 +402,14 @@ fn split(n_rows: usize, config: &Config, seed: u64, notes: &mut Vec<String>) -> 
         reason = "a share between 0 and 1 of a row count"
     )]
     let share = |fraction: f64| (n_rows as f64 * fraction).round() as usize;
-    let (mut n_validation, mut n_test) =
-        (share(config.validation_fraction), share(config.test_fraction));
+    let (mut n_validation, mut n_test) = (
+        share(config.validation_fraction),
+        share(config.test_fraction),
+    );
     if n_validation + n_test + 2 > n_rows && n_validation + n_test > 0 {
-        notes.push(format!("{n_rows} rows are too few to set some apart: all are used to learn"));
+        notes.push(format!(
+            "{n_rows} rows are too few to set some apart: all are used to learn"
+        ));
         (n_validation, n_test) = (0, 0);
     }
     let mut order: Vec<usize> = (0..n_rows).collect();
@@ -372,13 +430,16 @@ const SPLIT_STREAM: u64 = u64::MAX;
 /// 1 for moderate columns, else the power of two that brings the root mean square near one.
 fn power_of_two_scale(values: &[f64], rows: &[usize]) -> f64 {
     let largest = rows.iter().fold(0.0f64, |m, &row| m.max(values[row].abs()));
-    let sum: f64 = rows.iter().map(|&row| (values[row] / largest).powi(2)).sum();
+    let sum: f64 = rows
+        .iter()
+        .map(|&row| (values[row] / largest).powi(2))
+        .sum();
     #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
     let rms = largest * (sum / rows.len() as f64).sqrt();
     if !rms.is_normal() || (1.0 / MODERATE..=MODERATE).contains(&rms) {
         return 1.0;
     }
-    2f64.powi(-(rms.log2().round().clamp(-1000.0, 1000.0) as i32))
+    (-rms.log2().round().clamp(-1000.0, 1000.0)).exp2()
 }
 
 #[cfg(test)]
@@ -393,24 +454,47 @@ mod tests {
     fn bad_tables_are_located() {
         let ok = [1.0, 2.0, 3.0];
         let cases: Vec<(Observations<'_>, &str)> = vec![
-            (Observations::new(&[], &[], "y", &ok), "no input column beside the target 'y'"),
+            (
+                Observations::new(&[], &[], "y", &ok),
+                "no input column beside the target 'y'",
+            ),
             (Observations::new(&["a"], &[&[]], "y", &[]), "no rows"),
-            (Observations::new(&["a"], &[&[1.0, 2.0]], "y", &ok), "column 'a' has 2 rows, but the target has 3"),
-            (Observations::new(&["a", "a"], &[&ok, &ok], "y", &ok), "two input columns are named 'a'"),
-            (Observations::new(&["a"], &[&ok, &ok], "y", &ok), "1 names were given for 2 columns"),
+            (
+                Observations::new(&["a"], &[&[1.0, 2.0]], "y", &ok),
+                "column 'a' has 2 rows, but the target has 3",
+            ),
+            (
+                Observations::new(&["a", "a"], &[&ok, &ok], "y", &ok),
+                "two input columns are named 'a'",
+            ),
+            (
+                Observations::new(&["a"], &[&ok, &ok], "y", &ok),
+                "1 names were given for 2 columns",
+            ),
             (
                 Observations::new(&["a"], &[&[1.0, f64::NAN, f64::INFINITY]], "y", &ok),
                 "column 'a' holds NaN in row 1 (counted from 0, 2 such cells",
             ),
-            (Observations::new(&["a"], &[&ok], "y", &[1.0, 2.0, f64::INFINITY]), "'y' holds inf in row 2"),
-            (Observations::new(&["a"], &[&[1.0, 1e200, 0.0]], "y", &ok), "1e200 in row 1"),
             (
-                Observations { weights: Some(vec![1.0, -1.0, 0.0].into()), ..Observations::new(&["a"], &[&ok], "y", &ok) },
+                Observations::new(&["a"], &[&ok], "y", &[1.0, 2.0, f64::INFINITY]),
+                "'y' holds inf in row 2",
+            ),
+            (
+                Observations::new(&["a"], &[&[1.0, 1e200, 0.0]], "y", &ok),
+                "1e200 in row 1",
+            ),
+            (
+                Observations {
+                    weights: Some(vec![1.0, -1.0, 0.0].into()),
+                    ..Observations::new(&["a"], &[&ok], "y", &ok)
+                },
                 "row 1 has -1",
             ),
         ];
         for (table, message) in cases {
-            let error = Problem::new(&table, &config(), 0).expect_err(message).to_string();
+            let error = Problem::new(&table, &config(), 0)
+                .expect_err(message)
+                .to_string();
             assert!(error.contains(message), "{error:?} lacks {message:?}");
         }
     }
@@ -418,13 +502,25 @@ mod tests {
     #[test]
     fn useless_columns_are_left_out_with_a_note() {
         let x = [1.0, 2.0, 4.0];
-        let table = Observations::new(&["a", "c", "b", "d"], &[&x, &[5.0; 3], &x, &[3.0, 1.0, 2.0]], "y", &x);
+        let table = Observations::new(
+            &["a", "c", "b", "d"],
+            &[&x, &[5.0; 3], &x, &[3.0, 1.0, 2.0]],
+            "y",
+            &x,
+        );
         let problem = Problem::new(&table, &config(), 0).expect("problem");
-        assert_eq!(problem.inputs.iter().map(|i| i.column).collect::<Vec<_>>(), [0, 3]);
+        assert_eq!(
+            problem.inputs.iter().map(|i| i.column).collect::<Vec<_>>(),
+            [0, 3]
+        );
         assert_eq!(problem.notes.len(), 2);
         assert!(!problem.is_trivial());
         let constant = Observations::new(&["a"], &[&x], "y", &[0.1 + 0.2; 3]);
-        assert!(Problem::new(&constant, &config(), 0).expect("problem").is_trivial());
+        assert!(
+            Problem::new(&constant, &config(), 0)
+                .expect("problem")
+                .is_trivial()
+        );
     }
 
     #[test]
@@ -432,16 +528,32 @@ mod tests {
         let big: Vec<f64> = (0..20).map(|i| 3e9 + 1e8 * f64::from(i * i % 7)).collect();
         let small: Vec<f64> = (0..20).map(|i| 1e-7 * (1.0 + f64::from(i))).collect();
         let y: Vec<f64> = big.iter().zip(&small).map(|(b, s)| b * s + 5.0).collect();
-        let table = Observations::new(&["zero", "big", "small"], &[&[0.0; 20], &big, &small], "y", &y);
+        let table = Observations::new(
+            &["zero", "big", "small"],
+            &[&[0.0; 20], &big, &small],
+            "y",
+            &y,
+        );
         let problem = Problem::new(&table, &config(), 0).expect("problem");
-        assert!(problem.inputs.iter().all(|i| i.scale.log2().fract() == 0.0 && i.scale != 1.0));
+        assert!(
+            problem
+                .inputs
+                .iter()
+                .all(|i| i.scale.log2().fract() == 0.0 && i.scale != 1.0)
+        );
         let inner = Expr::apply(Op::Mul, &[Expr::var(0), Expr::var(1)]);
         let values = inner.eval_columns(&problem.train.column_refs());
-        let model = linear::forward(&[&values], &problem.train.target, None, 1).pop().expect("fit");
+        let model = linear::forward(&[&values], &problem.train.target, None, 1)
+            .pop()
+            .expect("fit");
         let outer = problem.in_table(&problem.unscaled(&inner, model.terms[0].1, model.intercept));
         for row in 0..20 {
             let value = outer.eval(&[0.0, big[row], small[row]]);
-            assert!((value - y[row]).abs() < 1e-10 * y[row], "{value} {}", y[row]);
+            assert!(
+                (value - y[row]).abs() < 1e-10 * y[row],
+                "{value} {}",
+                y[row]
+            );
         }
     }
 
@@ -449,14 +561,23 @@ mod tests {
     fn rows_are_split_by_seed_and_never_shared() {
         let x: Vec<f64> = (0..100).map(f64::from).collect();
         let table = Observations::new(&["x"], &[&x], "y", &x);
-        let config = Config { validation_fraction: 0.2, test_fraction: 0.3, ..config() };
+        let config = Config {
+            validation_fraction: 0.2,
+            test_fraction: 0.3,
+            ..config()
+        };
         let a = Problem::new(&table, &config, 1).expect("a");
         assert_eq!(a.train, Problem::new(&table, &config, 1).expect("a").train);
         assert_ne!(a.train, Problem::new(&table, &config, 2).expect("b").train);
         let (validation, test) = (a.validation.expect("validation"), a.test.expect("test"));
-        assert_eq!([a.train.n_rows(), validation.n_rows(), test.n_rows()], [50, 20, 30]);
-        let mut all: Vec<f64> =
-            [&a.train, &validation, &test].iter().flat_map(|r| r.columns[0].clone()).collect();
+        assert_eq!(
+            [a.train.n_rows(), validation.n_rows(), test.n_rows()],
+            [50, 20, 30]
+        );
+        let mut all: Vec<f64> = [&a.train, &validation, &test]
+            .iter()
+            .flat_map(|r| r.columns[0].clone())
+            .collect();
         all.sort_by(f64::total_cmp);
         assert_eq!(all.len(), 100);
         assert!(all.windows(2).all(|w| w[0] < w[1]));

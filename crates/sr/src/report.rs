@@ -141,7 +141,10 @@ impl Report {
     /// [`SrError::ModelIndex`].
     pub fn model(&self, index: Option<usize>) -> Result<&Model, SrError> {
         let index = index.unwrap_or(self.chosen);
-        self.front.get(index).ok_or(SrError::ModelIndex { index, len: self.front.len() })
+        self.front.get(index).ok_or(SrError::ModelIndex {
+            index,
+            len: self.front.len(),
+        })
     }
 
     /// What a model of the front says for rows given as columns in the order of `names`.
@@ -187,7 +190,10 @@ impl Report {
         }
         let header: Header = serde_json::from_str(text).map_err(SrError::ReportFormat)?;
         if header.version > VERSION {
-            return Err(SrError::ReportVersion { found: header.version, supported: VERSION });
+            return Err(SrError::ReportVersion {
+                found: header.version,
+                supported: VERSION,
+            });
         }
         let mut report: Self = serde_json::from_str(text).map_err(SrError::ReportFormat)?;
         report.config.validate()?;
@@ -253,7 +259,8 @@ impl Report {
             let score = front.last().map_or(0.0, |smaller| {
                 #[expect(clippy::cast_precision_loss, reason = "sizes are small")]
                 let nodes = judged.expr.len().saturating_sub(smaller.size).max(1) as f64;
-                (smaller.loss.max(f64::MIN_POSITIVE) / judged.loss.max(f64::MIN_POSITIVE)).ln() / nodes
+                (smaller.loss.max(f64::MIN_POSITIVE) / judged.loss.max(f64::MIN_POSITIVE)).ln()
+                    / nodes
             });
             front.push(Model {
                 formula: print::infix(&judged.expr, &problem.names),
@@ -308,7 +315,13 @@ impl fmt::Display for Report {
         writeln!(f, "  {} =", self.target)?;
         for (index, model) in self.front.iter().enumerate() {
             let mark = if index == self.chosen { ">>" } else { "  " };
-            write!(f, "{mark} {:>4}  {:>10.4e}  {:<10}", model.size, model.loss, share(model.r2))?;
+            write!(
+                f,
+                "{mark} {:>4}  {:>10.4e}  {:<10}",
+                model.size,
+                model.loss,
+                share(model.r2)
+            )?;
             if with_cv {
                 write!(f, "  {:<10}", model.cv_r2.map(share).unwrap_or_default())?;
             }

@@ -9,6 +9,12 @@
 //! Candidates are judged on a sample of rows where the table is long. The archive, shared by all
 //! islands, is judged on all training rows, constants refitted.
 //!
+//! Where rows are few, the search itself is cross-validated: until half of the budget is spent each
+//! island learns without a fold of its own and exchanges nothing. What its formulas say about the
+//! rows it has never seen tells honestly which size pays ([`Apart`]): a cross-validation that only
+//! refits constants cannot, because the shapes were selected on all rows. Then all islands get all
+//! rows.
+//!
 //! # Invariants
 //! - What an island does in a generation depends on its members, its numbers (seed, island,
 //!   generation, child) and the rows: never on a thread or on time, unless time is over.
@@ -17,6 +23,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use opcodon_data::split::k_fold;
 use opcodon_evo::nsga2::Ranking;
 use opcodon_evo::{Archive, Migration, Rng, island::Topology, tournament};
 use opcodon_expr::{Expr, Op};
@@ -24,12 +31,13 @@ use opcodon_gp::{Constants, Limits, PrimitiveSet, Rates, Variation, Workspace, i
 use rayon::prelude::*;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Selection};
 use crate::constants::Effort;
 use crate::error::SrError;
-use crate::evaluate::{Evaluator, Score};
+use crate::evaluate::{Evaluator, Refined, Score};
+use crate::linear;
 use crate::normal_form::{NormalForm, Normaliser, Slots};
-use crate::problem::Problem;
+use crate::problem::{Problem, Rows};
 use crate::report::StopReason;
 
 /// A formula with the linear scaling that goes with it.
@@ -76,20 +84,42 @@ const MEMORY: u64 = 60;
 const DRAWS_MAX: usize = 5;
 /// Rows that constants are fitted on during the search; more make a step dearer, not better.
 const TUNING_ROWS: usize = 400;
+/// One in so many new formulas has its constants fitted to the end.
+const PROMISING: usize = 3;
 /// Differences of the log error below this are no difference.
 const LOG_EPSILON: f64 = 1e-4;
 /// Errors below this are rounding.
 pub(crate) const ERROR_FLOOR: f64 = 1e-14;
 
+/// Rows up to which the search is cross-validated, and from which on there are enough to.
+const APART_ROWS: std::ops::RangeInclusive<usize> = 16..=2000;
+/// Share of the budget for which islands stay apart.
+const APART_SHARE: f64 = 0.5;
+
+/// What islands that learned without a fold each say about that fold.
+#[derive(Debug, Clone)]
+pub(crate) struct Apart {
+    /// For each size (of the core, from 0), for each training row the square of the error that the
+    /// best formula up to that size makes, learned without the row. In units of the search.
+    pub(crate) squares: Vec<Vec<f64>>,
+    /// The rows that each island did without.
+    pub(crate) folds: Vec<Vec<usize>>,
+}
+
 /// What an exchange and the caller see of a search.
 pub(crate) struct Search<'a> {
     config: &'a Config,
     seed: u64,
+    train: &'a Rows,
     islands: Vec<Island>,
     /// Judged on all training rows.
     pub(crate) archive: Archive<Candidate>,
     pub(crate) generation: u64,
     pub(crate) evaluations: u64,
+    /// While islands are apart, the rows that each does without.
+    folds: Option<Vec<Vec<usize>>>,
+    /// What being apart has told, once it is over.
+    pub(crate) apart: Option<Apart>,
     pool: &'a rayon::ThreadPool,
     judges: Vec<Evaluator>,
 }
@@ -107,75 +137,181 @@ struct Island {
     tournament_size: usize,
     constant_iterations: usize,
     evaluations: u64,
-    /// Members that entered the island's own archive since the last exchange.
+    /// Judged on the island's rows.
     archive: Archive<Candidate>,
+    /// Members that entered the archive since they were last judged on all rows.
     fresh: Vec<Candidate>,
 }
 
+/// Evaluators on a sample of these rows: one to score with, one to tune constants with.
+fn evaluators(rows: &Rows, config: &Config, seed: u64) -> Result<(Evaluator, Evaluator), SrError> {
+    let n_rows = rows.n_rows();
+    let mut order: Vec<usize> = (0..n_rows).collect();
+    if n_rows > config.search_rows.min(TUNING_ROWS) {
+        Rng::new(seed, SAMPLE_STREAM).shuffle(&mut order);
+    }
+    let scorer = Evaluator::new(rows.pick(&order[..n_rows.min(config.search_rows)]))?;
+    let tuner = Evaluator::new(rows.pick(&order[..n_rows.min(TUNING_ROWS)]))?;
+    Ok((scorer, tuner))
+}
+
+/// Random folds, one an island, where rows are few and the choice is by cross-validation.
+fn folds(n_rows: usize, config: &Config, seed: u64) -> Option<Vec<Vec<usize>>> {
+    let chooses = matches!(config.model_selection, Selection::Auto | Selection::Cv)
+        && config.validation_fraction == 0.0;
+    if config.islands < 2 || !APART_ROWS.contains(&n_rows) || !chooses {
+        return None;
+    }
+    let splits = k_fold(n_rows, config.islands.min(n_rows / 4), seed).ok()?;
+    let mut folds: Vec<Vec<usize>> = splits.into_iter().map(|split| split.test).collect();
+    let n_folds = folds.len();
+    // More islands than folds: the others repeat them.
+    for island in n_folds..config.islands {
+        folds.push(folds[island % n_folds].clone());
+    }
+    Some(folds)
+}
+
+/// The rows that are not in a fold.
+pub(crate) fn without(n_rows: usize, fold: &[usize]) -> Vec<usize> {
+    let mut kept = vec![true; n_rows];
+    for &row in fold {
+        kept[row] = false;
+    }
+    (0..n_rows).filter(|&row| kept[row]).collect()
+}
+
 impl<'a> Search<'a> {
-    /// Islands whose first members are the seeds and random trees.
+    /// Islands whose first members are seeds, made for an island's rows, and random trees.
     pub(crate) fn new(
-        problem: &Problem,
+        problem: &'a Problem,
         config: &'a Config,
         seed: u64,
         pool: &'a rayon::ThreadPool,
-        seeds: &[Candidate],
+        seeds: impl Fn(&Rows) -> Result<Vec<Candidate>, SrError> + Sync,
         clock: &Clock,
     ) -> Result<Self, SrError> {
-        let n_rows = problem.train.n_rows();
-        let mut order: Vec<usize> = (0..n_rows).collect();
-        if n_rows > config.search_rows.min(TUNING_ROWS) {
-            Rng::new(seed, SAMPLE_STREAM).shuffle(&mut order);
-        }
-        let search_rows = problem.train.pick(&order[..n_rows.min(config.search_rows)]);
-        let tuning_rows = problem.train.pick(&order[..n_rows.min(TUNING_ROWS)]);
-        let max_size = config.max_size;
-        let island_size = config.population_size / config.islands;
+        let train = &problem.train;
+        let folds = folds(train.n_rows(), config, seed);
         let variation = variation(problem, config)?;
-        let scorer = Evaluator::new(search_rows)?;
-        let tuner = Evaluator::new(tuning_rows)?;
-        let judge = Evaluator::new(problem.train.clone())?;
-        let islands: Vec<Island> = (0..config.islands)
-            .map(|index| {
-                Ok(Island {
-                    index: u32::try_from(index).unwrap_or(u32::MAX),
-                    size: island_size,
-                    members: Vec::new(),
-                    visits: ByShape::default(),
-                    variation: variation.clone(),
-                    scorer: scorer.sibling()?,
-                    tuner: tuner.sibling()?,
-                    normaliser: Normaliser::default(),
-                    space: Workspace::new(),
-                    tournament_size: config.tournament_size,
-                    constant_iterations: config.constant_iterations,
-                    evaluations: 0,
-                    archive: Archive::new(max_size),
-                    fresh: Vec::new(),
+        let all_seeds = pool.install(|| seeds(train))?;
+        let shared = evaluators(train, config, seed)?;
+        let judge = Evaluator::new(train.clone())?;
+        let made: Vec<(Island, Vec<Candidate>)> = pool.install(|| {
+            (0..config.islands)
+                .into_par_iter()
+                .map(|index| {
+                    let (scorer, tuner, seeds) = match &folds {
+                        Some(folds) => {
+                            let rows = train.pick(&without(train.n_rows(), &folds[index]));
+                            let (scorer, tuner) = evaluators(&rows, config, seed)?;
+                            (scorer, tuner, seeds(&rows)?)
+                        }
+                        None => (shared.0.sibling()?, shared.1.sibling()?, all_seeds.clone()),
+                    };
+                    let island = Island {
+                        index: u32::try_from(index).unwrap_or(u32::MAX),
+                        size: config.population_size / config.islands,
+                        members: Vec::new(),
+                        visits: ByShape::default(),
+                        variation: variation.clone(),
+                        scorer,
+                        tuner,
+                        normaliser: Normaliser::default(),
+                        space: Workspace::new(),
+                        tournament_size: config.tournament_size,
+                        constant_iterations: config.constant_iterations,
+                        evaluations: 0,
+                        archive: Archive::new(config.max_size),
+                        fresh: Vec::new(),
+                    };
+                    Ok((island, seeds))
                 })
-            })
-            .collect::<Result<_, SrError>>()?;
-        let judges = (0..config.islands).map(|_| judge.sibling()).collect::<Result<_, _>>()?;
+                .collect::<Result<_, SrError>>()
+        })?;
+        let (islands, island_seeds): (Vec<Island>, Vec<Vec<Candidate>>) = made.into_iter().unzip();
+        let judges = (0..config.islands)
+            .map(|_| judge.sibling())
+            .collect::<Result<_, _>>()?;
         let mut search = Self {
             config,
             seed,
+            train,
             islands,
-            archive: Archive::new(max_size),
+            archive: Archive::new(config.max_size),
             generation: 0,
             evaluations: 0,
+            folds,
+            apart: None,
             pool,
             judges,
         };
-        for candidate in seeds {
-            search.archive.insert_with(
-                candidate.score.error.max(ERROR_FLOOR),
-                candidate.expr.len(),
-                || candidate.clone(),
-            );
+        for candidate in all_seeds {
+            let error = candidate.score.error.max(ERROR_FLOOR);
+            search
+                .archive
+                .insert(error, candidate.expr.len(), candidate);
         }
-        search.each_island(|island| island.populate(seed, seeds, clock))?;
+        search.each_island(|island| {
+            island.populate(seed, &island_seeds[island.index as usize], clock)
+        })?;
         search.judge(clock)?;
         Ok(search)
+    }
+
+    /// Ends the islands' separation once its share of the budget is spent.
+    fn unite(&mut self, whole: &Clock) -> Result<(), SrError> {
+        #[expect(clippy::cast_precision_loss, reason = "a share of a limit")]
+        let share = |done: u64, limit: Option<u64>| {
+            limit.map_or(0.0, |limit| done as f64 / limit.max(1) as f64)
+        };
+        let spent = whole
+            .share()
+            .max(share(self.generation, self.config.max_generations))
+            .max(share(self.evaluations, self.config.max_evaluations));
+        if spent < APART_SHARE {
+            return Ok(());
+        }
+        let Some(folds) = self.folds.take() else {
+            return Ok(());
+        };
+        self.apart = Some(self.told_apart(folds, whole)?);
+        let (scorer, tuner) = evaluators(self.train, self.config, self.seed)?;
+        let known: Vec<Candidate> = self.archive.iter().map(|e| e.genome.clone()).collect();
+        for island in &mut self.islands {
+            island.scorer = scorer.sibling()?;
+            island.tuner = tuner.sibling()?;
+        }
+        self.each_island(|island| island.rejudge(&known, whole))?;
+        self.judge(whole)
+    }
+
+    /// What each island's formulas say about the rows it has not seen.
+    fn told_apart(&mut self, folds: Vec<Vec<usize>>, clock: &Clock) -> Result<Apart, SrError> {
+        let (train, max_size) = (self.train, self.config.max_size);
+        let told: Vec<Vec<Vec<f64>>> = self.pool.install(|| {
+            self.islands
+                .par_iter_mut()
+                .zip(&folds)
+                .map(|(island, fold)| island.foretell(&train.pick(fold), max_size, clock))
+                .collect::<Result<_, SrError>>()
+        })?;
+        let mut squares = vec![vec![0.0; train.n_rows()]; max_size + 1];
+        let mut counts = vec![0.0; train.n_rows()];
+        for (fold, told) in folds.iter().zip(told) {
+            for (position, &row) in fold.iter().enumerate() {
+                counts[row] += 1.0;
+                for (squares, told) in squares.iter_mut().zip(&told) {
+                    squares[row] += told[position];
+                }
+            }
+        }
+        for squares in &mut squares {
+            for (square, count) in squares.iter_mut().zip(&counts) {
+                *square /= f64::max(*count, 1.0);
+            }
+        }
+        Ok(Apart { squares, folds })
     }
 
     /// One task an island, shared out among the threads.
@@ -184,7 +320,8 @@ impl<'a> Search<'a> {
         task: impl Fn(&mut Island) -> Result<(), SrError> + Sync + Send,
     ) -> Result<(), SrError> {
         let islands = &mut self.islands;
-        self.pool.install(|| islands.par_iter_mut().try_for_each(task))?;
+        self.pool
+            .install(|| islands.par_iter_mut().try_for_each(task))?;
         self.evaluations = self.islands.iter().map(|island| island.evaluations).sum();
         Ok(())
     }
@@ -227,7 +364,11 @@ impl<'a> Search<'a> {
         if let Some(reason) = clock.urgent() {
             return Ok(Some(reason));
         }
-        self.migrate();
+        if self.folds.is_some() {
+            self.unite(whole)?;
+        } else {
+            self.migrate();
+        }
         Ok(None)
     }
 
@@ -254,7 +395,8 @@ impl<'a> Search<'a> {
                 let mut rng = Rng::new(self.seed, stream);
                 let parcel = (0..way.count)
                     .map(|_| {
-                        let winner = tournament::select(&mut rng, members.len(), 3, |a, b| a.cmp(&b));
+                        let winner =
+                            tournament::select(&mut rng, members.len(), 3, |a, b| a.cmp(&b));
                         members[winner].clone()
                     })
                     .collect();
@@ -310,7 +452,11 @@ impl<'a> Search<'a> {
 }
 
 /// What a candidate for the archive may cost.
-const JUDGING: Effort = Effort { passes: 8, tolerance: 1e-6, rss: ERROR_FLOOR * 1e-3 };
+const JUDGING: Effort = Effort {
+    passes: 8,
+    tolerance: 1e-6,
+    rss: ERROR_FLOOR * 1e-3,
+};
 
 const SAMPLE_STREAM: u64 = u64::MAX - 1;
 const MIGRATION_STREAM: u64 = 0xfffe << 48;
@@ -334,13 +480,22 @@ pub(crate) fn refit(
         if let Some(refined) = refined.filter(|r| r.score.error < score.error)
             && let Some(form) = normaliser.normal_form(&refined.expr, Slots::Closed)
         {
-            again.push(Candidate { expr: form.expr, score: Score::WORST, shape: form.shape });
+            again.push(Candidate {
+                expr: form.expr,
+                score: Score::WORST,
+                shape: form.shape,
+            });
         }
         out.push(Candidate { score, ..candidate });
     }
     let exprs: Vec<&Expr> = again.iter().map(|c| &c.expr).collect();
     let scores = judge.scores(&exprs, clock)?;
-    out.extend(again.into_iter().zip(scores).map(|(c, score)| Candidate { score, ..c }));
+    out.extend(
+        again
+            .into_iter()
+            .zip(scores)
+            .map(|(c, score)| Candidate { score, ..c }),
+    );
     out.retain(|c| c.score.error.is_finite());
     Ok(out)
 }
@@ -361,7 +516,13 @@ fn variation(problem: &Problem, config: &Config) -> Result<Variation, SrError> {
     }
     let set = builder
         .variables(u32::try_from(problem.inputs.len()).unwrap_or(u32::MAX))
-        .constants(Constants::Normal { mean: 0.0, std_dev: 2.0 }, 0.15 * n_variables)
+        .constants(
+            Constants::Normal {
+                mean: 0.0,
+                std_dev: 2.0,
+            },
+            0.15 * n_variables,
+        )
         .build()
         .map_err(|error| SrError::Compile(Box::new(error)))?;
     let rates = Rates {
@@ -393,9 +554,74 @@ impl Island {
         }
         let exprs: Vec<&Expr> = seeds.iter().map(|c| &c.expr).collect();
         let scores = self.scorer.scores(&exprs, clock)?;
-        self.members =
-            seeds.iter().zip(scores).map(|(c, score)| Candidate { score, ..c.clone() }).collect();
+        self.members = seeds
+            .iter()
+            .zip(scores)
+            .map(|(c, score)| Candidate { score, ..c.clone() })
+            .collect();
         self.contest(forms, clock)
+    }
+
+    /// New rows: members are scored anew, and what others found joins them.
+    fn rejudge(&mut self, known: &[Candidate], clock: &Clock) -> Result<(), SrError> {
+        let mut members = std::mem::take(&mut self.members);
+        members.extend_from_slice(known);
+        let exprs: Vec<&Expr> = members.iter().map(|c| &c.expr).collect();
+        let scores = self.scorer.scores(&exprs, clock)?;
+        for (member, score) in members.iter_mut().zip(scores) {
+            member.score = score;
+        }
+        members.retain(|member| member.score.error.is_finite());
+        self.visits.clear();
+        self.archive.clear();
+        for member in &members {
+            let error = member.score.error.max(ERROR_FLOOR);
+            self.archive
+                .insert_with(error, member.expr.len(), || member.clone());
+        }
+        self.members = survivors(members, self.size);
+        Ok(())
+    }
+
+    /// For each size the squared errors, at rows not learned from, of the best formula up to that
+    /// size by the rows learned from.
+    fn foretell(
+        &mut self,
+        unseen: &Rows,
+        max_size: usize,
+        clock: &Clock,
+    ) -> Result<Vec<Vec<f64>>, SrError> {
+        let found: Vec<Candidate> = self.archive.iter().map(|e| e.genome.clone()).collect();
+        let mut learned = Archive::new(max_size);
+        for candidate in refit(&mut self.scorer, found.clone(), JUDGING, clock)? {
+            let error = candidate.score.error.max(ERROR_FLOOR);
+            learned.insert(error, candidate.expr.len(), candidate);
+        }
+        let weights = self.scorer.rows().weights.clone();
+        let mean = linear::mean(&self.scorer.rows().target, weights.as_deref());
+        let columns = unseen.column_refs();
+        // No formula has a value so wrong that it could outweigh all other rows.
+        let ceiling = 1e4 * self.scorer.rows().variance();
+        let squares = |predicted: &dyn Fn(usize) -> f64| -> Vec<f64> {
+            (0..unseen.n_rows())
+                .map(|row| (unseen.target[row] - predicted(row)).powi(2))
+                .map(|square| if square < ceiling { square } else { ceiling })
+                .collect()
+        };
+        let mut by_size = vec![squares(&|_| mean)];
+        for size in 1..=max_size {
+            let entry = learned.best_within(size).filter(|e| e.size == size);
+            let next = match entry {
+                Some(entry) => {
+                    let Score { scale, offset, .. } = entry.genome.score;
+                    let values = entry.genome.expr.eval_columns(&columns);
+                    squares(&|row| scale.mul_add(values[row], offset))
+                }
+                None => by_size[size - 1].clone(),
+            };
+            by_size.push(next);
+        }
+        Ok(by_size)
     }
 
     /// The random numbers of one child.
@@ -412,7 +638,10 @@ impl Island {
         if form.expr.len() > limits.max_size || form.expr.depth() > limits.max_depth + 2 {
             return None;
         }
-        let visit = self.visits.entry(form.shape).or_insert(Visit { generation, count: 0 });
+        let visit = self.visits.entry(form.shape).or_insert(Visit {
+            generation,
+            count: 0,
+        });
         if visit.count >= VISITS_MAX {
             return None;
         }
@@ -423,7 +652,8 @@ impl Island {
 
     fn generation(&mut self, seed: u64, generation: u64, clock: &Clock) -> Result<(), SrError> {
         if generation.is_multiple_of(8) {
-            self.visits.retain(|_, visit| visit.generation + MEMORY > generation);
+            self.visits
+                .retain(|_, visit| visit.generation + MEMORY > generation);
         }
         let objectives = objectives(&self.members);
         let ranking = Ranking::new(&objectives, [LOG_EPSILON, 0.0]);
@@ -467,7 +697,11 @@ impl Island {
         #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
         let n_rows = self.scorer.rows().n_rows() as f64;
         for ((form, score), tuned) in forms.into_iter().zip(closed).zip(tuned) {
-            let plain = Candidate { expr: form.expr, score, shape: form.shape };
+            let plain = Candidate {
+                expr: form.expr,
+                score,
+                shape: form.shape,
+            };
             let winner = match tuned {
                 Some(tuned) if pays(&tuned, &plain, n_rows) => tuned,
                 _ => plain,
@@ -476,7 +710,10 @@ impl Island {
                 continue;
             }
             let error = winner.score.error.max(ERROR_FLOOR);
-            if self.archive.insert_with(error, winner.expr.len(), || winner.clone()) {
+            if self
+                .archive
+                .insert_with(error, winner.expr.len(), || winner.clone())
+            {
                 self.fresh.push(winner.clone());
             }
             self.members.push(winner);
@@ -505,9 +742,41 @@ impl Island {
         }
         let starts = self.tuner.scores(&open.iter().collect::<Vec<_>>(), clock)?;
         let starts: Vec<(&Expr, Score)> = open.iter().zip(starts).collect();
-        let effort =
-            Effort { passes: self.constant_iterations + 1, tolerance: 1e-4, rss: ERROR_FLOOR };
-        let refined = self.tuner.refine(&starts, effort, clock)?;
+        // Two steps show which constants are worth fitting to the end.
+        let first = Effort {
+            passes: 3.min(self.constant_iterations + 1),
+            tolerance: 1e-4,
+            rss: ERROR_FLOOR,
+        };
+        let mut refined = self.tuner.refine(&starts, first, clock)?;
+        if self.constant_iterations > 2 {
+            let promise = |refined: &Refined| {
+                let rival = self.archive.best_within(refined.expr.len());
+                refined.score.error / rival.map_or(1.0, |rival| rival.error)
+            };
+            let mut ranked: Vec<(f64, usize)> = refined
+                .iter()
+                .enumerate()
+                .filter_map(|(k, refined)| Some((promise(refined.as_ref()?), k)))
+                .collect();
+            ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            ranked.truncate(ranked.len().div_ceil(PROMISING));
+            let best: Vec<Refined> = ranked
+                .iter()
+                .filter_map(|&(_, k)| refined[k].clone())
+                .collect();
+            let again: Vec<(&Expr, Score)> = best.iter().map(|r| (&r.expr, r.score)).collect();
+            let effort = Effort {
+                passes: self.constant_iterations - 1,
+                ..first
+            };
+            let more = self.tuner.refine(&again, effort, clock)?;
+            for (&(_, k), more) in ranked.iter().zip(more) {
+                if more.is_some() {
+                    refined[k] = more;
+                }
+            }
+        }
         let limits = self.variation.limits();
         let mut tuned: Vec<Option<Candidate>> = vec![None; forms.len()];
         let mut again = Vec::new();
@@ -523,7 +792,11 @@ impl Island {
         let scores = self.scorer.scores(&exprs, clock)?;
         self.evaluations += exprs.len() as u64;
         for ((index, form), score) in again.into_iter().zip(scores) {
-            tuned[index] = Some(Candidate { expr: form.expr, score, shape: form.shape });
+            tuned[index] = Some(Candidate {
+                expr: form.expr,
+                score,
+                shape: form.shape,
+            });
         }
         Ok(tuned)
     }
@@ -544,7 +817,10 @@ fn pays(tuned: &Candidate, plain: &Candidate, n_rows: f64) -> bool {
 
 fn objectives(members: &[Candidate]) -> Vec<[f64; 2]> {
     #[expect(clippy::cast_precision_loss, reason = "sizes are small")]
-    members.iter().map(|c| [c.score.error.max(ERROR_FLOOR).ln(), c.expr.len() as f64]).collect()
+    members
+        .iter()
+        .map(|c| [c.score.error.max(ERROR_FLOOR).ln(), c.expr.len() as f64])
+        .collect()
 }
 
 /// The best fronts, of each shape and of each error only the smallest.
@@ -576,5 +852,8 @@ fn survivors(mut members: Vec<Candidate>, n: usize) -> Vec<Candidate> {
     }
     let chosen = Ranking::new(&objectives(&kept), [LOG_EPSILON, 0.0]).survivors(n);
     let mut slots: Vec<Option<Candidate>> = kept.into_iter().map(Some).collect();
-    chosen.into_iter().filter_map(|index| slots[index].take()).collect()
+    chosen
+        .into_iter()
+        .filter_map(|index| slots[index].take())
+        .collect()
 }

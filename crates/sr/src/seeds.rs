@@ -57,14 +57,24 @@ fn sampled(rows: &Rows) -> Rows {
 }
 
 fn linear_models(rows: &Rows, terms_max: usize) -> Vec<Expr> {
-    let path =
-        linear::forward(&rows.column_refs(), &rows.target, rows.weights.as_deref(), terms_max);
-    path.iter().filter_map(|model| expression(model, &variable)).collect()
+    let path = linear::forward(
+        &rows.column_refs(),
+        &rows.target,
+        rows.weights.as_deref(),
+        terms_max,
+    );
+    path.iter()
+        .filter_map(|model| expression(model, &variable))
+        .collect()
 }
 
 fn expression(model: &Linear, term: &dyn Fn(usize) -> Expr) -> Option<Expr> {
     let terms: Vec<(Expr, f64)> = model.terms.iter().map(|&(j, c)| (term(j), c)).collect();
-    if terms.is_empty() { None } else { combination(&terms) }
+    if terms.is_empty() {
+        None
+    } else {
+        combination(&terms)
+    }
 }
 
 fn quadratic_models(rows: &Rows, terms_max: usize) -> Vec<Expr> {
@@ -84,7 +94,9 @@ fn quadratic_models(rows: &Rows, terms_max: usize) -> Vec<Expr> {
     }
     let refs: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
     let path = linear::forward(&refs, &rows.target, rows.weights.as_deref(), terms_max);
-    path.iter().filter_map(|model| expression(model, &|j| terms[j].clone())).collect()
+    path.iter()
+        .filter_map(|model| expression(model, &|j| terms[j].clone()))
+        .collect()
 }
 
 /// The inputs that are most correlated with the target, in the order of the table.
@@ -98,9 +110,15 @@ fn screened(rows: &Rows, most: usize) -> Vec<usize> {
         .map(|(j, column)| {
             let mean = linear::mean(column, weights);
             let spread = linear::spread(column, mean, weights);
-            let product: Vec<f64> =
-                column.iter().zip(&rows.target).map(|(x, y)| (x - mean) * (y - y_mean)).collect();
-            (linear::mean(&product, weights).powi(2) / spread.max(f64::MIN_POSITIVE), j)
+            let product: Vec<f64> = column
+                .iter()
+                .zip(&rows.target)
+                .map(|(x, y)| (x - mean) * (y - y_mean))
+                .collect();
+            (
+                linear::mean(&product, weights).powi(2) / spread.max(f64::MIN_POSITIVE),
+                j,
+            )
         })
         .collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -158,7 +176,9 @@ fn power_product(factors: &[(usize, f64)]) -> Option<Expr> {
             .filter(|(_, p)| p * wanted > 0.0)
             .flat_map(|&(j, p)| powers_of(&variable(j), p.abs()))
             .collect();
-        parts.into_iter().reduce(|a, b| Expr::apply(Op::Mul, &[a, b]))
+        parts
+            .into_iter()
+            .reduce(|a, b| Expr::apply(Op::Mul, &[a, b]))
     };
     match (side(1.0), side(-1.0)) {
         (Some(above), Some(below)) => Some(Expr::apply(Op::Div, &[above, below])),
@@ -211,13 +231,18 @@ pub(crate) fn pairs(
         .unzip();
     let room = max_size.saturating_sub(5);
     let mut found = pairs::products(&dictionary, &columns, &targets, room, clock);
-    found.par_iter_mut().zip(&targets).for_each(|(found, target)| {
-        found.extend(pairs::sums(&dictionary, &columns, target, room, clock));
-        found.extend(greedy_atoms(&dictionary, &columns, target, room));
-    });
+    found
+        .par_iter_mut()
+        .zip(&targets)
+        .for_each(|(found, target)| {
+            found.extend(pairs::sums(&dictionary, &columns, target, room, clock));
+            found.extend(greedy_atoms(&dictionary, &columns, target, room));
+        });
     let few = dictionary.shortened();
-    let mut greedy: Vec<Option<Found>> =
-        found.iter().map(|found| cheapest(found, y.len()).cloned()).collect();
+    let mut greedy: Vec<Option<Found>> = found
+        .iter()
+        .map(|found| cheapest(found, y.len()).cloned())
+        .collect();
     for _ in 1..GREEDY_TERMS {
         let residuals: Vec<Vec<f64>> = greedy
             .iter()
@@ -226,7 +251,9 @@ pub(crate) fn pairs(
             .collect();
         let terms = pairs::products(&few, &columns, &residuals, room, clock);
         for (k, terms) in terms.into_iter().enumerate() {
-            let Some(sum) = greedy[k].take().filter(|sum| sum.error > 1e-12) else { continue };
+            let Some(sum) = greedy[k].take().filter(|sum| sum.error > 1e-12) else {
+                continue;
+            };
             let next = extended(&sum, terms, &columns, &targets[k], room);
             greedy[k] = cheapest(&next, y.len()).cloned();
             found[k].extend(next);
@@ -244,9 +271,15 @@ pub(crate) fn pairs(
 
 /// What a sum leaves of the target; zero without a sum.
 fn residual(sum: Option<&Found>, columns: &[&[f64]], target: &[f64]) -> Vec<f64> {
-    let Some(sum) = sum else { return vec![0.0; target.len()] };
+    let Some(sum) = sum else {
+        return vec![0.0; target.len()];
+    };
     let values = sum.core.eval_columns(columns);
-    target.iter().zip(&values).map(|(y, v)| y - sum.scale.mul_add(*v, sum.offset)).collect()
+    target
+        .iter()
+        .zip(&values)
+        .map(|(y, v)| y - sum.scale.mul_add(*v, sum.offset))
+        .collect()
 }
 
 /// The sum with each of these terms, coefficients fitted.
@@ -300,7 +333,12 @@ fn cheapest(found: &[Found], n_rows: usize) -> Option<&Found> {
 
 /// Those that no much smaller one matches, by size.
 fn pareto(mut found: Vec<Found>) -> Vec<Found> {
-    found.sort_by(|a, b| a.core.len().cmp(&b.core.len()).then(a.error.total_cmp(&b.error)));
+    found.sort_by(|a, b| {
+        a.core
+            .len()
+            .cmp(&b.core.len())
+            .then(a.error.total_cmp(&b.error))
+    });
     let mut lowest = f64::INFINITY;
     found.retain(|f| {
         let keep = f.error < 1.1 * lowest;

@@ -17,7 +17,11 @@ fn inputs(n: usize, ranges: &[(f64, f64)]) -> Vec<Vec<f64>> {
     ranges
         .iter()
         .enumerate()
-        .map(|(j, (low, high))| spread(n, j as u64).map(|u| low + (high - low) * u).collect())
+        .map(|(j, (low, high))| {
+            spread(n, j as u64)
+                .map(|u| low + (high - low) * u)
+                .collect()
+        })
         .collect()
 }
 
@@ -56,10 +60,34 @@ fn laws_are_recovered_exactly() {
             12,
         ),
         ("Kepler", &["a"], &[(0.3, 40.0)], |x| x[0].powf(1.5), 8),
-        ("Lorentz", &["m", "v", "c"], &[(1.0, 5.0), (1.0, 2.0), (3.0, 10.0)], |x| x[0] / (1.0 - (x[1] / x[2]).powi(2)).sqrt(), 14),
-        ("lens", &["d1", "d2", "n"], &[(1.0, 5.0); 3], |x| 1.0 / (1.0 / x[0] + x[2] / x[1]), 12),
-        ("wave", &["x", "k"], &[(0.0, 6.0), (1.0, 2.0)], |x| 3.0 * (2.0 * x[0] * x[1]).sin() + 0.5, 14),
-        ("logistic", &["x", "r"], &[(0.0, 1.0), (1.0, 4.0)], |x| x[1] * x[0] * (1.0 - x[0]), 9),
+        (
+            "Lorentz",
+            &["m", "v", "c"],
+            &[(1.0, 5.0), (1.0, 2.0), (3.0, 10.0)],
+            |x| x[0] / (1.0 - (x[1] / x[2]).powi(2)).sqrt(),
+            14,
+        ),
+        (
+            "lens",
+            &["d1", "d2", "n"],
+            &[(1.0, 5.0); 3],
+            |x| 1.0 / (1.0 / x[0] + x[2] / x[1]),
+            12,
+        ),
+        (
+            "wave",
+            &["x", "k"],
+            &[(0.0, 6.0), (1.0, 2.0)],
+            |x| 3.0 * (2.0 * x[0] * x[1]).sin() + 0.5,
+            14,
+        ),
+        (
+            "logistic",
+            &["x", "r"],
+            &[(0.0, 1.0), (1.0, 4.0)],
+            |x| x[1] * x[0] * (1.0 - x[0]),
+            9,
+        ),
     ];
     for (name, names, ranges, law, most) in laws {
         let columns = inputs(200, ranges);
@@ -68,7 +96,10 @@ fn laws_are_recovered_exactly() {
             .collect();
         let report = run(names, &columns, &y, &[]);
         let best = report.best();
-        assert!(1.0 - best.r2 < 1e-12 && best.size <= most, "{name}\n{report}");
+        assert!(
+            1.0 - best.r2 < 1e-12 && best.size <= most,
+            "{name}\n{report}"
+        );
     }
 }
 
@@ -76,12 +107,20 @@ fn laws_are_recovered_exactly() {
 fn noise_is_not_fitted_and_constants_are_snapped() {
     let columns = inputs(300, &[(-3.0, 3.0), (-3.0, 3.0), (-3.0, 3.0)]);
     let noise = spread(300, 33).map(|u| (u - 0.5) * 0.3);
-    let y: Vec<f64> =
-        noise.enumerate().map(|(i, e)| 2.0 * columns[0][i] + 0.5 * columns[1][i].powi(2) + e).collect();
+    let y: Vec<f64> = noise
+        .enumerate()
+        .map(|(i, e)| 2.0 * columns[0][i] + 0.5 * columns[1][i].powi(2) + e)
+        .collect();
     let report = run(&["a", "b", "c"], &columns, &y, &[]);
     let best = report.best();
-    assert!(best.size <= 16 && best.cv_r2.expect("few rows") > 0.995, "{report}");
-    assert!(best.formula.contains("0.5*square(b)") && best.formula.contains("2*a"), "{report}");
+    assert!(
+        best.size <= 16 && best.cv_r2.expect("few rows") > 0.995,
+        "{report}"
+    );
+    assert!(
+        best.formula.contains("0.5*square(b)") && best.formula.contains("2*a"),
+        "{report}"
+    );
 }
 
 #[test]
@@ -90,12 +129,18 @@ fn the_same_seed_gives_the_same_bits_for_any_number_of_threads() {
     let y: Vec<f64> = (0..150)
         .map(|i| (columns[0][i] * columns[1][i]).sin() + columns[2][i] / (1.0 + columns[0][i]))
         .collect();
-    let limits: [&[(&str, &str)]; 2] =
-        [&[("max_generations", "12")], &[("max_evaluations", "3000"), ("max_generations", "none")]];
+    let limits: [&[(&str, &str)]; 2] = [
+        &[("max_generations", "12")],
+        &[("max_evaluations", "3000"), ("max_generations", "none")],
+    ];
     for limit in limits {
         let with = |threads: &str, seed: &str| {
             let mut settings = limit.to_vec();
-            settings.extend([("n_jobs", threads), ("random_state", seed), ("islands", "3")]);
+            settings.extend([
+                ("n_jobs", threads),
+                ("random_state", seed),
+                ("islands", "3"),
+            ]);
             let mut report = run(&["a", "b", "c"], &columns, &y, &settings);
             report.elapsed_s = 0.0;
             report.config.n_jobs = 0;
@@ -103,7 +148,11 @@ fn the_same_seed_gives_the_same_bits_for_any_number_of_threads() {
         };
         let one = with("1", "5");
         assert_eq!(one, with("2", "5"), "{limit:?}");
-        assert_ne!(one.front, with("1", "6").front, "the seed matters: {limit:?}");
+        assert_ne!(
+            one.front,
+            with("1", "6").front,
+            "the seed matters: {limit:?}"
+        );
     }
 }
 
@@ -120,7 +169,10 @@ fn no_model_is_chosen_that_a_shrunken_plane_beats_on_rows_left_out() {
     let report = run(&names, &columns, &y, &[]);
     let chosen = report.best().cv_r2.expect("cross-validated");
     let mean = report.front[0].cv_r2.expect("cross-validated");
-    assert!(report.front[0].size == 1 && chosen >= mean - 1e-9, "{report}");
+    assert!(
+        report.front[0].size == 1 && chosen >= mean - 1e-9,
+        "{report}"
+    );
 }
 
 #[test]
@@ -128,13 +180,25 @@ fn trivial_tables_have_trivial_answers() {
     let x = [vec![1.0, 2.0, 3.0], vec![4.0, 4.0, 4.0]];
     let constant = run(&["a", "b"], &x, &[5.0, 5.0, 5.0], &[]);
     assert_eq!(constant.best().formula, "5");
-    assert_eq!((constant.stop, constant.best().r2), (StopReason::Trivial, 1.0));
-    assert!(constant.notes.iter().any(|n| n.contains("target 'y' is constant")), "{constant}");
+    assert_eq!(
+        (constant.stop, constant.best().r2),
+        (StopReason::Trivial, 1.0)
+    );
+    assert!(
+        constant
+            .notes
+            .iter()
+            .any(|n| n.contains("target 'y' is constant")),
+        "{constant}"
+    );
     let one_row = run(&["a"], &[vec![2.0]], &[3.0], &[]);
     assert_eq!(one_row.best().formula, "3");
     let useless = run(&["b"], &x[1..], &[1.0, 2.0, 3.0], &[]);
     assert_eq!(useless.best().formula, "2");
-    assert_eq!(useless.predict(None, &[&[0.0, 9.0]]).expect("values"), [2.0, 2.0]);
+    assert_eq!(
+        useless.predict(None, &[&[0.0, 9.0]]).expect("values"),
+        [2.0, 2.0]
+    );
     let two_rows = run(&["a"], &[vec![1.0, 2.0]], &[1.0, 4.0], &[]);
     assert!(two_rows.best().loss.is_finite(), "{two_rows}");
 }
@@ -143,7 +207,11 @@ fn trivial_tables_have_trivial_answers() {
 fn a_table_of_copies_zeros_and_extreme_magnitudes_is_fitted() {
     let x: Vec<f64> = (0..40).map(|i| 1e12 * (1.0 + f64::from(i))).collect();
     let tiny: Vec<f64> = (0..40).map(|i| 1e-9 * f64::from(i % 7)).collect();
-    let y: Vec<f64> = x.iter().zip(&tiny).map(|(x, t)| 2e-3 * x * t - 7e5).collect();
+    let y: Vec<f64> = x
+        .iter()
+        .zip(&tiny)
+        .map(|(x, t)| 2e-3 * x * t - 7e5)
+        .collect();
     let report = run(
         &["x", "copy of x", "zero", "t"],
         &[x.clone(), x.clone(), vec![0.0; 40], tiny.clone()],
@@ -152,15 +220,26 @@ fn a_table_of_copies_zeros_and_extreme_magnitudes_is_fitted() {
     );
     assert!(1.0 - report.best().r2 < 1e-9, "{report}");
     assert_eq!(report.notes.len(), 2, "{report}");
-    let again = report.predict(None, &[&x, &x, &vec![0.0; 40], &tiny]).expect("values");
-    assert!(again.iter().zip(&y).all(|(a, b)| (a - b).abs() < 1e-3 * b.abs()));
+    let again = report
+        .predict(None, &[&x, &x, &vec![0.0; 40], &tiny])
+        .expect("values");
+    assert!(
+        again
+            .iter()
+            .zip(&y)
+            .all(|(a, b)| (a - b).abs() < 1e-3 * b.abs())
+    );
 }
 
 #[test]
 fn time_limits_hold_and_interrupts_return_what_there_is() {
     let columns = inputs(3000, &[(-3.0, 3.0); 5]);
     let y: Vec<f64> = (0..3000)
-        .map(|i| (columns[0][i] * columns[1][i]).sin() + columns[2][i] * columns[3][i].exp() + columns[4][i].cos().abs())
+        .map(|i| {
+            (columns[0][i] * columns[1][i]).sin()
+                + columns[2][i] * columns[3][i].exp()
+                + columns[4][i].cos().abs()
+        })
         .collect();
     let refs: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
     let data = Observations::new(&["a", "b", "c", "d", "e"], &refs, "y", &y);
@@ -168,7 +247,11 @@ fn time_limits_hold_and_interrupts_return_what_there_is() {
     let started = Instant::now();
     let report = fit(&data, &limited).expect("fit");
     // Generous: other processes share the machine while tests run.
-    assert!(started.elapsed() < Duration::from_secs(6), "{:?}\n{report}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(6),
+        "{:?}\n{report}",
+        started.elapsed()
+    );
     assert_eq!(report.stop, StopReason::Time);
     assert!(report.best().r2 > 0.0);
 
@@ -181,7 +264,10 @@ fn time_limits_hold_and_interrupts_return_what_there_is() {
         assert!(!progress.front.is_empty() && progress.evaluations > 0);
         stopper.store(true, Ordering::Relaxed);
     };
-    let hooks = Hooks { progress: Some(&mut observer), interrupt: Some(flag) };
+    let hooks = Hooks {
+        progress: Some(&mut observer),
+        interrupt: Some(flag),
+    };
     let report = fit_with(&data, &endless, hooks).expect("fit");
     assert_eq!((report.stop, calls), (StopReason::Interrupted, 1));
     assert!(report.best().r2 > 0.0, "{report}");
@@ -190,10 +276,15 @@ fn time_limits_hold_and_interrupts_return_what_there_is() {
 #[test]
 fn reports_are_stored_and_read_back() {
     let columns = inputs(60, &[(1.0, 3.0), (1.0, 3.0)]);
-    let y: Vec<f64> = (0..60).map(|i| columns[0][i] / columns[1][i] + 0.1).collect();
+    let y: Vec<f64> = (0..60)
+        .map(|i| columns[0][i] / columns[1][i] + 0.1)
+        .collect();
     let settings = [("test_fraction", "0.2"), ("max_generations", "5")];
     let report = run(&["speed of x", "b"], &columns, &y, &settings);
-    assert!(report.best().test_r2.expect("test rows") > 0.999, "{report}");
+    assert!(
+        report.best().test_r2.expect("test rows") > 0.999,
+        "{report}"
+    );
     let text = report.to_json();
     assert_eq!(Report::from_json(&text).expect("report"), report);
     for (from, to, complaint) in [
@@ -201,16 +292,25 @@ fn reports_are_stored_and_read_back() {
         ("\"chosen\": ", "\"chosen\": 99", "is chosen of"),
         ("\"size\": 1,", "\"size\": 2,", "has 1 nodes, not 2"),
         ("\"speed of x\"", "\"other\"", "formula"),
-        ("\"population_size\": 200", "\"population_size\": 1", "population_size"),
+        (
+            "\"population_size\": 200",
+            "\"population_size\": 1",
+            "population_size",
+        ),
         ("{", "[", "not a report"),
     ] {
         assert!(text.contains(from), "{from}");
         let damaged = text.replacen(from, to, 1);
-        let error = Report::from_json(&damaged).expect_err(complaint).to_string();
+        let error = Report::from_json(&damaged)
+            .expect_err(complaint)
+            .to_string();
         assert!(error.contains(complaint), "{complaint}: {error}");
     }
     let shown = report.to_string();
-    assert!(shown.contains(">>") && shown.contains("`speed of x`"), "{shown}");
+    assert!(
+        shown.contains(">>") && shown.contains("`speed of x`"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -218,17 +318,34 @@ fn predictions_check_their_columns() {
     let columns = inputs(40, &[(1.0, 3.0), (1.0, 3.0)]);
     let y: Vec<f64> = (0..40).map(|i| columns[0][i] * columns[1][i]).collect();
     let report = run(&["a", "b"], &columns, &y, &[("max_generations", "2")]);
-    let values = report.predict(None, &[&[2.0, 3.0], &[5.0, 7.0]]).expect("values");
+    let values = report
+        .predict(None, &[&[2.0, 3.0], &[5.0, 7.0]])
+        .expect("values");
     assert!((values[0] - 10.0).abs() < 1e-9 && (values[1] - 21.0).abs() < 1e-9);
-    assert_eq!(report.predict(None, &[&[], &[]]).expect("no rows"), [0.0; 0]);
+    assert_eq!(
+        report.predict(None, &[&[], &[]]).expect("no rows"),
+        [0.0; 0]
+    );
     for (columns, complaint) in [
-        (&[&[1.0][..]][..], "needs 2 input columns (a, b), but 1 were given"),
-        (&[&[1.0][..], &[1.0, 2.0][..]], "column 'b' has 2 rows, but the target has 1"),
+        (
+            &[&[1.0][..]][..],
+            "needs 2 input columns (a, b), but 1 were given",
+        ),
+        (
+            &[&[1.0][..], &[1.0, 2.0][..]],
+            "column 'b' has 2 rows, but the target has 1",
+        ),
     ] {
-        let error = report.predict(None, columns).expect_err(complaint).to_string();
+        let error = report
+            .predict(None, columns)
+            .expect_err(complaint)
+            .to_string();
         assert!(error.contains(complaint), "{error}");
     }
-    assert!(matches!(report.predict(Some(99), &[&[], &[]]), Err(SrError::ModelIndex { .. })));
+    assert!(matches!(
+        report.predict(Some(99), &[&[], &[]]),
+        Err(SrError::ModelIndex { .. })
+    ));
 }
 
 #[test]
@@ -241,17 +358,33 @@ fn parameters_are_read_checked_and_written() {
         assert!(!parameter.doc.is_empty() && !parameter.kind.is_empty());
     }
     assert_eq!(config, Config::default());
-    config.set("operators", "+, sub, mul, sin, ln").expect("operators");
-    assert_eq!(config.get("operators").expect("known"), "add,sub,mul,sin,log");
+    config
+        .set("operators", "+, sub, mul, sin, ln")
+        .expect("operators");
+    assert_eq!(
+        config.get("operators").expect("known"),
+        "add,sub,mul,sin,log"
+    );
     let json = serde_json::to_string(&config).expect("json");
-    assert_eq!(serde_json::from_str::<Config>(&json).expect("config"), config);
+    assert_eq!(
+        serde_json::from_str::<Config>(&json).expect("config"),
+        config
+    );
     for (name, text, complaint) in [
-        ("max_siz", "9", "no parameter 'max_siz' (did you mean 'max_size'?)"),
+        (
+            "max_siz",
+            "9",
+            "no parameter 'max_siz' (did you mean 'max_size'?)",
+        ),
         ("max_size", "nine", "'nine' is not a whole number"),
         ("max_size", "0", "out of range, accepted: 1 to 1000"),
         ("time_limit", "-1", "more than 0"),
         ("loss", "mape", "is not one of: mse, mae"),
-        ("operators", "add,sinn", "no operator 'sinn' (did you mean 'sin'?)"),
+        (
+            "operators",
+            "add,sinn",
+            "no operator 'sinn' (did you mean 'sin'?)",
+        ),
         ("random_state", "-1", "is not a whole number or none"),
         ("seeds", "maybe", "is not true or false"),
     ] {
@@ -261,8 +394,14 @@ fn parameters_are_read_checked_and_written() {
     for (settings, complaint) in [
         (&[("time_limit", "none")][..], "would never end"),
         (&[("n_jobs", "0")], "0 threads"),
-        (&[("validation_fraction", "0.6"), ("test_fraction", "0.6")], "no rows to learn from"),
-        (&[("population_size", "8"), ("islands", "4")], "at least 4 formulas"),
+        (
+            &[("validation_fraction", "0.6"), ("test_fraction", "0.6")],
+            "no rows to learn from",
+        ),
+        (
+            &[("population_size", "8"), ("islands", "4")],
+            "at least 4 formulas",
+        ),
     ] {
         let mut config = Config::default();
         for (name, value) in settings {
@@ -277,9 +416,18 @@ fn parameters_are_read_checked_and_written() {
 fn weights_and_operators_are_honoured() {
     let columns = inputs(80, &[(1.0, 3.0)]);
     // Rows of weight 0 lie elsewhere.
-    let y: Vec<f64> =
-        (0..80).map(|i| if i % 4 == 0 { 50.0 } else { 3.0 * columns[0][i] + 1.0 }).collect();
-    let weights: Vec<f64> = (0..80).map(|i| if i % 4 == 0 { 0.0 } else { 2.0 }).collect();
+    let y: Vec<f64> = (0..80)
+        .map(|i| {
+            if i % 4 == 0 {
+                50.0
+            } else {
+                3.0 * columns[0][i] + 1.0
+            }
+        })
+        .collect();
+    let weights: Vec<f64> = (0..80)
+        .map(|i| if i % 4 == 0 { 0.0 } else { 2.0 })
+        .collect();
     let refs: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
     let data = Observations::new(&["x"], &refs, "y", &y).with_weights(&weights);
     let settings = [("operators", "add,mul"), ("max_generations", "3")];
@@ -288,6 +436,11 @@ fn weights_and_operators_are_honoured() {
     let wavy: Vec<f64> = columns[0].iter().map(|x| (3.0 * x).sin()).collect();
     let report = run(&["x"], &columns, &wavy, &settings);
     for model in &report.front {
-        assert!(!["sin", "cos", "/", "sqrt", "exp"].iter().any(|f| model.formula.contains(f)), "{report}");
+        assert!(
+            !["sin", "cos", "/", "sqrt", "exp"]
+                .iter()
+                .any(|f| model.formula.contains(f)),
+            "{report}"
+        );
     }
 }
