@@ -86,7 +86,11 @@ impl Assembler {
     /// Takes back the code from `position` on, which must have been a position before and have no
     /// jumps, calls or constants behind it.
     pub fn rewind(&mut self, position: usize) {
-        debug_assert!(self.fixups.iter().all(|fixup| (fixup.at as usize) < position));
+        debug_assert!(
+            self.fixups
+                .iter()
+                .all(|fixup| (fixup.at as usize) < position)
+        );
         self.at = self.at.min(u32::try_from(position).unwrap_or(u32::MAX));
     }
 

@@ -50,8 +50,15 @@ fn run(names: &[&str], columns: &[Vec<f64>], y: &[f64], settings: &[(&str, &str)
 
 #[test]
 fn laws_are_recovered_exactly() {
-    type Law = fn(&[f64]) -> f64;
-    let laws: [(&str, &[&str], &[(f64, f64)], Law, usize); 6] = [
+    /// Name, inputs, their ranges, the law, and the largest size that counts as found.
+    type Case<'a> = (
+        &'a str,
+        &'a [&'a str],
+        &'a [(f64, f64)],
+        fn(&[f64]) -> f64,
+        usize,
+    );
+    let laws: [Case; 6] = [
         (
             "Coulomb",
             &["q1", "q2", "eps", "r"],
