@@ -1,6 +1,6 @@
 """What Opcodon does, on real tables: data become a short formula, judged as machine code.
 
-    make demo        or        python examples/demo.py [--seconds 15]
+make demo        or        python examples/demo.py [--seconds 15]
 """
 
 import argparse
@@ -49,7 +49,8 @@ def kepler(seconds):
     print(table.to_string(index=False, max_rows=5))
     X = table[["semi_major_axis_au", "eccentricity", "radius_km"]]
     y = table["period_days"]
-    model = SymbolicRegressor(time_limit=seconds, random_state=0, verbose=1)
+    # Thirteen rows cannot tell long formulas from each other, so ask for a short one.
+    model = SymbolicRegressor(time_limit=seconds, max_size=10, random_state=0, verbose=1)
     took = fit(model, X, y)
     show(model, took)
 
@@ -64,8 +65,8 @@ def diabetes(seconds):
     took = fit(model, X_train, y_train)
     show(model, took)
     linear = LinearRegression().fit(X_train, y_train)
-    print(f"\n  on {len(y_test)} patients that it has not seen: R² = {model.score(X_test, y_test):.3f}")
-    print(f"  a linear model with all {X_train.shape[1]} columns:  R² = {linear.score(X_test, y_test):.3f}")
+    print(f"\n  on {len(y_test)} patients not seen before: R² = {model.score(X_test, y_test):.3f}")
+    print(f"  a linear model with all columns:  R² = {linear.score(X_test, y_test):.3f}")
     print("\n  the front, from short to accurate:\n")
     for line in str(model.report_).splitlines()[:8]:
         print(f"  {line[:110]}")

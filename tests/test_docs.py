@@ -5,8 +5,9 @@ In a page, fenced blocks run from top to bottom:
 * ``python`` blocks share one namespace; with ``>>>`` prompts their output is compared too,
 * ``console`` blocks run each ``$ `` line in a shell; the lines below it are its output.
 
-``...`` in expected output stands for anything. A block after ``<!-- needs: avx2 -->`` shows code of
-such processors, and is skipped on others. Pages run in a copy of ``examples``, where the data of the examples are.
+``...`` in expected output stands for anything. A block after ``<!-- needs: avx2 -->`` shows code
+of such processors, and is skipped on others. Pages run in a copy of ``examples``, where the data
+of the examples are.
 """
 
 import doctest
@@ -107,7 +108,9 @@ def test_docstring_examples_run_as_printed(name):
 
 def table(head, rows):
     cells = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(c).replace("|", "\\|") for c in row) + " |" for row in cells)
+    return "\n".join(
+        "| " + " | ".join(str(c).replace("|", "\\|") for c in row) + " |" for row in cells
+    )
 
 
 def operators():

@@ -39,7 +39,20 @@ if TYPE_CHECKING:
 
 __all__ = ["SymbolicRegressor"]
 
-DEFAULT_OPERATORS = ("add", "sub", "mul", "div", "square", "sqrt", "exp", "log", "sin", "cos")
+DEFAULT_OPERATORS = (
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "square",
+    "sqrt",
+    "exp",
+    "log",
+    "sin",
+    "cos",
+    "tanh",
+    "asin",
+)
 
 
 class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -477,7 +490,8 @@ class _ProgressLine:
         if state["elapsed"] < self._next:
             return
         self._next = state["elapsed"] + (0.1 if self._rewrites else 5.0)
-        line = f"{state['fraction']:4.0%}  {state['elapsed']:6.1f} s  {state['evaluations']:,} formulas"
+        line = f"{state['fraction']:4.0%}  {state['elapsed']:6.1f} s"
+        line += f"  {state['evaluations']:,} formulas"
         if state["front"]:
             best = state["front"][-1]
             line += f"  best so far: R² {best['r2']:.6f} with {best['size']} nodes"
