@@ -61,7 +61,7 @@ def diabetes(seconds):
     X_train, X_test, y_train, y_test = train_test_split(
         data.data, data.target.rename("progression"), random_state=0
     )
-    model = SymbolicRegressor(time_limit=seconds, max_size=20, random_state=0, verbose=1)
+    model = SymbolicRegressor(time_limit=seconds, max_size=15, random_state=0, verbose=1)
     took = fit(model, X_train, y_train)
     show(model, took)
     linear = LinearRegression().fit(X_train, y_train)
