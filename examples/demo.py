@@ -50,7 +50,7 @@ def kepler(seconds):
     X = table[["semi_major_axis_au", "eccentricity", "radius_km"]]
     y = table["period_days"]
     # Thirteen rows cannot tell long formulas from each other, so ask for a short one.
-    model = SymbolicRegressor(time_limit=seconds, max_size=10, random_state=0, verbose=1)
+    model = SymbolicRegressor(time_limit=seconds, max_size=8, random_state=0, verbose=1)
     took = fit(model, X, y)
     show(model, took)
 
