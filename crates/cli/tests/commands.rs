@@ -219,7 +219,7 @@ fn mistakes_in_tables_are_located() {
     let cases = [
         ("empty.csv", "", "empty.csv"),
         ("ragged.csv", "a,b\n1,2\n3\n", "line 3"),
-        ("text.csv", "a,b\n1,red\n2,blue\n", "b"),
+        ("text.csv", "a,b\n1,red\n2,blue\n", "--skip-text"),
         ("missing.csv", "a,b\n1,2\n,3\n", "line 3"),
         ("one.csv", "a,b\n1,2\n", "row"),
         ("infinite.csv", "a,b\n1,2\ninf,3\n4,5\n", "line 3"),

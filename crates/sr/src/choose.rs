@@ -119,9 +119,10 @@ fn with_mean(front: Vec<Polished>, rows: &Rows) -> Vec<Polished> {
         length: front.iter().map(|m| m.length).fold(0.0, f64::max),
         core_size: 0,
     };
+    // A variable alone is a model; another constant is not.
     let better = front
         .into_iter()
-        .filter(|m| m.error < 1.0 && m.expr.len() > 1);
+        .filter(|m| m.error < 1.0 && m.expr.n_variables() > 0);
     std::iter::once(constant).chain(better).collect()
 }
 

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use opcodon::data::csv::{self, Columns, Options, Policy, TextPolicy};
 use opcodon::data::{DataError, Table};
 
-use crate::note;
+use crate::{Failure, note};
 
 /// Flags about the CSV file.
 #[derive(Debug, Args)]
@@ -47,9 +47,28 @@ impl From<Rows> for Policy {
     }
 }
 
+/// How the engine's messages name an option, and the flag that sets it here.
+const FLAGS: [(&str, &str); 5] = [
+    ("text = skip", "--skip-text"),
+    ("missing = drop", "--missing drop"),
+    ("infinite = drop", "--infinite drop"),
+    ("header = false", "--no-header"),
+    ("decimal = ','", "--decimal-comma"),
+];
+
+/// The message of an error in the words of the command line.
+fn failure(error: &DataError) -> Failure {
+    let message = FLAGS
+        .iter()
+        .fold(error.to_string(), |message, (option, flag)| {
+            message.replace(option, flag)
+        });
+    Failure::input(message)
+}
+
 impl Reading {
     /// Reads the columns asked for; `-` is standard input.
-    pub(crate) fn read(&self, path: &str, columns: Columns) -> Result<Table, DataError> {
+    pub(crate) fn read(&self, path: &str, columns: Columns) -> Result<Table, Failure> {
         let mut options = Options {
             columns,
             ..Options::default()
@@ -63,10 +82,11 @@ impl Reading {
             options.text = TextPolicy::Skip;
         }
         let table = if path == "-" {
-            csv::read_from(std::io::stdin().lock(), "standard input", &options)?
+            csv::read_from(std::io::stdin().lock(), "standard input", &options)
         } else {
-            csv::read(path, &options)?
+            csv::read(path, &options)
         };
+        let table = table.map_err(|error| failure(&error))?;
         if table.n_dropped() > 0 {
             note(format_args!("note: {} rows left out", table.n_dropped()));
         }
