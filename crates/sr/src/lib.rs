@@ -38,7 +38,6 @@ mod error;
 mod evaluate;
 mod fit;
 mod floor;
-mod fronts;
 mod linear;
 mod nice;
 mod normal_form;
