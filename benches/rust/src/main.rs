@@ -15,9 +15,10 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use common::{Random, tree};
-use dynamic_expressions::operator_enum::builtin;
+// The set's macro takes operators by their bare names.
+use dynamic_expressions::operator_enum::builtin::{Add, Cos, Div, Exp, Log, Mul, Sin, Sqrt, Sub, Tanh};
 use dynamic_expressions::{
-    EvalContext, EvalOptions, HasOp, OpId, OperatorSet, PNode, PostfixExpr, eval_tree_array_into,
+    EvalContext, EvalOptions, HasOp, OpId, PNode, PostfixExpr, eval_tree_array_into,
     opset,
 };
 use ndarray::Array2;
@@ -35,16 +36,16 @@ macro_rules! peer {
         fn $name(trees: &[Expr], n_rows: usize, value: &dyn Fn(usize, usize) -> f64) -> impl FnMut() -> f64 {
             fn id(op: Op) -> OpId {
                 match op {
-                    Op::Add => <$ops as HasOp<builtin::Add>>::op_id(),
-                    Op::Sub => <$ops as HasOp<builtin::Sub>>::op_id(),
-                    Op::Mul => <$ops as HasOp<builtin::Mul>>::op_id(),
-                    Op::Div => <$ops as HasOp<builtin::Div>>::op_id(),
-                    Op::Sin => <$ops as HasOp<builtin::Sin>>::op_id(),
-                    Op::Cos => <$ops as HasOp<builtin::Cos>>::op_id(),
-                    Op::Exp => <$ops as HasOp<builtin::Exp>>::op_id(),
-                    Op::Log => <$ops as HasOp<builtin::Log>>::op_id(),
-                    Op::Sqrt => <$ops as HasOp<builtin::Sqrt>>::op_id(),
-                    _ => <$ops as HasOp<builtin::Tanh>>::op_id(),
+                    Op::Add => <$ops as HasOp<Add>>::op_id(),
+                    Op::Sub => <$ops as HasOp<Sub>>::op_id(),
+                    Op::Mul => <$ops as HasOp<Mul>>::op_id(),
+                    Op::Div => <$ops as HasOp<Div>>::op_id(),
+                    Op::Sin => <$ops as HasOp<Sin>>::op_id(),
+                    Op::Cos => <$ops as HasOp<Cos>>::op_id(),
+                    Op::Exp => <$ops as HasOp<Exp>>::op_id(),
+                    Op::Log => <$ops as HasOp<Log>>::op_id(),
+                    Op::Sqrt => <$ops as HasOp<Sqrt>>::op_id(),
+                    _ => <$ops as HasOp<Tanh>>::op_id(),
                 }
             }
             let trees: Vec<PostfixExpr<$t, $ops, 2>> = trees

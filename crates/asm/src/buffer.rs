@@ -319,6 +319,28 @@ impl Assembler {
         self.put(word as u64, (word >> 64) as u64, len)
     }
 
+    /// `len` bytes behind the code, unless it would become too long.
+    pub(crate) fn room(&mut self, len: usize) -> Option<&mut [u8]> {
+        let at = self.position();
+        if self.code.len() < at + len {
+            if at + len > LEN_MAX {
+                self.fail(AsmError::TooLong);
+                return None;
+            }
+            self.code.resize((2 * (at + len)).min(LEN_MAX), 0);
+        }
+        self.code.get_mut(at..at + len)
+    }
+
+    /// Keeps `len` of the bytes in the [`room`](Assembler::room) behind the code.
+    pub(crate) fn advance(&mut self, len: usize) {
+        let len = len.min(self.code.len() - self.position());
+        #[expect(clippy::cast_possible_truncation, reason = "below LEN_MAX")]
+        {
+            self.at += len as u32;
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn grow_and_put(&mut self, low: u64, high: u64, len: u32) -> bool {

@@ -514,16 +514,16 @@ const fn field_table(as_reg: bool, as_v: bool, as_rm: bool) -> [u64; 32] {
 
 static REG: [u64; 32] = field_table(true, false, false);
 static V: [u64; 32] = field_table(false, true, false);
-static RM: [u64; 32] = field_table(false, false, true);
+pub(crate) const RM: [u64; 32] = field_table(false, false, true);
 
 #[inline(always)]
-fn fields(reg: Reg, v: Reg) -> u64 {
+pub(crate) fn fields(reg: Reg, v: Reg) -> u64 {
     REG[usize::from(reg.number())] ^ V[usize::from(v.number())]
 }
 
 /// ~B, ~X of an address; the fifth bit of a vector index is ~V'.
 #[inline(always)]
-fn address_fields(mem: Mem) -> u64 {
+pub(crate) fn address_fields(mem: Mem) -> u64 {
     let (base, index) = (u64::from(mem.base_number()), u64::from(mem.index_number()));
     (base & 8) << 10 | (index & 8) << 11 | (index & 16) << 23
 }

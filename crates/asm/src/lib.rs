@@ -37,6 +37,7 @@ pub mod inst;
 mod integer;
 mod operand;
 mod reg;
+mod template;
 
 pub use buffer::Assembler;
 pub use error::AsmError;
@@ -46,3 +47,4 @@ pub use integer::{Alu, Shift};
 pub use mask::*;
 pub use operand::{Cond, Evex, Label, Mem, Rm, Rounding, Scale, Width};
 pub use reg::{Gpr, Mask, NONE, Reg, Vreg, gpr, mask};
+pub use template::{Cursor, Operand, Template};

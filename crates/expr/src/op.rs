@@ -350,8 +350,10 @@ macro_rules! define_op { ($(($variant:ident, $spelling:literal, $name:literal, $
     $commutative:literal, $symbol:expr; $kind:ident [$($arg:ident),*] $meaning:expr;
     $latex:expr, $sympy:expr, $numpy:expr, $c:expr, $rust:expr; $summary:literal))*) => {
     /// An operator. Its operands are called a, b and c, in this order.
+    // As wide as the index of a variable: then both lie at the same place in a node, and a pass over
+    // nodes reads either without a branch.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-    #[repr(u8)]
+    #[repr(u32)]
     pub enum Op {
         $(#[doc = $summary] $variant,)*
     }

@@ -6,6 +6,7 @@ use opcodon_asm::Assembler;
 use opcodon_codemem::{Arena, SealedArena};
 use opcodon_expr::Expr;
 
+use crate::direct::Direct;
 use crate::gradient::{self, MAX_CONSTANTS, NormalEquations};
 use crate::kernel::{self, ColumnLeaves, Fold, Targets};
 use crate::lower::Workspace;
@@ -140,6 +141,7 @@ struct Compiler<T> {
     asm: Assembler,
     work: Workspace,
     tape: Tape,
+    direct: Option<Box<Direct>>,
     /// Constants and literals of all trees, one element each.
     constants: Vec<T>,
 }
@@ -167,6 +169,7 @@ impl<T: Float> Batch<T> {
                 asm: Assembler::with_capacity(FIRST_CAPACITY),
                 work: Workspace::default(),
                 tape: Tape::default(),
+                direct: T::with_machine(tier, Tables(PhantomData))?,
                 constants: Vec::new(),
             },
         })
@@ -495,6 +498,7 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
             asm,
             work,
             tape,
+            direct,
             constants,
         } = self.compiler;
         asm.clear();
@@ -510,10 +514,20 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
         for (index, tree) in self.trees.into_iter().enumerate() {
             asm.align(16);
             let (begin, first) = (asm.position(), constants.len());
-            let direct =
-                kernel::emit_direct::<M>(asm, work, &mut shells, tree, fold, targets, constants)?;
-            let (n_read, n_constants) = match direct {
-                Some(n_read) => (n_read, constants.len() - first),
+            let survey = match direct {
+                Some(direct) => kernel::emit_direct::<M>(
+                    asm,
+                    direct,
+                    &mut shells,
+                    tree,
+                    fold,
+                    targets,
+                    constants,
+                )?,
+                None => None,
+            };
+            let (n_read, n_constants) = match survey {
+                Some(survey) => (survey.n_columns, survey.n_constants),
                 None => {
                     tape.load(tree, order);
                     (tape.n_columns, tape.constants.len())
@@ -528,7 +542,7 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
                 });
             }
             let mut n_outputs = 1;
-            if direct.is_none() {
+            if survey.is_none() {
                 if fold == Fold::Outer {
                     if n_constants > MAX_CONSTANTS {
                         let (found, limit) = (n_constants, MAX_CONSTANTS);
@@ -561,6 +575,17 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
             });
         }
         Ok(M::SLOT)
+    }
+}
+
+/// The tables of the direct compiler.
+struct Tables<T>(PhantomData<T>);
+
+impl<T: Float> Visitor<T> for Tables<T> {
+    type Output = Result<Option<Box<Direct>>, JitError>;
+
+    fn visit<M: Machine<T = T>>(self) -> Self::Output {
+        Direct::new::<M>()
     }
 }
 

@@ -1,89 +1,467 @@
-//! Plain arithmetic trees straight from their postfix, without the detour of a tape.
+//! Trees straight from their postfix, without the detour of a tape and without a branch a node.
 //!
-//! Most trees of a population are small, call nothing and need few registers. For these, giving
-//! out registers is a matter of a stack: an operator takes its operands' registers back and the
-//! lowest free one for its value. What it does not handle (calls, literals, more values than
-//! registers) it declines, and the general compiler in `lower` takes over; both emit the same
-//! instructions for the same operands.
+//! In a random tree nobody can predict whether the next node is an operator or a leaf, which
+//! operator it is, or whether its operands lie in memory. A branch on any of these is mispredicted
+//! every other time, and that costs more than all the rest of compiling the node. So nodes go
+//! through two loops without one:
+//!
+//! ```text
+//! survey  every node: its operand (memory or register); which two values each operator takes
+//! emit    every operator: its instruction
+//! ```
+//!
+//! A table says what differs between operators. What one of them does not need is written as well,
+//! but the position does not move. Giving out registers is easy in postfix order: the values that
+//! operators have computed are a stack, and the height of a value is its register.
+//!
+//! Operators of one instruction and calls of routines with one or two arguments are compiled here.
+//! Everything else (longer operators, long trees, more values than registers, processors without
+//! VEX) is declined and left to `lower`.
 
-use opcodon_asm::{Assembler, Mem, Rm, gpr};
+use std::hint::select_unpredictable as select;
+use std::sync::OnceLock;
+
+use opcodon_asm::{AsmError, Assembler, Cursor, Encoding, Inst, Mem, Operand, Template, gpr};
 use opcodon_expr::{Expr, Node, Op};
 
-use crate::Float;
 use crate::kernel::{column_place, offset};
-use crate::lower::Workspace;
-use crate::machine::{Machine, reg};
-use crate::tape::{Arg, index};
+use crate::lower::{Installed, routines};
+use crate::machine::{MACHINES, Machine, Rows, number};
+use crate::{Float, JitError};
 
-/// Emits a tree's code, which leaves its value in register 0, and appends its constants. Returns
-/// the number of inputs that the tree reads, or `None` if it is not for this compiler.
-pub(crate) fn lower<M: Machine>(
-    asm: &mut Assembler,
-    work: &mut Workspace,
-    tree: &Expr,
-    constants: &mut Vec<M::T>,
-    registers: u32,
-) -> Option<usize> {
-    let rows = M::ROWS;
-    let (first, last) = (constants.len(), tree.len() - 1);
-    let (mut free, mut n_columns) = (registers, 0);
-    let stack = &mut work.stack;
-    stack.clear();
-    for (place, node) in tree.nodes().iter().enumerate() {
-        let (row, commutes) = match *node {
-            Node::Const(value) => {
-                stack.push(Arg::Const(index(constants.len() - first)));
-                constants.push(M::T::from_f64(value));
-                continue;
-            }
-            Node::Var(column) => {
-                n_columns = n_columns.max(column + 1);
-                stack.push(Arg::Column(column));
-                continue;
-            }
-            Node::Op(Op::Add) => (rows.add, true),
-            Node::Op(Op::Sub) => (rows.sub, false),
-            Node::Op(Op::Mul) => (rows.mul, true),
-            Node::Op(Op::Div) => (rows.div, false),
-            Node::Op(_) => return None,
-        };
-        let (b, a) = (stack.pop()?, stack.pop()?);
-        for arg in [a, b] {
-            if let Arg::Value(register) = arg {
-                free |= 1 << register;
-            }
-        }
-        let dst = if place == last {
-            0
-        } else {
-            free.trailing_zeros()
-        };
-        let dst = u8::try_from(dst).ok().filter(|&dst| dst < 32)?;
-        free &= !(1 << dst);
-        let (a, b) = match (operand::<M>(a), operand::<M>(b)) {
-            (Rm::Reg(a), b) => (a.number(), b),
-            (a, Rm::Reg(b)) if commutes => (b.number(), a),
-            (a, b) => {
-                M::load(asm, 2, a);
-                (2, b)
-            }
-        };
-        M::binary(asm, row, dst, a, b, 1);
-        stack.push(Arg::Value(u32::from(dst)));
-    }
-    // A tree of one leaf.
-    let value = operand::<M>(stack.pop()?);
-    M::load(asm, 0, value);
-    Some(n_columns as usize)
+/// Values are numbered by their nodes, in a byte, so that no index needs a check.
+const VALUES: usize = 256;
+
+/// Longest tree; the highest numbers are those of fixed operands.
+const MAX_NODES: usize = 248;
+
+/// Where operands are in their table: constants and literals, columns, registers.
+const COLUMNS: usize = 256;
+const REGISTERS: usize = 512;
+const OPERANDS: usize = 1024;
+
+/// Columns beyond have no operand in the table.
+const MAX_COLUMNS: usize = REGISTERS - COLUMNS;
+
+/// The first register that values may take; the others follow.
+const FIRST: u8 = 3;
+
+/// An operand of an instruction, by its place in the word of an [`Operator`].
+#[derive(Clone, Copy, Debug)]
+struct Pick {
+    /// The bits of the word that count; none for a fixed operand.
+    shift: u8,
+    fixed: u8,
 }
 
-/// Where an operand is; values are numbered by their registers.
+/// The operator's only or second operand, and its first of two.
+const TOP: Pick = operand_at(8);
+const SECOND: Pick = operand_at(16);
+/// Register 0, where an instruction has no such operand.
+const NOTHING: Pick = fixed(255);
+/// Literals, in the order in which they follow a tree's constants.
+const SIGN: Pick = fixed(250);
+const MAGNITUDE: Pick = fixed(251);
+const ONE: Pick = fixed(252);
+
+const fn operand_at(shift: u8) -> Pick {
+    Pick { shift, fixed: 0 }
+}
+
+const fn fixed(fixed: u8) -> Pick {
+    Pick { shift: 63, fixed }
+}
+
+impl Pick {
+    #[inline(always)]
+    fn of(self, operator: u64) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "takes one byte")]
+        let number = (operator >> self.shift) as u8;
+        usize::from(number | self.fixed)
+    }
+}
+
+/// How one operator is compiled.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    /// The instruction, or the load of a routine's first argument.
+    main: Template,
+    /// A routine's address, or 0.
+    routine: u64,
+    /// The instruction's second and third operands.
+    v: Pick,
+    rm: Pick,
+    /// A routine's second argument.
+    second: Pick,
+    /// The second and third operands may change places.
+    commutes: bool,
+}
+
+/// What the survey asks about a kind of node.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    /// How much higher the stack is after it.
+    step: u8,
+    /// Bits of [`fact`].
+    facts: u8,
+}
+
+/// Facts about nodes of which a survey keeps the union.
+mod fact {
+    pub(super) const UNARY: u8 = 1;
+    pub(super) const BINARY: u8 = 2;
+    pub(super) const LITERAL: u8 = 4;
+    pub(super) const CALL: u8 = 8;
+    pub(super) const DECLINED: u8 = 16;
+}
+
+/// What there is to know of one machine; made once a process.
+#[derive(Debug)]
+struct Tables {
+    /// By [`kind`].
+    kinds: [Kind; VALUES],
+    rows: [Row; VALUES],
+    /// Loads of operands that are vectors and that are broadcast elements.
+    loads: [Template; 2],
+    operands: [Operand; OPERANDS],
+}
+
+/// The compiler's memory.
+#[derive(Debug)]
+pub(crate) struct Direct {
+    tables: &'static Tables,
+    /// The numbers of values that wait for their operator, and whether operators computed them.
+    stack: [(u8, u8); VALUES],
+    /// The values, by node.
+    values: [Operand; VALUES],
+    /// The operators: kind, second operand, first, and the register of the value, a byte each.
+    operators: [u32; VALUES],
+    /// The bits of the constants.
+    constants: [u64; VALUES],
+}
+
+/// What a tree asks of its kernel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Survey {
+    /// One more than the highest input that is read.
+    pub(crate) n_columns: usize,
+    pub(crate) n_constants: usize,
+    n_operators: usize,
+    n_registers: u32,
+    facts: u8,
+}
+
+impl Survey {
+    /// Whether routines are called.
+    pub(crate) fn calls(self) -> bool {
+        self.facts & fact::CALL != 0
+    }
+}
+
+impl Tables {
+    fn new<M: Machine>(encoding: Encoding) -> Result<Tables, JitError> {
+        let template = |inst| Template::new(inst, encoding, M::WIDTH);
+        let load = template(M::ROWS.load)?;
+        let broadcast = match encoding {
+            Encoding::Evex => template(M::ROWS.broadcast)?.without_broadcast(),
+            Encoding::Vex | Encoding::Sse => load,
+        };
+        let none = Row {
+            main: load,
+            routine: 0,
+            v: NOTHING,
+            rm: NOTHING,
+            second: NOTHING,
+            commutes: false,
+        };
+        let leaf = Kind { step: 1, facts: 0 };
+        let (mut rows, mut kinds) = ([none; VALUES], [leaf; VALUES]);
+        let routines = routines::<M>()?;
+        for (kind, &op) in Op::ALL.iter().enumerate() {
+            let arity = u8::try_from(op.arity()).expect("at most three");
+            let facts;
+            (rows[kind], facts) = operator(op, none, M::ROWS, routines, template)?;
+            kinds[kind] = Kind {
+                step: 1u8.wrapping_sub(arity),
+                facts,
+            };
+        }
+        let mut operands = [Operand::register(0); OPERANDS];
+        let operand = |place| Operand::new(M::ROWS.add, encoding, M::WIDTH, place);
+        for (k, place) in operands[..COLUMNS].iter_mut().enumerate() {
+            let constant = Mem::base(gpr::RSI).disp(offset(k * M::SLOT));
+            *place = operand(M::constant(constant))?;
+        }
+        for (column, place) in (0..).zip(&mut operands[COLUMNS..REGISTERS]) {
+            *place = operand(column_place::<M>(column))?;
+        }
+        for (register, place) in (0..32).zip(&mut operands[REGISTERS..]) {
+            *place = Operand::register(register);
+        }
+        Ok(Tables {
+            kinds,
+            rows,
+            loads: [load, broadcast],
+            operands,
+        })
+    }
+
+    /// The tables of a machine; none if it has neither VEX nor EVEX encodings.
+    fn get<M: Machine>() -> Result<Option<&'static Tables>, JitError> {
+        static CELLS: [OnceLock<Box<Tables>>; MACHINES] = [const { OnceLock::new() }; MACHINES];
+        let Some(encoding) = M::ENCODING else {
+            return Ok(None);
+        };
+        let cell = &CELLS[number::<M>()];
+        if let Some(tables) = cell.get() {
+            return Ok(Some(tables));
+        }
+        let tables = Box::new(Tables::new::<M>(encoding)?);
+        Ok(Some(cell.get_or_init(|| tables)))
+    }
+}
+
+impl Direct {
+    /// A compiler for a machine, if it has instructions of three operands.
+    pub(crate) fn new<M: Machine>() -> Result<Option<Box<Direct>>, JitError> {
+        let Some(tables) = Tables::get::<M>()? else {
+            return Ok(None);
+        };
+        Ok(Some(Box::new(Direct {
+            tables,
+            stack: [(0, 0); VALUES],
+            values: [Operand::register(0); VALUES],
+            operators: [0; VALUES],
+            constants: [0; VALUES],
+        })))
+    }
+
+    /// Lists a tree's values and operators and appends its constants; `None`, and nothing
+    /// appended, if the tree is not for this compiler.
+    #[inline]
+    pub(crate) fn survey<T: Float>(
+        &mut self,
+        tree: &Expr,
+        constants: &mut Vec<T>,
+    ) -> Option<Survey> {
+        if tree.len() > MAX_NODES {
+            return None;
+        }
+        // Every node writes where the next constant and operator belong; one that is none does not
+        // move on.
+        let (mut n_constants, mut n_operators, mut top) = (0u8, 0u8, 0u8);
+        let (mut n_columns, mut all) = (0, 0);
+        // Values that operators computed are a stack of their own, of registers.
+        let (mut height, mut highest) = (0u8, 0u8);
+        for (node, number) in tree.nodes().iter().zip(0u8..) {
+            let kind = kind(*node);
+            let Kind { step, facts } = self.tables.kinds[usize::from(kind)];
+            all |= facts;
+            let (unary, binary) = (facts & fact::UNARY, facts >> 1 & 1);
+            let is_operator = unary | binary;
+            let (a, a_computed) = self.stack[usize::from(top.wrapping_sub(2))];
+            let (b, b_computed) = self.stack[usize::from(top.wrapping_sub(1))];
+            height -= (a_computed & binary) + (b_computed & is_operator);
+            let register = FIRST + height;
+            height += is_operator;
+            highest = highest.max(height);
+            let entry = u32::from_le_bytes([kind, b, a, register]);
+            self.operators[usize::from(n_operators)] = entry;
+            n_operators += is_operator;
+
+            let is_constant = matches!(node, Node::Const(_));
+            self.constants[usize::from(n_constants)] = bits(*node);
+            let column = column(*node);
+            n_columns = n_columns.max(column);
+            let [low, ..] = column.wrapping_sub(1).to_le_bytes();
+            let leaf = COLUMNS + usize::from(low);
+            let leaf = select(is_constant, usize::from(n_constants), leaf);
+            n_constants += u8::from(is_constant);
+            let place = select(is_operator != 0, REGISTERS + usize::from(register), leaf);
+            self.values[usize::from(number)] = self.tables.operands[place % OPERANDS];
+
+            top = top.wrapping_add(step);
+            self.stack[usize::from(top.wrapping_sub(1))] = (number, is_operator);
+        }
+        let n_columns = usize::try_from(n_columns)
+            .ok()
+            .filter(|&n| n <= MAX_COLUMNS)?;
+        if all & fact::DECLINED != 0 {
+            return None;
+        }
+        let (n_constants, n_operators) = (usize::from(n_constants), usize::from(n_operators));
+        let own = self.constants[..n_constants].iter();
+        constants.extend(own.map(|&bits| T::from_f64(f64::from_bits(bits))));
+        if all & fact::LITERAL != 0 {
+            constants.extend([T::from_f64(-0.0), T::magnitude_mask(), T::from_f64(1.0)]);
+            let first = usize::from(SIGN.fixed);
+            self.values[first..first + 3]
+                .copy_from_slice(&self.tables.operands[n_constants..n_constants + 3]);
+        }
+        // The tree's own value goes to register 0.
+        if let Some(last) = n_operators.checked_sub(1) {
+            self.operators[last] &= 0xff_ffff;
+        }
+        Some(Survey {
+            n_columns,
+            n_constants,
+            n_operators,
+            n_registers: u32::from(highest),
+            facts: all,
+        })
+    }
+
+    /// Emits the code of the tree that was surveyed, which leaves its value in register 0.
+    /// `registers` is the set that values may take. Nothing is emitted if they are not enough.
+    pub(crate) fn emit<M: Machine>(
+        &self,
+        asm: &mut Assembler,
+        survey: Survey,
+        registers: u32,
+    ) -> bool {
+        let Some(encoding) = M::ENCODING else {
+            return false;
+        };
+        if survey.n_registers > (registers >> FIRST).trailing_ones() {
+            return false;
+        }
+        // An instruction is up to 10 bytes long; a call with its moves takes up to 38.
+        asm.append_with(16 + 40 * survey.n_operators, |cursor| {
+            if survey.n_operators == 0 {
+                let leaf = self.values[0];
+                let load = self.tables.loads[usize::from(leaf.is_broadcast())];
+                cursor.fill(encoding, load, 0, 0, leaf, true);
+            } else if survey.calls() {
+                self.operators::<true>(cursor, encoding, survey);
+            } else {
+                self.operators::<false>(cursor, encoding, survey);
+            }
+        });
+        true
+    }
+
+    #[inline(always)]
+    fn operators<const CALLS: bool>(
+        &self,
+        cursor: &mut Cursor<'_>,
+        encoding: Encoding,
+        survey: Survey,
+    ) {
+        let Tables { rows, loads, .. } = self.tables;
+        for &operator in &self.operators[..survey.n_operators] {
+            let [kind, _, _, dst] = operator.to_le_bytes();
+            let row = &rows[usize::from(kind)];
+            let operator = u64::from(operator);
+            let (v, rm) = (
+                self.values[row.v.of(operator)],
+                self.values[row.rm.of(operator)],
+            );
+            // The second operand must be a register.
+            let swap = row.commutes & v.is_memory() & !rm.is_memory();
+            let (v, rm) = (select(swap, rm, v), select(swap, v, rm));
+            let (mut load, mut spare, mut is_loaded) = (v, 2, v.is_memory());
+            if CALLS {
+                let is_second = row.second.fixed == 0;
+                load = select(is_second, self.values[row.second.of(operator)], load);
+                spare -= u8::from(is_second);
+                is_loaded |= is_second;
+            }
+            let load_by = loads[usize::from(load.is_broadcast())];
+            cursor.fill(encoding, load_by, spare, 0, load, is_loaded);
+            let v = select(v.is_memory(), 2, v.number());
+            if CALLS {
+                let calls = row.routine != 0;
+                let main = select(calls, loads[usize::from(rm.is_broadcast())], row.main);
+                cursor.fill(encoding, main, select(calls, 0, dst), v, rm, true);
+                cursor.fill_call(row.routine, calls);
+                let result = Operand::register(0);
+                cursor.fill(encoding, loads[0], dst, 0, result, calls & (dst != 0));
+            } else {
+                cursor.fill(encoding, row.main, dst, v, rm, true);
+            }
+        }
+    }
+}
+
+/// How an operator is compiled, and the facts about it.
+fn operator(
+    op: Op,
+    none: Row,
+    rows: &Rows,
+    routines: &Installed,
+    template: impl Fn(&'static Inst) -> Result<Template, AsmError>,
+) -> Result<(Row, u8), JitError> {
+    let is_binary = op.arity() == 2;
+    let arity = if is_binary { fact::BINARY } else { fact::UNARY };
+    let (inst, v, rm) = match op {
+        Op::Add => (rows.add, SECOND, TOP),
+        Op::Sub => (rows.sub, SECOND, TOP),
+        Op::Mul => (rows.mul, SECOND, TOP),
+        Op::Div => (rows.div, SECOND, TOP),
+        Op::Square => (rows.mul, TOP, TOP),
+        Op::Sqrt => (rows.sqrt, NOTHING, TOP),
+        Op::Neg => (rows.xor, TOP, SIGN),
+        Op::Abs => (rows.and, TOP, MAGNITUDE),
+        Op::Inv => (rows.div, ONE, TOP),
+        // These are short, but not one instruction.
+        Op::Cube | Op::Fma | Op::Round | Op::Floor | Op::Ceil => {
+            return Ok((none, fact::DECLINED));
+        }
+        _ => {
+            let (Some(address), 1..=2) = (routines.address(op), op.arity()) else {
+                return Ok((none, fact::DECLINED));
+            };
+            let row = Row {
+                routine: address as u64,
+                rm: if is_binary { SECOND } else { TOP },
+                second: if is_binary { TOP } else { NOTHING },
+                ..none
+            };
+            return Ok((row, fact::CALL | arity));
+        }
+    };
+    let row = Row {
+        main: template(inst)?,
+        v,
+        rm,
+        commutes: op.is_commutative(),
+        ..none
+    };
+    let literals = [SIGN, MAGNITUDE, ONE].map(|pick| pick.fixed);
+    let has_literal = literals.contains(&v.fixed) || literals.contains(&rm.fixed);
+    Ok((row, arity | if has_literal { fact::LITERAL } else { 0 }))
+}
+
+/// The kind of all leaves; operators are numbered in their order.
+const LEAF: u8 = u8::MAX;
+
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "one of 32 registers")]
-fn operand<M: Machine>(arg: Arg) -> Rm {
-    match arg {
-        Arg::Value(register) => reg(register as u8),
-        Arg::Column(column) => column_place::<M>(column),
-        Arg::Const(k) => M::constant(Mem::base(gpr::RSI).disp(offset(k as usize * M::SLOT))),
+fn kind(node: Node) -> u8 {
+    // What an operator and a variable hold lies at the same place, so it is read without asking.
+    let content = match node {
+        Node::Op(op) => op as u32,
+        Node::Var(column) => column,
+        Node::Const(_) => 0,
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "operators are few")]
+    select(matches!(node, Node::Op(_)), content as u8, LEAF)
+}
+
+/// One more than the column of a variable, else 0.
+#[inline(always)]
+fn column(node: Node) -> u64 {
+    let column = match node {
+        Node::Var(column) => u64::from(column),
+        Node::Const(_) | Node::Op(_) => u64::MAX,
+    };
+    column.wrapping_add(1)
+}
+
+/// The bits of the number that a constant is, else any.
+#[inline(always)]
+fn bits(node: Node) -> u64 {
+    match node {
+        Node::Const(value) => value.to_bits(),
+        Node::Var(_) | Node::Op(_) => 0,
     }
 }

@@ -23,7 +23,7 @@ use opcodon_asm::{Alu, Assembler, Cond, K1, Label, Mem, NONE, Rm, Shift, Vreg, W
 
 use opcodon_expr::Expr;
 
-use crate::direct;
+use crate::direct::{Direct, Survey};
 use crate::lower::{Leaves, Lower, Workspace, calls, routines};
 use crate::machine::{Machine, reg};
 use crate::panel::stride;
@@ -302,38 +302,40 @@ pub(crate) fn emit<M: Machine>(
     Ok(())
 }
 
-/// Emits a kernel without the detour of a tape, if the tree allows it: then the number of inputs
-/// that it reads; else nothing is emitted.
+/// Emits a kernel without the detour of a tape, if the tree allows it: then what the tree reads;
+/// else nothing is emitted.
 pub(crate) fn emit_direct<M: Machine>(
     asm: &mut Assembler,
-    work: &mut Workspace,
+    direct: &mut Direct,
     shells: &mut Vec<Shell>,
     tree: &Expr,
     fold: Fold,
     targets: Targets,
     constants: &mut Vec<M::T>,
-) -> Result<Option<usize>, JitError> {
+) -> Result<Option<Survey>, JitError> {
     if matches!(fold, Fold::Outer | Fold::Absolute) {
         return Ok(None);
     }
     let (start, first) = (asm.position(), constants.len());
+    let Some(survey) = direct.survey(tree, constants) else {
+        return Ok(None);
+    };
     let shape = Shape {
         fold,
         targets,
         n_outputs: 1,
-        calls: false,
+        calls: survey.calls(),
         n_slots: 0,
     };
     let shell = Shell::of::<M>(shells, shape)?;
     let top = shell.open(asm);
-    let read = direct::lower::<M>(asm, work, tree, constants, shape.registers::<M>());
-    if read.is_some() {
+    if direct.emit::<M>(asm, survey, shape.registers::<M>()) {
         shell.close(asm, top);
-    } else {
-        asm.rewind(start);
-        constants.truncate(first);
+        return Ok(Some(survey));
     }
-    Ok(read)
+    asm.rewind(start);
+    constants.truncate(first);
+    Ok(None)
 }
 
 fn setup<M: Machine>(asm: &mut Assembler, shape: Shape) {

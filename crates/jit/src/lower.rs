@@ -18,7 +18,7 @@ use opcodon_asm::{Alu, Assembler, Gpr, Mem, Rm, Vreg, gpr, inst};
 use opcodon_codemem::{Arena, SealedArena};
 use opcodon_expr::Op;
 
-use crate::machine::{Machine, reg};
+use crate::machine::{MACHINES, Machine, number, reg};
 use crate::tape::{Arg, Tape, index};
 use crate::vmath::Routines;
 use crate::{Float, JitError, Tier, seal};
@@ -43,8 +43,6 @@ enum Place {
 /// Memory that is reused from one tape to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
-    /// Operands of the direct compiler.
-    pub(crate) stack: Vec<Arg>,
     places: Vec<Place>,
     uses_left: Vec<u32>,
     free_slots: Vec<u32>,
@@ -395,7 +393,8 @@ impl Installed {
         })
     }
 
-    fn address(&self, op: Op) -> Option<usize> {
+    /// The address of an operator's routine, if it has one.
+    pub(crate) fn address(&self, op: Op) -> Option<usize> {
         match op {
             Op::Fma => self.fused,
             _ => self.routines.entry(op).map(|offset| self.base + offset),
@@ -445,10 +444,8 @@ fn fused_routine<M: Machine>() -> Assembler {
 /// # Errors
 /// If the system refuses executable memory.
 pub(crate) fn routines<M: Machine>() -> Result<&'static Installed, JitError> {
-    // One cell per machine: element type × tier × (vector or scalar).
-    static CELLS: [OnceLock<Installed>; 12] = [const { OnceLock::new() }; 12];
-    let scalar = M::LANES == 1;
-    let cell = &CELLS[(M::T::SIZE / 4 - 1) * 6 + M::TIER as usize * 2 + usize::from(scalar)];
+    static CELLS: [OnceLock<Installed>; MACHINES] = [const { OnceLock::new() }; MACHINES];
+    let cell = &CELLS[number::<M>()];
     if let Some(installed) = cell.get() {
         return Ok(installed);
     }

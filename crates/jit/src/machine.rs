@@ -13,7 +13,7 @@
 //! 1, or the vector at the stack pointer where there are no mask registers, says which rows of a
 //! last, partial vector count.
 
-use opcodon_asm::{Assembler, Evex, Inst, K1, Mem, NONE, Rm, Vreg, Width, gpr, inst};
+use opcodon_asm::{Assembler, Encoding, Evex, Inst, K1, Mem, NONE, Rm, Vreg, Width, gpr, inst};
 
 use crate::{Float, Tier};
 
@@ -111,6 +111,8 @@ pub trait Machine: 'static {
     const FREE: u32;
     /// Registers that routines preserve.
     const KEPT: u32;
+    /// The encoding that takes three operands, if there is one.
+    const ENCODING: Option<Encoding>;
     /// The instructions.
     const ROWS: &'static Rows;
 
@@ -136,6 +138,15 @@ pub trait Machine: 'static {
     fn round(asm: &mut Assembler, mode: u8, dst: u8, src: Rm) -> bool;
 }
 
+/// How many machines there may be: element type × tier × (vector or scalar).
+pub(crate) const MACHINES: usize = 12;
+
+/// The machine's number, below [`MACHINES`]: for what is made once for each.
+pub(crate) fn number<M: Machine>() -> usize {
+    let scalar = M::LANES == 1;
+    (M::T::SIZE / 4 - 1) * 6 + M::TIER as usize * 2 + usize::from(scalar)
+}
+
 /// A vector register as an operand.
 #[inline(always)]
 pub(crate) fn reg(n: u8) -> Rm {
@@ -159,6 +170,7 @@ macro_rules! sse {
         impl Machine for $name {
             type T = $t;
             const TIER: Tier = Tier::Sse2;
+            const ENCODING: Option<Encoding> = None;
             const WIDTH: Width = Width::X;
             const LANES: usize = $bytes / <$t as Float>::SIZE;
             const BYTES: usize = $bytes;
@@ -241,6 +253,7 @@ macro_rules! avx {
         impl Machine for $name {
             type T = $t;
             const TIER: Tier = Tier::Avx2;
+            const ENCODING: Option<Encoding> = Some(Encoding::Vex);
             const WIDTH: Width = $width;
             const LANES: usize = $bytes / <$t as Float>::SIZE;
             const BYTES: usize = $bytes;
@@ -321,6 +334,7 @@ macro_rules! evex {
         impl Machine for $name {
             type T = $t;
             const TIER: Tier = Tier::Avx512;
+            const ENCODING: Option<Encoding> = Some(Encoding::Evex);
             const WIDTH: Width = Width::Z;
             const LANES: usize = 64 / <$t as Float>::SIZE;
             const BYTES: usize = 64;

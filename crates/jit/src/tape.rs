@@ -89,7 +89,7 @@ impl Tape {
                     self.constants.push(value);
                 }
                 Node::Var(column) => {
-                    n_columns = n_columns.max(column + 1);
+                    n_columns = n_columns.max(column as usize + 1);
                     self.stack.push(Arg::Column(column));
                 }
                 Node::Op(op) => {
@@ -121,7 +121,7 @@ impl Tape {
         }
         self.outputs.clear();
         self.outputs.extend(self.stack.pop());
-        self.n_columns = n_columns as usize;
+        self.n_columns = n_columns;
         self.max_live = max_live;
         let fewest = match order {
             Order::UpTo(limit) => max_live > limit,

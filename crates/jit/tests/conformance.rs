@@ -98,6 +98,47 @@ fn exact_trees_are_bit_equal_in_single_precision() {
     }
 }
 
+#[test]
+fn trees_of_any_length_over_any_column_are_bit_equal_to_the_reference() {
+    const N_COLUMNS: usize = 600;
+    for tier in tiers() {
+        let mut random = Random(11);
+        let data = columns(&mut random, N_COLUMNS, 37);
+        let panel = panel::<f64>(&data);
+        let mut trees: Vec<Expr> = [
+            1, 2, 31, 60, 100, 200, 240, 246, 247, 248, 249, 250, 255, 256, 300, 2000,
+        ]
+        .iter()
+        .flat_map(|&size| [size; 4])
+        .map(|size| tree(&mut random, &EXACT, size, N_COLUMNS as u32))
+        .collect();
+        for column in [0, 1, 127, 128, 254, 255, 256, 257, 511, 512, 599] {
+            trees.push(Expr::var(column));
+            trees.push(Expr::apply(
+                Op::Sub,
+                &[Expr::constant(0.5), Expr::var(column)],
+            ));
+        }
+        // Constants alone, and more of them than one byte of displacement reaches.
+        let leaves = (0..120).map(|k| Node::Const(f64::from(k) / 7.0));
+        let sums = [Node::Op(Op::Add); 119];
+        trees.push(Expr::from_postfix(leaves.chain(sums).collect()).unwrap());
+        let mut batch = Batch::<f64>::new(tier).unwrap();
+        batch.compile(&trees, N_COLUMNS, Goal::Predict).unwrap();
+        let mut out = vec![0.0; 37];
+        for (i, tree) in trees.iter().enumerate() {
+            batch.predict(i, &panel, &mut out).unwrap();
+            for (r, &value) in out.iter().enumerate() {
+                let expected = tree.eval(&row(&data, r));
+                assert!(
+                    same(value, expected),
+                    "{tier} row {r}: {value:e}, not {expected:e}, in {tree:?}"
+                );
+            }
+        }
+    }
+}
+
 /// One operator on columns, with as many arguments as it has.
 fn applied(op: Op) -> Expr {
     let vars: Vec<Expr> = (0..op.arity()).map(|k| Expr::var(k as u32)).collect();
@@ -490,6 +531,13 @@ fn mistakes_are_named() {
         "expression 0 reads input 4, but the data have 2 inputs"
     );
     assert!(batch.is_empty());
+    for input in [600, u32::MAX - 1, u32::MAX] {
+        let error = batch.compile([&Expr::var(input)], 2, Goal::Predict);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            format!("expression 0 reads input {input}, but the data have 2 inputs")
+        );
+    }
     batch.compile([&expr], 5, Goal::Predict).unwrap();
     let panel = Panel::<f64>::from_fn(2, 3, |_, _| 1.0);
     let error = batch.predict(0, &panel, &mut [0.0; 3]).unwrap_err();
