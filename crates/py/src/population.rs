@@ -1,8 +1,9 @@
 //! `Population`: many expressions over the same variables, compiled together and run together.
-use std::sync::{Arc, Mutex, PoisonError};
+use std::any::Any;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use numpy::{PyArray1, PyArrayMethods};
+use numpy::{Element, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use opcodon_expr::{Expr, print};
 use opcodon_jit::{Batch, Float, Goal, JitError, Panel, Tier};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -33,7 +34,7 @@ enum Kernels {
 type Shared<T> = Mutex<Option<Arc<Compiled<T>>>>;
 
 /// Consecutive shares of the expressions, one for each thread.
-struct Compiled<T> {
+struct Compiled<T: Float> {
     goal: Goal,
     n_threads: usize,
     batches: Vec<Batch<T>>,
@@ -57,6 +58,41 @@ fn on_threads<P: Send, R: Send>(parts: Vec<P>, work: impl Fn(P) -> R + Sync) -> 
         };
         threads.into_iter().map(join).collect()
     })
+}
+
+/// Batches that no population holds any more, with their memory, for the populations to come: a
+/// program that makes a population a generation would spend as much on new code memory as on
+/// compiling. As many as there may be threads, and none that grew large.
+static SPARE: Mutex<Vec<Box<dyn Any + Send>>> = Mutex::new(Vec::new());
+
+/// Trees whose batch is worth keeping.
+const SPARE_TREES: usize = 10_000;
+
+fn spare() -> MutexGuard<'static, Vec<Box<dyn Any + Send>>> {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A batch to compile into.
+fn batch<T: Float>(tier: Tier) -> Result<Batch<T>, JitError> {
+    let mut spare = spare();
+    let fitting = spare.iter().position(|batch| batch.is::<Batch<T>>());
+    let kept = fitting.map(|index| spare.swap_remove(index).downcast());
+    match kept {
+        Some(Ok(batch)) => Ok(*batch),
+        _ => Batch::new(tier),
+    }
+}
+
+impl<T: Float> Drop for Compiled<T> {
+    fn drop(&mut self) {
+        let limit = 2 * thread::available_parallelism().map_or(1, usize::from);
+        let mut spare = spare();
+        for batch in self.batches.drain(..) {
+            if batch.len() <= SPARE_TREES && spare.len() < limit {
+                spare.push(Box::new(batch));
+            }
+        }
+    }
 }
 
 impl<T: Float> Compiled<T> {
@@ -112,7 +148,7 @@ impl Population {
             .chunks(trees.len().div_ceil(n_threads).max(1))
             .collect();
         let batches = on_threads(shares, |trees: &[&Expr]| {
-            let mut batch = Batch::new(tier)?;
+            let mut batch = batch(tier)?;
             batch.compile(trees.iter().copied(), self.names.len(), goal)?;
             Ok(batch)
         });
@@ -126,25 +162,36 @@ impl Population {
         Ok(compiled)
     }
 
-    fn predict<T: Float>(
+    /// The values of all trees at all rows, a row a tree.
+    fn values<'py, T: Float + Element>(
         &self,
+        py: Python<'py>,
         shared: &Shared<T>,
         matrix: MatrixView<'_>,
-    ) -> Result<Vec<T>, JitError> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         let n_rows = matrix.n_rows();
-        let mut values = vec![T::default(); self.expressions.len() * n_rows];
-        if values.is_empty() {
-            return Ok(values);
+        let shape = (self.expressions.len(), n_rows);
+        // Numpy's memory is not cleared first, and comes in large pages where there are any.
+        let values = py
+            .import("numpy")?
+            .call_method1("empty", (shape, numpy::dtype::<T>(py)))?
+            .cast_into::<PyArray2<T>>()?;
+        if values.len() > 0 {
+            let mut cells = values.readwrite();
+            let cells = cells.as_slice_mut()?;
+            py.detach(|| {
+                let panel: Panel<T> = panel(matrix, &[])?;
+                self.compiled(shared, Goal::Predict)?
+                    .run(cells, n_rows, |batch, part| {
+                        for (index, row) in part.chunks_mut(n_rows).enumerate() {
+                            batch.predict(index, &panel, row)?;
+                        }
+                        Ok(())
+                    })
+            })
+            .map_err(|error| jit_error(&error))?;
         }
-        let panel: Panel<T> = panel(matrix, &[])?;
-        self.compiled(shared, Goal::Predict)?
-            .run(&mut values, n_rows, |batch, part| {
-                for (index, row) in part.chunks_mut(n_rows).enumerate() {
-                    batch.predict(index, &panel, row)?;
-                }
-                Ok(())
-            })?;
-        Ok(values)
+        Ok(values.into_any())
     }
 
     fn losses<T: Float>(
@@ -277,20 +324,10 @@ impl Population {
     #[expect(non_snake_case, reason = "the name of the argument in Python")]
     fn evaluate<'py>(&self, py: Python<'py>, X: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let matrix = Matrix::extract("X", X, &self.names)?;
-        let view = matrix.view();
-        let shape = [self.expressions.len(), view.n_rows()];
-        Ok(match &self.kernels {
-            Kernels::F64(shared) => {
-                let values = py.detach(|| self.predict(shared, view));
-                let values = values.map_err(|error| jit_error(&error))?;
-                PyArray1::from_vec(py, values).reshape(shape)?.into_any()
-            }
-            Kernels::F32(shared) => {
-                let values = py.detach(|| self.predict(shared, view));
-                let values = values.map_err(|error| jit_error(&error))?;
-                PyArray1::from_vec(py, values).reshape(shape)?.into_any()
-            }
-        })
+        match &self.kernels {
+            Kernels::F64(shared) => self.values(py, shared, matrix.view()),
+            Kernels::F32(shared) => self.values(py, shared, matrix.view()),
+        }
     }
 
     #[pyo3(signature = (X, y, loss="mse", sample_weight=None))]
