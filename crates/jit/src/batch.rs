@@ -272,6 +272,15 @@ impl<T: Float> Batch<T> {
         })
     }
 
+    /// `n` trees from `first` on.
+    fn entries_from(&self, first: usize, n: usize) -> Result<&[Entry], JitError> {
+        let end = first.saturating_add(n);
+        self.entries.get(first..end).ok_or(JitError::Index {
+            index: end.saturating_sub(1),
+            len: self.entries.len(),
+        })
+    }
+
     /// The machine code of one tree's kernel.
     ///
     /// # Errors
@@ -327,6 +336,38 @@ impl<T: Float> Batch<T> {
         Ok(())
     }
 
+    /// The values of the trees from `first` on at every row, tree after tree; as many trees as
+    /// there is room for in `out`.
+    ///
+    /// # Errors
+    /// As [`Batch::predict`]; or if `out` is no multiple of the number of rows.
+    pub fn predictions(
+        &self,
+        first: usize,
+        panel: &Panel<T>,
+        out: &mut [T],
+    ) -> Result<(), JitError> {
+        self.expect(Goal::Predict, panel)?;
+        let n_rows = panel.n_rows();
+        if n_rows == 0 || !out.len().is_multiple_of(n_rows) {
+            return Err(JitError::RowCount {
+                what: "the output".to_owned(),
+                found: out.len(),
+                expected: n_rows,
+            });
+        }
+        let entries = self.entries_from(first, out.len() / n_rows)?;
+        for tile in 0..panel.n_tiles() {
+            let start = tile * TILE_ROWS;
+            let rows = start..start + panel.tile_rows(tile);
+            for (entry, values) in entries.iter().zip(out.chunks_mut(n_rows)) {
+                let values = bytemuck::cast_slice_mut(&mut values[rows.clone()]);
+                self.run(entry, panel, tile, values)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The loss of one tree over all rows: the weighted mean of squared or absolute errors.
     ///
     /// # Errors
@@ -350,11 +391,17 @@ impl<T: Float> Batch<T> {
             });
         };
         self.expect(self.goal, panel)?;
+        let entries = self.entries_from(first, out.len())?;
+        out.fill(0.0);
+        // All trees on one tile, then the next: rows are read from memory once, code is short.
+        for tile in 0..panel.n_tiles() {
+            for (entry, loss) in entries.iter().zip(&mut *out) {
+                self.add_sums(entry, panel, tile, std::slice::from_mut(loss))?;
+            }
+        }
         let total = total_weight(panel, weight);
-        for (index, loss) in (first..).zip(out) {
-            let mut sum = [0.0];
-            self.sums(index, panel, &mut sum)?;
-            *loss = sum[0] / total;
+        for loss in out {
+            *loss /= total;
         }
         Ok(())
     }
@@ -424,6 +471,17 @@ impl<T: Float> Batch<T> {
     /// The accumulators of one tree over all tiles, their lanes added up.
     fn sums(&self, index: usize, panel: &Panel<T>, sums: &mut [f64]) -> Result<(), JitError> {
         let entry = self.entry(index)?;
+        (0..panel.n_tiles()).try_for_each(|tile| self.add_sums(entry, panel, tile, sums))
+    }
+
+    /// Adds the accumulators of one tree over one tile, their lanes added up.
+    fn add_sums(
+        &self,
+        entry: &Entry,
+        panel: &Panel<T>,
+        tile: usize,
+        sums: &mut [f64],
+    ) -> Result<(), JitError> {
         let mut few = [Line::ZERO; 3];
         let mut many = Vec::new();
         let vectors = if entry.n_accumulators <= few.len() {
@@ -433,13 +491,10 @@ impl<T: Float> Batch<T> {
             &mut many[..]
         };
         let lanes = T::with_machine(self.tier, Lanes(PhantomData));
-        for tile in 0..panel.n_tiles() {
-            vectors.fill(Line::ZERO);
-            let cells: &mut [T] = bytemuck::cast_slice_mut(vectors);
-            self.run(entry, panel, tile, bytemuck::cast_slice_mut(cells))?;
-            for (sum, vector) in sums.iter_mut().zip(cells.chunks(lanes)) {
-                *sum += vector.iter().map(|lane| lane.to_f64()).sum::<f64>();
-            }
+        let cells: &mut [T] = bytemuck::cast_slice_mut(vectors);
+        self.run(entry, panel, tile, bytemuck::cast_slice_mut(cells))?;
+        for (sum, vector) in sums.iter_mut().zip(cells.chunks(lanes)) {
+            *sum += vector.iter().map(|lane| lane.to_f64()).sum::<f64>();
         }
         Ok(())
     }

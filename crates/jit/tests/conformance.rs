@@ -226,6 +226,9 @@ fn losses_and_moments_are_those_of_the_predictions() {
                     })
                     .collect()
             };
+            let mut all = vec![0.0; 18 * n_rows];
+            batch.predictions(2, &panel, &mut all).unwrap();
+            assert_eq!(all, predictions[2..].concat(), "{tier}: all at once");
             for weight in [None, Some(4)] {
                 let w = |r: usize| weight.map_or(1.0, |c: u32| data[c as usize][r]);
                 let total: f64 = (0..n_rows).map(w).sum();
@@ -244,6 +247,14 @@ fn losses_and_moments_are_those_of_the_predictions() {
                         .sum::<f64>()
                         / total;
                     check("mse", batch.loss(i, &panel).unwrap(), mse, mse);
+                }
+                let mut all = [0.0; 18];
+                batch.losses(2, &panel, &mut all).unwrap();
+                for (i, loss) in (2..).zip(all) {
+                    assert!(
+                        same(loss, batch.loss(i, &panel).unwrap()),
+                        "{tier}: all at once"
+                    );
                 }
                 batch
                     .compile(&trees, 3, Goal::Mae { target: 3, weight })
@@ -553,6 +564,18 @@ fn mistakes_are_named() {
         Err(JitError::Index { .. })
     ));
     assert!(matches!(batch.loss(0, &panel), Err(JitError::Goal { .. })));
+    for n_cells in [2, 4, 6] {
+        let error = batch.predictions(0, &panel, &mut vec![0.0; n_cells]);
+        let what = if n_cells == 6 {
+            "expression 1 asked for, but the batch holds 1"
+        } else {
+            "the output has"
+        };
+        assert!(
+            error.unwrap_err().to_string().contains(what),
+            "{n_cells} cells"
+        );
+    }
     assert!(matches!(
         batch.set_constants(0, &[1.0]),
         Err(JitError::Count { .. })

@@ -183,10 +183,7 @@ impl Population {
                 let panel: Panel<T> = panel(matrix, &[])?;
                 self.compiled(shared, Goal::Predict)?
                     .run(cells, n_rows, |batch, part| {
-                        for (index, row) in part.chunks_mut(n_rows).enumerate() {
-                            batch.predict(index, &panel, row)?;
-                        }
-                        Ok(())
+                        batch.predictions(0, &panel, part)
                     })
             })
             .map_err(|error| jit_error(&error))?;
