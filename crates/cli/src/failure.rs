@@ -31,7 +31,13 @@ impl Failure {
         if json {
             crate::out(serde_json::json!({ "error": self.message }));
         } else {
-            crate::note(format_args!("error: {}", self.message));
+            // A message that points into a text starts with it, and its caret counts from there.
+            let gap = if self.message.contains("\n") {
+                "\n"
+            } else {
+                " "
+            };
+            crate::note(format_args!("error:{gap}{}", self.message));
         }
         self.code
     }
