@@ -219,11 +219,9 @@ impl Assembler {
 
     /// Appends bytes as they are.
     pub fn raw(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(WINDOW) {
-            let mut word = [0; WINDOW];
-            word[..chunk.len()].copy_from_slice(chunk);
-            #[expect(clippy::cast_possible_truncation, reason = "at most sixteen")]
-            self.put_word(u128::from_le_bytes(word), chunk.len() as u32);
+        if let Some(room) = self.room(bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.advance(bytes.len());
         }
     }
 
@@ -257,6 +255,12 @@ impl Assembler {
     /// `jmp` to an offset in this code: see [`call_to`](Assembler::call_to).
     pub fn jmp_to(&mut self, offset: isize) {
         self.near_to(0xe9, 1, offset as i64);
+    }
+
+    /// `jcc` to an offset in this code: see [`call_to`](Assembler::call_to).
+    pub fn jcc_to(&mut self, cond: Cond, offset: isize) {
+        let opcode = 0x0f | (0x80 | u128::from(cond as u8)) << 8;
+        self.near_to(opcode, 2, offset as i64);
     }
 
     /// A branch: short if the label is behind and reached, else near.

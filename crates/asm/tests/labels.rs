@@ -81,9 +81,12 @@ fn calls_out_of_the_code() {
         asm.raw(&[0x90; 9]);
         asm.call_to(offset);
         asm.jmp_to(offset);
+        asm.jcc_to(Cond::A, offset);
         let bytes = asm.finish().unwrap();
-        assert_eq!(target(bytes, 9), offset as i64);
-        assert_eq!(target(bytes, 14), offset as i64);
+        for place in [9, 14, 19] {
+            assert_eq!(target(bytes, place), offset as i64);
+        }
+        assert_eq!(decode(bytes)[11].mnemonic(), Mnemonic::Ja);
     }
     for offset in [1 << 31, isize::MAX, isize::MIN] {
         let mut asm = Assembler::new();

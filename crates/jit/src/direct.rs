@@ -108,7 +108,8 @@ struct Kind {
 
 /// Facts about nodes of which a survey keeps the union.
 mod fact {
-    pub(super) const UNARY: u8 = 1;
+    /// Is no leaf, and compiled here.
+    pub(super) const OPERATOR: u8 = 1;
     pub(super) const BINARY: u8 = 2;
     pub(super) const LITERAL: u8 = 4;
     pub(super) const CALL: u8 = 8;
@@ -257,11 +258,10 @@ impl Direct {
             let kind = kind(*node);
             let Kind { step, facts } = self.tables.kinds[usize::from(kind)];
             all |= facts;
-            let (unary, binary) = (facts & fact::UNARY, facts >> 1 & 1);
-            let is_operator = unary | binary;
+            let (is_operator, is_binary) = (facts & fact::OPERATOR, facts >> 1 & 1);
             let (a, a_computed) = self.stack[usize::from(top.wrapping_sub(2))];
             let (b, b_computed) = self.stack[usize::from(top.wrapping_sub(1))];
-            height -= (a_computed & binary) + (b_computed & is_operator);
+            height -= (a_computed & is_binary) + (b_computed & is_operator);
             let register = FIRST + height;
             height += is_operator;
             highest = highest.max(height);
@@ -392,7 +392,7 @@ fn operator(
     template: impl Fn(&'static Inst) -> Result<Template, AsmError>,
 ) -> Result<(Row, u8), JitError> {
     let is_binary = op.arity() == 2;
-    let arity = if is_binary { fact::BINARY } else { fact::UNARY };
+    let arity = fact::OPERATOR | if is_binary { fact::BINARY } else { 0 };
     let (inst, v, rm) = match op {
         Op::Add => (rows.add, SECOND, TOP),
         Op::Sub => (rows.sub, SECOND, TOP),

@@ -19,7 +19,7 @@
 //! in registers wherever those survive the tape's calls, else in the output itself, which the
 //! caller has zeroed.
 
-use opcodon_asm::{Alu, Assembler, Cond, K1, Label, Mem, NONE, Rm, Shift, Vreg, Width, gpr, inst};
+use opcodon_asm::{Alu, Assembler, Cond, K1, Mem, NONE, Rm, Shift, Vreg, Width, gpr, inst};
 
 use opcodon_expr::Expr;
 
@@ -202,14 +202,14 @@ impl Shape {
 #[derive(Debug)]
 pub(crate) struct Shell {
     shape: Shape,
-    /// Frame, accumulators and mask.
-    setup: Vec<u8>,
-    /// The head of the loop: are there fewer rows left than lanes?
-    head: Vec<u8>,
-    /// What becomes of the value in register 0, where that does not depend on the tape.
-    fold: Vec<u8>,
-    /// To the next rows; the jump to the head follows.
-    advance: Vec<u8>,
+    /// Frame, accumulators and mask; then the head of the loop: are there fewer rows left than
+    /// lanes?
+    open: Vec<u8>,
+    /// Where the head of the loop begins.
+    head: usize,
+    /// What becomes of the value in register 0, where that does not depend on the tape; then on to
+    /// the next rows. The jump to the head follows.
+    close: Vec<u8>,
     /// Accumulators to the output, and back to the caller.
     finish: Vec<u8>,
 }
@@ -228,19 +228,16 @@ impl Shell {
     }
 
     /// What comes before the tape's code; returns the head of the loop.
-    fn open(&self, asm: &mut Assembler) -> Label {
-        asm.raw(&self.setup);
-        let top = asm.label();
-        asm.bind(top);
-        asm.raw(&self.head);
-        top
+    fn open(&self, asm: &mut Assembler) -> isize {
+        let head = asm.position() + self.head;
+        asm.raw(&self.open);
+        head.cast_signed()
     }
 
     /// What comes behind it.
-    fn close(&self, asm: &mut Assembler, top: Label) {
-        asm.raw(&self.fold);
-        asm.raw(&self.advance);
-        asm.jcc(Cond::A, top);
+    fn close(&self, asm: &mut Assembler, head: isize) {
+        asm.raw(&self.close);
+        asm.jcc_to(Cond::A, head);
         asm.raw(&self.finish);
     }
 
@@ -250,12 +247,14 @@ impl Shell {
             emit(&mut asm);
             Ok(asm.finish()?.to_vec())
         };
+        let setup = part(&|asm| setup::<M>(asm, shape))?;
+        let head = part(&|asm| head::<M>(asm, shape))?;
         Ok(Shell {
             shape,
-            setup: part(&|asm| setup::<M>(asm, shape))?,
-            head: part(&|asm| head::<M>(asm, shape))?,
-            fold: part(&|asm| fold_value::<M>(asm, shape))?,
-            advance: part(&|asm| {
+            open: [&setup[..], &head].concat(),
+            head: setup.len(),
+            close: part(&|asm| {
+                fold_value::<M>(asm, shape);
                 asm.alu_ri(Alu::Add, gpr::RDI, offset(M::BYTES));
                 asm.alu_ri(Alu::Sub, gpr::RCX, offset(M::LANES));
             })?,
@@ -278,7 +277,7 @@ pub(crate) fn emit<M: Machine>(
 ) -> Result<(), JitError> {
     let shape = Shape::of::<M>(tape, fold, targets);
     let shell = Shell::of::<M>(shells, shape)?;
-    let top = shell.open(asm);
+    let head = shell.open(asm);
     let (registers, slots) = (shape.registers::<M>(), offset(shape.mask_bytes::<M>()));
     let mut lower: Lower<'_, M, _> =
         Lower::new(asm, leaves, routines::<M>()?, work, registers, slots);
@@ -298,7 +297,7 @@ pub(crate) fn emit<M: Machine>(
                 .products::<M>(lower.asm, 0, 1, None, targets.weight);
         }
     }
-    shell.close(lower.asm, top);
+    shell.close(lower.asm, head);
     Ok(())
 }
 
@@ -328,9 +327,9 @@ pub(crate) fn emit_direct<M: Machine>(
         n_slots: 0,
     };
     let shell = Shell::of::<M>(shells, shape)?;
-    let top = shell.open(asm);
+    let head = shell.open(asm);
     if direct.emit::<M>(asm, survey, shape.registers::<M>()) {
-        shell.close(asm, top);
+        shell.close(asm, head);
         return Ok(Some(survey));
     }
     asm.rewind(start);
