@@ -5,12 +5,10 @@
 //! depends on nothing but the vocabulary and the genes, and never changes, so whoever asks for it
 //! again gets the same object.
 //!
-//! # Invariant
-//! At most `2 * CAPACITY` functions are kept: those that were asked for since the last change of
-//! generation, and the generation before.
+//! Kept is what a set-associative cache keeps: a tree belongs to one of [`N_SETS`] sets, and of
+//! each set the last [`N_WAYS`] functions that were asked for. So each new function lets at most
+//! one go, whose memory, for data and for code, is the next to be used.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::mem;
 
 use pyo3::prelude::*;
@@ -18,15 +16,21 @@ use pyo3::prelude::*;
 use super::function::Function;
 use super::grammar::{Gene, Value};
 
-/// Functions of one generation.
-const CAPACITY: usize = 1024;
+/// Sets; more than this in all would save few compilations and fill the processor's caches.
+const N_SETS: usize = 128;
+
+/// Functions of a set.
+const N_WAYS: usize = 4;
 
 /// Larger trees rarely come again, and take more time to compare.
 const MAX_NODES: usize = 256;
 
 /// A tree as words: equal if and only if all symbols are and the bits of all values.
-#[derive(Debug, Default)]
-pub(crate) struct Key(Vec<u64>);
+#[derive(Debug, PartialEq)]
+pub(crate) struct Key {
+    hash: u64,
+    words: Vec<u64>,
+}
 
 impl Key {
     /// The key of a tree, if functions of such trees are kept.
@@ -44,72 +48,56 @@ impl Key {
                 Value::Bool(value) => words.extend([symbol | 3, value.into()]),
             }
         }
-        Some(Self(words))
-    }
-}
-
-/// Mixes whole words; keys are not chosen by an adversary.
-#[derive(Default)]
-struct WordHasher(u64);
-
-impl Hasher for WordHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.0 = (self.0 ^ u64::from_ne_bytes(word))
+        let mix = |hash: u64, word: &u64| {
+            (hash ^ word)
                 .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                .rotate_left(26);
-        }
+                .rotate_left(26)
+        };
+        let hash = words.iter().fold(0, mix);
+        Some(Self { hash, words })
     }
 }
-
-type Generation = HashMap<Vec<u64>, Py<Function>, BuildHasherDefault<WordHasher>>;
 
 /// The functions of one vocabulary.
 #[derive(Default)]
 pub(crate) struct Recent {
-    young: Generation,
-    old: Generation,
+    /// Empty until there is a function. Of each set the last one asked for comes first.
+    sets: Vec<[Option<Known>; N_WAYS]>,
+}
+
+/// A tree and its function.
+pub(crate) struct Known {
+    key: Key,
+    function: Py<Function>,
 }
 
 impl Recent {
+    fn set(&mut self, key: &Key) -> Option<&mut [Option<Known>; N_WAYS]> {
+        let n_sets = self.sets.len().max(1) as u64;
+        let index = usize::try_from(key.hash % n_sets).ok()?;
+        self.sets.get_mut(index)
+    }
+
     /// The function of a tree, if it is known.
     pub(crate) fn get<'py>(&mut self, py: Python<'py>, key: &Key) -> Option<Bound<'py, Function>> {
-        if let Some(function) = self.young.get(&key.0) {
-            return Some(function.bind(py).clone());
-        }
-        let known = self.old.get(&key.0)?.bind(py).clone();
-        if self.young.len() < CAPACITY
-            && let Some((words, function)) = self.old.remove_entry(&key.0)
-        {
-            self.young.insert(words, function);
-        }
-        Some(known)
+        let set = self.set(key)?;
+        let place = set
+            .iter()
+            .position(|known| known.as_ref().is_some_and(|known| known.key == *key))?;
+        set[..=place].rotate_right(1);
+        Some(set[0].as_ref()?.function.bind(py).clone())
     }
 
-    /// Keeps a function. What is no longer kept comes back: dropping it may run code of the user,
-    /// who has a weak reference to it, and which may well ask for a function.
+    /// Keeps a function. What is no longer kept comes back: letting it go may run code of the
+    /// user, who has a weak reference to it, and that may well ask for a function.
     #[must_use = "to be dropped without the lock"]
-    pub(crate) fn insert(&mut self, key: Key, function: &Bound<'_, Function>) -> Discarded {
-        let outlived = if self.young.len() < CAPACITY {
-            Generation::default()
-        } else {
-            mem::replace(&mut self.old, mem::take(&mut self.young))
-        };
-        let replaced = self.young.insert(key.0, function.clone().unbind());
-        Discarded {
-            _outlived: outlived,
-            _replaced: replaced,
+    pub(crate) fn insert(&mut self, key: Key, function: &Bound<'_, Function>) -> Option<Known> {
+        if self.sets.is_empty() {
+            self.sets.resize_with(N_SETS, Default::default);
         }
+        let function = function.clone().unbind();
+        let set = self.set(&key)?;
+        set.rotate_right(1);
+        mem::replace(&mut set[0], Some(Known { key, function }))
     }
-}
-
-/// Functions that are no longer kept.
-pub(crate) struct Discarded {
-    _outlived: Generation,
-    _replaced: Option<Py<Function>>,
 }
