@@ -63,10 +63,17 @@ def ways() -> dict[str, tuple[Callable[..., Any], tuple[float, ...]]]:
 
 def loop(n_args: int) -> Callable[[Any, tuple[float, ...], range], float]:
     """A function that calls another over and over, and says how long that took."""
-    names = ", ".join("abcdefgh"[:n_args])
-    body = f"def run(call, args, calls):\n {names}, = args\n start = clock()\n for _ in calls: call({names})\n return clock() - start"
+    names = "".join(f"{name}, " for name in "abcdefgh"[:n_args])
+    program = f"""
+def run(call, args, calls):
+    {f"{names}= args" if names else ""}
+    start = clock()
+    for _ in calls:
+        {f"call({names})" if names else "pass"}
+    return clock() - start
+"""
     namespace: dict[str, Any] = {"clock": time.perf_counter}
-    exec(body if n_args else body.replace(f"call({names})", "pass").replace(" , = args\n", ""), namespace)
+    exec(program, namespace)
     run: Callable[[Any, tuple[float, ...], range], float] = namespace["run"]
     return run
 

@@ -1,5 +1,6 @@
 """Calling machine code: the short way for floats, and that it means the same as the long way."""
 
+import contextlib
 import functools
 import gc
 import math
@@ -151,10 +152,11 @@ def test_mistakes_are_told_the_same_way_twice(make, args, error):
 
 def test_keywords():
     f = from_deap()
-    assert f(y=2.5, x=1.5) == f(1.5, y=2.5) == f(*(1.5,), **{"y": 2.5}) == 4.75
-    assert f(1.5, 2.5, **{}) == 4.75
+    assert f(y=2.5, x=1.5) == f(1.5, y=2.5) == 4.75
+    nothing = {}
+    assert f(1.5, 2.5, **nothing) == 4.75
     for make in (from_bytes, from_expression):
-        assert make()(1.5, 2.5, **{}) == 4.75
+        assert make()(1.5, 2.5, **nothing) == 4.75
         with pytest.raises(TypeError, match="keyword"):
             make()(1.5, y=2.5)
     with pytest.raises(TypeError, match="two values"):
@@ -231,10 +233,8 @@ def test_reference_counts_stay(make, args, keywords, n_calls):
 
     def run(n):
         for _ in range(n):
-            try:
+            with contextlib.suppress(TypeError):
                 f(*args, **keywords)
-            except TypeError:
-                pass
 
     run(1000)
     watched = [f, type(f), *args, *keywords.values()]

@@ -9,8 +9,6 @@
 //! each set the last [`N_WAYS`] functions that were asked for. So each new function lets at most
 //! one go, whose memory, for data and for code, is the next to be used.
 
-use std::mem;
-
 use pyo3::prelude::*;
 
 use super::function::Function;
@@ -24,6 +22,9 @@ const N_WAYS: usize = 4;
 
 /// Larger trees rarely come again, and take more time to compare.
 const MAX_NODES: usize = 256;
+
+/// A multiplier without pattern: the golden ratio.
+const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A tree as words: equal if and only if all symbols are and the bits of all values.
 #[derive(Debug, PartialEq)]
@@ -48,12 +49,9 @@ impl Key {
                 Value::Bool(value) => words.extend([symbol | 3, value.into()]),
             }
         }
-        let mix = |hash: u64, word: &u64| {
-            (hash ^ word)
-                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                .rotate_left(26)
-        };
-        let hash = words.iter().fold(0, mix);
+        // A multiplication carries differences up, the rotation brings them back down.
+        let mix = |hash: u64, word: &u64| (hash ^ word).wrapping_mul(ODD).rotate_left(26);
+        let hash = words.iter().chain(&[0]).fold(0, mix);
         Some(Self { hash, words })
     }
 }
@@ -98,6 +96,6 @@ impl Recent {
         let function = function.clone().unbind();
         let set = self.set(&key)?;
         set.rotate_right(1);
-        mem::replace(&mut set[0], Some(Known { key, function }))
+        set[0].replace(Known { key, function })
     }
 }

@@ -176,14 +176,14 @@ unsafe fn floats<const N: usize>(args: *const *mut ffi::PyObject) -> Option<[f64
     let mut values = [0.0; N];
     for (index, value) in values.iter_mut().enumerate() {
         // SAFETY: `index` is below `N`.
-        let arg = unsafe { *args.add(index) };
+        let arg = unsafe { args.wrapping_add(index).read() };
         // SAFETY: the object is alive.
         let class = unsafe { ffi::Py_TYPE(arg) };
         if class != &raw mut ffi::PyFloat_Type {
             return None;
         }
         // SAFETY: it is a float, and that is where floats have their value.
-        *value = unsafe { arg.byte_add(OB_FVAL).cast::<f64>().read() };
+        *value = unsafe { arg.wrapping_byte_add(OB_FVAL).cast::<f64>().read() };
     }
     Some(values)
 }
@@ -202,8 +202,10 @@ unsafe fn call_with_tuple(
     // SAFETY: the caller holds the interpreter lock.
     let py = unsafe { Python::assume_attached() };
     let arg = |index: usize| {
-        // SAFETY: there are as many arguments as are asked for below, all alive.
-        unsafe { Borrowed::from_ptr(py, *args.add(index)) }
+        // SAFETY: there are as many arguments as are asked for below.
+        let arg = unsafe { args.wrapping_add(index).read() };
+        // SAFETY: the caller keeps it alive.
+        unsafe { Borrowed::from_ptr(py, arg) }
     };
     let arguments = || {
         let positional = PyTuple::new(py, (0..n_args).map(arg))?;
@@ -227,7 +229,9 @@ unsafe fn call_with_tuple(
         }
     };
     // SAFETY: the object is alive, so its type is.
-    let tp_call = unsafe { ffi::PyType_GetSlot(ffi::Py_TYPE(callable), ffi::Py_tp_call) };
+    let class = unsafe { ffi::Py_TYPE(callable) };
+    // SAFETY: as above.
+    let tp_call = unsafe { ffi::PyType_GetSlot(class, ffi::Py_tp_call) };
     // SAFETY: the type of the slot.
     let tp_call = unsafe { std::mem::transmute::<*mut c_void, ffi::ternaryfunc>(tp_call) };
     let named = named.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
@@ -273,9 +277,9 @@ fn floats_are_known(py: Python<'_>) -> bool {
             let words = object.cast::<u64>();
             is_long_enough
             // SAFETY: the object has three words.
-            && unsafe { words.add(1).read() } == (&raw mut ffi::PyFloat_Type) as u64
+            && unsafe { words.wrapping_add(1).read() } == (&raw mut ffi::PyFloat_Type) as u64
             // SAFETY: as above.
-            && unsafe { words.add(2).read() } == value.to_bits()
+            && unsafe { words.wrapping_add(2).read() } == value.to_bits()
         })
 }
 
@@ -324,9 +328,11 @@ fn types_are_known(py: Python<'_>) -> bool {
     let class = class.as_ptr().cast::<ffi::PyTypeObject>();
     // SAFETY: it is a type.
     let flags = unsafe { ffi::PyType_GetFlags(class) };
+    let offset_field = class.wrapping_byte_add(TP_VECTORCALL_OFFSET);
+    let flags_field = class.wrapping_byte_add(TP_FLAGS);
     // SAFETY: types are longer than that in every version.
-    let found_offset = unsafe { class.byte_add(TP_VECTORCALL_OFFSET).cast::<isize>().read() };
+    let found_offset = unsafe { offset_field.cast::<isize>().read() };
     // SAFETY: as above.
-    let found_flags = unsafe { class.byte_add(TP_FLAGS).cast::<c_ulong>().read() };
+    let found_flags = unsafe { flags_field.cast::<c_ulong>().read() };
     found_offset == isize::from(MARK) && found_flags == flags
 }
