@@ -13,7 +13,7 @@ use opcodon_listing::Listing;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use super::grammar::Gene;
 use super::kernels::{Kept, with_batch};
@@ -130,11 +130,14 @@ impl Function {
         PyTuple::new(py, values.ok_or_else(|| self.count_error(n_given))?)
     }
 
-    /// Arguments of which at least one is not a plain number.
+    /// Arguments of any kind.
     fn call_objects<'py>(&self, args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
         let py = args.py();
         if args.len() != self.n_arguments() {
             return Err(self.count_error(args.len()));
+        }
+        if let Some(numbers) = numbers(args) {
+            return self.value(py, &numbers);
         }
         if let Some(values) = self.call_columns(args)? {
             return Ok(values);
@@ -339,6 +342,16 @@ impl Function {
     }
 }
 
+/// The values of arguments that are all Python's own numbers.
+fn numbers(args: &Bound<'_, PyTuple>) -> Option<Vec<f64>> {
+    args.iter_borrowed()
+        .map(|argument| match argument.cast::<PyFloat>() {
+            Ok(float) => Some(float.value()),
+            Err(_) => argument.cast::<PyInt>().ok()?.extract().ok(),
+        })
+        .collect()
+}
+
 /// The formula of a tree in whatever form the caller has it.
 pub(crate) fn formula<'py>(
     tree: &Bound<'py, PyAny>,
@@ -396,6 +409,7 @@ fn function_of_nodes<'py>(
     if let Some(key) = key
         && let Ok(function) = made.cast::<Function>()
     {
+        // The lock is free again when what is no longer kept is dropped.
         let discarded = recent().insert(key, function);
         drop(discarded);
     }
@@ -417,7 +431,8 @@ fn function_of_nodes<'py>(
 /// Returns
 /// -------
 /// Function, or a number
-///     A callable, or, if the primitive set has no arguments, the value of the tree.
+///     A callable, or, if the primitive set has no arguments, the value of the tree. A tree that
+///     was compiled a short while ago is not compiled again: the same object comes back.
 ///
 /// Raises
 /// ------
