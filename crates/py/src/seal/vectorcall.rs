@@ -25,12 +25,12 @@
 
 use std::ffi::{c_int, c_uint, c_ulong, c_void};
 use std::mem::size_of;
-use std::sync::LazyLock;
 
 use opcodon_codemem::{Abi, Code, Function, call_f64};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::True;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFloat, PyTuple};
 use pyo3::{Borrowed, PyClass};
 
@@ -112,7 +112,7 @@ pub(crate) fn enable<T: Callable>(instance: &Bound<'_, T>) {
     let class = instance.as_any().get_type_ptr();
     // SAFETY: it is the type of an object that is alive.
     let flags = unsafe { ffi::PyType_GetFlags(class) };
-    if flags & PY_TPFLAGS_HAVE_VECTORCALL != 0 || !*LAYOUT_IS_KNOWN {
+    if flags & PY_TPFLAGS_HAVE_VECTORCALL != 0 || !layout_is_known(instance.py()) {
         return;
     }
     let entry = &raw const instance.get().entry().vectorcall;
@@ -255,32 +255,29 @@ const TP_VECTORCALL_OFFSET: usize = 7 * size_of::<usize>();
 /// Where a type has its flags: behind 14 more fields of a word each.
 const TP_FLAGS: usize = 21 * size_of::<usize>();
 
-static LAYOUT_IS_KNOWN: LazyLock<bool> = LazyLock::new(layout_is_known);
-
 /// Whether this interpreter's floats and types look as the entries take for granted.
-fn layout_is_known() -> bool {
-    cfg!(target_pointer_width = "64")
-        && Python::attach(|py| floats_are_known(py) && types_are_known(py))
+fn layout_is_known(py: Python<'_>) -> bool {
+    static IS_KNOWN: PyOnceLock<bool> = PyOnceLock::new();
+    let look = || cfg!(target_pointer_width = "64") && floats_are_known(py) && types_are_known(py);
+    *IS_KNOWN.get_or_init(py, look)
 }
 
+/// Makes floats and looks where they have their type and their value.
 fn floats_are_known(py: Python<'_>) -> bool {
-    [0.0, -0.0, 1.0, -2.5, f64::MAX, 5e-324, f64::NAN]
-        .iter()
-        .all(|&value| {
-            let float = PyFloat::new(py, value);
-            let object = float.as_ptr();
-            let is_long_enough = py
-                .get_type::<PyFloat>()
-                .getattr("__basicsize__")
-                .and_then(|size| size.extract::<usize>())
-                .is_ok_and(|size| size == OB_FVAL + size_of::<f64>());
-            let words = object.cast::<u64>();
-            is_long_enough
-            // SAFETY: the object has three words.
-            && unsafe { words.wrapping_add(1).read() } == (&raw mut ffi::PyFloat_Type) as u64
-            // SAFETY: as above.
-            && unsafe { words.wrapping_add(2).read() } == value.to_bits()
-        })
+    let size = py.get_type::<PyFloat>().getattr("__basicsize__");
+    if !size.is_ok_and(|size| size.eq(OB_FVAL + size_of::<f64>()).unwrap_or(false)) {
+        return false;
+    }
+    let values = [0.0, -0.0, 1.0, -2.5, f64::MAX, 5e-324, f64::NAN];
+    values.iter().all(|&value| {
+        let float = PyFloat::new(py, value);
+        let words = float.as_ptr().cast::<u64>();
+        // SAFETY: the object has three words, as its size says.
+        let class = unsafe { words.wrapping_add(1).read() };
+        // SAFETY: as above.
+        let bits = unsafe { words.wrapping_add(2).read() };
+        class == (&raw mut ffi::PyFloat_Type) as u64 && bits == value.to_bits()
+    })
 }
 
 /// Makes a type that has the offset and the flag, in the way the interpreter offers, and looks
