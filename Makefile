@@ -40,6 +40,7 @@ bench: $(VENV)/.wheel $(VENV)/.bench
 	cargo bench --locked --workspace --bench '*'
 	cd benches/rust && RUSTFLAGS="-C target-cpu=native" cargo run --release --target-dir ../../target/benches
 	$(BIN)/python benches/evaluate.py
+	$(BIN)/python benches/call.py
 	$(BIN)/python examples/deap_symbreg.py
 
 lint: lint-rust lint-python

@@ -237,7 +237,7 @@ class CompiledExpression:
     (n_rows, n_variables), it gives an array of shape (n_rows,): of ``float32``, computed in
     ``float32``, for a ``float32`` array, else of ``float64``. Called with one array for each
     variable, these are broadcast as numpy does. Arrays may have any layout. The interpreter
-    lock is released while machine code runs, and threads may share one object.
+    lock is released while machine code runs over arrays, and threads may share one object.
 
     Attributes
     ----------

@@ -147,6 +147,7 @@ impl Function {
     /// As for [`call`](Self::call), and besides: the signature [is all
     /// `f64`](Signature::is_all_f64) and has as many parameters as there are arguments, and the
     /// code keeps all of its convention, since with few arguments nothing is repaired.
+    #[inline]
     #[must_use]
     pub unsafe fn call_f64(&self, args: &[f64]) -> f64 {
         debug_assert!(

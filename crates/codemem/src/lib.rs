@@ -53,4 +53,5 @@ pub use error::CodeError;
 pub use heap::{Code, CodeHeap, Usage};
 pub use pages::{Mapping, probe};
 pub use signature::{Signature, SignatureError, SignatureErrorKind, Ty};
+pub use trampoline::call_f64;
 pub use value::Value;

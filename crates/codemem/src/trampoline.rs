@@ -323,12 +323,14 @@ pub(crate) unsafe fn call_registers(
     })
 }
 
-/// Calls a function of `f64`s, directly if it has few parameters.
+/// Calls the function of `f64`s at an address, directly if it has at most eight parameters.
 ///
 /// # Safety
-/// At the address there is a function of the convention that takes that many `f64` and returns
-/// one.
-pub(crate) unsafe fn call_f64(address: *const u8, abi: Abi, args: &[f64]) -> f64 {
+/// As for [`call_address`](crate::call_address), for a function that takes that many `f64` and
+/// returns one; and the function keeps all of its convention, since nothing is repaired.
+#[inline]
+#[must_use]
+pub unsafe fn call_f64(address: *const u8, abi: Abi, args: &[f64]) -> f64 {
     macro_rules! direct {
         ($abi:literal, $($arg:ident: $ty:ty),*) => {{
             // SAFETY: a function pointer is an address; that a function of this convention and
@@ -348,6 +350,16 @@ pub(crate) unsafe fn call_f64(address: *const u8, abi: Abi, args: &[f64]) -> f64
                 [a, b] => direct!($abi, a: f64, b: f64),
                 [a, b, c] => direct!($abi, a: f64, b: f64, c: f64),
                 [a, b, c, d] => direct!($abi, a: f64, b: f64, c: f64, d: f64),
+                [a, b, c, d, e] => direct!($abi, a: f64, b: f64, c: f64, d: f64, e: f64),
+                [a, b, c, d, e, f] => {
+                    direct!($abi, a: f64, b: f64, c: f64, d: f64, e: f64, f: f64)
+                }
+                [a, b, c, d, e, f, g] => {
+                    direct!($abi, a: f64, b: f64, c: f64, d: f64, e: f64, f: f64, g: f64)
+                }
+                [a, b, c, d, e, f, g, h] => {
+                    direct!($abi, a: f64, b: f64, c: f64, d: f64, e: f64, f: f64, g: f64, h: f64)
+                }
                 _ => {
                     let registers = args.iter().map(|x| (true, x.to_bits()));
                     // SAFETY: the caller's promise.

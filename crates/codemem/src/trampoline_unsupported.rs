@@ -19,6 +19,7 @@ pub(crate) unsafe fn call_registers(
 ///
 /// # Safety
 /// Nothing is called.
-pub(crate) unsafe fn call_f64(_address: *const u8, _abi: Abi, _args: &[f64]) -> f64 {
+#[must_use]
+pub unsafe fn call_f64(_address: *const u8, _abi: Abi, _args: &[f64]) -> f64 {
     f64::NAN
 }

@@ -169,6 +169,10 @@ fn compile<M: Machine<T = f64>>(
     compiled
 }
 
+/// Values alive at once up to which the order of the tree stays: registers that routines preserve
+/// suffice for these and for two arguments, and finding a better order takes a fifth of compiling.
+const ORDER_KEPT: usize = 3;
+
 /// The memory that a larger tree needed is given back.
 const KEPT_LEN: usize = 1 << 14;
 
@@ -179,7 +183,12 @@ fn compile_with<M: Machine<T = f64>>(
     abi: Abi,
 ) -> Result<(Code, CodeMap), JitError> {
     asm.clear();
-    tape.load(expr, Order::Fewest);
+    let order = match abi {
+        Abi::SysV => Order::UpTo(ORDER_KEPT),
+        // Every register beyond the sixth is to be saved.
+        Abi::Win64 => Order::Fewest,
+    };
+    tape.load(expr, order);
     // The frame is known once the registers are given out, and the code that sets it up comes
     // first: if the guess of an empty frame fails, the second attempt knows.
     let (found, mut map) = emit::<M>(asm, work, tape, n_args, abi, Frame::default())?;

@@ -3,11 +3,10 @@
 //! Two pieces of code serve one expression. The scalar function takes its arguments in registers
 //! and exists from the start; the kernel over columns is made at the first call with an array,
 //! once for `float64` and once for `float32`.
-use std::ops::Range;
 use std::sync::OnceLock;
 
 use numpy::PyArray1;
-use opcodon_expr::{Expr, print};
+use opcodon_expr::Expr;
 use opcodon_jit::{Batch, CompiledExpr, Float, Goal, JitError, Panel, Tier};
 use opcodon_listing::Listing;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -20,18 +19,23 @@ use crate::columns::panel;
 use crate::error::jit_error;
 use crate::expression::Expression;
 use crate::machine::{disassembly, syntax};
-
-/// Scalar arguments up to this many are converted without allocation.
-const INLINE: usize = 8;
+use crate::seal::vectorcall::{self, Callable, Entry, Outcome};
 
 /// An expression as machine code; the Python class of the same name.
 #[pyclass(frozen, module = "opcodon", name = "CompiledExpression")]
 pub(crate) struct CompiledExpression {
     expression: Py<Expression>,
+    entry: Entry,
     /// None if there are more variables than a function can have arguments.
     scalar: Option<CompiledExpr>,
     f64: OnceLock<Batch<f64>>,
     f32: OnceLock<Batch<f32>>,
+}
+
+impl Callable for CompiledExpression {
+    fn entry(&self) -> &Entry {
+        &self.entry
+    }
 }
 
 impl CompiledExpression {
@@ -42,7 +46,6 @@ impl CompiledExpression {
     /// The value at a point, if all arguments are numbers.
     fn call_numbers(&self, arguments: &Bound<'_, PyTuple>) -> PyResult<Option<f64>> {
         let py = arguments.py();
-        let n = arguments.len();
         let scalar = match &self.scalar {
             Some(scalar) => scalar,
             None if arguments
@@ -53,18 +56,9 @@ impl CompiledExpression {
             }
             None => return Err(self.no_function()),
         };
-        let mut inline = [0.0; INLINE];
-        let mut heap = Vec::new();
-        let values = if n <= INLINE {
-            &mut inline[..n]
-        } else {
-            heap.resize(n, 0.0);
-            &mut heap[..]
-        };
-        for (index, (value, argument)) in
-            values.iter_mut().zip(arguments.iter_borrowed()).enumerate()
-        {
-            *value = if let Ok(float) = argument.cast::<PyFloat>() {
+        let mut values = Vec::with_capacity(arguments.len());
+        for (index, argument) in arguments.iter_borrowed().enumerate() {
+            values.push(if let Ok(float) = argument.cast::<PyFloat>() {
                 float.value()
             } else if is_array(&argument)? {
                 return Ok(None);
@@ -72,11 +66,9 @@ impl CompiledExpression {
                 argument
                     .extract()
                     .map_err(|error| self.not_a_number(py, index, &error))?
-            };
+            });
         }
-        let value = py
-            .detach(|| scalar.call(values))
-            .map_err(|error| jit_error(&error))?;
+        let value = scalar.call(&values).map_err(|error| jit_error(&error))?;
         Ok(Some(value))
     }
 
@@ -157,48 +149,6 @@ impl CompiledExpression {
         self.call_matrix(py, &matrix)?
             .call_method1(intern!(py, "reshape"), (shape,))
     }
-
-    /// What each instruction computes, from the compiler's map.
-    fn note(&self, scalar: &CompiledExpr, span: &Range<usize>) -> Option<String> {
-        let (code, map) = (scalar.code(), scalar.map());
-        if span.start >= n_instruction_bytes(scalar) {
-            let bytes = <[u8; 8]>::try_from(code.get(span.clone())?).ok()?;
-            return Some(format!("{:?}", f64::from_le_bytes(bytes)));
-        }
-        let entry = map
-            .partition_point(|&(offset, _)| offset <= span.start)
-            .checked_sub(1)?;
-        let expr = self.expression.get().expr();
-        let node = map[entry].1;
-        (node < expr.len()).then(|| subtree_text(expr, node, self.expression.get().names()))
-    }
-}
-
-/// Where the instructions end and the constants begin.
-fn n_instruction_bytes(scalar: &CompiledExpr) -> usize {
-    scalar
-        .map()
-        .last()
-        .map_or(scalar.code().len(), |&(offset, _)| offset)
-}
-
-/// The part of an expression that ends at a node, as short text.
-fn subtree_text(expr: &Expr, node: usize, names: &[String]) -> String {
-    /// Nodes of the largest part that is written out.
-    const WRITTEN: usize = 16;
-    let nodes = &expr.nodes()[expr.subtree(node)];
-    if nodes.len() <= WRITTEN
-        && let Ok(part) = Expr::from_postfix(nodes.to_vec())
-    {
-        return print::infix(&part, names);
-    }
-    match expr.nodes()[node] {
-        opcodon_expr::Node::Op(op) if op.symbol().is_some() && op.arity() == 2 => {
-            format!("… {} …", op.spelling())
-        }
-        opcodon_expr::Node::Op(op) => format!("{}(…)", op.spelling()),
-        _ => String::new(),
-    }
 }
 
 /// Whether an argument stands for many numbers.
@@ -249,8 +199,12 @@ impl CompiledExpression {
             Err(JitError::Signature(_)) => None,
             Err(error) => return Err(jit_error(&error)),
         };
+        let entry = scalar.as_ref().map_or_else(Entry::none, |scalar| {
+            Entry::new::<Self>(scalar.function(), Outcome::Float)
+        });
         Ok(Self {
             expression,
+            entry,
             scalar,
             f64: OnceLock::new(),
             f32: OnceLock::new(),
@@ -258,26 +212,30 @@ impl CompiledExpression {
     }
 
     #[pyo3(signature = (*arguments))]
-    fn __call__<'py>(&self, arguments: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
-        let py = arguments.py();
-        let n_variables = self.n_variables();
+    fn __call__<'py>(
+        slf: &Bound<'py, Self>,
+        arguments: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        vectorcall::enable(slf);
+        let (py, this) = (slf.py(), slf.get());
+        let n_variables = this.n_variables();
         if arguments.len() == n_variables
-            && let Some(value) = self.call_numbers(arguments)?
+            && let Some(value) = this.call_numbers(arguments)?
         {
             return Ok(PyFloat::new(py, value).into_any());
         }
         if arguments.len() == 1 {
             let array = as_array("X", &arguments.get_item(0)?)?;
             match n_dimensions(&array)? {
-                0 => return Err(self.wrong_count(1)),
+                0 => return Err(this.wrong_count(1)),
                 1 if n_variables == 1 => {}
-                _ => return self.call_matrix(py, &array),
+                _ => return this.call_matrix(py, &array),
             }
         }
         if arguments.len() == n_variables {
-            self.call_columns(arguments)
+            this.call_columns(arguments)
         } else {
-            Err(self.wrong_count(arguments.len()))
+            Err(this.wrong_count(arguments.len()))
         }
     }
 
@@ -323,7 +281,7 @@ impl CompiledExpression {
             .map_err(|error| jit_error(&error))?
         } else {
             let scalar = self.scalar()?;
-            py.detach(|| Listing::with_data(scalar.code(), n_instruction_bytes(scalar), syntax))
+            py.detach(|| Listing::with_data(scalar.code(), scalar.n_instruction_bytes(), syntax))
         };
         disassembly(py, &listing)
     }
@@ -332,9 +290,10 @@ impl CompiledExpression {
     fn listing<'py>(&self, py: Python<'py>, style: &str) -> PyResult<Bound<'py, PyAny>> {
         let syntax = syntax(style)?;
         let scalar = self.scalar()?;
+        let expression = self.expression.get();
         let listing = py.detach(|| {
-            Listing::with_data(scalar.code(), n_instruction_bytes(scalar), syntax)
-                .annotated(|span| self.note(scalar, &span))
+            Listing::with_data(scalar.code(), scalar.n_instruction_bytes(), syntax)
+                .annotated(|span| scalar.note(expression.expr(), expression.names(), span))
         });
         disassembly(py, &listing)
     }

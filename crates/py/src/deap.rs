@@ -13,7 +13,7 @@
 //! text        trees and expressions as text
 //! tree  fitness               what an individual is          ┐ what a toolbox
 //! operators  limit  selection  what is done to it, by `random`  ┘ registers
-//! function  evaluator         what runs, in batches of `kernels`
+//! function  evaluator         what runs, `recent` functions again, in batches of `kernels`
 //! ```
 //!
 //! What a Python function computes is decided in `python/opcodon/deap.py`, by identity, by
@@ -29,6 +29,7 @@ mod lower;
 mod measure;
 mod operators;
 mod random;
+mod recent;
 mod selection;
 mod text;
 mod tree;

@@ -8,38 +8,25 @@ use pyo3::types::{PyBool, PyBytes, PyFloat, PyTuple, PyType};
 
 use crate::error::{code_error, parse_error, pointing};
 use crate::seal;
-
-/// Arguments up to this many are converted without allocation.
-const INLINE: usize = 8;
+use crate::seal::vectorcall::{self, Callable, Entry, Outcome};
 
 /// Machine code to call like a function; the Python class of the same name.
 #[pyclass(frozen, module = "opcodon", name = "MachineFunction")]
 pub(crate) struct MachineFunction {
     function: Function,
     name: Option<String>,
-    /// Parameters if all of them, and the result, are `f64`.
-    n_floats: Option<usize>,
+    entry: Entry,
+}
+
+impl Callable for MachineFunction {
+    fn entry(&self) -> &Entry {
+        &self.entry
+    }
 }
 
 impl MachineFunction {
     fn called(&self) -> &str {
         self.name.as_deref().unwrap_or("the function")
-    }
-
-    /// The only argument conversion most calls need; `None` if an argument is no `float`.
-    fn call_floats(&self, arguments: &Bound<'_, PyTuple>) -> Option<f64> {
-        let n_floats = self
-            .n_floats
-            .filter(|&n| n == arguments.len() && n <= INLINE)?;
-        let mut values = [0.0; INLINE];
-        for (value, argument) in values.iter_mut().zip(arguments.iter_borrowed()) {
-            *value = argument.cast::<PyFloat>().ok()?.value();
-        }
-        Some(
-            arguments
-                .py()
-                .detach(|| seal::call_f64(&self.function, &values[..n_floats])),
-        )
     }
 
     fn value(&self, index: usize, ty: Ty, argument: &Bound<'_, PyAny>) -> PyResult<Value> {
@@ -85,28 +72,28 @@ impl MachineFunction {
             let text = pointing(&error, &error.render());
             parse_error(py, &text, signature, &error.span)
         })?;
-        let n_floats = parsed.is_all_f64().then(|| parsed.params().len());
         let function = Function::new(code, parsed, abi).map_err(|error| code_error(&error))?;
         Ok(Self {
+            entry: Entry::new::<Self>(&function, Outcome::Float),
             function,
             name,
-            n_floats,
         })
     }
 
     #[pyo3(signature = (*arguments))]
-    fn __call__<'py>(&self, arguments: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
-        let py = arguments.py();
-        if let Some(result) = self.call_floats(arguments) {
-            return Ok(PyFloat::new(py, result).into_any());
-        }
-        let params = self.function.signature().params();
+    fn __call__<'py>(
+        slf: &Bound<'py, Self>,
+        arguments: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        vectorcall::enable(slf);
+        let (py, this) = (slf.py(), slf.get());
+        let params = this.function.signature().params();
         if params.len() != arguments.len() {
             return Err(PyTypeError::new_err(format!(
                 "{} takes {} arguments ({}), but {} were given",
-                self.called(),
+                this.called(),
                 params.len(),
-                self.function.signature(),
+                this.function.signature(),
                 arguments.len()
             )));
         }
@@ -114,10 +101,10 @@ impl MachineFunction {
             .iter()
             .zip(arguments.iter_borrowed())
             .enumerate()
-            .map(|(index, (&ty, argument))| self.value(index, ty, &argument))
+            .map(|(index, (&ty, argument))| this.value(index, ty, &argument))
             .collect::<PyResult<Vec<Value>>>()?;
         let result = py
-            .detach(|| seal::call(&self.function, &values))
+            .detach(|| seal::call(&this.function, &values))
             .map_err(|error| code_error(&error))?;
         to_python(py, result)
     }

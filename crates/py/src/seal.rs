@@ -1,4 +1,5 @@
-//! The one place of this crate that cannot be checked: calling bytes that a user vouches for.
+//! The one place of this crate that cannot be checked: calling bytes that a user vouches for, and
+//! the memory of Python's objects.
 //!
 //! Whoever writes `opcodon.function(bytes, signature)` in Python says that the bytes are a function
 //! of that signature; nobody can verify it. So these functions are safe in Rust's terms only as
@@ -10,19 +11,10 @@
 
 use opcodon_codemem::{CodeError, Function, Value};
 
+pub(crate) mod vectorcall;
+
 /// Calls a user's function with values of any types, which are checked against its signature.
 pub(crate) fn call(function: &Function, arguments: &[Value]) -> Result<Value, CodeError> {
     // SAFETY: the user vouches that the bytes have the signature they gave.
     unsafe { function.call(arguments) }
-}
-
-/// Calls a user's function of `f64` alone.
-///
-/// # Panics
-/// If the signature is not that of a function of as many `f64`, returning `f64`.
-pub(crate) fn call_f64(function: &Function, arguments: &[f64]) -> f64 {
-    let signature = function.signature();
-    assert!(signature.is_all_f64() && signature.params().len() == arguments.len());
-    // SAFETY: the line above checked types and count; the user vouches for the rest.
-    unsafe { function.call_f64(arguments) }
 }

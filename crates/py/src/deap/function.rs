@@ -1,6 +1,6 @@
 //! `opcodon.deap.compile` and the function that it returns.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use numpy::ndarray::ArrayView1;
 use numpy::{
@@ -13,10 +13,12 @@ use opcodon_listing::Listing;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
+use super::grammar::Gene;
 use super::kernels::{Kept, with_batch};
 use super::lower::Lowering;
+use super::recent::Key;
 use super::text;
 use super::tree::Tree;
 use super::vocabulary::{Vocabulary, deap_gp, type_name};
@@ -24,9 +26,7 @@ use super::{UnknownPrimitiveError, tier};
 use crate::error::jit_error;
 use crate::expression::Expression;
 use crate::machine::{disassembly, syntax};
-
-/// More arguments than that are passed through an allocation.
-const FEW: usize = 8;
+use crate::seal::vectorcall::{self, Callable, Entry, Outcome};
 
 /// A tree as machine code; called like the function that ``deap.gp.compile`` returns.
 ///
@@ -38,6 +38,13 @@ pub(crate) struct Function {
     expr: Expr,
     names: Arc<[String]>,
     returns_bool: bool,
+    entry: Entry,
+}
+
+impl Callable for Function {
+    fn entry(&self) -> &Entry {
+        &self.entry
+    }
 }
 
 impl Function {
@@ -45,7 +52,13 @@ impl Function {
         let compiled = tier()
             .and_then(|tier| CompiledExpr::with(&expr, names.len(), Abi::host(), tier))
             .map_err(|error| jit_error(&error))?;
+        let outcome = if returns_bool {
+            Outcome::Bool
+        } else {
+            Outcome::Float
+        };
         Ok(Self {
+            entry: Entry::new::<Self>(compiled.function(), outcome),
             compiled,
             expr,
             names,
@@ -117,12 +130,14 @@ impl Function {
         PyTuple::new(py, values.ok_or_else(|| self.count_error(n_given))?)
     }
 
-    /// Arguments of which at least one is not a plain number.
-    #[cold]
+    /// Arguments of any kind.
     fn call_objects<'py>(&self, args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
         let py = args.py();
         if args.len() != self.n_arguments() {
             return Err(self.count_error(args.len()));
+        }
+        if let Some(numbers) = numbers(args) {
+            return self.value(py, &numbers);
         }
         if let Some(values) = self.call_columns(args)? {
             return Ok(values);
@@ -250,29 +265,16 @@ impl Function {
 impl Function {
     #[pyo3(signature = (*args, **kwargs))]
     fn __call__<'py>(
-        &self,
+        slf: &Bound<'py, Self>,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = args.py();
-        if let Some(kwargs) = kwargs {
-            return self.__call__(&self.in_order(args, kwargs)?, None);
+        vectorcall::enable(slf);
+        let this = slf.get();
+        match kwargs {
+            Some(kwargs) => this.call_objects(&this.in_order(args, kwargs)?),
+            None => this.call_objects(args),
         }
-        let n = args.len();
-        if n == self.n_arguments() && n <= FEW {
-            let mut values = [0.0; FEW];
-            let mut all_floats = true;
-            for (value, argument) in values.iter_mut().zip(args.iter_borrowed()) {
-                match argument.cast::<PyFloat>() {
-                    Ok(float) => *value = float.extract()?,
-                    Err(_) => all_floats = false,
-                }
-            }
-            if all_floats {
-                return self.value(py, &values[..n]);
-            }
-        }
-        self.call_objects(args)
     }
 
     /// The machine code of the scalar function, with the constants behind it.
@@ -340,6 +342,16 @@ impl Function {
     }
 }
 
+/// The values of arguments that are all Python's own numbers.
+fn numbers(args: &Bound<'_, PyTuple>) -> Option<Vec<f64>> {
+    args.iter_borrowed()
+        .map(|argument| match argument.cast::<PyFloat>() {
+            Ok(float) => Some(float.value()),
+            Err(_) => argument.cast::<PyInt>().ok()?.extract().ok(),
+        })
+        .collect()
+}
+
 /// The formula of a tree in whatever form the caller has it.
 pub(crate) fn formula<'py>(
     tree: &Bound<'py, PyAny>,
@@ -347,32 +359,61 @@ pub(crate) fn formula<'py>(
     vocabulary: &Bound<'py, Vocabulary>,
     lowering: &mut Lowering,
 ) -> PyResult<Expr> {
-    let py = tree.py();
     let words = vocabulary.get();
-    let late = words.late_meanings(pset)?;
-    let (n_nodes, nodes) = if let Ok(tree) = tree.cast::<Tree>() {
-        let tree = tree.try_borrow()?;
-        let genes = words.adopt(&tree.genes, tree.words(py))?;
-        (
-            genes.len(),
-            lowering.run(
-                &words.grammar,
-                &words.meanings,
-                &late,
-                genes.iter().copied(),
-            ),
-        )
+    if let Ok(native) = tree.cast::<Tree>() {
+        let native = native.try_borrow()?;
+        let genes = words.adopt(&native.genes, native.words(tree.py()))?;
+        formula_of_genes(&genes, pset, words, lowering)
     } else if tree.is_instance_of::<PyList>() {
-        let genes = words.genes(tree)?;
-        (
-            genes.len(),
-            lowering.run(&words.grammar, &words.meanings, &late, genes),
-        )
+        formula_of_genes(&words.genes(tree)?, pset, words, lowering)
     } else {
-        return text::formula(&tree.str()?, words, &late, lowering);
-    };
-    let nodes = nodes.map_err(|obstacle| words.obstacle(py, obstacle, n_nodes))?;
+        let late = words.late_meanings(pset)?;
+        text::formula(&tree.str()?, words, &late, lowering)
+    }
+}
+
+fn formula_of_genes(
+    genes: &[Gene],
+    pset: &Bound<'_, PyAny>,
+    words: &Vocabulary,
+    lowering: &mut Lowering,
+) -> PyResult<Expr> {
+    let late = words.late_meanings(pset)?;
+    let nodes = lowering
+        .run(
+            &words.grammar,
+            &words.meanings,
+            &late,
+            genes.iter().copied(),
+        )
+        .map_err(|obstacle| words.obstacle(pset.py(), obstacle, genes.len()))?;
     Expr::from_postfix(nodes).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+/// The function of a list of DEAP's node objects; the one made before, if there is one.
+fn function_of_nodes<'py>(
+    nodes: &Bound<'py, PyAny>,
+    pset: &Bound<'py, PyAny>,
+    words: &Vocabulary,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = nodes.py();
+    let genes = words.genes(nodes)?;
+    let key = words.is_timeless().then(|| Key::of(&genes)).flatten();
+    let recent = || words.recent.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = key.as_ref().and_then(|key| recent().get(py, key));
+    if let Some(known) = known {
+        return Ok(known.into_any());
+    }
+    let formula = formula_of_genes(&genes, pset, words, &mut Lowering::default())?;
+    let made = words.make(py, formula)?;
+    if let Some(key) = key
+        && let Ok(function) = made.cast::<Function>()
+    {
+        // The lock is free again when what is no longer kept is dropped.
+        let discarded = recent().insert(key, function);
+        drop(discarded);
+    }
+    Ok(made)
 }
 
 /// Compile a tree to machine code; a drop-in for ``deap.gp.compile``.
@@ -390,7 +431,8 @@ pub(crate) fn formula<'py>(
 /// Returns
 /// -------
 /// Function, or a number
-///     A callable, or, if the primitive set has no arguments, the value of the tree.
+///     A callable, or, if the primitive set has no arguments, the value of the tree. A tree that
+///     was compiled a short while ago is not compiled again: the same object comes back.
 ///
 /// Raises
 /// ------
@@ -406,22 +448,33 @@ pub(crate) fn compile<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = expr.py();
     let vocabulary = Vocabulary::of(pset)?;
-    let formula = match formula(expr, pset, &vocabulary, &mut Lowering::default()) {
-        Ok(formula) => formula,
-        Err(error) if fallback && error.is_instance_of::<UnknownPrimitiveError>(py) => {
-            return deap_gp(py)?.call_method1(intern!(py, "compile"), (expr, pset));
-        }
-        Err(error) => return Err(error),
-    };
     let words = vocabulary.get();
-    if words.arguments.is_empty() {
-        let value = formula.eval(&[]);
-        return Ok(if words.returns_bool {
-            PyBool::new(py, value != 0.0).to_owned().into_any()
-        } else {
-            PyFloat::new(py, value).into_any()
-        });
+    let made = if expr.is_instance_of::<PyList>() {
+        function_of_nodes(expr, pset, words)
+    } else {
+        formula(expr, pset, &vocabulary, &mut Lowering::default())
+            .and_then(|formula| words.make(py, formula))
+    };
+    match made {
+        Err(error) if fallback && error.is_instance_of::<UnknownPrimitiveError>(py) => {
+            deap_gp(py)?.call_method1(intern!(py, "compile"), (expr, pset))
+        }
+        made => made,
     }
-    let function = Function::new(formula, Arc::clone(&words.arguments), words.returns_bool)?;
-    Ok(Bound::new(py, function)?.into_any())
+}
+
+impl Vocabulary {
+    /// What a formula compiles to: a function, or, without arguments, its value.
+    fn make<'py>(&self, py: Python<'py>, formula: Expr) -> PyResult<Bound<'py, PyAny>> {
+        if self.arguments.is_empty() {
+            let value = formula.eval(&[]);
+            return Ok(if self.returns_bool {
+                PyBool::new(py, value != 0.0).to_owned().into_any()
+            } else {
+                PyFloat::new(py, value).into_any()
+            });
+        }
+        let function = Function::new(formula, Arc::clone(&self.arguments), self.returns_bool)?;
+        Ok(Bound::new(py, function)?.into_any())
+    }
 }

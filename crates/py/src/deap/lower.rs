@@ -162,7 +162,7 @@ impl Lowering {
         self.starts.clear();
         let genes = genes.into_iter();
         let mut out = Vec::with_capacity(genes.size_hint().0);
-        let mut open: Vec<Open<'m>> = Vec::with_capacity(32);
+        let mut open: Vec<Open<'m>> = Vec::with_capacity(8);
         let mut complete = false;
         let mut n_read = 0;
         for gene in genes {

@@ -27,6 +27,7 @@ use super::UnknownPrimitiveError;
 use super::function::Function;
 use super::grammar::{Gene, Grammar, Kind, Symbol, SymbolId, TypeId, Value, as_id};
 use super::lower::{Meaning, Obstacle};
+use super::recent::Recent;
 use super::variation::{Dead, translate};
 
 /// Counts calls of `opcodon.deap.register`: a vocabulary read before the last one is out of date.
@@ -64,8 +65,8 @@ fn address(object: &Bound<'_, PyAny>) -> usize {
 /// What a primitive set looked like when it was read.
 struct Stamp {
     mapping: Py<PyAny>,
-    primitives_count: u64,
-    terminals_count: u64,
+    primitives_count: Py<PyAny>,
+    terminals_count: Py<PyAny>,
     arguments: Vec<Py<PyAny>>,
     registrations: u64,
 }
@@ -76,8 +77,8 @@ impl Stamp {
         let arguments = pset.getattr(intern!(py, "arguments"))?;
         Ok(Self {
             mapping: pset.getattr(intern!(py, "mapping"))?.unbind(),
-            primitives_count: pset.getattr(intern!(py, "prims_count"))?.extract()?,
-            terminals_count: pset.getattr(intern!(py, "terms_count"))?.extract()?,
+            primitives_count: pset.getattr(intern!(py, "prims_count"))?.unbind(),
+            terminals_count: pset.getattr(intern!(py, "terms_count"))?.unbind(),
             arguments: arguments
                 .try_iter()?
                 .map(|name| name.map(Bound::unbind))
@@ -90,10 +91,17 @@ impl Stamp {
         let py = pset.py();
         if self.registrations != REGISTRATIONS.load(Ordering::Relaxed)
             || !pset.getattr(intern!(py, "mapping"))?.is(&self.mapping)
-            || pset.getattr(intern!(py, "prims_count"))?.extract::<u64>()? != self.primitives_count
-            || pset.getattr(intern!(py, "terms_count"))?.extract::<u64>()? != self.terminals_count
         {
             return Ok(false);
+        }
+        for (name, then) in [
+            (intern!(py, "prims_count"), &self.primitives_count),
+            (intern!(py, "terms_count"), &self.terminals_count),
+        ] {
+            let now = pset.getattr(name)?;
+            if !now.is(then) && !now.eq(then)? {
+                return Ok(false);
+            }
         }
         let arguments = pset.getattr(intern!(py, "arguments"))?;
         let Ok(arguments) = arguments.cast::<PyList>() else {
@@ -125,6 +133,8 @@ pub(crate) struct Vocabulary {
     pub(crate) arguments: Arc<[String]>,
     /// Whether the whole tree returns a truth value.
     pub(crate) returns_bool: bool,
+    /// Functions made with this vocabulary.
+    pub(crate) recent: Mutex<Recent>,
     /// `None` if the vocabulary came out of a pickle: it knows trees, but no functions.
     stamp: Option<Stamp>,
 }
@@ -259,8 +269,14 @@ impl Vocabulary {
             type_ids: reader.type_ids,
             types: reader.types.into_iter().map(Bound::unbind).collect(),
             arguments: arguments.into(),
+            recent: Mutex::default(),
             stamp: Some(stamp),
         })
+    }
+
+    /// Whether a tree means the same at every compilation.
+    pub(crate) fn is_timeless(&self) -> bool {
+        self.late.is_empty()
     }
 
     /// The meanings of the symbols that DEAP looks up in the context at every compilation.
@@ -675,6 +691,7 @@ impl Vocabulary {
             types: types.into_iter().map(Bound::unbind).collect(),
             arguments: Arc::new([]),
             returns_bool: false,
+            recent: Mutex::default(),
             stamp: None,
         };
         let fresh = Bound::new(py, fresh)?;
