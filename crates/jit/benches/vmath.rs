@@ -67,6 +67,10 @@ const CASES: [(Op, [(f64, f64); 2]); 32] = {
     ]
 };
 
+/// The best of so many timings of so many runs each.
+const REPEATS: u32 = 50;
+const RUNS: u32 = 10;
+
 /// An element type with the reference in it.
 trait Element: Float + Ulp {
     fn reference(op: Op, arguments: &[Self]) -> Self;
@@ -97,10 +101,12 @@ fn measure<T: Element>(op: Op, ranges: [(f64, f64); 2], tier: Tier) -> (f64, u64
     batch.compile([&tree], 3, Goal::Predict).unwrap();
     let mut out = vec![T::default(); TILE_ROWS];
     let mut best = f64::INFINITY;
-    for _ in 0..300 {
+    for _ in 0..REPEATS {
         let start = Instant::now();
-        batch.predict(0, &panel, &mut out).unwrap();
-        best = best.min(start.elapsed().as_secs_f64());
+        for _ in 0..RUNS {
+            batch.predict(0, &panel, &mut out).unwrap();
+        }
+        best = best.min(start.elapsed().as_secs_f64() / f64::from(RUNS));
     }
     let distance = (0..TILE_ROWS).map(|row| {
         let arguments: Vec<T> = (0..op.arity())

@@ -13,7 +13,8 @@
 //! same, but for e^x − 1 near ½, where what was small counts twice. sigmoid: eˣ as an unevaluated
 //! sum, and the quotient corrected by its exact residual.
 
-use super::scaling::Integer;
+use super::scaling::{FRACTION_MAGIC, Integer};
+use super::tables::EXP2;
 use crate::vmath::lanes::{Both, Value};
 
 const LOG2_E: Both = Both(std::f64::consts::LOG2_E, 1.442_695_021_629_333_5);
@@ -64,6 +65,19 @@ const M_32: [f64; 6] = [
     0.000_199_610_658_455_640_08,
 ];
 
+/// ln 2, and what rounding it lost.
+const LN_2: Both = Both(std::f64::consts::LN_2, 0.693_147_182_464_599_6);
+const LN_2_REST: Both = Both(2.319_046_813_846_299_6e-17, -1.904_654_212_125_933_6e-9);
+/// (eʳ − 1 − r)/r², relative to eʳ, for r of tables.
+const TABLED_64: [f64; 5] = [
+    0.499_999_999_999_996_06,
+    0.166_666_666_644_170_7,
+    0.041_666_666_693_295_93,
+    0.008_333_471_948_739_086,
+    0.001_388_859_371_950_599_3,
+];
+const TABLED_32: [f64; 2] = [0.500_004_052_271_196_7, 0.166_666_801_194_099_77];
+
 /// x = n·ln 2 + r + low.
 pub(super) struct Reduced<'l> {
     pub(super) n: Integer<'l>,
@@ -88,13 +102,37 @@ pub(super) fn exp_reduced<'l>(r: Value<'l>, low: Option<Value<'l>>) -> (Value<'l
     (sum, (r * r).mul_add(r.polynomial(&Q_64, &Q_32), lost))
 }
 
+/// eʳ − 1 for x = k·(ln 2)/16 + r (single precision: /32), by table.
+struct Tabled<'l> {
+    /// k/16 or k/32.
+    n: Value<'l>,
+    /// 2^(k/16), or 2^(k/32), without the whole part of the exponent.
+    power: Value<'l>,
+    rest: Value<'l>,
+}
+
+/// AVX-512 only.
+fn reduce_by_table(x: Value) -> Tabled {
+    let sum = x.mul_add(LOG2_E, FRACTION_MAGIC);
+    let n = sum - FRACTION_MAGIC;
+    // The first product has no more bits than x, since r is small; for large x, where r would mean
+    // nothing, it stays small, so that any x ends as a power of two times some positive number.
+    let r = n.neg_mul_add(LN_2, x);
+    let r = n
+        .neg_mul_add(LN_2_REST, r)
+        .limit_instruction(Both(0.0217, 0.010_85));
+    Tabled {
+        n,
+        power: sum.lookup(&EXP2),
+        rest: (r * r).mul_add(r.polynomial(&TABLED_64, &TABLED_32), r),
+    }
+}
+
 /// eˣ.
 pub(crate) fn exp(x: Value) -> Value {
     if x.lanes().is_avx512() {
-        // Where x is so large that r means nothing, any positive number becomes zero or infinite.
-        let Reduced { n, r, .. } = reduce(x);
-        let (high, low) = exp_reduced(r, None);
-        return n.scale((high + low).limit_instruction(2.0));
+        let Tabled { n, power, rest } = reduce_by_table(x);
+        return power.mul_add(rest, power).scale_instruction(n);
     }
     // Beyond, the result is zero or infinite whatever x is.
     let x = x.clamp(Both(-746.0, -105.0), Both(710.0, 89.0));

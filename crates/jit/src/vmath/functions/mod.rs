@@ -38,6 +38,7 @@ mod power;
 mod remainder;
 mod scaling;
 mod selection;
+mod tables;
 mod trigonometric;
 
 use opcodon_expr::Op;

@@ -17,19 +17,19 @@
 
 use super::exponential::{LN_2_HIGH, LN_2_LOW, exp_reduced};
 use super::scaling::{Decomposed, Integer, decompose};
-use crate::vmath::lanes::{Both, Value};
+use crate::vmath::lanes::{Both, Table, Value};
 use crate::vmath::program::Elem;
 
 const LOG2_E: f64 = std::f64::consts::LOG2_E;
 const LN_2: f64 = std::f64::consts::LN_2;
 
 /// u, by m rounded to a sixteenth, modulo 16.
-static RECIPROCAL: [u64; 16] = bits_of([
+static RECIPROCAL: Table = Table::double([
     1.0, 0.937_5, 0.875, 0.843_75, 0.812_5, 0.75, 0.718_75, 0.687_5, 0.687_5, 1.0, 1.0, 1.0,
     1.312_5, 1.25, 1.125, 1.062_5,
 ]);
 /// −log u to a multiple of 2⁻⁴², and the rest.
-static LOG_HIGH: [u64; 16] = bits_of([
+static LOG_HIGH: Table = Table::double([
     0.0,
     0.064_538_521_137_592_4,
     0.133_531_392_624_490_76,
@@ -47,7 +47,7 @@ static LOG_HIGH: [u64; 16] = bits_of([
     -0.117_783_035_656_43,
     -0.060_624_621_816_486_98,
 ]);
-static LOG_LOW: [u64; 16] = bits_of([
+static LOG_LOW: Table = Table::double([
     0.0,
     -2.122_560_804_480_999_7e-14,
     3.185_973_634_907_833_4e-14,
@@ -65,16 +65,6 @@ static LOG_LOW: [u64; 16] = bits_of([
     4.654_729_747_598_445e-14,
     5.213_620_639_136_504e-14,
 ]);
-
-const fn bits_of(numbers: [f64; 16]) -> [u64; 16] {
-    let mut bits = [0; 16];
-    let mut i = 0;
-    while i < 16 {
-        bits[i] = numbers[i].to_bits();
-        i += 1;
-    }
-    bits
-}
 
 /// (log(1 + z) − z + z²/2)/z³.
 const L_64: [f64; 10] = [
@@ -137,8 +127,8 @@ fn pieces<'l>(magnitude: Value<'l>) -> Pieces<'l> {
         ..
     } = decompose(magnitude);
     // In the low bits of 1.5·2⁴⁸ + m stands m in sixteenths.
-    let index = (m + 422_212_465_065_984.0).bit_and(m.bits(15));
-    let u = index.gather(&RECIPROCAL);
+    let index = m + 422_212_465_065_984.0;
+    let u = index.lookup(&RECIPROCAL);
     let z = if m.lanes().is_fused() {
         m.mul_sub(u, 1.0)
     } else {
@@ -151,8 +141,8 @@ fn pieces<'l>(magnitude: Value<'l>) -> Pieces<'l> {
 /// log of a positive number as a sum of two.
 fn log_pair<'l>(magnitude: Value<'l>) -> (Value<'l>, Value<'l>) {
     let Pieces { k, z, index } = pieces(magnitude);
-    let start = k.mul_add(LN_2_HIGH, index.gather(&LOG_HIGH));
-    let start_low = k.mul_add(LN_2_LOW, index.gather(&LOG_LOW));
+    let start = k.mul_add(LN_2_HIGH, index.lookup(&LOG_HIGH));
+    let start_low = k.mul_add(LN_2_LOW, index.lookup(&LOG_LOW));
     let (sum, lost) = start.fast_two_sum(z);
     let (square, square_low) = z.two_prod(z * -0.5);
     let (high, lost_again) = sum.fast_two_sum(square);
@@ -178,7 +168,7 @@ fn power_of_magnitude<'l>(magnitude: Value<'l>, y: Value<'l>) -> Value<'l> {
 /// |x|ʸ in double precision, for a result in single precision.
 fn power_of_magnitude_wide<'l>(magnitude: Value<'l>, y: Value<'l>) -> Value<'l> {
     let Pieces { k, z, index } = pieces(magnitude);
-    let start = k.mul_add(LN_2, index.gather(&LOG_HIGH));
+    let start = k.mul_add(LN_2, index.lookup(&LOG_HIGH));
     let log = start + (z * z).mul_add(z.estrin(&L_WIDE), z);
     let exponent = (y * log).clamp(-110.0, 90.0);
     let n = Integer::nearest_product(exponent, Both(LOG2_E, LOG2_E));
