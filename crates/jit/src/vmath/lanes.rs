@@ -335,6 +335,11 @@ impl Table {
         table
     }
 
+    /// Entries for single precision alone.
+    pub(crate) const fn single(single: [f32; 32]) -> Table {
+        Table::new([0.0; 16], single)
+    }
+
     /// Entries for double precision alone.
     pub(crate) const fn double(double: [f64; 16]) -> Table {
         let mut table = Table {
@@ -476,11 +481,6 @@ impl<'l> Value<'l> {
 
     pub(crate) fn bit_xor(self, b: impl Operand<'l>) -> Value<'l> {
         self.binary(Opcode::Xor, b)
-    }
-
-    /// `!self & b`.
-    pub(crate) fn bit_and_not(self, b: impl Operand<'l>) -> Value<'l> {
-        self.binary(Opcode::AndNot, b)
     }
 
     pub(crate) fn abs(self) -> Value<'l> {

@@ -8,13 +8,16 @@
 //! its error added to the small rest, so that only the last addition rounds at full size
 //! (Muller: Handbook of Floating-Point Arithmetic, 2nd ed., ch. 10).
 //!
+//! On AVX-512, exp has a table of 2^(i/16) (f64) or 2^(i/32) (f32): q of degree 4 or 1, no lost bits kept.
+//!
 //! # Error
-//! exp: half a unit for the last rounding, up to a quarter for that of r, little else. expm1: the
+//! exp: half a unit for the last rounding, up to a quarter for that of r, little else (with tables:
+//! half a unit for the table's). expm1: the
 //! same, but for e^x − 1 near ½, where what was small counts twice. sigmoid: eˣ as an unevaluated
 //! sum, and the quotient corrected by its exact residual.
 
 use super::scaling::{FRACTION_MAGIC, Integer};
-use super::tables::EXP2;
+use super::tables::{EXP2, INVERSE_EXP2, INVERSE_EXP2_LOW};
 use crate::vmath::lanes::{Both, Value};
 
 const LOG2_E: Both = Both(std::f64::consts::LOG2_E, 1.442_695_021_629_333_5);
@@ -78,6 +81,16 @@ const TABLED_64: [f64; 5] = [
 ];
 const TABLED_32: [f64; 2] = [0.500_004_052_271_196_7, 0.166_666_801_194_099_77];
 
+/// (eʳ − 1 − r)/r², relative to eʳ − 1, for r of tables.
+pub(super) const TABLED_M_64: [f64; 6] = [
+    0.500_000_000_000_000_3,
+    0.166_666_666_666_666_77,
+    0.041_666_666_661_889_305,
+    0.008_333_333_332_416_903,
+    0.001_388_909_254_414_968_5,
+    0.000_198_415_539_193_503_53,
+];
+
 /// x = n·ln 2 + r + low.
 pub(super) struct Reduced<'l> {
     pub(super) n: Integer<'l>,
@@ -102,37 +115,45 @@ pub(super) fn exp_reduced<'l>(r: Value<'l>, low: Option<Value<'l>>) -> (Value<'l
     (sum, (r * r).mul_add(r.polynomial(&Q_64, &Q_32), lost))
 }
 
-/// eʳ − 1 for x = k·(ln 2)/16 + r (single precision: /32), by table.
-struct Tabled<'l> {
-    /// k/16 or k/32.
-    n: Value<'l>,
-    /// 2^(k/16), or 2^(k/32), without the whole part of the exponent.
-    power: Value<'l>,
-    rest: Value<'l>,
+/// x = n·ln 2 + r with n in sixteenths (single precision: thirty-seconds); AVX-512 only.
+pub(super) struct Tabled<'l> {
+    /// The index of tables in the low bits.
+    pub(super) index: Value<'l>,
+    pub(super) n: Value<'l>,
+    pub(super) r: Value<'l>,
 }
 
-/// AVX-512 only.
-fn reduce_by_table(x: Value) -> Tabled {
-    let sum = x.mul_add(LOG2_E, FRACTION_MAGIC);
-    let n = sum - FRACTION_MAGIC;
-    // The first product has no more bits than x, since r is small; for large x, where r would mean
-    // nothing, it stays small, so that any x ends as a power of two times some positive number.
-    let r = n.neg_mul_add(LN_2, x);
-    let r = n
-        .neg_mul_add(LN_2_REST, r)
-        .limit_instruction(Both(0.0217, 0.010_85));
-    Tabled {
-        n,
-        power: sum.lookup(&EXP2),
-        rest: (r * r).mul_add(r.polynomial(&TABLED_64, &TABLED_32), r),
+pub(super) fn reduce_by_table(x: Value) -> Tabled {
+    let index = x.mul_add(LOG2_E, FRACTION_MAGIC);
+    let n = index - FRACTION_MAGIC;
+    // The first product has no more bits than x, since r is small.
+    let r = n.neg_mul_add(LN_2_REST, n.neg_mul_add(LN_2, x));
+    Tabled { index, n, r }
+}
+
+impl<'l> Tabled<'l> {
+    /// With an r that is small for any x: where it would mean nothing, since x is so large, e^x is
+    /// a power of two times any positive number.
+    pub(super) fn limited(self) -> Tabled<'l> {
+        Tabled {
+            r: self.r.limit_instruction(Both(0.0217, 0.010_85)),
+            ..self
+        }
+    }
+
+    /// eʳ − 1, to the precision of eʳ.
+    fn expm1(&self) -> Value<'l> {
+        let Tabled { r, .. } = *self;
+        (r * r).mul_add(r.polynomial(&TABLED_64, &TABLED_32), r)
     }
 }
 
 /// eˣ.
 pub(crate) fn exp(x: Value) -> Value {
     if x.lanes().is_avx512() {
-        let Tabled { n, power, rest } = reduce_by_table(x);
-        return power.mul_add(rest, power).scale_instruction(n);
+        let tabled = reduce_by_table(x).limited();
+        let power = tabled.index.lookup(&EXP2);
+        return (power.mul_add(tabled.expm1(), power)).scale_instruction(tabled.n);
     }
     // Beyond, the result is zero or infinite whatever x is.
     let x = x.clamp(Both(-746.0, -105.0), Both(710.0, 89.0));
@@ -160,6 +181,9 @@ pub(crate) fn expm1(x: Value) -> Value {
 
 /// 1/(1 + e⁻ˣ).
 pub(crate) fn sigmoid(x: Value) -> Value {
+    if x.lanes().is_avx512() {
+        return sigmoid_by_table(x);
+    }
     // With e = exp(-|x|) ≤ 1: e/(1 + e) for negative x, 1/(1 + e) for others.
     let is_negative = x.less(0.0);
     let Reduced { n, r, low } = reduce(-x.constant(Both(746.0, 105.0)).min(x.abs()));
@@ -176,4 +200,16 @@ pub(crate) fn sigmoid(x: Value) -> Value {
     // One over the denominator is the quotient or what it lacks to 1.
     let reciprocal = is_negative.select(1.0 - quotient, quotient);
     residual.mul_add(reciprocal, quotient)
+}
+
+/// With e⁻ˣ = m·2⁻ⁿ for an integer n and m near 1: 2ⁿ/(2ⁿ + m), where n need not grow beyond what
+/// makes the quotient 1.
+fn sigmoid_by_table(x: Value) -> Value {
+    let Tabled { index, n, r } = reduce_by_table(x).limited();
+    let tabled = Tabled { index, n, r: -r };
+    let (power, power_low) = (index.lookup(&INVERSE_EXP2), index.lookup(&INVERSE_EXP2_LOW));
+    let m = power + power.mul_add(tabled.expm1(), power_low);
+    let n = n.constant(60.0).min(n);
+    let denominator = n.constant(1.0).scale_instruction(n) + m;
+    (1.0 / denominator).scale_instruction(n)
 }

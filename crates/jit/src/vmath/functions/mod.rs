@@ -35,6 +35,7 @@ mod hyperbolic;
 mod inverse;
 mod logarithm;
 mod power;
+mod reduction;
 mod remainder;
 mod scaling;
 mod selection;
