@@ -17,7 +17,7 @@
 //! sum, and the quotient corrected by its exact residual.
 
 use super::scaling::{FRACTION_MAGIC, Integer};
-use super::tables::{EXP2, INVERSE_EXP2, INVERSE_EXP2_LOW};
+use super::tables::{EXP2, EXP2_LOW, INVERSE_EXP2, INVERSE_EXP2_LOW};
 use crate::vmath::lanes::{Both, Value};
 
 const LOG2_E: Both = Both(std::f64::consts::LOG2_E, 1.442_695_021_629_333_5);
@@ -124,21 +124,46 @@ pub(super) struct Tabled<'l> {
 }
 
 pub(super) fn reduce_by_table(x: Value) -> Tabled {
+    reduce_pair_by_table(x, None)
+}
+
+/// Of x + low.
+pub(super) fn reduce_pair_by_table<'l>(x: Value<'l>, low: Option<Value<'l>>) -> Tabled<'l> {
     let index = x.mul_add(LOG2_E, FRACTION_MAGIC);
     let n = index - FRACTION_MAGIC;
-    // The first product has no more bits than x, since r is small.
-    let r = n.neg_mul_add(LN_2_REST, n.neg_mul_add(LN_2, x));
+    // The product has no more bits than x, since the difference is small.
+    let exact = n.neg_mul_add(LN_2, x);
+    let r = match low {
+        None => n.neg_mul_add(LN_2_REST, exact),
+        Some(low) => exact + n.neg_mul_add(LN_2_REST, low),
+    };
     Tabled { index, n, r }
 }
 
 impl<'l> Tabled<'l> {
     /// With an r that is small for any x: where it would mean nothing, since x is so large, e^x is
     /// a power of two times any positive number.
-    pub(super) fn limited(self) -> Tabled<'l> {
+    fn limited(self) -> Tabled<'l> {
         Tabled {
             r: self.r.limit_instruction(Both(0.0217, 0.010_85)),
             ..self
         }
+    }
+
+    /// e to the power of what was reduced, any number.
+    fn exp(self) -> Value<'l> {
+        let limited = self.limited();
+        let power = limited.index.lookup(&EXP2);
+        let result = power.mul_add(limited.expm1(), power);
+        result.scale_instruction(limited.n)
+    }
+
+    /// As [`Tabled::exp`], without the table's rounding errors; double precision alone.
+    pub(super) fn precise_exp(self) -> Value<'l> {
+        let limited = self.limited();
+        let (power, low) = (limited.index.lookup(&EXP2), limited.index.lookup(&EXP2_LOW));
+        let result = power + power.mul_add(limited.expm1(), low);
+        result.scale_instruction(limited.n)
     }
 
     /// eʳ − 1, to the precision of eʳ.
@@ -151,9 +176,7 @@ impl<'l> Tabled<'l> {
 /// eˣ.
 pub(crate) fn exp(x: Value) -> Value {
     if x.lanes().is_avx512() {
-        let tabled = reduce_by_table(x).limited();
-        let power = tabled.index.lookup(&EXP2);
-        return (power.mul_add(tabled.expm1(), power)).scale_instruction(tabled.n);
+        return reduce_by_table(x).exp();
     }
     // Beyond, the result is zero or infinite whatever x is.
     let x = x.clamp(Both(-746.0, -105.0), Both(710.0, 89.0));

@@ -133,14 +133,18 @@ pub(crate) fn log(x: Value) -> Value {
 }
 
 /// x = 2ᵏ·m and z = u·m − 1 for a tabled u near 1/m; AVX-512 only.
-struct Tabled<'l> {
-    k: Value<'l>,
-    z: Value<'l>,
+pub(super) struct Tabled<'l> {
+    pub(super) k: Value<'l>,
+    pub(super) z: Value<'l>,
     /// −log u in the table's base.
-    offset: Value<'l>,
+    pub(super) offset: Value<'l>,
 }
 
-fn by_table<'l>(x: Value<'l>, reciprocals: &'static Table, offsets: &'static Table) -> Tabled<'l> {
+pub(super) fn by_table<'l>(
+    x: Value<'l>,
+    reciprocals: &'static Table,
+    offsets: &'static Table,
+) -> Tabled<'l> {
     let Decomposed {
         exponent: k,
         significand: m,
