@@ -518,6 +518,11 @@ impl<'p> Emitter<'p> {
                 let dst = self.overwrite(id);
                 self.target.limit(elem, dst, a, b);
             }
+            O::Fraction => {
+                let src = self.rm(node.arg(0));
+                let dst = self.overwrite(id);
+                self.target.fraction(elem, dst, src);
+            }
             O::Exponent => {
                 let src = self.rm(node.arg(0));
                 let dst = self.overwrite(id);

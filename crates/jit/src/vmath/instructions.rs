@@ -228,6 +228,15 @@ impl Target {
             .evex_i(row, self.width, Evex::NONE, v(dst), v(a), b, 0b00_10);
     }
 
+    /// `dst = src` less the nearest integer (AVX-512).
+    pub(super) fn fraction(&mut self, elem: Elem, dst: u8, src: Rm) {
+        // SDM, VREDUCEPD: bits 7–4 how many fraction bits count as whole, bit 3 no exception for
+        // inexact results, bits 1–0 to nearest.
+        let row = pick(elem, &inst::VREDUCEPD, &inst::VREDUCEPS);
+        self.asm
+            .evex_i(row, self.width, Evex::NONE, v(dst), NONE, src, 0b1000);
+    }
+
     /// `dst = ⌊log₂|src|⌋` (AVX-512).
     pub(super) fn exponent(&mut self, elem: Elem, dst: u8, src: Rm) {
         self.unary(pick(elem, &inst::VGETEXPPD, &inst::VGETEXPPS), dst, src);

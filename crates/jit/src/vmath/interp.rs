@@ -167,6 +167,10 @@ impl Machine<'_> {
             O::MulSub => fused(|a, b, c| a.mul_add(b, -c), |a, b, c| a.mul_add(b, -c)),
             O::NegMulAdd => fused(|a, b, c| (-a).mul_add(b, c), |a, b, c| (-a).mul_add(b, c)),
             O::Truncate => map(&|a| from_double(as_double(a, elem).trunc(), elem)),
+            O::Fraction => map(&|a| {
+                let x = as_double(a, elem);
+                from_double(x - x.round_ties_even(), elem)
+            }),
             O::And => zip(&|a, b| a & b),
             O::Or => zip(&|a, b| a | b),
             O::Xor => zip(&|a, b| a ^ b),

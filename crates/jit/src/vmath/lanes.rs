@@ -547,6 +547,12 @@ impl<'l> Value<'l> {
         self.binary(Opcode::Scale, n)
     }
 
+    /// A finite `self` less the nearest integer (AVX-512 only).
+    pub(crate) fn fraction_instruction(self) -> Value<'l> {
+        debug_assert!(self.lanes.is_avx512());
+        self.unary(Opcode::Fraction)
+    }
+
     /// `⌊log₂|self|⌋` (AVX-512 only).
     pub(crate) fn exponent_instruction(self) -> Value<'l> {
         debug_assert!(self.lanes.is_avx512());

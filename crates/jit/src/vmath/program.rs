@@ -80,6 +80,8 @@ pub(crate) enum Opcode {
     NegMulAdd,
     /// To an integer, towards zero (`ROUNDPD`, not on SSE2).
     Truncate,
+    /// Less the nearest integer (`VREDUCEPD`, AVX-512).
+    Fraction,
     And,
     Or,
     Xor,

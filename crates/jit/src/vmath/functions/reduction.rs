@@ -11,8 +11,8 @@
 //!   multiples of 4 of any such x', those below are less than 2⁻¹²³, while no double is closer than
 //!   2⁻⁶¹ to a multiple of π/2 (Muller: Elementary Functions, ch. 11). Products are sums of two.
 //!
-//! Single precision reduces huge arguments in double precision, without the parts that only
-//! doubles need.
+//! Single precision does both in double precision where |x| is beyond 2¹⁷, without the parts that
+//! only doubles need.
 
 use super::scaling::{Integer, MAGIC};
 use crate::vmath::lanes::{Both, Table, Value};
@@ -71,7 +71,7 @@ impl<'l> Reduced<'l> {
         let [n, r, low] = x.not_less(limit).replace([n, r, low], || match x.elem() {
             Elem::F64 => reduce_huge(x, &HALF_PI).with_error(),
             Elem::F32 => {
-                let [n, r] = reduce_huge_in_halves(x, &HALF_PI);
+                let [n, r] = reduce_in_halves(x, &HALF_PI);
                 [n, r, r.constant(0.0)]
             }
         });
@@ -119,7 +119,7 @@ pub(super) fn reduce_finely<'l>(
     let [n, r, number] = is_huge.replace([n.bits, r, n.number], || {
         let [n, r] = match x.elem() {
             Elem::F64 => reduce_huge(x, &FINE).rounded(),
-            Elem::F32 => reduce_huge_in_halves(x, &FINE),
+            Elem::F32 => reduce_in_halves(x, &FINE),
         };
         [n, r, r.constant(0.0)]
     });
@@ -147,16 +147,48 @@ fn reduce_short(x: Value) -> Reduced {
     Reduced { n: n.bits, r, low }
 }
 
-/// n and r of a magnitude, for results in single precision by way of double, without fused
-/// operations.
+/// n and r of a magnitude by π/2, for results in single precision by way of double.
 pub(super) fn reduce_wide<'l>(x: Value<'l>) -> (Value<'l>, Value<'l>) {
-    let n = Integer::nearest_product(x, HALF_PI.inverse);
-    let r = x - n.number * HALF_PI_SHORT[0] - n.number * HALF_PI_SHORT_REST;
-    let [n, r] = x.not_less(1_048_576.0).replace([n.bits, r], || {
-        let [n, r] = reduce_huge_wide(x, &HALF_PI);
-        [n + MAGIC, r]
-    });
-    (n, r)
+    let [n, r] = x
+        .not_less(wide_limit(x))
+        .replace(reduce_single(x, &HALF_PI), || {
+            reduce_huge_single(x, &HALF_PI)
+        });
+    (n + MAGIC, r)
+}
+
+/// As [`reduce_wide`], of singles, which are reduced in halves: n in the low bits, and r.
+fn reduce_in_halves<'l>(x: Value<'l>, unit: &'static Unit) -> [Value<'l>; 2] {
+    let moderate = x.widened_pair(|x| reduce_single(x, unit));
+    let [n, r] = x
+        .not_less(wide_limit(x))
+        .replace(moderate, || x.widened_pair(|x| reduce_huge_single(x, unit)));
+    [n + MAGIC, r]
+}
+
+/// Up to here [`reduce_single`] suffices.
+fn wide_limit(x: Value) -> f64 {
+    if x.lanes().is_fused() {
+        5.0e11
+    } else {
+        1_048_576.0
+    }
+}
+
+/// n as a number, modulo a period, and r, of singles in double precision.
+fn reduce_single<'l>(x: Value<'l>, unit: &'static Unit) -> [Value<'l>; 2] {
+    let times = unit.per_half_pi.1;
+    let n = Integer::nearest_product(x, Both(HALF_PI.inverse.0 * times, 0.0));
+    let subtract = |first: f64, second: f64| {
+        let exact = n.number.neg_mul_add(first / times, x);
+        n.number.neg_mul_add(second / times, exact)
+    };
+    let [first, second, _] = HALF_PI.parts;
+    if x.lanes().is_fused() {
+        [modulo(n.number, 4.0 * times), subtract(first.0, second.0)]
+    } else {
+        [n.number, subtract(HALF_PI_SHORT[0], HALF_PI_SHORT_REST)]
+    }
 }
 
 /// Bits of a part of 2/π, which start at these weights.
@@ -212,8 +244,16 @@ fn modulo<'l>(y: Value<'l>, power: f64) -> Value<'l> {
     y - ((y + magic) - magic)
 }
 
-/// x·2/π in units, modulo a period: n, a fraction that is the exact sum of `large` and `small`, and
-/// what is left to be multiplied.
+/// y less the nearest integer, for y of magnitude below 2⁷¹.
+fn fraction(y: Value) -> Value {
+    if y.lanes().is_avx512() {
+        return y.fraction_instruction();
+    }
+    modulo(modulo(y, 1_048_576.0), 1.0)
+}
+
+/// x/2π modulo 1: n units, a fraction that is the exact sum of `large` and `small`, and what is
+/// left to be multiplied.
 struct Turns<'l> {
     n: Integer<'l>,
     large: [Value<'l>; 2],
@@ -225,35 +265,34 @@ struct Turns<'l> {
 
 fn turns<'l>(x: Value<'l>, per_half_pi: f64) -> Turns<'l> {
     let index = x.shift_right(56).bit_and(x.bits(63));
-    // x' with the power of two that the unit wants.
-    let exponent = x.bits(1008 << 52);
-    let x = x.bit_and(x.bits((1 << 56) - 1)).int_add(exponent) * per_half_pi;
+    // A quarter of x', for turns instead of quarters.
+    let exponent = x.bits((1008 - 2) << 52);
+    let x = x.bit_and(x.bits((1 << 56) - 1)).int_add(exponent);
     let [first, second, third, fourth] = [0, 1, 2, 3].map(|part| index.gather(&TWO_OVER_PI[part]));
-    let period = 4.0 * per_half_pi;
     let (product, rest) = x.two_prod(first);
     let (next, next_rest) = x.two_prod(second);
     // All multiples of one power of two and small: their sum is exact.
-    let whole = modulo(modulo(product, period * 1_048_576.0), period) + modulo(rest, period);
-    let next = modulo(next, period);
-    let n = Integer::nearest(whole + next);
+    let whole = fraction(product) + fraction(rest);
+    let next = fraction(next);
+    let per_turn = 4.0 * per_half_pi;
+    let n = Integer::nearest_product(whole + next, Both(per_turn, per_turn));
     Turns {
         n,
-        large: [whole - n.number, next],
+        large: [n.number.neg_mul_add(1.0 / per_turn, whole), next],
         small: next_rest,
         x,
         last: [third, fourth],
     }
 }
 
-/// x·2/π modulo a period: n units and a fraction in two parts.
+/// x by Payne and Hanek's reduction: n units, and the rest in turns, as a sum of two.
 struct Huge<'l> {
     n: Value<'l>,
-    fraction: Value<'l>,
+    turns: Value<'l>,
     low: Value<'l>,
-    unit: &'static Unit,
 }
 
-/// Payne and Hanek's reduction of magnitudes from 2 on; the fraction is NaN for infinity and NaN.
+/// Of magnitudes from 2 on; the rest is NaN for infinity and NaN.
 fn reduce_huge<'l>(x: Value<'l>, unit: &'static Unit) -> Huge<'l> {
     let turns = turns(x, unit.per_half_pi.0);
     let [third, fourth] = turns.last;
@@ -264,45 +303,44 @@ fn reduce_huge<'l>(x: Value<'l>, unit: &'static Unit) -> Huge<'l> {
     let tail = lost_again + turns.x.mul_add(fourth, rest);
     // Infinity times zero is NaN.
     let sum = x.mul_add(0.0, sum);
-    let (fraction, low) = sum.fast_two_sum(lost_last + (lost + tail));
+    let (rest, low) = sum.fast_two_sum(lost_last + (lost + tail));
     Huge {
         n: turns.n.bits,
-        fraction,
+        turns: rest,
         low,
-        unit,
     }
 }
+
+/// 2π in two parts.
+const TURN: [f64; 2] = [
+    4.0 * std::f64::consts::FRAC_PI_2,
+    4.0 * 6.123_233_995_736_766e-17,
+];
 
 impl<'l> Huge<'l> {
     /// n, r and what rounding it lost.
     fn with_error(self) -> [Value<'l>; 3] {
-        let [first, second, _] = self.unit.parts;
-        let (product, error) = self.fraction.two_prod(first);
+        let (product, error) = self.turns.two_prod(TURN[0]);
         let error = self
             .low
-            .mul_add(first, self.fraction.mul_add(second, error));
+            .mul_add(TURN[0], self.turns.mul_add(TURN[1], error));
         let (r, low) = product.fast_two_sum(error);
         [self.n, r, low]
     }
 
     /// n and r, rounded once.
     fn rounded(self) -> [Value<'l>; 2] {
-        let [first, second, _] = self.unit.parts;
-        let error = self.low.mul_add(first, self.fraction * second);
-        [self.n, self.fraction.mul_add(first, error)]
+        let error = self.low.mul_add(TURN[0], self.turns * TURN[1]);
+        [self.n, self.turns.mul_add(TURN[0], error)]
     }
 }
 
-/// As [`reduce_huge`], for singles in double precision: n as a number, and r.
-fn reduce_huge_wide<'l>(x: Value<'l>, unit: &'static Unit) -> [Value<'l>; 2] {
+/// As [`reduce_huge`], for [`reduce_single`].
+fn reduce_huge_single<'l>(x: Value<'l>, unit: &'static Unit) -> [Value<'l>; 2] {
     let turns = turns(x, unit.per_half_pi.1);
-    let fraction = (turns.large[0] + turns.large[1]) + (turns.small + turns.x * turns.last[0]);
-    let r = fraction * (std::f64::consts::FRAC_PI_2 / unit.per_half_pi.1);
-    [turns.n.number, x.mul_add(0.0, r)]
-}
-
-/// As [`reduce_huge_wide`], of singles: n in the low bits, and r.
-fn reduce_huge_in_halves<'l>(x: Value<'l>, unit: &'static Unit) -> [Value<'l>; 2] {
-    let [n, r] = x.widened_pair(|x| reduce_huge_wide(x, unit));
-    [n + MAGIC, r]
+    let [large, small] = [
+        turns.large[0] + turns.large[1],
+        turns.x.mul_add(turns.last[0], turns.small),
+    ];
+    [turns.n.number, x.mul_add(0.0, (large + small) * TURN[0])]
 }
