@@ -195,7 +195,11 @@ macro_rules! for_each_op { ($then:ident) => { $then! {
         call(r"\tanh"), call("tanh"), call("np.tanh"), call("tanh"), text(6, "$a6.tanh()");
         "Hyperbolic tangent.")
     (Sigmoid, "sigmoid", "sigmoid", 4, false, None;
-        wide [a] 1.0 / (1.0 + (-a).exp());
+        wide [a] {
+            // Of the two forms, the one whose exponential does not overflow.
+            let e = (-a.abs()).exp();
+            (if a < 0.0 { e } else { 1.0 }) / (1.0 + e)
+        };
         call(r"\sigma"), text(3, "1/(1 + exp(-$a4))"), text(3, "1.0/(1.0 + np.exp(-$a4))"), text(3, "1.0/(1.0 + exp(-$a6))"), text(3, "1.0/(1.0 + (-$a6).exp())");
         "Logistic function, 1/(1 + exp(-a)).")
     (Erf, "erf", "erf", 4, false, None;

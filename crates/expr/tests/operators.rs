@@ -106,6 +106,7 @@ fn functions_at_their_limits() {
     check(&[
         ("sigmoid(0)", 0.5),
         ("sigmoid(-1000)", 0.0),
+        ("sigmoid(-740)", (-740.0_f64).exp()),
         ("sigmoid(1000)", 1.0),
         ("tanh(inf)", 1.0),
         ("erf(-inf)", -1.0),

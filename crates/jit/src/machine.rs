@@ -245,14 +245,14 @@ macro_rules! sse {
 }
 
 macro_rules! avx {
-    ($(#[$doc:meta])* $name:ident, $t:ty, $rows:expr, $width:expr, $bytes:expr) => {
+    ($(#[$doc:meta])* $name:ident, $tier:expr, $t:ty, $rows:expr, $width:expr, $bytes:expr) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub(crate) struct $name;
 
         impl Machine for $name {
             type T = $t;
-            const TIER: Tier = Tier::Avx2;
+            const TIER: Tier = $tier;
             const ENCODING: Option<Encoding> = Some(Encoding::Vex);
             const WIDTH: Width = $width;
             const LANES: usize = $bytes / <$t as Float>::SIZE;
@@ -424,15 +424,19 @@ sse!(
 );
 avx!(
     /// Four doubles in 256 bits.
-    AvxPd, f64, PD, Width::Y, 32
+    AvxPd, Tier::Avx2, f64, PD, Width::Y, 32
 );
 avx!(
     /// Eight singles in 256 bits.
-    AvxPs, f32, PS, Width::Y, 32
+    AvxPs, Tier::Avx2, f32, PS, Width::Y, 32
 );
 avx!(
     /// One double: functions of the calling convention where VEX encodings exist.
-    AvxSd, f64, SD, Width::X, 8
+    AvxSd, Tier::Avx2, f64, SD, Width::X, 8
+);
+avx!(
+    /// As [`AvxSd`], with the routines of the kernels of AVX-512, to agree with these to the bit.
+    AvxSd512, Tier::Avx512, f64, SD, Width::X, 8
 );
 evex!(
     /// Eight doubles in 512 bits.

@@ -19,7 +19,7 @@ use opcodon_codemem::{Abi, Code, CodeHeap, Function, Signature, Ty};
 use opcodon_expr::{Expr, Op};
 
 use crate::lower::{Leaves, Lower, Workspace, calls, routines};
-use crate::machine::{AvxSd, Machine, SseSd, reg};
+use crate::machine::{AvxSd, AvxSd512, Machine, SseSd, reg};
 use crate::tape::{Arg, Order, Tape};
 use crate::{JitError, Tier, seal};
 
@@ -68,7 +68,8 @@ impl CompiledExpr {
         }
         let (code, map) = match tier {
             Tier::Sse2 => compile::<SseSd>(expr, n_args, abi)?,
-            Tier::Avx2 | Tier::Avx512 => compile::<AvxSd>(expr, n_args, abi)?,
+            Tier::Avx2 => compile::<AvxSd>(expr, n_args, abi)?,
+            Tier::Avx512 => compile::<AvxSd512>(expr, n_args, abi)?,
         };
         let signature = Signature::new(vec![Ty::F64; n_args], Ty::F64)?;
         Ok(CompiledExpr {

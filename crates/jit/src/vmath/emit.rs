@@ -518,6 +518,11 @@ impl<'p> Emitter<'p> {
                 let dst = self.overwrite(id);
                 self.target.limit(elem, dst, a, b);
             }
+            O::Fraction => {
+                let src = self.rm(node.arg(0));
+                let dst = self.overwrite(id);
+                self.target.fraction(elem, dst, src);
+            }
             O::Exponent => {
                 let src = self.rm(node.arg(0));
                 let dst = self.overwrite(id);
@@ -546,6 +551,7 @@ impl<'p> Emitter<'p> {
                 self.target.ternary(node.op, elem, dst, second, third);
             }
             O::Gather(table) => self.gather(id, usize::from(table)),
+            O::Lookup(table) => self.lookup(id, usize::from(table)),
             O::WidenLow | O::WidenHigh => {
                 let src = self.reg(node.arg(0));
                 let dst = self.take(Some(id));
@@ -682,6 +688,21 @@ impl<'p> Emitter<'p> {
         } else {
             let spare = self.take(None);
             self.target.gather(table, dst, index, spare);
+        }
+        self.release_args(node);
+    }
+
+    fn lookup(&mut self, id: Id, table: usize) {
+        let node = self.node(id);
+        let index = self.reg(node.arg(0));
+        let dst = self.take(Some(id));
+        let table = (self.program.tables[table], node.elem);
+        if self.target.width == Width::Z {
+            self.target.lookup(table, dst, index, (dst, 0));
+        } else {
+            let (spare, mask) = (self.take(None), self.take_mask(Some(id)));
+            self.target.lookup(table, dst, index, (spare, mask));
+            self.places.masks[usize::from(mask)] = None;
         }
         self.release_args(node);
     }

@@ -54,6 +54,15 @@ pub(super) fn binary_row(op: Opcode, elem: Elem) -> Option<&'static Inst> {
     })
 }
 
+/// The entries of a table in the order of memory.
+fn bytes_of(table: &[u64], elem: Elem) -> Vec<u8> {
+    let n_bytes = if elem == Elem::F64 { 8 } else { 4 };
+    let entries = table.iter().map(|entry| entry.to_le_bytes());
+    entries
+        .flat_map(|bytes| bytes.into_iter().take(n_bytes))
+        .collect()
+}
+
 /// Whether operands may be exchanged.
 pub(super) fn is_commutative(op: Opcode) -> bool {
     use Opcode::{Add, And, IntAdd, MaskAnd, MaskOr, Mul, Or, Xor};
@@ -211,12 +220,21 @@ impl Target {
         }
     }
 
-    /// `dst` = the smaller magnitude of `a` and `b`, positive (AVX-512).
+    /// `dst` = the smaller magnitude of `a` and `b`, with the sign of `a` (AVX-512).
     pub(super) fn limit(&mut self, elem: Elem, dst: u8, a: u8, b: Rm) {
-        // SDM, VRANGEPD: bits 1–0 the smaller magnitude, bits 3–2 a positive sign.
+        // SDM, VRANGEPD: bits 1–0 the smaller magnitude, bits 3–2 the first operand's sign.
         let row = pick(elem, &inst::VRANGEPD, &inst::VRANGEPS);
         self.asm
-            .evex_i(row, self.width, Evex::NONE, v(dst), v(a), b, 0b10_10);
+            .evex_i(row, self.width, Evex::NONE, v(dst), v(a), b, 0b00_10);
+    }
+
+    /// `dst = src` less the nearest integer (AVX-512).
+    pub(super) fn fraction(&mut self, elem: Elem, dst: u8, src: Rm) {
+        // SDM, VREDUCEPD: bits 7–4 how many fraction bits count as whole, bit 3 no exception for
+        // inexact results, bits 1–0 to nearest.
+        let row = pick(elem, &inst::VREDUCEPD, &inst::VREDUCEPS);
+        self.asm
+            .evex_i(row, self.width, Evex::NONE, v(dst), NONE, src, 0b1000);
     }
 
     /// `dst = ⌊log₂|src|⌋` (AVX-512).
@@ -413,37 +431,68 @@ impl Target {
         }
     }
 
-    /// `dst = table[index]` on 64-bit lanes. `dst`, `index` and `spare` differ; `spare` is a free
-    /// mask register under AVX-512, else a free vector register.
-    pub(super) fn gather(&mut self, table: &[u64], dst: u8, index: u8, spare: u8) {
-        let bytes: Vec<u8> = table.iter().flat_map(|entry| entry.to_le_bytes()).collect();
-        if self.isa == Isa::Avx512 && self.width == Width::Z && table.len() == 16 {
-            // Two registers hold the whole table.
+    /// `dst = table[index]` by the low bits of the index, of a table as large as two 512-bit
+    /// registers (AVX-512). `dst`, `index` and `spare`, a free vector register, differ; `mask` is a
+    /// free mask register.
+    pub(super) fn lookup(
+        &mut self,
+        (table, elem): (&[u64], Elem),
+        dst: u8,
+        index: u8,
+        (spare, mask): (u8, u8),
+    ) {
+        let bytes = bytes_of(table, elem);
+        if self.width == Width::Z {
             let (low, high) = bytes.split_at(64);
             let (low, high) = (self.asm.constant(low), self.asm.constant(high));
             self.evex(&inst::MOVUPD, v(dst), NONE, Mem::rip(low));
-            self.evex(&inst::VPERMT2PD, v(dst), v(index), Mem::rip(high));
+            let row = pick(elem, &inst::VPERMT2PD, &inst::VPERMT2PS);
+            self.evex(row, v(dst), v(index), Mem::rip(high));
             return;
         }
         let start = self.asm.constant(&bytes);
         self.asm.lea(gpr::RAX, Mem::rip(start));
+        let last = self.constant(table.len() as u64 - 1, elem);
+        self.evex(
+            pick(elem, &inst::ANDPD, &inst::ANDPS),
+            v(spare),
+            v(index),
+            last,
+        );
+        let scale = if elem == Elem::F64 {
+            Scale::S8
+        } else {
+            Scale::S4
+        };
+        let row = pick(elem, &inst::VGATHERQPD, &inst::VGATHERDPS);
+        self.gather_masked(
+            row,
+            dst,
+            Mem::base(gpr::RAX).vector_index(v(spare), scale),
+            mask,
+        );
+    }
+
+    /// A gathering instruction for all lanes (AVX-512); changes `mask`.
+    fn gather_masked(&mut self, row: &Inst, dst: u8, element: Mem, mask: u8) {
+        self.asm
+            .vex(&inst::KXNORW, Width::X, k(mask), k(mask), k(mask));
+        // Breaks the dependence on the old value.
+        self.evex(&inst::XORPD, v(dst), v(dst), v(dst));
+        let context = Evex::mask(k(mask));
+        self.asm
+            .evex(row, self.width, context, v(dst), NONE, element);
+    }
+
+    /// `dst = table[index]` on 64-bit lanes. `dst`, `index` and `spare` differ; `spare` is a free
+    /// mask register under AVX-512, else a free vector register.
+    pub(super) fn gather(&mut self, table: &[u64], dst: u8, index: u8, spare: u8) {
+        let bytes = bytes_of(table, Elem::F64);
+        let start = self.asm.constant(&bytes);
+        self.asm.lea(gpr::RAX, Mem::rip(start));
         let element = Mem::base(gpr::RAX).vector_index(v(index), Scale::S8);
         match self.isa {
-            Isa::Avx512 => {
-                self.asm
-                    .vex(&inst::KXNORW, Width::X, k(spare), k(spare), k(spare));
-                // Breaks the dependence on the old value.
-                self.evex(&inst::XORPD, v(dst), v(dst), v(dst));
-                let context = Evex::mask(k(spare));
-                self.asm.evex(
-                    &inst::VGATHERQPD,
-                    self.width,
-                    context,
-                    v(dst),
-                    NONE,
-                    element,
-                );
-            }
+            Isa::Avx512 => self.gather_masked(&inst::VGATHERQPD, dst, element, spare),
             Isa::Avx2 => {
                 let width = self.width;
                 self.asm

@@ -167,10 +167,17 @@ impl Machine<'_> {
             O::MulSub => fused(|a, b, c| a.mul_add(b, -c), |a, b, c| a.mul_add(b, -c)),
             O::NegMulAdd => fused(|a, b, c| (-a).mul_add(b, c), |a, b, c| (-a).mul_add(b, c)),
             O::Truncate => map(&|a| from_double(as_double(a, elem).trunc(), elem)),
+            O::Fraction => map(&|a| {
+                let x = as_double(a, elem);
+                from_double(x - x.round_ties_even(), elem)
+            }),
             O::And => zip(&|a, b| a & b),
             O::Or => zip(&|a, b| a | b),
             O::Xor => zip(&|a, b| a ^ b),
-            O::Limit => float(|a, b| a.abs().min(b), |a, b| a.abs().min(b)),
+            O::Limit => float(
+                |a, b| if a.abs() < b { a } else { b.copysign(a) },
+                |a, b| if a.abs() < b { a } else { b.copysign(a) },
+            ),
             O::OrAnd => map3(&|a, b, c| a | (b & c)),
             O::XorAnd => map3(&|a, b, c| a ^ (b & c)),
             O::AndNot => zip(&|a, b| !a & b),
@@ -200,6 +207,11 @@ impl Machine<'_> {
                         .copied()
                         .unwrap_or(0)
                 })
+            }
+            O::Lookup(number) => {
+                let table = self.program.tables[usize::from(number)];
+                let last = table.len() - 1;
+                map(&|a| table[usize::try_from(a & last as u64).unwrap_or(0)])
             }
             O::WidenLow => {
                 let half = &arg(0)[..arg(0).len() / 2];
@@ -248,8 +260,9 @@ fn single(bits: u64) -> f32 {
     f32::from_bits(low_half(bits))
 }
 
-/// `x · 2^n`, rounded once: the steps before the last are exact.
+/// `x · 2^⌊n⌋`, rounded once: the steps before the last are exact.
 fn scale(x: f64, n: f64, elem: Elem) -> f64 {
+    let n = n.floor();
     if elem == Elem::F32 {
         // A double holds every scaled single; rounding is the caller's.
         return x * n.clamp(-500.0, 500.0).exp2();

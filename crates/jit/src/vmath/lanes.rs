@@ -316,6 +316,45 @@ impl<'l> Operand<'l> for f64 {
     }
 }
 
+/// Numbers for [`Value::lookup`]: as many as two registers hold.
+#[derive(Debug)]
+pub(crate) struct Table {
+    double: [u64; 16],
+    single: [u64; 32],
+}
+
+impl Table {
+    /// Entries for both precisions.
+    pub(crate) const fn new(double: [f64; 16], single: [f32; 32]) -> Table {
+        let mut table = Table::double(double);
+        let mut i = 0;
+        while i < 32 {
+            table.single[i] = single[i].to_bits() as u64;
+            i += 1;
+        }
+        table
+    }
+
+    /// Entries for single precision alone.
+    pub(crate) const fn single(single: [f32; 32]) -> Table {
+        Table::new([0.0; 16], single)
+    }
+
+    /// Entries for double precision alone.
+    pub(crate) const fn double(double: [f64; 16]) -> Table {
+        let mut table = Table {
+            double: [0; 16],
+            single: [0; 32],
+        };
+        let mut i = 0;
+        while i < 16 {
+            table.double[i] = double[i].to_bits();
+            i += 1;
+        }
+        table
+    }
+}
+
 /// A number in double and in single precision.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Both(pub(crate) f64, pub(crate) f64);
@@ -444,11 +483,6 @@ impl<'l> Value<'l> {
         self.binary(Opcode::Xor, b)
     }
 
-    /// `!self & b`.
-    pub(crate) fn bit_and_not(self, b: impl Operand<'l>) -> Value<'l> {
-        self.binary(Opcode::AndNot, b)
-    }
-
     pub(crate) fn abs(self) -> Value<'l> {
         match self.elem() {
             Elem::F64 => self.bit_and(self.bits(!0 >> 1)),
@@ -501,16 +535,22 @@ impl<'l> Value<'l> {
         self.unary(Opcode::ShiftRightHalves(count))
     }
 
-    /// The smaller of `|self|` and `limit`; `limit` for NaN (AVX-512 only).
-    pub(crate) fn limit_instruction(self, limit: f64) -> Value<'l> {
+    /// `self` with a magnitude of at most `limit`; ±`limit` for NaN (AVX-512 only).
+    pub(crate) fn limit_instruction(self, limit: impl Operand<'l>) -> Value<'l> {
         debug_assert!(self.lanes.is_avx512());
         self.binary(Opcode::Limit, limit)
     }
 
-    /// `self · 2^n` for an integral `n`, one rounding (AVX-512 only).
+    /// `self · 2^⌊n⌋`, one rounding (AVX-512 only).
     pub(crate) fn scale_instruction(self, n: Value<'l>) -> Value<'l> {
         debug_assert!(self.lanes.is_avx512());
         self.binary(Opcode::Scale, n)
+    }
+
+    /// A finite `self` less the nearest integer (AVX-512 only).
+    pub(crate) fn fraction_instruction(self) -> Value<'l> {
+        debug_assert!(self.lanes.is_avx512());
+        self.unary(Opcode::Fraction)
     }
 
     /// `⌊log₂|self|⌋` (AVX-512 only).
@@ -538,6 +578,20 @@ impl<'l> Value<'l> {
     pub(crate) fn gather(self, table: &'static [u64]) -> Value<'l> {
         let table = self.lanes.table(table);
         self.unary(Opcode::Gather(table))
+    }
+
+    /// The entry that the low bits of `self` number; cheap only on AVX-512, where alone single
+    /// precision has it.
+    pub(crate) fn lookup(self, table: &'static Table) -> Value<'l> {
+        if !self.lanes.is_avx512() {
+            debug_assert_eq!(self.elem(), Elem::F64);
+            return self.bit_and(self.bits(15)).gather(&table.double);
+        }
+        let table = self.lanes.table(match self.elem() {
+            Elem::F64 => &table.double,
+            Elem::F32 => &table.single,
+        });
+        self.unary(Opcode::Lookup(table))
     }
 
     pub(crate) fn equal(self, b: impl Operand<'l>) -> Mask<'l> {
@@ -688,6 +742,16 @@ impl<'l> Value<'l> {
             .map(|half| f(lanes.value(half, Elem::F32, &[self.id])));
         lanes.elem.set(Elem::F32);
         lanes.value(Opcode::Narrow, Elem::F64, &[low.id, high.id])
+    }
+
+    /// As [`Value::widened`], for two results.
+    pub(crate) fn widened_pair(self, f: impl Fn(Value<'l>) -> [Value<'l>; 2]) -> [Value<'l>; 2] {
+        let lanes = self.lanes;
+        lanes.elem.set(Elem::F64);
+        let [low, high] = [Opcode::WidenLow, Opcode::WidenHigh]
+            .map(|half| f(lanes.value(half, Elem::F32, &[self.id])));
+        lanes.elem.set(Elem::F32);
+        [0, 1].map(|i| lanes.value(Opcode::Narrow, Elem::F64, &[low[i].id, high[i].id]))
     }
 
     /// Applies `f` in double precision to `self` and `b`.

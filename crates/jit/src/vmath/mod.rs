@@ -26,9 +26,10 @@
 //! uses the stack below `rsp`. Under AVX2 and AVX-512 all instructions have VEX or EVEX encodings.
 //!
 //! # Invariants
-//! - AVX2 and AVX-512 agree to the bit; SSE2, which has no fused multiply-add, may differ from them
-//!   by rounding errors.
-//! - What a lane becomes depends on that lane's arguments alone.
+//! - What a lane becomes depends on that lane's arguments alone: all widths of an instruction set
+//!   agree to the bit.
+//! - Instruction sets differ by rounding errors within the operator's bound: AVX-512 looks up
+//!   tables in registers, SSE2 has no fused multiply-add.
 
 mod emit;
 mod functions;

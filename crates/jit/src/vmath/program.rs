@@ -80,6 +80,8 @@ pub(crate) enum Opcode {
     NegMulAdd,
     /// To an integer, towards zero (`ROUNDPD`, not on SSE2).
     Truncate,
+    /// Less the nearest integer (`VREDUCEPD`, AVX-512).
+    Fraction,
     And,
     Or,
     Xor,
@@ -95,9 +97,9 @@ pub(crate) enum Opcode {
     ShiftRight(u8),
     /// Arithmetic shift of each 32-bit half (`PSRAD`).
     ShiftRightHalves(u8),
-    /// The smaller magnitude, positive; `b` where `a` is NaN (`VRANGEPD`, AVX-512).
+    /// The smaller magnitude with the sign of `a`; `b` where `a` is NaN (`VRANGEPD`, AVX-512).
     Limit,
-    /// `a · 2^b` for an integral `b` (`VSCALEFPD`, AVX-512).
+    /// `a · 2^⌊b⌋` (`VSCALEFPD`, AVX-512).
     Scale,
     /// `log₂` of the magnitude, rounded down, for subnormal numbers too (`VGETEXPPD`, AVX-512).
     Exponent,
@@ -107,6 +109,9 @@ pub(crate) enum Opcode {
     Fixup,
     /// `table[a]`, where lanes of `a` are integers.
     Gather(u8),
+    /// `table[a]` by the low bits of `a` alone, of a table that fits in two registers: 16 doubles
+    /// or 32 singles (`VPERMT2PD`, AVX-512).
+    Lookup(u8),
     /// `f32` lanes of the lower half of a vector, as `f64`.
     WidenLow,
     /// `f32` lanes of the upper half of a vector, as `f64`.

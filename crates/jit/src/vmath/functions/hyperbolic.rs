@@ -8,10 +8,13 @@
 //! rounding error.
 //!
 //! tanh x = m/(m + 2) with m = e^2|x| − 1 as an unevaluated sum; the quotient is corrected by its
-//! exact residual.
+//! exact residual. On AVX-512, double precision takes e^−2|x| from the table of exp, and single
+//! precision has a polynomial for each of 29 pieces, four an octave, and neither exp nor division.
 
-use super::exponential::{Reduced, expm1_tail, reduce};
+use super::exponential::{Reduced, TABLED_M_64, Tabled, expm1_tail, reduce, reduce_by_table};
+use super::tables::{EXP2, EXP2_LOW, TANH_CENTRE, TANH_COEFFICIENTS, TANH_VALUE};
 use crate::vmath::lanes::{Both, Value};
+use crate::vmath::program::Elem;
 
 /// (sinh r − r)/r³ and (cosh r − 1)/r² in z = r².
 const SINH_64: [f64; 5] = [
@@ -100,6 +103,12 @@ pub(crate) fn sinh(x: Value) -> Value {
 
 /// tanh x.
 pub(crate) fn tanh(x: Value) -> Value {
+    if x.lanes().is_avx512() {
+        return match x.elem() {
+            Elem::F64 => tanh_by_quotient(x),
+            Elem::F32 => tanh_by_pieces(x),
+        };
+    }
     // Beyond, the result rounds to 1.
     let magnitude = x.constant(Both(22.0, 10.0)).min(x.abs());
     let Reduced { n, r, low } = reduce(magnitude + magnitude);
@@ -113,4 +122,44 @@ pub(crate) fn tanh(x: Value) -> Value {
     let quotient = m * reciprocal;
     let residual = quotient.residual(denominator, m) + quotient.neg_mul_add(denominator_low, m_low);
     residual.mul_add(reciprocal, quotient).or_sign_of(x)
+}
+
+/// tanh |x| = (1 − e)/(1 + e) with e = e^−2|x| as a sum of three; double precision, AVX-512 only.
+fn tanh_by_quotient(x: Value) -> Value {
+    // Beyond, the result rounds to 1.
+    let magnitude = x.constant(22.0).min(x.abs());
+    let Tabled { index, n, r } = reduce_by_table(magnitude * -2.0);
+    let power = index.lookup(&EXP2).scale_instruction(n);
+    let power_low = index.lookup(&EXP2_LOW).scale_instruction(n);
+    // e − 1 = (power − 1) + power·(r + r²·tail) + power_low.
+    let (rest, lost) = r.fast_two_sum((r * r) * r.estrin(&TABLED_M_64));
+    let start = power - 1.0;
+    let start_low = power - (start + 1.0);
+    let low = power.mul_add(lost, power_low + start_low);
+    let negated = power.mul_add(rest, start);
+    let negated_low = power.mul_add(rest, start - negated) + low;
+    let denominator = negated + 2.0;
+    let denominator_low = (negated - (denominator - 2.0)) + negated_low;
+    let reciprocal = 1.0 / denominator;
+    let quotient = negated * reciprocal;
+    let residual = quotient.residual(denominator, negated)
+        + quotient.neg_mul_add(denominator_low, negated_low);
+    // The quotient is negative or zero.
+    residual.mul_add(reciprocal, quotient).abs().or_sign_of(x)
+}
+
+/// tanh |x| = tanh c + d·P(d) for the piece around c in which |x| = c + d lies; single precision,
+/// AVX-512 only.
+fn tanh_by_pieces(x: Value) -> Value {
+    // The first piece reaches down to zero; in the last the result rounds to 1.
+    let magnitude = x.constant(9.99).min(x.abs());
+    let index = magnitude.max(0.0625).shift_right(21);
+    let d = magnitude - index.lookup(&TANH_CENTRE);
+    let [p0, p1, p2, p3, p4] = TANH_COEFFICIENTS
+        .each_ref()
+        .map(|table| index.lookup(table));
+    let square = d * d;
+    let high = p4.mul_add(square, p3.mul_add(d, p2));
+    let slope = high.mul_add(square, p1.mul_add(d, p0));
+    slope.mul_add(d, index.lookup(&TANH_VALUE)).or_sign_of(x)
 }

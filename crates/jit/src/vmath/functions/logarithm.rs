@@ -9,11 +9,16 @@
 //!
 //! log2 and log10 multiply log(1 + f), as a sum of two, by log₂e or log₁₀e, as a sum of two, of
 //! which the high parts have half as many bits and an exact product (fdlibm's `e_log10.c`).
+//! On AVX-512, log, log2 and log10 have a table of u near 1/m, so that z = u·m − 1 is below 2⁻⁵ and
+//! log x = k·log 2 − log u + log(1 + z) needs no division, and near 1, where u = 1, no table.
+//!
 //! log1p works on 1 + x as an exact sum u + c: log(u + c) = log u + c/u.
 
 use super::exponential::{LN_2_HIGH, LN_2_LOW};
-use super::scaling::{Decomposed, decompose};
-use crate::vmath::lanes::{Both, Value};
+use super::scaling::{Decomposed, MAGIC, decompose};
+use super::tables::{LOG, LOG_RECIPROCAL, LOG2, LOG2_RECIPROCAL, LOG10, LOG10_RECIPROCAL};
+use crate::vmath::lanes::{Both, Table, Value};
+use crate::vmath::program::Elem;
 
 /// 26 or 12 bits, and the rest.
 const LOG2_E_HIGH: Both = Both(1.442_695_051_431_655_9, 1.442_871_093_75);
@@ -41,6 +46,55 @@ const P_32: [f64; 4] = [
     0.285_051_167_011_261,
     0.241_228_938_102_722_17,
 ];
+
+/// (log(1 + z) − z)/z² for z of tables; (log_b(1 + z) − c·z)/z with c the rounded log_b e.
+const TABLED_64: [f64; 8] = [
+    -0.499_999_999_999_997_9,
+    0.333_333_333_333_326_3,
+    -0.250_000_000_031_898_43,
+    0.200_000_000_062_665,
+    -0.166_666_536_053_472_1,
+    0.142_856_959_987_983_7,
+    -0.125_197_941_783_141_2,
+    0.111_328_346_141_318_16,
+];
+const TABLED_32: [f64; 3] = [-0.5, 0.333_381_712_436_676, -0.250_066_637_992_858_9];
+const TABLED_2_64: [f64; 9] = [
+    2.062_987_619_109_651e-17,
+    -0.721_347_520_444_478_7,
+    0.480_898_346_962_975_1,
+    -0.360_673_760_268_511_17,
+    0.288_539_008_275_623_9,
+    -0.240_448_984_568_376_16,
+    0.206_099_018_817_648_86,
+    -0.180_622_728_062_331_73,
+    0.160_616_614_934_539_44,
+];
+const TABLED_2_32: [f64; 4] = [
+    1.614_831_113_272_430_2e-8,
+    -0.721_347_510_814_666_7,
+    0.480_982_095_003_128_05,
+    -0.360_779_374_837_875_37,
+];
+const TABLED_10_64: [f64; 9] = [
+    1.106_586_007_655_028_4e-17,
+    -0.217_147_240_951_625,
+    0.144_764_827_301_080_15,
+    -0.108_573_620_489_741_7,
+    0.086_858_896_410_100_5,
+    -0.072_382_356_782_026_95,
+    0.062_041_986_741_027_615,
+    -0.054_372_859_045_420_17,
+    0.048_350_418_897_307_75,
+];
+const TABLED_10_32: [f64; 4] = [
+    -1.103_965_008_297_791_4e-8,
+    -0.217_147_231_101_989_75,
+    0.144_790_038_466_453_55,
+    -0.108_605_407_178_401_95,
+];
+const LOG2_E: Both = Both(std::f64::consts::LOG2_E, 1.442_695_021_629_333_5);
+const LOG10_E: Both = Both(std::f64::consts::LOG10_E, 0.434_294_492_006_301_9);
 
 /// log(1 + f) = f − (half_square − correction).
 struct Core<'l> {
@@ -78,7 +132,45 @@ pub(crate) fn log(x: Value) -> Value {
     with_specials(x, log_of_positive(x))
 }
 
+/// x = 2ᵏ·m and z = u·m − 1 for a tabled u near 1/m; AVX-512 only.
+pub(super) struct Tabled<'l> {
+    pub(super) k: Value<'l>,
+    pub(super) z: Value<'l>,
+    /// −log u in the table's base.
+    pub(super) offset: Value<'l>,
+}
+
+pub(super) fn by_table<'l>(
+    x: Value<'l>,
+    reciprocals: &'static Table,
+    offsets: &'static Table,
+) -> Tabled<'l> {
+    let Decomposed {
+        exponent: k,
+        significand: m,
+        ..
+    } = decompose(x);
+    let index = m.mul_add(Both(21.0, 42.0), MAGIC);
+    Tabled {
+        k,
+        z: m.mul_sub(index.lookup(reciprocals), 1.0),
+        offset: index.lookup(offsets),
+    }
+}
+
 fn log_of_positive(x: Value) -> Value {
+    if x.lanes().is_avx512() {
+        let Tabled { k, z, offset } = by_table(x, &LOG_RECIPROCAL, &LOG);
+        let (start, z_low) = (k.mul_add(LN_2_HIGH, offset), k.mul_add(LN_2_LOW, z));
+        let tail = z.polynomial(&TABLED_64, &TABLED_32);
+        return match x.elem() {
+            Elem::F64 => {
+                let (sum, lost) = start.fast_two_sum(z_low);
+                sum + (z * z).mul_add(tail, lost)
+            }
+            Elem::F32 => (z * z).mul_add(tail, start + z_low),
+        };
+    }
     let Decomposed {
         exponent: k,
         significand,
@@ -119,6 +211,12 @@ fn short_sum<'l>(f: Value<'l>) -> (Value<'l>, Value<'l>) {
 
 /// log₂ x.
 pub(crate) fn log2(x: Value) -> Value {
+    if x.lanes().is_avx512() {
+        let Tabled { k, z, offset } = by_table(x, &LOG2_RECIPROCAL, &LOG2);
+        let sum = z.mul_add(LOG2_E, k + offset);
+        let result = z.mul_add(z.polynomial(&TABLED_2_64, &TABLED_2_32), sum);
+        return with_specials(x, result);
+    }
     let Decomposed {
         exponent: k,
         significand,
@@ -132,6 +230,13 @@ pub(crate) fn log2(x: Value) -> Value {
 
 /// log₁₀ x.
 pub(crate) fn log10(x: Value) -> Value {
+    if x.lanes().is_avx512() {
+        let Tabled { k, z, offset } = by_table(x, &LOG10_RECIPROCAL, &LOG10);
+        let sum = z.mul_add(LOG10_E, k.mul_add(LOG10_2_HIGH, offset));
+        let rest = z.mul_add(z.polynomial(&TABLED_10_64, &TABLED_10_32), k * LOG10_2_LOW);
+        let result = sum + rest;
+        return with_specials(x, result);
+    }
     let Decomposed {
         exponent: k,
         significand,

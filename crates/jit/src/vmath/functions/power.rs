@@ -6,7 +6,8 @@
 //! u near 1/m with so few bits that z = u·m − 1, |z| < 1/16, is exact, and −log u in two parts, the
 //! first of which sums up exactly with k·ln 2 (after Szabolcs Nagy's `pow` in ARM's optimized
 //! routines, 2018). log(1 + z) = z − z²/2 + z³·L(z): the first two terms with their rounding errors,
-//! L of degree 9. For single precision, all of it in double, with short polynomials.
+//! L of degree 9. For single precision, all of it but special cases in double, with short
+//! polynomials, and on AVX-512 with the tables of log2 and exp.
 //!
 //! Negative bases take a rare region for the parity of the exponent, and in it a rarer one does what
 //! C99 says about special arguments (annex F.9.4.4).
@@ -15,21 +16,23 @@
 //! x = 2^(3q)·m with m in [⅜, 3). A polynomial for m^(−1/3) (17 bits) and one step of Newton's iteration
 //! give y; m·y² is corrected by the residual m − (m·y²)³, computed with exact products.
 
-use super::exponential::{LN_2_HIGH, LN_2_LOW, exp_reduced};
-use super::scaling::{Decomposed, Integer, decompose};
-use crate::vmath::lanes::{Both, Value};
+use super::exponential::{LN_2_HIGH, LN_2_LOW, exp_reduced, reduce_pair_by_table};
+use super::logarithm::{Tabled, by_table};
+use super::scaling::{Decomposed, FRACTION_MAGIC, Integer, decompose};
+use super::tables::{EXP2, LOG2, LOG2_RECIPROCAL};
+use crate::vmath::lanes::{Both, Table, Value};
 use crate::vmath::program::Elem;
 
 const LOG2_E: f64 = std::f64::consts::LOG2_E;
 const LN_2: f64 = std::f64::consts::LN_2;
 
 /// u, by m rounded to a sixteenth, modulo 16.
-static RECIPROCAL: [u64; 16] = bits_of([
+static RECIPROCAL: Table = Table::double([
     1.0, 0.937_5, 0.875, 0.843_75, 0.812_5, 0.75, 0.718_75, 0.687_5, 0.687_5, 1.0, 1.0, 1.0,
     1.312_5, 1.25, 1.125, 1.062_5,
 ]);
 /// −log u to a multiple of 2⁻⁴², and the rest.
-static LOG_HIGH: [u64; 16] = bits_of([
+static LOG_HIGH: Table = Table::double([
     0.0,
     0.064_538_521_137_592_4,
     0.133_531_392_624_490_76,
@@ -47,7 +50,7 @@ static LOG_HIGH: [u64; 16] = bits_of([
     -0.117_783_035_656_43,
     -0.060_624_621_816_486_98,
 ]);
-static LOG_LOW: [u64; 16] = bits_of([
+static LOG_LOW: Table = Table::double([
     0.0,
     -2.122_560_804_480_999_7e-14,
     3.185_973_634_907_833_4e-14,
@@ -65,16 +68,6 @@ static LOG_LOW: [u64; 16] = bits_of([
     4.654_729_747_598_445e-14,
     5.213_620_639_136_504e-14,
 ]);
-
-const fn bits_of(numbers: [f64; 16]) -> [u64; 16] {
-    let mut bits = [0; 16];
-    let mut i = 0;
-    while i < 16 {
-        bits[i] = numbers[i].to_bits();
-        i += 1;
-    }
-    bits
-}
 
 /// (log(1 + z) − z + z²/2)/z³.
 const L_64: [f64; 10] = [
@@ -105,6 +98,20 @@ const Q_WIDE: [f64; 6] = [
     0.008_333_493_001_091_008,
     0.001_394_464_764_001_539_8,
     0.000_197_925_017_439_522_08,
+];
+/// log₂(1 + z)/z and (2^f − 1)/f, for z and f of tables and results in single precision.
+const LOG2_WIDE: [f64; 6] = [
+    1.442_695_040_893_212_9,
+    -0.721_347_520_466_822_7,
+    0.480_898_259_072_473_13,
+    -0.360_673_597_661_197_5,
+    0.288_808_257_941_436_5,
+    -0.240_763_519_590_429_02,
+];
+const EXP2_WIDE: [f64; 3] = [
+    0.693_147_180_030_261_8,
+    0.240_234_303_869_565_65,
+    0.055_505_954_703_015_43,
 ];
 /// m^(−1/3).
 const ROOT_64: [f64; 6] = [
@@ -137,8 +144,8 @@ fn pieces<'l>(magnitude: Value<'l>) -> Pieces<'l> {
         ..
     } = decompose(magnitude);
     // In the low bits of 1.5·2⁴⁸ + m stands m in sixteenths.
-    let index = (m + 422_212_465_065_984.0).bit_and(m.bits(15));
-    let u = index.gather(&RECIPROCAL);
+    let index = m + 422_212_465_065_984.0;
+    let u = index.lookup(&RECIPROCAL);
     let z = if m.lanes().is_fused() {
         m.mul_sub(u, 1.0)
     } else {
@@ -151,8 +158,8 @@ fn pieces<'l>(magnitude: Value<'l>) -> Pieces<'l> {
 /// log of a positive number as a sum of two.
 fn log_pair<'l>(magnitude: Value<'l>) -> (Value<'l>, Value<'l>) {
     let Pieces { k, z, index } = pieces(magnitude);
-    let start = k.mul_add(LN_2_HIGH, index.gather(&LOG_HIGH));
-    let start_low = k.mul_add(LN_2_LOW, index.gather(&LOG_LOW));
+    let start = k.mul_add(LN_2_HIGH, index.lookup(&LOG_HIGH));
+    let start_low = k.mul_add(LN_2_LOW, index.lookup(&LOG_LOW));
     let (sum, lost) = start.fast_two_sum(z);
     let (square, square_low) = z.two_prod(z * -0.5);
     let (high, lost_again) = sum.fast_two_sum(square);
@@ -166,6 +173,9 @@ fn power_of_magnitude<'l>(magnitude: Value<'l>, y: Value<'l>) -> Value<'l> {
     let (log, log_low) = log_pair(magnitude);
     let (high, error) = y.two_prod(log);
     let low = y.mul_add(log_low, error);
+    if y.lanes().is_avx512() {
+        return reduce_pair_by_table(high, Some(low)).precise_exp();
+    }
     // Where the first is out of range, the second means nothing.
     let (high, low) = (high.clamp(-746.0, 710.0), low.clamp(-1e-3, 1e-3));
     let n = Integer::nearest_product(high, Both(LOG2_E, LOG2_E));
@@ -177,8 +187,21 @@ fn power_of_magnitude<'l>(magnitude: Value<'l>, y: Value<'l>) -> Value<'l> {
 
 /// |x|ʸ in double precision, for a result in single precision.
 fn power_of_magnitude_wide<'l>(magnitude: Value<'l>, y: Value<'l>) -> Value<'l> {
+    if y.lanes().is_avx512() {
+        let Tabled { k, z, offset } = by_table(magnitude, &LOG2_RECIPROCAL, &LOG2);
+        let exponent = y * z.mul_add(z.estrin(&LOG2_WIDE), k + offset);
+        let index = exponent + FRACTION_MAGIC;
+        let n = index - FRACTION_MAGIC;
+        // Small for any exponent, so that a power of two times it is zero, infinite or right.
+        let fraction = (exponent - n).limit_instruction(0.04);
+        let power = index.lookup(&EXP2);
+        let rest = power * fraction;
+        return rest
+            .mul_add(fraction.estrin(&EXP2_WIDE), power)
+            .scale_instruction(n);
+    }
     let Pieces { k, z, index } = pieces(magnitude);
-    let start = k.mul_add(LN_2, index.gather(&LOG_HIGH));
+    let start = k.mul_add(LN_2, index.lookup(&LOG_HIGH));
     let log = start + (z * z).mul_add(z.estrin(&L_WIDE), z);
     let exponent = (y * log).clamp(-110.0, 90.0);
     let n = Integer::nearest_product(exponent, Both(LOG2_E, LOG2_E));
@@ -187,8 +210,8 @@ fn power_of_magnitude_wide<'l>(magnitude: Value<'l>, y: Value<'l>) -> Value<'l> 
     power * n.power(1.0)
 }
 
-/// The smallest double without fraction bits.
-const WHOLE: f64 = 4_503_599_627_370_496.0;
+/// The smallest number without fraction bits.
+const WHOLE: Both = Both(4_503_599_627_370_496.0, 8_388_608.0);
 
 /// What |x|ʸ is not enough for, put into `result`, which is that: negative bases, and inside of that
 /// all that is special in C.
@@ -240,9 +263,7 @@ fn extreme_power<'l>(x: Value<'l>, y: Value<'l>, result: Value<'l>) -> Value<'l>
 pub(crate) fn pow<'l>(x: Value<'l>, y: Value<'l>) -> Value<'l> {
     match x.elem() {
         Elem::F64 => with_specials(x, y, power_of_magnitude(x.abs(), y)),
-        Elem::F32 => x.widened_with(y, |x, y| {
-            with_specials(x, y, power_of_magnitude_wide(x.abs(), y))
-        }),
+        Elem::F32 => with_specials(x, y, x.abs().widened_with(y, power_of_magnitude_wide)),
     }
 }
 

@@ -9,6 +9,9 @@ use crate::vmath::program::Elem;
 
 pub(super) const MAGIC: Both = Both(6_755_399_441_055_744.0, 12_582_912.0);
 
+/// Rounds to a sixteenth or thirty-second, which leaves the index of a table in the low bits.
+pub(super) const FRACTION_MAGIC: Both = Both(422_212_465_065_984.0, 393_216.0);
+
 /// An integer as a number, and in the low bits of a word.
 #[derive(Clone, Copy)]
 pub(super) struct Integer<'l> {

@@ -1,48 +1,37 @@
 //! sin, cos, tan.
 //!
 //! # Method
-//! |x| = n·π/2 + r with |r| ≤ π/4; n mod 4 says which of ±sin r, ±cos r is wanted. Minimax polynomials
-//! sin r = r + r·z·S(z), cos r = 1 − z/2 + z²·C(z), tan r = r + r·z·T(z) in z = r² of degrees 5, 5, 14
-//! (f64; errors 2⁻⁵⁸, 2⁻⁶⁴, 2⁻⁶⁰) and 2, 2, 6 (f32). What rounding r lost is carried along.
+//! |x| = n·π/2 + r with |r| ≤ π/4 (see `reduction`); n mod 4 says which of ±sin r, ±cos r is wanted.
+//! Minimax polynomials sin r = r + r·z·S(z), cos r = 1 − z/2 + z²·C(z), tan r = r + r·z·T(z) in z = r²
+//! of degrees 5, 5, 14 (f64; errors 2⁻⁵⁸, 2⁻⁶⁴, 2⁻⁶⁰) and 2, 2, 6 (f32). What rounding r lost is
+//! carried along.
 //!
-//! # Argument reduction
-//! - *Moderate* |x|: n·π/2 is subtracted in parts (Cody and Waite 1980). With fused operations, a
-//!   part has all bits of a number: x − n·p₁ is exact, since it is a multiple of the last bit of p₁
-//!   below 1. Without, parts have 33 bits and n at most 20, which makes products exact, and sums
-//!   are formed with their errors.
-//! - *Huge* |x|: x·2/π modulo 8 from a table of 2/π in digits of 24 bits (Payne and Hanek 1983). x is
-//!   cut into three digits; sums of products of digits are exact in double precision. The digits
-//!   whose products are multiples of 8 are skipped, the nine that follow reach 2⁻¹⁴³, while no
-//!   double is closer than 2⁻⁶¹ to a multiple of π/2 (Muller: Elementary Functions, ch. 11).
+//! On AVX-512, sin and cos reduce by π/16 (f64) or π/32 (f32), and addition theorems combine tabled
+//! sines and cosines of the multiples with those of r: sin r = r + r·z·S(z), cos r = 1 + z·C(z) of
+//! degrees 3, 3 (errors 2⁻⁶⁷, 2⁻⁶⁴) and 0, 1 (2⁻²⁶, 2⁻³⁹). Half the operations, no selection.
 //!
-//! Single precision works natively with fused operations up to 2¹⁷; beyond, and on SSE2, in double
-//! precision with shorter polynomials.
+//! Single precision without fused operations works in double precision with shorter polynomials.
 
-use super::scaling::{Integer, MAGIC, fraction_bits};
-use crate::vmath::lanes::{Both, Value};
+use super::reduction::{FinelyReduced, Reduced, reduce, reduce_finely, reduce_wide};
+use super::tables::{COS, COS_LOW, SIN, SIN_LOW};
+use crate::vmath::lanes::Value;
 use crate::vmath::program::Elem;
 
-const TWO_OVER_PI: Both = Both(std::f64::consts::FRAC_2_PI, 0.636_619_746_685_028_1);
-
-const HALF_PI_FUSED_64: [f64; 3] = [
-    std::f64::consts::FRAC_PI_2,
-    6.123_233_995_736_766e-17,
-    -1.497_384_904_859_169_8e-33,
+/// For r of tables: (sin r − r)/r³ and (cos r − 1)/r² in z = r².
+const FINE_SIN_64: [f64; 4] = [
+    -0.166_666_666_666_666_66,
+    0.008_333_333_333_318_082,
+    -0.000_198_412_693_638_191_59,
+    2.755_142_891_381_918_6e-6,
 ];
-const HALF_PI_FUSED_32: [f64; 3] = [
-    1.570_796_370_506_286_6,
-    -4.371_138_828_673_793e-8,
-    -1.715_124_510_005_881_9e-15,
+const FINE_COS_64: [f64; 4] = [
+    -0.499_999_999_999_999_83,
+    0.041_666_666_666_498_896,
+    -0.001_388_888_836_370_623,
+    2.479_510_808_029_196_5e-5,
 ];
-/// Three parts of 33 bits, and the rest.
-const HALF_PI_SHORT: [f64; 4] = [
-    1.570_796_326_734_125_6,
-    6.077_100_506_303_966e-11,
-    2.022_266_248_711_166_5e-21,
-    8.478_427_660_368_9e-32,
-];
-/// π/2 less the first part of [`HALF_PI_SHORT`].
-const HALF_PI_SHORT_REST: f64 = 6.077_100_506_506_192e-11;
+const FINE_SIN_32: [f64; 1] = [-0.166_647_622_784_250_74];
+const FINE_COS_32: [f64; 2] = [-0.499_999_995_446_898, 0.041_661_332_267_544];
 
 /// (sin r − r)/r³ and (cos r − 1 + r²/2)/r⁴ in z = r².
 const SIN_64: [f64; 6] = [
@@ -122,137 +111,6 @@ const TAN_WIDE: [f64; 8] = [
     0.002_038_651_295_420_300_5,
 ];
 
-/// |x| = n·π/2 + r + low, or a multiple of 2π more.
-#[derive(Clone, Copy)]
-struct Reduced<'l> {
-    /// n in the low bits.
-    n: Value<'l>,
-    r: Value<'l>,
-    /// What rounding r lost.
-    low: Value<'l>,
-}
-
-/// Reduces a magnitude.
-fn reduce<'l>(x: Value<'l>) -> Reduced<'l> {
-    let is_fused = x.lanes().is_fused();
-    let moderate = if is_fused {
-        reduce_fused(x)
-    } else {
-        reduce_short(x)
-    };
-    // Up to here n has few enough bits; see the two functions.
-    let limit = if is_fused { 5.0e11 } else { 1_048_576.0 };
-    let Reduced { n, r, low } = moderate;
-    let is_huge = x.not_less(limit);
-    let [n, r, low] = is_huge.replace([n, r, low], || {
-        let Reduced { n, r, low } = reduce_huge(x);
-        [n, r, low]
-    });
-    Reduced { n, r, low }
-}
-
-/// With fused operations. Rounding x·2/π moves r by 2⁻⁵³·|x|, which the polynomials allow for.
-fn reduce_fused<'l>(x: Value<'l>) -> Reduced<'l> {
-    let parts = match x.elem() {
-        Elem::F64 => HALF_PI_FUSED_64,
-        Elem::F32 => HALF_PI_FUSED_32,
-    };
-    let n = Integer::nearest_product(x, TWO_OVER_PI);
-    let exact = n.number.neg_mul_add(parts[0], x);
-    let (second, second_low) = n.number.two_prod(parts[1]);
-    let r = exact - second;
-    let lost = (exact - r) - second;
-    let low = n.number.neg_mul_add(parts[2], lost - second_low);
-    Reduced { n: n.bits, r, low }
-}
-
-/// Without fused operations, for n of 20 bits.
-fn reduce_short<'l>(x: Value<'l>) -> Reduced<'l> {
-    let n = Integer::nearest_product(x, TWO_OVER_PI);
-    let exact = x - n.number * HALF_PI_SHORT[0];
-    let (sum, lost) = exact.two_sum(-(n.number * HALF_PI_SHORT[1]));
-    let (sum, lost_again) = sum.two_sum(-(n.number * HALF_PI_SHORT[2]));
-    let rest = (lost + lost_again) - n.number * HALF_PI_SHORT[3];
-    let (r, low) = sum.fast_two_sum(rest);
-    Reduced { n: n.bits, r, low }
-}
-
-/// 2/π in digits of 24 bits, behind four zeros.
-static TWO_OVER_PI_DIGITS: [u64; 54] = {
-    let digits: [u32; 50] = [
-        10_680_707, 7_228_996, 1_387_004, 2_578_385, 16_069_853, 12_639_074, 9_804_092, 4_427_841,
-        16_666_979, 11_263_675, 12_935_607, 2_387_514, 4_345_298, 14_681_673, 3_074_569,
-        13_734_428, 16_653_803, 1_880_361, 10_960_616, 8_533_493, 3_062_596, 8_710_556, 7_349_940,
-        6_258_241, 3_772_886, 3_769_171, 3_798_172, 8_675_211, 12_450_088, 3_874_808, 9_961_438,
-        366_607, 15_675_153, 9_132_554, 7_151_469, 3_571_407, 2_607_881, 12_013_382, 4_155_038,
-        6_285_869, 7_677_882, 13_102_053, 15_825_725, 473_591, 9_065_106, 15_363_067, 6_271_263,
-        9_264_392, 5_636_912, 4_652_155,
-    ];
-    let mut table = [0; 54];
-    let mut i = 0;
-    while i < digits.len() {
-        table[i + 4] = (digits[i] as f64).to_bits();
-        i += 1;
-    }
-    table
-};
-
-/// Payne and Hanek's reduction of magnitudes from 2²⁰ on; NaN for infinity and NaN.
-fn reduce_huge<'l>(x: Value<'l>) -> Reduced<'l> {
-    const N_DIGITS: usize = 9;
-    let two_to_24 = 16_777_216.0;
-    let infinity = x.constant(f64::INFINITY);
-    // x = significand · 2ᵉ with 2²³ ≤ significand < 2²⁴, and e = 24·j + q with 0 ≤ q < 24. Smaller
-    // arguments, which are none of ours, keep j within the table all the same.
-    let fraction = infinity.bit_and_not(x);
-    let significand = fraction.bit_or(x.constant(two_to_24 / 2.0));
-    let biased = x
-        .shift_right(fraction_bits(x))
-        .bit_or(4_503_599_627_370_496.0);
-    let exponent = (biased - (4_503_599_627_370_496.0 + 1046.0)).max(-3.0);
-    let j = Integer::nearest((exponent - 11.5) * (1.0 / 24.0));
-    let q = exponent - 24.0 * j.number;
-    // Signed digits of x: the whole, and what rounding leaves.
-    let x0 = Integer::nearest(significand).number;
-    let rest = (significand - x0) * two_to_24;
-    let x1 = Integer::nearest(rest).number;
-    let x2 = (rest - x1) * two_to_24;
-    // Products of weight 2^(q − 24·p), p = 0, 1, …; those before are multiples of 2²⁴.
-    let first = j.bits.int_sub(x.constant(MAGIC));
-    let digit = |i: u64| first.int_add(x.bits(i)).gather(&TWO_OVER_PI_DIGITS);
-    let digits: Vec<Value> = (1..).take(N_DIGITS + 2).map(digit).collect();
-    let mut weight = Integer::nearest(q).power(1.0);
-    let modulo_8 = |y: Value<'l>| y - 8.0 * Integer::nearest(y * 0.125).number;
-    let terms: Vec<Value> = (0..N_DIGITS)
-        .map(|p| {
-            let sum = x0 * digits[p + 2] + x1 * digits[p + 1] + x2 * digits[p];
-            // The first may not fit modulo 8 before it is reduced.
-            let sum = if p == 0 { modulo_8(sum) } else { sum };
-            let term = sum * weight;
-            weight = weight * (1.0 / two_to_24);
-            if p < 3 { modulo_8(term) } else { term }
-        })
-        .collect();
-    // The first three have a last bit of 2⁻⁴⁸ and sum up exactly.
-    let (turns, lost) = (terms[0] + terms[1] + terms[2]).two_sum(terms[3]);
-    let n = Integer::nearest(turns);
-    let (sum, lost_1) = (turns - n.number).two_sum(terms[4]);
-    let (next, lost_2) = lost.two_sum(terms[5]);
-    let (sum, lost_3) = sum.two_sum(next);
-    let tail = ((terms[8] + terms[7]) + terms[6]) + lost_2;
-    let (sum, low) = sum.fast_two_sum((tail + lost_1) + lost_3);
-    // Times π/2.
-    let (product, error) = sum.two_prod(HALF_PI_FUSED_64[0]);
-    let error = low.mul_add(HALF_PI_FUSED_64[0], sum.mul_add(HALF_PI_FUSED_64[1], error));
-    let (r, low) = product.fast_two_sum(error);
-    // Infinity times zero is NaN.
-    Reduced {
-        n: n.bits,
-        r: r + x * 0.0,
-        low,
-    }
-}
-
 /// sin and cos of r + low.
 fn sin_cos<'l>(reduced: Reduced<'l>) -> (Value<'l>, Value<'l>) {
     let Reduced { r, low, .. } = reduced;
@@ -270,40 +128,6 @@ fn sin_cos_wide<'l>(r: Value<'l>) -> (Value<'l>, Value<'l>) {
     let z = r * r;
     let sin = (r * z).mul_add(z.estrin(&SIN_WIDE), r);
     (sin, z.mul_add(z.estrin(&COS_WIDE), 1.0))
-}
-
-/// n and r of a magnitude, for results in single precision by way of double.
-fn reduce_wide<'l>(x: Value<'l>) -> (Value<'l>, Value<'l>) {
-    let is_fused = x.lanes().is_fused();
-    let (first, second, limit) = if is_fused {
-        (HALF_PI_FUSED_64[0], HALF_PI_FUSED_64[1], 5.0e11)
-    } else {
-        (HALF_PI_SHORT[0], HALF_PI_SHORT_REST, 1_048_576.0)
-    };
-    let n = Integer::nearest_product(x, TWO_OVER_PI);
-    let r = n.number.neg_mul_add(second, n.number.neg_mul_add(first, x));
-    let [n, r] = x.not_less(limit).replace([n.bits, r], || {
-        let Reduced { n, r, .. } = reduce_huge(x);
-        [n, r]
-    });
-    (n, r)
-}
-
-/// A function of single precision: natively for moderate arguments where operations are fused, and
-/// else in double precision.
-fn in_single<'l>(
-    x: Value<'l>,
-    native: impl FnOnce(Reduced<'l>) -> Value<'l>,
-    wide: impl Fn(Value<'l>) -> Value<'l>,
-) -> Value<'l> {
-    if !x.lanes().is_fused() {
-        return x.widened(wide);
-    }
-    let magnitude = x.abs();
-    let result = native(reduce_fused(magnitude));
-    let is_large = magnitude.not_less(131_072.0);
-    let [result] = is_large.replace([result], || [x.widened(wide)]);
-    result
 }
 
 /// The bit of n with this number, where the sign bit is.
@@ -325,40 +149,75 @@ fn cos_of<'l>(n: Value<'l>, (sin, cos): (Value<'l>, Value<'l>)) -> Value<'l> {
     n.test_bit(0).select(sin, cos).xor_sign_of(negated)
 }
 
+/// sin r − r and cos r − 1 for r of tables.
+fn small_sin_cos<'l>(r: Value<'l>) -> (Value<'l>, Value<'l>) {
+    let z = r * r;
+    let sin_rest = (r * z) * z.polynomial(&FINE_SIN_64, &FINE_SIN_32);
+    (sin_rest, z * z.polynomial(&FINE_COS_64, &FINE_COS_32))
+}
+
+/// A table's half period in bits of n.
+fn to_half_period(n: Value) -> Value {
+    match n.elem() {
+        Elem::F64 => to_sign(n, 4),
+        Elem::F32 => to_sign(n, 5),
+    }
+}
+
+/// sin x by the sine of a sum, sin(nu + r) = sin nu·cos r + cos nu·sin r; AVX-512 only.
+fn sin_by_table(x: Value) -> Value {
+    let FinelyReduced { n, r, rest } = reduce_finely(x.abs(), &SIN_LOW, 1.0);
+    let (sin, cos) = (n.lookup(&SIN), n.lookup(&COS));
+    let (sin_rest, cos_rest) = small_sin_cos(r);
+    let rest = cos.mul_add(sin_rest, sin.mul_add(cos_rest, rest));
+    let result = sin + cos.mul_add(r, rest);
+    result.xor_sign_of(to_half_period(n).bit_xor(x))
+}
+
+/// cos x by the cosine of a sum; AVX-512 only.
+fn cos_by_table(x: Value) -> Value {
+    let FinelyReduced { n, r, rest } = reduce_finely(x.abs(), &COS_LOW, -1.0);
+    let (sin, cos) = (n.lookup(&SIN), n.lookup(&COS));
+    let (sin_rest, cos_rest) = small_sin_cos(r);
+    let rest = sin.neg_mul_add(sin_rest, cos.mul_add(cos_rest, rest));
+    let result = cos + sin.neg_mul_add(r, rest);
+    result.xor_sign_of(to_half_period(n))
+}
+
+/// Whether a function takes the way through double precision: single precision without fused
+/// operations.
+fn is_wide(x: Value) -> bool {
+    x.elem() == Elem::F32 && !x.lanes().is_fused()
+}
+
 /// sin x.
 pub(crate) fn sin(x: Value) -> Value {
-    match x.elem() {
-        Elem::F64 => {
-            let reduced = reduce(x.abs());
-            sin_of(x, reduced.n, sin_cos(reduced))
-        }
-        Elem::F32 => in_single(
-            x,
-            |reduced| sin_of(x, reduced.n, sin_cos(reduced)),
-            |x| {
-                let (n, r) = reduce_wide(x.abs());
-                sin_of(x, n, sin_cos_wide(r))
-            },
-        ),
+    if x.lanes().is_avx512() {
+        return sin_by_table(x);
     }
+    if is_wide(x) {
+        return x.widened(|x| {
+            let (n, r) = reduce_wide(x.abs());
+            sin_of(x, n, sin_cos_wide(r))
+        });
+    }
+    let reduced = reduce(x.abs());
+    sin_of(x, reduced.n, sin_cos(reduced))
 }
 
 /// cos x.
 pub(crate) fn cos(x: Value) -> Value {
-    match x.elem() {
-        Elem::F64 => {
-            let reduced = reduce(x.abs());
-            cos_of(reduced.n, sin_cos(reduced))
-        }
-        Elem::F32 => in_single(
-            x,
-            |reduced| cos_of(reduced.n, sin_cos(reduced)),
-            |x| {
-                let (n, r) = reduce_wide(x.abs());
-                cos_of(n, sin_cos_wide(r))
-            },
-        ),
+    if x.lanes().is_avx512() {
+        return cos_by_table(x);
     }
+    if is_wide(x) {
+        return x.widened(|x| {
+            let (n, r) = reduce_wide(x.abs());
+            cos_of(n, sin_cos_wide(r))
+        });
+    }
+    let reduced = reduce(x.abs());
+    cos_of(reduced.n, sin_cos(reduced))
 }
 
 /// tan, or −cotan for odd n, of r + low.
@@ -378,17 +237,13 @@ fn tan_of<'l>(reduced: Reduced<'l>) -> Value<'l> {
 
 /// tan x.
 pub(crate) fn tan(x: Value) -> Value {
-    match x.elem() {
-        Elem::F64 => tan_of(reduce(x.abs())).xor_sign_of(x),
-        Elem::F32 => in_single(
-            x,
-            |reduced| tan_of(reduced).xor_sign_of(x),
-            |x| {
-                let (n, r) = reduce_wide(x.abs());
-                let z = r * r;
-                let tan = (r * z).mul_add(z.estrin(&TAN_WIDE), r);
-                n.test_bit(0).select(-1.0 / tan, tan).xor_sign_of(x)
-            },
-        ),
+    if is_wide(x) {
+        return x.widened(|x| {
+            let (n, r) = reduce_wide(x.abs());
+            let z = r * r;
+            let tan = (r * z).mul_add(z.estrin(&TAN_WIDE), r);
+            n.test_bit(0).select(-1.0 / tan, tan).xor_sign_of(x)
+        });
     }
+    tan_of(reduce(x.abs())).xor_sign_of(x)
 }
