@@ -16,7 +16,7 @@
 //! same, but for e^x − 1 near ½, where what was small counts twice. sigmoid: eˣ as an unevaluated
 //! sum, and the quotient corrected by its exact residual.
 
-use super::scaling::{FRACTION_MAGIC, Integer};
+use super::scaling::{FRACTION_MAGIC, Integer, scale_by};
 use super::tables::{EXP2, EXP2_LOW, INVERSE_EXP2, INVERSE_EXP2_LOW};
 use crate::vmath::lanes::{Both, Value};
 
@@ -155,7 +155,7 @@ impl<'l> Tabled<'l> {
         let limited = self.limited();
         let power = limited.index.lookup(&EXP2);
         let result = power.mul_add(limited.expm1(), power);
-        result.scale_instruction(limited.n)
+        scale_by(result, limited.n)
     }
 
     /// As [`Tabled::exp`], without the table's rounding errors; double precision alone.
@@ -163,7 +163,7 @@ impl<'l> Tabled<'l> {
         let limited = self.limited();
         let (power, low) = (limited.index.lookup(&EXP2), limited.index.lookup(&EXP2_LOW));
         let result = power + power.mul_add(limited.expm1(), low);
-        result.scale_instruction(limited.n)
+        scale_by(result, limited.n)
     }
 
     /// eʳ − 1, to the precision of eʳ.
@@ -233,6 +233,7 @@ fn sigmoid_by_table(x: Value) -> Value {
     let (power, power_low) = (index.lookup(&INVERSE_EXP2), index.lookup(&INVERSE_EXP2_LOW));
     let m = power + power.mul_add(tabled.expm1(), power_low);
     let n = n.constant(60.0).min(n);
-    let denominator = n.constant(1.0).scale_instruction(n) + m;
-    (1.0 / denominator).scale_instruction(n)
+    let power = n.constant(Both(-1000.0, -100.0)).max(n);
+    let denominator = n.constant(1.0).scale_instruction(power) + m;
+    scale_by(1.0 / denominator, n)
 }

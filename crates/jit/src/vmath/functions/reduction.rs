@@ -15,7 +15,7 @@
 //! only doubles need.
 
 use super::scaling::{Integer, MAGIC};
-use crate::vmath::lanes::{Both, Table, Value};
+use crate::vmath::lanes::{Both, Mask, Table, Value};
 use crate::vmath::program::Elem;
 
 /// A unit in parts, and its inverse.
@@ -65,10 +65,10 @@ pub(super) struct Reduced<'l> {
 }
 
 impl<'l> Reduced<'l> {
-    /// Replaced by what is found for magnitudes `x` from `limit` on, or NaN.
+    /// Replaced by what is found for magnitudes `x` from `limit` on.
     fn or_huge(self, x: Value<'l>, limit: f64) -> Reduced<'l> {
         let Reduced { n, r, low } = self;
-        let [n, r, low] = x.not_less(limit).replace([n, r, low], || match x.elem() {
+        let [n, r, low] = is_huge(x, limit).replace([n, r, low], || match x.elem() {
             Elem::F64 => reduce_huge(x, &HALF_PI).with_error(),
             Elem::F32 => {
                 let [n, r] = reduce_in_halves(x, &HALF_PI);
@@ -115,8 +115,7 @@ pub(super) fn reduce_finely<'l>(
     let n = Integer::nearest_product(x, FINE.inverse);
     let exact = n.number.neg_mul_add(FINE.parts[0], x);
     let r = n.number.neg_mul_add(FINE.parts[1], exact);
-    let is_huge = x.not_less(fused_limit(x));
-    let [n, r, number] = is_huge.replace([n.bits, r, n.number], || {
+    let [n, r, number] = is_huge(x, fused_limit(x)).replace([n.bits, r, n.number], || {
         let [n, r] = match x.elem() {
             Elem::F64 => reduce_huge(x, &FINE).rounded(),
             Elem::F32 => reduce_in_halves(x, &FINE),
@@ -126,6 +125,12 @@ pub(super) fn reduce_finely<'l>(
     let last = FINE.parts[2];
     let rest = number.mul_add(Both(-sign * last.0, -sign * last.1), n.lookup(lost));
     FinelyReduced { n, r, rest }
+}
+
+/// Magnitudes from `limit` on. Infinity and NaN, common in a search, are none: subtracting multiples
+/// makes NaN of them.
+fn is_huge<'l>(x: Value<'l>, limit: f64) -> Mask<'l> {
+    x.not_less(limit).and_not(x.not_less(f64::INFINITY))
 }
 
 /// Up to here n has few enough bits, and r is little beyond half a unit.
@@ -149,19 +154,16 @@ fn reduce_short(x: Value) -> Reduced {
 
 /// n and r of a magnitude by π/2, for results in single precision by way of double.
 pub(super) fn reduce_wide<'l>(x: Value<'l>) -> (Value<'l>, Value<'l>) {
-    let [n, r] = x
-        .not_less(wide_limit(x))
-        .replace(reduce_single(x, &HALF_PI), || {
-            reduce_huge_single(x, &HALF_PI)
-        });
+    let [n, r] = is_huge(x, wide_limit(x)).replace(reduce_single(x, &HALF_PI), || {
+        reduce_huge_single(x, &HALF_PI)
+    });
     (n + MAGIC, r)
 }
 
 /// As [`reduce_wide`], of singles, which are reduced in halves: n in the low bits, and r.
 fn reduce_in_halves<'l>(x: Value<'l>, unit: &'static Unit) -> [Value<'l>; 2] {
     let moderate = x.widened_pair(|x| reduce_single(x, unit));
-    let [n, r] = x
-        .not_less(wide_limit(x))
+    let [n, r] = is_huge(x, wide_limit(x))
         .replace(moderate, || x.widened_pair(|x| reduce_huge_single(x, unit)));
     [n + MAGIC, r]
 }
@@ -292,7 +294,7 @@ struct Huge<'l> {
     low: Value<'l>,
 }
 
-/// Of magnitudes from 2 on; the rest is NaN for infinity and NaN.
+/// Of finite magnitudes from 2 on.
 fn reduce_huge<'l>(x: Value<'l>, unit: &'static Unit) -> Huge<'l> {
     let turns = turns(x, unit.per_half_pi.0);
     let [third, fourth] = turns.last;
@@ -301,8 +303,6 @@ fn reduce_huge<'l>(x: Value<'l>, unit: &'static Unit) -> Huge<'l> {
     let (small, lost_again) = turns.small.two_sum(product);
     let (sum, lost_last) = large.two_sum(small);
     let tail = lost_again + turns.x.mul_add(fourth, rest);
-    // Infinity times zero is NaN.
-    let sum = x.mul_add(0.0, sum);
     let (rest, low) = sum.fast_two_sum(lost_last + (lost + tail));
     Huge {
         n: turns.n.bits,
@@ -342,5 +342,5 @@ fn reduce_huge_single<'l>(x: Value<'l>, unit: &'static Unit) -> [Value<'l>; 2] {
         turns.large[0] + turns.large[1],
         turns.x.mul_add(turns.last[0], turns.small),
     ];
-    [turns.n.number, x.mul_add(0.0, (large + small) * TURN[0])]
+    [turns.n.number, (large + small) * TURN[0]]
 }
