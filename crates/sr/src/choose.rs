@@ -25,6 +25,12 @@ use crate::search::{Apart, without};
 /// Rows up to which `auto` cross-validates.
 const CV_ROWS: usize = 2000;
 const FOLDS: usize = 5;
+/// Standard errors of the difference within which a smaller model is preferred. A whole one, as
+/// the rule of thumb has it, takes the mean where a few odd rows dominate the error.
+const INDIFFERENCE: f64 = 0.15;
+/// A formula that may have a pole in reach is taken only if its error is less than this share of
+/// the error of those that surely have none.
+const WILD: f64 = 0.2;
 const REPETITIONS: u64 = 3;
 
 /// Judges the front, and says which model to take and why.
@@ -53,8 +59,25 @@ pub(crate) fn choose(
         let size = apart
             .as_ref()
             .map_or(usize::MAX, |apart| one_standard_error(&apart.squares));
-        let within: Vec<bool> = front.iter().map(|m| m.core_size <= size).collect();
-        let pick = smallest_good(&judged.models, &within);
+        let within: Vec<bool> = front
+            .iter()
+            .map(|m| m.tame && m.core_size <= size)
+            .collect();
+        let mut pick = smallest_good(&judged.models, &within);
+        // A law with a true singularity beats all tame formulas by far, not by a little, and also
+        // on rows that the search itself did without.
+        let wild = one_standard_error(&judged.models);
+        let mean = |errors: &[f64]| linear::mean(errors, None);
+        let (wild_error, tame_error) = match &apart {
+            Some(apart) => {
+                let best = one_standard_error(&apart.wild_squares);
+                (mean(&apart.wild_squares[best]), mean(&apart.squares[size]))
+            }
+            None => (mean(&judged.models[wild]), mean(&judged.models[pick])),
+        };
+        if wild_error < WILD * tame_error {
+            pick = wild;
+        }
         let honest = apart.as_ref().map(|apart| {
             let error = linear::mean(&apart.squares[size], None);
             (&apart.folds[..], error * problem.target_scale.powi(2))
@@ -101,7 +124,7 @@ pub(crate) fn choose(
             ),
             (Selection::Score, _) => (by_score(&models), "chosen by score"),
             _ => (
-                position_of_least(&models, |m| m.mdl),
+                by_length(&front, rows.n_rows()),
                 "chosen by description length",
             ),
         }
@@ -118,6 +141,7 @@ fn with_mean(front: Vec<Polished>, rows: &Rows) -> Vec<Polished> {
         error: 1.0,
         length: front.iter().map(|m| m.length).fold(0.0, f64::max),
         core_size: 0,
+        tame: true,
     };
     // A variable alone is a model; another constant is not.
     let better = front
@@ -204,6 +228,7 @@ impl LeftOut {
             error,
             length,
             core_size,
+            tame: true,
         };
         front.insert(position, model);
         self.models.insert(position, errors.clone());
@@ -311,8 +336,7 @@ fn cross_validate(
     })
 }
 
-/// The smallest model that is not worse than the best by more than half a standard error of the
-/// difference.
+/// The smallest model that is not worse than the best by more than [`INDIFFERENCE`].
 fn one_standard_error(errors: &[Vec<f64>]) -> usize {
     smallest_good(errors, &vec![true; errors.len()])
 }
@@ -338,13 +362,32 @@ fn smallest_good(errors: &[Vec<f64>], among: &[bool]) -> usize {
             .collect();
         let centre = linear::mean(&differences, None);
         let spread = linear::spread(&differences, centre, None).sqrt();
-        centre <= 0.5 * spread / n.sqrt()
+        centre <= INDIFFERENCE * spread / n.sqrt()
     };
     among
         .into_iter()
         .take_while(|&index| index < best)
         .find(|&index| good(index))
         .unwrap_or(best)
+}
+
+/// The shortest description; among formulas that may have a pole in reach only if it is shorter by
+/// far than those that surely have none.
+fn by_length(front: &[Polished], n_rows: usize) -> usize {
+    let shortest = |tame_only: bool| {
+        (0..front.len())
+            .filter(|&index| front[index].tame || !tame_only)
+            .min_by(|&a, &b| front[a].length.total_cmp(&front[b].length))
+            .unwrap_or(0)
+    };
+    let (any, tame) = (shortest(false), shortest(true));
+    #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
+    let far = (0.05 * n_rows as f64).max(10.0);
+    if front[tame].length - front[any].length > far {
+        any
+    } else {
+        tame
+    }
 }
 
 /// The steepest fall of log loss per node among models within 1.5 of the lowest loss.

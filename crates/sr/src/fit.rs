@@ -112,12 +112,7 @@ pub fn fit_with(
     };
     let (generations, evaluations) = (search.generation, search.evaluations);
     let apart = search.apart.take();
-    let found: Vec<Candidate> = search
-        .archive
-        .into_entries()
-        .into_iter()
-        .map(|e| e.genome)
-        .collect();
+    let found = search.fronts.candidates();
     let mut judge = Evaluator::new(problem.train.clone())?;
     let polished = polish::polish(found, &problem, config, &pool, &mut judge, &clock)?;
     let (models, chosen, choice) =
@@ -217,7 +212,7 @@ impl Patience {
         let Some(target) = config.target_error else {
             return false;
         };
-        let good = search.archive.iter().find(|entry| entry.error <= target);
+        let good = search.fronts.all.iter().find(|entry| entry.error <= target);
         let Some(size) = good.map(|entry| entry.size) else {
             return false;
         };
@@ -244,7 +239,7 @@ fn progress(search: &Search<'_>, problem: &Problem, config: &Config, clock: &Clo
         .max(share(search.generation, config.max_generations))
         .max(share(search.evaluations, config.max_evaluations))
         .min(1.0);
-    let front = search.archive.iter().map(|entry| {
+    let front = search.fronts.all.iter().map(|entry| {
         let Candidate { expr, score, .. } = &entry.genome;
         let outer = present(
             &problem.unscaled(expr, score.scale, score.offset),

@@ -38,6 +38,7 @@ mod error;
 mod evaluate;
 mod fit;
 mod floor;
+mod fronts;
 mod linear;
 mod nice;
 mod normal_form;

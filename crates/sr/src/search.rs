@@ -22,6 +22,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use opcodon_data::split::k_fold;
 use opcodon_evo::nsga2::Ranking;
@@ -35,6 +36,7 @@ use crate::config::{Config, Selection};
 use crate::constants::Effort;
 use crate::error::SrError;
 use crate::evaluate::{Evaluator, Refined, Score};
+use crate::fronts::{self, Fronts};
 use crate::linear;
 use crate::normal_form::{NormalForm, Normaliser, Slots};
 use crate::problem::{Problem, Rows};
@@ -102,6 +104,8 @@ pub(crate) struct Apart {
     /// For each size (of the core, from 0), for each training row the square of the error that the
     /// best formula up to that size makes, learned without the row. In units of the search.
     pub(crate) squares: Vec<Vec<f64>>,
+    /// The same where formulas may have poles within reach.
+    pub(crate) wild_squares: Vec<Vec<f64>>,
     /// The rows that each island did without.
     pub(crate) folds: Vec<Vec<usize>>,
 }
@@ -113,7 +117,7 @@ pub(crate) struct Search<'a> {
     train: &'a Rows,
     islands: Vec<Island>,
     /// Judged on all training rows.
-    pub(crate) archive: Archive<Candidate>,
+    pub(crate) fronts: Fronts,
     pub(crate) generation: u64,
     pub(crate) evaluations: u64,
     /// While islands are apart, the rows that each does without.
@@ -138,8 +142,10 @@ struct Island {
     constant_iterations: usize,
     evaluations: u64,
     /// Judged on the island's rows.
-    archive: Archive<Candidate>,
-    /// Members that entered the archive since they were last judged on all rows.
+    fronts: Fronts,
+    /// Whether members must have a value everywhere in the box of the inputs.
+    tame_only: bool,
+    /// Members that entered a front since they were last judged on all rows.
     fresh: Vec<Candidate>,
 }
 
@@ -193,6 +199,7 @@ impl<'a> Search<'a> {
     ) -> Result<Self, SrError> {
         let train = &problem.train;
         let folds = folds(train.n_rows(), config, seed);
+        let reach = fronts::reach(train);
         let variation = variation(problem, config)?;
         let all_seeds = pool.install(|| seeds(train))?;
         let shared = evaluators(train, config, seed)?;
@@ -222,7 +229,8 @@ impl<'a> Search<'a> {
                         tournament_size: config.tournament_size,
                         constant_iterations: config.constant_iterations,
                         evaluations: 0,
-                        archive: Archive::new(config.max_size),
+                        fronts: Fronts::new(config.max_size, Arc::clone(&reach)),
+                        tame_only: folds.is_some() && index % 2 == 1,
                         fresh: Vec::new(),
                     };
                     Ok((island, seeds))
@@ -238,7 +246,7 @@ impl<'a> Search<'a> {
             seed,
             train,
             islands,
-            archive: Archive::new(config.max_size),
+            fronts: Fronts::new(config.max_size, Arc::clone(&reach)),
             generation: 0,
             evaluations: 0,
             folds,
@@ -247,10 +255,7 @@ impl<'a> Search<'a> {
             judges,
         };
         for candidate in all_seeds {
-            let error = candidate.score.error.max(ERROR_FLOOR);
-            search
-                .archive
-                .insert(error, candidate.expr.len(), candidate);
+            search.fronts.insert(&candidate);
         }
         search.each_island(|island| {
             island.populate(seed, &island_seeds[island.index as usize], clock)
@@ -277,7 +282,7 @@ impl<'a> Search<'a> {
         };
         self.apart = Some(self.told_apart(folds, whole)?);
         let (scorer, tuner) = evaluators(self.train, self.config, self.seed)?;
-        let known: Vec<Candidate> = self.archive.iter().map(|e| e.genome.clone()).collect();
+        let known = self.fronts.candidates();
         for island in &mut self.islands {
             island.scorer = scorer.sibling()?;
             island.tuner = tuner.sibling()?;
@@ -289,29 +294,36 @@ impl<'a> Search<'a> {
     /// What each island's formulas say about the rows it has not seen.
     fn told_apart(&mut self, folds: Vec<Vec<usize>>, clock: &Clock) -> Result<Apart, SrError> {
         let (train, max_size) = (self.train, self.config.max_size);
-        let told: Vec<Vec<Vec<f64>>> = self.pool.install(|| {
+        let told: Vec<[Vec<Vec<f64>>; 2]> = self.pool.install(|| {
             self.islands
                 .par_iter_mut()
                 .zip(&folds)
                 .map(|(island, fold)| island.foretell(&train.pick(fold), max_size, clock))
                 .collect::<Result<_, SrError>>()
         })?;
-        let mut squares = vec![vec![0.0; train.n_rows()]; max_size + 1];
-        let mut counts = vec![0.0; train.n_rows()];
-        for (fold, told) in folds.iter().zip(told) {
-            for (position, &row) in fold.iter().enumerate() {
-                counts[row] += 1.0;
-                for (squares, told) in squares.iter_mut().zip(&told) {
-                    squares[row] += told[position];
+        let gathered = |kind: usize| -> Vec<Vec<f64>> {
+            let mut squares = vec![vec![0.0; train.n_rows()]; max_size + 1];
+            let mut counts = vec![0.0; train.n_rows()];
+            for (fold, told) in folds.iter().zip(&told) {
+                for (position, &row) in fold.iter().enumerate() {
+                    counts[row] += 1.0;
+                    for (squares, told) in squares.iter_mut().zip(&told[kind]) {
+                        squares[row] += told[position];
+                    }
                 }
             }
-        }
-        for squares in &mut squares {
-            for (square, count) in squares.iter_mut().zip(&counts) {
-                *square /= f64::max(*count, 1.0);
+            for squares in &mut squares {
+                for (square, count) in squares.iter_mut().zip(&counts) {
+                    *square /= f64::max(*count, 1.0);
+                }
             }
-        }
-        Ok(Apart { squares, folds })
+            squares
+        };
+        Ok(Apart {
+            squares: gathered(0),
+            wild_squares: gathered(1),
+            folds,
+        })
     }
 
     /// One task an island, shared out among the threads.
@@ -414,24 +426,19 @@ impl<'a> Search<'a> {
             .islands
             .iter_mut()
             .map(|island| {
-                let archive = &island.archive;
+                let fronts = &island.fronts;
                 // What was overtaken within the epoch need not be judged.
                 island
                     .fresh
                     .drain(..)
-                    .filter(|c| {
-                        archive
-                            .best_within(c.expr.len())
-                            .is_none_or(|best| best.genome.expr == c.expr)
-                    })
+                    .filter(|c| fronts.holds(&c.expr))
                     .collect()
             })
             .collect();
         if clock.is_over() {
             // No time to refit: as the search rows judged them.
             for candidate in fresh.into_iter().flatten() {
-                let error = candidate.score.error.max(ERROR_FLOOR);
-                self.archive.insert(error, candidate.expr.len(), candidate);
+                self.fronts.insert(&candidate);
             }
             return Ok(());
         }
@@ -444,8 +451,7 @@ impl<'a> Search<'a> {
                 .collect::<Result<_, SrError>>()
         })?;
         for candidate in judged.into_iter().flatten() {
-            let error = candidate.score.error.max(ERROR_FLOOR);
-            self.archive.insert(error, candidate.expr.len(), candidate);
+            self.fronts.insert(&candidate);
         }
         Ok(())
     }
@@ -573,29 +579,26 @@ impl Island {
         }
         members.retain(|member| member.score.error.is_finite());
         self.visits.clear();
-        self.archive.clear();
+        self.fronts.clear();
         for member in &members {
-            let error = member.score.error.max(ERROR_FLOOR);
-            self.archive
-                .insert_with(error, member.expr.len(), || member.clone());
+            self.fronts.insert(member);
         }
         self.members = survivors(members, self.size);
         Ok(())
     }
 
     /// For each size the squared errors, at rows not learned from, of the best formula up to that
-    /// size by the rows learned from.
+    /// size by the rows learned from: of the tame ones, and of all.
     fn foretell(
         &mut self,
         unseen: &Rows,
         max_size: usize,
         clock: &Clock,
-    ) -> Result<Vec<Vec<f64>>, SrError> {
-        let found: Vec<Candidate> = self.archive.iter().map(|e| e.genome.clone()).collect();
-        let mut learned = Archive::new(max_size);
-        for candidate in refit(&mut self.scorer, found.clone(), JUDGING, clock)? {
-            let error = candidate.score.error.max(ERROR_FLOOR);
-            learned.insert(error, candidate.expr.len(), candidate);
+    ) -> Result<[Vec<Vec<f64>>; 2], SrError> {
+        let found = self.fronts.candidates();
+        let mut learned = Fronts::new(max_size, Arc::clone(&self.fronts.reach));
+        for candidate in refit(&mut self.scorer, found, JUDGING, clock)? {
+            learned.insert(&candidate);
         }
         let weights = self.scorer.rows().weights.clone();
         let mean = linear::mean(&self.scorer.rows().target, weights.as_deref());
@@ -608,20 +611,23 @@ impl Island {
                 .map(|square| if square < ceiling { square } else { ceiling })
                 .collect()
         };
-        let mut by_size = vec![squares(&|_| mean)];
-        for size in 1..=max_size {
-            let entry = learned.best_within(size).filter(|e| e.size == size);
-            let next = match entry {
-                Some(entry) => {
-                    let Score { scale, offset, .. } = entry.genome.score;
-                    let values = entry.genome.expr.eval_columns(&columns);
-                    squares(&|row| scale.mul_add(values[row], offset))
-                }
-                None => by_size[size - 1].clone(),
-            };
-            by_size.push(next);
-        }
-        Ok(by_size)
+        let by_size = |learned: &Archive<Candidate>| {
+            let mut by_size = vec![squares(&|_| mean)];
+            for size in 1..=max_size {
+                let entry = learned.best_within(size).filter(|e| e.size == size);
+                let next = match entry {
+                    Some(entry) => {
+                        let Score { scale, offset, .. } = entry.genome.score;
+                        let values = entry.genome.expr.eval_columns(&columns);
+                        squares(&|row| scale.mul_add(values[row], offset))
+                    }
+                    None => by_size[size - 1].clone(),
+                };
+                by_size.push(next);
+            }
+            by_size
+        };
+        Ok([by_size(&learned.tame), by_size(&learned.all)])
     }
 
     /// The random numbers of one child.
@@ -636,6 +642,9 @@ impl Island {
         let form = self.normaliser.normal_form(tree, Slots::Closed)?;
         let limits = self.variation.limits();
         if form.expr.len() > limits.max_size || form.expr.depth() > limits.max_depth + 2 {
+            return None;
+        }
+        if self.tame_only && !fronts::is_tame(&form.expr, &self.fronts.reach) {
             return None;
         }
         let visit = self.visits.entry(form.shape).or_insert(Visit {
@@ -706,14 +715,12 @@ impl Island {
                 Some(tuned) if pays(&tuned, &plain, n_rows) => tuned,
                 _ => plain,
             };
-            if !winner.score.error.is_finite() {
+            if !winner.score.error.is_finite()
+                || (self.tame_only && !fronts::is_tame(&winner.expr, &self.fronts.reach))
+            {
                 continue;
             }
-            let error = winner.score.error.max(ERROR_FLOOR);
-            if self
-                .archive
-                .insert_with(error, winner.expr.len(), || winner.clone())
-            {
+            if self.fronts.insert(&winner) {
                 self.fresh.push(winner.clone());
             }
             self.members.push(winner);
@@ -751,7 +758,7 @@ impl Island {
         let mut refined = self.tuner.refine(&starts, first, clock)?;
         if self.constant_iterations > 2 {
             let promise = |refined: &Refined| {
-                let rival = self.archive.best_within(refined.expr.len());
+                let rival = self.fronts.all.best_within(refined.expr.len());
                 refined.score.error / rival.map_or(1.0, |rival| rival.error)
             };
             let mut ranked: Vec<(f64, usize)> = refined
