@@ -45,7 +45,7 @@ pub(crate) fn choose(
 ) -> Result<(Vec<Judged>, usize, String), SrError> {
     let rows = problem.unscaled_rows(&problem.train);
     let variance = rows.variance();
-    let mut front = with_mean(front, &rows);
+    let mut front = with_mean(front, &rows, config.max_size);
     let perfect = front.iter().any(|m| m.error <= PERFECT);
     let wanted = match config.model_selection {
         Selection::Auto if rows.n_rows() <= CV_ROWS && !perfect => Selection::Cv,
@@ -129,11 +129,46 @@ pub(crate) fn choose(
             ),
         }
     };
+    let rounding = match config.loss {
+        Loss::Mse => PERFECT * variance,
+        Loss::Mae => (PERFECT * variance).sqrt(),
+    };
+    let (models, chosen) = without_dominated(models, chosen, rounding);
     Ok((models, chosen, choice.to_owned()))
 }
 
-/// The front with the mean before all others: the model that is always there.
-fn with_mean(front: Vec<Polished>, rows: &Rows) -> Vec<Polished> {
+/// The models by size, each with a lower loss than all before it, and the chosen one. Losses below
+/// `rounding` are all the same.
+fn without_dominated(models: Vec<Judged>, chosen: usize, rounding: f64) -> (Vec<Judged>, usize) {
+    let known = |loss: f64| {
+        if loss.is_nan() {
+            f64::INFINITY
+        } else {
+            loss.max(rounding)
+        }
+    };
+    let mut order: Vec<(f64, bool, Judged)> = models
+        .into_iter()
+        .enumerate()
+        .map(|(index, model)| (known(model.loss), index == chosen, model))
+        .collect();
+    order.sort_by(|(a_loss, _, a), (b_loss, _, b)| {
+        let by_size = a.expr.len().cmp(&b.expr.len());
+        by_size.then(a_loss.total_cmp(b_loss))
+    });
+    let mut lowest = f64::INFINITY;
+    order.retain(|&(loss, is_chosen, _)| {
+        let better = loss < lowest;
+        lowest = lowest.min(loss);
+        better || is_chosen
+    });
+    let chosen = order.iter().position(|&(_, is_chosen, _)| is_chosen);
+    let models = order.into_iter().map(|(.., model)| model).collect();
+    (models, chosen.unwrap_or(0))
+}
+
+/// The models within the size limit, and the mean before all others: it is always there.
+fn with_mean(front: Vec<Polished>, rows: &Rows, max_size: usize) -> Vec<Polished> {
     let mean = linear::mean(&rows.target, rows.weights.as_deref());
     let constant = Polished {
         expr: Expr::constant(mean),
@@ -143,10 +178,11 @@ fn with_mean(front: Vec<Polished>, rows: &Rows) -> Vec<Polished> {
         core_size: 0,
         tame: true,
     };
-    // A variable alone is a model; another constant is not.
+    // A variable alone is a model; another constant is not. The search counts cores: with scale
+    // and offset a formula may have become too long.
     let better = front
         .into_iter()
-        .filter(|m| m.error < 1.0 && m.expr.n_variables() > 0);
+        .filter(|m| m.error < 1.0 && m.expr.n_variables() > 0 && m.expr.len() <= max_size);
     std::iter::once(constant).chain(better).collect()
 }
 

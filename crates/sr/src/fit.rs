@@ -239,7 +239,7 @@ fn progress(search: &Search<'_>, problem: &Problem, config: &Config, clock: &Clo
         .max(share(search.generation, config.max_generations))
         .max(share(search.evaluations, config.max_evaluations))
         .min(1.0);
-    let front = search.fronts.all.iter().map(|entry| {
+    let entries = search.fronts.all.iter().map(|entry| {
         let Candidate { expr, score, .. } = &entry.genome;
         let outer = present(
             &problem.unscaled(expr, score.scale, score.offset),
@@ -251,11 +251,22 @@ fn progress(search: &Search<'_>, problem: &Problem, config: &Config, clock: &Clo
             r2: 1.0 - score.error,
         }
     });
+    let mut front: Vec<FrontEntry> = entries
+        .filter(|entry| entry.size <= config.max_size)
+        .collect();
+    // Scale and offset lengthen some formulas more than others.
+    front.sort_by(|a, b| a.size.cmp(&b.size).then(b.r2.total_cmp(&a.r2)));
+    let mut highest = f64::NEG_INFINITY;
+    front.retain(|entry| {
+        let better = entry.r2 > highest;
+        highest = highest.max(entry.r2);
+        better
+    });
     Progress {
         generation: search.generation,
         evaluations: search.evaluations,
         elapsed: clock.elapsed(),
         fraction,
-        front: front.collect(),
+        front,
     }
 }

@@ -4,8 +4,8 @@
 //! formulas are parsed, never executed from the file.
 //!
 //! # Invariants
-//! - The front is sorted by size. Each model has a lower loss than all before it, or than those
-//!   before it that surely have no pole within reach, or it is the shrunken plane that was chosen.
+//! - The front is sorted by size, no formula is longer than `max_size`, and each model has a lower
+//!   loss than all before it, unless it is the chosen one.
 //! - Formulas are in the units and column names of the table.
 //! - `Report::from_json(report.to_json())` is the report.
 

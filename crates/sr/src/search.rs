@@ -94,7 +94,7 @@ const LOG_EPSILON: f64 = 1e-4;
 pub(crate) const ERROR_FLOOR: f64 = 1e-14;
 
 /// Rows up to which the search is cross-validated, and from which on there are enough to.
-const APART_ROWS: std::ops::RangeInclusive<usize> = 16..=2000;
+const APART_ROWS: std::ops::RangeInclusive<usize> = 8..=2000;
 /// Share of the budget for which islands stay apart.
 const APART_SHARE: f64 = 0.5;
 
@@ -168,7 +168,7 @@ fn folds(n_rows: usize, config: &Config, seed: u64) -> Option<Vec<Vec<usize>>> {
     if config.islands < 2 || !APART_ROWS.contains(&n_rows) || !chooses {
         return None;
     }
-    let splits = k_fold(n_rows, config.islands.min(n_rows / 4), seed).ok()?;
+    let splits = k_fold(n_rows, config.islands.min(n_rows / 2), seed).ok()?;
     let mut folds: Vec<Vec<usize>> = splits.into_iter().map(|split| split.test).collect();
     let n_folds = folds.len();
     // More islands than folds: the others repeat them.
