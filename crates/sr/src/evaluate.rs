@@ -364,6 +364,10 @@ impl Evaluator {
                     continue;
                 };
                 fits[i] = masked(expr, free, effort, |theta| {
+                    // On a million rows one pass takes a while, and a fit takes many.
+                    if clock.is_over() {
+                        return None;
+                    }
                     batch.set_constants(k, theta).ok()?;
                     let sums = batch.normal_equations(k, panel).ok()?;
                     Some(Normal {
