@@ -15,6 +15,7 @@ use crate::present::present;
 use crate::problem::{Observations, Problem, Rows};
 use crate::report::{Judged, Outcome, Report, StopReason};
 use crate::search::{Candidate, Search, refit};
+use crate::seeds::Scope;
 use crate::{choose, constants, polish, seeds};
 
 /// What is known of a search under way.
@@ -90,9 +91,9 @@ pub fn fit_with(
             source,
         })?;
     let searching = clock.for_search();
-    let seeds = |rows: &Rows| {
+    let seeds = |rows: &Rows, scope: Scope| {
         if config.seeds {
-            seed_models(rows, config, &clock)
+            seed_models(rows, scope, config, &clock)
         } else {
             Ok(Vec::new())
         }
@@ -170,12 +171,18 @@ fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Repo
 const SEEDS_SHARE: f64 = 0.2;
 
 /// The models of [`seeds`], in normal form, scored on these rows.
-fn seed_models(rows: &Rows, config: &Config, clock: &Clock) -> Result<Vec<Candidate>, SrError> {
+fn seed_models(
+    rows: &Rows,
+    scope: Scope,
+    config: &Config,
+    clock: &Clock,
+) -> Result<Vec<Candidate>, SrError> {
     let mut models = seeds::models(rows, config.max_size);
     // Runs that are not limited by time never look at it, so that they can be repeated.
     let share = clock.for_share(SEEDS_SHARE);
     models.extend(seeds::pairs(
         rows,
+        scope,
         &config.operators,
         config.max_size,
         &share,
@@ -201,6 +208,9 @@ fn seed_models(rows: &Rows, config: &Config, clock: &Clock) -> Result<Vec<Candid
     refit(&mut judge, candidates, effort, &share)
 }
 
+/// Generations that the search goes on for each node of a formula that is good enough.
+const PATIENCE_PER_NODE: u64 = 3;
+
 /// When enough is enough: the target error was reached, and no shorter formula turned up since.
 #[derive(Debug, Default)]
 struct Patience {
@@ -218,8 +228,10 @@ impl Patience {
         };
         match self.reached {
             Some((since, smallest)) if smallest <= size => {
-                // As long again as it took, within reason.
-                search.generation >= since + (since / 2).clamp(10, 100)
+                // As long again as it took, within reason; a long formula is less likely to be the
+                // law itself than something near it.
+                let wait = (since / 2).max(PATIENCE_PER_NODE * size as u64);
+                search.generation >= since + wait.clamp(10, 200)
             }
             _ => {
                 self.reached = Some((search.generation, size));

@@ -43,6 +43,7 @@ mod linear;
 mod nice;
 mod normal_form;
 mod pairs;
+mod peels;
 mod polish;
 mod present;
 mod problem;
