@@ -16,8 +16,8 @@ use std::hash::BuildHasherDefault;
 
 use opcodon_expr::{Expr, Op};
 
+use crate::candidate::Identity;
 use crate::config::Operators;
-use crate::search::Identity;
 
 /// A small formula and its values on the probe rows, scaled to unit root mean square.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use opcodon_expr::{Expr, print};
 
+use crate::candidate::{Candidate, refit};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::SrError;
@@ -14,7 +15,7 @@ use crate::normal_form::{Normaliser, Slots};
 use crate::present::present;
 use crate::problem::{Observations, Problem, Rows};
 use crate::report::{Judged, Outcome, Report, StopReason};
-use crate::search::{Candidate, Search, refit};
+use crate::search::Search;
 use crate::seeds::Scope;
 use crate::{choose, constants, polish, seeds};
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use opcodon_evo::Archive;
 use opcodon_expr::{Expr, Interval};
 
+use crate::candidate::{Candidate, ERROR_FLOOR};
 use crate::problem::Rows;
-use crate::search::{Candidate, ERROR_FLOOR};
 
 /// How far beyond the rows a formula must have a value, as a share of each column's range.
 const BEYOND: f64 = 0.1;

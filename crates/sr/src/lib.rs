@@ -29,6 +29,7 @@
 //! - A formula that cannot be evaluated is a bad score, never an error.
 //! - Formulas leave in the units and names of the table.
 
+mod candidate;
 mod choose;
 mod clock;
 mod config;
@@ -39,6 +40,7 @@ mod evaluate;
 mod fit;
 mod floor;
 mod fronts;
+mod island;
 mod linear;
 mod nice;
 mod normal_form;

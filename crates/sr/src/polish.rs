@@ -13,6 +13,7 @@
 use opcodon_expr::{Expr, Interval, Node};
 use rayon::prelude::*;
 
+use crate::candidate::{Candidate, refit};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::constants::Effort;
@@ -23,7 +24,6 @@ use crate::nice;
 use crate::normal_form::{Normaliser, Slots};
 use crate::present::present;
 use crate::problem::Problem;
-use crate::search::{Candidate, refit};
 
 /// Errors below this share of the variance are rounding, and all the same.
 pub(crate) const PERFECT: f64 = 1e-12;
