@@ -168,7 +168,7 @@ fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Repo
     Report::new(problem, config, seed, vec![model], outcome)
 }
 
-/// Share of the time limit that seeds may take.
+/// Share of the time limit that finding seeds may take, and again fitting their constants.
 const SEEDS_SHARE: f64 = 0.2;
 
 /// The models of [`seeds`], in normal form, scored on these rows.
@@ -206,7 +206,9 @@ fn seed_models(
         rss: 0.0,
     };
     let mut judge = Evaluator::new(rows.clone())?;
-    refit(&mut judge, candidates, effort, &share)
+    // What was found with all of one share is not thrown away unseen: another one judges it.
+    let judging = clock.for_share(SEEDS_SHARE);
+    refit(&mut judge, candidates, effort, &judging)
 }
 
 /// Generations that the search goes on for each node of a formula that is good enough.
