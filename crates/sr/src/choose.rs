@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Loss, Selection};
 use crate::constants::Effort;
 use crate::error::SrError;
-use crate::evaluate::Evaluator;
+use crate::evaluate::{self, Evaluator, Predictor};
 use crate::floor::{self, Floor};
 use crate::linear;
 use crate::polish::{PERFECT, Polished};
@@ -87,7 +87,9 @@ pub(crate) fn choose(
         errors = Some(judged.models);
     }
     let unscaled = |rows: &Option<Rows>| rows.as_ref().map(|rows| problem.unscaled_rows(rows));
-    let (validation, test) = (unscaled(&problem.validation), unscaled(&problem.test));
+    let losses = losses_on(&rows, &front, config.loss);
+    let validation_r2s = unscaled(&problem.validation).map(|rows| r2s_on(&rows, &front));
+    let test_r2s = unscaled(&problem.test).map(|rows| r2s_on(&rows, &front));
     let models: Vec<Judged> = front
         .iter()
         .enumerate()
@@ -97,19 +99,19 @@ pub(crate) fn choose(
             let (n, free) = (rows.n_rows() as f64, free as f64);
             Judged {
                 expr: problem.in_table(&model.expr),
-                loss: loss_on(&rows, &model.expr, config.loss),
+                loss: losses[index],
                 r2: 1.0 - model.error,
                 mdl: model.length,
                 bic: n.mul_add(model.error.max(PERFECT).ln(), free * n.ln()),
                 cv_r2: errors
                     .as_ref()
                     .map(|e| 1.0 - linear::mean(&e[index], None) / variance),
-                validation_r2: validation.as_ref().map(|rows| r2_on(rows, &model.expr)),
-                test_r2: test.as_ref().map(|rows| r2_on(rows, &model.expr)),
+                validation_r2: validation_r2s.as_ref().map(|r2s| r2s[index]),
+                test_r2: test_r2s.as_ref().map(|r2s| r2s[index]),
             }
         })
         .collect();
-    let (chosen, choice) = if validation.is_some() {
+    let (chosen, choice) = if validation_r2s.is_some() {
         let key = |m: &Judged| -m.validation_r2.unwrap_or(f64::NEG_INFINITY);
         (
             position_of_least(&models, key),
@@ -187,27 +189,40 @@ fn with_mean(front: Vec<Polished>, rows: &Rows, max_size: usize) -> Vec<Polished
     std::iter::once(constant).chain(better).collect()
 }
 
+/// What a formula says for rows; NaN where that cannot be known.
 fn values_on(rows: &Rows, expr: &Expr) -> Vec<f64> {
-    crate::evaluate::predict(expr, &rows.column_refs(), rows.n_rows())
+    evaluate::predict(expr, &rows.column_refs(), rows.n_rows())
         .unwrap_or_else(|_| vec![f64::NAN; rows.n_rows()])
 }
 
-fn loss_on(rows: &Rows, expr: &Expr, loss: Loss) -> f64 {
-    let residuals = values_on(rows, expr)
-        .into_iter()
-        .zip(&rows.target)
-        .map(|(v, y)| y - v);
-    let losses: Vec<f64> = match loss {
-        Loss::Mse => residuals.map(|r| r * r).collect(),
-        Loss::Mae => residuals.map(f64::abs).collect(),
+/// The loss of each model on some rows.
+fn losses_on(rows: &Rows, models: &[Polished], loss: Loss) -> Vec<f64> {
+    let columns = rows.column_refs();
+    let Ok(mut predictor) = Predictor::new(&columns, rows.n_rows()) else {
+        return vec![f64::NAN; models.len()];
     };
-    linear::mean(&losses, rows.weights.as_deref())
+    let of_residual = |r: f64| match loss {
+        Loss::Mse => r * r,
+        Loss::Mae => r.abs(),
+    };
+    let loss_of = |model: &Polished| {
+        let Ok(values) = predictor.predict(&model.expr) else {
+            return f64::NAN;
+        };
+        let pairs = values.iter().zip(&rows.target);
+        let losses: Vec<f64> = pairs.map(|(v, y)| of_residual(y - v)).collect();
+        linear::mean(&losses, rows.weights.as_deref())
+    };
+    models.iter().map(loss_of).collect()
 }
 
-/// R² on some rows; very low, but a number, where the formula has no value.
-fn r2_on(rows: &Rows, expr: &Expr) -> f64 {
-    let r2 = 1.0 - loss_on(rows, expr, Loss::Mse) / rows.variance().max(f64::MIN_POSITIVE);
-    if r2.is_finite() { r2 } else { f64::MIN }
+/// R² of each model on some rows; very low, but a number, where the formula has no value.
+fn r2s_on(rows: &Rows, models: &[Polished]) -> Vec<f64> {
+    let variance = rows.variance().max(f64::MIN_POSITIVE);
+    let r2 = |mse: f64| 1.0 - mse / variance;
+    let known = |r2: f64| if r2.is_finite() { r2 } else { f64::MIN };
+    let losses = losses_on(rows, models, Loss::Mse).into_iter();
+    losses.map(r2).map(known).collect()
 }
 
 fn position_of_least(models: &[Judged], key: impl Fn(&Judged) -> f64) -> usize {
