@@ -31,6 +31,8 @@ const INDIFFERENCE: f64 = 0.15;
 /// A formula that may have a pole in reach is taken only if its error is less than this share of
 /// the error of those that surely have none.
 const WILD: f64 = 0.2;
+/// Nats of misfit that are no difference.
+const SAME_FIT: f64 = 2.0;
 const REPETITIONS: u64 = 3;
 
 /// Judges the front, and says which model to take and why.
@@ -423,8 +425,9 @@ fn smallest_good(errors: &[Vec<f64>], among: &[bool]) -> usize {
         .unwrap_or(best)
 }
 
-/// The shortest description; among formulas that may have a pole in reach only if it is shorter by
-/// far than those that surely have none.
+/// The shortest description. A formula that may have a pole in reach and is shorter because it fits
+/// better must be so by far: a pole may follow a few odd rows, a law follows all. One that fits as
+/// well with less is simply the simpler of the two.
 fn by_length(front: &[Polished], n_rows: usize) -> usize {
     let shortest = |tame_only: bool| {
         (0..front.len())
@@ -434,8 +437,11 @@ fn by_length(front: &[Polished], n_rows: usize) -> usize {
     };
     let (any, tame) = (shortest(false), shortest(true));
     #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
-    let far = (0.05 * n_rows as f64).max(10.0);
-    if front[tame].length - front[any].length > far {
+    let n = n_rows as f64;
+    let far = (0.05 * n).max(10.0);
+    let error = |index: usize| front[index].error.max(PERFECT);
+    let better_fit = 0.5 * n * (error(tame) / error(any)).ln();
+    if better_fit <= SAME_FIT || front[tame].length - front[any].length > far {
         any
     } else {
         tame
