@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Loss, Selection};
 use crate::constants::Effort;
 use crate::error::SrError;
-use crate::evaluate::Evaluator;
+use crate::evaluate::{self, Evaluator, Predictor};
 use crate::floor::{self, Floor};
 use crate::linear;
 use crate::polish::{PERFECT, Polished};
@@ -25,6 +25,14 @@ use crate::search::{Apart, without};
 /// Rows up to which `auto` cross-validates.
 const CV_ROWS: usize = 2000;
 const FOLDS: usize = 5;
+/// Standard errors of the difference within which a smaller model is preferred. A whole one, as
+/// the rule of thumb has it, takes the mean where a few odd rows dominate the error.
+const INDIFFERENCE: f64 = 0.15;
+/// A formula that may have a pole in reach is taken only if its error is less than this share of
+/// the error of those that surely have none.
+const WILD: f64 = 0.2;
+/// Nats of misfit that are no difference.
+const SAME_FIT: f64 = 2.0;
 const REPETITIONS: u64 = 3;
 
 /// Judges the front, and says which model to take and why.
@@ -39,8 +47,9 @@ pub(crate) fn choose(
 ) -> Result<(Vec<Judged>, usize, String), SrError> {
     let rows = problem.unscaled_rows(&problem.train);
     let variance = rows.variance();
-    let mut front = with_mean(front, &rows);
-    let perfect = front.iter().any(|m| m.error <= PERFECT);
+    let mut front = with_mean(front, &rows, config.max_size);
+    // Few rows can be met exactly by a long formula; that is a law only if it is a short account.
+    let perfect = front[by_length(&front, rows.n_rows())].error <= PERFECT;
     let wanted = match config.model_selection {
         Selection::Auto if rows.n_rows() <= CV_ROWS && !perfect => Selection::Cv,
         Selection::Auto => Selection::Mdl,
@@ -53,8 +62,25 @@ pub(crate) fn choose(
         let size = apart
             .as_ref()
             .map_or(usize::MAX, |apart| one_standard_error(&apart.squares));
-        let within: Vec<bool> = front.iter().map(|m| m.core_size <= size).collect();
-        let pick = smallest_good(&judged.models, &within);
+        let within: Vec<bool> = front
+            .iter()
+            .map(|m| m.tame && m.core_size <= size)
+            .collect();
+        let mut pick = smallest_good(&judged.models, &within);
+        // A law with a true singularity beats all tame formulas by far, not by a little, and also
+        // on rows that the search itself did without.
+        let wild = one_standard_error(&judged.models);
+        let mean = |errors: &[f64]| linear::mean(errors, None);
+        let (wild_error, tame_error) = match &apart {
+            Some(apart) => {
+                let best = one_standard_error(&apart.wild_squares);
+                (mean(&apart.wild_squares[best]), mean(&apart.squares[size]))
+            }
+            None => (mean(&judged.models[wild]), mean(&judged.models[pick])),
+        };
+        if wild_error < WILD * tame_error {
+            pick = wild;
+        }
         let honest = apart.as_ref().map(|apart| {
             let error = linear::mean(&apart.squares[size], None);
             (&apart.folds[..], error * problem.target_scale.powi(2))
@@ -63,7 +89,9 @@ pub(crate) fn choose(
         errors = Some(judged.models);
     }
     let unscaled = |rows: &Option<Rows>| rows.as_ref().map(|rows| problem.unscaled_rows(rows));
-    let (validation, test) = (unscaled(&problem.validation), unscaled(&problem.test));
+    let losses = losses_on(&rows, &front, config.loss);
+    let validation_r2s = unscaled(&problem.validation).map(|rows| r2s_on(&rows, &front));
+    let test_r2s = unscaled(&problem.test).map(|rows| r2s_on(&rows, &front));
     let models: Vec<Judged> = front
         .iter()
         .enumerate()
@@ -73,19 +101,19 @@ pub(crate) fn choose(
             let (n, free) = (rows.n_rows() as f64, free as f64);
             Judged {
                 expr: problem.in_table(&model.expr),
-                loss: loss_on(&rows, &model.expr, config.loss),
+                loss: losses[index],
                 r2: 1.0 - model.error,
                 mdl: model.length,
                 bic: n.mul_add(model.error.max(PERFECT).ln(), free * n.ln()),
                 cv_r2: errors
                     .as_ref()
                     .map(|e| 1.0 - linear::mean(&e[index], None) / variance),
-                validation_r2: validation.as_ref().map(|rows| r2_on(rows, &model.expr)),
-                test_r2: test.as_ref().map(|rows| r2_on(rows, &model.expr)),
+                validation_r2: validation_r2s.as_ref().map(|r2s| r2s[index]),
+                test_r2: test_r2s.as_ref().map(|r2s| r2s[index]),
             }
         })
         .collect();
-    let (chosen, choice) = if validation.is_some() {
+    let (chosen, choice) = if validation_r2s.is_some() {
         let key = |m: &Judged| -m.validation_r2.unwrap_or(f64::NEG_INFINITY);
         (
             position_of_least(&models, key),
@@ -101,16 +129,51 @@ pub(crate) fn choose(
             ),
             (Selection::Score, _) => (by_score(&models), "chosen by score"),
             _ => (
-                position_of_least(&models, |m| m.mdl),
+                by_length(&front, rows.n_rows()),
                 "chosen by description length",
             ),
         }
     };
+    let rounding = match config.loss {
+        Loss::Mse => PERFECT * variance,
+        Loss::Mae => (PERFECT * variance).sqrt(),
+    };
+    let (models, chosen) = without_dominated(models, chosen, rounding);
     Ok((models, chosen, choice.to_owned()))
 }
 
-/// The front with the mean before all others: the model that is always there.
-fn with_mean(front: Vec<Polished>, rows: &Rows) -> Vec<Polished> {
+/// The models by size, each with a lower loss than all before it, and the chosen one. Losses below
+/// `rounding` are all the same.
+fn without_dominated(models: Vec<Judged>, chosen: usize, rounding: f64) -> (Vec<Judged>, usize) {
+    let known = |loss: f64| {
+        if loss.is_nan() {
+            f64::INFINITY
+        } else {
+            loss.max(rounding)
+        }
+    };
+    let mut order: Vec<(f64, bool, Judged)> = models
+        .into_iter()
+        .enumerate()
+        .map(|(index, model)| (known(model.loss), index == chosen, model))
+        .collect();
+    order.sort_by(|(a_loss, _, a), (b_loss, _, b)| {
+        let by_size = a.expr.len().cmp(&b.expr.len());
+        by_size.then(a_loss.total_cmp(b_loss))
+    });
+    let mut lowest = f64::INFINITY;
+    order.retain(|&(loss, is_chosen, _)| {
+        let better = loss < lowest;
+        lowest = lowest.min(loss);
+        better || is_chosen
+    });
+    let chosen = order.iter().position(|&(_, is_chosen, _)| is_chosen);
+    let models = order.into_iter().map(|(.., model)| model).collect();
+    (models, chosen.unwrap_or(0))
+}
+
+/// The models within the size limit, and the mean before all others: it is always there.
+fn with_mean(front: Vec<Polished>, rows: &Rows, max_size: usize) -> Vec<Polished> {
     let mean = linear::mean(&rows.target, rows.weights.as_deref());
     let constant = Polished {
         expr: Expr::constant(mean),
@@ -118,35 +181,50 @@ fn with_mean(front: Vec<Polished>, rows: &Rows) -> Vec<Polished> {
         error: 1.0,
         length: front.iter().map(|m| m.length).fold(0.0, f64::max),
         core_size: 0,
+        tame: true,
     };
-    // A variable alone is a model; another constant is not.
+    // A variable alone is a model; another constant is not. The search counts cores: with scale
+    // and offset a formula may have become too long.
     let better = front
         .into_iter()
-        .filter(|m| m.error < 1.0 && m.expr.n_variables() > 0);
+        .filter(|m| m.error < 1.0 && m.expr.n_variables() > 0 && m.expr.len() <= max_size);
     std::iter::once(constant).chain(better).collect()
 }
 
+/// What a formula says for rows; NaN where that cannot be known.
 fn values_on(rows: &Rows, expr: &Expr) -> Vec<f64> {
-    crate::evaluate::predict(expr, &rows.column_refs(), rows.n_rows())
+    evaluate::predict(expr, &rows.column_refs(), rows.n_rows())
         .unwrap_or_else(|_| vec![f64::NAN; rows.n_rows()])
 }
 
-fn loss_on(rows: &Rows, expr: &Expr, loss: Loss) -> f64 {
-    let residuals = values_on(rows, expr)
-        .into_iter()
-        .zip(&rows.target)
-        .map(|(v, y)| y - v);
-    let losses: Vec<f64> = match loss {
-        Loss::Mse => residuals.map(|r| r * r).collect(),
-        Loss::Mae => residuals.map(f64::abs).collect(),
+/// The loss of each model on some rows.
+fn losses_on(rows: &Rows, models: &[Polished], loss: Loss) -> Vec<f64> {
+    let columns = rows.column_refs();
+    let Ok(mut predictor) = Predictor::new(&columns, rows.n_rows()) else {
+        return vec![f64::NAN; models.len()];
     };
-    linear::mean(&losses, rows.weights.as_deref())
+    let of_residual = |r: f64| match loss {
+        Loss::Mse => r * r,
+        Loss::Mae => r.abs(),
+    };
+    let loss_of = |model: &Polished| {
+        let Ok(values) = predictor.predict(&model.expr) else {
+            return f64::NAN;
+        };
+        let pairs = values.iter().zip(&rows.target);
+        let losses: Vec<f64> = pairs.map(|(v, y)| of_residual(y - v)).collect();
+        linear::mean(&losses, rows.weights.as_deref())
+    };
+    models.iter().map(loss_of).collect()
 }
 
-/// R² on some rows; very low, but a number, where the formula has no value.
-fn r2_on(rows: &Rows, expr: &Expr) -> f64 {
-    let r2 = 1.0 - loss_on(rows, expr, Loss::Mse) / rows.variance().max(f64::MIN_POSITIVE);
-    if r2.is_finite() { r2 } else { f64::MIN }
+/// R² of each model on some rows; very low, but a number, where the formula has no value.
+fn r2s_on(rows: &Rows, models: &[Polished]) -> Vec<f64> {
+    let variance = rows.variance().max(f64::MIN_POSITIVE);
+    let r2 = |mse: f64| 1.0 - mse / variance;
+    let known = |r2: f64| if r2.is_finite() { r2 } else { f64::MIN };
+    let losses = losses_on(rows, models, Loss::Mse).into_iter();
+    losses.map(r2).map(known).collect()
 }
 
 fn position_of_least(models: &[Judged], key: impl Fn(&Judged) -> f64) -> usize {
@@ -204,6 +282,7 @@ impl LeftOut {
             error,
             length,
             core_size,
+            tame: true,
         };
         front.insert(position, model);
         self.models.insert(position, errors.clone());
@@ -311,8 +390,7 @@ fn cross_validate(
     })
 }
 
-/// The smallest model that is not worse than the best by more than half a standard error of the
-/// difference.
+/// The smallest model that is not worse than the best by more than [`INDIFFERENCE`].
 fn one_standard_error(errors: &[Vec<f64>]) -> usize {
     smallest_good(errors, &vec![true; errors.len()])
 }
@@ -338,13 +416,36 @@ fn smallest_good(errors: &[Vec<f64>], among: &[bool]) -> usize {
             .collect();
         let centre = linear::mean(&differences, None);
         let spread = linear::spread(&differences, centre, None).sqrt();
-        centre <= 0.5 * spread / n.sqrt()
+        centre <= INDIFFERENCE * spread / n.sqrt()
     };
     among
         .into_iter()
         .take_while(|&index| index < best)
         .find(|&index| good(index))
         .unwrap_or(best)
+}
+
+/// The shortest description. A formula that may have a pole in reach and is shorter because it fits
+/// better must be so by far: a pole may follow a few odd rows, a law follows all. One that fits as
+/// well with less is simply the simpler of the two.
+fn by_length(front: &[Polished], n_rows: usize) -> usize {
+    let shortest = |tame_only: bool| {
+        (0..front.len())
+            .filter(|&index| front[index].tame || !tame_only)
+            .min_by(|&a, &b| front[a].length.total_cmp(&front[b].length))
+            .unwrap_or(0)
+    };
+    let (any, tame) = (shortest(false), shortest(true));
+    #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
+    let n = n_rows as f64;
+    let far = (0.05 * n).max(10.0);
+    let error = |index: usize| front[index].error.max(PERFECT);
+    let better_fit = 0.5 * n * (error(tame) / error(any)).ln();
+    if better_fit <= SAME_FIT || front[tame].length - front[any].length > far {
+        any
+    } else {
+        tame
+    }
 }
 
 /// The steepest fall of log loss per node among models within 1.5 of the lowest loss.

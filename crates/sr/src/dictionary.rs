@@ -16,8 +16,8 @@ use std::hash::BuildHasherDefault;
 
 use opcodon_expr::{Expr, Op};
 
+use crate::candidate::Identity;
 use crate::config::Operators;
-use crate::search::Identity;
 
 /// A small formula and its values on the probe rows, scaled to unit root mean square.
 #[derive(Debug, Clone)]
@@ -44,6 +44,8 @@ const ATOMS: usize = 4000;
 /// The same for the terms of sums that are built one by one.
 const FEW_ATOMS: usize = 1500;
 const FEW_SIMPLE: usize = 300;
+/// Atoms that are multiplied with any other where a factor was taken out before.
+const SHORT_SIMPLE: usize = 400;
 
 impl Dictionary {
     /// The shorter atoms only.
@@ -53,6 +55,23 @@ impl Dictionary {
         Self {
             simple: simple.take(FEW_SIMPLE).collect(),
             atoms,
+        }
+    }
+
+    /// The same formulas on every so many-th probe row only, the shortest of all kinds simple.
+    pub(crate) fn thinned(&self, step: usize) -> Self {
+        let atoms = self.atoms.iter().map(|atom| Atom {
+            expr: atom.expr.clone(),
+            values: atom.values.iter().copied().step_by(step).collect(),
+            rms: atom.rms,
+        });
+        let mut simple: Vec<usize> = self.simple.iter().copied().take(SHORT_SIMPLE).collect();
+        simple.extend(0..SHORT_SIMPLE.min(self.atoms.len()));
+        simple.sort_unstable();
+        simple.dedup();
+        Self {
+            atoms: atoms.collect(),
+            simple,
         }
     }
 }

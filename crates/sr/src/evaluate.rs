@@ -364,6 +364,10 @@ impl Evaluator {
                     continue;
                 };
                 fits[i] = masked(expr, free, effort, |theta| {
+                    // On a million rows one pass takes a while, and a fit takes many.
+                    if clock.is_over() {
+                        return None;
+                    }
                     batch.set_constants(k, theta).ok()?;
                     let sums = batch.normal_equations(k, panel).ok()?;
                     Some(Normal {
@@ -518,23 +522,47 @@ pub(crate) fn tier_name() -> String {
 
 /// Values of a formula at rows given as columns.
 pub(crate) fn predict(expr: &Expr, columns: &[&[f64]], n_rows: usize) -> Result<Vec<f64>, SrError> {
-    if n_rows == 0 {
-        return Ok(Vec::new());
+    Predictor::new(columns, n_rows)?.predict(expr)
+}
+
+/// Values of any number of formulas at the same rows, which are packed for kernels once.
+#[derive(Debug)]
+pub(crate) struct Predictor<'a> {
+    columns: &'a [&'a [f64]],
+    n_rows: usize,
+    compiled: Option<(Coverage, Panel<f64>, Batch<f64>)>,
+}
+
+impl<'a> Predictor<'a> {
+    pub(crate) fn new(columns: &'a [&'a [f64]], n_rows: usize) -> Result<Self, SrError> {
+        let compiled = match (Coverage::get(), Panel::from_columns(columns)) {
+            (Some(coverage), Ok(panel)) if n_rows > 0 => {
+                let batch = Batch::new(coverage.tier).map_err(compile_error)?;
+                Some((coverage, panel, batch))
+            }
+            _ => None,
+        };
+        Ok(Self {
+            columns,
+            n_rows,
+            compiled,
+        })
     }
-    if let Some(coverage) = Coverage::get()
-        && coverage.covers(expr)
-        && let Ok(panel) = Panel::from_columns(columns)
-    {
-        let mut batch = Batch::<f64>::new(coverage.tier).map_err(compile_error)?;
-        batch
-            .compile([expr], columns.len(), Goal::Predict)
-            .map_err(compile_error)?;
-        let mut out = vec![0.0; n_rows];
-        batch.predict(0, &panel, &mut out).map_err(compile_error)?;
-        return Ok(out);
+
+    pub(crate) fn predict(&mut self, expr: &Expr) -> Result<Vec<f64>, SrError> {
+        if let Some((coverage, panel, batch)) = &mut self.compiled
+            && coverage.covers(expr)
+        {
+            batch
+                .compile([expr], self.columns.len(), Goal::Predict)
+                .map_err(compile_error)?;
+            let mut out = vec![0.0; self.n_rows];
+            batch.predict(0, panel, &mut out).map_err(compile_error)?;
+            return Ok(out);
+        }
+        if expr.n_variables() == 0 {
+            return Ok(vec![expr.eval(&[]); self.n_rows]);
+        }
+        Ok(expr.eval_columns(self.columns))
     }
-    if expr.n_variables() == 0 {
-        return Ok(vec![expr.eval(&[]); n_rows]);
-    }
-    Ok(expr.eval_columns(columns))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use opcodon_expr::{Expr, print};
 
+use crate::candidate::{Candidate, refit};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::SrError;
@@ -14,7 +15,8 @@ use crate::normal_form::{Normaliser, Slots};
 use crate::present::present;
 use crate::problem::{Observations, Problem, Rows};
 use crate::report::{Judged, Outcome, Report, StopReason};
-use crate::search::{Candidate, Search, refit};
+use crate::search::Search;
+use crate::seeds::Scope;
 use crate::{choose, constants, polish, seeds};
 
 /// What is known of a search under way.
@@ -90,9 +92,9 @@ pub fn fit_with(
             source,
         })?;
     let searching = clock.for_search();
-    let seeds = |rows: &Rows| {
+    let seeds = |rows: &Rows, scope: Scope| {
         if config.seeds {
-            seed_models(rows, config, &clock)
+            seed_models(rows, scope, config, &clock)
         } else {
             Ok(Vec::new())
         }
@@ -112,12 +114,7 @@ pub fn fit_with(
     };
     let (generations, evaluations) = (search.generation, search.evaluations);
     let apart = search.apart.take();
-    let found: Vec<Candidate> = search
-        .archive
-        .into_entries()
-        .into_iter()
-        .map(|e| e.genome)
-        .collect();
+    let found = search.fronts.candidates();
     let mut judge = Evaluator::new(problem.train.clone())?;
     let polished = polish::polish(found, &problem, config, &pool, &mut judge, &clock)?;
     let (models, chosen, choice) =
@@ -171,16 +168,22 @@ fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Repo
     Report::new(problem, config, seed, vec![model], outcome)
 }
 
-/// Share of the time limit that seeds may take.
+/// Share of the time limit that finding seeds may take, and again fitting their constants.
 const SEEDS_SHARE: f64 = 0.2;
 
 /// The models of [`seeds`], in normal form, scored on these rows.
-fn seed_models(rows: &Rows, config: &Config, clock: &Clock) -> Result<Vec<Candidate>, SrError> {
+fn seed_models(
+    rows: &Rows,
+    scope: Scope,
+    config: &Config,
+    clock: &Clock,
+) -> Result<Vec<Candidate>, SrError> {
     let mut models = seeds::models(rows, config.max_size);
     // Runs that are not limited by time never look at it, so that they can be repeated.
     let share = clock.for_share(SEEDS_SHARE);
     models.extend(seeds::pairs(
         rows,
+        scope,
         &config.operators,
         config.max_size,
         &share,
@@ -203,8 +206,13 @@ fn seed_models(rows: &Rows, config: &Config, clock: &Clock) -> Result<Vec<Candid
         rss: 0.0,
     };
     let mut judge = Evaluator::new(rows.clone())?;
-    refit(&mut judge, candidates, effort, &share)
+    // What was found with all of one share is not thrown away unseen: another one judges it.
+    let judging = clock.for_share(SEEDS_SHARE);
+    refit(&mut judge, candidates, effort, &judging)
 }
+
+/// Generations that the search goes on for each node of a formula that is good enough.
+const PATIENCE_PER_NODE: u64 = 3;
 
 /// When enough is enough: the target error was reached, and no shorter formula turned up since.
 #[derive(Debug, Default)]
@@ -217,14 +225,16 @@ impl Patience {
         let Some(target) = config.target_error else {
             return false;
         };
-        let good = search.archive.iter().find(|entry| entry.error <= target);
+        let good = search.fronts.all.iter().find(|entry| entry.error <= target);
         let Some(size) = good.map(|entry| entry.size) else {
             return false;
         };
         match self.reached {
             Some((since, smallest)) if smallest <= size => {
-                // As long again as it took, within reason.
-                search.generation >= since + (since / 2).clamp(10, 100)
+                // As long again as it took, within reason; a long formula is less likely to be the
+                // law itself than something near it.
+                let wait = (since / 2).max(PATIENCE_PER_NODE * size as u64);
+                search.generation >= since + wait.clamp(10, 200)
             }
             _ => {
                 self.reached = Some((search.generation, size));
@@ -244,7 +254,7 @@ fn progress(search: &Search<'_>, problem: &Problem, config: &Config, clock: &Clo
         .max(share(search.generation, config.max_generations))
         .max(share(search.evaluations, config.max_evaluations))
         .min(1.0);
-    let front = search.archive.iter().map(|entry| {
+    let entries = search.fronts.all.iter().map(|entry| {
         let Candidate { expr, score, .. } = &entry.genome;
         let outer = present(
             &problem.unscaled(expr, score.scale, score.offset),
@@ -256,11 +266,22 @@ fn progress(search: &Search<'_>, problem: &Problem, config: &Config, clock: &Clo
             r2: 1.0 - score.error,
         }
     });
+    let mut front: Vec<FrontEntry> = entries
+        .filter(|entry| entry.size <= config.max_size)
+        .collect();
+    // Scale and offset lengthen some formulas more than others.
+    front.sort_by(|a, b| a.size.cmp(&b.size).then(b.r2.total_cmp(&a.r2)));
+    let mut highest = f64::NEG_INFINITY;
+    front.retain(|entry| {
+        let better = entry.r2 > highest;
+        highest = highest.max(entry.r2);
+        better
+    });
     Progress {
         generation: search.generation,
         evaluations: search.evaluations,
         elapsed: clock.elapsed(),
         fraction,
-        front: front.collect(),
+        front,
     }
 }

@@ -29,6 +29,7 @@
 //! - A formula that cannot be evaluated is a bad score, never an error.
 //! - Formulas leave in the units and names of the table.
 
+mod candidate;
 mod choose;
 mod clock;
 mod config;
@@ -38,10 +39,13 @@ mod error;
 mod evaluate;
 mod fit;
 mod floor;
+mod fronts;
+mod island;
 mod linear;
 mod nice;
 mod normal_form;
 mod pairs;
+mod peels;
 mod polish;
 mod present;
 mod problem;

@@ -10,19 +10,20 @@
 //! # Invariant
 //! Each step lowers the description length.
 
-use opcodon_evo::Archive;
-use opcodon_expr::{Expr, Node};
+use opcodon_expr::{Expr, Interval, Node};
 use rayon::prelude::*;
 
+use crate::candidate::{Candidate, refit};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::constants::Effort;
 use crate::error::SrError;
 use crate::evaluate::{Adjusted, Evaluator};
+use crate::fronts::{self, Fronts};
 use crate::nice;
+use crate::normal_form::{Normaliser, Slots};
 use crate::present::present;
 use crate::problem::Problem;
-use crate::search::{Candidate, ERROR_FLOOR, refit};
 
 /// Errors below this share of the variance are rounding, and all the same.
 pub(crate) const PERFECT: f64 = 1e-12;
@@ -37,8 +38,10 @@ pub(crate) struct Polished {
     pub(crate) error: f64,
     /// Description length in nats.
     pub(crate) length: f64,
-    /// Nodes of the core that the search knew.
+    /// Nodes of its core, as the search counts them.
     pub(crate) core_size: usize,
+    /// Whether it surely has a value everywhere in the box of the inputs.
+    pub(crate) tame: bool,
 }
 
 /// What a description length is counted with.
@@ -108,9 +111,10 @@ pub(crate) fn polish(
     judge: &mut Evaluator,
     clock: &Clock,
 ) -> Result<Vec<Polished>, SrError> {
-    let front = refitted(found, config, judge, clock)?;
+    let front = refitted(found, problem, config, judge, clock)?;
     let rows = problem.unscaled_rows(&problem.train);
     let coding = Coding::new(problem, config, rows.variance());
+    let reach = fronts::reach(&rows);
     let evaluator = Evaluator::new(rows)?;
     let polished: Vec<Option<Polished>> = pool.install(|| {
         front
@@ -125,27 +129,49 @@ pub(crate) fn polish(
                     config,
                     evaluator: &mut evaluator,
                     clock,
+                    reach: &reach,
                 };
-                polisher.run(start, score.error, candidate.expr.len())
+                polisher.run(start, score.error)
             })
             .collect::<Result<_, SrError>>()
     })?;
-    let mut front = Archive::new(usize::MAX);
-    let mut shortest_first: Vec<Polished> = polished.into_iter().flatten().collect();
-    shortest_first.sort_by(|a, b| a.length.total_cmp(&b.length));
-    for model in shortest_first {
-        front.insert(model.error.max(PERFECT), model.expr.len(), model);
-    }
-    Ok(front
-        .into_entries()
-        .into_iter()
-        .map(|entry| entry.genome)
-        .collect())
+    Ok(fronts_of(polished.into_iter().flatten().collect()))
+}
+
+/// Nodes of a formula without its outer scale and offset.
+fn core_size(expr: &Expr) -> usize {
+    let form = Normaliser::default().normal_form(expr, Slots::Closed);
+    form.map_or(0, |form| form.expr.len())
+}
+
+/// The front of all models and that of the tame ones, together, by size.
+fn fronts_of(mut models: Vec<Polished>) -> Vec<Polished> {
+    let by_error = |a: &Polished, b: &Polished| {
+        let key = |m: &Polished| (m.expr.len(), m.error.max(PERFECT));
+        let ((a_size, a_error), (b_size, b_error)) = (key(a), key(b));
+        a_size
+            .cmp(&b_size)
+            .then(a_error.total_cmp(&b_error))
+            .then(a.length.total_cmp(&b.length))
+    };
+    models.sort_by(by_error);
+    let (mut lowest, mut lowest_tame) = (f64::INFINITY, f64::INFINITY);
+    models.retain(|model| {
+        let error = model.error.max(PERFECT);
+        let keep = error < lowest || (model.tame && error < lowest_tame);
+        lowest = lowest.min(error);
+        if model.tame {
+            lowest_tame = lowest_tame.min(error);
+        }
+        keep
+    });
+    models
 }
 
 /// Constants fitted to convergence on all training rows, still in the units of the search.
 fn refitted(
     found: Vec<Candidate>,
+    problem: &Problem,
     config: &Config,
     judge: &mut Evaluator,
     clock: &Clock,
@@ -155,20 +181,14 @@ fn refitted(
         tolerance: 1e-10,
         rss: 1e-22,
     };
-    let mut front = Archive::new(config.max_size + 4);
+    let mut fronts = Fronts::new(config.max_size + 4, fronts::reach(&problem.train));
     for candidate in &found {
-        let error = candidate.score.error.max(ERROR_FLOOR);
-        front.insert(error, candidate.expr.len(), candidate.clone());
+        fronts.insert(candidate);
     }
     for candidate in refit(judge, found, effort, clock)? {
-        let error = candidate.score.error.max(ERROR_FLOOR);
-        front.insert(error, candidate.expr.len(), candidate);
+        fronts.insert(&candidate);
     }
-    Ok(front
-        .into_entries()
-        .into_iter()
-        .map(|entry| entry.genome)
-        .collect())
+    Ok(fronts.candidates())
 }
 
 /// One formula on its way to a shorter description.
@@ -177,6 +197,7 @@ struct Polisher<'a> {
     config: &'a Config,
     evaluator: &'a mut Evaluator,
     clock: &'a Clock,
+    reach: &'a [Interval],
 }
 
 /// A number that could stand for a constant.
@@ -194,12 +215,7 @@ const REFUSALS_MAX: usize = 8;
 const CERTAIN: f64 = 30.0;
 
 impl Polisher<'_> {
-    fn run(
-        &mut self,
-        start: Expr,
-        error: f64,
-        core_size: usize,
-    ) -> Result<Option<Polished>, SrError> {
+    fn run(&mut self, start: Expr, error: f64) -> Result<Option<Polished>, SrError> {
         // A one is how `1/u` is written, or what a held scale has become: nothing was fitted to be
         // exactly that.
         #[expect(clippy::float_cmp, reason = "exactly one is what is meant")]
@@ -214,11 +230,12 @@ impl Polisher<'_> {
             };
             let length = self.coding.length(&adjusted, &free);
             return Ok(Some(Polished {
+                tame: fronts::is_tame(&adjusted.expr, self.reach),
+                core_size: core_size(&adjusted.expr),
                 expr: adjusted.expr,
                 free,
                 error,
                 length,
-                core_size,
             }));
         };
         let mut free = free;
@@ -239,11 +256,12 @@ impl Polisher<'_> {
             }
         }
         Ok(Some(Polished {
+            tame: fronts::is_tame(&here.expr, self.reach),
+            core_size: core_size(&here.expr),
             error: here.error,
             expr: here.expr,
             free,
             length,
-            core_size,
         }))
     }
 

@@ -4,7 +4,8 @@
 //! formulas are parsed, never executed from the file.
 //!
 //! # Invariants
-//! - The front is sorted by size; each model has a lower loss than all before it.
+//! - The front is sorted by size, no formula is longer than `max_size`, and each model has a lower
+//!   loss than all before it, unless it is the chosen one.
 //! - Formulas are in the units and column names of the table.
 //! - `Report::from_json(report.to_json())` is the report.
 

@@ -14,6 +14,7 @@ use crate::config::Operators;
 use crate::dictionary::{self, Dictionary};
 use crate::linear::{self, Linear};
 use crate::pairs::{self, Found, Link};
+use crate::peels;
 use crate::problem::Rows;
 
 /// Inputs from which products are formed; beyond, those most correlated with the target.
@@ -206,15 +207,27 @@ fn powers_of(base: &Expr, exponent: f64) -> Vec<Expr> {
     out
 }
 
+/// Which rows seeds are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// All: nothing is left out.
+    Whole,
+    /// Those without a fold, to be repeated for each fold: what takes long is left out.
+    Fold,
+}
+
 /// Rows that pairs are judged on.
 const PROBE_ROWS: usize = 160;
 /// Terms of a sum that is built one by one.
 const GREEDY_TERMS: usize = 4;
+/// Errors below this say that the law is found.
+const SOLVED: f64 = 1e-12;
 
 /// The best pairs of small formulas, and sums of them, for the target and for what the target is a
 /// function of. In parallel on the current thread pool.
 pub(crate) fn pairs(
     rows: &Rows,
+    scope: Scope,
     operators: &Operators,
     max_size: usize,
     clock: &Clock,
@@ -258,6 +271,12 @@ pub(crate) fn pairs(
             greedy[k] = cheapest(&next, y.len()).cloned();
             found[k].extend(next);
         }
+    }
+    let solved = || found.iter().flatten().any(|f| f.error <= SOLVED);
+    if scope == Scope::Whole && !solved() {
+        let peeled = peels::products(&dictionary, &columns, &y, operators, max_size, clock);
+        // The first link is the identity.
+        found[0].extend(peeled);
     }
     links
         .into_iter()

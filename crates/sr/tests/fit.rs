@@ -183,6 +183,52 @@ fn no_model_is_chosen_that_a_shrunken_plane_beats_on_rows_left_out() {
 }
 
 #[test]
+fn fronts_are_in_order_and_keep_to_the_size_limit() {
+    let columns = inputs(120, &[(0.5, 3.0), (0.5, 3.0), (-1.0, 1.0)]);
+    let noise: Vec<f64> = spread(120, 35).map(|u| u - 0.5).collect();
+    let table = |law: fn(f64, f64, f64) -> f64, share: f64| -> Vec<f64> {
+        (0..120)
+            .map(|i| law(columns[0][i], columns[1][i], columns[2][i]) + share * noise[i])
+            .collect()
+    };
+    let laws = [
+        // A variable as it stands is a better model of one node than the mean.
+        table(|a, _, _| a, 0.3),
+        table(|a, b, c| 7.3 + 4.1 * (a * b).sin() - 2.2 * c / a, 0.5),
+        table(|_, _, _| 0.0, 1.0),
+    ];
+    for y in &laws {
+        for max_size in ["1", "4", "9", "20"] {
+            let settings = [("max_size", max_size), ("max_generations", "10")];
+            let report = run(&["a", "b", "c"], &columns, y, &settings);
+            let limit: usize = max_size.parse().expect("a number");
+            assert!(!report.front.is_empty(), "{max_size}");
+            assert!(report.front.iter().all(|m| m.size <= limit), "{report}");
+            let ordered = |index: usize| {
+                let (a, b) = (&report.front[index - 1], &report.front[index]);
+                a.size < b.size && a.loss > b.loss
+            };
+            let exempt = |index: usize| index == report.chosen || index == report.chosen + 1;
+            for index in 1..report.front.len() {
+                assert!(exempt(index) || ordered(index), "{report}");
+            }
+        }
+    }
+}
+
+#[test]
+fn few_rows_are_not_interpolated() {
+    // Three inputs and noise only: on new rows, whatever was learned is worse than the mean.
+    for n_rows in [10, 15, 24] {
+        let columns = inputs(n_rows, &[(-1.0, 1.0); 3]);
+        let y: Vec<f64> = spread(n_rows, 36).collect();
+        let settings = [("max_generations", "40"), ("max_size", "50")];
+        let report = run(&["a", "b", "c"], &columns, &y, &settings);
+        assert!(report.best().r2 < 0.9, "{n_rows} rows: {report}");
+    }
+}
+
+#[test]
 fn trivial_tables_have_trivial_answers() {
     let x = [vec![1.0, 2.0, 3.0], vec![4.0, 4.0, 4.0]];
     let constant = run(&["a", "b"], &x, &[5.0, 5.0, 5.0], &[]);
