@@ -24,10 +24,11 @@ use std::sync::OnceLock;
 use opcodon_asm::{AsmError, Assembler, Cursor, Encoding, Inst, Mem, Operand, Template, gpr};
 use opcodon_expr::{Expr, Node, Op};
 
-use crate::kernel::{column_place, offset};
+use crate::kernel::offset;
 use crate::lower::{Installed, routines};
 use crate::machine::{MACHINES, Machine, Rows, number};
-use crate::{Float, JitError};
+use crate::panel::stride;
+use crate::{Float, JitError, Tier};
 
 /// Values are numbered by their nodes, in a byte, so that no index needs a check.
 const VALUES: usize = 256;
@@ -40,11 +41,20 @@ const COLUMNS: usize = 256;
 const REGISTERS: usize = 512;
 const OPERANDS: usize = 1024;
 
+/// The place of register 0.
+const NO_VALUE: u16 = 512;
+
 /// Columns beyond have no operand in the table.
 const MAX_COLUMNS: usize = REGISTERS - COLUMNS;
 
 /// The first register that values may take; the others follow.
 const FIRST: u8 = 3;
+
+/// With two vectors of rows at a time, registers for the values of one of them.
+const PAIRED: u8 = 5;
+
+/// The registers of the tree's two values then.
+pub(crate) const RESULTS: [u8; 2] = [FIRST, FIRST + PAIRED];
 
 /// An operand of an instruction, by its place in the word of an [`Operator`].
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +135,8 @@ struct Tables {
     /// Loads of operands that are vectors and that are broadcast elements.
     loads: [Template; 2],
     operands: [Operand; OPERANDS],
+    /// The same for the next vector of rows, in registers of its own.
+    next_operands: [Operand; OPERANDS],
 }
 
 /// The compiler's memory.
@@ -133,8 +145,8 @@ pub(crate) struct Direct {
     tables: &'static Tables,
     /// The numbers of values that wait for their operator, and whether operators computed them.
     stack: [(u8, u8); VALUES],
-    /// The values, by node.
-    values: [Operand; VALUES],
+    /// Where the values are in the table of operands, by node.
+    values: [u16; VALUES],
     /// The operators: kind, second operand, first, and the register of the value, a byte each.
     operators: [u32; VALUES],
     /// The bits of the constants.
@@ -156,6 +168,14 @@ impl Survey {
     /// Whether routines are called.
     pub(crate) fn calls(self) -> bool {
         self.facts & fact::CALL != 0
+    }
+
+    /// Whether two vectors of rows are better computed at a time. What a routine does is one long
+    /// chain of instructions, each of which waits for the one before, and the processor does not
+    /// look far enough ahead to begin with the next rows; of plain arithmetic it sees dozens of
+    /// rows at once.
+    pub(crate) fn is_paired<M: Machine>(self) -> bool {
+        self.calls() && M::TIER == Tier::Avx512 && self.n_registers <= u32::from(PAIRED)
     }
 }
 
@@ -187,23 +207,28 @@ impl Tables {
                 facts,
             };
         }
-        let mut operands = [Operand::register(0); OPERANDS];
-        let operand = |place| Operand::new(M::ROWS.add, encoding, M::WIDTH, place);
-        for (k, place) in operands[..COLUMNS].iter_mut().enumerate() {
-            let constant = Mem::base(gpr::RSI).disp(offset(k * M::SLOT));
-            *place = operand(M::constant(constant))?;
-        }
-        for (column, place) in (0..).zip(&mut operands[COLUMNS..REGISTERS]) {
-            *place = operand(column_place::<M>(column))?;
-        }
-        for (register, place) in (0..32).zip(&mut operands[REGISTERS..]) {
-            *place = Operand::register(register);
-        }
+        let operands = |ahead: usize, shift: u8| -> Result<[Operand; OPERANDS], JitError> {
+            let mut operands = [Operand::register(0); OPERANDS];
+            let operand = |place| Operand::new(M::ROWS.add, encoding, M::WIDTH, place);
+            for (k, place) in operands[..COLUMNS].iter_mut().enumerate() {
+                let constant = Mem::base(gpr::RSI).disp(offset(k * M::SLOT));
+                *place = operand(M::constant(constant))?;
+            }
+            for (column, place) in operands[COLUMNS..REGISTERS].iter_mut().enumerate() {
+                let start = column * stride::<M::T>() + ahead;
+                *place = operand(Mem::base(gpr::RDI).disp(offset(start)).into())?;
+            }
+            for register in FIRST..32 - shift {
+                operands[REGISTERS + usize::from(register)] = Operand::register(register + shift);
+            }
+            Ok(operands)
+        };
         Ok(Tables {
             kinds,
             rows,
             loads: [load, broadcast],
-            operands,
+            operands: operands(0, 0)?,
+            next_operands: operands(M::BYTES, PAIRED)?,
         })
     }
 
@@ -231,7 +256,7 @@ impl Direct {
         Ok(Some(Box::new(Direct {
             tables,
             stack: [(0, 0); VALUES],
-            values: [Operand::register(0); VALUES],
+            values: [NO_VALUE; VALUES],
             operators: [0; VALUES],
             constants: [0; VALUES],
         })))
@@ -278,7 +303,13 @@ impl Direct {
             let leaf = select(is_constant, usize::from(n_constants), leaf);
             n_constants += u8::from(is_constant);
             let place = select(is_operator != 0, REGISTERS + usize::from(register), leaf);
-            self.values[usize::from(number)] = self.tables.operands[place % OPERANDS];
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "places are fewer than 1024"
+            )]
+            {
+                self.values[usize::from(number)] = place as u16;
+            }
 
             top = top.wrapping_add(step);
             self.stack[usize::from(top.wrapping_sub(1))] = (number, is_operator);
@@ -289,19 +320,16 @@ impl Direct {
         if all & fact::DECLINED != 0 {
             return None;
         }
-        let (n_constants, n_operators) = (usize::from(n_constants), usize::from(n_operators));
-        let own = self.constants[..n_constants].iter();
+        let own = self.constants[..usize::from(n_constants)].iter();
         constants.extend(own.map(|&bits| T::from_f64(f64::from_bits(bits))));
         if all & fact::LITERAL != 0 {
             constants.extend([T::from_f64(-0.0), T::magnitude_mask(), T::from_f64(1.0)]);
-            let first = usize::from(SIGN.fixed);
-            self.values[first..first + 3]
-                .copy_from_slice(&self.tables.operands[n_constants..n_constants + 3]);
+            let literals = self.values[usize::from(SIGN.fixed)..].iter_mut();
+            for (literal, place) in literals.take(3).zip(u16::from(n_constants)..) {
+                *literal = place;
+            }
         }
-        // The tree's own value goes to register 0.
-        if let Some(last) = n_operators.checked_sub(1) {
-            self.operators[last] &= 0xff_ffff;
-        }
+        let (n_constants, n_operators) = (usize::from(n_constants), usize::from(n_operators));
         Some(Survey {
             n_columns,
             n_constants,
@@ -311,13 +339,15 @@ impl Direct {
         })
     }
 
-    /// Emits the code of the tree that was surveyed, which leaves its value in register 0.
-    /// `registers` is the set that values may take. Nothing is emitted if they are not enough.
+    /// Emits the code of the tree that was surveyed. Its value goes to register 0; if `paired`, two
+    /// vectors of rows are computed, and their values go to [`RESULTS`]. `registers` is the set that
+    /// values may take. Nothing is emitted if they are not enough.
     pub(crate) fn emit<M: Machine>(
-        &self,
+        &mut self,
         asm: &mut Assembler,
         survey: Survey,
         registers: u32,
+        paired: bool,
     ) -> bool {
         let Some(encoding) = M::ENCODING else {
             return false;
@@ -325,60 +355,80 @@ impl Direct {
         if survey.n_registers > (registers >> FIRST).trailing_ones() {
             return false;
         }
+        if let Some(last) = survey.n_operators.checked_sub(1)
+            && !paired
+        {
+            self.operators[last] &= 0xff_ffff;
+        }
         // An instruction is up to 10 bytes long; a call with its moves takes up to 38.
-        asm.append_with(16 + 40 * survey.n_operators, |cursor| {
-            if survey.n_operators == 0 {
-                let leaf = self.values[0];
+        asm.append_with(16 + 80 * survey.n_operators, |cursor| {
+            let Tables {
+                operands,
+                next_operands,
+                ..
+            } = self.tables;
+            let operators = &self.operators[..survey.n_operators];
+            if operators.is_empty() {
+                let leaf = operands[usize::from(self.values[0])];
                 let load = self.tables.loads[usize::from(leaf.is_broadcast())];
                 cursor.fill(encoding, load, 0, 0, leaf, true);
+            } else if paired {
+                for &operator in operators {
+                    self.operator::<true>(cursor, encoding, operator, operands, 0);
+                    self.operator::<true>(cursor, encoding, operator, next_operands, PAIRED);
+                }
             } else if survey.calls() {
-                self.operators::<true>(cursor, encoding, survey);
+                for &operator in operators {
+                    self.operator::<true>(cursor, encoding, operator, operands, 0);
+                }
             } else {
-                self.operators::<false>(cursor, encoding, survey);
+                for &operator in operators {
+                    self.operator::<false>(cursor, encoding, operator, operands, 0);
+                }
             }
         });
         true
     }
 
+    /// Emits one operator with these operands, `shift` registers ahead.
     #[inline(always)]
-    fn operators<const CALLS: bool>(
+    fn operator<const CALLS: bool>(
         &self,
         cursor: &mut Cursor<'_>,
         encoding: Encoding,
-        survey: Survey,
+        operator: u32,
+        operands: &[Operand; OPERANDS],
+        shift: u8,
     ) {
         let Tables { rows, loads, .. } = self.tables;
-        for &operator in &self.operators[..survey.n_operators] {
-            let [kind, _, _, dst] = operator.to_le_bytes();
-            let row = &rows[usize::from(kind)];
-            let operator = u64::from(operator);
-            let (v, rm) = (
-                self.values[row.v.of(operator)],
-                self.values[row.rm.of(operator)],
-            );
-            // The second operand must be a register.
-            let swap = row.commutes & v.is_memory() & !rm.is_memory();
-            let (v, rm) = (select(swap, rm, v), select(swap, v, rm));
-            let (mut load, mut spare, mut is_loaded) = (v, 2, v.is_memory());
-            if CALLS {
-                let is_second = row.second.fixed == 0;
-                load = select(is_second, self.values[row.second.of(operator)], load);
-                spare -= u8::from(is_second);
-                is_loaded |= is_second;
-            }
-            let load_by = loads[usize::from(load.is_broadcast())];
-            cursor.fill(encoding, load_by, spare, 0, load, is_loaded);
-            let v = select(v.is_memory(), 2, v.number());
-            if CALLS {
-                let calls = row.routine != 0;
-                let main = select(calls, loads[usize::from(rm.is_broadcast())], row.main);
-                cursor.fill(encoding, main, select(calls, 0, dst), v, rm, true);
-                cursor.fill_call(row.routine, calls);
-                let result = Operand::register(0);
-                cursor.fill(encoding, loads[0], dst, 0, result, calls & (dst != 0));
-            } else {
-                cursor.fill(encoding, row.main, dst, v, rm, true);
-            }
+        let [kind, _, _, dst] = operator.to_le_bytes();
+        let dst = dst + shift;
+        let row = &rows[usize::from(kind)];
+        let operator = u64::from(operator);
+        let operand = |pick: Pick| operands[usize::from(self.values[pick.of(operator)]) % OPERANDS];
+        let (v, rm) = (operand(row.v), operand(row.rm));
+        // The second operand must be a register.
+        let swap = row.commutes & v.is_memory() & !rm.is_memory();
+        let (v, rm) = (select(swap, rm, v), select(swap, v, rm));
+        let (mut load, mut spare, mut is_loaded) = (v, 2, v.is_memory());
+        if CALLS {
+            let is_second = row.second.fixed == 0;
+            load = select(is_second, operand(row.second), load);
+            spare -= u8::from(is_second);
+            is_loaded |= is_second;
+        }
+        let load_by = loads[usize::from(load.is_broadcast())];
+        cursor.fill(encoding, load_by, spare, 0, load, is_loaded);
+        let v = select(v.is_memory(), 2, v.number());
+        if CALLS {
+            let calls = row.routine != 0;
+            let main = select(calls, loads[usize::from(rm.is_broadcast())], row.main);
+            cursor.fill(encoding, main, select(calls, 0, dst), v, rm, true);
+            cursor.fill_call(row.routine, calls);
+            let result = Operand::register(0);
+            cursor.fill(encoding, loads[0], dst, 0, result, calls & (dst != 0));
+        } else {
+            cursor.fill(encoding, row.main, dst, v, rm, true);
         }
     }
 }

@@ -19,11 +19,11 @@
 //! in registers wherever those survive the tape's calls, else in the output itself, which the
 //! caller has zeroed.
 
-use opcodon_asm::{Alu, Assembler, Cond, K1, Mem, NONE, Rm, Shift, Vreg, Width, gpr, inst};
+use opcodon_asm::{Alu, Assembler, Cond, Gpr, K1, Mem, NONE, Rm, Shift, Vreg, Width, gpr, inst};
 
 use opcodon_expr::Expr;
 
-use crate::direct::{Direct, Survey};
+use crate::direct::{Direct, RESULTS, Survey};
 use crate::lower::{Leaves, Lower, Workspace, calls, routines};
 use crate::machine::{Machine, reg};
 use crate::panel::stride;
@@ -106,6 +106,9 @@ pub(crate) fn offset(bytes: usize) -> i32 {
     i32::try_from(bytes).expect("a tile below 2 GiB")
 }
 
+/// Which rows of the second vector of an iteration count. Routines leave it alone.
+const NEXT_MASK: Gpr = gpr::R9;
+
 /// A register that folds may clobber.
 const SPARE: u8 = 2;
 
@@ -130,6 +133,8 @@ pub(crate) struct Shape {
     n_outputs: usize,
     /// Whether routines are called.
     calls: bool,
+    /// Whether two vectors of rows are computed an iteration.
+    paired: bool,
     /// Slots for values that find no register.
     n_slots: usize,
 }
@@ -143,6 +148,7 @@ impl Shape {
             targets,
             n_outputs,
             calls,
+            paired: false,
             n_slots: 0,
         };
         let n_registers = shape.registers::<M>().count_ones() as usize;
@@ -158,6 +164,11 @@ impl Shape {
 
     fn n_accumulators(&self) -> usize {
         n_accumulators(self.fold, self.n_outputs)
+    }
+
+    /// Rows of an iteration.
+    fn n_rows<M: Machine>(&self) -> usize {
+        if self.paired { 2 * M::LANES } else { M::LANES }
     }
 
     fn accumulate<M: Machine>(&self) -> Accumulate {
@@ -254,9 +265,13 @@ impl Shell {
             open: [&setup[..], &head].concat(),
             head: setup.len(),
             close: part(&|asm| {
-                fold_value::<M>(asm, shape);
+                if shape.paired {
+                    fold_pair::<M>(asm, shape);
+                } else {
+                    fold_value::<M>(asm, shape);
+                }
                 asm.alu_ri(Alu::Add, gpr::RDI, offset(M::BYTES));
-                asm.alu_ri(Alu::Sub, gpr::RCX, offset(M::LANES));
+                asm.alu_ri(Alu::Sub, gpr::RCX, offset(shape.n_rows::<M>()));
             })?,
             finish: part(&|asm| finish::<M>(asm, shape))?,
         })
@@ -324,11 +339,12 @@ pub(crate) fn emit_direct<M: Machine>(
         targets,
         n_outputs: 1,
         calls: survey.calls(),
+        paired: survey.is_paired::<M>(),
         n_slots: 0,
     };
     let shell = Shell::of::<M>(shells, shape)?;
     let head = shell.open(asm);
-    if direct.emit::<M>(asm, survey, shape.registers::<M>()) {
+    if direct.emit::<M>(asm, survey, shape.registers::<M>(), shape.paired) {
         shell.close(asm, head);
         return Ok(Some(survey));
     }
@@ -349,6 +365,9 @@ fn setup<M: Machine>(asm: &mut Assembler, shape: Shape) {
     }
     if M::TIER == Tier::Avx512 {
         asm.vex(&inst::KXNORW, Width::X, K1, K1, K1);
+        if shape.paired {
+            asm.mov_ri(NEXT_MASK, -1);
+        }
     } else if shape.fold != Fold::Store {
         ones::<M>(asm, 0);
         M::store(asm, Mem::base(gpr::RSP), 0);
@@ -357,17 +376,31 @@ fn setup<M: Machine>(asm: &mut Assembler, shape: Shape) {
 
 fn head<M: Machine>(asm: &mut Assembler, shape: Shape) {
     let body = asm.label();
-    asm.alu_ri(Alu::Cmp, gpr::RCX, offset(M::LANES));
+    asm.alu_ri(Alu::Cmp, gpr::RCX, offset(shape.n_rows::<M>()));
     asm.jcc(Cond::AE, body);
     if M::TIER == Tier::Avx512 {
         asm.mov_ri(gpr::RAX, 1);
         asm.shift_cl(Shift::Shl, gpr::RAX);
         asm.alu_ri(Alu::Sub, gpr::RAX, 1);
         asm.vex(&inst::KMOVW_KR, Width::X, K1, NONE, gpr::RAX);
+        if shape.paired {
+            asm.mov_rr(NEXT_MASK, gpr::RAX);
+            asm.shift_ri(Shift::Shr, NEXT_MASK, M::LANES.to_le_bytes()[0]);
+        }
     } else if shape.fold != Fold::Store {
         mask_rows::<M>(asm);
     }
     asm.bind(body);
+}
+
+/// What becomes of two values: of one after the other, so that sums are those of one at a time.
+fn fold_pair<M: Machine>(asm: &mut Assembler, shape: Shape) {
+    M::load(asm, 0, reg(RESULTS[0]));
+    fold_value::<M>(asm, shape);
+    asm.alu_ri(Alu::Add, gpr::RDI, offset(M::BYTES));
+    asm.vex(&inst::KMOVW_KR, Width::X, K1, NONE, NEXT_MASK);
+    M::load(asm, 0, reg(RESULTS[1]));
+    fold_value::<M>(asm, shape);
 }
 
 fn fold_value<M: Machine>(asm: &mut Assembler, shape: Shape) {

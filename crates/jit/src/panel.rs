@@ -107,13 +107,14 @@ impl<T: Float> Panel<T> {
         }
     }
 
-    /// Repeats the last row to the end of its cache line, in every column.
+    /// Repeats the last row to the end of the last two vectors, which kernels may compute at a time,
+    /// in every column.
     fn pad(&mut self) {
         let Some(tile) = self.n_tiles().checked_sub(1) else {
             return;
         };
         let rows = self.tile_rows(tile);
-        let padded = rows.next_multiple_of(LINE / T::SIZE);
+        let padded = rows.next_multiple_of(2 * LINE / T::SIZE);
         for column in 0..self.n_columns {
             let cells = self.column_mut(tile, column);
             let last = cells[rows - 1];
@@ -217,7 +218,7 @@ mod tests {
             let bytes = panel.tile_bytes(tile);
             let cells: &[f32] = bytemuck::cast_slice(bytes);
             let rows = panel.tile_rows(tile);
-            for pad in rows..rows.next_multiple_of(16) {
+            for pad in rows..rows.next_multiple_of(32) {
                 assert_eq!(cells[pad], cells[rows - 1]);
             }
             assert_eq!(bytes.as_ptr() as usize % 64, 0);
