@@ -2,14 +2,14 @@
 //!
 //! A kernel runs over one tile (see [`Panel`](crate::Panel)) under the ABI of
 //! `opcodon_codemem::kernel`: tile, constants, output, number of rows. It computes one vector of
-//! rows an iteration. Rows that fill no vector are computed too, from padding, and masked where
+//! rows an iteration, or two where routines are called (`direct` says why). Rows that fill no vector are computed too, from padding, and masked where
 //! values leave the kernel: by mask register 1 on AVX-512, else by a vector of all-ones and zero
 //! lanes at the stack pointer. There is no scalar tail.
 //!
 //! ```text
 //! setup    frame, accumulators = 0, mask = all
 //! head     fewer rows left than lanes? mask = rows left
-//! (tape)   the value to register 0
+//! (tape)   the value to register 0; two values to `RESULTS`
 //! fold     store, or add to accumulators
 //! advance  rows left? back to head
 //! finish   accumulators to output
