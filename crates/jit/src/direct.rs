@@ -42,7 +42,11 @@ const REGISTERS: usize = 512;
 const OPERANDS: usize = 1024;
 
 /// The place of register 0.
-const NO_VALUE: u16 = 512;
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "below the number of operands"
+)]
+const NO_VALUE: u16 = REGISTERS as u16;
 
 /// Columns beyond have no operand in the table.
 const MAX_COLUMNS: usize = REGISTERS - COLUMNS;
