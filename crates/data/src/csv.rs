@@ -155,7 +155,7 @@ pub fn parse(bytes: &[u8], name: &str, options: &Options) -> Result<Table, DataE
         reader,
         comment,
         delimiter,
-        last: (0, 0),
+        last: (1, 0),
     };
     let mut record = ByteRecord::new();
     let Some(first_line) = records.next(&mut record, name)? else {
@@ -251,27 +251,36 @@ impl Records<'_> {
     }
 
     /// Line and first byte of a record. The reader's own position is that of the empty and comment
-    /// lines that it skipped before the record.
+    /// lines that it skipped before the record, and its lines end with line feeds alone.
     fn start_of(&self, record: &ByteRecord) -> (u64, usize) {
         let Some(position) = record.position() else {
             return (0, self.bytes.len());
         };
-        let mut line = position.line();
+        let (mut line, last) = self.last;
         let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
-        let mut rest = self.bytes.get(start..).unwrap_or_default();
+        let mut at = start.clamp(last, self.bytes.len());
+        line += (last..at).filter(|&at| self.ends_line(at)).count() as u64;
         loop {
-            match rest.first() {
-                Some(b'\n') => {
-                    line += 1;
-                    rest = &rest[1..];
+            match self.bytes.get(at) {
+                Some(b'\n' | b'\r') => {
+                    line += u64::from(self.ends_line(at));
+                    at += 1;
                 }
-                Some(b'\r') => rest = &rest[1..],
                 Some(first) if Some(*first) == self.comment => {
-                    let end = rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len());
-                    rest = &rest[end..];
+                    let end = self.bytes[at..].iter().position(|&b| b == b'\n');
+                    at = end.map_or(self.bytes.len(), |end| at + end);
                 }
-                _ => return (line, self.bytes.len() - rest.len()),
+                _ => return (line, at),
             }
+        }
+    }
+
+    /// Whether a line ends with this byte: a line feed, or a carriage return without one.
+    fn ends_line(&self, at: usize) -> bool {
+        match self.bytes[at] {
+            b'\n' => true,
+            b'\r' => self.bytes.get(at + 1) != Some(&b'\n'),
+            _ => false,
         }
     }
 

@@ -28,6 +28,9 @@ const FOLDS: usize = 5;
 /// Standard errors of the difference within which a smaller model is preferred. A whole one, as
 /// the rule of thumb has it, takes the mean where a few odd rows dominate the error.
 const INDIFFERENCE: f64 = 0.15;
+/// However uncertain the difference is, since one row makes all of it, an error this many times as
+/// large is no small matter.
+const TOLERABLE: f64 = 2.0;
 /// A formula that may have a pole in reach is taken only if its error is less than this share of
 /// the error of those that surely have none.
 const WILD: f64 = 0.2;
@@ -62,15 +65,26 @@ pub(crate) fn choose(
         let size = apart
             .as_ref()
             .map_or(usize::MAX, |apart| one_standard_error(&apart.squares));
-        let within: Vec<bool> = front
-            .iter()
-            .map(|m| m.tame && m.core_size <= size)
-            .collect();
-        let mut pick = smallest_good(&judged.models, &within);
+        let mean = |errors: &[f64]| linear::mean(errors, None);
+        let promised = apart.as_ref().map_or(f64::INFINITY, |apart| {
+            mean(&apart.squares[size]) * problem.target_scale.powi(2)
+        });
+        let pick_within = |size: usize| {
+            let within = |m: &Polished| m.tame && m.core_size <= size;
+            let within: Vec<bool> = front.iter().map(within).collect();
+            smallest_good(&judged.models, &within)
+        };
+        let mut pick = pick_within(size);
+        // The front need not have a formula of the size that the islands found enough.
+        if mean(&judged.models[pick]) > TOLERABLE * promised {
+            let longer = front.iter().filter(|m| m.tame && m.core_size > size);
+            if let Some(next) = longer.map(|m| m.core_size).min() {
+                pick = pick_within(next);
+            }
+        }
         // A law with a true singularity beats all tame formulas by far, not by a little, and also
         // on rows that the search itself did without.
         let wild = one_standard_error(&judged.models);
-        let mean = |errors: &[f64]| linear::mean(errors, None);
         let (wild_error, tame_error) = match &apart {
             Some(apart) => {
                 let best = one_standard_error(&apart.wild_squares);
@@ -390,7 +404,8 @@ fn cross_validate(
     })
 }
 
-/// The smallest model that is not worse than the best by more than [`INDIFFERENCE`].
+/// The smallest model that is not worse than the best by more than [`INDIFFERENCE`] and
+/// [`TOLERABLE`] say.
 fn one_standard_error(errors: &[Vec<f64>]) -> usize {
     smallest_good(errors, &vec![true; errors.len()])
 }
@@ -416,7 +431,7 @@ fn smallest_good(errors: &[Vec<f64>], among: &[bool]) -> usize {
             .collect();
         let centre = linear::mean(&differences, None);
         let spread = linear::spread(&differences, centre, None).sqrt();
-        centre <= INDIFFERENCE * spread / n.sqrt()
+        centre <= INDIFFERENCE * spread / n.sqrt() && mean(index) <= TOLERABLE * mean(best)
     };
     among
         .into_iter()
