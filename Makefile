@@ -25,7 +25,9 @@ demo: $(VENV)/.wheel
 test: test-rust test-python
 
 # nextest runs tests in parallel and names the slow ones, but it cannot run documentation tests.
-test-rust:
+# What is printed for numpy and SymPy is computed by them, where they are installed.
+test-rust: $(VENV)/.test
+	export OPCODON_PYTHON=$(abspath $(BIN))/python; \
 	if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run --locked --workspace --no-fail-fast && cargo test --locked --workspace --doc; \
 	else \
