@@ -1,0 +1,347 @@
+//! Verified code: slots and constants that are proven to be a straight run of allowed
+//! instructions.
+//!
+//! Whatever is executed passes through [`Code`], and there are two ways to one. Bytes from outside
+//! go through [`Code::verify`], the verifier: a linear scan that takes nothing for granted.
+//! Variation inside this crate only copies slots of verified code and encodes genes within the
+//! limits, which cannot leave the set of verified code; tests run the verifier over millions of
+//! its children.
+//!
+//! # Invariant
+//! Each slot differs from the template of an allowed instruction in operand fields only; phrases
+//! are whole; registers are below the tier's limit and columns below the declared number; the
+//! k-th slot that reads a constant reads constant k. So there is no branch, no store, no address
+//! that is computed, and the only memory read are the declared columns and constants.
+
+use opcodon_expr::{Expr, Node};
+
+use crate::error::VerifyError;
+use crate::gene::{Gene, MAX_INDEX, Operand};
+use crate::slot::{Dialect, Kind, Role, is_inner};
+use crate::{McodeError, Tier};
+
+/// Most slots of a genome.
+pub const MAX_SLOTS: usize = 1 << 16;
+
+/// Slots and constants that are proven to be harmless, with what they may read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Code {
+    tier: Tier,
+    n_columns: usize,
+    pub(crate) slots: Vec<u64>,
+    pub(crate) constants: Vec<f64>,
+}
+
+impl Code {
+    /// Code without slots, to be filled by variation.
+    pub(crate) fn empty(tier: Tier, n_columns: usize) -> Code {
+        Code {
+            tier,
+            n_columns,
+            slots: Vec::new(),
+            constants: Vec::new(),
+        }
+    }
+
+    /// Proves that these slots are a genome that reads at most the declared columns and exactly
+    /// these constants.
+    ///
+    /// # Errors
+    /// The first reason why they are not.
+    pub fn verify(
+        tier: Tier,
+        n_columns: usize,
+        slots: Vec<u64>,
+        constants: Vec<f64>,
+    ) -> Result<Code, VerifyError> {
+        check(tier, n_columns, &slots, constants.len())?;
+        Ok(Code {
+            tier,
+            n_columns,
+            slots,
+            constants,
+        })
+    }
+
+    /// The tier whose instructions these are.
+    #[must_use]
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// Columns that the code may read.
+    #[must_use]
+    pub fn n_columns(&self) -> usize {
+        self.n_columns
+    }
+
+    /// The instructions, 8 bytes each.
+    #[must_use]
+    pub fn slots(&self) -> &[u64] {
+        &self.slots
+    }
+
+    /// The instructions as they stand in memory.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.slots)
+    }
+
+    /// The constants, in the order of the slots that read them.
+    #[must_use]
+    pub fn constants(&self) -> &[f64] {
+        &self.constants
+    }
+
+    /// The constants, to be refitted in place.
+    pub fn constants_mut(&mut self) -> &mut [f64] {
+        &mut self.constants
+    }
+
+    pub(crate) fn dialect(&self) -> &'static Dialect {
+        Dialect::of(self.tier)
+    }
+
+    /// The genes, decoded one after the other, each with its first slot.
+    pub fn genes(&self) -> impl Iterator<Item = (usize, Gene)> {
+        let (dialect, mut at) = (self.dialect(), 0);
+        std::iter::from_fn(move || {
+            let (gene, len) = dialect.decode(&self.slots[at..])?;
+            at += len;
+            Some((at - len, gene))
+        })
+    }
+
+    /// Proves the invariant anew. For tests and benches: variation keeps it.
+    ///
+    /// # Errors
+    /// If the code is not verified code, which is a defect of this crate.
+    pub fn check(&self) -> Result<(), VerifyError> {
+        check(self.tier, self.n_columns, &self.slots, self.constants.len())
+    }
+
+    /// Numbers the slots that read constants, from slot `from` on, which reads constant `next` if
+    /// it reads any.
+    #[inline]
+    pub(crate) fn renumber(&mut self, from: usize, mut next: usize) {
+        let dialect = self.dialect();
+        for slot in &mut self.slots[from..] {
+            if let Some(row) = dialect.row(*slot)
+                && row.kind == Kind::Constant
+            {
+                #[expect(clippy::cast_possible_truncation, reason = "limited by variation")]
+                let index = next as u8;
+                *slot = row.with_index(*slot, index);
+                next += 1;
+            }
+        }
+    }
+
+    /// How many of these slots read a constant.
+    #[inline]
+    pub(crate) fn count_constants(&self, slots: std::ops::Range<usize>) -> usize {
+        let dialect = self.dialect();
+        let reads = |slot: &&u64| {
+            dialect
+                .row(**slot)
+                .is_some_and(|row| row.kind == Kind::Constant)
+        };
+        self.slots[slots].iter().filter(reads).count()
+    }
+
+    /// Becomes `first[..cut.start] + second[donor] + first[cut.end..]`, constants along with
+    /// their slots. Both are ranges of whole genes; the caller sees to the limits.
+    pub(crate) fn splice_from(
+        &mut self,
+        first: &Code,
+        cut: std::ops::Range<usize>,
+        second: &Code,
+        donor: std::ops::Range<usize>,
+    ) {
+        let before = first.count_constants(0..cut.start);
+        let gone = before + first.count_constants(cut.clone());
+        let given = second.count_constants(0..donor.start);
+        let taken = given + second.count_constants(donor.clone());
+        self.tier = first.tier;
+        self.n_columns = first.n_columns;
+        self.slots.clear();
+        self.slots.extend_from_slice(&first.slots[..cut.start]);
+        self.slots.extend_from_slice(&second.slots[donor]);
+        self.slots.extend_from_slice(&first.slots[cut.end..]);
+        self.constants.clear();
+        self.constants.extend_from_slice(&first.constants[..before]);
+        self.constants
+            .extend_from_slice(&second.constants[given..taken]);
+        self.constants.extend_from_slice(&first.constants[gone..]);
+        self.renumber(cut.start, before);
+    }
+
+    /// Replaces whole genes by another, or by none.
+    pub(crate) fn replace(&mut self, cut: std::ops::Range<usize>, gene: Option<(Gene, f64)>) {
+        let before = self.count_constants(0..cut.start);
+        let gone = before + self.count_constants(cut.clone());
+        let start = cut.start;
+        let encoded = gene.map(|(gene, value)| {
+            let slots = self.dialect().encode(gene);
+            (slots.expect("variation encodes allowed genes"), gene, value)
+        });
+        match encoded {
+            None => {
+                self.slots.drain(cut);
+                self.constants.drain(before..gone);
+            }
+            Some((slots, gene, value)) => {
+                self.slots.splice(cut, slots.iter().copied());
+                let constant = matches!(gene.b, Operand::Constant(_)).then_some(value);
+                self.constants.splice(before..gone, constant);
+            }
+        }
+        self.renumber(start, before);
+    }
+
+    /// The next place from `slot` on at which the code may be cut.
+    #[inline]
+    pub(crate) fn boundary(&self, mut slot: usize) -> usize {
+        while slot < self.slots.len() && is_inner(self.slots[slot]) {
+            slot += 1;
+        }
+        slot
+    }
+
+    /// The last slot of the gene that begins at `slot`, plus one.
+    #[inline]
+    pub(crate) fn gene_end(&self, slot: usize) -> usize {
+        self.boundary(slot + 1)
+    }
+
+    /// Nodes of the formula as a tree, at most `u64::MAX`.
+    #[must_use]
+    pub fn n_nodes(&self) -> u64 {
+        let dialect = self.dialect();
+        let mut sizes = [1_u64; 16];
+        let mut start = 0;
+        while start < self.slots.len() {
+            let end = self.gene_end(start);
+            let (_, dst, row, values) = dialect.last(&self.slots[start..end]);
+            let arity = row.opcode.arity();
+            let first = sizes[usize::from(values.a)] * u64::from(arity == 2);
+            let last = match row.kind {
+                Kind::Register => sizes[usize::from(values.b)],
+                Kind::Column | Kind::Constant => 1,
+            };
+            let root = u64::from(arity > 0);
+            sizes[usize::from(dst)] = first.saturating_add(last).saturating_add(root);
+            start = end;
+        }
+        sizes[0]
+    }
+
+    /// What register 0 holds at the end, read off the bytes. Registers begin as columns, in turn.
+    ///
+    /// # Errors
+    /// If the formula has more than `max_nodes` nodes as a tree: a genome that squares a register
+    /// over and over doubles it each time.
+    pub fn to_expression(&self, max_nodes: u64) -> Result<Expr, McodeError> {
+        let live = crate::effective::mark(self);
+        let initial = |register: usize| {
+            #[expect(clippy::cast_possible_truncation, reason = "at most 256 columns")]
+            Node::Var((register % self.n_columns) as u32)
+        };
+        // The size first, so that nothing large is built in vain.
+        let nodes = self.n_nodes();
+        if nodes > max_nodes {
+            return Err(McodeError::TooLong {
+                nodes,
+                limit: max_nodes,
+            });
+        }
+        let mut values: [Vec<Node>; 16] = std::array::from_fn(|r| vec![initial(r)]);
+        for (_, gene) in self.genes().filter(|(slot, _)| live.slots[*slot]) {
+            let mut nodes = Vec::new();
+            if gene.opcode.arity() == 2 {
+                nodes.extend_from_slice(&values[usize::from(gene.a)]);
+            }
+            match gene.b {
+                Operand::Register(b) => nodes.extend_from_slice(&values[usize::from(b)]),
+                Operand::Column(column) => nodes.push(Node::Var(u32::from(column))),
+                Operand::Constant(k) => nodes.push(Node::Const(self.constants[usize::from(k)])),
+            }
+            nodes.extend(gene.opcode.op().map(Node::Op));
+            values[usize::from(gene.dst)] = nodes;
+        }
+        let [result, ..] = values;
+        Ok(Expr::from_postfix(result).expect("operands come before their operator"))
+    }
+}
+
+/// The verifier.
+fn check(
+    tier: Tier,
+    n_columns: usize,
+    slots: &[u64],
+    n_constants: usize,
+) -> Result<(), VerifyError> {
+    if n_columns == 0 || n_columns > MAX_INDEX {
+        return Err(VerifyError::ColumnCount { found: n_columns });
+    }
+    if slots.is_empty() {
+        return Err(VerifyError::Empty);
+    }
+    if slots.len() > MAX_SLOTS {
+        return Err(VerifyError::TooLong {
+            found: slots.len(),
+            limit: MAX_SLOTS,
+        });
+    }
+    let dialect = Dialect::of(tier);
+    let limit = tier.n_registers();
+    let mut next_constant = 0;
+    let mut at = 0;
+    while at < slots.len() {
+        let slot = slots[at];
+        let refused = || VerifyError::Instruction {
+            slot: at,
+            word: slot,
+        };
+        let row = dialect.row(slot).ok_or_else(refused)?;
+        let (values, rest) = row.decode(slot);
+        if rest != 0 {
+            return Err(refused());
+        }
+        if values.dst.max(values.a).max(values.b) >= limit {
+            return Err(VerifyError::Register { slot: at, limit });
+        }
+        let index = usize::from(values.index);
+        match row.kind {
+            Kind::Register => {}
+            Kind::Column if index < n_columns => {}
+            Kind::Column => {
+                return Err(VerifyError::Column {
+                    slot: at,
+                    column: index,
+                    n_columns,
+                });
+            }
+            Kind::Constant if index == next_constant => next_constant += 1,
+            Kind::Constant => {
+                return Err(VerifyError::ConstantOrder {
+                    slot: at,
+                    found: index,
+                    expected: next_constant,
+                });
+            }
+        }
+        at += match row.role {
+            Role::Whole => 1,
+            Role::Head | Role::Inner => dialect.decode(&slots[at..]).ok_or_else(refused)?.1,
+        };
+    }
+    if next_constant == n_constants {
+        Ok(())
+    } else {
+        Err(VerifyError::ConstantCount {
+            found: n_constants,
+            expected: next_constant,
+        })
+    }
+}

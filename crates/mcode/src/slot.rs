@@ -1,0 +1,676 @@
+//! Slots: one vector instruction in exactly 8 bytes, as one `u64`.
+//!
+//! Variation must be able to copy instructions without decoding them, so all have one length. In
+//! each tier an instruction has one of a few layouts; what is missing to 8 bytes is filled in
+//! *front* with the segment prefix `3E`, which 64-bit mode ignores at no cost, so that no
+//! instruction is added and the operand fields lie at fixed bits:
+//!
+//! ```text
+//! EVEX  3E 3E 62 P0 P1 P2 op modrm              operand is a register
+//!       3E 62 P0 P1 P2 op modrm disp8           column [rdi+disp8·64], constant [rsi+disp8·8]{1to8}
+//!       3E 62 P0 P1 P2 op modrm imm             test of a phrase
+//! VEX   3E 3E 3E C4 b1 b2 op modrm              operand is a register
+//!       C5 b1 op modrm disp32                   column [rdi+32·i], constant [rsi+32·i]
+//!       3E 3E C4 b1 b2 op modrm imm             test and blend of a phrase
+//! ```
+//!
+//! The index of a column or constant is one byte in both tiers. EVEX compresses displacements to
+//! multiples of the operand's size, so a byte reaches 256 columns if columns of one block of rows
+//! lie side by side, which is why [`Blocks`](crate::Blocks) lays them out like that; base
+//! registers point 128 places behind the first. VEX has no such compression, but in its two-byte
+//! form a displacement of 32 bits just fits.
+//!
+//! Which of the four ignored prefixes comes first is a mark inside the code: `2E` begins a phrase,
+//! `36` goes on with it, so that places where a genome may be cut are seen from one byte.
+//!
+//! A [`Row`] is a template and the places of its variable fields. Templates come from
+//! `opcodon-asm`, so no opcode is spelled here. Register numbers stand in the instruction as the
+//! exclusive or with register 0, so encoding and decoding are the same few shifts.
+//!
+//! # Invariant
+//! A word is an allowed instruction if and only if it differs from its row's template in variable
+//! fields only, and registers and indices are below their limits.
+
+use std::sync::LazyLock;
+
+use opcodon_asm::{AsmError, Assembler, Evex, K2, Mem, NONE, Reg, Rm, Vreg, Width, gpr, inst};
+
+use crate::Tier;
+use crate::gene::{Gene, Opcode, Operand};
+
+/// Bytes of a slot.
+pub const SLOT_BYTES: usize = 8;
+
+/// The four segment prefixes differ in bits 3 and 4 only.
+const PREFIX_CHOICE: u8 = 0x18;
+/// The padding of a whole instruction; of the first byte of a phrase's head; of its other slots.
+const WHOLE: u8 = 0x3e;
+const HEAD: u8 = 0x2e;
+const INNER: u8 = 0x36;
+
+/// Registers that only phrases and the code around a genome use. In AVX-512 they are registers
+/// that the fields of a slot cannot express.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reserved {
+    pub(crate) accumulator: Vreg,
+    pub(crate) scratch: Vreg,
+    pub(crate) sign: Vreg,
+    pub(crate) zero: Vreg,
+    pub(crate) one: Vreg,
+    /// Without mask registers, the mask of a phrase.
+    pub(crate) mask: Vreg,
+}
+
+impl Reserved {
+    pub(crate) fn of(tier: Tier) -> Reserved {
+        let first = tier.n_registers();
+        let register = |k| Vreg::new(first + k);
+        Reserved {
+            accumulator: register(0),
+            scratch: register(1),
+            sign: register(2),
+            zero: register(3),
+            one: register(4),
+            mask: register(5),
+        }
+    }
+}
+
+/// Where a slot's instruction stands in a longer operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The whole of it.
+    Whole,
+    /// The first slot of a phrase.
+    Head,
+    /// The others.
+    Inner,
+}
+
+/// Where the variable fields of a layout begin, in bits. A field that a layout lacks points to
+/// bits that never vary.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    /// Bytes of padding in front.
+    padding: u32,
+    opcode: u32,
+    /// High bit of the destination.
+    r: u32,
+    /// Low bits of the destination.
+    reg: u32,
+    /// First operand.
+    v: u32,
+    /// High bit of the last operand, if a register.
+    b: u32,
+    /// Its low bits.
+    rm: u32,
+    /// Column or constant.
+    index: u32,
+}
+
+impl Layout {
+    /// Of the instruction's own bytes, the length of its prefix decides.
+    const fn new(padding: u32, prefix: u32, vvvv: u32, index: u32) -> Layout {
+        let start = padding * 8;
+        let modrm = start + prefix * 8 + 8;
+        Layout {
+            padding,
+            opcode: modrm - 8,
+            r: start + 15,
+            reg: modrm + 3,
+            v: start + vvvv,
+            b: start + 13,
+            rm: modrm,
+            index,
+        }
+    }
+}
+
+const EVEX_REGISTER: Layout = Layout::new(2, 4, 19, 0);
+const EVEX_MEMORY: Layout = Layout::new(1, 4, 19, 56);
+const VEX_REGISTER: Layout = Layout::new(3, 3, 19, 0);
+const VEX_IMMEDIATE: Layout = Layout::new(2, 3, 19, 0);
+/// An index of 32-byte places: the displacement's bits from 5 on.
+const VEX_MEMORY: Layout = Layout {
+    b: 16,
+    ..Layout::new(0, 2, 11, 32 + 5)
+};
+
+/// Which fields of an instruction vary.
+#[derive(Clone, Copy, Debug)]
+struct Fields {
+    dst: bool,
+    a: bool,
+    b: bool,
+    index: bool,
+}
+
+/// One instruction of a tier, registers and index left open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub(crate) opcode: Opcode,
+    pub(crate) role: Role,
+    /// What the last operand is.
+    pub(crate) kind: Kind,
+    template: u64,
+    /// Bits that may differ from the template.
+    variable: u64,
+    layout: Layout,
+    index_mask: u64,
+}
+
+/// What the last operand of a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Register,
+    Column,
+    Constant,
+}
+
+/// The operand fields of a slot; those that its row lacks are 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Values {
+    pub(crate) dst: u8,
+    pub(crate) a: u8,
+    pub(crate) b: u8,
+    pub(crate) index: u8,
+}
+
+impl Row {
+    fn new(
+        opcode: Opcode,
+        role: Role,
+        kind: Kind,
+        layout: Layout,
+        fields: Fields,
+        template: u64,
+    ) -> Row {
+        let field = |present: bool, mask: u64, shift: u32| if present { mask << shift } else { 0 };
+        let variable = field(fields.dst, 1, layout.r)
+            | field(fields.dst, 7, layout.reg)
+            | field(fields.a, 15, layout.v)
+            | field(fields.b, 1, layout.b)
+            | field(fields.b, 7, layout.rm)
+            | field(fields.index, 0xff, layout.index);
+        Row {
+            opcode,
+            role,
+            kind,
+            template,
+            variable,
+            layout,
+            index_mask: if fields.index { 0xff } else { 0 },
+        }
+    }
+
+    /// The slot with these operands; what the row lacks is left out.
+    #[inline]
+    pub(crate) fn encode(&self, values: Values) -> u64 {
+        let [dst, a, b, index] = [values.dst, values.a, values.b, values.index].map(u64::from);
+        let l = &self.layout;
+        let fields = (dst >> 3 & 1) << l.r
+            ^ (dst & 7) << l.reg
+            ^ (a & 15) << l.v
+            ^ (b >> 3 & 1) << l.b
+            ^ (b & 7) << l.rm
+            ^ (index & self.index_mask) << l.index;
+        self.template ^ fields & self.variable
+    }
+
+    /// The operands, and the bits in which the slot is not of this row.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "fields are cut to a byte")]
+    pub(crate) fn decode(&self, slot: u64) -> (Values, u64) {
+        let difference = slot ^ self.template;
+        let x = difference & self.variable;
+        let l = &self.layout;
+        let values = Values {
+            dst: ((x >> l.r & 1) << 3 | x >> l.reg & 7) as u8,
+            a: (x >> l.v & 15) as u8,
+            b: ((x >> l.b & 1) << 3 | x >> l.rm & 7) as u8,
+            index: (x >> l.index & self.index_mask) as u8,
+        };
+        (values, difference & !self.variable)
+    }
+
+    /// The last operand.
+    pub(crate) fn operand(&self, values: Values) -> Operand {
+        match self.kind {
+            Kind::Register => Operand::Register(values.b),
+            Kind::Column => Operand::Column(values.index),
+            Kind::Constant => Operand::Constant(values.index),
+        }
+    }
+
+    /// The slot with `by` added to all its registers, modulo 256; they stay below the limit.
+    #[inline]
+    pub(crate) fn shift(&self, slot: u64, by: u8) -> u64 {
+        let (values, _) = self.decode(slot);
+        self.encode(Values {
+            dst: values.dst.wrapping_add(by),
+            a: values.a.wrapping_add(by),
+            b: values.b.wrapping_add(by),
+            index: values.index,
+        })
+    }
+
+    /// The slot with another index.
+    #[inline]
+    pub(crate) fn with_index(&self, slot: u64, index: u8) -> u64 {
+        let mask = self.index_mask << self.layout.index;
+        slot & !mask | (self.template ^ u64::from(index) << self.layout.index) & mask
+    }
+}
+
+/// The three slots of a phrase behind its head, and what of the head's operands they repeat.
+#[derive(Clone, Copy, Debug)]
+struct Phrase {
+    test: Row,
+    /// The test compares the first operand with itself, else the last with zero.
+    tests_first: bool,
+    blend: Row,
+}
+
+/// Slots of one gene.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slots {
+    words: [u64; 3],
+    len: usize,
+}
+
+impl std::ops::Deref for Slots {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        &self.words[..self.len]
+    }
+}
+
+/// Keys of the index from a slot to its row: padding, one bit of ModRM, opcode.
+const N_KEYS: usize = 4 << 9;
+const NO_ROW: u8 = u8::MAX;
+
+/// All instructions of a tier.
+#[derive(Debug)]
+pub(crate) struct Dialect {
+    pub(crate) tier: Tier,
+    rows: Vec<Row>,
+    /// Row by key.
+    index: Box<[u8; N_KEYS]>,
+    /// Where the opcode and the deciding bit lie, by the number of padding bytes.
+    key_shifts: [(u32, u32); 4],
+    /// Row by opcode and kind of operand.
+    by_gene: Vec<[u8; 3]>,
+    /// Phrase by opcode.
+    phrases: Vec<Option<Phrase>>,
+}
+
+static DIALECTS: LazyLock<[Dialect; 2]> = LazyLock::new(|| {
+    Tier::ALL.map(|tier| Dialect::new(tier).expect("the repertoire has encodings in every tier"))
+});
+
+impl Dialect {
+    #[inline]
+    pub(crate) fn of(tier: Tier) -> &'static Dialect {
+        &DIALECTS[tier as usize]
+    }
+
+    fn new(tier: Tier) -> Result<Dialect, AsmError> {
+        let mut dialect = Dialect {
+            tier,
+            rows: Vec::new(),
+            index: Box::new([NO_ROW; N_KEYS]),
+            key_shifts: [(0, 0); 4],
+            by_gene: vec![[NO_ROW; 3]; Opcode::ALL.len()],
+            phrases: vec![None; Opcode::ALL.len()],
+        };
+        for kind in [Kind::Register, Kind::Column] {
+            let layout = layout(tier, kind);
+            // Registers or not is told by the padding; rdi from rsi, by the lowest bit of ModRM;
+            // head from whole, by the first prefix.
+            let deciding = match kind {
+                Kind::Register => PREFIX_CHOICE.ilog2(),
+                Kind::Column | Kind::Constant => layout.rm,
+            };
+            dialect.key_shifts[layout.padding as usize] = (layout.opcode, deciding);
+        }
+        for &opcode in Opcode::ALL {
+            for kind in [Kind::Register, Kind::Column, Kind::Constant] {
+                let allowed = match kind {
+                    Kind::Register => opcode.takes_register(),
+                    Kind::Column | Kind::Constant => opcode.takes_memory(),
+                };
+                if allowed {
+                    let row = arithmetic(tier, opcode, kind)?;
+                    dialect.by_gene[opcode as usize][kind as usize] = dialect.insert(row);
+                }
+            }
+            if opcode.n_slots() > 1 {
+                dialect.phrases[opcode as usize] = Some(phrase(tier, opcode)?);
+            }
+        }
+        Ok(dialect)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "some dozens of rows")]
+    fn insert(&mut self, row: Row) -> u8 {
+        let number = self.rows.len() as u8;
+        let key = self.key(row.template);
+        assert_eq!(self.index[key], NO_ROW, "two rows share a key");
+        self.index[key] = number;
+        self.rows.push(row);
+        number
+    }
+
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the first four bytes, and a few bits"
+    )]
+    fn key(&self, slot: u64) -> usize {
+        const CHOICE: u32 = u32::from_ne_bytes([PREFIX_CHOICE; 4]);
+        const PADDING: u32 = u32::from_ne_bytes([WHOLE; 4]);
+        let padding = ((slot as u32 | CHOICE) ^ PADDING).trailing_zeros() >> 3;
+        let padding = padding as usize & 3;
+        let (opcode, deciding) = self.key_shifts[padding];
+        padding << 9 | ((slot >> deciding & 1) << 8 | slot >> opcode & 0xff) as usize
+    }
+
+    /// The row to which a slot belongs if to any. Inner slots of phrases have none.
+    #[inline]
+    pub(crate) fn row(&self, slot: u64) -> Option<&Row> {
+        self.rows.get(usize::from(self.index[self.key(slot)]))
+    }
+
+    /// The row of a slot that is known to be whole or a head.
+    #[inline]
+    pub(crate) fn known_row(&self, slot: u64) -> &Row {
+        self.row(slot).expect("slots of a genome are instructions")
+    }
+
+    /// The slots of a gene; `None` if it has no encoding: an operand of a kind that the operation
+    /// does not take, or a register beyond the tier's.
+    pub(crate) fn encode(&self, gene: Gene) -> Option<Slots> {
+        let limit = self.tier.n_registers();
+        let kind = match gene.b {
+            Operand::Register(number) if number >= limit => return None,
+            Operand::Register(_) => Kind::Register,
+            Operand::Column(_) => Kind::Column,
+            Operand::Constant(_) => Kind::Constant,
+        };
+        if gene.dst >= limit || gene.a >= limit {
+            return None;
+        }
+        let number = gene.b.number();
+        let values = Values {
+            dst: gene.dst,
+            a: gene.a,
+            b: number,
+            index: number,
+        };
+        let row = self.rows.get(usize::from(
+            self.by_gene[gene.opcode as usize][kind as usize],
+        ))?;
+        Some(self.slots(row, values))
+    }
+
+    fn slots(&self, row: &Row, values: Values) -> Slots {
+        let head = row.encode(values);
+        let Some(phrase) = &self.phrases[row.opcode as usize] else {
+            return Slots {
+                words: [head, 0, 0],
+                len: 1,
+            };
+        };
+        let tested = Values {
+            b: if phrase.tests_first {
+                values.a
+            } else {
+                values.b
+            },
+            ..values
+        };
+        let blended = Values {
+            b: values.a,
+            ..values
+        };
+        Slots {
+            words: [
+                head,
+                phrase.test.encode(tested),
+                phrase.blend.encode(blended),
+            ],
+            len: 3,
+        }
+    }
+
+    /// The gene that begins at the first of these slots, and its length; `None` if they are not
+    /// exactly what [`Dialect::encode`] gives for some gene.
+    pub(crate) fn decode(&self, slots: &[u64]) -> Option<(Gene, usize)> {
+        let row = self.row(*slots.first()?)?;
+        let (mut values, rest) = row.decode(slots[0]);
+        if rest != 0 {
+            return None;
+        }
+        if let Some(phrase) = &self.phrases[row.opcode as usize] {
+            values.dst = phrase.blend.decode(*slots.get(2)?).0.dst;
+        }
+        let gene = Gene {
+            opcode: row.opcode,
+            dst: values.dst,
+            a: values.a,
+            b: row.operand(values),
+        };
+        let encoded = self.encode(gene)?;
+        let same = slots.get(..encoded.len())? == &*encoded;
+        same.then_some((gene, encoded.len()))
+    }
+
+    /// The register that a gene at the end of these slots writes, and where the gene begins.
+    #[inline]
+    pub(crate) fn last(&self, slots: &[u64]) -> (usize, u8, &Row, Values) {
+        let mut start = slots.len() - 1;
+        while is_inner(slots[start]) {
+            start -= 1;
+        }
+        let row = self.known_row(slots[start]);
+        let (values, _) = row.decode(slots[start]);
+        let dst = match &self.phrases[row.opcode as usize] {
+            None => values.dst,
+            Some(phrase) => phrase.blend.decode(slots[start + 2]).0.dst,
+        };
+        (start, dst, row, values)
+    }
+}
+
+/// Whether a slot continues a phrase: a genome is not cut before it.
+#[inline]
+pub(crate) fn is_inner(slot: u64) -> bool {
+    slot & 0xff == u64::from(INNER)
+}
+
+fn layout(tier: Tier, kind: Kind) -> Layout {
+    match (tier, kind) {
+        (Tier::Avx512, Kind::Register) => EVEX_REGISTER,
+        (Tier::Avx512, _) => EVEX_MEMORY,
+        (Tier::Avx2, Kind::Register) => VEX_REGISTER,
+        (Tier::Avx2, _) => VEX_MEMORY,
+    }
+}
+
+/// The one instruction of an operation, or the head of its phrase.
+fn arithmetic(tier: Tier, opcode: Opcode, kind: Kind) -> Result<Row, AsmError> {
+    let reserved = Reserved::of(tier);
+    let (open, none): (Reg, Reg) = (Vreg::new(0).into(), NONE);
+    let (inst, dst, first) = match opcode {
+        Opcode::Load if kind == Kind::Constant && tier == Tier::Avx512 => {
+            (&inst::VBROADCASTSD, open, none)
+        }
+        Opcode::Load => (&inst::MOVAPD, open, none),
+        Opcode::Add => (&inst::ADDPD, open, open),
+        Opcode::Sub => (&inst::SUBPD, open, open),
+        Opcode::Mul => (&inst::MULPD, open, open),
+        Opcode::Div => (&inst::DIVPD, open, open),
+        Opcode::Sqrt => (&inst::SQRTPD, open, none),
+        Opcode::Neg => (&inst::XORPD, open, reserved.sign.into()),
+        Opcode::Abs => (&inst::ANDNPD, open, reserved.sign.into()),
+        Opcode::Pdiv => (&inst::DIVPD, reserved.scratch.into(), open),
+        Opcode::Min => (&inst::MINPD, reserved.scratch.into(), open),
+        Opcode::Max => (&inst::MAXPD, reserved.scratch.into(), open),
+    };
+    let mut asm = Assembler::new();
+    match (tier, kind) {
+        (Tier::Avx512, Kind::Register) => {
+            asm.evex(inst, Width::Z, Evex::NONE, dst, first, Vreg::new(0));
+        }
+        (Tier::Avx512, Kind::Column) => {
+            asm.evex(
+                inst,
+                Width::Z,
+                Evex::NONE,
+                dst,
+                first,
+                Mem::base(gpr::RDI).disp(-COLUMN_BIAS),
+            );
+        }
+        (Tier::Avx512, Kind::Constant) => {
+            let place = Mem::base(gpr::RSI).disp(-CONSTANT_BIAS);
+            let place = if opcode == Opcode::Load {
+                Rm::Mem(place)
+            } else {
+                place.bcast()
+            };
+            asm.evex(inst, Width::Z, Evex::NONE, dst, first, place);
+        }
+        (Tier::Avx2, Kind::Register) => asm.vex(inst, Width::Y, dst, first, Vreg::new(LONG_VEX)),
+        (Tier::Avx2, Kind::Column) => {
+            asm.vex(
+                inst,
+                Width::Y,
+                dst,
+                first,
+                Mem::base(gpr::RDI).disp(LONG_DISP),
+            );
+        }
+        (Tier::Avx2, Kind::Constant) => {
+            asm.vex(
+                inst,
+                Width::Y,
+                dst,
+                first,
+                Mem::base(gpr::RSI).disp(LONG_DISP),
+            );
+        }
+    }
+    let mut code = asm.finish()?.to_vec();
+    match (tier, kind) {
+        (Tier::Avx512, _) => {}
+        (Tier::Avx2, Kind::Register) => to_register_0(&mut code),
+        (Tier::Avx2, _) => code[4..].fill(0),
+    }
+    let role = if opcode.n_slots() == 1 {
+        Role::Whole
+    } else {
+        Role::Head
+    };
+    let first_byte = if role == Role::Whole { WHOLE } else { HEAD };
+    let fields = Fields {
+        dst: role == Role::Whole,
+        a: first == open,
+        b: kind == Kind::Register,
+        index: kind != Kind::Register,
+    };
+    let layout = layout(tier, kind);
+    let template = padded(&code, layout, first_byte);
+    Ok(Row::new(opcode, role, kind, layout, fields, template))
+}
+
+/// Test and blend of a phrase.
+fn phrase(tier: Tier, opcode: Opcode) -> Result<Phrase, AsmError> {
+    const EQUAL: u8 = 0;
+    const UNORDERED: u8 = 3;
+    let reserved = Reserved::of(tier);
+    let (open, tests_first) = (Vreg::new(0), opcode != Opcode::Pdiv);
+    let (compared, condition) = match tests_first {
+        true => (open, UNORDERED),
+        false => (reserved.zero, EQUAL),
+    };
+    let chosen = if tests_first { open } else { reserved.one };
+    let (mut test, mut blend) = (Assembler::new(), Assembler::new());
+    let layouts = match tier {
+        Tier::Avx512 => {
+            let (z, choice) = (Width::Z, Evex::mask(K2));
+            test.evex_i(&inst::CMPPD, z, Evex::NONE, K2, compared, open, condition);
+            blend.evex(&inst::VBLENDMPD, z, choice, open, reserved.scratch, chosen);
+            [EVEX_MEMORY, EVEX_REGISTER]
+        }
+        Tier::Avx2 => {
+            let (mask, tested) = (reserved.mask, Vreg::new(LONG_VEX));
+            test.vex_i(&inst::CMPPD, Width::Y, mask, compared, tested, condition);
+            blend.vex4(
+                &inst::VBLENDVPD,
+                Width::Y,
+                open,
+                reserved.scratch,
+                chosen,
+                mask,
+            );
+            [VEX_IMMEDIATE; 2]
+        }
+    };
+    let mut code = test.finish()?.to_vec();
+    if tier == Tier::Avx2 {
+        to_register_0(&mut code);
+    }
+    let row = |code: &[u8], layout, [dst, a, b]: [bool; 3]| {
+        let fields = Fields {
+            dst,
+            a,
+            b,
+            index: false,
+        };
+        let template = padded(code, layout, INNER);
+        Row::new(
+            opcode,
+            Role::Inner,
+            Kind::Register,
+            layout,
+            fields,
+            template,
+        )
+    };
+    Ok(Phrase {
+        test: row(&code, layouts[0], [false, tests_first, true]),
+        tests_first,
+        blend: row(blend.finish()?, layouts[1], [true, false, tests_first]),
+    })
+}
+
+/// A last operand that needs the three-byte form of VEX.
+const LONG_VEX: u8 = 8;
+/// A displacement that needs 32 bits.
+const LONG_DISP: i32 = 1 << 20;
+
+/// Takes [`LONG_VEX`] out again: the inverted bit B of the second byte.
+fn to_register_0(code: &mut [u8]) {
+    code[1] ^= 0x20;
+}
+
+/// The instruction with padding in front that makes it 8 bytes.
+fn padded(code: &[u8], layout: Layout, first: u8) -> u64 {
+    let mut bytes = [WHOLE; SLOT_BYTES];
+    bytes[0] = first;
+    let padding = layout.padding as usize;
+    assert_eq!(
+        padding + code.len(),
+        SLOT_BYTES,
+        "{code:02x?} does not fit its layout"
+    );
+    bytes[padding..].copy_from_slice(code);
+    u64::from_le_bytes(bytes)
+}
+
+/// How far behind the first column the base register of columns points, in bytes.
+pub(crate) const COLUMN_BIAS: i32 = 128 * 64;
+/// How far behind the first constant the base register of constants points, in bytes.
+pub(crate) const CONSTANT_BIAS: i32 = 128 * 8;
