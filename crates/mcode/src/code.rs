@@ -16,7 +16,7 @@
 use opcodon_expr::{Expr, Node};
 
 use crate::error::VerifyError;
-use crate::gene::{Gene, MAX_INDEX, Operand};
+use crate::gene::{Gene, MAX_INDEX, Opcode, Operand};
 use crate::slot::{Dialect, Kind, Role, is_inner};
 use crate::{McodeError, Tier};
 
@@ -123,30 +123,16 @@ impl Code {
     /// Numbers the slots that read constants, from slot `from` on, which reads constant `next` if
     /// it reads any.
     #[inline]
-    pub(crate) fn renumber(&mut self, from: usize, mut next: usize) {
-        let dialect = self.dialect();
-        for slot in &mut self.slots[from..] {
-            if let Some(row) = dialect.row(*slot)
-                && row.kind == Kind::Constant
-            {
-                #[expect(clippy::cast_possible_truncation, reason = "limited by variation")]
-                let index = next as u8;
-                *slot = row.with_index(*slot, index);
-                next += 1;
-            }
-        }
+    pub(crate) fn renumber(&mut self, from: usize, next: usize) {
+        self.dialect().renumber(&mut self.slots[from..], next);
     }
 
     /// How many of these slots read a constant.
     #[inline]
     pub(crate) fn count_constants(&self, slots: std::ops::Range<usize>) -> usize {
         let dialect = self.dialect();
-        let reads = |slot: &&u64| {
-            dialect
-                .row(**slot)
-                .is_some_and(|row| row.kind == Kind::Constant)
-        };
-        self.slots[slots].iter().filter(reads).count()
+        let reads = |&slot: &u64| usize::from(dialect.reads_constant(slot));
+        self.slots[slots].iter().map(reads).sum()
     }
 
     /// Becomes `first[..cut.start] + second[donor] + first[cut.end..]`, constants along with
@@ -176,25 +162,29 @@ impl Code {
         self.renumber(cut.start, before);
     }
 
-    /// Replaces whole genes by another, or by none.
-    pub(crate) fn replace(&mut self, cut: std::ops::Range<usize>, gene: Option<(Gene, f64)>) {
+    /// Replaces whole genes by another, or by none; `value` is for a constant of it.
+    pub(crate) fn replace(&mut self, cut: std::ops::Range<usize>, gene: Option<Gene>, value: f64) {
         let before = self.count_constants(0..cut.start);
         let gone = before + self.count_constants(cut.clone());
+        let slots = gene.and_then(|gene| self.dialect().encode(gene));
+        assert_eq!(
+            slots.is_some(),
+            gene.is_some(),
+            "variation encodes allowed genes"
+        );
+        let slots = slots.as_deref().unwrap_or_default();
+        let constant = gene.is_some_and(|gene| matches!(gene.b, Operand::Constant(_)));
         let start = cut.start;
-        let encoded = gene.map(|(gene, value)| {
-            let slots = self.dialect().encode(gene);
-            (slots.expect("variation encodes allowed genes"), gene, value)
-        });
-        match encoded {
-            None => {
-                self.slots.drain(cut);
-                self.constants.drain(before..gone);
-            }
-            Some((slots, gene, value)) => {
-                self.slots.splice(cut, slots.iter().copied());
-                let constant = matches!(gene.b, Operand::Constant(_)).then_some(value);
-                self.constants.splice(before..gone, constant);
-            }
+        if slots.len() == cut.len() {
+            self.slots[cut].copy_from_slice(slots);
+        } else {
+            self.slots.splice(cut, slots.iter().copied());
+        }
+        if constant && gone > before {
+            self.constants[before] = value;
+        } else if constant || gone > before {
+            self.constants
+                .splice(before..gone, constant.then_some(value));
         }
         self.renumber(start, before);
     }
@@ -217,20 +207,19 @@ impl Code {
     /// Nodes of the formula as a tree, at most `u64::MAX`.
     #[must_use]
     pub fn n_nodes(&self) -> u64 {
+        const ONE: usize = 16;
         let dialect = self.dialect();
-        let mut sizes = [1_u64; 16];
+        // One more, for leaves.
+        let mut sizes = [1_u64; ONE + 1];
         let mut start = 0;
         while start < self.slots.len() {
             let end = self.gene_end(start);
             let (_, dst, row, values) = dialect.last(&self.slots[start..end]);
-            let arity = row.opcode.arity();
-            let first = sizes[usize::from(values.a)] * u64::from(arity == 2);
-            let last = match row.kind {
-                Kind::Register => sizes[usize::from(values.b)],
-                Kind::Column | Kind::Constant => 1,
-            };
-            let root = u64::from(arity > 0);
-            sizes[usize::from(dst)] = first.saturating_add(last).saturating_add(root);
+            let first = sizes[usize::from(values.a) % ONE] * u64::from(row.is_binary);
+            let is_register = row.kind == Kind::Register;
+            let last = std::hint::select_unpredictable(is_register, usize::from(values.b), ONE);
+            let root = u64::from(row.opcode != Opcode::Load);
+            sizes[usize::from(dst) % ONE] = first.saturating_add(sizes[last]).saturating_add(root);
             start = end;
         }
         sizes[0]
@@ -293,6 +282,43 @@ fn check(
             limit: MAX_SLOTS,
         });
     }
+    if is_plain(tier, n_columns, slots, n_constants) {
+        return Ok(());
+    }
+    examine(tier, n_columns, slots, n_constants)
+}
+
+/// Whether all slots are whole instructions within the limits: the verifier without a branch a
+/// slot, as no processor can predict what comes next. Phrases, and what is wrong with a slot, are
+/// for [`examine`].
+fn is_plain(tier: Tier, n_columns: usize, slots: &[u64], n_constants: usize) -> bool {
+    let dialect = Dialect::of(tier);
+    let limit = tier.n_registers();
+    let mut next_constant = 0;
+    let mut bad = 0;
+    for &slot in slots {
+        let row = dialect.row(slot);
+        let (values, rest) = row.decode(slot);
+        let register = values.dst.max(values.a).max(values.b);
+        let index = usize::from(values.index);
+        let (is_column, is_constant) = (row.kind == Kind::Column, row.kind == Kind::Constant);
+        bad |= rest
+            | u64::from(row.role != Role::Whole)
+            | u64::from(register >= limit)
+            | u64::from(is_column & (index >= n_columns))
+            | u64::from(is_constant & (index != next_constant));
+        next_constant += usize::from(is_constant);
+    }
+    bad == 0 && next_constant == n_constants
+}
+
+/// The verifier, slot by slot, with the reason why a slot is refused.
+fn examine(
+    tier: Tier,
+    n_columns: usize,
+    slots: &[u64],
+    n_constants: usize,
+) -> Result<(), VerifyError> {
     let dialect = Dialect::of(tier);
     let limit = tier.n_registers();
     let mut next_constant = 0;
@@ -303,9 +329,9 @@ fn check(
             slot: at,
             word: slot,
         };
-        let row = dialect.row(slot).ok_or_else(refused)?;
+        let row = dialect.row(slot);
         let (values, rest) = row.decode(slot);
-        if rest != 0 {
+        if rest != 0 || row.role == Role::Inner {
             return Err(refused());
         }
         if values.dst.max(values.a).max(values.b) >= limit {
@@ -313,28 +339,24 @@ fn check(
         }
         let index = usize::from(values.index);
         match row.kind {
-            Kind::Register => {}
-            Kind::Column if index < n_columns => {}
-            Kind::Column => {
+            Kind::Column if index >= n_columns => {
                 return Err(VerifyError::Column {
                     slot: at,
                     column: index,
                     n_columns,
                 });
             }
-            Kind::Constant if index == next_constant => next_constant += 1,
-            Kind::Constant => {
+            Kind::Constant if index != next_constant => {
                 return Err(VerifyError::ConstantOrder {
                     slot: at,
                     found: index,
                     expected: next_constant,
                 });
             }
+            Kind::Constant => next_constant += 1,
+            Kind::Register | Kind::Column => {}
         }
-        at += match row.role {
-            Role::Whole => 1,
-            Role::Head | Role::Inner => dialect.decode(&slots[at..]).ok_or_else(refused)?.1,
-        };
+        at += dialect.decode(&slots[at..]).ok_or_else(refused)?.1;
     }
     if next_constant == n_constants {
         Ok(())

@@ -8,6 +8,8 @@
 //! Source: Brameier, Banzhaf, "A comparison of linear genetic programming and neural networks in
 //! medical data mining", IEEE Transactions on Evolutionary Computation 5(1), 2001.
 
+use std::ops::Range;
+
 use crate::code::Code;
 use crate::slot::Kind;
 
@@ -24,29 +26,25 @@ pub struct Effective {
 #[must_use]
 pub fn mark(code: &Code) -> Effective {
     let mut slots = vec![false; code.slots().len()];
-    let inputs = walk(code, |range| slots[range].fill(true));
+    let inputs = walk(code, |gene, is_effective| slots[gene].fill(is_effective));
     Effective { slots, inputs }
 }
 
-/// Calls `found` for the slots of each effective gene, last gene first; returns the registers that
-/// are read before they are written.
+/// Says of each gene, last gene first, whether it is effective; returns the registers that are
+/// read before they are written. Whether a gene is effective cannot be predicted, so nothing here
+/// branches on it.
 #[inline]
-pub(crate) fn walk(code: &Code, mut found: impl FnMut(std::ops::Range<usize>)) -> u32 {
+pub(crate) fn walk(code: &Code, mut found: impl FnMut(Range<usize>, bool)) -> u32 {
     let dialect = code.dialect();
     let mut live = 1_u32;
     let mut end = code.slots.len();
     while end > 0 {
         let (start, dst, row, values) = dialect.last(&code.slots[..end]);
-        if live >> dst & 1 != 0 {
-            live &= !(1 << dst);
-            if row.opcode.arity() == 2 {
-                live |= 1 << values.a;
-            }
-            if row.kind == Kind::Register {
-                live |= 1 << values.b;
-            }
-            found(start..end);
-        }
+        let is_effective = live >> dst & 1;
+        let reads = u32::from(row.is_binary) << values.a
+            | u32::from(row.kind == Kind::Register) << values.b;
+        live = live & !(is_effective << dst) | reads * is_effective;
+        found(start..end, is_effective != 0);
         end = start;
     }
     live

@@ -40,7 +40,9 @@ pub trait Genome: sealed::Sealed + Clone {
     /// Slots that influence the result.
     fn n_effective(&self) -> usize {
         let mut n = 0;
-        effective::walk(self.code(), |gene| n += gene.len());
+        effective::walk(self.code(), |gene, is_effective| {
+            n += gene.len() * usize::from(is_effective);
+        });
         n
     }
 

@@ -67,9 +67,18 @@ impl Shell {
 
     /// The kernel of a genome whose result is register 0. Only effective slots are copied.
     pub(crate) fn wrap(&self, code: &Code, asm: &mut Assembler, slots: &mut Vec<u64>) {
-        slots.clear();
-        let inputs = effective::walk(code, |gene| slots.extend(code.slots[gene].iter().rev()));
-        slots.reverse();
+        // Backwards from the end of the buffer; what is not effective is overwritten.
+        slots.resize(code.slots.len(), 0);
+        let mut first = slots.len();
+        let inputs = effective::walk(code, |gene, is_effective| {
+            let len = gene.len();
+            if len == 1 {
+                slots[first - 1] = code.slots[gene.start];
+            } else {
+                slots[first - len..first].copy_from_slice(&code.slots[gene]);
+            }
+            first -= len * usize::from(is_effective);
+        });
         asm.clear();
         asm.raw(&self.setup);
         let top = asm.label();
@@ -79,7 +88,7 @@ impl Shell {
                 asm.raw(load);
             }
         }
-        asm.raw(bytemuck::cast_slice(slots));
+        asm.raw(bytemuck::cast_slice(&slots[first..]));
         asm.raw(&self.close);
         asm.jcc(Cond::A, top);
         asm.raw(&self.finish);

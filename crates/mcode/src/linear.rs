@@ -40,7 +40,7 @@ impl LinearCode {
             if full && end > 0 {
                 return LinearCode { code };
             }
-            code.replace(end..end, Some((gene, repertoire.value(rng))));
+            code.replace(end..end, Some(gene), repertoire.value(rng));
         }
     }
 
@@ -181,20 +181,20 @@ impl LinearCode {
             6 => {
                 let gene = repertoire.gene(rng);
                 if n_slots + gene.opcode.n_slots() <= max_slots.min(MAX_LINEAR_SLOTS) {
-                    code.replace(start..start, Some((gene, value)));
+                    code.replace(start..start, Some(gene), value);
                 }
                 return;
             }
             _ => {
                 if end - start < n_slots {
-                    code.replace(start..end, None);
+                    code.replace(start..end, None, 0.0);
                 }
                 return;
             }
         }
         let grown = n_slots - (end - start) + gene.opcode.n_slots();
         if grown <= max_slots.clamp(1, MAX_LINEAR_SLOTS) || grown <= n_slots {
-            code.replace(start..end, Some((gene, value)));
+            code.replace(start..end, Some(gene), value);
         }
     }
 

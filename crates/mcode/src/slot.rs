@@ -47,6 +47,8 @@ const PREFIX_CHOICE: u8 = 0x18;
 const WHOLE: u8 = 0x3e;
 const HEAD: u8 = 0x2e;
 const INNER: u8 = 0x36;
+/// The bit in which a head's prefix differs from that of a whole instruction.
+const HEAD_BIT: u8 = 4;
 
 /// Registers that only phrases and the code around a genome use. In AVX-512 they are registers
 /// that the fields of a slot cannot express.
@@ -92,25 +94,25 @@ pub(crate) enum Role {
 #[derive(Clone, Copy, Debug)]
 struct Layout {
     /// Bytes of padding in front.
-    padding: u32,
-    opcode: u32,
+    padding: u8,
+    opcode: u8,
     /// High bit of the destination.
-    r: u32,
+    r: u8,
     /// Low bits of the destination.
-    reg: u32,
+    reg: u8,
     /// First operand.
-    v: u32,
+    v: u8,
     /// High bit of the last operand, if a register.
-    b: u32,
+    b: u8,
     /// Its low bits.
-    rm: u32,
+    rm: u8,
     /// Column or constant.
-    index: u32,
+    index: u8,
 }
 
 impl Layout {
     /// Of the instruction's own bytes, the length of its prefix decides.
-    const fn new(padding: u32, prefix: u32, vvvv: u32, index: u32) -> Layout {
+    const fn new(padding: u8, prefix: u8, vvvv: u8, index: u8) -> Layout {
         let start = padding * 8;
         let modrm = start + prefix * 8 + 8;
         Layout {
@@ -145,18 +147,20 @@ struct Fields {
     index: bool,
 }
 
-/// One instruction of a tier, registers and index left open.
+/// One instruction of a tier, registers and index left open; half a cache line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
-    pub(crate) opcode: Opcode,
-    pub(crate) role: Role,
-    /// What the last operand is.
-    pub(crate) kind: Kind,
     template: u64,
     /// Bits that may differ from the template.
     variable: u64,
     layout: Layout,
-    index_mask: u64,
+    index_mask: u8,
+    pub(crate) opcode: Opcode,
+    pub(crate) role: Role,
+    /// What the last operand is.
+    pub(crate) kind: Kind,
+    /// Whether there are two operands.
+    pub(crate) is_binary: bool,
 }
 
 /// What the last operand of a row is.
@@ -185,7 +189,7 @@ impl Row {
         fields: Fields,
         template: u64,
     ) -> Row {
-        let field = |present: bool, mask: u64, shift: u32| if present { mask << shift } else { 0 };
+        let field = |present: bool, mask: u64, shift: u8| if present { mask << shift } else { 0 };
         let variable = field(fields.dst, 1, layout.r)
             | field(fields.dst, 7, layout.reg)
             | field(fields.a, 15, layout.v)
@@ -193,13 +197,14 @@ impl Row {
             | field(fields.b, 7, layout.rm)
             | field(fields.index, 0xff, layout.index);
         Row {
-            opcode,
-            role,
-            kind,
             template,
             variable,
             layout,
             index_mask: if fields.index { 0xff } else { 0 },
+            opcode,
+            role,
+            kind,
+            is_binary: opcode.arity() == 2,
         }
     }
 
@@ -213,7 +218,7 @@ impl Row {
             ^ (a & 15) << l.v
             ^ (b >> 3 & 1) << l.b
             ^ (b & 7) << l.rm
-            ^ (index & self.index_mask) << l.index;
+            ^ (index & u64::from(self.index_mask)) << l.index;
         self.template ^ fields & self.variable
     }
 
@@ -228,7 +233,7 @@ impl Row {
             dst: ((x >> l.r & 1) << 3 | x >> l.reg & 7) as u8,
             a: (x >> l.v & 15) as u8,
             b: ((x >> l.b & 1) << 3 | x >> l.rm & 7) as u8,
-            index: (x >> l.index & self.index_mask) as u8,
+            index: (x >> l.index) as u8 & self.index_mask,
         };
         (values, difference & !self.variable)
     }
@@ -253,16 +258,9 @@ impl Row {
             index: values.index,
         })
     }
-
-    /// The slot with another index.
-    #[inline]
-    pub(crate) fn with_index(&self, slot: u64, index: u8) -> u64 {
-        let mask = self.index_mask << self.layout.index;
-        slot & !mask | (self.template ^ u64::from(index) << self.layout.index) & mask
-    }
 }
 
-/// The three slots of a phrase behind its head, and what of the head's operands they repeat.
+/// The two slots of a phrase behind its head, and what of the head's operands they repeat.
 #[derive(Clone, Copy, Debug)]
 struct Phrase {
     test: Row,
@@ -288,21 +286,36 @@ impl std::ops::Deref for Slots {
 
 /// Keys of the index from a slot to its row: padding, one bit of ModRM, opcode.
 const N_KEYS: usize = 4 << 9;
-const NO_ROW: u8 = u8::MAX;
+/// Rows of a table; what has no row has the last one, which fits no instruction.
+const N_ROWS: usize = 64;
+const NO_ROW: u8 = N_ROWS as u8 - 1;
 
 /// All instructions of a tier.
 #[derive(Debug)]
 pub(crate) struct Dialect {
     pub(crate) tier: Tier,
-    rows: Vec<Row>,
+    rows: [Row; N_ROWS],
+    n_rows: u8,
+    /// How a slot that reads a constant is told from all others.
+    constant: Pattern,
     /// Row by key.
     index: Box<[u8; N_KEYS]>,
     /// Where the opcode and the deciding bit lie, by the number of padding bytes.
-    key_shifts: [(u32, u32); 4],
+    key_shifts: [(u8, u8); 4],
     /// Row by opcode and kind of operand.
     by_gene: Vec<[u8; 3]>,
     /// Phrase by opcode.
     phrases: Vec<Option<Phrase>>,
+}
+
+/// Bits by which slots that read a constant are told, and the place of its number.
+#[derive(Clone, Copy, Debug)]
+struct Pattern {
+    mask: u64,
+    bits: u64,
+    /// Number 0, in place.
+    origin: u64,
+    shift: u8,
 }
 
 static DIALECTS: LazyLock<[Dialect; 2]> = LazyLock::new(|| {
@@ -318,7 +331,9 @@ impl Dialect {
     fn new(tier: Tier) -> Result<Dialect, AsmError> {
         let mut dialect = Dialect {
             tier,
-            rows: Vec::new(),
+            rows: [no_row(); N_ROWS],
+            n_rows: 0,
+            constant: Pattern::new(tier)?,
             index: Box::new([NO_ROW; N_KEYS]),
             key_shifts: [(0, 0); 4],
             by_gene: vec![[NO_ROW; 3]; Opcode::ALL.len()],
@@ -329,7 +344,7 @@ impl Dialect {
             // Registers or not is told by the padding; rdi from rsi, by the lowest bit of ModRM;
             // head from whole, by the first prefix.
             let deciding = match kind {
-                Kind::Register => PREFIX_CHOICE.ilog2(),
+                Kind::Register => HEAD_BIT,
                 Kind::Column | Kind::Constant => layout.rm,
             };
             dialect.key_shifts[layout.padding as usize] = (layout.opcode, deciding);
@@ -352,13 +367,14 @@ impl Dialect {
         Ok(dialect)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "some dozens of rows")]
     fn insert(&mut self, row: Row) -> u8 {
-        let number = self.rows.len() as u8;
+        let number = self.n_rows;
+        assert!(number < NO_ROW, "the table of rows is full");
         let key = self.key(row.template);
         assert_eq!(self.index[key], NO_ROW, "two rows share a key");
         self.index[key] = number;
-        self.rows.push(row);
+        self.rows[usize::from(number)] = row;
+        self.n_rows += 1;
         number
     }
 
@@ -376,16 +392,30 @@ impl Dialect {
         padding << 9 | ((slot >> deciding & 1) << 8 | slot >> opcode & 0xff) as usize
     }
 
-    /// The row to which a slot belongs if to any. Inner slots of phrases have none.
+    /// The row to which a slot belongs if to any; a row that fits nothing for other words and the
+    /// inner slots of phrases. There is no branch: what comes next in a genome cannot be predicted.
     #[inline]
-    pub(crate) fn row(&self, slot: u64) -> Option<&Row> {
-        self.rows.get(usize::from(self.index[self.key(slot)]))
+    pub(crate) fn row(&self, slot: u64) -> &Row {
+        &self.rows[usize::from(self.index[self.key(slot)]) % N_ROWS]
     }
 
-    /// The row of a slot that is known to be whole or a head.
+    /// Whether a slot of verified code reads a constant.
     #[inline]
-    pub(crate) fn known_row(&self, slot: u64) -> &Row {
-        self.row(slot).expect("slots of a genome are instructions")
+    pub(crate) fn reads_constant(&self, slot: u64) -> bool {
+        slot & self.constant.mask == self.constant.bits
+    }
+
+    /// Numbers the constants that slots of verified code read, from `next` on.
+    #[inline]
+    pub(crate) fn renumber(&self, slots: &mut [u64], next: usize) {
+        let Pattern { origin, shift, .. } = self.constant;
+        let mut number = next as u64;
+        for slot in slots {
+            let reads = u64::from(self.reads_constant(*slot));
+            let place = (reads * 0xff) << shift;
+            *slot = *slot & !place | (origin ^ number << shift) & place;
+            number += reads;
+        }
     }
 
     /// The slots of a gene; `None` if it has no encoding: an operand of a kind that the operation
@@ -447,9 +477,9 @@ impl Dialect {
     /// The gene that begins at the first of these slots, and its length; `None` if they are not
     /// exactly what [`Dialect::encode`] gives for some gene.
     pub(crate) fn decode(&self, slots: &[u64]) -> Option<(Gene, usize)> {
-        let row = self.row(*slots.first()?)?;
+        let row = self.row(*slots.first()?);
         let (mut values, rest) = row.decode(slots[0]);
-        if rest != 0 {
+        if rest != 0 || row.role == Role::Inner {
             return None;
         }
         if let Some(phrase) = &self.phrases[row.opcode as usize] {
@@ -473,13 +503,51 @@ impl Dialect {
         while is_inner(slots[start]) {
             start -= 1;
         }
-        let row = self.known_row(slots[start]);
+        let row = self.row(slots[start]);
         let (values, _) = row.decode(slots[start]);
-        let dst = match &self.phrases[row.opcode as usize] {
-            None => values.dst,
-            Some(phrase) => phrase.blend.decode(slots[start + 2]).0.dst,
-        };
+        let mut dst = values.dst;
+        if row.role == Role::Head
+            && let Some(phrase) = &self.phrases[row.opcode as usize]
+        {
+            dst = phrase.blend.decode(slots[start + 2]).0.dst;
+        }
         (start, dst, row, values)
+    }
+}
+
+/// The row that fits nothing.
+fn no_row() -> Row {
+    let none = Fields {
+        dst: false,
+        a: false,
+        b: false,
+        index: false,
+    };
+    Row::new(
+        Opcode::Load,
+        Role::Inner,
+        Kind::Register,
+        EVEX_REGISTER,
+        none,
+        0,
+    )
+}
+
+impl Pattern {
+    /// Padding, addressing mode and base register are what two different instructions with a
+    /// constant have in common.
+    fn new(tier: Tier) -> Result<Pattern, AsmError> {
+        let row = arithmetic(tier, Opcode::Add, Kind::Constant)?;
+        let Layout {
+            padding, rm, index, ..
+        } = row.layout;
+        let mask = 0xff | 0xff << (8 * padding) | 0xc7 << rm;
+        Ok(Pattern {
+            mask,
+            bits: row.template & mask,
+            origin: row.template & 0xff << index,
+            shift: index,
+        })
     }
 }
 

@@ -293,7 +293,7 @@ impl TreeCode {
         self.clone_from(original);
         let end = mark.end as usize;
         let gene = operator(opcode, register);
-        self.code.replace(end - old..end, Some((gene, 0.0)));
+        self.code.replace(end - old..end, Some(gene), 0.0);
         self.marks[node].opcode = opcode;
         for later in &mut self.marks[node..] {
             #[expect(clippy::cast_possible_truncation, reason = "at most 3 slots")]
@@ -411,15 +411,14 @@ impl TreeCode {
     /// The highest register that a range of genes touches: one that it writes.
     fn top_register(&self, slots: Range<usize>) -> u8 {
         let dialect = self.code.dialect();
-        let writes = |slot: &u64| {
-            let row = dialect.row(*slot)?;
-            let (values, _) = row.decode(*slot);
-            // The head of a phrase writes below its last operand.
-            Some(values.dst.max(values.b))
+        let touches = |slot: &u64| {
+            let (values, _) = dialect.row(*slot).decode(*slot);
+            // The head of a phrase writes below its last operand; inner slots read as 0.
+            values.dst.max(values.b)
         };
         self.code.slots[slots]
             .iter()
-            .filter_map(writes)
+            .map(touches)
             .max()
             .unwrap_or(0)
     }
@@ -433,7 +432,7 @@ impl TreeCode {
         let mut at = slots.start;
         while at < slots.end {
             let slot = self.code.slots[at];
-            let row = dialect.known_row(slot);
+            let row = dialect.row(slot);
             if row.role == Role::Whole {
                 self.code.slots[at] = row.shift(slot, by);
                 at += 1;
