@@ -9,9 +9,11 @@
 //!
 //! # Invariant
 //! Each slot differs from the template of an allowed instruction in operand fields only; phrases
-//! are whole; registers are below the tier's limit and columns below the declared number; the
+//! are whole; registers are the tier's and columns are below the declared number; the
 //! k-th slot that reads a constant reads constant k. So there is no branch, no store, no address
 //! that is computed, and the only memory read are the declared columns and constants.
+
+use std::hint::select_unpredictable;
 
 use opcodon_expr::{Expr, Node};
 
@@ -217,7 +219,7 @@ impl Code {
             let (_, dst, row, values) = dialect.last(&self.slots[start..end]);
             let first = sizes[usize::from(values.a) % ONE] * u64::from(row.is_binary);
             let is_register = row.kind == Kind::Register;
-            let last = std::hint::select_unpredictable(is_register, usize::from(values.b), ONE);
+            let last = select_unpredictable(is_register, usize::from(values.b), ONE);
             let root = u64::from(row.opcode != Opcode::Load);
             sizes[usize::from(dst) % ONE] = first.saturating_add(sizes[last]).saturating_add(root);
             start = end;
@@ -293,18 +295,14 @@ fn check(
 /// for [`examine`].
 fn is_plain(tier: Tier, n_columns: usize, slots: &[u64], n_constants: usize) -> bool {
     let dialect = Dialect::of(tier);
-    let limit = tier.n_registers();
     let mut next_constant = 0;
     let mut bad = 0;
     for &slot in slots {
-        let row = dialect.row(slot);
-        let (values, rest) = row.decode(slot);
-        let register = values.dst.max(values.a).max(values.b);
+        let (row, values, rest) = dialect.read(slot);
         let index = usize::from(values.index);
         let (is_column, is_constant) = (row.kind == Kind::Column, row.kind == Kind::Constant);
         bad |= rest
             | u64::from(row.role != Role::Whole)
-            | u64::from(register >= limit)
             | u64::from(is_column & (index >= n_columns))
             | u64::from(is_constant & (index != next_constant));
         next_constant += usize::from(is_constant);
@@ -320,7 +318,6 @@ fn examine(
     n_constants: usize,
 ) -> Result<(), VerifyError> {
     let dialect = Dialect::of(tier);
-    let limit = tier.n_registers();
     let mut next_constant = 0;
     let mut at = 0;
     while at < slots.len() {
@@ -329,13 +326,9 @@ fn examine(
             slot: at,
             word: slot,
         };
-        let row = dialect.row(slot);
-        let (values, rest) = row.decode(slot);
+        let (row, values, rest) = dialect.read(slot);
         if rest != 0 || row.role == Role::Inner {
             return Err(refused());
-        }
-        if values.dst.max(values.a).max(values.b) >= limit {
-            return Err(VerifyError::Register { slot: at, limit });
         }
         let index = usize::from(values.index);
         match row.kind {
@@ -365,5 +358,23 @@ fn examine(
             found: n_constants,
             expected: next_constant,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LinearCode, Repertoire};
+    use opcodon_evo::Rng;
+
+    #[test]
+    fn genomes_without_phrases_are_verified_without_a_branch() {
+        for tier in Tier::ALL {
+            let repertoire = Repertoire::new(tier, 3).unwrap();
+            let genome = LinearCode::random(&mut Rng::new(1, 1), &repertoire, 100);
+            let code = genome.code();
+            assert!(is_plain(tier, 3, code.slots(), code.constants().len()));
+            assert!(!is_plain(tier, 3, code.slots(), code.constants().len() + 1));
+        }
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn walk(code: &Code, mut found: impl FnMut(Range<usize>, bool)) -> u3
         let is_effective = live >> dst & 1;
         let reads = u32::from(row.is_binary) << values.a
             | u32::from(row.kind == Kind::Register) << values.b;
-        live = live & !(is_effective << dst) | reads * is_effective;
+        live = live & !(is_effective << dst) | (reads * is_effective);
         found(start..end, is_effective != 0);
         end = start;
     }

@@ -115,21 +115,13 @@ pub enum VerifyError {
         /// Columns declared.
         found: usize,
     },
-    /// A slot that is no allowed instruction.
+    /// A slot that is no allowed instruction, or one on a register that is not the genome's.
     #[error("slot {slot} holds {}, which is no allowed instruction", hex(*.word))]
     Instruction {
         /// Which one.
         slot: usize,
         /// Its bytes.
         word: u64,
-    },
-    /// A register that does not belong to the genome.
-    #[error("slot {slot} uses a register beyond the first {limit}")]
-    Register {
-        /// Which slot.
-        slot: usize,
-        /// Registers of the tier.
-        limit: u8,
     },
     /// A column that was not declared.
     #[error("slot {slot} reads column {column}, but {n_columns} are declared")]

@@ -29,8 +29,10 @@
 //!
 //! # Invariant
 //! A word is an allowed instruction if and only if it differs from its row's template in variable
-//! fields only, and registers and indices are below their limits.
+//! fields only, and its index is below the limit. Registers need no comparison: a field that could
+//! name a register beyond the limit has a bit more than varies.
 
+use std::hint::select_unpredictable;
 use std::sync::LazyLock;
 
 use opcodon_asm::{AsmError, Assembler, Evex, K2, Mem, NONE, Reg, Rm, Vreg, Width, gpr, inst};
@@ -41,8 +43,6 @@ use crate::gene::{Gene, Opcode, Operand};
 /// Bytes of a slot.
 pub const SLOT_BYTES: usize = 8;
 
-/// The four segment prefixes differ in bits 3 and 4 only.
-const PREFIX_CHOICE: u8 = 0x18;
 /// The padding of a whole instruction; of the first byte of a phrase's head; of its other slots.
 const WHOLE: u8 = 0x3e;
 const HEAD: u8 = 0x2e;
@@ -95,7 +95,6 @@ pub(crate) enum Role {
 struct Layout {
     /// Bytes of padding in front.
     padding: u8,
-    opcode: u8,
     /// High bit of the destination.
     r: u8,
     /// Low bits of the destination.
@@ -108,22 +107,24 @@ struct Layout {
     rm: u8,
     /// Column or constant.
     index: u8,
+    /// Bits of a register number that vary.
+    registers: u8,
 }
 
 impl Layout {
-    /// Of the instruction's own bytes, the length of its prefix decides.
+    /// Of the instruction's own bytes, the length of its prefix decides. EVEX has four bytes.
     const fn new(padding: u8, prefix: u8, vvvv: u8, index: u8) -> Layout {
         let start = padding * 8;
         let modrm = start + prefix * 8 + 8;
         Layout {
             padding,
-            opcode: modrm - 8,
             r: start + 15,
             reg: modrm + 3,
             v: start + vvvv,
             b: start + 13,
             rm: modrm,
             index,
+            registers: if prefix == 4 { 15 } else { 7 },
         }
     }
 }
@@ -154,7 +155,8 @@ pub(crate) struct Row {
     /// Bits that may differ from the template.
     variable: u64,
     layout: Layout,
-    index_mask: u8,
+    /// All ones for the fields that vary.
+    present: Values,
     pub(crate) opcode: Opcode,
     pub(crate) role: Role,
     /// What the last operand is.
@@ -190,17 +192,25 @@ impl Row {
         template: u64,
     ) -> Row {
         let field = |present: bool, mask: u64, shift: u8| if present { mask << shift } else { 0 };
-        let variable = field(fields.dst, 1, layout.r)
+        let registers = u64::from(layout.registers);
+        let high = registers >> 3;
+        let variable = field(fields.dst, high, layout.r)
             | field(fields.dst, 7, layout.reg)
-            | field(fields.a, 15, layout.v)
-            | field(fields.b, 1, layout.b)
+            | field(fields.a, registers, layout.v)
+            | field(fields.b, high, layout.b)
             | field(fields.b, 7, layout.rm)
             | field(fields.index, 0xff, layout.index);
+        let present = |field: bool| if field { 0xff } else { 0 };
         Row {
             template,
             variable,
             layout,
-            index_mask: if fields.index { 0xff } else { 0 },
+            present: Values {
+                dst: present(fields.dst),
+                a: present(fields.a),
+                b: present(fields.b),
+                index: present(fields.index),
+            },
             opcode,
             role,
             kind,
@@ -218,7 +228,7 @@ impl Row {
             ^ (a & 15) << l.v
             ^ (b >> 3 & 1) << l.b
             ^ (b & 7) << l.rm
-            ^ (index & u64::from(self.index_mask)) << l.index;
+            ^ (index & u64::from(self.present.index)) << l.index;
         self.template ^ fields & self.variable
     }
 
@@ -233,7 +243,7 @@ impl Row {
             dst: ((x >> l.r & 1) << 3 | x >> l.reg & 7) as u8,
             a: (x >> l.v & 15) as u8,
             b: ((x >> l.b & 1) << 3 | x >> l.rm & 7) as u8,
-            index: (x >> l.index) as u8 & self.index_mask,
+            index: (x >> l.index) as u8 & self.present.index,
         };
         (values, difference & !self.variable)
     }
@@ -284,11 +294,12 @@ impl std::ops::Deref for Slots {
     }
 }
 
-/// Keys of the index from a slot to its row: padding, one bit of ModRM, opcode.
-const N_KEYS: usize = 4 << 9;
+/// Keys of the index from a slot to its row: operand in a register or not; for registers head or
+/// whole, else the lowest bit of ModRM, which tells rdi from rsi; opcode.
+const N_KEYS: usize = 1 << 10;
 /// Rows of a table; what has no row has the last one, which fits no instruction.
-const N_ROWS: usize = 64;
-const NO_ROW: u8 = N_ROWS as u8 - 1;
+const N_ROWS: usize = NO_ROW as usize + 1;
+const NO_ROW: u8 = 63;
 
 /// All instructions of a tier.
 #[derive(Debug)]
@@ -300,8 +311,6 @@ pub(crate) struct Dialect {
     constant: Pattern,
     /// Row by key.
     index: Box<[u8; N_KEYS]>,
-    /// Where the opcode and the deciding bit lie, by the number of padding bytes.
-    key_shifts: [(u8, u8); 4],
     /// Row by opcode and kind of operand.
     by_gene: Vec<[u8; 3]>,
     /// Phrase by opcode.
@@ -335,20 +344,9 @@ impl Dialect {
             n_rows: 0,
             constant: Pattern::new(tier)?,
             index: Box::new([NO_ROW; N_KEYS]),
-            key_shifts: [(0, 0); 4],
             by_gene: vec![[NO_ROW; 3]; Opcode::ALL.len()],
             phrases: vec![None; Opcode::ALL.len()],
         };
-        for kind in [Kind::Register, Kind::Column] {
-            let layout = layout(tier, kind);
-            // Registers or not is told by the padding; rdi from rsi, by the lowest bit of ModRM;
-            // head from whole, by the first prefix.
-            let deciding = match kind {
-                Kind::Register => HEAD_BIT,
-                Kind::Column | Kind::Constant => layout.rm,
-            };
-            dialect.key_shifts[layout.padding as usize] = (layout.opcode, deciding);
-        }
         for &opcode in Opcode::ALL {
             for kind in [Kind::Register, Kind::Column, Kind::Constant] {
                 let allowed = match kind {
@@ -370,7 +368,7 @@ impl Dialect {
     fn insert(&mut self, row: Row) -> u8 {
         let number = self.n_rows;
         assert!(number < NO_ROW, "the table of rows is full");
-        let key = self.key(row.template);
+        let key = self.split(row.template).0;
         assert_eq!(self.index[key], NO_ROW, "two rows share a key");
         self.index[key] = number;
         self.rows[usize::from(number)] = row;
@@ -378,25 +376,56 @@ impl Dialect {
         number
     }
 
-    #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the first four bytes, and a few bits"
-    )]
-    fn key(&self, slot: u64) -> usize {
-        const CHOICE: u32 = u32::from_ne_bytes([PREFIX_CHOICE; 4]);
-        const PADDING: u32 = u32::from_ne_bytes([WHOLE; 4]);
-        let padding = ((slot as u32 | CHOICE) ^ PADDING).trailing_zeros() >> 3;
-        let padding = padding as usize & 3;
-        let (opcode, deciding) = self.key_shifts[padding];
-        padding << 9 | ((slot >> deciding & 1) << 8 | slot >> opcode & 0xff) as usize
+    /// The key of a slot, and its operand fields wherever its layout may have them: what the rows
+    /// say one by one, without a branch or a shift that depends on the row.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "fields are cut to a byte")]
+    fn split(&self, slot: u64) -> (usize, Values) {
+        let head = 2 | slot >> HEAD_BIT & 1;
+        match self.tier {
+            Tier::Avx512 => {
+                // From P0 on.
+                let is_register = slot >> 8 & 0xff == u64::from(WHOLE);
+                let word = slot >> (16 + 8 * u32::from(is_register));
+                let deciding = select_unpredictable(is_register, head, word >> 32 & 1);
+                let values = Values {
+                    dst: (word >> 35 & 7 | (!word >> 7 & 1) << 3) as u8,
+                    a: (!word >> 11 & 15) as u8,
+                    b: (word >> 32 & 7 | (!word >> 5 & 1) << 3) as u8,
+                    index: (word >> 40) as u8 ^ 0x80,
+                };
+                ((deciding << 8 | word >> 24 & 0xff) as usize, values)
+            }
+            Tier::Avx2 => {
+                // From the byte on that is followed by vvvv.
+                let is_register = slot & 0xff != 0xc5;
+                let word = slot >> (32 * u32::from(is_register));
+                let deciding = select_unpredictable(is_register, head, word >> 24 & 1);
+                let values = Values {
+                    dst: (word >> 27 & 7) as u8,
+                    a: (!word >> 11 & 7) as u8,
+                    b: (word >> 24 & 7) as u8,
+                    index: (slot >> 37) as u8,
+                };
+                ((deciding << 8 | word >> 16 & 0xff) as usize, values)
+            }
+        }
     }
 
-    /// The row to which a slot belongs if to any; a row that fits nothing for other words and the
-    /// inner slots of phrases. There is no branch: what comes next in a genome cannot be predicted.
-    #[inline]
-    pub(crate) fn row(&self, slot: u64) -> &Row {
-        &self.rows[usize::from(self.index[self.key(slot)]) % N_ROWS]
+    /// The row to which a slot belongs if to any (a row that fits nothing for other words and the
+    /// inner slots of phrases), its operands, and the bits in which it is not of this row. There
+    /// is no branch on what the slot is: what comes next in a genome cannot be predicted.
+    #[inline(always)]
+    pub(crate) fn read(&self, slot: u64) -> (&Row, Values, u64) {
+        let (key, values) = self.split(slot);
+        let row = &self.rows[usize::from(self.index[key]) % N_ROWS];
+        let values = Values {
+            dst: values.dst & row.present.dst,
+            a: values.a & row.present.a,
+            b: values.b & row.present.b,
+            index: values.index & row.present.index,
+        };
+        (row, values, (slot ^ row.template) & !row.variable)
     }
 
     /// Whether a slot of verified code reads a constant.
@@ -438,10 +467,9 @@ impl Dialect {
             b: number,
             index: number,
         };
-        let row = self.rows.get(usize::from(
-            self.by_gene[gene.opcode as usize][kind as usize],
-        ))?;
-        Some(self.slots(row, values))
+        let number = self.by_gene[gene.opcode as usize][kind as usize];
+        let row = &self.rows[usize::from(number) % N_ROWS];
+        (number != NO_ROW).then(|| self.slots(row, values))
     }
 
     fn slots(&self, row: &Row, values: Values) -> Slots {
@@ -477,8 +505,7 @@ impl Dialect {
     /// The gene that begins at the first of these slots, and its length; `None` if they are not
     /// exactly what [`Dialect::encode`] gives for some gene.
     pub(crate) fn decode(&self, slots: &[u64]) -> Option<(Gene, usize)> {
-        let row = self.row(*slots.first()?);
-        let (mut values, rest) = row.decode(slots[0]);
+        let (row, mut values, rest) = self.read(*slots.first()?);
         if rest != 0 || row.role == Role::Inner {
             return None;
         }
@@ -497,14 +524,13 @@ impl Dialect {
     }
 
     /// The register that a gene at the end of these slots writes, and where the gene begins.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn last(&self, slots: &[u64]) -> (usize, u8, &Row, Values) {
         let mut start = slots.len() - 1;
         while is_inner(slots[start]) {
             start -= 1;
         }
-        let row = self.row(slots[start]);
-        let (values, _) = row.decode(slots[start]);
+        let (row, values, _) = self.read(slots[start]);
         let mut dst = values.dst;
         if row.role == Role::Head
             && let Some(phrase) = &self.phrases[row.opcode as usize]
@@ -742,3 +768,48 @@ fn padded(code: &[u8], layout: Layout, first: u8) -> u64 {
 pub(crate) const COLUMN_BIAS: i32 = 128 * 64;
 /// How far behind the first constant the base register of constants points, in bytes.
 pub(crate) const CONSTANT_BIAS: i32 = 128 * 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_a_slot_agrees_with_its_row() {
+        for dialect in DIALECTS.iter() {
+            let rows = &dialect.rows[..usize::from(dialect.n_rows)];
+            let limit = dialect.tier.n_registers() - 1;
+            for (number, row) in rows.iter().enumerate() {
+                for k in 0..=255_u8 {
+                    let values = Values {
+                        dst: k & limit & row.present.dst,
+                        a: (k >> 1) & limit & row.present.a,
+                        b: (k >> 4) & limit & row.present.b,
+                        index: k & row.present.index,
+                    };
+                    let slot = row.encode(values);
+                    assert_eq!(row.decode(slot), (values, 0));
+                    let (found, read, rest) = dialect.read(slot);
+                    assert_eq!((read, rest), (values, 0), "{slot:x}");
+                    assert!(std::ptr::eq(found, &dialect.rows[number]));
+                    assert_eq!(dialect.reads_constant(slot), row.kind == Kind::Constant);
+                }
+            }
+            for opcode in [Opcode::Min, Opcode::Max, Opcode::Pdiv] {
+                let b = Operand::Column(0);
+                let gene = |b| Gene {
+                    opcode,
+                    dst: 1,
+                    a: 2,
+                    b,
+                };
+                assert_eq!(dialect.encode(gene(b)), None);
+                let slots = dialect.encode(gene(Operand::Register(3))).unwrap();
+                assert_eq!(
+                    dialect.decode(&slots),
+                    Some((gene(Operand::Register(3)), 3))
+                );
+                assert_eq!(slots.words.map(is_inner), [false, true, true]);
+            }
+        }
+    }
+}

@@ -76,11 +76,12 @@ impl Tier {
         }
     }
 
-    /// Registers that a genome may use, from register 0 on.
+    /// Registers that a genome may use, from register 0 on: half of those that there are, so that
+    /// a register beyond them is told by one fixed bit.
     #[must_use]
     pub fn n_registers(self) -> u8 {
         match self {
-            Tier::Avx2 => 10,
+            Tier::Avx2 => 8,
             Tier::Avx512 => 16,
         }
     }

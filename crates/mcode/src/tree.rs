@@ -412,7 +412,7 @@ impl TreeCode {
     fn top_register(&self, slots: Range<usize>) -> u8 {
         let dialect = self.code.dialect();
         let touches = |slot: &u64| {
-            let (values, _) = dialect.row(*slot).decode(*slot);
+            let (_, values, _) = dialect.read(*slot);
             // The head of a phrase writes below its last operand; inner slots read as 0.
             values.dst.max(values.b)
         };
@@ -432,7 +432,7 @@ impl TreeCode {
         let mut at = slots.start;
         while at < slots.end {
             let slot = self.code.slots[at];
-            let row = dialect.row(slot);
+            let (row, ..) = dialect.read(slot);
             if row.role == Role::Whole {
                 self.code.slots[at] = row.shift(slot, by);
                 at += 1;
