@@ -173,7 +173,13 @@ fn main() {
             .collect();
         let of_trees: Vec<_> = trees
             .iter()
-            .map(|tree| (tree.code(), tree.to_expression(), tree.n_effective()))
+            .map(|tree| {
+                (
+                    tree.code(),
+                    tree.to_expression().unwrap(),
+                    tree.n_effective(),
+                )
+            })
             .collect();
         for n_rows in [20, 1000, 10_000] {
             run(tier, "linear", &of_linear, n_rows);

@@ -152,7 +152,7 @@ impl Batch {
         self.members.is_empty()
     }
 
-    /// Mean squared error of one genome.
+    /// Mean squared error of one genome, or the share of wrong cases of one on bits.
     ///
     /// # Errors
     /// If the data are packed for another tier or have other columns, or no target.
@@ -160,12 +160,12 @@ impl Batch {
     /// # Panics
     /// If there is no such genome, or the batch predicts.
     pub fn loss(&self, genome: usize, blocks: &Blocks) -> Result<f64, McodeError> {
-        self.require(blocks, Fold::Squares)?;
+        self.require(blocks, true)?;
         let member = self.members[genome];
         Ok(self.mean(member, blocks, &self.constants[member.constants..]))
     }
 
-    /// Mean squared error of one genome with other constants; nothing is copied but these.
+    /// As [`Batch::loss`] with other constants; nothing is copied but these.
     ///
     /// # Errors
     /// As for [`Batch::loss`], or if the number of constants is another.
@@ -178,7 +178,7 @@ impl Batch {
         blocks: &Blocks,
         constants: &[f64],
     ) -> Result<f64, McodeError> {
-        self.require(blocks, Fold::Squares)?;
+        self.require(blocks, true)?;
         let member = self.members[genome];
         if constants.len() != member.n_constants {
             return Err(McodeError::Range {
@@ -193,7 +193,7 @@ impl Batch {
         Ok(self.mean(member, blocks, &packed))
     }
 
-    /// Mean squared errors of all genomes, which run tile by tile.
+    /// As [`Batch::loss`] of all genomes, which run tile by tile.
     ///
     /// # Errors
     /// As for [`Batch::loss`], or if `losses` has another length than the batch.
@@ -201,7 +201,7 @@ impl Batch {
     /// # Panics
     /// If the batch predicts.
     pub fn losses(&self, blocks: &Blocks, losses: &mut [f64]) -> Result<(), McodeError> {
-        self.require(blocks, Fold::Squares)?;
+        self.require(blocks, true)?;
         if losses.len() != self.len() {
             return Err(McodeError::Range {
                 what: "the number of losses",
@@ -213,11 +213,11 @@ impl Batch {
         losses.fill(0.0);
         for tile in 0..blocks.n_tiles() {
             for (member, loss) in self.members.iter().zip(&mut *losses) {
-                *loss += self.squares(*member, blocks, tile, &self.constants[member.constants..]);
+                *loss += self.error(*member, blocks, tile, &self.constants[member.constants..]);
             }
         }
         for loss in losses {
-            *loss /= blocks.n_rows() as f64;
+            *loss /= blocks.n_cases() as f64;
         }
         Ok(())
     }
@@ -236,7 +236,7 @@ impl Batch {
         blocks: &Blocks,
         out: &mut [f64],
     ) -> Result<(), McodeError> {
-        self.require(blocks, Fold::Predict)?;
+        self.require(blocks, false)?;
         if out.len() != blocks.n_rows() {
             return Err(McodeError::RowCount {
                 what: "the output".into(),
@@ -254,8 +254,12 @@ impl Batch {
         Ok(())
     }
 
-    fn require(&self, blocks: &Blocks, fold: Fold) -> Result<(), McodeError> {
-        assert_eq!(self.fold, fold, "what the batch was made for");
+    fn require(&self, blocks: &Blocks, loss: bool) -> Result<(), McodeError> {
+        assert_eq!(
+            self.fold != Fold::Predict,
+            loss,
+            "what the batch was made for"
+        );
         if blocks.tier() != self.tier || blocks.n_columns() != self.n_columns {
             return Err(McodeError::Mixed {
                 what: "the table",
@@ -265,22 +269,36 @@ impl Batch {
                 columns: self.n_columns,
             });
         }
-        if fold == Fold::Squares && !blocks.has_target() {
+        if loss && !blocks.has_target() {
             return Err(McodeError::NoTarget);
+        }
+        if loss && (self.fold == Fold::Bits) != blocks.is_boolean() {
+            let bits = blocks.is_boolean();
+            return Err(McodeError::Domain { bits });
         }
         Ok(())
     }
 
     fn mean(&self, member: Member, blocks: &Blocks, constants: &[Line]) -> f64 {
-        let squares = |tile| self.squares(member, blocks, tile, constants);
-        (0..blocks.n_tiles()).map(squares).sum::<f64>() / blocks.n_rows() as f64
+        let error = |tile| self.error(member, blocks, tile, constants);
+        (0..blocks.n_tiles()).map(error).sum::<f64>() / blocks.n_cases() as f64
     }
 
+    /// The sum of squared errors, or of wrong cases, of one tile.
     #[inline]
-    fn squares(&self, member: Member, blocks: &Blocks, tile: usize, constants: &[Line]) -> f64 {
-        let mut out = [Line::ZERO];
+    fn error(&self, member: Member, blocks: &Blocks, tile: usize, constants: &[Line]) -> f64 {
+        if self.fold == Fold::Squares {
+            let mut out = [Line::ZERO];
+            self.run(member, blocks, tile, constants, &mut out);
+            return out[0].0.iter().sum();
+        }
+        let mut out = [Line::ZERO; TILE_ROWS / 8];
         self.run(member, blocks, tile, constants, &mut out);
-        out[0].0.iter().sum()
+        let words: &[u64] = bytemuck::cast_slice(&out);
+        let wrong = words[..blocks.tile_rows(tile)]
+            .iter()
+            .map(|word| word.count_ones());
+        f64::from(wrong.sum::<u32>())
     }
 
     #[inline]

@@ -9,7 +9,8 @@
 //!
 //! Blocks are as wide as a tier's vectors. Behind the columns come the target and a mask whose
 //! lanes are all ones for rows that exist: the last block is filled by repeating the last row, and
-//! its errors are masked, so that the loop needs no special case for it. Blocks are grouped into
+//! its errors are masked, so that the loop needs no special case for it. Boolean data are columns
+//! of words whose bits are cases, packed the same way: eight words are 512 cases. Blocks are grouped into
 //! tiles of 1024 rows, so that a population runs over data in the first-level cache.
 
 use crate::gene::MAX_INDEX;
@@ -37,6 +38,8 @@ pub struct Blocks {
     n_columns: usize,
     n_rows: usize,
     has_target: bool,
+    /// Cases of Boolean data, 64 a row.
+    n_cases: Option<usize>,
     lines: Vec<Line>,
 }
 
@@ -96,8 +99,52 @@ impl Blocks {
             n_columns,
             n_rows,
             has_target: target.is_some(),
+            n_cases: None,
             lines,
         })
+    }
+
+    /// Packs columns of bits, 64 cases a word, of which `n_cases` count.
+    ///
+    /// # Errors
+    /// As for [`Blocks::new`], or if the words are not as many as `n_cases` take.
+    pub fn from_bits(
+        tier: Tier,
+        columns: &[&[u64]],
+        target: &[u64],
+        n_cases: usize,
+    ) -> Result<Blocks, McodeError> {
+        let as_numbers: Vec<&[f64]> = columns
+            .iter()
+            .map(|column| bytemuck::cast_slice(column))
+            .collect();
+        let mut blocks = Blocks::new(tier, &as_numbers, Some(bytemuck::cast_slice(target)))?;
+        if blocks.n_rows != n_cases.div_ceil(64) {
+            return Err(McodeError::RowCount {
+                what: "each column of bits, in words,".into(),
+                found: blocks.n_rows,
+                expected: n_cases.div_ceil(64),
+            });
+        }
+        blocks.n_cases = Some(n_cases);
+        let (lanes, last) = (tier.lanes(), blocks.n_rows - 1);
+        let per_row = blocks.n_columns + EXTRA_COLUMNS;
+        let mask = (last / lanes * per_row + blocks.n_columns + 1) * lanes + last % lanes;
+        let cells: &mut [u64] = bytemuck::cast_slice_mut(&mut blocks.lines);
+        cells[mask] = u64::MAX >> ((64 - n_cases % 64) % 64);
+        Ok(blocks)
+    }
+
+    /// Whether the columns are bits, 64 cases a row.
+    #[must_use]
+    pub fn is_boolean(&self) -> bool {
+        self.n_cases.is_some()
+    }
+
+    /// Number of cases over which a loss is the mean: rows, or bits.
+    #[must_use]
+    pub fn n_cases(&self) -> usize {
+        self.n_cases.unwrap_or(self.n_rows)
     }
 
     /// The tier for which these are packed.

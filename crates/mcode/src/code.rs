@@ -230,38 +230,83 @@ impl Code {
     /// What register 0 holds at the end, read off the bytes. Registers begin as columns, in turn.
     ///
     /// # Errors
-    /// If the formula has more than `max_nodes` nodes as a tree: a genome that squares a register
-    /// over and over doubles it each time.
+    /// If the formula has more than `max_nodes` nodes as a tree (a genome that squares a register
+    /// over and over doubles it each time), or works on bits.
     pub fn to_expression(&self, max_nodes: u64) -> Result<Expr, McodeError> {
-        let live = crate::effective::mark(self);
-        let initial = |register: usize| {
-            #[expect(clippy::cast_possible_truncation, reason = "at most 256 columns")]
-            Node::Var((register % self.n_columns) as u32)
+        self.require_nodes(max_nodes)?;
+        let nodes = self.fold(
+            |operand| {
+                vec![match operand {
+                    Operand::Constant(k) => Node::Const(self.constants[usize::from(k)]),
+                    leaf => Node::Var(u32::from(leaf.number())),
+                }]
+            },
+            |opcode, first, last| {
+                let mut nodes = first.cloned().unwrap_or_default();
+                nodes.extend_from_slice(last);
+                nodes.push(Node::Op(opcode.op()?));
+                Some(nodes)
+            },
+        );
+        let nodes = nodes.ok_or(McodeError::Bitwise)?;
+        Ok(Expr::from_postfix(nodes).expect("operands come before their operator"))
+    }
+
+    /// What register 0 holds at the end, for genomes on bits: `x0 ^ (x1 & 1)`, with all operations
+    /// in parentheses. `a < b` is the second bit without the first.
+    ///
+    /// # Errors
+    /// If the formula has more than `max_nodes` nodes as a tree.
+    pub fn to_boolean_text(&self, max_nodes: u64) -> Result<String, McodeError> {
+        self.require_nodes(max_nodes)?;
+        let leaf = |operand| match operand {
+            Operand::Constant(k) if self.constants[usize::from(k)].to_bits() == 0 => "0".into(),
+            Operand::Constant(_) => "1".into(),
+            leaf => format!("x{}", leaf.number()),
         };
-        // The size first, so that nothing large is built in vain.
+        let text = self.fold(leaf, |opcode, first, last| {
+            let (symbol, first) = (opcode.symbol()?, first?);
+            Some(format!("({first} {symbol} {last})"))
+        });
+        let text = text.ok_or(McodeError::Domain { bits: true })?;
+        let bare = text
+            .strip_prefix('(')
+            .and_then(|text| text.strip_suffix(')'));
+        Ok(bare.unwrap_or(&text).to_owned())
+    }
+
+    fn require_nodes(&self, limit: u64) -> Result<(), McodeError> {
         let nodes = self.n_nodes();
-        if nodes > max_nodes {
-            return Err(McodeError::TooLong {
-                nodes,
-                limit: max_nodes,
-            });
+        if nodes > limit {
+            return Err(McodeError::TooLong { nodes, limit });
         }
-        let mut values: [Vec<Node>; 16] = std::array::from_fn(|r| vec![initial(r)]);
+        Ok(())
+    }
+
+    /// Runs the effective genes on values of another kind; `None` as soon as one has no meaning.
+    fn fold<V: Clone>(
+        &self,
+        leaf: impl Fn(Operand) -> V,
+        apply: impl Fn(Opcode, Option<&V>, &V) -> Option<V>,
+    ) -> Option<V> {
+        let live = crate::effective::mark(self);
+        let mut values: [V; 16] = std::array::from_fn(|register| {
+            #[expect(clippy::cast_possible_truncation, reason = "at most 256 columns")]
+            leaf(Operand::Column((register % self.n_columns) as u8))
+        });
         for (_, gene) in self.genes().filter(|(slot, _)| live.slots[*slot]) {
-            let mut nodes = Vec::new();
-            if gene.opcode.arity() == 2 {
-                nodes.extend_from_slice(&values[usize::from(gene.a)]);
-            }
-            match gene.b {
-                Operand::Register(b) => nodes.extend_from_slice(&values[usize::from(b)]),
-                Operand::Column(column) => nodes.push(Node::Var(u32::from(column))),
-                Operand::Constant(k) => nodes.push(Node::Const(self.constants[usize::from(k)])),
-            }
-            nodes.extend(gene.opcode.op().map(Node::Op));
-            values[usize::from(gene.dst)] = nodes;
+            let first = (gene.opcode.arity() == 2).then(|| &values[usize::from(gene.a)]);
+            let last = match gene.b {
+                Operand::Register(b) => values[usize::from(b)].clone(),
+                operand => leaf(operand),
+            };
+            values[usize::from(gene.dst)] = match gene.opcode {
+                Opcode::Load => last,
+                opcode => apply(opcode, first, &last)?,
+            };
         }
         let [result, ..] = values;
-        Ok(Expr::from_postfix(result).expect("operands come before their operator"))
+        Some(result)
     }
 }
 

@@ -73,6 +73,15 @@ pub enum McodeError {
         /// The operator.
         op: Op,
     },
+    /// A genome on bits where an expression was asked for.
+    #[error("the genome works on bits, for which expressions have no operators; print it as text")]
+    Bitwise,
+    /// Numbers for genomes on bits, or the other way round.
+    #[error("the data hold {}, but the repertoire is for {}", domain(*.bits), domain(!*.bits))]
+    Domain {
+        /// Whether the data are bits.
+        bits: bool,
+    },
     /// An expression that keeps more values at once than there are registers.
     #[error("the expression keeps {depth} values at once, but genomes of tier {tier} have {} registers", tier.n_registers())]
     TooDeep {
@@ -183,4 +192,8 @@ pub enum VerifyError {
 fn hex(word: u64) -> String {
     let bytes = word.to_le_bytes().map(|byte| format!("{byte:02x}"));
     bytes.join(" ")
+}
+
+fn domain(bits: bool) -> &'static str {
+    if bits { "bits" } else { "numbers" }
 }

@@ -129,7 +129,7 @@ pub struct Progress<'a, G> {
     pub evaluations: u64,
     /// The best genome.
     pub best: &'a G,
-    /// Its mean squared error.
+    /// Its mean squared error, or share of wrong cases.
     pub loss: f64,
 }
 
@@ -138,7 +138,7 @@ pub struct Progress<'a, G> {
 pub struct Outcome<G> {
     /// The best genome.
     pub best: G,
-    /// Its mean squared error; NaN if no genome has a number.
+    /// Its mean squared error, or share of wrong cases; NaN if no genome has a number.
     pub loss: f64,
     /// Steps done.
     pub steps: u64,
@@ -231,7 +231,12 @@ pub fn run<G: Genome>(
         variation,
         ..
     } = settings;
-    let mut batch = Batch::new(repertoire.tier(), repertoire.n_columns(), Fold::Squares)?;
+    let bits = blocks.is_boolean();
+    if bits != repertoire.is_boolean() {
+        return Err(McodeError::Domain { bits });
+    }
+    let fold = if bits { Fold::Bits } else { Fold::Squares };
+    let mut batch = Batch::new(repertoire.tier(), repertoire.n_columns(), fold)?;
     let mut watch = settings.stop.start();
     let size = settings.tournament;
 
@@ -341,7 +346,7 @@ fn refit<G: Genome>(
         return Ok(0);
     };
     let mut constants = Code::constants(children[best].code()).to_vec();
-    if constants.is_empty() || !losses[best].is_finite() {
+    if constants.is_empty() || blocks.is_boolean() || !losses[best].is_finite() {
         return Ok(0);
     }
     let mut rng = stream(settings.seed, step, settings.children);

@@ -1,7 +1,8 @@
 //! Genes: what one instruction of a genome says, apart from how it is encoded.
 //!
 //! The table below is the repertoire: every operation that a genome can perform, and the operator
-//! of `opcodon-expr` that it means, to the bit. Most are one instruction, thus one slot. Three are
+//! of `opcodon-expr` that it means, to the bit; operations on bits, for Boolean problems, mean
+//! none. Most are one instruction, thus one slot. Three are
 //! *phrases* of three slots, because no instruction means them: an operation into a scratch
 //! register, a test into a mask, and a blend of the two into the destination.
 
@@ -11,7 +12,7 @@ use opcodon_expr::Op;
 pub const MAX_INDEX: usize = 256;
 
 macro_rules! opcodes {
-    ($($name:ident $slots:literal $op:expr, $doc:literal;)*) => {
+    ($($name:ident $slots:literal $arity:literal $op:expr, $doc:literal;)*) => {
         /// An operation of the repertoire.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Opcode { $(#[doc = $doc] $name),* }
@@ -20,7 +21,7 @@ macro_rules! opcodes {
             /// Every operation.
             pub const ALL: &'static [Opcode] = &[$(Opcode::$name),*];
 
-            /// The operator that it means; none for [`Opcode::Load`].
+            /// The operator that it means; none for [`Opcode::Load`] and for bits.
             #[must_use]
             pub fn op(self) -> Option<Op> {
                 match self { $(Opcode::$name => $op),* }
@@ -31,22 +32,32 @@ macro_rules! opcodes {
             pub fn n_slots(self) -> usize {
                 match self { $(Opcode::$name => $slots),* }
             }
+
+            /// Number of operands: 0 for [`Opcode::Load`], which has a leaf.
+            #[must_use]
+            pub fn arity(self) -> usize {
+                match self { $(Opcode::$name => $arity),* }
+            }
         }
     };
 }
 
 opcodes! {
-    Load 1 None,           "A column or a constant to a register.";
-    Add  1 Some(Op::Add),  "Sum.";
-    Sub  1 Some(Op::Sub),  "Difference.";
-    Mul  1 Some(Op::Mul),  "Product.";
-    Div  1 Some(Op::Div),  "Quotient of IEEE 754.";
-    Sqrt 1 Some(Op::Sqrt), "Square root.";
-    Neg  1 Some(Op::Neg),  "Negation.";
-    Abs  1 Some(Op::Abs),  "Absolute value.";
-    Pdiv 3 Some(Op::Pdiv), "Protected quotient: 1 where the divisor is zero.";
-    Min  3 Some(Op::Min),  "Smaller operand; NaN if either is.";
-    Max  3 Some(Op::Max),  "Larger operand; NaN if either is.";
+    Load 1 0 None,           "A column or a constant to a register.";
+    Add  1 2 Some(Op::Add),  "Sum.";
+    Sub  1 2 Some(Op::Sub),  "Difference.";
+    Mul  1 2 Some(Op::Mul),  "Product.";
+    Div  1 2 Some(Op::Div),  "Quotient of IEEE 754.";
+    Sqrt 1 1 Some(Op::Sqrt), "Square root.";
+    Neg  1 1 Some(Op::Neg),  "Negation.";
+    Abs  1 1 Some(Op::Abs),  "Absolute value.";
+    Pdiv 3 2 Some(Op::Pdiv), "Protected quotient: 1 where the divisor is zero.";
+    Min  3 2 Some(Op::Min),  "Smaller operand; NaN if either is.";
+    Max  3 2 Some(Op::Max),  "Larger operand; NaN if either is.";
+    And  1 2 None,           "Both bits.";
+    Or   1 2 None,           "Either bit, or both.";
+    Xor  1 2 None,           "Either bit, not both.";
+    Less 1 2 None,           "The second bit without the first: not a, and b.";
 }
 
 impl Opcode {
@@ -57,10 +68,21 @@ impl Opcode {
         Opcode::ALL.iter().find(means).copied()
     }
 
-    /// Number of operands: 0 for [`Opcode::Load`], which has a leaf.
+    /// Whether it works on bits, 64 cases a lane.
     #[must_use]
-    pub fn arity(self) -> usize {
-        self.op().map_or(0, Op::arity)
+    pub fn is_bitwise(self) -> bool {
+        self.symbol().is_some()
+    }
+
+    /// How an operation on bits is written.
+    pub(crate) fn symbol(self) -> Option<&'static str> {
+        match self {
+            Opcode::And => Some("&"),
+            Opcode::Or => Some("|"),
+            Opcode::Xor => Some("^"),
+            Opcode::Less => Some("<"),
+            _ => None,
+        }
     }
 
     /// Whether the last operand may be a register.

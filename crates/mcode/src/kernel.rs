@@ -7,7 +7,8 @@
 //! setup    base registers, literals, accumulator
 //! inputs   the registers that the genome reads before it writes them: columns, in turn
 //! (slots)  the genome, verbatim
-//! fold     store register 0, or add the squared error, masked to rows that exist
+//! fold     store register 0 or its wrong bits, or add the squared error; errors are masked to
+//!          rows that exist
 //! advance  next block; back to inputs while rows are left
 //! finish   accumulator to output
 //! ```
@@ -32,6 +33,8 @@ pub enum Fold {
     Predict,
     /// Adds the square of its difference to the target.
     Squares,
+    /// Writes the bits in which it differs from the target.
+    Bits,
 }
 
 /// The parts of a kernel that do not depend on the genome.
@@ -182,14 +185,16 @@ impl Emit {
     /// Fold and advance; the jump follows.
     fn close(&self, asm: &mut Assembler, fold: Fold) {
         let (value, scratch) = (Vreg::new(0), self.reserved.scratch);
+        let [target, mask] = [0, 1].map(|k| self.column(self.n_columns + k));
         match fold {
-            Fold::Predict => {
-                self.vector(asm, &inst::MOVUPD_ST, value, NONE, Mem::base(gpr::RDX));
-                asm.alu_ri(Alu::Add, gpr::RDX, self.bytes(1));
+            Fold::Predict => self.store(asm, value),
+            Fold::Bits => {
+                self.vector(asm, &inst::XORPD, scratch, value, target);
+                self.vector(asm, &inst::ANDPD, scratch, scratch, mask);
+                self.store(asm, scratch);
             }
             Fold::Squares => {
                 let accumulator = self.reserved.accumulator;
-                let [target, mask] = [0, 1].map(|k| self.column(self.n_columns + k));
                 self.vector(asm, &inst::SUBPD, scratch, value, target);
                 self.vector(asm, &inst::ANDPD, scratch, scratch, mask);
                 self.vector(asm, &inst::VFMADD231PD, accumulator, scratch, scratch);
@@ -202,6 +207,12 @@ impl Emit {
         );
         let lanes = i32::try_from(self.tier.lanes()).expect("4 or 8");
         asm.alu_ri(Alu::Sub, gpr::RCX, lanes);
+    }
+
+    /// One value a row to the output, which moves on.
+    fn store(&self, asm: &mut Assembler, value: Vreg) {
+        self.vector(asm, &inst::MOVUPD_ST, value, NONE, Mem::base(gpr::RDX));
+        asm.alu_ri(Alu::Add, gpr::RDX, self.bytes(1));
     }
 
     fn finish(&self, asm: &mut Assembler, fold: Fold) {

@@ -14,11 +14,14 @@
 //! | [`Blocks`], [`Batch`] | data as genomes read them; a population in executable memory |
 //! | [`evolve`] | steady-state evolution of either kind |
 //!
+//! Registers hold numbers, or bits for Boolean problems: then a row is a word of 64 cases, and one
+//! instruction computes up to 512.
+//!
 //! # Invariants
 //! - Only [`Code`] is ever executed, and every `Code` has been verified or was made from verified
 //!   code by operations that keep what was proven.
-//! - The reference evaluator of `opcodon-expr` is the meaning: a genome computes the same bits as
-//!   its [`to_expression`](Code::to_expression) on every tier.
+//! - The reference evaluator of `opcodon-expr` is the meaning: a genome on numbers computes the
+//!   same bits as its [`to_expression`](Code::to_expression) on every tier.
 //! - No processor is needed to breed, print, store or verify a genome, only to run it.
 //! - `unsafe` is confined to `seal`.
 //!

@@ -173,7 +173,7 @@ impl LinearCode {
             3..=5 => {
                 if let Operand::Constant(k) = gene.b {
                     let constant = &mut code.constants[usize::from(k)];
-                    *constant += rng.normal() * (0.1 + 0.1 * constant.abs());
+                    *constant = repertoire.near(rng, *constant);
                     return;
                 }
                 gene.dst = repertoire.register(rng);

@@ -16,6 +16,8 @@ pub struct Repertoire {
     constants: f64,
     /// Random constants are uniform between these.
     range: (f64, f64),
+    /// Whether registers hold bits.
+    is_boolean: bool,
 }
 
 impl Repertoire {
@@ -39,6 +41,20 @@ impl Repertoire {
             opcodes: vec![Opcode::Add, Opcode::Sub, Opcode::Mul, Opcode::Div],
             constants: 0.3,
             range: (-5.0, 5.0),
+            is_boolean: false,
+        })
+    }
+
+    /// Operations on bits over so many columns; constants are all zeros or all ones.
+    ///
+    /// # Errors
+    /// If there are no columns or more than 256.
+    pub fn boolean(tier: Tier, n_columns: usize) -> Result<Repertoire, McodeError> {
+        Ok(Repertoire {
+            opcodes: vec![Opcode::And, Opcode::Or, Opcode::Xor, Opcode::Less],
+            constants: 0.05,
+            is_boolean: true,
+            ..Repertoire::new(tier, n_columns)?
         })
     }
 
@@ -95,6 +111,12 @@ impl Repertoire {
         self.n_columns
     }
 
+    /// Whether registers hold bits.
+    #[must_use]
+    pub fn is_boolean(&self) -> bool {
+        self.is_boolean
+    }
+
     pub(crate) fn opcode(&self, rng: &mut Rng) -> Opcode {
         self.opcodes[rng.below(self.opcodes.len())]
     }
@@ -123,7 +145,18 @@ impl Repertoire {
     }
 
     pub(crate) fn value(&self, rng: &mut Rng) -> f64 {
+        if self.is_boolean {
+            return f64::from_bits(0_u64.wrapping_sub(u64::from(rng.u32() & 1)));
+        }
         rng.uniform(self.range.0, self.range.1)
+    }
+
+    /// A constant that is a little different.
+    pub(crate) fn near(&self, rng: &mut Rng, constant: f64) -> f64 {
+        if self.is_boolean {
+            return f64::from_bits(!constant.to_bits());
+        }
+        constant + rng.normal() * (0.1 + 0.1 * constant.abs())
     }
 
     /// The last operand of a gene of a linear genome: half of them registers.

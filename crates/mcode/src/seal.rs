@@ -48,7 +48,7 @@ pub(crate) fn run(
         "a kernel's constants exist"
     );
     let written = match fold {
-        Fold::Predict => n_rows.div_ceil(8),
+        Fold::Predict | Fold::Bits => n_rows.div_ceil(8),
         Fold::Squares => 1,
     };
     assert!(out.len() >= written, "a kernel's output has room");

@@ -1,8 +1,8 @@
 //! Genomes as data: `Serialize` and `Deserialize`, verified on load.
 //!
 //! The form is a version, the kind of genome, its tier, the number of columns, the slots as
-//! hexadecimal bytes in the order of memory, the constants as texts (JSON has neither NaN nor
-//! infinities), and for a tree its marks. Reading is the door through which bytes from outside
+//! hexadecimal bytes in the order of memory, the constants as texts (JSON has neither NaN, which all
+//! ones of a Boolean genome are, nor infinities), and for a tree its marks. Reading is the door through which bytes from outside
 //! come: what is read is decoded by the verifier, and marks must be those of the code, or there is
 //! no genome.
 
@@ -47,7 +47,7 @@ impl Stored {
             tier: code.tier(),
             columns: code.n_columns(),
             slots: hex.collect(),
-            constants: code.constants().iter().map(|c| format!("{c:?}")).collect(),
+            constants: code.constants().iter().map(|&c| to_text(c)).collect(),
             marks,
         }
     }
@@ -90,12 +90,28 @@ impl Stored {
         };
         let slots = digits.chunks_exact(16).map(slot).collect();
         let constant = |(at, text): (usize, &String)| {
-            let parsed = text.parse::<f64>();
-            parsed.map_err(|_| stored(format!("constant {at} is {text:?}, which is no number")))
+            from_text(text)
+                .ok_or_else(|| stored(format!("constant {at} is {text:?}, which is no number")))
         };
         let constants = self.constants.iter().enumerate().map(constant);
         let constants = constants.collect::<Result<Vec<f64>, VerifyError>>()?;
         Code::verify(self.tier, self.columns, slots, constants)
+    }
+}
+
+/// A number so that it comes back to the bit; what is not a number, by its bits.
+fn to_text(constant: f64) -> String {
+    if constant.is_nan() {
+        format!("{:#018x}", constant.to_bits())
+    } else {
+        format!("{constant:?}")
+    }
+}
+
+fn from_text(text: &str) -> Option<f64> {
+    match text.strip_prefix("0x") {
+        Some(bits) => Some(f64::from_bits(u64::from_str_radix(bits, 16).ok()?)),
+        None => text.parse().ok(),
     }
 }
 

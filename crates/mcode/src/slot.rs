@@ -596,6 +596,7 @@ fn layout(tier: Tier, kind: Kind) -> Layout {
 fn arithmetic(tier: Tier, opcode: Opcode, kind: Kind) -> Result<Row, AsmError> {
     let reserved = Reserved::of(tier);
     let (open, none): (Reg, Reg) = (Vreg::new(0).into(), NONE);
+    let by_tier = |vex, evex| if tier == Tier::Avx2 { vex } else { evex };
     let (inst, dst, first) = match opcode {
         Opcode::Load if kind == Kind::Constant && tier == Tier::Avx512 => {
             (&inst::VBROADCASTSD, open, none)
@@ -611,6 +612,10 @@ fn arithmetic(tier: Tier, opcode: Opcode, kind: Kind) -> Result<Row, AsmError> {
         Opcode::Pdiv => (&inst::DIVPD, reserved.scratch.into(), open),
         Opcode::Min => (&inst::MINPD, reserved.scratch.into(), open),
         Opcode::Max => (&inst::MAXPD, reserved.scratch.into(), open),
+        Opcode::And => (by_tier(&inst::PAND, &inst::VPANDQ), open, open),
+        Opcode::Or => (by_tier(&inst::POR, &inst::VPORQ), open, open),
+        Opcode::Xor => (by_tier(&inst::PXOR, &inst::VPXORQ), open, open),
+        Opcode::Less => (by_tier(&inst::PANDN, &inst::VPANDNQ), open, open),
     };
     let mut asm = Assembler::new();
     match (tier, kind) {

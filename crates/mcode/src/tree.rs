@@ -180,17 +180,21 @@ impl TreeCode {
     }
 
     /// The expression, read off the bytes.
-    #[must_use]
-    pub fn to_expression(&self) -> Expr {
+    ///
+    /// # Errors
+    /// If the genome works on bits.
+    pub fn to_expression(&self) -> Result<Expr, McodeError> {
         let mut nodes = Vec::with_capacity(self.marks.len());
         for (_, gene) in self.code.genes() {
-            nodes.push(match (gene.opcode.op(), gene.b) {
-                (Some(op), _) => Node::Op(op),
-                (None, Operand::Constant(k)) => Node::Const(self.code.constants[usize::from(k)]),
-                (None, operand) => Node::Var(u32::from(operand.number())),
+            nodes.push(match (gene.opcode, gene.b) {
+                (Opcode::Load, Operand::Constant(k)) => {
+                    Node::Const(self.code.constants[usize::from(k)])
+                }
+                (Opcode::Load, operand) => Node::Var(u32::from(operand.number())),
+                (opcode, _) => Node::Op(opcode.op().ok_or(McodeError::Bitwise)?),
             });
         }
-        Expr::from_postfix(nodes).expect("a tree's genes are in postfix order")
+        Ok(Expr::from_postfix(nodes).expect("a tree's genes are in postfix order"))
     }
 
     /// Proves the invariant anew. For tests and benches: variation keeps it.
@@ -259,7 +263,7 @@ impl TreeCode {
                 let donor = rng.range(first, node);
                 self.graft(original, node, original, donor, max_slots)
             }
-            _ => self.constant(rng, original),
+            _ => self.constant(rng, original, repertoire),
         };
         if !changed {
             self.clone_from(original);
@@ -306,12 +310,12 @@ impl TreeCode {
         true
     }
 
-    fn constant(&mut self, rng: &mut Rng, original: &TreeCode) -> bool {
+    fn constant(&mut self, rng: &mut Rng, original: &TreeCode, repertoire: &Repertoire) -> bool {
         self.clone_from(original);
         let n = self.code.constants.len();
         if n > 0 {
             let constant = &mut self.code.constants[rng.below(n)];
-            *constant += rng.normal() * (0.1 + 0.1 * constant.abs());
+            *constant = repertoire.near(rng, *constant);
         }
         n > 0
     }

@@ -90,7 +90,7 @@ fn a_run_is_a_function_of_its_seed_on_every_tier() {
     for tier in common::tiers("a_run_is_a_function_of_its_seed_on_every_tier") {
         let blocks = data(tier, (-1.0, 1.0), |x, y| (x - 0.3).abs() + y.max(0.2));
         let mut settings = settings(tier, 7);
-        settings.repertoire = common::everything(tier, 2).registers(4).unwrap();
+        settings.repertoire = common::numbers(tier, 2).registers(4).unwrap();
         settings.stop.evaluations = Some(20_000);
         let trace = |seed| {
             let settings = Settings {

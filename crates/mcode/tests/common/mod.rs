@@ -4,6 +4,13 @@
 use opcodon_evo::Rng;
 use opcodon_mcode::{Opcode, Repertoire, Tier};
 
+/// All operations on numbers.
+pub(crate) fn numbers(tier: Tier, n_columns: usize) -> Repertoire {
+    let all = Opcode::ALL.iter().copied();
+    let numbers: Vec<_> = all.filter(|opcode| !opcode.is_bitwise()).collect();
+    everything(tier, n_columns).opcodes(&numbers)
+}
+
 /// Everything that can be encoded.
 pub(crate) fn everything(tier: Tier, n_columns: usize) -> Repertoire {
     Repertoire::new(tier, n_columns)
