@@ -2,7 +2,7 @@
 //! operations a second when it is run, and both against compiling the same expression.
 //!
 //! Genomes are random, of the four basic operations over five columns: linear ones of 32 slots,
-//! trees of up to 63. An operation is an effective slot. Floors, AVX-512: a child is 256 bytes to
+//! trees of 9 to 63 slots. An operation is an effective slot. Floors, AVX-512: a child is 256 bytes to
 //! copy; a slot computes 8 rows, and two vector units 16 operations a cycle.
 //!
 //! Run with `cargo bench -p opcodon-mcode --bench genome`.
@@ -154,6 +154,31 @@ fn run(tier: Tier, what: &str, genomes: &[(&Code, Expr, usize)], n_rows: usize) 
     );
 }
 
+/// Linear genomes on bits: a case is one bit of one operation.
+fn bits(tier: Tier, n_cases: usize) {
+    let repertoire = Repertoire::boolean(tier, 11).unwrap();
+    let genomes: Vec<LinearCode> = (0..POPULATION as u64)
+        .map(|k| LinearCode::random(&mut Rng::new(5, k), &repertoire, MAX_SLOTS))
+        .collect();
+    let mut rng = Rng::new(4, 4);
+    let columns: Vec<Vec<u64>> = (0..12)
+        .map(|_| (0..n_cases / 64).map(|_| rng.u64()).collect())
+        .collect();
+    let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
+    let blocks = Blocks::from_bits(tier, &slices[..11], slices[11], n_cases).unwrap();
+    let mut batch = Batch::new(tier, 11, Fold::Bits).unwrap();
+    batch.load(genomes.iter().map(LinearCode::code)).unwrap();
+    let mut losses = vec![0.0; genomes.len()];
+    let seconds = best(|| batch.losses(black_box(&blocks), &mut losses).unwrap());
+    let operations: usize = genomes.iter().map(LinearCode::n_effective).sum();
+    println!(
+        "{:7} bits   {n_cases:5} cases: run {:6.0} ns a genome, {:7.0} G bit-cases/s",
+        tier.name(),
+        seconds / genomes.len() as f64 * 1e9,
+        (operations * n_cases) as f64 / seconds * 1e-9,
+    );
+}
+
 fn main() {
     for tier in Tier::ALL.into_iter().filter(|tier| tier.is_available()) {
         let repertoire = Repertoire::new(tier, N_COLUMNS).unwrap();
@@ -184,6 +209,9 @@ fn main() {
         for n_rows in [20, 1000, 10_000] {
             run(tier, "linear", &of_linear, n_rows);
             run(tier, "tree", &of_trees, n_rows);
+        }
+        for n_cases in [1 << 11, 1 << 20] {
+            bits(tier, n_cases);
         }
     }
 }

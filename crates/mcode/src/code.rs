@@ -17,9 +17,10 @@ use std::hint::select_unpredictable;
 
 use opcodon_expr::{Expr, Node};
 
+use crate::dialect::Dialect;
 use crate::error::VerifyError;
 use crate::gene::{Gene, MAX_INDEX, Opcode, Operand};
-use crate::slot::{Dialect, Kind, Role, is_inner};
+use crate::slot::{Kind, Role, is_inner};
 use crate::{McodeError, Tier};
 
 /// Most slots of a genome.

@@ -22,9 +22,9 @@ use opcodon_asm::{
 use crate::Tier;
 use crate::blocks::EXTRA_COLUMNS;
 use crate::code::Code;
+use crate::dialect::{COLUMN_BIAS, CONSTANT_BIAS, Dialect, Reserved};
 use crate::effective;
 use crate::gene::{Gene, Opcode, Operand};
-use crate::slot::{COLUMN_BIAS, CONSTANT_BIAS, Dialect, Reserved};
 
 /// What a kernel does with the value of each row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

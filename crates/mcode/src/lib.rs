@@ -7,7 +7,7 @@
 //! | room | what it is about |
 //! |---|---|
 //! | [`Gene`], [`Opcode`] | what an instruction says: the repertoire |
-//! | `slot` | one instruction in exactly 8 bytes, AVX2 or AVX-512, there and back |
+//! | `slot`, `dialect` | one instruction in exactly 8 bytes, AVX2 or AVX-512, there and back |
 //! | [`Code`] | slots that are proven harmless: the verifier |
 //! | [`LinearCode`] | a genome of slots over registers, as in AIMGP |
 //! | [`TreeCode`] | a genome in which every subtree is one range of slots |
@@ -31,6 +31,7 @@
 mod batch;
 mod blocks;
 mod code;
+mod dialect;
 pub mod effective;
 mod error;
 pub mod evolve;
