@@ -19,6 +19,7 @@ struct Member {
     code: usize,
     constants: usize,
     n_constants: usize,
+    n_effective: usize,
     footprint: Footprint,
 }
 
@@ -113,7 +114,7 @@ impl Batch {
                 columns: self.n_columns,
             });
         }
-        self.shell.wrap(code, &mut self.asm, &mut self.slots);
+        let n_effective = self.shell.wrap(code, &mut self.asm, &mut self.slots);
         let bytes = self.asm.finish().expect("copied code and one near jump");
         debug_assert!(bytes.len() <= code.bytes().len() + SHELL_BYTES);
         let start = match arena.append(bytes, 16) {
@@ -132,6 +133,7 @@ impl Batch {
             code: start,
             constants,
             n_constants: code.constants.len(),
+            n_effective,
             footprint: Footprint {
                 n_columns: self.n_columns,
                 constant_lines: self.constants.len() - constants,
@@ -150,6 +152,15 @@ impl Batch {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
+    }
+
+    /// Slots of one genome that influence its result: those that were made executable.
+    ///
+    /// # Panics
+    /// If there is no such genome.
+    #[must_use]
+    pub fn n_effective(&self, genome: usize) -> usize {
+        self.members[genome].n_effective
     }
 
     /// Mean squared error of one genome, or the share of wrong cases of one on bits.

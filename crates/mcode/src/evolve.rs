@@ -171,12 +171,12 @@ impl<G: Genome> Population<G> {
         &mut self,
         child: &mut G,
         loss: f64,
+        n_effective: usize,
         parents: [usize; 2],
         mut rng: Rng,
         tournament: usize,
     ) {
         let equal = |a: f64, b: f64| order::compare(a, b).is_eq();
-        let n_effective = child.n_effective();
         let place = match parents.into_iter().find(|&p| equal(self.losses[p], loss)) {
             Some(parent) if n_effective > self.sizes[parent] => return,
             Some(parent) => parent,
@@ -248,7 +248,7 @@ pub fn run<G: Genome>(
     let mut losses = vec![0.0; genomes.len()];
     evaluate(&mut batch, &genomes, blocks, variation, &mut losses)?;
     let mut population = Population {
-        sizes: genomes.iter().map(Genome::n_effective).collect(),
+        sizes: (0..genomes.len()).map(|k| batch.n_effective(k)).collect(),
         genomes,
         losses,
     };
@@ -304,8 +304,9 @@ pub fn run<G: Genome>(
             &mut children,
             &mut child_losses,
         )?;
-        for ((child, &loss), (rng, parents)) in children.iter_mut().zip(&child_losses).zip(births) {
-            population.place(child, loss, parents, rng, size);
+        for (k, (rng, parents)) in births.into_iter().enumerate() {
+            let (loss, n_effective) = (child_losses[k], batch.n_effective(k));
+            population.place(&mut children[k], loss, n_effective, parents, rng, size);
         }
     }
 }

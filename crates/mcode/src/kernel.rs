@@ -68,8 +68,9 @@ impl Shell {
         })
     }
 
-    /// The kernel of a genome whose result is register 0. Only effective slots are copied.
-    pub(crate) fn wrap(&self, code: &Code, asm: &mut Assembler, slots: &mut Vec<u64>) {
+    /// The kernel of a genome whose result is register 0. Only effective slots are copied; returns
+    /// how many.
+    pub(crate) fn wrap(&self, code: &Code, asm: &mut Assembler, slots: &mut Vec<u64>) -> usize {
         // Backwards from the end of the buffer; what is not effective is overwritten.
         slots.resize(code.slots.len(), 0);
         let mut first = slots.len();
@@ -95,6 +96,7 @@ impl Shell {
         asm.raw(&self.close);
         asm.jcc(Cond::A, top);
         asm.raw(&self.finish);
+        slots.len() - first
     }
 }
 
