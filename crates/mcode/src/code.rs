@@ -138,6 +138,20 @@ impl Code {
         self.slots[slots].iter().map(reads).sum()
     }
 
+    /// That genes of another origin may be put into this code. Without this check a column that
+    /// was not declared could get in.
+    ///
+    /// # Panics
+    /// If they are for another tier or another number of columns.
+    #[inline]
+    pub(crate) fn require_kind(&self, tier: Tier, n_columns: usize) {
+        assert_eq!(
+            (self.tier, self.n_columns),
+            (tier, n_columns),
+            "genes mix with those of one tier and number of columns only"
+        );
+    }
+
     /// Becomes `first[..cut.start] + second[donor] + first[cut.end..]`, constants along with
     /// their slots. Both are ranges of whole genes; the caller sees to the limits.
     pub(crate) fn splice_from(
@@ -147,6 +161,7 @@ impl Code {
         second: &Code,
         donor: std::ops::Range<usize>,
     ) {
+        first.require_kind(second.tier, second.n_columns);
         let before = first.count_constants(0..cut.start);
         let gone = before + first.count_constants(cut.clone());
         let given = second.count_constants(0..donor.start);

@@ -20,13 +20,13 @@ use std::ops::ControlFlow;
 
 use opcodon_evo::{Reason, Rng, Stop, order, tournament};
 
+use crate::McodeError;
 use crate::batch::Batch;
 use crate::blocks::Blocks;
 use crate::code::Code;
 use crate::genome::Genome;
 use crate::kernel::Fold;
 use crate::repertoire::Repertoire;
-use crate::{MAX_SLOTS, McodeError};
 
 /// How children are made, and their limits.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,7 +106,8 @@ impl Settings {
             ("the number of slots", self.variation.max_slots, 1),
         ];
         for (what, found, low) in least {
-            let high = MAX_SLOTS << 8;
+            // A child's number is part of its random stream.
+            let high = (1 << STREAM_BITS) - 1;
             if !(low..=high).contains(&found) {
                 return Err(McodeError::Range {
                     what,
@@ -311,9 +312,12 @@ pub fn run<G: Genome>(
     }
 }
 
+/// Bits of a stream's number that count children.
+const STREAM_BITS: u32 = 24;
+
 /// The stream of child `k` of a step.
 fn stream(seed: u64, step: u64, k: usize) -> Rng {
-    Rng::new(seed, step << 24 | k as u64)
+    Rng::new(seed, step << STREAM_BITS | k as u64)
 }
 
 fn evaluate<G: Genome>(

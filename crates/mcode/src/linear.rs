@@ -97,7 +97,7 @@ impl LinearCode {
         if kept + (donor.end - donor.start) == 0 {
             self.code.clone_from(first);
         } else {
-            self.exchange(first, cut, second, donor);
+            self.code.splice_from(first, cut, second, donor);
         }
     }
 
@@ -120,25 +120,20 @@ impl LinearCode {
         let donor = second.boundary(start)..second.boundary(end);
         let grown = first.slots.len() - (cut.end - cut.start) + (donor.end - donor.start);
         if (1..=max_slots.min(MAX_LINEAR_SLOTS)).contains(&grown) {
-            self.exchange(first, cut, second, donor);
+            self.code.splice_from(first, cut, second, donor);
         } else {
             self.code.clone_from(first);
         }
     }
 
-    fn exchange(&mut self, first: &Code, cut: Range<usize>, second: &Code, donor: Range<usize>) {
-        assert_eq!(
-            (first.tier(), first.n_columns()),
-            (second.tier(), second.n_columns()),
-            "parents of one kind"
-        );
-        self.code.splice_from(first, cut, second, donor);
-    }
-
     /// Changes one gene: its operation, one of its operands, its constant; or inserts or deletes
     /// one, as far as the size allows.
+    ///
+    /// # Panics
+    /// If the repertoire is for another tier or number of columns.
     pub fn mutate(&mut self, rng: &mut Rng, repertoire: &Repertoire, max_slots: usize) {
         let code = &mut self.code;
+        code.require_kind(repertoire.tier(), repertoire.n_columns());
         let n_slots = code.slots.len();
         let start = gene_start(code, rng.below(n_slots));
         let end = code.gene_end(start);

@@ -223,11 +223,9 @@ impl TreeCode {
         second: &TreeCode,
         max_slots: usize,
     ) {
-        assert_eq!(
-            (first.code.tier(), first.code.n_columns()),
-            (second.code.tier(), second.code.n_columns()),
-            "parents of one kind"
-        );
+        first
+            .code
+            .require_kind(second.code.tier(), second.code.n_columns());
         for _ in 0..DRAWS {
             let (node, donor) = (first.pick(rng), second.pick(rng));
             if self.graft(first, node, second, donor, max_slots) {
@@ -239,6 +237,9 @@ impl TreeCode {
 
     /// Changes the genome `original` at one place: another subtree, another operator or leaf, a
     /// subtree in place of the one around it, or another constant.
+    ///
+    /// # Panics
+    /// If the repertoire is for another tier or number of columns.
     pub fn mutate(
         &mut self,
         rng: &mut Rng,
@@ -246,6 +247,9 @@ impl TreeCode {
         repertoire: &Repertoire,
         max_slots: usize,
     ) {
+        original
+            .code
+            .require_kind(repertoire.tier(), repertoire.n_columns());
         let node = original.pick(rng);
         let changed = match rng.below(4) {
             0 => {

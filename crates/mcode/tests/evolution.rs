@@ -175,7 +175,7 @@ fn impossible_settings_are_refused() {
         };
         assert_eq!(
             refused(&few, &blocks),
-            "the population is 1, but must lie in 2..=16777216"
+            "the population is 1, but must lie in 2..=16777215"
         );
         let three = Settings::new(Repertoire::new(tier, 3).unwrap());
         assert!(refused(&three, &blocks).contains("3 columns are needed"));

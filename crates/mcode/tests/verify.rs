@@ -204,6 +204,42 @@ fn every_single_flip_of_every_kind_of_slot_is_judged() {
 }
 
 #[test]
+fn genes_that_could_read_undeclared_columns_do_not_get_in() {
+    let tier = Tier::Avx512;
+    let (narrow, wide) = (everything(tier, 2), everything(tier, 200));
+    let mut rng = Rng::new(1, 1);
+    let linear = [&narrow, &wide].map(|all| LinearCode::random(&mut rng, all, 20));
+    let trees = [&narrow, &wide].map(|all| TreeCode::random(&mut rng, all, 4));
+    let attempts: [&dyn Fn(); 5] = [
+        &|| linear[0].clone().mutate(&mut Rng::new(2, 2), &wide, 30),
+        &|| {
+            linear[0]
+                .clone()
+                .two_point(&mut Rng::new(2, 2), &linear[0], &linear[1], 30)
+        },
+        &|| {
+            linear[0]
+                .clone()
+                .homologous(&mut Rng::new(2, 2), &linear[0], &linear[1], 30)
+        },
+        &|| {
+            trees[0]
+                .clone()
+                .mutate(&mut Rng::new(2, 2), &trees[0], &wide, 30)
+        },
+        &|| {
+            trees[0]
+                .clone()
+                .crossover(&mut Rng::new(2, 2), &trees[0], &trees[1], 30)
+        },
+    ];
+    for (number, attempt) in attempts.iter().enumerate() {
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(attempt));
+        assert!(outcome.is_err(), "attempt {number}");
+    }
+}
+
+#[test]
 fn random_bytes_do_not_pass() {
     for tier in Tier::ALL {
         let mut rng = Rng::new(9, 9);
