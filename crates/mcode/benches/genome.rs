@@ -14,11 +14,13 @@
 )]
 
 use std::hint::black_box;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use opcodon_evo::Rng;
 use opcodon_expr::Expr;
 use opcodon_jit::{Goal, Panel};
+use opcodon_mcode::evolve::{Settings, run as run_evolution};
 use opcodon_mcode::{Batch, Blocks, Code, Fold, Genome, LinearCode, Repertoire, Tier, TreeCode};
 
 const N_COLUMNS: usize = 5;
@@ -179,6 +181,29 @@ fn bits(tier: Tier, n_cases: usize) {
     );
 }
 
+/// A whole run: breeding, copying, running, choosing.
+fn evolution<G: Genome>(tier: Tier, what: &str, n_rows: usize) {
+    let mut rng = Rng::new(8, 8);
+    let columns: Vec<Vec<f64>> = (0..=N_COLUMNS)
+        .map(|_| (0..n_rows).map(|_| rng.normal()).collect())
+        .collect();
+    let slices: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+    let blocks = Blocks::new(tier, &slices[..N_COLUMNS], Some(slices[N_COLUMNS])).unwrap();
+    let mut settings = Settings::new(Repertoire::new(tier, N_COLUMNS).unwrap());
+    settings.variation.max_slots = MAX_SLOTS;
+    settings.stop.evaluations = Some(100_000);
+    let mut evaluations = 0;
+    let seconds = best(|| {
+        let found = run_evolution::<G>(&blocks, &settings, |_| ControlFlow::Continue(()));
+        evaluations = found.unwrap().evaluations;
+    });
+    println!(
+        "{:7} {what:6} {n_rows:5} rows: evolution {:5.0} ns a child",
+        tier.name(),
+        seconds / evaluations as f64 * 1e9
+    );
+}
+
 fn main() {
     for tier in Tier::ALL.into_iter().filter(|tier| tier.is_available()) {
         let repertoire = Repertoire::new(tier, N_COLUMNS).unwrap();
@@ -209,6 +234,10 @@ fn main() {
         for n_rows in [20, 1000, 10_000] {
             run(tier, "linear", &of_linear, n_rows);
             run(tier, "tree", &of_trees, n_rows);
+        }
+        for n_rows in [20, 1000] {
+            evolution::<LinearCode>(tier, "linear", n_rows);
+            evolution::<TreeCode>(tier, "tree", n_rows);
         }
         for n_cases in [1 << 11, 1 << 20] {
             bits(tier, n_cases);
