@@ -1,0 +1,246 @@
+//! What machine code as the individual saves: nanoseconds to breed and to verify a child,
+//! operations a second when it is run, and both against compiling the same expression.
+//!
+//! Genomes are random, of the four basic operations over five columns: linear ones of 32 slots,
+//! trees of 9 to 63 slots. An operation is an effective slot. Floors, AVX-512: a child is 256 bytes to
+//! copy; a slot computes 8 rows, and two vector units 16 operations a cycle.
+//!
+//! Run with `cargo bench -p opcodon-mcode --bench genome`.
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark"
+)]
+
+use std::hint::black_box;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use opcodon_evo::Rng;
+use opcodon_expr::Expr;
+use opcodon_jit::{Goal, Panel};
+use opcodon_mcode::evolve::{Settings, run as run_evolution};
+use opcodon_mcode::{Batch, Blocks, Code, Fold, Genome, LinearCode, Repertoire, Tier, TreeCode};
+
+const N_COLUMNS: usize = 5;
+const POPULATION: usize = 1000;
+const MAX_SLOTS: usize = 32;
+
+/// Seconds of the fastest of several runs.
+fn best(mut run: impl FnMut()) -> f64 {
+    (0..7)
+        .map(|_| {
+            let start = Instant::now();
+            run();
+            start.elapsed().as_secs_f64()
+        })
+        .fold(f64::INFINITY, f64::min)
+}
+
+fn report(tier: Tier, what: &str, seconds: f64, n: usize) {
+    println!(
+        "{:7} {what:34} {:8.1} ns",
+        tier.name(),
+        seconds / n as f64 * 1e9
+    );
+}
+
+fn vary(tier: Tier, linear: &[LinearCode], trees: &[TreeCode], repertoire: &Repertoire) {
+    let pairs = || (0..linear.len()).map(|k| (k, (k * 7 + 1) % linear.len()));
+    let n = linear.len();
+    let mut rng = Rng::new(1, 1);
+    let mut child = linear[0].clone();
+    let two_point = best(|| {
+        for (a, b) in pairs() {
+            child.two_point(&mut rng, &linear[a], &linear[b], MAX_SLOTS);
+            child.mutate(&mut rng, repertoire, MAX_SLOTS);
+            black_box(&child);
+        }
+    });
+    report(tier, "linear: two-point and mutation", two_point, n);
+    let homologous = best(|| {
+        for (a, b) in pairs() {
+            child.homologous(&mut rng, &linear[a], &linear[b], MAX_SLOTS);
+            black_box(&child);
+        }
+    });
+    report(tier, "linear: homologous crossover", homologous, n);
+    let verify = best(|| {
+        for genome in linear {
+            black_box(genome.code().check()).unwrap();
+        }
+    });
+    report(tier, "linear: verify", verify, n);
+    let slots: usize = linear
+        .iter()
+        .map(|genome| genome.code().slots().len())
+        .sum();
+    report(tier, "linear: verify, a slot", verify, slots);
+    let strip = best(|| {
+        for genome in linear {
+            black_box(genome.n_effective());
+        }
+    });
+    report(tier, "linear: find effective slots", strip, n);
+    let mut child = trees[0].clone();
+    let crossover = best(|| {
+        for (a, b) in pairs() {
+            child.crossover(&mut rng, &trees[a], &trees[b], 63);
+            black_box(&child);
+        }
+    });
+    report(tier, "tree: crossover", crossover, n);
+    let mutate = best(|| {
+        for tree in trees {
+            child.mutate(&mut rng, tree, repertoire, 63);
+            black_box(&child);
+        }
+    });
+    report(tier, "tree: mutation", mutate, n);
+}
+
+/// Making executable and running against compiling and running the same expressions.
+fn run(tier: Tier, what: &str, genomes: &[(&Code, Expr, usize)], n_rows: usize) {
+    let mut rng = Rng::new(3, 3);
+    let columns: Vec<Vec<f64>> = (0..=N_COLUMNS)
+        .map(|_| (0..n_rows).map(|_| rng.uniform(0.5, 2.0)).collect())
+        .collect();
+    let slices: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+    let blocks = Blocks::new(tier, &slices[..N_COLUMNS], Some(slices[N_COLUMNS])).unwrap();
+    let mut batch = Batch::new(tier, N_COLUMNS, Fold::Squares).unwrap();
+    let mut losses = vec![0.0; genomes.len()];
+    let codes = || genomes.iter().map(|(code, ..)| *code);
+    let load = best(|| batch.load(codes()).unwrap());
+    let genomes_run = best(|| batch.losses(black_box(&blocks), &mut losses).unwrap());
+    let both = best(|| {
+        batch.load(codes()).unwrap();
+        batch.losses(black_box(&blocks), &mut losses).unwrap();
+    });
+
+    let panel = Panel::<f64>::from_columns(&slices).unwrap();
+    let jit_tier = match tier {
+        Tier::Avx2 => opcodon_jit::Tier::Avx2,
+        Tier::Avx512 => opcodon_jit::Tier::Avx512,
+    };
+    let mut jit = opcodon_jit::Batch::<f64>::new(jit_tier).unwrap();
+    let goal = Goal::Mse {
+        target: 5,
+        weight: None,
+    };
+    let trees: Vec<&Expr> = genomes.iter().map(|(_, expr, _)| expr).collect();
+    let compile = best(|| jit.compile(trees.iter().copied(), 5, goal).unwrap());
+    let jit_run = best(|| jit.losses(0, black_box(&panel), &mut losses).unwrap());
+    let jit_both = best(|| {
+        jit.compile(trees.iter().copied(), 5, goal).unwrap();
+        jit.losses(0, black_box(&panel), &mut losses).unwrap();
+    });
+    let n = genomes.len() as f64;
+    let operations: usize = genomes.iter().map(|(.., n)| n).sum();
+    let ns = |seconds: f64| seconds / n * 1e9;
+    println!(
+        "{:7} {what:6} {n_rows:5} rows: load {:5.0} ns, run {:6.0} ns, both {:6.0} ns a genome, \
+         {:5.2} G operations/s │ jit: compile {:5.0}, run {:6.0}, both {:6.0} ns │ jit/genome: \
+         load {:.2}, run {:.2}, both {:.2}",
+        tier.name(),
+        ns(load),
+        ns(genomes_run),
+        ns(both),
+        (operations * n_rows) as f64 / genomes_run * 1e-9,
+        ns(compile),
+        ns(jit_run),
+        ns(jit_both),
+        compile / load,
+        jit_run / genomes_run,
+        jit_both / both,
+    );
+}
+
+/// Linear genomes on bits: a case is one bit of one operation.
+fn bits(tier: Tier, n_cases: usize) {
+    let repertoire = Repertoire::boolean(tier, 11).unwrap();
+    let genomes: Vec<LinearCode> = (0..POPULATION as u64)
+        .map(|k| LinearCode::random(&mut Rng::new(5, k), &repertoire, MAX_SLOTS))
+        .collect();
+    let mut rng = Rng::new(4, 4);
+    let columns: Vec<Vec<u64>> = (0..12)
+        .map(|_| (0..n_cases / 64).map(|_| rng.u64()).collect())
+        .collect();
+    let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
+    let blocks = Blocks::from_bits(tier, &slices[..11], slices[11], n_cases).unwrap();
+    let mut batch = Batch::new(tier, 11, Fold::Bits).unwrap();
+    batch.load(genomes.iter().map(LinearCode::code)).unwrap();
+    let mut losses = vec![0.0; genomes.len()];
+    let seconds = best(|| batch.losses(black_box(&blocks), &mut losses).unwrap());
+    let operations: usize = genomes.iter().map(LinearCode::n_effective).sum();
+    println!(
+        "{:7} bits   {n_cases:5} cases: run {:6.0} ns a genome, {:7.0} G bit-cases/s",
+        tier.name(),
+        seconds / genomes.len() as f64 * 1e9,
+        (operations * n_cases) as f64 / seconds * 1e-9,
+    );
+}
+
+/// A whole run: breeding, copying, running, choosing.
+fn evolution<G: Genome>(tier: Tier, what: &str, n_rows: usize) {
+    let mut rng = Rng::new(8, 8);
+    let columns: Vec<Vec<f64>> = (0..=N_COLUMNS)
+        .map(|_| (0..n_rows).map(|_| rng.normal()).collect())
+        .collect();
+    let slices: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+    let blocks = Blocks::new(tier, &slices[..N_COLUMNS], Some(slices[N_COLUMNS])).unwrap();
+    let mut settings = Settings::new(Repertoire::new(tier, N_COLUMNS).unwrap());
+    settings.variation.max_slots = MAX_SLOTS;
+    settings.stop.evaluations = Some(100_000);
+    let mut evaluations = 0;
+    let seconds = best(|| {
+        let found = run_evolution::<G>(&blocks, &settings, |_| ControlFlow::Continue(()));
+        evaluations = found.unwrap().evaluations;
+    });
+    println!(
+        "{:7} {what:6} {n_rows:5} rows: evolution {:5.0} ns a child",
+        tier.name(),
+        seconds / evaluations as f64 * 1e9
+    );
+}
+
+fn main() {
+    for tier in Tier::ALL.into_iter().filter(|tier| tier.is_available()) {
+        let repertoire = Repertoire::new(tier, N_COLUMNS).unwrap();
+        let linear: Vec<LinearCode> = (0..POPULATION as u64)
+            .map(|k| LinearCode::random(&mut Rng::new(2026, k), &repertoire, MAX_SLOTS))
+            .collect();
+        let trees: Vec<TreeCode> = (0..)
+            .map(|k| TreeCode::random(&mut Rng::new(2027, k), &repertoire, 6))
+            .filter(|tree| (9..=63).contains(&tree.code().slots().len()))
+            .take(POPULATION)
+            .collect();
+        vary(tier, &linear, &trees, &repertoire);
+        let formulas = |code: &Code| code.to_expression(200).ok();
+        let of_linear: Vec<_> = linear
+            .iter()
+            .filter_map(|g| Some((g.code(), formulas(g.code())?, g.n_effective())))
+            .collect();
+        let of_trees: Vec<_> = trees
+            .iter()
+            .map(|tree| {
+                (
+                    tree.code(),
+                    tree.to_expression().unwrap(),
+                    tree.n_effective(),
+                )
+            })
+            .collect();
+        for n_rows in [20, 1000, 10_000] {
+            run(tier, "linear", &of_linear, n_rows);
+            run(tier, "tree", &of_trees, n_rows);
+        }
+        for n_rows in [20, 1000] {
+            evolution::<LinearCode>(tier, "linear", n_rows);
+            evolution::<TreeCode>(tier, "tree", n_rows);
+        }
+        for n_cases in [1 << 11, 1 << 20] {
+            bits(tier, n_cases);
+        }
+    }
+}

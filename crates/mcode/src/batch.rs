@@ -1,0 +1,351 @@
+//! A batch: a population of genomes in executable memory, ready to run.
+//!
+//! A child becomes executable by being copied: its effective slots go between the parts of a
+//! [`Shell`] into an arena, and the arena is sealed once for all. Running needs only a shared
+//! reference.
+
+use opcodon_asm::Assembler;
+use opcodon_codemem::{Arena, CodeError, SealedArena};
+
+use crate::blocks::{Blocks, Line, TILE_ROWS};
+use crate::code::Code;
+use crate::kernel::{Fold, SHELL_BYTES, Shell};
+use crate::seal::{self, Footprint};
+use crate::{McodeError, Tier};
+
+/// Where one genome of a batch is.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    code: usize,
+    constants: usize,
+    n_constants: usize,
+    n_effective: usize,
+    footprint: Footprint,
+}
+
+/// Genomes in executable memory.
+///
+/// ```
+/// use opcodon_mcode::{Batch, Blocks, Fold, Tier, TreeCode};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # if Tier::best().is_err() { return Ok(()) }
+/// let tier = Tier::best()?;
+/// let formula = opcodon_expr::parse("x*x + 1", None)?.expr;
+/// let genome = TreeCode::from_expression(&formula, tier, 1)?;
+/// let data = Blocks::new(tier, &[&[0.0, 1.0, 2.0]], Some(&[1.0, 2.0, 8.0]))?;
+/// let mut batch = Batch::new(tier, 1, Fold::Squares)?;
+/// batch.load([genome.code()])?;
+/// assert_eq!(batch.loss(0, &data)?, 3.0);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Batch {
+    tier: Tier,
+    n_columns: usize,
+    fold: Fold,
+    shell: Shell,
+    /// Absent only while code is replaced, or after that has failed.
+    arena: Option<SealedArena>,
+    members: Vec<Member>,
+    constants: Vec<Line>,
+    asm: Assembler,
+    slots: Vec<u64>,
+}
+
+/// Room for code that a batch has at first, in bytes.
+const CAPACITY: usize = 1 << 22;
+
+impl Batch {
+    /// A batch without genomes, for a tier, data of so many columns, and one use.
+    ///
+    /// # Errors
+    /// If the processor lacks the tier, or executable memory is refused.
+    pub fn new(tier: Tier, n_columns: usize, fold: Fold) -> Result<Batch, McodeError> {
+        tier.require()?;
+        let shell = Shell::new(tier, n_columns.max(1), fold);
+        Ok(Batch {
+            tier,
+            n_columns,
+            fold,
+            shell: shell.expect("the code around genomes has an encoding in every tier"),
+            arena: Some(Arena::with_capacity(CAPACITY)?.seal()?),
+            members: Vec::new(),
+            constants: Vec::new(),
+            asm: Assembler::new(),
+            slots: Vec::new(),
+        })
+    }
+
+    /// Replaces the genomes.
+    ///
+    /// # Errors
+    /// If a genome is of another tier or for another number of columns, or memory is refused; the
+    /// batch is empty then.
+    pub fn load<'a>(
+        &mut self,
+        genomes: impl IntoIterator<Item = &'a Code>,
+    ) -> Result<(), McodeError> {
+        self.members.clear();
+        self.constants.clear();
+        let mut arena = match self.arena.take() {
+            Some(sealed) => sealed.reopen()?,
+            None => Arena::with_capacity(CAPACITY)?,
+        };
+        arena.truncate(0);
+        let mut outcome = Ok(());
+        for code in genomes {
+            outcome = self.append(&mut arena, code);
+            if outcome.is_err() {
+                self.members.clear();
+                break;
+            }
+        }
+        self.arena = Some(arena.seal()?);
+        outcome
+    }
+
+    fn append(&mut self, arena: &mut Arena, code: &Code) -> Result<(), McodeError> {
+        if code.tier() != self.tier || code.n_columns() != self.n_columns {
+            return Err(McodeError::Mixed {
+                what: "a genome",
+                found_tier: code.tier(),
+                found_columns: code.n_columns(),
+                tier: self.tier,
+                columns: self.n_columns,
+            });
+        }
+        let n_effective = self.shell.wrap(code, &mut self.asm, &mut self.slots);
+        let bytes = self.asm.finish().expect("copied code and one near jump");
+        debug_assert!(bytes.len() <= code.bytes().len() + SHELL_BYTES);
+        let start = match arena.append(bytes, 16) {
+            Err(CodeError::Full { capacity, .. }) => {
+                let wanted = (2 * capacity).max(2 * bytes.len());
+                let mut larger = Arena::with_capacity(wanted)?;
+                larger.append(arena.bytes(), 16)?;
+                *arena = larger;
+                arena.append(bytes, 16)?
+            }
+            start => start?,
+        };
+        let constants = self.constants.len();
+        pack(self.tier, &code.constants, &mut self.constants);
+        self.members.push(Member {
+            code: start,
+            constants,
+            n_constants: code.constants.len(),
+            n_effective,
+            footprint: Footprint {
+                n_columns: self.n_columns,
+                constant_lines: self.constants.len() - constants,
+            },
+        });
+        Ok(())
+    }
+
+    /// Number of genomes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Slots of one genome that influence its result: those that were made executable.
+    ///
+    /// # Panics
+    /// If there is no such genome.
+    #[must_use]
+    pub fn n_effective(&self, genome: usize) -> usize {
+        self.members[genome].n_effective
+    }
+
+    /// Mean squared error of one genome, or the share of wrong cases of one on bits.
+    ///
+    /// # Errors
+    /// If the data are packed for another tier or have other columns, or no target.
+    ///
+    /// # Panics
+    /// If there is no such genome, or the batch predicts.
+    pub fn loss(&self, genome: usize, blocks: &Blocks) -> Result<f64, McodeError> {
+        self.require(blocks, true)?;
+        let member = self.members[genome];
+        Ok(self.mean(member, blocks, &self.constants[member.constants..]))
+    }
+
+    /// As [`Batch::loss`] with other constants; nothing is copied but these.
+    ///
+    /// # Errors
+    /// As for [`Batch::loss`], or if the number of constants is another.
+    ///
+    /// # Panics
+    /// As [`Batch::loss`].
+    pub fn loss_with(
+        &self,
+        genome: usize,
+        blocks: &Blocks,
+        constants: &[f64],
+    ) -> Result<f64, McodeError> {
+        self.require(blocks, true)?;
+        let member = self.members[genome];
+        if constants.len() != member.n_constants {
+            return Err(McodeError::Range {
+                what: "the number of constants",
+                found: constants.len(),
+                low: member.n_constants,
+                high: member.n_constants,
+            });
+        }
+        let mut packed = Vec::with_capacity(member.footprint.constant_lines);
+        pack(self.tier, constants, &mut packed);
+        Ok(self.mean(member, blocks, &packed))
+    }
+
+    /// As [`Batch::loss`] of all genomes, which run tile by tile.
+    ///
+    /// # Errors
+    /// As for [`Batch::loss`], or if `losses` has another length than the batch.
+    ///
+    /// # Panics
+    /// If the batch predicts.
+    pub fn losses(&self, blocks: &Blocks, losses: &mut [f64]) -> Result<(), McodeError> {
+        self.require(blocks, true)?;
+        if losses.len() != self.len() {
+            return Err(McodeError::Range {
+                what: "the number of losses",
+                found: losses.len(),
+                low: self.len(),
+                high: self.len(),
+            });
+        }
+        losses.fill(0.0);
+        for tile in 0..blocks.n_tiles() {
+            for (member, loss) in self.members.iter().zip(&mut *losses) {
+                *loss += self.error(*member, blocks, tile, &self.constants[member.constants..]);
+            }
+        }
+        for loss in losses {
+            *loss /= blocks.n_cases() as f64;
+        }
+        Ok(())
+    }
+
+    /// Predictions of one genome.
+    ///
+    /// # Errors
+    /// If the data are packed for another tier or have other columns, or `out` another number of
+    /// rows.
+    ///
+    /// # Panics
+    /// If there is no such genome, or the batch computes losses.
+    pub fn predict(
+        &self,
+        genome: usize,
+        blocks: &Blocks,
+        out: &mut [f64],
+    ) -> Result<(), McodeError> {
+        self.require(blocks, false)?;
+        if out.len() != blocks.n_rows() {
+            return Err(McodeError::RowCount {
+                what: "the output".into(),
+                found: out.len(),
+                expected: blocks.n_rows(),
+            });
+        }
+        let member = self.members[genome];
+        let constants = &self.constants[member.constants..];
+        let mut lines = [Line::ZERO; TILE_ROWS / 8];
+        for (tile, rows) in out.chunks_mut(TILE_ROWS).enumerate() {
+            self.run(member, blocks, tile, constants, &mut lines);
+            rows.copy_from_slice(&bytemuck::cast_slice(&lines)[..rows.len()]);
+        }
+        Ok(())
+    }
+
+    fn require(&self, blocks: &Blocks, loss: bool) -> Result<(), McodeError> {
+        assert_eq!(
+            self.fold != Fold::Predict,
+            loss,
+            "what the batch was made for"
+        );
+        if blocks.tier() != self.tier || blocks.n_columns() != self.n_columns {
+            return Err(McodeError::Mixed {
+                what: "the table",
+                found_tier: blocks.tier(),
+                found_columns: blocks.n_columns(),
+                tier: self.tier,
+                columns: self.n_columns,
+            });
+        }
+        if loss && !blocks.has_target() {
+            return Err(McodeError::NoTarget);
+        }
+        if loss && (self.fold == Fold::Bits) != blocks.is_boolean() {
+            let bits = blocks.is_boolean();
+            return Err(McodeError::Domain { bits });
+        }
+        Ok(())
+    }
+
+    fn mean(&self, member: Member, blocks: &Blocks, constants: &[Line]) -> f64 {
+        let error = |tile| self.error(member, blocks, tile, constants);
+        (0..blocks.n_tiles()).map(error).sum::<f64>() / blocks.n_cases() as f64
+    }
+
+    /// The sum of squared errors, or of wrong cases, of one tile.
+    #[inline]
+    fn error(&self, member: Member, blocks: &Blocks, tile: usize, constants: &[Line]) -> f64 {
+        if self.fold == Fold::Squares {
+            let mut out = [Line::ZERO];
+            self.run(member, blocks, tile, constants, &mut out);
+            return out[0].0.iter().sum();
+        }
+        let mut out = [Line::ZERO; TILE_ROWS / 8];
+        self.run(member, blocks, tile, constants, &mut out);
+        let words: &[u64] = bytemuck::cast_slice(&out);
+        let wrong = words[..blocks.tile_rows(tile)]
+            .iter()
+            .map(|word| word.count_ones());
+        f64::from(wrong.sum::<u32>())
+    }
+
+    #[inline]
+    fn run(
+        &self,
+        member: Member,
+        blocks: &Blocks,
+        tile: usize,
+        constants: &[Line],
+        out: &mut [Line],
+    ) {
+        let arena = self.arena.as_ref().expect("a loaded batch has its code");
+        let entry = arena.entry(member.code).expect("code that was appended");
+        seal::run(
+            entry,
+            member.footprint,
+            self.fold,
+            blocks,
+            tile,
+            constants,
+            out,
+        );
+    }
+}
+
+/// Constants as a tier reads them: one after the other, or each as a whole vector.
+fn pack(tier: Tier, constants: &[f64], lines: &mut Vec<Line>) {
+    match tier {
+        Tier::Avx512 => lines.extend(constants.chunks(8).map(|chunk| {
+            let mut line = Line::ZERO;
+            line.0[..chunk.len()].copy_from_slice(chunk);
+            line
+        })),
+        Tier::Avx2 => lines.extend(constants.chunks(2).map(|chunk| {
+            let [low, high] = [chunk[0], chunk[chunk.len() - 1]];
+            Line([low, low, low, low, high, high, high, high])
+        })),
+    }
+}

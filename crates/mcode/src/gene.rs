@@ -1,0 +1,133 @@
+//! Genes: what one instruction of a genome says, apart from how it is encoded.
+//!
+//! The table below is the repertoire: every operation that a genome can perform, and the operator
+//! of `opcodon-expr` that it means, to the bit; operations on bits, for Boolean problems, mean
+//! none. Most are one instruction, thus one slot. Three are
+//! *phrases* of three slots, because no instruction means them: an operation into a scratch
+//! register, a test into a mask, and a blend of the two into the destination.
+
+use opcodon_expr::Op;
+
+/// Most columns and most constants that a genome can address: an index is one byte.
+pub const MAX_INDEX: usize = 256;
+
+macro_rules! opcodes {
+    ($($name:ident $slots:literal $arity:literal $op:expr, $doc:literal;)*) => {
+        /// An operation of the repertoire.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Opcode { $(#[doc = $doc] $name),* }
+
+        impl Opcode {
+            /// Every operation.
+            pub const ALL: &'static [Opcode] = &[$(Opcode::$name),*];
+
+            /// The operator that it means; none for [`Opcode::Load`] and for bits.
+            #[must_use]
+            pub fn op(self) -> Option<Op> {
+                match self { $(Opcode::$name => $op),* }
+            }
+
+            /// Slots of 8 bytes that it takes.
+            #[must_use]
+            pub fn n_slots(self) -> usize {
+                match self { $(Opcode::$name => $slots),* }
+            }
+
+            /// Number of operands: 0 for [`Opcode::Load`], which has a leaf.
+            #[must_use]
+            pub fn arity(self) -> usize {
+                match self { $(Opcode::$name => $arity),* }
+            }
+        }
+    };
+}
+
+opcodes! {
+    Load 1 0 None,           "A column or a constant to a register.";
+    Add  1 2 Some(Op::Add),  "Sum.";
+    Sub  1 2 Some(Op::Sub),  "Difference.";
+    Mul  1 2 Some(Op::Mul),  "Product.";
+    Div  1 2 Some(Op::Div),  "Quotient of IEEE 754.";
+    Sqrt 1 1 Some(Op::Sqrt), "Square root.";
+    Neg  1 1 Some(Op::Neg),  "Negation.";
+    Abs  1 1 Some(Op::Abs),  "Absolute value.";
+    Pdiv 3 2 Some(Op::Pdiv), "Protected quotient: 1 where the divisor is zero.";
+    Min  3 2 Some(Op::Min),  "Smaller operand; NaN if either is.";
+    Max  3 2 Some(Op::Max),  "Larger operand; NaN if either is.";
+    And  1 2 None,           "Both bits.";
+    Or   1 2 None,           "Either bit, or both.";
+    Xor  1 2 None,           "Either bit, not both.";
+    Less 1 2 None,           "The second bit without the first: not a, and b.";
+}
+
+impl Opcode {
+    /// The operation that means this operator, if there is one.
+    #[must_use]
+    pub fn of(op: Op) -> Option<Opcode> {
+        let means = |opcode: &&Opcode| opcode.op() == Some(op);
+        Opcode::ALL.iter().find(means).copied()
+    }
+
+    /// Whether it works on bits, 64 cases a lane.
+    #[must_use]
+    pub fn is_bitwise(self) -> bool {
+        self.symbol().is_some()
+    }
+
+    /// How an operation on bits is written.
+    pub(crate) fn symbol(self) -> Option<&'static str> {
+        match self {
+            Opcode::And => Some("&"),
+            Opcode::Or => Some("|"),
+            Opcode::Xor => Some("^"),
+            Opcode::Less => Some("<"),
+            _ => None,
+        }
+    }
+
+    /// Whether the last operand may be a register.
+    pub(crate) fn takes_register(self) -> bool {
+        self != Opcode::Load
+    }
+
+    /// Whether the last operand may be a column or a constant.
+    pub(crate) fn takes_memory(self) -> bool {
+        self.n_slots() == 1
+    }
+}
+
+/// The last operand of a gene.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operand {
+    /// A register.
+    Register(u8),
+    /// An input column.
+    Column(u8),
+    /// A constant of the genome.
+    Constant(u8),
+}
+
+impl Operand {
+    /// Register number or index.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Operand::Register(number) | Operand::Column(number) | Operand::Constant(number) => {
+                number
+            }
+        }
+    }
+}
+
+/// One operation with its operands: `dst = a op b`, or `dst = op b`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Gene {
+    /// What is done.
+    pub opcode: Opcode,
+    /// Register of the result.
+    pub dst: u8,
+    /// Register of the first operand of two; 0 if there is only one.
+    pub a: u8,
+    /// The last, or only, operand.
+    pub b: Operand,
+}

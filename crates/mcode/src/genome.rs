@@ -1,0 +1,132 @@
+//! What evolution asks of a genome, whichever kind it is.
+
+use opcodon_evo::Rng;
+use opcodon_expr::Expr;
+
+use crate::code::Code;
+use crate::evolve::Variation;
+use crate::linear::LinearCode;
+use crate::repertoire::Repertoire;
+use crate::tree::TreeCode;
+use crate::{McodeError, effective};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for crate::LinearCode {}
+    impl Sealed for crate::TreeCode {}
+}
+
+/// A kind of genome: [`LinearCode`] or [`TreeCode`].
+pub trait Genome: sealed::Sealed + Clone {
+    /// A random individual of the first population.
+    fn random(rng: &mut Rng, repertoire: &Repertoire, variation: &Variation) -> Self;
+
+    /// Becomes a child of two parents.
+    fn breed(
+        &mut self,
+        rng: &mut Rng,
+        first: &Self,
+        second: &Self,
+        repertoire: &Repertoire,
+        variation: &Variation,
+    );
+
+    /// The code that is run.
+    fn code(&self) -> &Code;
+
+    /// The constants, to be refitted in place.
+    fn constants_mut(&mut self) -> &mut [f64];
+
+    /// Slots that influence the result.
+    fn n_effective(&self) -> usize {
+        let mut n = 0;
+        effective::walk(self.code(), |gene, is_effective| {
+            n += gene.len() * usize::from(is_effective);
+        });
+        n
+    }
+
+    /// The formula.
+    ///
+    /// # Errors
+    /// If it has more than `max_nodes` nodes as a tree.
+    fn formula(&self, max_nodes: u64) -> Result<Expr, McodeError> {
+        self.code().to_expression(max_nodes)
+    }
+}
+
+impl Genome for LinearCode {
+    fn random(rng: &mut Rng, repertoire: &Repertoire, variation: &Variation) -> LinearCode {
+        let n_slots = rng.range(1, variation.initial_slots.max(1));
+        LinearCode::random(rng, repertoire, n_slots)
+    }
+
+    fn breed(
+        &mut self,
+        rng: &mut Rng,
+        first: &LinearCode,
+        second: &LinearCode,
+        repertoire: &Repertoire,
+        variation: &Variation,
+    ) {
+        let crossed = rng.bool(variation.crossover);
+        if !crossed {
+            self.clone_from(first);
+        } else if rng.bool(variation.homologous) {
+            self.homologous(rng, first, second, variation.max_slots);
+        } else {
+            self.two_point(rng, first, second, variation.max_slots);
+        }
+        if !crossed || rng.bool(variation.mutation) {
+            self.mutate(rng, repertoire, variation.max_slots);
+        }
+    }
+
+    fn code(&self) -> &Code {
+        LinearCode::code(self)
+    }
+
+    fn constants_mut(&mut self) -> &mut [f64] {
+        LinearCode::constants_mut(self)
+    }
+}
+
+impl Genome for TreeCode {
+    fn random(rng: &mut Rng, repertoire: &Repertoire, variation: &Variation) -> TreeCode {
+        let depth = rng.range(2, 6);
+        for _ in 0..8 {
+            let tree = TreeCode::random(rng, repertoire, depth);
+            if tree.code().slots().len() <= variation.initial_slots {
+                return tree;
+            }
+        }
+        TreeCode::random(rng, repertoire, 1)
+    }
+
+    fn breed(
+        &mut self,
+        rng: &mut Rng,
+        first: &TreeCode,
+        second: &TreeCode,
+        repertoire: &Repertoire,
+        variation: &Variation,
+    ) {
+        if rng.bool(variation.crossover) {
+            self.crossover(rng, first, second, variation.max_slots);
+            if rng.bool(variation.mutation) {
+                let child = self.clone();
+                self.mutate(rng, &child, repertoire, variation.max_slots);
+            }
+        } else {
+            self.mutate(rng, first, repertoire, variation.max_slots);
+        }
+    }
+
+    fn code(&self) -> &Code {
+        TreeCode::code(self)
+    }
+
+    fn constants_mut(&mut self) -> &mut [f64] {
+        TreeCode::constants_mut(self)
+    }
+}

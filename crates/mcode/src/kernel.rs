@@ -1,0 +1,228 @@
+//! The code around a genome: a loop over blocks of rows, and what becomes of register 0.
+//!
+//! A kernel keeps the kernel ABI of `opcodon_codemem::kernel`; its tile is one of
+//! [`Blocks`](crate::Blocks). It is put together by copying:
+//!
+//! ```text
+//! setup    base registers, literals, accumulator
+//! inputs   the registers that the genome reads before it writes them: columns, in turn
+//! (slots)  the genome, verbatim
+//! fold     store register 0 or its wrong bits, or add the squared error; errors are masked to
+//!          rows that exist
+//! advance  next block; back to inputs while rows are left
+//! finish   accumulator to output
+//! ```
+//!
+//! Everything but inputs and slots is the same for all genomes of a batch and encoded once.
+
+use opcodon_asm::{
+    Alu, AsmError, Assembler, Cond, Evex, Inst, Mem, NONE, Reg, Rm, Vreg, Width, gpr, inst,
+};
+
+use crate::Tier;
+use crate::blocks::EXTRA_COLUMNS;
+use crate::code::Code;
+use crate::dialect::{COLUMN_BIAS, CONSTANT_BIAS, Dialect, Reserved};
+use crate::effective;
+use crate::gene::{Gene, Opcode, Operand};
+
+/// What a kernel does with the value of each row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fold {
+    /// Writes it.
+    Predict,
+    /// Adds the square of its difference to the target.
+    Squares,
+    /// Writes the bits in which it differs from the target.
+    Bits,
+}
+
+/// The parts of a kernel that do not depend on the genome.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    setup: Vec<u8>,
+    /// The loads of the inputs of each register.
+    inputs: Vec<[u8; 8]>,
+    close: Vec<u8>,
+    finish: Vec<u8>,
+}
+
+/// Bytes that a shell adds to a genome at most.
+pub(crate) const SHELL_BYTES: usize = 512;
+
+impl Shell {
+    pub(crate) fn new(tier: Tier, n_columns: usize, fold: Fold) -> Result<Shell, AsmError> {
+        let emit = Emit::new(tier, n_columns);
+        let part = |write: &dyn Fn(&mut Assembler)| -> Result<Vec<u8>, AsmError> {
+            let mut asm = Assembler::new();
+            write(&mut asm);
+            Ok(asm.finish()?.to_vec())
+        };
+        Ok(Shell {
+            setup: part(&|asm| emit.setup(asm))?,
+            inputs: (0..tier.n_registers())
+                .map(|r| input(tier, n_columns, r))
+                .collect(),
+            close: part(&|asm| emit.close(asm, fold))?,
+            finish: part(&|asm| emit.finish(asm, fold))?,
+        })
+    }
+
+    /// The kernel of a genome whose result is register 0. Only effective slots are copied; returns
+    /// how many.
+    pub(crate) fn wrap(&self, code: &Code, asm: &mut Assembler, slots: &mut Vec<u64>) -> usize {
+        // Backwards from the end of the buffer; what is not effective is overwritten.
+        slots.resize(code.slots.len(), 0);
+        let mut first = slots.len();
+        let inputs = effective::walk(code, |gene, is_effective| {
+            let len = gene.len();
+            if len == 1 {
+                slots[first - 1] = code.slots[gene.start];
+            } else {
+                slots[first - len..first].copy_from_slice(&code.slots[gene]);
+            }
+            first -= len * usize::from(is_effective);
+        });
+        asm.clear();
+        asm.raw(&self.setup);
+        let top = asm.label();
+        asm.bind(top);
+        for (register, load) in self.inputs.iter().enumerate() {
+            if inputs >> register & 1 != 0 {
+                asm.raw(load);
+            }
+        }
+        asm.raw(bytemuck::cast_slice(&slots[first..]));
+        asm.raw(&self.close);
+        asm.jcc(Cond::A, top);
+        asm.raw(&self.finish);
+        slots.len() - first
+    }
+}
+
+/// The slot that gives a register its column.
+fn input(tier: Tier, n_columns: usize, register: u8) -> [u8; 8] {
+    #[expect(clippy::cast_possible_truncation, reason = "at most 256 columns")]
+    let column = (usize::from(register) % n_columns) as u8;
+    let load = Gene {
+        opcode: Opcode::Load,
+        dst: register,
+        a: 0,
+        b: Operand::Column(column),
+    };
+    let slots = Dialect::of(tier).encode(load);
+    slots.expect("a register of the tier")[0].to_le_bytes()
+}
+
+/// Writes instructions of one tier.
+struct Emit {
+    tier: Tier,
+    reserved: Reserved,
+    n_columns: usize,
+}
+
+impl Emit {
+    fn new(tier: Tier, n_columns: usize) -> Emit {
+        Emit {
+            tier,
+            reserved: Reserved::of(tier),
+            n_columns,
+        }
+    }
+
+    fn vector(
+        &self,
+        asm: &mut Assembler,
+        inst: &Inst,
+        reg: Vreg,
+        v: impl Into<Reg>,
+        rm: impl Into<Rm>,
+    ) {
+        match self.tier {
+            Tier::Avx2 => asm.vex(inst, Width::Y, reg, v, rm),
+            Tier::Avx512 => asm.evex(inst, Width::Z, Evex::NONE, reg, v, rm),
+        }
+    }
+
+    fn bytes(&self, vectors: usize) -> i32 {
+        i32::try_from(vectors * self.tier.lanes() * 8).expect("at most 258 vectors")
+    }
+
+    /// A column of the current block, those behind the inputs too.
+    fn column(&self, column: usize) -> Mem {
+        let bias = if self.tier == Tier::Avx512 {
+            COLUMN_BIAS
+        } else {
+            0
+        };
+        Mem::base(gpr::RDI).disp(self.bytes(column) - bias)
+    }
+
+    fn setup(&self, asm: &mut Assembler) {
+        let Reserved {
+            accumulator,
+            sign,
+            zero,
+            one,
+            ..
+        } = self.reserved;
+        if self.tier == Tier::Avx512 {
+            asm.alu_ri(Alu::Add, gpr::RDI, COLUMN_BIAS);
+            asm.alu_ri(Alu::Add, gpr::RSI, CONSTANT_BIAS);
+        }
+        for register in [accumulator, zero] {
+            self.vector(asm, &inst::XORPD, register, register, register);
+        }
+        for (register, value) in [(sign, -0.0_f64), (one, 1.0)] {
+            asm.mov_ri(gpr::RAX, value.to_bits().cast_signed());
+            if self.tier == Tier::Avx512 {
+                self.vector(asm, &inst::VPBROADCASTQ_R, register, NONE, gpr::RAX);
+            } else {
+                asm.vex(&inst::MOVQ, Width::X, register, NONE, gpr::RAX);
+                self.vector(asm, &inst::VPBROADCASTQ, register, NONE, register);
+            }
+        }
+    }
+
+    /// Fold and advance; the jump follows.
+    fn close(&self, asm: &mut Assembler, fold: Fold) {
+        let (value, scratch) = (Vreg::new(0), self.reserved.scratch);
+        let [target, mask] = [0, 1].map(|k| self.column(self.n_columns + k));
+        match fold {
+            Fold::Predict => self.store(asm, value),
+            Fold::Bits => {
+                self.vector(asm, &inst::XORPD, scratch, value, target);
+                self.vector(asm, &inst::ANDPD, scratch, scratch, mask);
+                self.store(asm, scratch);
+            }
+            Fold::Squares => {
+                let accumulator = self.reserved.accumulator;
+                self.vector(asm, &inst::SUBPD, scratch, value, target);
+                self.vector(asm, &inst::ANDPD, scratch, scratch, mask);
+                self.vector(asm, &inst::VFMADD231PD, accumulator, scratch, scratch);
+            }
+        }
+        asm.alu_ri(
+            Alu::Add,
+            gpr::RDI,
+            self.bytes(self.n_columns + EXTRA_COLUMNS),
+        );
+        let lanes = i32::try_from(self.tier.lanes()).expect("4 or 8");
+        asm.alu_ri(Alu::Sub, gpr::RCX, lanes);
+    }
+
+    /// One value a row to the output, which moves on.
+    fn store(&self, asm: &mut Assembler, value: Vreg) {
+        self.vector(asm, &inst::MOVUPD_ST, value, NONE, Mem::base(gpr::RDX));
+        asm.alu_ri(Alu::Add, gpr::RDX, self.bytes(1));
+    }
+
+    fn finish(&self, asm: &mut Assembler, fold: Fold) {
+        if fold == Fold::Squares {
+            let out = Mem::base(gpr::RDX);
+            self.vector(asm, &inst::MOVUPD_ST, self.reserved.accumulator, NONE, out);
+        }
+        asm.vzeroupper();
+        asm.ret();
+    }
+}

@@ -1,0 +1,61 @@
+//! Machine code as the individual: genomes that are bred as bytes and run without a compiler.
+//!
+//! Genetic programming usually breeds trees and compiles or interprets each child. Here the child
+//! *is* its machine code: crossover and mutation copy and edit instructions, and a child becomes
+//! executable by being copied between a prologue and an epilogue.
+//!
+//! | room | what it is about |
+//! |---|---|
+//! | [`Gene`], [`Opcode`] | what an instruction says: the repertoire |
+//! | `slot`, `dialect` | one instruction in exactly 8 bytes, AVX2 or AVX-512, there and back |
+//! | [`Code`] | slots that are proven harmless: the verifier |
+//! | [`LinearCode`] | a genome of slots over registers, as in AIMGP |
+//! | [`TreeCode`] | a genome in which every subtree is one range of slots |
+//! | [`Blocks`], [`Batch`] | data as genomes read them; a population in executable memory |
+//! | [`evolve`] | steady-state evolution of either kind |
+//!
+//! Registers hold numbers, or bits for Boolean problems: then a row is a word of 64 cases, and one
+//! instruction computes up to 512.
+//!
+//! # Invariants
+//! - Only [`Code`] is ever executed, and every `Code` has been verified or was made from verified
+//!   code by operations that keep what was proven.
+//! - The reference evaluator of `opcodon-expr` is the meaning: a genome on numbers computes the
+//!   same bits as its [`to_expression`](Code::to_expression) on every tier.
+//! - No processor is needed to breed, print, store or verify a genome, only to run it.
+//! - `unsafe` is confined to `seal`.
+//!
+//! Sources: Nordin, "Evolutionary Program Induction of Binary Machine Code and its Applications",
+//! 1997. Brameier, Banzhaf, "Linear Genetic Programming", 2007.
+
+mod batch;
+mod blocks;
+mod code;
+mod dialect;
+pub mod effective;
+mod error;
+pub mod evolve;
+mod gene;
+mod genome;
+mod kernel;
+mod linear;
+mod repertoire;
+mod seal;
+mod serial;
+mod slot;
+mod tier;
+mod tree;
+
+pub use batch::Batch;
+pub use blocks::{Blocks, TILE_ROWS};
+pub use code::{Code, MAX_SLOTS};
+pub use effective::Effective;
+pub use error::{McodeError, VerifyError};
+pub use gene::{Gene, MAX_INDEX, Opcode, Operand};
+pub use genome::Genome;
+pub use kernel::Fold;
+pub use linear::{LinearCode, MAX_LINEAR_SLOTS};
+pub use repertoire::Repertoire;
+pub use slot::SLOT_BYTES;
+pub use tier::Tier;
+pub use tree::{Mark, TreeCode};

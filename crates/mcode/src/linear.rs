@@ -1,0 +1,264 @@
+//! Linear genomes: a list of instructions over registers, as in AIMGP.
+//!
+//! Registers begin as input columns, in turn, and the result is what register 0 holds at the end.
+//! Every list of genes is a program, so variation copies slots and never repairs anything:
+//! crossover replaces a run of genes by one of the other parent, mutation changes a field of one
+//! gene. A constant belongs to the gene that reads it and travels with it.
+//!
+//! Sources: Nordin, Banzhaf, Francone, "Efficient evolution of machine code for CISC architectures
+//! using instruction blocks and homologous crossover", Advances in Genetic Programming 3, 1999.
+
+use std::ops::Range;
+
+use opcodon_evo::Rng;
+use opcodon_expr::Expr;
+
+use crate::code::Code;
+use crate::effective::{self, Effective};
+use crate::error::VerifyError;
+use crate::gene::{MAX_INDEX, Opcode, Operand};
+use crate::repertoire::Repertoire;
+use crate::{McodeError, Tier};
+
+/// A genome of instructions over registers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearCode {
+    code: Code,
+}
+
+/// Most slots of a linear genome, so that each may have a constant.
+pub const MAX_LINEAR_SLOTS: usize = MAX_INDEX;
+
+impl LinearCode {
+    /// A random genome of at most so many slots, at least one gene.
+    pub fn random(rng: &mut Rng, repertoire: &Repertoire, n_slots: usize) -> LinearCode {
+        let mut code = Code::empty(repertoire.tier(), repertoire.n_columns());
+        loop {
+            let gene = repertoire.gene(rng);
+            let end = code.slots.len();
+            let full = end + gene.opcode.n_slots() > n_slots.min(MAX_LINEAR_SLOTS);
+            if full && end > 0 {
+                return LinearCode { code };
+            }
+            code.replace(end..end, Some(gene), repertoire.value(rng));
+        }
+    }
+
+    /// The genome with these slots and constants.
+    ///
+    /// # Errors
+    /// If they are not verified, or more than [`MAX_LINEAR_SLOTS`].
+    pub fn from_slots(
+        tier: Tier,
+        n_columns: usize,
+        slots: Vec<u64>,
+        constants: Vec<f64>,
+    ) -> Result<LinearCode, VerifyError> {
+        Code::verify(tier, n_columns, slots, constants)?.try_into()
+    }
+
+    /// The genome's code.
+    #[must_use]
+    pub fn code(&self) -> &Code {
+        &self.code
+    }
+
+    /// The constants, to be refitted in place.
+    pub fn constants_mut(&mut self) -> &mut [f64] {
+        self.code.constants_mut()
+    }
+
+    /// Becomes a child of two parents: a run of genes of the first is replaced by a run of the
+    /// second, wherever both lie, such that the child has at most `max_slots`.
+    ///
+    /// # Panics
+    /// If the parents differ in tier or columns.
+    pub fn two_point(
+        &mut self,
+        rng: &mut Rng,
+        first: &LinearCode,
+        second: &LinearCode,
+        max_slots: usize,
+    ) {
+        let (first, second) = (&first.code, &second.code);
+        let cut = run(rng, first);
+        let kept = first.slots.len() - (cut.end - cut.start);
+        let donor = run(rng, second);
+        let room = max_slots.min(MAX_LINEAR_SLOTS).saturating_sub(kept);
+        let mut end = donor.end;
+        if end - donor.start > room {
+            // The last place not beyond the room at which the donor may be cut.
+            end = donor.start + room;
+            while second.boundary(end) != end {
+                end -= 1;
+            }
+        }
+        let donor = donor.start..end;
+        if kept + (donor.end - donor.start) == 0 {
+            self.code.clone_from(first);
+        } else {
+            self.code.splice_from(first, cut, second, donor);
+        }
+    }
+
+    /// Becomes a child of two parents: a run of genes of the first is replaced by the genes in
+    /// the same place of the second.
+    ///
+    /// # Panics
+    /// If the parents differ in tier or columns.
+    pub fn homologous(
+        &mut self,
+        rng: &mut Rng,
+        first: &LinearCode,
+        second: &LinearCode,
+        max_slots: usize,
+    ) {
+        let (first, second) = (&first.code, &second.code);
+        let common = first.slots.len().min(second.slots.len());
+        let [start, end] = ordered(rng.below(common + 1), rng.below(common + 1));
+        let cut = first.boundary(start)..first.boundary(end);
+        let donor = second.boundary(start)..second.boundary(end);
+        let grown = first.slots.len() - (cut.end - cut.start) + (donor.end - donor.start);
+        if (1..=max_slots.min(MAX_LINEAR_SLOTS)).contains(&grown) {
+            self.code.splice_from(first, cut, second, donor);
+        } else {
+            self.code.clone_from(first);
+        }
+    }
+
+    /// Changes one gene: its operation, one of its operands, its constant; or inserts or deletes
+    /// one, as far as the size allows.
+    ///
+    /// # Panics
+    /// If the repertoire is for another tier or number of columns.
+    pub fn mutate(&mut self, rng: &mut Rng, repertoire: &Repertoire, max_slots: usize) {
+        let code = &mut self.code;
+        code.require_kind(repertoire.tier(), repertoire.n_columns());
+        let n_slots = code.slots.len();
+        let start = gene_start(code, rng.below(n_slots));
+        let end = code.gene_end(start);
+        let (mut gene, _) = code
+            .dialect()
+            .decode(&code.slots[start..end])
+            .expect("a genome's slots are genes");
+        let mut value = match gene.b {
+            Operand::Constant(k) => code.constants[usize::from(k)],
+            Operand::Register(_) | Operand::Column(_) => repertoire.value(rng),
+        };
+        match rng.below(8) {
+            0 | 1 => {
+                gene.opcode = repertoire.opcode(rng);
+                let fits = match gene.b {
+                    Operand::Register(_) => gene.opcode.takes_register(),
+                    Operand::Column(_) | Operand::Constant(_) => gene.opcode.takes_memory(),
+                };
+                if !fits {
+                    gene.b = repertoire.operand(rng, gene.opcode);
+                }
+                if gene.opcode.arity() < 2 {
+                    gene.a = 0;
+                }
+            }
+            2 => gene.dst = repertoire.register(rng),
+            3 if gene.opcode.arity() == 2 => gene.a = repertoire.register(rng),
+            3 | 4 if gene.opcode != Opcode::Load => {
+                gene.b = repertoire.operand(rng, gene.opcode);
+                value = repertoire.value(rng);
+            }
+            3..=5 => {
+                if let Operand::Constant(k) = gene.b {
+                    let constant = &mut code.constants[usize::from(k)];
+                    *constant = repertoire.near(rng, *constant);
+                    return;
+                }
+                gene.dst = repertoire.register(rng);
+            }
+            6 => {
+                let gene = repertoire.gene(rng);
+                if n_slots + gene.opcode.n_slots() <= max_slots.min(MAX_LINEAR_SLOTS) {
+                    code.replace(start..start, Some(gene), value);
+                }
+                return;
+            }
+            _ => {
+                if end - start < n_slots {
+                    code.replace(start..end, None, 0.0);
+                }
+                return;
+            }
+        }
+        let grown = n_slots - (end - start) + gene.opcode.n_slots();
+        if grown <= max_slots.clamp(1, MAX_LINEAR_SLOTS) || grown <= n_slots {
+            code.replace(start..end, Some(gene), value);
+        }
+    }
+
+    /// Which slots influence the result.
+    #[must_use]
+    pub fn effective(&self) -> Effective {
+        effective::mark(&self.code)
+    }
+
+    /// The genome without introns. One whose result is an untouched column keeps its last gene.
+    #[must_use]
+    pub fn strip(&self) -> LinearCode {
+        let effective = self.effective();
+        let mut code = self.code.clone();
+        let mut kept = effective.slots.iter().copied();
+        if !effective.slots.contains(&true) {
+            return self.clone();
+        }
+        let constants = self.code.genes().filter_map(|(slot, gene)| match gene.b {
+            Operand::Constant(k) if effective.slots[slot] => {
+                Some(self.code.constants[usize::from(k)])
+            }
+            _ => None,
+        });
+        code.constants = constants.collect();
+        code.slots.retain(|_| kept.next() == Some(true));
+        code.renumber(0, 0);
+        LinearCode { code }
+    }
+
+    /// The formula, of effective genes only.
+    ///
+    /// # Errors
+    /// If it has more than `max_nodes` nodes as a tree.
+    pub fn to_expression(&self, max_nodes: u64) -> Result<Expr, McodeError> {
+        self.code.to_expression(max_nodes)
+    }
+}
+
+impl TryFrom<Code> for LinearCode {
+    type Error = VerifyError;
+
+    fn try_from(code: Code) -> Result<LinearCode, VerifyError> {
+        let found = code.slots.len();
+        if found <= MAX_LINEAR_SLOTS {
+            return Ok(LinearCode { code });
+        }
+        Err(VerifyError::TooLong {
+            found,
+            limit: MAX_LINEAR_SLOTS,
+        })
+    }
+}
+
+/// A random run of whole genes, maybe empty.
+fn run(rng: &mut Rng, code: &Code) -> Range<usize> {
+    let n = code.slots.len();
+    let [start, end] = ordered(rng.below(n + 1), rng.below(n + 1));
+    code.boundary(start)..code.boundary(end)
+}
+
+fn ordered(a: usize, b: usize) -> [usize; 2] {
+    [a.min(b), a.max(b)]
+}
+
+/// The first slot of the gene to which a slot belongs.
+fn gene_start(code: &Code, mut slot: usize) -> usize {
+    while code.boundary(slot) != slot {
+        slot -= 1;
+    }
+    slot
+}

@@ -1,0 +1,185 @@
+//! What random genes are made of.
+
+use opcodon_evo::Rng;
+
+use crate::gene::{Gene, MAX_INDEX, Opcode, Operand};
+use crate::{McodeError, Tier};
+
+/// What random genes are made of: operations, registers, columns and constants.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Repertoire {
+    tier: Tier,
+    n_columns: usize,
+    n_registers: u8,
+    opcodes: Vec<Opcode>,
+    /// Share of constants among operands that are not registers.
+    constants: f64,
+    /// Random constants are uniform between these.
+    range: (f64, f64),
+    /// Whether registers hold bits.
+    is_boolean: bool,
+}
+
+impl Repertoire {
+    /// The four basic operations over so many columns, with all registers of the tier.
+    ///
+    /// # Errors
+    /// If there are no columns or more than 256.
+    pub fn new(tier: Tier, n_columns: usize) -> Result<Repertoire, McodeError> {
+        if !(1..=MAX_INDEX).contains(&n_columns) {
+            return Err(McodeError::Range {
+                what: "the number of columns",
+                found: n_columns,
+                low: 1,
+                high: MAX_INDEX,
+            });
+        }
+        Ok(Repertoire {
+            tier,
+            n_columns,
+            n_registers: tier.n_registers(),
+            opcodes: vec![Opcode::Add, Opcode::Sub, Opcode::Mul, Opcode::Div],
+            constants: 0.3,
+            range: (-5.0, 5.0),
+            is_boolean: false,
+        })
+    }
+
+    /// Operations on bits over so many columns; constants are all zeros or all ones.
+    ///
+    /// # Errors
+    /// If there are no columns or more than 256.
+    pub fn boolean(tier: Tier, n_columns: usize) -> Result<Repertoire, McodeError> {
+        Ok(Repertoire {
+            opcodes: vec![Opcode::And, Opcode::Or, Opcode::Xor, Opcode::Less],
+            constants: 0.05,
+            is_boolean: true,
+            ..Repertoire::new(tier, n_columns)?
+        })
+    }
+
+    /// With these operations, each as likely as the others. [`Opcode::Load`] is passed over: loads
+    /// are made where they are needed. Without any operation left, those of before stay.
+    #[must_use]
+    pub fn opcodes(mut self, opcodes: &[Opcode]) -> Repertoire {
+        let operations = opcodes
+            .iter()
+            .copied()
+            .filter(|&opcode| opcode != Opcode::Load);
+        let operations: Vec<_> = operations.collect();
+        if !operations.is_empty() {
+            self.opcodes = operations;
+        }
+        self
+    }
+
+    /// With so many registers in linear genomes.
+    ///
+    /// # Errors
+    /// If there are none, or more than the tier has.
+    pub fn registers(mut self, n_registers: u8) -> Result<Repertoire, McodeError> {
+        let high = self.tier.n_registers();
+        if !(1..=high).contains(&n_registers) {
+            return Err(McodeError::Range {
+                what: "the number of registers",
+                found: usize::from(n_registers),
+                low: 1,
+                high: usize::from(high),
+            });
+        }
+        self.n_registers = n_registers;
+        Ok(self)
+    }
+
+    /// With this share of constants among leaves, uniform in a range.
+    #[must_use]
+    pub fn constants(mut self, share: f64, low: f64, high: f64) -> Repertoire {
+        self.constants = share;
+        self.range = (low, high);
+        self
+    }
+
+    /// The tier.
+    #[must_use]
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// Number of columns.
+    #[must_use]
+    pub fn n_columns(&self) -> usize {
+        self.n_columns
+    }
+
+    /// Whether registers hold bits.
+    #[must_use]
+    pub fn is_boolean(&self) -> bool {
+        self.is_boolean
+    }
+
+    pub(crate) fn opcode(&self, rng: &mut Rng) -> Opcode {
+        self.opcodes[rng.below(self.opcodes.len())]
+    }
+
+    /// Another operation with as many operands, if there is one.
+    pub(crate) fn opcode_like(&self, rng: &mut Rng, opcode: Opcode) -> Option<Opcode> {
+        let start = rng.below(self.opcodes.len());
+        let (tail, head) = self.opcodes.split_at(start);
+        let mut turned = head.iter().chain(tail).copied();
+        turned.find(|other| other.arity() == opcode.arity() && *other != opcode)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "below 16")]
+    pub(crate) fn register(&self, rng: &mut Rng) -> u8 {
+        rng.below(usize::from(self.n_registers)) as u8
+    }
+
+    /// A column, or a constant whose number is given when it is put in place.
+    #[expect(clippy::cast_possible_truncation, reason = "at most 256 columns")]
+    pub(crate) fn leaf(&self, rng: &mut Rng) -> Operand {
+        if rng.bool(self.constants) {
+            Operand::Constant(0)
+        } else {
+            Operand::Column(rng.below(self.n_columns) as u8)
+        }
+    }
+
+    pub(crate) fn value(&self, rng: &mut Rng) -> f64 {
+        if self.is_boolean {
+            return f64::from_bits(0_u64.wrapping_sub(u64::from(rng.u32() & 1)));
+        }
+        rng.uniform(self.range.0, self.range.1)
+    }
+
+    /// A constant that is a little different.
+    pub(crate) fn near(&self, rng: &mut Rng, constant: f64) -> f64 {
+        if self.is_boolean {
+            return f64::from_bits(!constant.to_bits());
+        }
+        constant + rng.normal() * (0.1 + 0.1 * constant.abs())
+    }
+
+    /// The last operand of a gene of a linear genome: half of them registers.
+    pub(crate) fn operand(&self, rng: &mut Rng, opcode: Opcode) -> Operand {
+        if !opcode.takes_memory() || rng.bool(0.5) {
+            Operand::Register(self.register(rng))
+        } else {
+            self.leaf(rng)
+        }
+    }
+
+    /// A random gene of a linear genome.
+    pub(crate) fn gene(&self, rng: &mut Rng) -> Gene {
+        let opcode = self.opcode(rng);
+        Gene {
+            opcode,
+            dst: self.register(rng),
+            a: if opcode.arity() == 2 {
+                self.register(rng)
+            } else {
+                0
+            },
+            b: self.operand(rng, opcode),
+        }
+    }
+}
