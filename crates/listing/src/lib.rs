@@ -24,6 +24,7 @@
 //! A label that is mentioned stands before a line. No other crate decodes instructions, except in
 //! tests.
 
+mod assemble;
 mod render;
 mod syntax;
 
@@ -32,6 +33,7 @@ use std::ops::Range;
 
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind};
 
+pub use assemble::{AssembleError, AssembleErrorKind, Dialect, MAX_LEN, assemble};
 pub use syntax::Syntax;
 
 /// One line of a listing.
