@@ -195,10 +195,10 @@ fn explain(written: &Written, mut misfits: Vec<(iced_x86::Code, Misfit)>) -> Fau
         };
         return fault(kind, &operand.span);
     }
-    let whole = match (written.operands.first(), written.operands.last()) {
-        (Some(first), Some(last)) => first.span.start..last.span.end,
-        _ => written.span.clone(),
-    };
+    // In AT&T's syntax the first operand is the last one.
+    let starts = written.operands.iter().map(|operand| operand.span.start);
+    let ends = written.operands.iter().map(|operand| operand.span.end);
+    let whole = starts.min().unwrap_or(written.span.start)..ends.max().unwrap_or(written.span.end);
     // Of several fields that are too narrow, the widest is what matters.
     let first = misfits
         .iter()

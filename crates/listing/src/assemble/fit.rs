@@ -369,6 +369,9 @@ impl Candidate {
         if written.prefixes.data16 && info.operand_size() != 16 {
             return Err(Misfit::NotAllowed("`data16`".to_owned()));
         }
+        if written.prefixes.data64 && info.operand_size() != 64 {
+            return Err(Misfit::NotAllowed("`data64`".to_owned()));
+        }
         if written.prefixes.addr32 && !narrow(&mut instruction, info)? {
             return Err(Misfit::NotAllowed("`addr32`".to_owned()));
         }

@@ -3,7 +3,8 @@
 //! The length of a branch depends on where its target stands, which depends on the lengths of the
 //! branches between. So everything begins as short as it can be; then places are counted, and
 //! whatever does not reach takes its next, longer encoding, until nothing changes. An encoding is
-//! never taken back, so there is an end, and what is there then is the shortest that reaches.
+//! never taken back, so there is an end, and what is there then is the shortest that reaches;
+//! alignment can make it a little longer, since padding may take up what a branch has grown by.
 
 use std::ops::Range;
 

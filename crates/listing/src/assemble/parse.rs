@@ -473,6 +473,7 @@ impl<'a> Parser<'a> {
                 "bnd" => &mut prefixes.bnd,
                 "notrack" => &mut prefixes.notrack,
                 "data16" => &mut prefixes.data16,
+                "data64" | "rex.w" => &mut prefixes.data64,
                 "addr32" => &mut prefixes.addr32,
                 _ => {
                     let segment = names::register(&word).filter(|r| r.is_segment_register());

@@ -61,6 +61,7 @@ pub(super) struct Prefixes {
     pub(super) bnd: bool,
     pub(super) notrack: bool,
     pub(super) data16: bool,
+    pub(super) data64: bool,
     pub(super) addr32: bool,
     pub(super) segment: Option<Register>,
 }
