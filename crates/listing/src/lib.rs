@@ -1,4 +1,4 @@
-//! Bytes and code map to annotated disassembly.
+//! Bytes and code map to annotated disassembly, and text to bytes.
 //!
 //! Generated code is only believed when it can be read. A [`Listing`] decodes bytes with iced-x86
 //! and says of each instruction where it starts, how it is encoded, what it is, and, where the

@@ -57,7 +57,7 @@ fn operands() {
         ("lock inc dword ptr [rdi]", "f0 ff 07"),
         ("rep movsb\nrepne scasb\nmovsd", "f3 a4 f2 ae a5"),
         ("movsd xmm0, [rdi]", "f2 0f 10 07"),
-        ("movs byte ptr es:[rdi], byte ptr fs:[rsi]", ""),
+        ("movs byte ptr es:[rdi], byte ptr fs:[rsi]", "64 a4"),
         (
             "fadd st(3)\nfaddp\nfld qword ptr [rax]",
             "d8 c3 de c1 dd 00",
@@ -82,9 +82,7 @@ fn operands() {
         ("movabs rax, 5", "48 b8 05 00 00 00 00 00 00 00"),
     ];
     for (text, expected) in cases {
-        if !expected.is_empty() {
-            check(text, expected);
-        }
+        check(text, expected);
     }
 }
 
@@ -136,7 +134,10 @@ fn labels_and_directives() {
             ".ascii \"a\\n\\x41\\101\"\n.asciz \"b\"",
             "61 0a 41 41 62 00",
         ),
-        (".double 1\n.float -0.5, 2e0", ""),
+        (
+            ".double 1\n.float -0.5, 2",
+            "00 00 00 00 00 00 f0 3f 00 00 00 bf 00 00 00 40",
+        ),
         (
             ".fill 2, 2, 0x102\n.zero 2\nresb 1\ntimes 2 db 7",
             "02 01 02 01 00 00 00 07 07",
@@ -155,9 +156,7 @@ fn labels_and_directives() {
         ("bits 64\nsection .text\nglobal f\nf: ret", "c3"),
     ];
     for (text, expected) in cases {
-        if !expected.is_empty() {
-            check(text, expected);
-        }
+        check(text, expected);
     }
 }
 

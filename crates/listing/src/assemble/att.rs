@@ -8,8 +8,8 @@ use iced_x86::Register;
 
 use super::error::Fault;
 use super::expr::expected;
-use super::fit::is_branch;
 use super::intel::register;
+use super::kinds::is_branch;
 use super::names;
 use super::parse::{Parser, unknown};
 use super::program::{Decorations, Immediate, Memory, Operand, Value, Written};

@@ -12,18 +12,14 @@ use iced_x86::{
     OpCodeOperandKind as Kind, OpKind, Register, RoundingControl,
 };
 
+use super::address::{address, check_size, string};
 use super::error::Fault;
 use super::expr::{Expr, Scope};
-use super::program::{Immediate, Memory, Operand, Value, Written};
+use super::kinds::{
+    immediate_kind, is_string, is_target, takes_address, takes_memory, takes_register,
+};
+use super::program::{Immediate, Operand, Value, Written};
 use super::symbols::Symbols;
-
-/// Whether a code jumps to an address that stands in it.
-pub(super) fn is_branch(code: Code) -> bool {
-    code.op_code()
-        .op_kinds()
-        .iter()
-        .any(|&kind| is_target(kind))
-}
 
 /// Where the operand of a code comes from.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +86,7 @@ pub(super) struct Place<'a, S> {
 
 impl<S: Scope> Place<'_, S> {
     /// The value of an expression; a guess where addresses are not known yet.
-    fn value(&self, expr: &Expr) -> Result<i128, Misfit> {
+    pub(super) fn value(&self, expr: &Expr) -> Result<i128, Misfit> {
         match expr.value(self.scope) {
             Err(_) if self.is_guess && !self.is_constant(expr) => Ok(0),
             value => value.map_err(Misfit::Fault),
@@ -102,7 +98,7 @@ impl<S: Scope> Place<'_, S> {
     }
 
     /// A value as an address.
-    fn address_of(&self, expr: &Expr) -> Result<u64, Misfit> {
+    pub(super) fn address_of(&self, expr: &Expr) -> Result<u64, Misfit> {
         let value = self.value(expr)?;
         if self.is_guess {
             return Ok(self.address);
@@ -112,26 +108,10 @@ impl<S: Scope> Place<'_, S> {
 }
 
 /// The low 64 bits of a number that has no more.
-fn in_64_bits(value: i128, span: &Range<usize>) -> Result<u64, Misfit> {
+pub(super) fn in_64_bits(value: i128, span: &Range<usize>) -> Result<u64, Misfit> {
     let fits = i64::try_from(value).map(i64::cast_unsigned);
     fits.or_else(|_| u64::try_from(value))
         .map_err(|_| Misfit::OutOfRange(value, "64 bits", span.clone()))
-}
-
-/// A number of 64 bits as a signed one, which is how displacements count.
-fn signed(value: i128) -> i128 {
-    match u64::try_from(value) {
-        Ok(value) => i128::from(value.cast_signed()),
-        Err(_) => value,
-    }
-}
-
-/// Kinds that stand for one memory operand through fixed registers.
-fn is_string(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::seg_rSI | Kind::es_rDI | Kind::seg_rDI | Kind::seg_rBX_al
-    )
 }
 
 /// The code, and which operand is which; nothing if their numbers do not fit.
@@ -221,25 +201,6 @@ pub(super) fn candidate(code: Code, written: &Written) -> Option<Candidate> {
         }
     }
     Some(Candidate { code, slots, mask })
-}
-
-/// Instructions whose operands are fixed registers that manuals nevertheless write.
-fn takes_address(mnemonic: Mnemonic) -> bool {
-    matches!(
-        mnemonic,
-        Mnemonic::Vmrun
-            | Mnemonic::Vmload
-            | Mnemonic::Vmsave
-            | Mnemonic::Invlpga
-            | Mnemonic::Invlpgb
-            | Mnemonic::Clzero
-            | Mnemonic::Skinit
-            | Mnemonic::Pvalidate
-            | Mnemonic::Monitor
-            | Mnemonic::Monitorx
-            | Mnemonic::Mwait
-            | Mnemonic::Mwaitx
-    )
 }
 
 impl Candidate {
@@ -388,7 +349,11 @@ fn encode(instruction: &Instruction, address: u64) -> Result<Vec<u8>, Misfit> {
     }
 }
 
-fn set_kind(instruction: &mut Instruction, operand: u32, kind: OpKind) -> Result<(), Misfit> {
+pub(super) fn set_kind(
+    instruction: &mut Instruction,
+    operand: u32,
+    kind: OpKind,
+) -> Result<(), Misfit> {
     // A fifth operand is an immediate or nothing; what else is written there does not fit.
     let set = instruction.try_set_op_kind(operand, kind);
     set.map_err(|_| Misfit::Kinds)
@@ -413,133 +378,6 @@ fn set_immediate(
     set_kind(instruction, operand, kind)?;
     let set = instruction.try_set_immediate_u64(operand, value);
     set.map_err(|_| Misfit::Kinds)
-}
-
-/// Whether an operand of this kind can be this register.
-///
-/// The encoder checks the ranges as well, but goes on after a wrong operand and trips over the next.
-fn takes_register(kind: Kind, register: Register) -> bool {
-    match kind {
-        Kind::r8_or_mem | Kind::r8_reg | Kind::r8_opcode => register.is_gpr8(),
-        Kind::r16_or_mem | Kind::r16_reg | Kind::r16_reg_mem | Kind::r16_rm | Kind::r16_opcode => {
-            register.is_gpr16()
-        }
-        Kind::r32_or_mem
-        | Kind::r32_or_mem_mpx
-        | Kind::r32_reg
-        | Kind::r32_reg_mem
-        | Kind::r32_rm
-        | Kind::r32_opcode
-        | Kind::r32_vvvv => register.is_gpr32(),
-        Kind::r64_or_mem
-        | Kind::r64_or_mem_mpx
-        | Kind::r64_reg
-        | Kind::r64_reg_mem
-        | Kind::r64_rm
-        | Kind::r64_opcode
-        | Kind::r64_vvvv => register.is_gpr64(),
-        Kind::seg_reg => register.is_segment_register(),
-        Kind::k_or_mem | Kind::k_reg | Kind::kp1_reg | Kind::k_rm | Kind::k_vvvv => register.is_k(),
-        Kind::mm_or_mem | Kind::mm_reg | Kind::mm_rm => register.is_mm(),
-        Kind::xmm_or_mem
-        | Kind::xmm_reg
-        | Kind::xmm_rm
-        | Kind::xmm_vvvv
-        | Kind::xmmp3_vvvv
-        | Kind::xmm_is4
-        | Kind::xmm_is5 => register.is_xmm(),
-        Kind::ymm_or_mem
-        | Kind::ymm_reg
-        | Kind::ymm_rm
-        | Kind::ymm_vvvv
-        | Kind::ymm_is4
-        | Kind::ymm_is5 => register.is_ymm(),
-        Kind::zmm_or_mem | Kind::zmm_reg | Kind::zmm_rm | Kind::zmm_vvvv | Kind::zmmp3_vvvv => {
-            register.is_zmm()
-        }
-        Kind::cr_reg => register.is_cr(),
-        Kind::dr_reg => register.is_dr(),
-        Kind::tr_reg => register.is_tr(),
-        Kind::bnd_reg | Kind::bnd_or_mem_mpx => register.is_bnd(),
-        Kind::tmm_reg | Kind::tmm_rm | Kind::tmm_vvvv => register.is_tmm(),
-        Kind::sti_opcode => register.is_st(),
-        Kind::es => register == Register::ES,
-        Kind::cs => register == Register::CS,
-        Kind::ss => register == Register::SS,
-        Kind::ds => register == Register::DS,
-        Kind::fs => register == Register::FS,
-        Kind::gs => register == Register::GS,
-        Kind::al => register == Register::AL,
-        Kind::cl => register == Register::CL,
-        Kind::ax => register == Register::AX,
-        Kind::dx => register == Register::DX,
-        Kind::eax => register == Register::EAX,
-        Kind::rax => register == Register::RAX,
-        Kind::st0 => register == Register::ST0,
-        _ => false,
-    }
-}
-
-fn takes_memory(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::mem
-            | Kind::mem_mpx
-            | Kind::mem_mib
-            | Kind::mem_offs
-            | Kind::sibmem
-            | Kind::mem_vsib32x
-            | Kind::mem_vsib64x
-            | Kind::mem_vsib32y
-            | Kind::mem_vsib64y
-            | Kind::mem_vsib32z
-            | Kind::mem_vsib64z
-            | Kind::r8_or_mem
-            | Kind::r16_or_mem
-            | Kind::r32_or_mem
-            | Kind::r32_or_mem_mpx
-            | Kind::r64_or_mem
-            | Kind::r64_or_mem_mpx
-            | Kind::mm_or_mem
-            | Kind::xmm_or_mem
-            | Kind::ymm_or_mem
-            | Kind::zmm_or_mem
-            | Kind::bnd_or_mem_mpx
-            | Kind::k_or_mem
-    )
-}
-
-fn is_target(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::farbr2_2
-            | Kind::farbr4_2
-            | Kind::br16_1
-            | Kind::br32_1
-            | Kind::br64_1
-            | Kind::br16_2
-            | Kind::br32_4
-            | Kind::br64_4
-            | Kind::xbegin_2
-            | Kind::xbegin_4
-            | Kind::brdisp_2
-            | Kind::brdisp_4
-    )
-}
-
-/// What iced-x86 calls an immediate of this kind, and how many bytes it has.
-fn immediate_kind(kind: Kind) -> Option<(OpKind, usize)> {
-    Some(match kind {
-        Kind::imm4_m2z | Kind::imm8 | Kind::imm8_const_1 => (OpKind::Immediate8, 1),
-        Kind::imm8sex16 => (OpKind::Immediate8to16, 1),
-        Kind::imm8sex32 => (OpKind::Immediate8to32, 1),
-        Kind::imm8sex64 => (OpKind::Immediate8to64, 1),
-        Kind::imm16 => (OpKind::Immediate16, 2),
-        Kind::imm32 => (OpKind::Immediate32, 4),
-        Kind::imm32sex64 => (OpKind::Immediate32to64, 4),
-        Kind::imm64 => (OpKind::Immediate64, 8),
-        _ => return None,
-    })
 }
 
 /// Whether the size before a number, if there is one, is that of its field or of the operation.
@@ -644,167 +482,6 @@ fn branch<S: Scope>(
     set_kind(instruction, operand, OpKind::NearBranch64)?;
     instruction.set_near_branch64(target);
     Ok(())
-}
-
-/// A memory operand through the registers that the instruction prescribes.
-fn string(
-    instruction: &mut Instruction,
-    operand: u32,
-    kind: Kind,
-    memory: &Memory,
-) -> Result<(), Misfit> {
-    let is_plain = memory.displacement.is_none() && memory.broadcast.is_none();
-    let is_alone = memory.index == Register::None;
-    let (op_kind, takes_segment) = match (kind, memory.base) {
-        (Kind::seg_rBX_al, Register::RBX | Register::EBX)
-            if is_alone || memory.index == Register::AL =>
-        {
-            instruction.set_memory_base(memory.base);
-            instruction.set_memory_index(Register::AL);
-            (OpKind::Memory, true)
-        }
-        (Kind::seg_rSI, Register::RSI) if is_alone => (OpKind::MemorySegRSI, true),
-        (Kind::seg_rSI, Register::ESI) if is_alone => (OpKind::MemorySegESI, true),
-        (Kind::seg_rDI, Register::RDI) if is_alone => (OpKind::MemorySegRDI, true),
-        (Kind::seg_rDI, Register::EDI) if is_alone => (OpKind::MemorySegEDI, true),
-        (Kind::es_rDI, Register::RDI) if is_alone => (OpKind::MemoryESRDI, false),
-        (Kind::es_rDI, Register::EDI) if is_alone => (OpKind::MemoryESEDI, false),
-        _ => return Err(Misfit::Kinds),
-    };
-    if !is_plain {
-        return Err(Misfit::Kinds);
-    }
-    match memory.segment {
-        Some(segment) if takes_segment => instruction.set_segment_prefix(segment),
-        None | Some(Register::ES) => {}
-        Some(_) => return Err(Misfit::Kinds),
-    }
-    set_kind(instruction, operand, op_kind)?;
-    match memory.size {
-        Some(size) if size != instruction.memory_size().size() => {
-            Err(Misfit::Size(instruction.memory_size().size()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Sets base, index and displacement; returns the distance from the next instruction if that is
-/// what the displacement says.
-fn address<S: Scope>(
-    instruction: &mut Instruction,
-    memory: &Memory,
-    is_absolute: bool,
-    written: &Written,
-    place: &Place<'_, S>,
-) -> Result<Option<u64>, Misfit> {
-    if let Some(segment) = memory.segment {
-        instruction.set_segment_prefix(segment);
-    }
-    let is_free = memory.base == Register::None && memory.index == Register::None;
-    let is_rip = matches!(memory.base, Register::RIP | Register::EIP);
-    if is_absolute {
-        let Some(expr) = memory.displacement.as_ref().filter(|_| is_free) else {
-            return Err(Misfit::Kinds);
-        };
-        let value = signed(place.value(expr)?);
-        let is_wide = u32::try_from(value).is_err() && i32::try_from(value).is_err();
-        if written.name != "movabs" && !is_wide {
-            return Err(Misfit::Kinds);
-        }
-        instruction.set_memory_displ_size(8);
-        instruction.set_memory_displacement64(in_64_bits(value, &expr.span)?);
-        return Ok(None);
-    }
-    if memory.relative || is_rip {
-        if memory.relative && !is_free || memory.index != Register::None {
-            return Err(Misfit::Refused(
-                "an address relative to the instruction has no other registers".to_owned(),
-            ));
-        }
-        let base = if is_rip { memory.base } else { Register::RIP };
-        instruction.set_memory_base(base);
-        instruction.set_memory_displ_size(if base == Register::RIP { 8 } else { 4 });
-        let zero = Expr::number(0, written.span.clone());
-        let expr = memory.displacement.as_ref().unwrap_or(&zero);
-        let is_target =
-            memory.relative || expr.n_addresses(|name| place.symbols.n_addresses(name)) == 1;
-        if is_target {
-            let target = place.address_of(expr)?;
-            instruction.set_memory_displacement64(target);
-            return Ok(None);
-        }
-        instruction.set_memory_displacement64(place.address);
-        let value = place.value(expr)?;
-        let distance = i32::try_from(value).map_err(|_| {
-            Misfit::OutOfRange(value, "the 32 bits of a displacement", expr.span.clone())
-        })?;
-        return Ok(Some(i64::from(distance).cast_unsigned()));
-    }
-    instruction.set_memory_base(memory.base);
-    instruction.set_memory_index(memory.index);
-    instruction.set_memory_index_scale(memory.scale);
-    let Some(expr) = &memory.displacement else {
-        if is_free {
-            instruction.set_memory_displ_size(8);
-        }
-        return Ok(None);
-    };
-    let value = signed(place.value(expr)?);
-    let is_narrow = memory.base.size() == 4 || memory.index.size() == 4;
-    let is_unsigned = u32::try_from(value).is_ok();
-    if i32::try_from(value).is_err() && !(is_unsigned && (is_free || is_narrow)) {
-        let what = "the 32 bits of a displacement";
-        return Err(Misfit::OutOfRange(value, what, expr.span.clone()));
-    }
-    let size = if is_free {
-        // An address beyond 31 bits needs the prefix that makes addresses 32 bits wide.
-        if i32::try_from(value).is_ok() { 8 } else { 4 }
-    } else if !place.is_constant(expr) {
-        if is_narrow { 4 } else { 8 }
-    } else {
-        u32::from(value != 0)
-    };
-    instruction.set_memory_displ_size(size);
-    instruction.set_memory_displacement64(in_64_bits(value, &expr.span)?);
-    Ok(None)
-}
-
-/// Whether the size and the number of elements that are written are those of the code.
-fn check_size(
-    instruction: &mut Instruction,
-    memory: &Memory,
-    info: &OpCodeInfo,
-) -> Result<(), Misfit> {
-    if let Some(n) = memory.broadcast {
-        if !info.can_broadcast() {
-            return Err(Misfit::NotAllowed("a broadcast".to_owned()));
-        }
-        let element = info.broadcast_memory_size().element_size();
-        let n_elements = info.memory_size().size() / element.max(1);
-        // 0 stands for as many as there are.
-        if n != 0 && n != n_elements {
-            return Err(Misfit::NotAllowed(format!("{{1to{n}}}")));
-        }
-        instruction.set_is_broadcast(true);
-        return match memory.size {
-            Some(size) if size != element => Err(Misfit::Size(element)),
-            _ => Ok(()),
-        };
-    }
-    let accessed = instruction.memory_size();
-    let is_far = matches!(
-        accessed,
-        MemorySize::SegPtr16 | MemorySize::SegPtr32 | MemorySize::SegPtr64
-    );
-    if memory.far && !is_far {
-        return Err(Misfit::Kinds);
-    }
-    match memory.size {
-        Some(size) if accessed.size() != 0 && size != accessed.size() => {
-            Err(Misfit::Size(accessed.size()))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Makes the addresses that are not written 32 bits wide; whether all of them are.

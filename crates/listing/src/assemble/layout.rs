@@ -12,7 +12,8 @@ use super::MAX_LEN;
 use super::choose::{choose, misfit_fault};
 use super::error::{AssembleErrorKind as Kind, Fault, fault};
 use super::expr::{Expr, Scope};
-use super::fit::{Candidate, Place, is_branch};
+use super::fit::{Candidate, Place};
+use super::kinds::is_branch;
 use super::program::{Body, Program, Statement, Value, Written};
 use super::symbols::{Definition, Symbols};
 

@@ -10,12 +10,14 @@
 //! encodings of the same length that decode to the same instruction. Where it and NASM would
 //! disagree about what a text means, the text is refused.
 
+mod address;
 mod att;
 mod choose;
 mod error;
 mod expr;
 mod fit;
 mod intel;
+mod kinds;
 mod layout;
 mod names;
 mod parse;
