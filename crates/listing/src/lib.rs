@@ -33,7 +33,7 @@ use std::ops::Range;
 
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind};
 
-pub use assemble::{AssembleError, AssembleErrorKind, Dialect, MAX_LEN, assemble};
+pub use assemble::{AssembleError, AssembleErrorKind, Dialect, assemble};
 pub use syntax::Syntax;
 
 /// One line of a listing.

@@ -568,6 +568,15 @@ fn errors_say_what_and_where() {
         "{error}"
     );
     check_error(
+        "rep movs",
+        expect![[r#"
+        rep movs
+            ^^^^
+        `movs` does not take (); there is MOVSB; MOVSW; MOVSD; MOVSQ
+        line 1, column 5
+    "#]],
+    );
+    check_error(
         "mov rax, xmm0",
         expect![[r#"
         mov rax, xmm0

@@ -129,19 +129,6 @@ fn instruction(name: &str, operands: &[Operand]) -> Option<(String, Option<usize
     if let Some((_, found, size)) = SIZED.iter().find(|row| row.0 == name) {
         return Some(((*found).to_owned(), Some(*size)));
     }
-    // The register of a string instruction says the size as well as a letter.
-    if matches!(name, "stos" | "lods" | "scas") {
-        let letter = operands.iter().find_map(|operand| match operand.value {
-            Value::Register(register) => match register.size() {
-                1 => Some('b'),
-                2 => Some('w'),
-                4 => Some('d'),
-                _ => Some('q'),
-            },
-            _ => None,
-        })?;
-        return Some((format!("{name}{letter}"), None));
-    }
     // `movzbl` says two sizes: that of the source, and that of the destination.
     for (stem, found) in [("movz", "movzx"), ("movs", "movsx")] {
         if let Some(&[source, b'w' | b'l' | b'q']) = name.strip_prefix(stem).map(str::as_bytes)

@@ -18,6 +18,7 @@ use super::expr::{Expr, Scope};
 use super::kinds::{
     immediate_kind, is_string, is_target, takes_address, takes_memory, takes_register,
 };
+use super::names::STRINGS;
 use super::program::{Immediate, Operand, Value, Written};
 use super::symbols::Symbols;
 
@@ -122,6 +123,9 @@ pub(super) fn candidate(code: Code, written: &Written) -> Option<Candidate> {
         return None;
     }
     let n_written = written.operands.len();
+    if n_written == 0 && STRINGS.contains(&written.name.as_str()) {
+        return None;
+    }
     let mut given: Vec<Slot> = (0..n_written).map(Slot::Written).collect();
     given.extend(written.mnemonic.last.map(Slot::Said));
     // A third operand of these is always xmm0, and may be written.

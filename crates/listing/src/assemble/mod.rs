@@ -28,7 +28,7 @@ mod token;
 pub use error::{AssembleError, AssembleErrorKind};
 
 /// The longest code that is assembled, in bytes.
-pub const MAX_LEN: usize = 1 << 26;
+const MAX_LEN: usize = 1 << 26;
 
 /// The syntax of the text that is assembled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 
 use iced_x86::{Code, Register};
 
+use super::kinds::is_string;
+
 /// Names of the sizes of memory operands, in bytes; the first of a size is what errors say.
 const SIZES: [(&str, usize); 18] = [
     ("byte", 1),
@@ -76,6 +78,9 @@ pub(super) fn register(word: &str) -> Option<Register> {
     REGISTERS.get(&word.to_ascii_lowercase()).copied()
 }
 
+/// Instructions on strings, without the letter of their size: an operand says it.
+pub(super) const STRINGS: [&str; 7] = ["movs", "cmps", "stos", "lods", "scas", "ins", "outs"];
+
 static CODES: LazyLock<HashMap<String, Vec<Code>>> = LazyLock::new(|| {
     let mut codes: HashMap<String, Vec<Code>> = HashMap::new();
     for code in Code::values() {
@@ -84,6 +89,17 @@ static CODES: LazyLock<HashMap<String, Vec<Code>>> = LazyLock::new(|| {
             let name = format!("{:?}", code.mnemonic()).to_ascii_lowercase();
             codes.entry(name).or_default().push(code);
         }
+    }
+    for stem in STRINGS {
+        let sizes = ["b", "w", "d", "q"].map(|size| codes.get(&format!("{stem}{size}")));
+        let all = sizes.into_iter().flatten().flatten().copied();
+        let all = all.filter(|code| {
+            code.op_code()
+                .op_kinds()
+                .iter()
+                .any(|&kind| is_string(kind))
+        });
+        codes.insert(stem.to_owned(), all.collect());
     }
     codes
 });
