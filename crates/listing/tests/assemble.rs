@@ -619,11 +619,13 @@ fn round_trip(syntax: Syntax, dialect: Dialect) {
         match assemble(line, 0, dialect) {
             Ok(code) => {
                 let again = disassemble(&code, syntax);
-                let same = again.lines().last().unwrap_or_default();
                 // A segment that is the only one there is says nothing.
-                let line = &line
-                    .replace("es:[rdi]", "[rdi]")
-                    .replace("es:[edi]", "[edi]");
+                let plain = |line: &str| {
+                    line.replace("es:[rdi]", "[rdi]")
+                        .replace("es:[edi]", "[edi]")
+                };
+                let line = plain(line);
+                let same = plain(again.lines().last().unwrap_or_default());
                 // The listing names some 16-bit forms like the 64-bit ones that people mean.
                 let is_old = ["pushf", "popf", "iret"].contains(&line.as_str());
                 assert!(same == line || is_old, "{line} became {again}");

@@ -18,11 +18,11 @@ use super::program::{Operand, Value, Written};
 pub(super) fn choose<S: Scope>(
     written: &Written,
     place: &Place<'_, S>,
-    names: impl Fn(usize) -> String,
+    text: &str,
 ) -> Result<Vec<(Candidate, usize)>, Fault> {
     let is_branch = written.mnemonic.codes.iter().any(|&code| is_branch(code));
     if !is_branch {
-        bare_label(written, place, names)?;
+        bare_label(written, place, text)?;
     }
     let mut fitting = Vec::new();
     let mut misfits = Vec::new();
@@ -143,11 +143,7 @@ fn settle_size(
 }
 
 /// Refuses a label by itself where GNU's assembler and NASM would do different things.
-fn bare_label<S: Scope>(
-    written: &Written,
-    place: &Place<'_, S>,
-    names: impl Fn(usize) -> String,
-) -> Result<(), Fault> {
+fn bare_label<S: Scope>(written: &Written, place: &Place<'_, S>, text: &str) -> Result<(), Fault> {
     for operand in &written.operands {
         let Value::Immediate(immediate) = &operand.value else {
             continue;
@@ -157,9 +153,10 @@ fn bare_label<S: Scope>(
             continue;
         }
         let name = match lone_name(&immediate.expr) {
-            Some(index) => names(index),
-            None => "label".to_owned(),
-        };
+            Some(_) => text.get(immediate.expr.span.clone()).unwrap_or_default(),
+            None => "label",
+        }
+        .to_owned();
         return Err(fault(AssembleErrorKind::BareLabel { name }, &operand.span));
     }
     Ok(())

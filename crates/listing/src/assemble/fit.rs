@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use iced_x86::{
     Code, Encoder, EncodingKind, Instruction, MandatoryPrefix, MemorySize, Mnemonic, OpCodeInfo,
-    OpCodeOperandKind as Kind, OpKind, Register, RoundingControl,
+    OpCodeOperandKind as Kind, OpKind, Register,
 };
 
 use super::address::{address, check_size, string};
@@ -550,8 +550,6 @@ fn decorate(
     if let Some(rounding) = decorations.rounding {
         check(info.can_use_rounding_control() && !is_memory, "a rounding")?;
         instruction.set_rounding_control(rounding);
-    } else {
-        instruction.set_rounding_control(RoundingControl::None);
     }
     if decorations.sae {
         check(info.can_suppress_all_exceptions() && !is_memory, "{sae}")?;

@@ -62,7 +62,7 @@ pub(super) fn layout(
     program: &Program,
     symbols: &Symbols,
     origin: u64,
-    spelled: impl Fn(&Range<usize>) -> String,
+    text: &str,
 ) -> Result<Vec<u8>, Fault> {
     let mut layout = Layout {
         program,
@@ -74,7 +74,7 @@ pub(super) fn layout(
     };
     layout.evaluate(true)?;
     for statement in &program.statements {
-        let item = layout.item(statement, &spelled)?;
+        let item = layout.item(statement, text)?;
         layout.items.push(item);
     }
     for round in 0.. {
@@ -130,11 +130,7 @@ impl Layout<'_> {
         Ok(())
     }
 
-    fn item(
-        &self,
-        statement: &Statement,
-        spelled: &impl Fn(&Range<usize>) -> String,
-    ) -> Result<Item, Fault> {
+    fn item(&self, statement: &Statement, text: &str) -> Result<Item, Fault> {
         let mut item = Item {
             candidates: Vec::new(),
             taken: 0,
@@ -150,16 +146,7 @@ impl Layout<'_> {
             address: self.origin,
             is_guess: true,
         };
-        item.candidates = choose(written, &place, |_| {
-            let name = written
-                .operands
-                .iter()
-                .find_map(|operand| match &operand.value {
-                    Value::Immediate(immediate) => Some(spelled(&immediate.expr.span)),
-                    _ => None,
-                });
-            name.unwrap_or_default()
-        })?;
+        item.candidates = choose(written, &place, text)?;
         if self.is_placeless(written) {
             let (bytes, _) = item.candidates[0]
                 .0

@@ -76,9 +76,7 @@ pub fn assemble(text: &str, origin: u64, dialect: Dialect) -> Result<Vec<u8>, As
         let tokens = token::tokens(text, dialect == Dialect::Att)?;
         let (program, names) = parse::parse(text, &tokens, dialect == Dialect::Att)?;
         let symbols = names.resolve()?;
-        layout::layout(&program, &symbols, origin, |span| {
-            text.get(span.clone()).unwrap_or_default().to_owned()
-        })
+        layout::layout(&program, &symbols, origin, text)
     };
     bytes().map_err(|fault| {
         let (kind, span) = *fault;

@@ -397,7 +397,7 @@ impl<'a> Parser<'a> {
         self.expr().map(Some)
     }
 
-    /// Numbers and strings; runs of equal kind become one body, which only one kind does not need.
+    /// Numbers and strings, in any order; strings are filled up with zeros to whole numbers.
     fn data(&mut self, width: usize) -> Result<Body, Fault> {
         let mut numbers: Vec<Expr> = Vec::new();
         let place = |text: &[u8], span: &Range<usize>| -> Vec<Expr> {
