@@ -16,7 +16,7 @@ use super::address::{address, check_size, string};
 use super::error::Fault;
 use super::expr::{Expr, Scope};
 use super::kinds::{
-    immediate_kind, is_string, is_target, takes_address, takes_memory, takes_register,
+    immediate_kind, is_branch, is_string, is_target, takes_address, takes_memory, takes_register,
 };
 use super::names::STRINGS;
 use super::program::{Immediate, Operand, Value, Written};
@@ -120,6 +120,11 @@ pub(super) fn candidate(code: Code, written: &Written) -> Option<Candidate> {
     let kinds = code.op_code().op_kinds();
     let is_long = |kind: &Kind| matches!(kind, Kind::imm64 | Kind::mem_offs);
     if written.name == "movabs" && !kinds.iter().any(is_long) {
+        return None;
+    }
+    // `loop` counts in `ecx` only if the text says so, even where that would reach further.
+    let counts_narrow = is_branch(code) && code.op_code().address_size() == 32;
+    if counts_narrow && !written.prefixes.addr32 && code.mnemonic() != Mnemonic::Jecxz {
         return None;
     }
     let n_written = written.operands.len();
