@@ -169,3 +169,46 @@ def test_signature_errors_have_a_span():
         opcodon.function(ADD, "f64(quux)")
     assert caught.value.text == "f64(quux)"
     assert caught.value.span == (4, 8)
+
+
+def test_assembled_text_runs():
+    code = opcodon.assemble(
+        """
+        f:      xorpd xmm0, xmm0        ; the sum
+                mov rax, rsi
+        .next:  dec rax
+                js .done
+                addsd xmm0, [rdi + rax*8]
+                jmp .next
+        .done:  mulsd xmm0, [rel scale]
+                ret
+                align 8
+        scale:  dq 0.5
+        """
+    )
+    mean_of_two = opcodon.function(code, "f64(ptr, i64)")
+    assert mean_of_two(np.array([1.0, 2.0, 4.0]), 3) == 3.5
+
+
+def test_assembly_and_disassembly_are_inverse():
+    text = "\n".join(i.text for i in opcodon.disassemble(ADD).instructions)
+    assert opcodon.assemble(text) == ADD
+    att = "\n".join(i.text for i in opcodon.disassemble(ADD, "att").instructions)
+    assert opcodon.assemble(att, syntax="att") == ADD
+
+
+def test_the_origin_moves_addresses():
+    assert opcodon.assemble("dd $", origin=0x1000) == b"\x00\x10\x00\x00"
+    assert opcodon.assemble("x: jmp x", origin=0x1000) == b"\xeb\xfe"
+
+
+def test_errors_of_assembly_have_a_place():
+    text = "nop\nadsd xmm0, xmm1"
+    with pytest.raises(opcodon.ParseError, match=r"did you mean .*`addsd`") as info:
+        opcodon.assemble(text)
+    assert info.value.text == text
+    start, end = info.value.span
+    assert text[start:end] == "adsd"
+    assert "(line 2, column 1)" in str(info.value)
+    with pytest.raises(ValueError, match="syntax must be one of intel, att"):
+        opcodon.assemble("nop", syntax="masm")

@@ -18,7 +18,7 @@ from opcodon._core import (
     __version__,
 )
 from opcodon.expression import compile, parse  # noqa: A004  (the promised name)
-from opcodon.machine import Disassembly, Instruction, disassemble, function
+from opcodon.machine import Disassembly, Instruction, assemble, disassemble, function
 
 if TYPE_CHECKING:
     from opcodon import deap, plot, report
@@ -34,6 +34,7 @@ __all__ = [
     "Population",
     "SymbolicRegressor",
     "__version__",
+    "assemble",
     "compile",
     "deap",
     "disassemble",

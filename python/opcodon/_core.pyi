@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Self
 
-from opcodon.machine import Abi, Disassembly, Style
+from opcodon.machine import Abi, Dialect, Disassembly, Style
 
 __all__ = [
     "CompiledExpression",
@@ -21,6 +21,7 @@ __all__ = [
     "Population",
     "Report",
     "__version__",
+    "assemble",
     "command_line",
     "deap",
     "disassemble",
@@ -37,7 +38,7 @@ deap: Any
 _Language = Literal["infix", "prefix", "latex", "sympy", "numpy", "c", "rust"]
 
 class ParseError(ValueError):
-    """Text that cannot be read as what it should be: an expression or a signature.
+    """Text that cannot be read as what it should be: an expression, a signature or assembly.
 
     Attributes
     ----------
@@ -494,6 +495,9 @@ class Report:
     def notes(self) -> list[str]: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __reduce__(self) -> tuple[Callable[[str], Report], tuple[str]]: ...
+
+def assemble(text: str, origin: int = 0, syntax: Dialect = "intel") -> bytes:
+    """Turn text into machine code."""
 
 def disassemble(code: bytes, style: Style = "intel") -> Disassembly:
     """Turn machine code into text."""

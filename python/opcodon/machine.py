@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
     from opcodon._core import MachineFunction
 
-__all__ = ["Disassembly", "Instruction", "disassemble", "function"]
+__all__ = ["Disassembly", "Instruction", "assemble", "disassemble", "function"]
 
 Style = Literal["intel", "att", "masm", "nasm"]
 Abi = Literal["sysv", "win64"]
+Dialect = Literal["intel", "att"]
 
 
 # The fields of an instruction, as the native module gives them.
@@ -141,6 +142,58 @@ def function(
     3.0
     """
     return _core.MachineFunction(_bytes(code), signature, abi, name)
+
+
+def assemble(text: str, *, origin: int = 0, syntax: Dialect = "intel") -> bytes:
+    r"""Turn assembly into machine code.
+
+    Every instruction is known that `disassemble` knows, up to AVX-512 and AMX. Encodings are those
+    that GNU ``as`` takes, branches the shortest that reach.
+
+    There are labels (``name:``, local ones ``.name:``, numeric ones ``1:`` with ``1b`` and ``1f``);
+    data (``db``, ``dw``, ``dd``, ``dq``, ``.byte``, ``.long``, ``.quad``, ``.double``, ``.ascii``,
+    ``.asciz``, ``times``, ``.fill``, ``resb``); ``align``, ``equ`` and ``.set``; comments after
+    ``;``, ``#`` and ``//``; expressions with ``+ - * / % << >> & | ^ ~``, labels, ``$`` for the
+    address of the statement and ``$$`` for that of the first byte; decorations such as
+    ``{k1}{z}``, ``{1to8}`` and ``{rn-sae}``.
+
+    Write ``[rel name]`` or ``[rip + name]`` for memory at a label, which works wherever the code
+    stands; ``[name]`` is an absolute address. ``offset name`` is the address as a number.
+
+    Parameters
+    ----------
+    text : str
+        Instructions and directives, one a line.
+    origin : int
+        The address that the first byte will have. Code with relative addresses runs anywhere.
+    syntax : {"intel", "att"}
+        How operands are written.
+
+    Returns
+    -------
+    bytes
+        The machine code.
+
+    Raises
+    ------
+    ParseError
+        If the text means nothing, or something that cannot be encoded. It says where, and what
+        would be right.
+
+    Examples
+    --------
+    >>> import opcodon
+    >>> code = opcodon.assemble('''
+    ...     movsd xmm0, [rel half]
+    ...     ret
+    ... half: dq 0.5
+    ... ''')
+    >>> code.hex(" ")
+    'f2 0f 10 05 01 00 00 00 c3 00 00 00 00 00 00 e0 3f'
+    >>> opcodon.function(code, "f64()")()
+    0.5
+    """
+    return _core.assemble(text, origin, syntax)
 
 
 def disassemble(code: Buffer, style: Style = "intel") -> Disassembly:

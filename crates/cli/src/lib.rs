@@ -20,7 +20,7 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
-use command::{call, disasm, doctor, eval, fit, predict};
+use command::{asm, call, disasm, doctor, eval, fit, predict};
 use failure::Failure;
 
 /// Symbolic regression and genetic programming as machine code.
@@ -44,6 +44,8 @@ enum Command {
     Eval(eval::Flags),
     /// Show machine code as assembly: of bytes, a file, a formula or a saved model.
     Disasm(disasm::Flags),
+    /// Assembly to machine code.
+    Asm(asm::Flags),
     /// Run machine code: `opcodon call "f20f58c1 c3" "f64(f64, f64)" 1 2`.
     Call(call::Flags),
     /// Say what this processor offers and test every operator on it.
@@ -67,6 +69,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Predict(flags) => predict::run(flags, json),
         Command::Eval(flags) => eval::run(flags, json),
         Command::Disasm(flags) => disasm::run(flags, json),
+        Command::Asm(flags) => asm::run(flags, json),
         Command::Call(flags) => call::run(flags, json),
         Command::Doctor(flags) => doctor::run(&flags, json),
     };

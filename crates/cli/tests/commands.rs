@@ -111,6 +111,30 @@ fn machine_code_is_called() {
 }
 
 #[test]
+fn text_is_assembled() {
+    check(&["asm", "addsd xmm0, xmm1; ret"], 0, "f2 0f 58 c1 c3\n", "");
+    check(
+        &["asm", "--syntax", "att", "addsd %xmm1, %xmm0"],
+        0,
+        "f2 0f 58 c1\n",
+        "",
+    );
+    check(&["asm", "--origin", "0x1000", "dw $"], 0, "00 10\n", "");
+    check(&["asm", "adsd xmm0, xmm1"], 1, "", "did you mean");
+    let place = std::env::temp_dir().join(format!("opcodon-asm-{}", std::process::id()));
+    std::fs::create_dir_all(&place).expect("a folder");
+    std::fs::write(place.join("a.s"), "nop ; nothing\nret\n").expect("a file");
+    let done = opcodon(&["asm", "a.s", "-o", "a.bin", "--json"], &place);
+    let value: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(value["bytes"], "90c3");
+    assert_eq!(
+        std::fs::read(place.join("a.bin")).expect("code"),
+        [0x90, 0xc3]
+    );
+    let _ = std::fs::remove_dir_all(&place);
+}
+
+#[test]
 fn machine_code_is_shown() {
     let done = opcodon(&["disasm", "f20f58c1c3", "--json"], &std::env::temp_dir());
     let value: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");

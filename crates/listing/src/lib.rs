@@ -1,4 +1,4 @@
-//! Bytes and code map to annotated disassembly.
+//! Bytes and code map to annotated disassembly, and text to bytes.
 //!
 //! Generated code is only believed when it can be read. A [`Listing`] decodes bytes with iced-x86
 //! and says of each instruction where it starts, how it is encoded, what it is, and, where the
@@ -24,6 +24,7 @@
 //! A label that is mentioned stands before a line. No other crate decodes instructions, except in
 //! tests.
 
+mod assemble;
 mod render;
 mod syntax;
 
@@ -32,6 +33,7 @@ use std::ops::Range;
 
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind};
 
+pub use assemble::{AssembleError, AssembleErrorKind, Dialect, assemble};
 pub use syntax::Syntax;
 
 /// One line of a listing.

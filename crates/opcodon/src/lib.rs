@@ -13,7 +13,7 @@
 //! | [`data`] | tables from CSV, splits, scaling |
 //! | [`jit`] | expressions to machine code: scalar functions, kernels over columns, gradients |
 //! | [`gp`] | tree genetic programming: initialisation, crossover, mutation |
-//! | [`listing`] | bytes to annotated disassembly |
+//! | [`listing`] | bytes to annotated disassembly, assembly to bytes |
 //! | [`sr`] | symbolic regression, the main job |
 //!
 //! ```

@@ -17,7 +17,7 @@ create_exception!(
     opcodon,
     ParseError,
     PyValueError,
-    "Text that cannot be read as what it should be: an expression or a signature."
+    "Text that cannot be read as what it should be: an expression, a signature or assembly."
 );
 
 /// A `ParseError` that carries the text and the span, counted in characters.

@@ -30,7 +30,7 @@ mod _core {
         compiled::CompiledExpression,
         error::ParseError,
         expression::{Expression, operators},
-        machine::{MachineFunction, disassemble},
+        machine::{MachineFunction, assemble, disassemble},
         population::Population,
         report::{Report, fit, parameters},
     };

@@ -1,6 +1,6 @@
 //! `MachineFunction`: bytes that can be called with Python values; and bytes as text.
 use opcodon_codemem::{Abi, Function, Signature, Ty, Value};
-use opcodon_listing::{Listing, Syntax};
+use opcodon_listing::{Dialect, Listing, Syntax};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -234,6 +234,31 @@ fn to_python(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
         Value::Ptr(x) => x.into_pyobject(py)?.into_any(),
         _ => py.None().into_bound(py),
     })
+}
+
+/// Text as machine code.
+#[pyfunction]
+#[pyo3(signature = (text, origin=0, syntax="intel"))]
+pub(crate) fn assemble<'py>(
+    py: Python<'py>,
+    text: &str,
+    origin: u64,
+    syntax: &str,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let dialect = Dialect::from_name(syntax).ok_or_else(|| {
+        let known: Vec<&str> = Dialect::ALL.iter().map(|dialect| dialect.name()).collect();
+        PyValueError::new_err(format!(
+            "syntax must be one of {}, not {syntax:?}",
+            known.join(", ")
+        ))
+    })?;
+    match py.detach(|| opcodon_listing::assemble(text, origin, dialect)) {
+        Ok(code) => Ok(PyBytes::new(py, &code)),
+        Err(error) => {
+            let message = pointing(&error, &error.render());
+            Err(parse_error(py, &message, text, &error.span))
+        }
+    }
 }
 
 /// Machine code as text, a `opcodon.Disassembly`.

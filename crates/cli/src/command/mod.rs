@@ -1,5 +1,6 @@
 //! The subcommands.
 
+pub(crate) mod asm;
 pub(crate) mod call;
 pub(crate) mod disasm;
 pub(crate) mod doctor;
