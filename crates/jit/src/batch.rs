@@ -175,6 +175,14 @@ impl<T: Float> Batch<T> {
         })
     }
 
+    /// Says how many rows the kernels that are compiled next will mostly run over, which decides how
+    /// much compiling pays; values do not depend on it. Without this, many are expected.
+    pub fn expect_rows(&mut self, n_rows: usize) {
+        if let Some(direct) = &mut self.compiler.direct {
+            direct.n_rows = n_rows;
+        }
+    }
+
     /// Compiles trees that read inputs `0 .. n_inputs`, in place of what the batch held.
     ///
     /// # Errors

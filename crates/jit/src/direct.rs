@@ -57,6 +57,9 @@ const FIRST: u8 = 3;
 /// With two vectors of rows at a time, registers for the values of one of them.
 const PAIRED: u8 = 5;
 
+/// Rows from which on that pays.
+const MANY_ROWS: usize = 96;
+
 /// The registers of the tree's two values then.
 pub(crate) const RESULTS: [u8; 2] = [FIRST, FIRST + PAIRED];
 
@@ -147,6 +150,8 @@ struct Tables {
 #[derive(Debug)]
 pub(crate) struct Direct {
     tables: &'static Tables,
+    /// How many rows the kernels are expected to run over.
+    pub(crate) n_rows: usize,
     /// The numbers of values that wait for their operator, and whether operators computed them.
     stack: [(u8, u8); VALUES],
     /// Where the values are in the table of operands, by node.
@@ -172,14 +177,6 @@ impl Survey {
     /// Whether routines are called.
     pub(crate) fn calls(self) -> bool {
         self.facts & fact::CALL != 0
-    }
-
-    /// Whether two vectors of rows are better computed at a time. What a routine does is one long
-    /// chain of instructions, each of which waits for the one before, and the processor does not
-    /// look far enough ahead to begin with the next rows; of plain arithmetic it sees dozens of
-    /// rows at once.
-    pub(crate) fn is_paired<M: Machine>(self) -> bool {
-        self.calls() && M::TIER == Tier::Avx512 && self.n_registers <= u32::from(PAIRED)
     }
 }
 
@@ -259,11 +256,21 @@ impl Direct {
         };
         Ok(Some(Box::new(Direct {
             tables,
+            n_rows: usize::MAX,
             stack: [(0, 0); VALUES],
             values: [NO_VALUE; VALUES],
             operators: [0; VALUES],
             constants: [0; VALUES],
         })))
+    }
+
+    /// Whether two vectors of rows are better computed at a time. What a routine does is one long
+    /// chain of instructions, each of which waits for the one before, and the processor does not
+    /// look far enough ahead to begin with the next rows; of plain arithmetic it sees dozens of
+    /// rows at once. Of few rows, computing does not gain what compiling twice as much costs.
+    pub(crate) fn is_paired<M: Machine>(&self, survey: Survey) -> bool {
+        let fits = M::TIER == Tier::Avx512 && survey.n_registers <= u32::from(PAIRED);
+        survey.calls() && fits && self.n_rows >= MANY_ROWS
     }
 
     /// Lists a tree's values and operators and appends its constants; `None`, and nothing

@@ -339,7 +339,7 @@ pub(crate) fn emit_direct<M: Machine>(
         targets,
         n_outputs: 1,
         calls: survey.calls(),
-        paired: survey.is_paired::<M>(),
+        paired: direct.is_paired::<M>(survey),
         n_slots: 0,
     };
     let shell = Shell::of::<M>(shells, shape)?;

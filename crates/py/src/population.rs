@@ -133,6 +133,7 @@ impl Population {
         &self,
         shared: &Shared<T>,
         goal: Goal,
+        n_rows: usize,
     ) -> Result<Arc<Compiled<T>>, JitError> {
         let n_threads = self.n_threads();
         let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,6 +150,7 @@ impl Population {
             .collect();
         let batches = on_threads(shares, |trees: &[&Expr]| {
             let mut batch = batch(tier)?;
+            batch.expect_rows(n_rows);
             batch.compile(trees.iter().copied(), self.names.len(), goal)?;
             Ok(batch)
         });
@@ -181,7 +183,7 @@ impl Population {
             let cells = cells.as_slice_mut()?;
             py.detach(|| {
                 let panel: Panel<T> = panel(matrix, &[])?;
-                self.compiled(shared, Goal::Predict)?
+                self.compiled(shared, Goal::Predict, n_rows)?
                     .run(cells, n_rows, |batch, part| {
                         batch.predictions(0, &panel, part)
                     })
@@ -200,7 +202,7 @@ impl Population {
     ) -> Result<Vec<f64>, JitError> {
         let mut losses = vec![0.0; self.expressions.len()];
         let panel: Panel<T> = panel(matrix, extra)?;
-        self.compiled(shared, goal)?
+        self.compiled(shared, goal, panel.n_rows())?
             .run(&mut losses, 1, |batch, part| batch.losses(0, &panel, part))?;
         Ok(losses)
     }

@@ -214,6 +214,7 @@ impl Evaluator {
             .collect();
         if let (Some(batch), Some(panel)) = (&mut self.batch, &self.shared.panel) {
             let goal = Goal::Moments { target, weight };
+            batch.expect_rows(panel.n_rows());
             batch
                 .compile(which.iter().map(|&i| exprs[i]), n_inputs, goal)
                 .map_err(compile_error)?;

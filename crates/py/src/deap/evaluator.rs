@@ -76,6 +76,7 @@ fn losses<T: Kept>(
     let mut losses = vec![0.0; trees.len()];
     let run = |trees: &[Expr], losses: &mut [f64]| {
         with_batch(|batch| {
+            batch.expect_rows(panel.n_rows());
             batch.compile(trees, n_inputs, goal)?;
             batch.losses(0, panel, losses)
         })
