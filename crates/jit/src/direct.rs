@@ -24,9 +24,8 @@ use std::sync::OnceLock;
 use opcodon_asm::{AsmError, Assembler, Cursor, Encoding, Inst, Mem, Operand, Template, gpr};
 use opcodon_expr::{Expr, Node, Op};
 
-use crate::kernel::offset;
 use crate::lower::{Installed, routines};
-use crate::machine::{MACHINES, Machine, Rows, number};
+use crate::machine::{MACHINES, Machine, Rows, number, offset};
 use crate::panel::stride;
 use crate::{Float, JitError, Tier};
 

@@ -25,7 +25,7 @@ use opcodon_expr::Expr;
 
 use crate::direct::{Direct, RESULTS, Survey};
 use crate::lower::{Leaves, Lower, Workspace, calls, routines};
-use crate::machine::{Machine, reg};
+use crate::machine::{Machine, offset, reg};
 use crate::panel::stride;
 use crate::tape::{Arg, Tape};
 use crate::{Float, JitError, Tier};
@@ -99,11 +99,6 @@ impl<M: Machine> Leaves<M::T> for ColumnLeaves<'_, M> {
 pub(crate) fn column_place<M: Machine>(column: u32) -> Rm {
     let start = column as usize * stride::<M::T>();
     Rm::Mem(Mem::base(gpr::RDI).disp(start as i32))
-}
-
-#[inline(always)]
-pub(crate) fn offset(bytes: usize) -> i32 {
-    i32::try_from(bytes).expect("a tile below 2 GiB")
 }
 
 /// Which rows of the second vector of an iteration count. Routines leave it alone.

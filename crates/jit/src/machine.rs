@@ -147,6 +147,12 @@ pub(crate) fn number<M: Machine>() -> usize {
     (M::T::SIZE / 4 - 1) * 6 + M::TIER as usize * 2 + usize::from(scalar)
 }
 
+/// A number of bytes as a displacement or an immediate.
+#[inline(always)]
+pub(crate) fn offset(bytes: usize) -> i32 {
+    i32::try_from(bytes).expect("a tile or a frame below 2 GiB")
+}
+
 /// A vector register as an operand.
 #[inline(always)]
 pub(crate) fn reg(n: u8) -> Rm {

@@ -19,7 +19,7 @@ use opcodon_codemem::{Abi, Code, CodeHeap, Function, Signature, Ty};
 use opcodon_expr::{Expr, Op};
 
 use crate::lower::{Leaves, Lower, Workspace, calls, routines};
-use crate::machine::{AvxSd, AvxSd512, Machine, SseSd, reg};
+use crate::machine::{AvxSd, AvxSd512, Machine, SseSd, offset, reg};
 use crate::tape::{Arg, Order, Tape};
 use crate::{JitError, Tier, seal};
 
@@ -204,10 +204,6 @@ fn compile_with<M: Machine<T = f64>>(
 
 /// Bytes of a slot in the frame: a whole register, so that saves fit too.
 const SLOT: usize = 16;
-
-fn offset(bytes: usize) -> i32 {
-    i32::try_from(bytes).expect("a frame below 2 GiB")
-}
 
 fn emit<M: Machine<T = f64>>(
     asm: &mut Assembler,
