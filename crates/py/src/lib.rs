@@ -16,6 +16,7 @@ mod compiled;
 mod deap;
 mod error;
 mod expression;
+mod kernels;
 mod machine;
 mod population;
 mod report;
