@@ -22,7 +22,9 @@ from opcodon.machine import Disassembly, Instruction, assemble, disassemble, fun
 
 if TYPE_CHECKING:
     from opcodon import deap, plot, report
+    from opcodon.classifier import SymbolicClassifier
     from opcodon.regressor import SymbolicRegressor
+    from opcodon.transformer import SymbolicTransformer
 
 __all__ = [
     "CompiledExpression",
@@ -32,7 +34,9 @@ __all__ = [
     "MachineFunction",
     "ParseError",
     "Population",
+    "SymbolicClassifier",
     "SymbolicRegressor",
+    "SymbolicTransformer",
     "__version__",
     "assemble",
     "compile",
@@ -46,7 +50,9 @@ __all__ = [
 
 # Where the names live that are imported on first use: a module, or a name in a module.
 _LAZY = {
+    "SymbolicClassifier": "opcodon.classifier",
     "SymbolicRegressor": "opcodon.regressor",
+    "SymbolicTransformer": "opcodon.transformer",
     "deap": None,
     "plot": None,
     "report": None,
