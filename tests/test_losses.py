@@ -218,3 +218,35 @@ def test_subexpressions_are_what_a_formula_is_made_of():
     deep = opcodon.parse("-" * 20_000 + "x")
     with pytest.raises(ValueError, match="max_size"):
         deep.subexpressions()
+
+
+# Definitions ----------------------------------------------------------------------------------
+def bell(x):
+    return np.exp(-(x**2))
+
+
+@pytest.mark.parametrize("definition", ["bell(x) = exp(-x^2)", bell], ids=["text", "function"])
+def test_functions_of_the_user_become_operators(definition, tmp_path):
+    y = X[:, 1] * bell(X[:, 0])
+    model = small(operators=("add", "sub", "mul", definition)).fit(X, y)
+    assert model.score(X, y) > 0.9999
+    assert "exp(" in str(model.expression_)
+    model.save(tmp_path / "model.json")
+    again = SymbolicRegressor.load(tmp_path / "model.json")
+    assert again.operators == ("add", "sub", "mul", "bell(x) = exp(-x^2)")
+    assert clone(model).operators == ("add", "sub", "mul", definition)
+
+
+@pytest.mark.parametrize(
+    ("definition", "message"),
+    [
+        ("hill(x, k) = x", "k is not used"),
+        ("sin(x) = x^2", "already"),
+        ("f(x = 1", "looks like"),
+        (lambda x: x, "no name"),
+    ],
+    ids=str,
+)
+def test_what_is_no_definition_is_refused(definition, message):
+    with pytest.raises(ValueError, match=message):
+        small(operators=("add", definition)).fit(X, LAW)

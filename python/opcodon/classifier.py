@@ -47,7 +47,7 @@ class SymbolicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Seed. A run that is not ended by time repeats exactly with the same seed.
     n_jobs : int or None, default=-1
         Worker threads; -1 for one on each processor, None for 1.
-    operators : iterable of str
+    operators : iterable of str or callable
         Operators and functions that formulas are made of.
     max_size : int, default=50
         Most nodes in a formula.
@@ -97,7 +97,7 @@ class SymbolicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         time_limit: float | None = 30.0,
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = -1,
-        operators: Iterable[str] = DEFAULT_OPERATORS,
+        operators: Iterable[str | Callable[..., Expression]] = DEFAULT_OPERATORS,
         max_size: int = 50,
         max_depth: int = 12,
         max_generations: int | None = None,

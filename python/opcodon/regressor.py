@@ -9,7 +9,9 @@ compare the two.
 from __future__ import annotations
 
 import html
+import inspect
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -72,8 +74,11 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     n_jobs : int or None, default=-1
         Worker threads; -1 for one on each processor, None for 1. The result of a run that is
         not ended by time does not depend on it.
-    operators : iterable of str
-        Operators and functions that formulas are made of, such as ``("add", "mul", "sin")``.
+    operators : iterable of str or callable
+        Operators and functions that formulas are made of, such as ``("add", "mul", "sin")``. A
+        definition such as ``"gauss(x) = exp(-x^2)"`` adds a function of one to three arguments,
+        which formulas show written out; so does a Python function, which is called once, with
+        expressions.
     loss : str or callable, default="mse"
         What is minimised over the rows: ``"mse"``, ``"mae"``, ``"huber(1)"`` (the distance is in
         units of the target), ``"quantile(0.5)"``, ``"log_cosh"``, ``"logistic"`` (the formula is
@@ -166,7 +171,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         time_limit: float | None = 30.0,
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = -1,
-        operators: Iterable[str] = DEFAULT_OPERATORS,
+        operators: Iterable[str | Callable[..., Expression]] = DEFAULT_OPERATORS,
         loss: str | Callable[[Expression, Expression], Expression] = "mse",
         max_size: int = 50,
         max_depth: int = 12,
@@ -488,7 +493,11 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         values = {k: v for k, v in self.get_params(deep=False).items() if k not in self._OWN}
         values["n_jobs"] = 1 if self.n_jobs is None else self.n_jobs
         if callable(self.loss):
-            values["loss"] = _traced(self.loss)
+            values["loss"] = _traced(self.loss, "loss", ["p", "y"])
+        if not isinstance(self.operators, str):
+            values["operators"] = [
+                _definition(item) if callable(item) else item for item in self.operators
+            ]
         if not (self.random_state is None or isinstance(self.random_state, (int, np.integer))):
             values["random_state"] = check_random_state(self.random_state).randint(2**31)
         return {name: _text(value) for name, value in values.items()}
@@ -536,16 +545,26 @@ class _ProgressLine:
             sys.stderr.flush()
 
 
-def _traced(loss: Callable[[Expression, Expression], Expression]) -> str:
-    """The formula that a Python function of prediction and target computes."""
-    names = ["p", "y"]
-    formula = loss(*(parse(name, variables=names) for name in names))
+def _traced(function: Callable[..., Expression], what: str, names: list[str]) -> str:
+    """The formula that a Python function of these arguments computes."""
+    formula = function(*(parse(name, variables=names) for name in names))
     if not isinstance(formula, Expression):
         raise ValueError(
-            f"loss must return a formula of its two arguments, but returned {formula!r}: "
+            f"{what} must return a formula of its arguments, but returned {formula!r}: "
             "use operators, abs() and numpy's functions, without branches"
         )
     return str(formula)
+
+
+def _definition(function: Callable[..., Expression]) -> str:
+    """A Python function as the definition of an operator."""
+    name = getattr(function, "__name__", "")
+    if not name.isidentifier():
+        raise ValueError(
+            f"{function!r} has no name to be an operator by: write 'name(x) = …' instead"
+        )
+    names = list(inspect.signature(function).parameters)
+    return f"{name}({', '.join(names)}) = {_traced(function, name, names)}"
 
 
 def _text(value: Any) -> str:
@@ -570,7 +589,8 @@ def _value(text: str, default: Any) -> Any:
     if isinstance(default, bool):
         return text == "true"
     if isinstance(default, tuple):
-        return tuple(text.split(","))
+        # Commas between the parameters of a definition separate nothing.
+        return tuple(re.split(r",(?![^()]*\))", text))
     if isinstance(default, str):
         return text
     if isinstance(default, float):

@@ -11,11 +11,11 @@
 
 use std::fmt;
 
-use opcodon_expr::Op;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{SrError, nearest};
 use crate::loss::{self, Loss};
+use crate::operators::Operators;
 
 /// Which values of a type a parameter accepts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -202,111 +202,17 @@ choices! {
     }
 }
 
-/// The operators formulas are made of.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Operators(Vec<Op>);
-
-impl Operators {
-    /// These operators, in this order, each once.
-    #[must_use]
-    pub fn new(operators: impl IntoIterator<Item = Op>) -> Self {
-        let mut list = Vec::new();
-        for op in operators {
-            if !list.contains(&op) {
-                list.push(op);
-            }
-        }
-        Self(list)
-    }
-
-    /// Reads names or spellings: `add`, `+`, `sin`, …
-    ///
-    /// # Errors
-    /// [`SrError::UnknownOperator`] with the closest known name.
-    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, SrError> {
-        names
-            .into_iter()
-            .map(operator)
-            .collect::<Result<Vec<_>, _>>()
-            .map(Self::new)
-    }
-
-    /// The operators.
-    #[must_use]
-    pub fn as_slice(&self) -> &[Op] {
-        &self.0
-    }
-
-    /// Whether `op` is one of them.
-    #[must_use]
-    pub fn contains(&self, op: Op) -> bool {
-        self.0.contains(&op)
-    }
-}
-
-/// An operator by its name or spelling.
-fn operator(name: &str) -> Result<Op, SrError> {
-    let name = name.trim();
-    Op::from_spelling(name).ok_or_else(|| SrError::UnknownOperator {
-        name: name.to_owned(),
-        nearest: nearest(name, Op::ALL.iter().map(|op| op.name())),
-    })
-}
-
-impl Default for Operators {
-    /// The rational functions, because laws and smooth surfaces are mostly made of them; the
-    /// elementary functions of physics; `square`, because a power that has to be assembled from
-    /// `x*x` doubles the subtree. `tanh` and `asin` are seldom the answer, so the search draws
-    /// them seldom.
-    fn default() -> Self {
-        Self::new([
-            Op::Add,
-            Op::Sub,
-            Op::Mul,
-            Op::Div,
-            Op::Square,
-            Op::Sqrt,
-            Op::Exp,
-            Op::Log,
-            Op::Sin,
-            Op::Cos,
-            Op::Tanh,
-            Op::Asin,
-        ])
-    }
-}
-
 impl Value for Operators {
-    const KIND: &'static str = "a list of operators such as add,mul,sin";
+    const KIND: &'static str =
+        "a list of operators and definitions such as add,mul,sin,gauss(x) = exp(-x^2)";
     fn parse(text: &str) -> Result<Self, Option<SrError>> {
-        let names = text
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty());
-        Self::from_names(names).map_err(Some)
+        Self::from_text(text).map_err(Some)
     }
     fn text(&self) -> String {
-        self.0
-            .iter()
-            .map(|&op| op.name())
-            .collect::<Vec<_>>()
-            .join(",")
+        self.to_string()
     }
     fn number(&self) -> Option<f64> {
         None
-    }
-}
-
-impl Serialize for Operators {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|&op| op.name()))
-    }
-}
-
-impl<'de> Deserialize<'de> for Operators {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let names = Vec::<String>::deserialize(deserializer)?;
-        Self::from_names(names.iter().map(String::as_str)).map_err(de::Error::custom)
     }
 }
 
@@ -349,7 +255,7 @@ macro_rules! for_each_parameter { ($then:ident) => { $then! {
     (n_jobs,                 i64,            -1,                    Accepts::Between(-1.0, 1024.0),
         "Worker threads; -1 for one per processor. The result of a run that is not limited by time does not depend on it.")
     (operators,              Operators,      Operators::default(),  Accepts::Any,
-        "The operators and functions that formulas are made of.")
+        "The operators and functions that formulas are made of. A definition such as `gauss(x) = exp(-x^2)` adds a function of one to three arguments, which formulas show written out.")
     (loss,                   Loss,           Loss::Mse,             Accepts::Any,
         "What is minimised over the rows: mse, mae, huber(1) with the distance in units of the target, quantile(0.5), log_cosh, logistic for a target of 0 and 1, or a formula of the prediction p and the target y such as abs(p - y)/y.")
     (max_size,               usize,          50,                    Accepts::Between(1.0, 1000.0),

@@ -17,7 +17,7 @@ use std::hash::BuildHasherDefault;
 use opcodon_expr::{Expr, Op};
 
 use crate::candidate::Identity;
-use crate::config::Operators;
+use crate::operators::Operators;
 
 /// A small formula and its values on the probe rows, scaled to unit root mean square.
 #[derive(Debug, Clone)]

@@ -126,6 +126,14 @@ pub enum SrError {
         /// Why not.
         reason: String,
     },
+    /// A definition among the operators is none.
+    #[error("the definition '{text}' cannot be used: {reason}")]
+    Definition {
+        /// What was given.
+        text: String,
+        /// Why not.
+        reason: String,
+    },
     /// No such operator.
     #[error("there is no operator '{name}'{}", suggestion(nearest.as_deref()))]
     UnknownOperator {

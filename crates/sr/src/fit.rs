@@ -180,6 +180,7 @@ fn seed_models(
 ) -> Result<Vec<Candidate>, SrError> {
     let squares = rows.for_squares();
     let mut models = seeds::models(&squares, config.max_size);
+    models.extend(seeds::defined(&config.operators, rows.columns.len()));
     // Runs that are not limited by time never look at it, so that they can be repeated.
     let share = clock.for_share(SEEDS_SHARE);
     models.extend(seeds::pairs(

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use opcodon_evo::nsga2::Ranking;
 use opcodon_evo::{Archive, Rng, tournament};
-use opcodon_expr::{Expr, Interval, Op};
+use opcodon_expr::{Expr, Interval, Node, Op};
 use opcodon_gp::{Constants, Limits, PrimitiveSet, Rates, Variation, Workspace, init};
 
 use crate::candidate::{ByShape, Candidate, ERROR_FLOOR, JUDGING, refit};
@@ -25,6 +25,7 @@ use crate::error::SrError;
 use crate::evaluate::{Evaluator, Refined, Score};
 use crate::fronts::{self, Fronts};
 use crate::normal_form::{NormalForm, Normaliser, Slots};
+use crate::operators::Definition;
 use crate::problem::{Problem, Rows};
 
 /// When a shape was met last, and how often since it was last forgotten.
@@ -40,6 +41,8 @@ const VISITS_MAX: u32 = 3;
 const MEMORY: u64 = 60;
 /// Draws of a child before a duplicate is given up on.
 const DRAWS_MAX: usize = 5;
+/// Share of new trees in which a definition of the user is put around a subtree.
+const DEFINED: f64 = 0.2;
 /// Rows that constants are fitted on during the search; more make a step dearer, not better.
 const TUNING_ROWS: usize = 400;
 /// One in so many new formulas has its constants fitted, those that come nearest to the best of
@@ -57,6 +60,7 @@ pub(crate) struct Island {
     pub(crate) members: Vec<Candidate>,
     visits: ByShape<Visit>,
     variation: Variation,
+    definitions: Vec<Definition>,
     pub(crate) scorer: Evaluator,
     pub(crate) tuner: Evaluator,
     normaliser: Normaliser,
@@ -140,6 +144,7 @@ impl Island {
             members: Vec::new(),
             visits: ByShape::default(),
             variation,
+            definitions: config.operators.definitions().to_vec(),
             scorer,
             tuner,
             normaliser: Normaliser::default(),
@@ -169,6 +174,7 @@ impl Island {
                 let size = rng.range(1, largest);
                 let set = self.variation.set().clone();
                 let tree = init::ptc2(&mut rng, &mut self.space, &set, limits, size);
+                let tree = self.with_definition(&mut rng, tree);
                 if let Some(form) = self.admit(&tree, 0) {
                     forms.push(form);
                     break;
@@ -254,6 +260,35 @@ impl Island {
         Rng::for_individual(key, u32::try_from(generation).unwrap_or(u32::MAX), child)
     }
 
+    /// The tree, now and then with a definition of the user put around one of its subtrees.
+    fn with_definition(&self, rng: &mut Rng, tree: Expr) -> Expr {
+        if self.definitions.is_empty() || rng.f64() >= DEFINED {
+            return tree;
+        }
+        let Some(definition) = rng.choose(&self.definitions) else {
+            return tree;
+        };
+        let nodes = tree.nodes();
+        let range = tree.subtree(rng.range(0, nodes.len() - 1));
+        let n_variables = self.variation.set().n_variables() as usize;
+        let others: Vec<Node> = (0..definition.arity())
+            .map(|_| match rng.range(0, 1) {
+                0 => Node::Const(1.0),
+                _ => {
+                    let variable = rng.range(0, n_variables.max(1) - 1);
+                    Node::Var(u32::try_from(variable).unwrap_or(0))
+                }
+            })
+            .collect();
+        let mut arguments: Vec<&[Node]> = others.iter().map(std::slice::from_ref).collect();
+        let place = rng.range(0, arguments.len() - 1);
+        arguments[place] = &nodes[range.clone()];
+        let mut changed = nodes[..range.start].to_vec();
+        changed.extend(definition.apply(&arguments));
+        changed.extend_from_slice(&nodes[range.end..]);
+        Expr::from_postfix(changed).unwrap_or(tree)
+    }
+
     /// The normal form of a tree, if it is small enough and its shape was not met too often.
     fn admit(&mut self, tree: &Expr, generation: u64) -> Option<NormalForm> {
         let form = self.normaliser.normal_form(tree, Slots::Closed)?;
@@ -306,6 +341,7 @@ impl Island {
                         &self.members[father].expr,
                     )
                     .expr;
+                let tree = self.with_definition(&mut rng, tree);
                 if let Some(form) = self.admit(&tree, generation) {
                     forms.push(form);
                     break;

@@ -16,9 +16,9 @@ use opcodon_expr::{Expr, Node, Op};
 use rayon::prelude::*;
 
 use crate::clock::Clock;
-use crate::config::Operators;
 use crate::dictionary::{Atom, Dictionary, allowed};
 use crate::linear::{self, Linear};
+use crate::operators::Operators;
 use crate::seeds::combination;
 
 /// Formulas kept for each size.

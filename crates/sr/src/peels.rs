@@ -12,8 +12,8 @@ use opcodon_expr::{Expr, Node, Op};
 use rayon::prelude::*;
 
 use crate::clock::Clock;
-use crate::config::Operators;
 use crate::dictionary::{Dictionary, allowed};
+use crate::operators::Operators;
 use crate::pairs::{self, Found};
 
 /// Factors that are tried.

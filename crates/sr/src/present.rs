@@ -10,7 +10,7 @@
 
 use opcodon_expr::{Expr, Node, Op};
 
-use crate::config::Operators;
+use crate::operators::Operators;
 
 /// `coefficient · nodes`.
 #[derive(Debug, Clone, PartialEq)]
@@ -265,7 +265,7 @@ fn apply(op: Op, arguments: Vec<Sum>, operators: &Operators) -> Sum {
         }
         Op::Square => {
             let (scale, mut nodes) = next().factor();
-            if operators.contains(Op::Square) || !operators.contains(Op::Mul) {
+            if operators.shows(Op::Square) || !operators.contains(Op::Mul) {
                 nodes.push(Node::Op(Op::Square));
                 Sum::term(scale * scale, nodes)
             } else {

@@ -10,15 +10,17 @@ use opcodon_expr::{Expr, Node, Op};
 use rayon::prelude::*;
 
 use crate::clock::Clock;
-use crate::config::Operators;
 use crate::dictionary::{self, Dictionary};
 use crate::linear::{self, Linear};
+use crate::operators::Operators;
 use crate::pairs::{self, Found, Link};
 use crate::peels;
 use crate::problem::Rows;
 
 /// Inputs from which products are formed; beyond, those most correlated with the target.
 const QUADRATIC_INPUTS: usize = 40;
+/// Most choices of leaves for a definition's parameters.
+const DEFINED_MAX: usize = 400;
 /// Rows that selection looks at; more only take time.
 const SELECTION_ROWS: usize = 4000;
 
@@ -47,6 +49,32 @@ pub(crate) fn models(rows: &Rows, max_size: usize) -> Vec<Expr> {
     out.extend(linear_models(rows, terms_max));
     out.extend(quadratic_models(rows, terms_max));
     out.extend(power_laws(rows));
+    out
+}
+
+/// Definitions of the user with variables and ones put to their parameters.
+pub(crate) fn defined(operators: &Operators, n_variables: usize) -> Vec<Expr> {
+    let variables = (0..n_variables).map(|j| Node::Var(u32::try_from(j).unwrap_or(u32::MAX)));
+    let leaves: Vec<Node> = variables.chain([Node::Const(1.0)]).collect();
+    let mut out = Vec::new();
+    for definition in operators.definitions() {
+        let n_choices = leaves
+            .len()
+            .pow(u32::try_from(definition.arity()).unwrap_or(0));
+        for choice in 0..n_choices.min(DEFINED_MAX) {
+            // The digits of the choice say which leaves; all ones would make a constant.
+            let mut rest = choice;
+            let picked: Vec<&[Node]> = (0..definition.arity())
+                .map(|_| {
+                    let leaf = &leaves[rest % leaves.len()];
+                    rest /= leaves.len();
+                    std::slice::from_ref(leaf)
+                })
+                .collect();
+            let tree = Expr::from_postfix(definition.apply(&picked)).ok();
+            out.extend(tree.filter(|tree| tree.n_variables() > 0));
+        }
+    }
     out
 }
 
