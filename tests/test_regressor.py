@@ -63,7 +63,7 @@ def test_scikit_learn_conventions(estimator, check):
 
 def test_parameters_are_those_of_the_search():
     signature = inspect.signature(SymbolicRegressor.__init__).parameters
-    own = {"self", "callback", "verbose"}
+    own = {"self", "callback", "verbose", "warm_start"}
     defaults = {name: p.default for name, p in signature.items() if name not in own}
     table = {name: text for name, _, text, _, _ in _core.parameters()}
     assert set(defaults) == set(table)

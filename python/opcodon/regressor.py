@@ -118,6 +118,9 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Scale columns of extreme magnitude for the search. Formulas are in the original units.
     seeds : bool, default=True
         Start from linear, quadratic and power-law models and from all small formulas.
+    guesses : iterable of str or Expression, default=()
+        Formulas to start from, in the names of the columns. Their constants are fitted, so only
+        the form matters.
     snap_constants : bool, default=True
         Replace constants by integers, simple fractions or multiples of pi where that pays.
     model_selection : {"auto", "cv", "mdl", "bic", "error", "score"}, default="auto"
@@ -126,6 +129,8 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Share of the rows that is kept from the search and used to choose the formula.
     test_fraction : float, default=0.0
         Share of the rows that is used for nothing but test scores in `equations_`.
+    warm_start : bool, default=False
+        Whether another fit starts from the front of the one before, beside its own seeds.
     callback : callable or None, default=None
         Called about once a generation with a dictionary: ``generation``, ``evaluations``,
         ``elapsed`` (seconds), ``fraction`` (of the budget), ``front``. An exception that it
@@ -189,10 +194,12 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         search_rows: int = 1000,
         standardize: bool = True,
         seeds: bool = True,
+        guesses: Iterable[str | Expression] = (),
         snap_constants: bool = True,
         model_selection: str = "auto",
         validation_fraction: float = 0.0,
         test_fraction: float = 0.0,
+        warm_start: bool = False,
         callback: Callable[[dict[str, Any]], object] | None = None,
         verbose: int = 0,
     ) -> None:
@@ -217,15 +224,17 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.search_rows = search_rows
         self.standardize = standardize
         self.seeds = seeds
+        self.guesses = guesses
         self.snap_constants = snap_constants
         self.model_selection = model_selection
         self.validation_fraction = validation_fraction
         self.test_fraction = test_fraction
+        self.warm_start = warm_start
         self.callback = callback
         self.verbose = verbose
 
     # What is no hyper-parameter of the native search.
-    _OWN = frozenset({"callback", "verbose"})
+    _OWN = frozenset({"callback", "verbose", "warm_start"})
 
     def fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -492,6 +501,10 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """The hyper-parameters as the native configuration takes them."""
         values = {k: v for k, v in self.get_params(deep=False).items() if k not in self._OWN}
         values["n_jobs"] = 1 if self.n_jobs is None else self.n_jobs
+        guesses = [self.guesses] if isinstance(self.guesses, str) else list(self.guesses)
+        if self.warm_start and self.__sklearn_is_fitted__():
+            guesses += [row["equation"] for row in self.report_.front()]
+        values["guesses"] = "; ".join(str(guess) for guess in guesses)
         if callable(self.loss):
             values["loss"] = _traced(self.loss, "loss", ["p", "y"])
         if not isinstance(self.operators, str):
@@ -588,6 +601,8 @@ def _value(text: str, default: Any) -> Any:
         return None
     if isinstance(default, bool):
         return text == "true"
+    if default == ():
+        return tuple(filter(None, text.split("; ")))
     if isinstance(default, tuple):
         # Commas between the parameters of a definition separate nothing.
         return tuple(re.split(r",(?![^()]*\))", text))

@@ -14,6 +14,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{SrError, nearest};
+use crate::guesses::Guesses;
 use crate::loss::{self, Loss};
 use crate::operators::Operators;
 
@@ -202,6 +203,19 @@ choices! {
     }
 }
 
+impl Value for Guesses {
+    const KIND: &'static str = "formulas separated by semicolons";
+    fn parse(text: &str) -> Result<Self, Option<SrError>> {
+        Ok(Self::from_text(text))
+    }
+    fn text(&self) -> String {
+        self.to_string()
+    }
+    fn number(&self) -> Option<f64> {
+        None
+    }
+}
+
 impl Value for Operators {
     const KIND: &'static str =
         "a list of operators and definitions such as add,mul,sin,gauss(x) = exp(-x^2)";
@@ -284,6 +298,8 @@ macro_rules! for_each_parameter { ($then:ident) => { $then! {
         "Scale columns of extreme magnitude by a power of two for the search. Formulas come back in the original units, exactly.")
     (seeds,                  bool,           true,                  Accepts::Any,
         "Start from linear, quadratic and power-law models and from an enumeration of all small formulas.")
+    (guesses,                Guesses,        Guesses::default(),    Accepts::Any,
+        "Formulas to start from, in the names of the columns and separated by semicolons. Their constants are fitted, so only the form matters.")
     (snap_constants,         bool,           true,                  Accepts::Any,
         "Replace constants by integers, simple fractions or multiples of pi, and drop terms, where the description gets shorter.")
     (model_selection,        Selection,      Selection::Auto,       Accepts::Any,

@@ -134,6 +134,14 @@ pub enum SrError {
         /// Why not.
         reason: String,
     },
+    /// A guess is no formula of the table's columns.
+    #[error("the guess '{text}' is no formula of the columns: {reason}")]
+    Guess {
+        /// What was given.
+        text: String,
+        /// Why not.
+        reason: String,
+    },
     /// No such operator.
     #[error("there is no operator '{name}'{}", suggestion(nearest.as_deref()))]
     UnknownOperator {

@@ -93,11 +93,11 @@ pub fn fit_with(
         })?;
     let searching = clock.for_search();
     let seeds = |rows: &Rows, scope: Scope| {
+        let mut models = problem.guesses.clone();
         if config.seeds {
-            seed_models(rows, scope, config, &clock)
-        } else {
-            Ok(Vec::new())
+            models.extend(seed_models(rows, scope, config, &clock));
         }
+        judged(models, rows, config, &clock)
     };
     let mut search = Search::new(&problem, config, seed, &pool, seeds, &searching)?;
     let mut patience = Patience::default();
@@ -171,13 +171,8 @@ fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Repo
 /// Share of the time limit that finding seeds may take, and again fitting their constants.
 const SEEDS_SHARE: f64 = 0.2;
 
-/// The models of [`seeds`], in normal form, scored on these rows.
-fn seed_models(
-    rows: &Rows,
-    scope: Scope,
-    config: &Config,
-    clock: &Clock,
-) -> Result<Vec<Candidate>, SrError> {
+/// The models of [`seeds`] for these rows.
+fn seed_models(rows: &Rows, scope: Scope, config: &Config, clock: &Clock) -> Vec<Expr> {
     let squares = rows.for_squares();
     let mut models = seeds::models(&squares, config.max_size);
     models.extend(seeds::defined(&config.operators, rows.columns.len()));
@@ -190,6 +185,16 @@ fn seed_models(
         config.max_size,
         &share,
     ));
+    models
+}
+
+/// Models in normal form, their constants fitted to these rows.
+fn judged(
+    models: Vec<Expr>,
+    rows: &Rows,
+    config: &Config,
+    clock: &Clock,
+) -> Result<Vec<Candidate>, SrError> {
     let mut normaliser = Normaliser::default();
     let forms = models
         .iter()

@@ -20,6 +20,7 @@ use opcodon_expr::{Expr, Node, Op};
 
 use crate::config::Config;
 use crate::error::SrError;
+use crate::guesses::Column;
 use crate::linear;
 use crate::loss::{Judge, Measure};
 
@@ -259,6 +260,8 @@ pub struct Problem {
     pub(crate) inputs: Vec<Input>,
     /// What was done to the table, in sentences.
     pub(crate) notes: Vec<String>,
+    /// What the user expects, by inner number.
+    pub(crate) guesses: Vec<Expr>,
     pub(crate) train: Rows,
     pub(crate) validation: Option<Rows>,
     pub(crate) test: Option<Rows>,
@@ -368,7 +371,21 @@ impl Problem {
                 shift: target_mean,
             },
         };
+        let guesses = config.guesses.read(&table.names, |column| {
+            let values = &table.columns[column];
+            let same = |input: &Input| {
+                let other = &table.columns[input.column];
+                train
+                    .iter()
+                    .all(|&row| other[row].to_bits() == values[row].to_bits())
+            };
+            match (0..).zip(&inputs).find(|(_, input)| same(input)) {
+                Some((index, input)) => Column::Input(index, input.scale),
+                None => Column::Constant(values[train[0]]),
+            }
+        })?;
         Ok(Self {
+            guesses,
             names: table.names.clone(),
             target_name: table.target_name.clone(),
             train: rows_of(&train),

@@ -67,6 +67,42 @@ fn definitions_of_the_user_are_put_to_use() {
 }
 
 #[test]
+fn guesses_are_where_the_search_starts() {
+    // Nothing that one generation would find; the columns are scaled, constant and doubled.
+    let mut columns = inputs(60, &[(0.5, 2.0), (1e7, 5e7)]);
+    columns.push(vec![3.0; 60]);
+    columns.push(columns[0].clone());
+    let y: Vec<f64> = (0..60)
+        .map(|row| {
+            let (x, a) = (columns[0][row], columns[1][row]);
+            4.0 - 2.5 * (1.7 * x * x - 0.3 * a.sqrt() * 1e-3).cos() / (x + 3.0)
+        })
+        .collect();
+    let names = ["x", "a", "c", "twin"];
+    let settings = |guesses| {
+        [
+            ("max_generations", "1"),
+            ("seeds", "false"),
+            ("guesses", guesses),
+        ]
+    };
+    let without = run(&names, &columns, &y, &settings(""));
+    let with = "x; cos(twin^2*1.5 - 0.0002*sqrt(a))/(x + c)";
+    let with = run(&names, &columns, &y, &settings(with));
+    assert!(without.best().r2 < 0.999, "{}", without.best().formula);
+    assert!(with.best().r2 > 0.999_999, "{}", with.best().formula);
+    let refs: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+    let table = Observations::new(&names, &refs, "y", &y);
+    let error = fit(&table, &config(&[("guesses", "x; 2*z")]))
+        .expect_err("z")
+        .to_string();
+    assert!(
+        error.contains("guess '2*z'") && error.contains("unknown variable `z`"),
+        "{error}"
+    );
+}
+
+#[test]
 fn laws_are_recovered_exactly() {
     /// Name, inputs, their ranges, the law, and the largest size that counts as found.
     type Case<'a> = (
