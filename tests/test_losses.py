@@ -256,7 +256,7 @@ def test_what_is_no_definition_is_refused(definition, message):
 def test_a_guess_and_a_fit_before_are_where_a_fit_starts(tmp_path):
     y = 4 - 2.5 * np.cos(1.7 * X[:, 0] ** 2 - X[:, 1]) / (X[:, 0] + 3)
     short = {"max_generations": 1, "seeds": False, "population_size": 50}
-    form = opcodon.parse("cos(1.5*x0^2 - x1)/(x0 + 2.5)", variables=["x0", "x1"])
+    form = opcodon.parse("cos(1.68*x0^2 - x1)/(x0 + 2.5)", variables=["x0", "x1"])
     assert small(**short).fit(X, y).score(X, y) < 0.99
     model = small(**short, guesses=[form, "x0*x1"]).fit(X, y)
     assert model.score(X, y) > 0.999999

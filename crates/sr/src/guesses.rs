@@ -53,11 +53,8 @@ impl Guesses {
                 match node {
                     Node::Var(index) => match inner(index as usize) {
                         Column::Constant(value) => nodes.push(Node::Const(value)),
-                        #[expect(
-                            clippy::float_cmp,
-                            reason = "1 is the mark of an untouched column"
-                        )]
-                        Column::Input(index, scale) if scale == 1.0 => nodes.push(Node::Var(index)),
+                        // 1 is the mark of an untouched column.
+                        Column::Input(index, 1.0) => nodes.push(Node::Var(index)),
                         Column::Input(index, scale) => nodes.extend([
                             Node::Var(index),
                             Node::Const(1.0 / scale),
