@@ -4,6 +4,7 @@
 #   make demo    real tables become formulas, with the machine code that judged them
 #   make test    every test, Rust and Python
 #   make bench   speed, as ratios to other tools and to plain Python
+#   make bench-quality   what searches find, beside other tools
 #   make lint    formatting, clippy, ruff, mypy, stubtest
 #   make format  what `lint` would complain of, put right
 PYTHON ?= python3
@@ -12,7 +13,7 @@ BIN    := $(VENV)/bin
 SHELL  := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test test-rust test-python bench lint lint-rust lint-python format wheel clean
+.PHONY: demo test test-rust test-python bench bench-quality lint lint-rust lint-python format wheel clean
 
 # What the wheel is made of; a change in any of it builds the wheel anew.
 WHEEL_SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md \
@@ -44,6 +45,9 @@ bench: $(VENV)/.wheel $(VENV)/.bench
 	$(BIN)/python benches/evaluate.py
 	$(BIN)/python benches/call.py
 	$(BIN)/python examples/deap_symbreg.py
+
+bench-quality: $(VENV)/.wheel $(VENV)/.bench
+	$(BIN)/python benches/quality.py
 
 lint: lint-rust lint-python
 
