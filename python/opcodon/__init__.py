@@ -21,7 +21,7 @@ from opcodon.expression import compile, parse  # noqa: A004  (the promised name)
 from opcodon.machine import Disassembly, Instruction, assemble, disassemble, function
 
 if TYPE_CHECKING:
-    from opcodon import deap, plot, report
+    from opcodon import deap, genome, plot, report
     from opcodon.regressor import SymbolicRegressor
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "deap",
     "disassemble",
     "function",
+    "genome",
     "parse",
     "plot",
     "report",
@@ -48,6 +49,7 @@ __all__ = [
 _LAZY = {
     "SymbolicRegressor": "opcodon.regressor",
     "deap": None,
+    "genome": None,
     "plot": None,
     "report": None,
 }

@@ -35,6 +35,15 @@ pub struct Code {
     pub(crate) constants: Vec<f64>,
 }
 
+/// What a crossover did: which slots of the first parent were replaced by which of the second.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Splice {
+    /// Slots of the first parent that the child lacks.
+    pub cut: std::ops::Range<usize>,
+    /// Slots of the second parent in their place.
+    pub donor: std::ops::Range<usize>,
+}
+
 impl Code {
     /// Code without slots, to be filled by variation.
     pub(crate) fn empty(tier: Tier, n_columns: usize) -> Code {
@@ -105,6 +114,12 @@ impl Code {
         Dialect::of(self.tier)
     }
 
+    /// Whether it has operations on bits.
+    #[must_use]
+    pub fn is_boolean(&self) -> bool {
+        self.genes().any(|(_, gene)| gene.opcode.is_bitwise())
+    }
+
     /// The genes, decoded one after the other, each with its first slot.
     pub fn genes(&self) -> impl Iterator<Item = (usize, Gene)> {
         let (dialect, mut at) = (self.dialect(), 0);
@@ -150,6 +165,29 @@ impl Code {
             (tier, n_columns),
             "genes mix with those of one tier and number of columns only"
         );
+    }
+
+    /// Whether genes of this and another genome may mix: of one tier and number of columns.
+    ///
+    /// # Errors
+    /// If they may not.
+    pub fn require_same_kind(&self, other: &Code) -> Result<(), McodeError> {
+        if (self.tier, self.n_columns) == (other.tier, other.n_columns) {
+            return Ok(());
+        }
+        Err(McodeError::Mixed {
+            what: "the other genome",
+            found_tier: other.tier,
+            found_columns: other.n_columns,
+            tier: self.tier,
+            columns: self.n_columns,
+        })
+    }
+
+    /// Appends a gene; `value` is for a constant of it.
+    pub(crate) fn push(&mut self, gene: Gene, value: f64) {
+        let end = self.slots.len();
+        self.replace(end..end, Some(gene), value);
     }
 
     /// Becomes `first[..cut.start] + second[donor] + first[cut.end..]`, constants along with

@@ -4,13 +4,14 @@ use opcodon_codemem::CodeError;
 use opcodon_expr::Op;
 
 use crate::Tier;
+use crate::gene::Opcode;
 
 /// Why a genome could not be made, read or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum McodeError {
     /// The bytes are no genome.
-    #[error("not a genome: {0}")]
+    #[error("not a genome")]
     Verify(#[from] VerifyError),
     /// The tier needs processor features that this machine lacks.
     #[error(
@@ -63,6 +64,24 @@ pub enum McodeError {
         found: usize,
         /// Rows it should have.
         expected: usize,
+    },
+    /// A linear genome is cut between genes only, and the end of a range is not before its start.
+    #[error(
+        "a genome of {end} slots cannot be cut at slot {slot}: cuts go from gene to gene, first to last"
+    )]
+    Cut {
+        /// Where.
+        slot: usize,
+        /// Slots of the genome.
+        end: usize,
+    },
+    /// No operation has this name.
+    #[error("no operation of genomes is called {name:?}; there are {}", operations(*.bits))]
+    UnknownOperation {
+        /// As given.
+        name: String,
+        /// Whether the repertoire is for bits.
+        bits: bool,
     },
     /// Squared errors were asked for, but the data have no target.
     #[error("the data have no target, so there are no squared errors")]
@@ -192,6 +211,16 @@ pub enum VerifyError {
 fn hex(word: u64) -> String {
     let bytes = word.to_le_bytes().map(|byte| format!("{byte:02x}"));
     bytes.join(" ")
+}
+
+/// The names of the operations on bits, or on numbers.
+fn operations(bits: bool) -> String {
+    let of_kind = |opcode: &&Opcode| opcode.is_bitwise() == bits && **opcode != Opcode::Load;
+    let names = Opcode::ALL.iter().filter(of_kind);
+    names
+        .map(|opcode| opcode.name())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn domain(bits: bool) -> &'static str {

@@ -31,6 +31,7 @@
 mod batch;
 mod blocks;
 mod code;
+mod describe;
 mod dialect;
 pub mod effective;
 mod error;
@@ -48,7 +49,7 @@ mod tree;
 
 pub use batch::Batch;
 pub use blocks::{Blocks, TILE_ROWS};
-pub use code::{Code, MAX_SLOTS};
+pub use code::{Code, MAX_SLOTS, Splice};
 pub use effective::Effective;
 pub use error::{McodeError, VerifyError};
 pub use gene::{Gene, MAX_INDEX, Opcode, Operand};

@@ -16,6 +16,7 @@ mod compiled;
 mod deap;
 mod error;
 mod expression;
+mod genome;
 mod machine;
 mod population;
 mod report;
@@ -30,6 +31,7 @@ mod _core {
         compiled::CompiledExpression,
         error::ParseError,
         expression::{Expression, operators},
+        genome::{Evaluator, Genome, PyLinearCode, PyTreeCode, Repertoire},
         machine::{MachineFunction, assemble, disassemble},
         population::Population,
         report::{Report, fit, parameters},
