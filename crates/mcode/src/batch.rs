@@ -9,7 +9,7 @@ use opcodon_codemem::{Arena, CodeError, SealedArena};
 
 use crate::blocks::{Blocks, Line, TILE_ROWS};
 use crate::code::Code;
-use crate::kernel::{Fold, SHELL_BYTES, Shell};
+use crate::kernel::{Fold, N_MOMENTS, SHELL_BYTES, Shell};
 use crate::seal::{self, Footprint};
 use crate::{McodeError, Tier};
 
@@ -142,6 +142,12 @@ impl Batch {
         Ok(())
     }
 
+    /// What becomes of values.
+    #[must_use]
+    pub fn fold(&self) -> Fold {
+        self.fold
+    }
+
     /// Number of genomes.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -190,6 +196,12 @@ impl Batch {
         constants: &[f64],
     ) -> Result<f64, McodeError> {
         self.require(blocks, true)?;
+        let packed = self.packed(genome, constants)?;
+        Ok(self.mean(self.members[genome], blocks, &packed))
+    }
+
+    /// Other constants for a genome.
+    fn packed(&self, genome: usize, constants: &[f64]) -> Result<Vec<Line>, McodeError> {
         let member = self.members[genome];
         if constants.len() != member.n_constants {
             return Err(McodeError::Range {
@@ -201,7 +213,7 @@ impl Batch {
         }
         let mut packed = Vec::with_capacity(member.footprint.constant_lines);
         pack(self.tier, constants, &mut packed);
-        Ok(self.mean(member, blocks, &packed))
+        Ok(packed)
     }
 
     /// As [`Batch::loss`] of all genomes, which run tile by tile.
@@ -221,16 +233,47 @@ impl Batch {
                 high: self.len(),
             });
         }
-        losses.fill(0.0);
+        if blocks.n_tiles() == 1 {
+            for (member, loss) in self.members.iter().zip(losses) {
+                let constants = &self.constants[member.constants..];
+                *loss = self.finish(self.sums(*member, blocks, 0, constants), blocks);
+            }
+            return Ok(());
+        }
+        let mut sums = vec![[0.0; N_MOMENTS]; losses.len()];
         for tile in 0..blocks.n_tiles() {
-            for (member, loss) in self.members.iter().zip(&mut *losses) {
-                *loss += self.error(*member, blocks, tile, &self.constants[member.constants..]);
+            for (member, sums) in self.members.iter().zip(&mut sums) {
+                let constants = &self.constants[member.constants..];
+                add(sums, self.sums(*member, blocks, tile, constants));
             }
         }
-        for loss in losses {
-            *loss /= blocks.n_cases() as f64;
+        for (loss, sums) in losses.iter_mut().zip(sums) {
+            *loss = self.finish(sums, blocks);
         }
         Ok(())
+    }
+
+    /// The slope and intercept of the straight line from a genome's values, with these constants,
+    /// to the target with the least squared error, which is the loss in a batch of
+    /// [`Fold::Moments`].
+    ///
+    /// # Errors
+    /// As for [`Batch::loss_with`].
+    ///
+    /// # Panics
+    /// If there is no such genome, or the batch has another use.
+    pub fn line(
+        &self,
+        genome: usize,
+        blocks: &Blocks,
+        constants: &[f64],
+    ) -> Result<(f64, f64), McodeError> {
+        self.require(blocks, true)?;
+        assert_eq!(self.fold, Fold::Moments, "what the batch was made for");
+        let packed = self.packed(genome, constants)?;
+        let sums = self.total(self.members[genome], blocks, &packed);
+        let (_, slope, intercept) = line(sums, blocks);
+        Ok((slope, intercept))
     }
 
     /// Predictions of one genome.
@@ -291,17 +334,39 @@ impl Batch {
     }
 
     fn mean(&self, member: Member, blocks: &Blocks, constants: &[Line]) -> f64 {
-        let error = |tile| self.error(member, blocks, tile, constants);
-        (0..blocks.n_tiles()).map(error).sum::<f64>() / blocks.n_cases() as f64
+        self.finish(self.total(member, blocks, constants), blocks)
     }
 
-    /// The sum of squared errors, or of wrong cases, of one tile.
+    fn total(&self, member: Member, blocks: &Blocks, constants: &[Line]) -> [f64; N_MOMENTS] {
+        let mut total = [0.0; N_MOMENTS];
+        for tile in 0..blocks.n_tiles() {
+            add(&mut total, self.sums(member, blocks, tile, constants));
+        }
+        total
+    }
+
+    /// The loss of which these are the sums.
     #[inline]
-    fn error(&self, member: Member, blocks: &Blocks, tile: usize, constants: &[Line]) -> f64 {
-        if self.fold == Fold::Squares {
-            let mut out = [Line::ZERO];
+    fn finish(&self, sums: [f64; N_MOMENTS], blocks: &Blocks) -> f64 {
+        if self.fold == Fold::Moments {
+            return line(sums, blocks).0;
+        }
+        sums[0] / blocks.n_cases() as f64
+    }
+
+    /// What a genome adds up over one tile: squared errors, wrong cases, or moments.
+    #[inline]
+    fn sums(
+        &self,
+        member: Member,
+        blocks: &Blocks,
+        tile: usize,
+        constants: &[Line],
+    ) -> [f64; N_MOMENTS] {
+        if self.fold != Fold::Bits {
+            let mut out = [Line::ZERO; N_MOMENTS];
             self.run(member, blocks, tile, constants, &mut out);
-            return out[0].0.iter().sum();
+            return out.map(|line| line.0.iter().sum());
         }
         let mut out = [Line::ZERO; TILE_ROWS / 8];
         self.run(member, blocks, tile, constants, &mut out);
@@ -309,7 +374,7 @@ impl Batch {
         let wrong = words[..blocks.tile_rows(tile)]
             .iter()
             .map(|word| word.count_ones());
-        f64::from(wrong.sum::<u32>())
+        [f64::from(wrong.sum::<u32>()), 0.0, 0.0]
     }
 
     #[inline]
@@ -333,6 +398,37 @@ impl Batch {
             out,
         );
     }
+}
+
+#[inline]
+fn add(total: &mut [f64; N_MOMENTS], part: [f64; N_MOMENTS]) {
+    for (total, part) in total.iter_mut().zip(part) {
+        *total += part;
+    }
+}
+
+/// The mean squared error of the best straight line from values to the target, with its slope and
+/// intercept, from the sums of values, squares and products.
+///
+/// Cancellation limits the error from below to about 1e-16 of the target's variance, times the
+/// ratio of the values' mean square to their variance. Values that are all the same have no slope.
+fn line([sum, squares, products]: [f64; N_MOMENTS], blocks: &Blocks) -> (f64, f64, f64) {
+    /// A share of the squares that is rounding.
+    const ROUNDING: f64 = 1e-14;
+    if !squares.is_finite() || !products.is_finite() {
+        return (f64::NAN, f64::NAN, f64::NAN);
+    }
+    let n = blocks.n_rows() as f64;
+    let (target, variance) = blocks.target_moments();
+    let mean = sum / n;
+    let spread = squares - sum * mean;
+    if spread <= ROUNDING * squares {
+        return (variance, 0.0, target);
+    }
+    let product = products - sum * target;
+    let slope = product / spread;
+    let loss = (variance - slope * product / n).max(0.0);
+    (loss, slope, target - slope * mean)
 }
 
 /// Constants as a tier reads them: one after the other, or each as a whole vector.

@@ -35,6 +35,9 @@ pub(crate) struct Reserved {
     pub(crate) one: Vreg,
     /// Without mask registers, the mask of a phrase.
     pub(crate) mask: Vreg,
+    /// Two more sums.
+    pub(crate) square: Vreg,
+    pub(crate) product: Vreg,
 }
 
 impl Reserved {
@@ -48,6 +51,8 @@ impl Reserved {
             zero: register(3),
             one: register(4),
             mask: register(5),
+            square: register(6),
+            product: register(7),
         }
     }
 }

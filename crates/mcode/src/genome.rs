@@ -2,13 +2,16 @@
 
 use opcodon_evo::Rng;
 use opcodon_expr::Expr;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::code::Code;
 use crate::evolve::Variation;
+use crate::gene::{Gene, MAX_INDEX, Opcode, Operand};
 use crate::linear::LinearCode;
 use crate::repertoire::Repertoire;
 use crate::tree::TreeCode;
-use crate::{McodeError, effective};
+use crate::{McodeError, Tier, effective};
 
 mod sealed {
     pub trait Sealed {}
@@ -17,7 +20,16 @@ mod sealed {
 }
 
 /// A kind of genome: [`LinearCode`] or [`TreeCode`].
-pub trait Genome: sealed::Sealed + Clone {
+pub trait Genome: sealed::Sealed + Clone + Send + Sync + Serialize + DeserializeOwned {
+    /// The word for the kind.
+    const KIND: &'static str;
+
+    /// The genome of an expression.
+    ///
+    /// # Errors
+    /// If it has none.
+    fn from_expression(expr: &Expr, tier: Tier, n_columns: usize) -> Result<Self, McodeError>;
+
     /// A random individual of the first population.
     fn random(rng: &mut Rng, repertoire: &Repertoire, variation: &Variation) -> Self;
 
@@ -36,6 +48,10 @@ pub trait Genome: sealed::Sealed + Clone {
 
     /// The constants, to be refitted in place.
     fn constants_mut(&mut self) -> &mut [f64];
+
+    /// The genome without what has no influence on its result, and with its value times a slope
+    /// plus an intercept; none if that has too many slots.
+    fn finished(&self, slope: f64, intercept: f64) -> Option<Self>;
 
     /// Slots that influence the result.
     fn n_effective(&self) -> usize {
@@ -56,6 +72,30 @@ pub trait Genome: sealed::Sealed + Clone {
 }
 
 impl Genome for LinearCode {
+    const KIND: &'static str = "linear";
+
+    fn from_expression(
+        expr: &Expr,
+        tier: Tier,
+        n_columns: usize,
+    ) -> Result<LinearCode, McodeError> {
+        LinearCode::from_expression(expr, tier, n_columns)
+    }
+
+    fn finished(&self, slope: f64, intercept: f64) -> Option<LinearCode> {
+        let mut code = self.strip().code().clone();
+        for (opcode, value) in line(slope, intercept) {
+            let gene = Gene {
+                opcode,
+                dst: 0,
+                a: 0,
+                b: Operand::Constant(0),
+            };
+            code.push(gene, value);
+        }
+        code.try_into().ok()
+    }
+
     fn random(rng: &mut Rng, repertoire: &Repertoire, variation: &Variation) -> LinearCode {
         let n_slots = rng.range(1, variation.initial_slots.max(1));
         LinearCode::random(rng, repertoire, n_slots)
@@ -91,7 +131,50 @@ impl Genome for LinearCode {
     }
 }
 
+/// What a value goes through to lie on a straight line.
+fn line(slope: f64, intercept: f64) -> impl Iterator<Item = (Opcode, f64)> {
+    let genes = [
+        (Opcode::Mul, slope, slope != 1.0),
+        (Opcode::Add, intercept, intercept != 0.0),
+    ];
+    let needed = genes.into_iter().filter(|gene| gene.2);
+    needed.map(|(opcode, value, _)| (opcode, value))
+}
+
 impl Genome for TreeCode {
+    const KIND: &'static str = "tree";
+
+    fn from_expression(expr: &Expr, tier: Tier, n_columns: usize) -> Result<TreeCode, McodeError> {
+        TreeCode::from_expression(expr, tier, n_columns)
+    }
+
+    fn finished(&self, slope: f64, intercept: f64) -> Option<TreeCode> {
+        let mut code = TreeCode::code(self).clone();
+        for (opcode, value) in line(slope, intercept) {
+            if code.constants().len() == MAX_INDEX {
+                return None;
+            }
+            let load = Gene {
+                opcode: Opcode::Load,
+                dst: 1,
+                a: 0,
+                b: Operand::Constant(0),
+            };
+            code.push(load, value);
+            let b = Operand::Register(1);
+            code.push(
+                Gene {
+                    opcode,
+                    dst: 0,
+                    a: 0,
+                    b,
+                },
+                0.0,
+            );
+        }
+        code.try_into().ok()
+    }
+
     fn random(rng: &mut Rng, repertoire: &Repertoire, variation: &Variation) -> TreeCode {
         let depth = rng.range(2, 6);
         for _ in 0..8 {

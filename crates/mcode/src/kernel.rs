@@ -33,9 +33,15 @@ pub enum Fold {
     Predict,
     /// Adds the square of its difference to the target.
     Squares,
+    /// Adds it, its square and its product with the target: what the best straight line from it
+    /// to the target takes.
+    Moments,
     /// Writes the bits in which it differs from the target.
     Bits,
 }
+
+/// Sums that [`Fold::Moments`] leaves, one a line of the output.
+pub(crate) const N_MOMENTS: usize = 3;
 
 /// The parts of a kernel that do not depend on the genome.
 #[derive(Debug)]
@@ -164,13 +170,15 @@ impl Emit {
             sign,
             zero,
             one,
+            square,
+            product,
             ..
         } = self.reserved;
         if self.tier == Tier::Avx512 {
             asm.alu_ri(Alu::Add, gpr::RDI, COLUMN_BIAS);
             asm.alu_ri(Alu::Add, gpr::RSI, CONSTANT_BIAS);
         }
-        for register in [accumulator, zero] {
+        for register in [accumulator, zero, square, product] {
             self.vector(asm, &inst::XORPD, register, register, register);
         }
         for (register, value) in [(sign, -0.0_f64), (one, 1.0)] {
@@ -201,6 +209,18 @@ impl Emit {
                 self.vector(asm, &inst::ANDPD, scratch, scratch, mask);
                 self.vector(asm, &inst::VFMADD231PD, accumulator, scratch, scratch);
             }
+            Fold::Moments => {
+                let Reserved {
+                    accumulator,
+                    square,
+                    product,
+                    ..
+                } = self.reserved;
+                self.vector(asm, &inst::ANDPD, scratch, value, mask);
+                self.vector(asm, &inst::ADDPD, accumulator, accumulator, scratch);
+                self.vector(asm, &inst::VFMADD231PD, square, scratch, scratch);
+                self.vector(asm, &inst::VFMADD231PD, product, scratch, target);
+            }
         }
         asm.alu_ri(
             Alu::Add,
@@ -218,9 +238,21 @@ impl Emit {
     }
 
     fn finish(&self, asm: &mut Assembler, fold: Fold) {
-        if fold == Fold::Squares {
-            let out = Mem::base(gpr::RDX);
-            self.vector(asm, &inst::MOVUPD_ST, self.reserved.accumulator, NONE, out);
+        let Reserved {
+            accumulator,
+            square,
+            product,
+            ..
+        } = self.reserved;
+        let results = [accumulator, square, product];
+        let n_results = match fold {
+            Fold::Predict | Fold::Bits => 0,
+            Fold::Squares => 1,
+            Fold::Moments => N_MOMENTS,
+        };
+        for (line, result) in (0..).zip(&results[..n_results]) {
+            let out = Mem::base(gpr::RDX).disp(64 * line);
+            self.vector(asm, &inst::MOVUPD_ST, *result, NONE, out);
         }
         asm.vzeroupper();
         asm.ret();
