@@ -6,6 +6,7 @@
 //! The best is never lost unless something at least as good takes its place, and the best formula
 //! of each size is kept apart.
 
+pub(crate) mod constants;
 mod deme;
 mod islands;
 

@@ -16,6 +16,7 @@
 use opcodon_evo::nsga2::Ranking;
 use opcodon_evo::{Archive, Rng, order, tournament};
 
+use super::constants::descend;
 use super::{Selection, Settings};
 use crate::McodeError;
 use crate::batch::Batch;
@@ -315,9 +316,6 @@ impl Machine {
     }
 
     /// Refits the constants of the best of the loaded children; returns the number of trials.
-    ///
-    /// One constant at a time moves to the lowest point of the parabola through three losses,
-    /// which is exact where the formula is linear in it; what is better goes back into the genome.
     fn refit<G: Genome>(
         &mut self,
         data: &Blocks,
@@ -331,27 +329,12 @@ impl Machine {
             return Ok(0);
         };
         let mut constants = Code::constants(children[best].code()).to_vec();
-        let mut loss = fitness[best].loss;
+        let loss = fitness[best].loss;
         if constants.is_empty() || data.is_boolean() || !loss.is_finite() {
             return Ok(0);
         }
-        for _ in 0..settings.refits {
-            let k = rng.below(constants.len());
-            let (middle, width) = (constants[k], 1e-2 * (constants[k].abs() + 0.1));
-            let mut lowest = (loss, middle);
-            let mut trial = |value: f64| -> Result<f64, McodeError> {
-                constants[k] = value;
-                let loss = self.batch.loss_with(best, data, &constants)?;
-                if loss < lowest.0 {
-                    lowest = (loss, value);
-                }
-                Ok(loss)
-            };
-            let [left, right] = [trial(middle - width)?, trial(middle + width)?];
-            let curvature = left - 2.0 * loss + right;
-            trial(middle + 0.5 * width * (left - right) / curvature)?;
-            (loss, constants[k]) = lowest;
-        }
+        let (batch, times) = (&self.batch, settings.refits);
+        let loss = descend(batch, best, data, &mut constants, loss, times, &mut rng)?;
         if loss < fitness[best].loss {
             children[best].constants_mut().copy_from_slice(&constants);
             fitness[best].loss = self.refined(loss, best, &children[best], data)?;
