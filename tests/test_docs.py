@@ -94,6 +94,8 @@ def test_page_runs_as_printed(page, tmp_path, monkeypatch):
 
 MODULES = [
     "opcodon",
+    "opcodon.breeder",
+    "opcodon.deap_genome",
     "opcodon.expression",
     "opcodon.genome",
     "opcodon.machine",

@@ -22,6 +22,7 @@ from opcodon.machine import Disassembly, Instruction, assemble, disassemble, fun
 
 if TYPE_CHECKING:
     from opcodon import deap, genome, plot, report
+    from opcodon.breeder import MachineCodeRegressor
     from opcodon.regressor import SymbolicRegressor
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Disassembly",
     "Expression",
     "Instruction",
+    "MachineCodeRegressor",
     "MachineFunction",
     "ParseError",
     "Population",
@@ -47,6 +49,7 @@ __all__ = [
 
 # Where the names live that are imported on first use: a module, or a name in a module.
 _LAZY = {
+    "MachineCodeRegressor": "opcodon.breeder",
     "SymbolicRegressor": "opcodon.regressor",
     "deap": None,
     "genome": None,

@@ -20,6 +20,7 @@ __all__ = [
     "Evaluator",
     "Expression",
     "Genome",
+    "GenomeReport",
     "LinearCode",
     "MachineFunction",
     "ParseError",
@@ -32,6 +33,8 @@ __all__ = [
     "command_line",
     "deap",
     "disassemble",
+    "evolve",
+    "evolve_parameters",
     "fit",
     "operators",
     "parameters",
@@ -674,6 +677,8 @@ class Genome:
     def __len__(self) -> int: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, _memo: Any, /) -> Self: ...
     def __reduce__(self) -> tuple[Callable[[str], Genome], tuple[str]]: ...
     def _repr_html_(self) -> str: ...
 
@@ -974,6 +979,59 @@ class Evaluator:
         """Compute the loss of one genome."""
 
 @final
+class GenomeReport:
+    """What an evolution of genomes came to: the front, the chosen genome, and how to repeat it.
+
+    ``print`` shows it as a table.
+    """
+
+    @classmethod
+    def from_json(cls, text: str) -> GenomeReport:
+        """Read what `to_json` wrote; machine code is verified."""
+
+    def to_json(self) -> str:
+        """Write everything as JSON."""
+
+    def genome(self, index: int | None = None) -> Genome:
+        """Give a genome of the front, by default the chosen one."""
+
+    def expression(self, index: int | None = None) -> Expression:
+        """Give the formula of a genome of the front, by default of the chosen one."""
+
+    def predict(self, X: ArrayLike, index: int | None = None) -> NDArray[np.float64]:
+        """Run a genome of the front, by default the chosen one, for each row."""
+
+    def front(self) -> list[dict[str, Any]]:
+        """List the genomes from small to large formulas, each with its figures."""
+
+    @property
+    def parameters(self) -> dict[str, str]: ...
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def n_rows(self) -> int: ...
+    @property
+    def chosen(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def evaluations(self) -> int: ...
+    @property
+    def elapsed(self) -> float: ...
+    @property
+    def stop(self) -> str: ...
+    @property
+    def interrupted(self) -> bool: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def tier(self) -> Literal["avx2", "avx512"]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __reduce__(self) -> tuple[Callable[[str], GenomeReport], tuple[str]]: ...
+
+@final
 class Report:
     """What a fit came to: the front, the chosen formula, and everything needed to repeat it.
 
@@ -1043,6 +1101,21 @@ def fit(
     progress: Callable[[dict[str, Any]], object] | None,
 ) -> Report:
     """Fit formulas to a table; what `SymbolicRegressor` calls."""
+
+def evolve(
+    X: ArrayLike,
+    y: ArrayLike,
+    names: Sequence[str],
+    target: str,
+    parameters: Mapping[str, str],
+    progress: Callable[[dict[str, Any]], object] | None,
+    checkpoint: str | None,
+    resume: str | None,
+) -> GenomeReport:
+    """Evolve genomes for a table; what `MachineCodeRegressor` calls."""
+
+def evolve_parameters() -> list[tuple[str, str, str, list[str], str]]:
+    """List the hyper-parameters of `evolve`, as `parameters` does."""
 
 def operators() -> list[tuple[str, str, int, int, str]]:
     """List the operators: name, spelling, number of arguments, error bound, what it is."""

@@ -253,9 +253,8 @@ impl Batch {
         Ok(())
     }
 
-    /// The slope and intercept of the straight line from a genome's values, with these constants,
-    /// to the target with the least squared error, which is the loss in a batch of
-    /// [`Fold::Moments`].
+    /// The straight line from a genome's values, with these constants, to the target with the
+    /// least squared error, which is the loss in a batch of [`Fold::Moments`].
     ///
     /// # Errors
     /// As for [`Batch::loss_with`].
@@ -267,13 +266,12 @@ impl Batch {
         genome: usize,
         blocks: &Blocks,
         constants: &[f64],
-    ) -> Result<(f64, f64), McodeError> {
+    ) -> Result<StraightLine, McodeError> {
         self.require(blocks, true)?;
         assert_eq!(self.fold, Fold::Moments, "what the batch was made for");
         let packed = self.packed(genome, constants)?;
         let sums = self.total(self.members[genome], blocks, &packed);
-        let (_, slope, intercept) = line(sums, blocks);
-        Ok((slope, intercept))
+        Ok(StraightLine::fit(sums, blocks))
     }
 
     /// Predictions of one genome.
@@ -349,7 +347,7 @@ impl Batch {
     #[inline]
     fn finish(&self, sums: [f64; N_MOMENTS], blocks: &Blocks) -> f64 {
         if self.fold == Fold::Moments {
-            return line(sums, blocks).0;
+            return StraightLine::fit(sums, blocks).loss;
         }
         sums[0] / blocks.n_cases() as f64
     }
@@ -407,28 +405,60 @@ fn add(total: &mut [f64; N_MOMENTS], part: [f64; N_MOMENTS]) {
     }
 }
 
-/// The mean squared error of the best straight line from values to the target, with its slope and
-/// intercept, from the sums of values, squares and products.
-///
-/// Cancellation limits the error from below to about 1e-16 of the target's variance, times the
-/// ratio of the values' mean square to their variance. Values that are all the same have no slope.
-fn line([sum, squares, products]: [f64; N_MOMENTS], blocks: &Blocks) -> (f64, f64, f64) {
-    /// A share of the squares that is rounding.
-    const ROUNDING: f64 = 1e-14;
-    if !squares.is_finite() || !products.is_finite() {
-        return (f64::NAN, f64::NAN, f64::NAN);
+/// The straight line from values to the target with the least squared error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StraightLine {
+    /// What values are multiplied by; 0 if they are all the same.
+    pub slope: f64,
+    /// What is added then.
+    pub intercept: f64,
+    /// The slope of the best line through the origin.
+    pub through_origin: f64,
+    /// Mean squared error.
+    pub loss: f64,
+    /// How wrong rounding may have made the error: the sums that it comes from cancel.
+    pub rounding: f64,
+}
+
+impl StraightLine {
+    /// From the sums of values, squares and products with the target.
+    fn fit([sum, squares, products]: [f64; N_MOMENTS], blocks: &Blocks) -> StraightLine {
+        /// A share of the squares that is rounding.
+        const ROUNDING: f64 = 1e-14;
+        let n = blocks.n_rows() as f64;
+        let (target, variance) = blocks.target_moments();
+        let mean = sum / n;
+        let spread = squares - sum * mean;
+        let through_origin = products / squares;
+        if !squares.is_finite() || !products.is_finite() {
+            let [slope, intercept, loss, rounding] = [f64::NAN; 4];
+            return StraightLine {
+                slope,
+                intercept,
+                through_origin,
+                loss,
+                rounding,
+            };
+        }
+        if spread <= ROUNDING * squares {
+            return StraightLine {
+                slope: 0.0,
+                intercept: target,
+                through_origin,
+                loss: variance,
+                rounding: 0.0,
+            };
+        }
+        let product = products - sum * target;
+        let slope = product / spread;
+        StraightLine {
+            slope,
+            intercept: target - slope * mean,
+            through_origin,
+            loss: (variance - slope * product / n).max(0.0),
+            rounding: 4.0 * f64::EPSILON * variance * squares / spread,
+        }
     }
-    let n = blocks.n_rows() as f64;
-    let (target, variance) = blocks.target_moments();
-    let mean = sum / n;
-    let spread = squares - sum * mean;
-    if spread <= ROUNDING * squares {
-        return (variance, 0.0, target);
-    }
-    let product = products - sum * target;
-    let slope = product / spread;
-    let loss = (variance - slope * product / n).max(0.0);
-    (loss, slope, target - slope * mean)
 }
 
 /// Constants as a tier reads them: one after the other, or each as a whole vector.

@@ -216,7 +216,7 @@ where
                     evaluations: now.evaluations,
                     elapsed: now.elapsed,
                     fraction: now.fraction,
-                    best: workshop.model(now.best, 0).unwrap_or_default(),
+                    best: workshop.models(now.best, 0).unwrap_or_default().pop(),
                 });
             }
             if let Some((every, save)) = &mut hooks.checkpoint
@@ -377,9 +377,9 @@ impl<'a> Workshop<'a> {
         })
     }
 
-    /// The model that a genome is in the table's units, its constants moved as often as said;
-    /// nothing if it has no value.
-    fn model<G: Genome>(&self, genome: &G, refits: usize) -> Result<Option<Model>, McodeError>
+    /// The models that a genome is in the table's units, its constants moved as often as said: on
+    /// the best line through the origin, and on the best line, if it has values.
+    fn models<G: Genome>(&self, genome: &G, refits: usize) -> Result<Vec<Model>, McodeError>
     where
         Individual: From<G>,
     {
@@ -400,33 +400,40 @@ impl<'a> Workshop<'a> {
             &mut rng,
         )?;
         genome.constants_mut().copy_from_slice(&constants);
-        let (slope, intercept) = match self.fold {
-            Fold::Moments => batch.line(0, &self.centred, &constants)?,
-            _ => (1.0, 0.0),
-        };
-        let Some(exact) = genome.finished(slope, intercept + self.mean) else {
-            return Ok(None);
+        let lines = match self.fold {
+            Fold::Moments => {
+                let line = batch.line(0, &self.centred, &constants)?;
+                let origin = batch.line(0, &self.raw, &constants)?.through_origin;
+                vec![(origin, 0.0), (line.slope, line.intercept + self.mean)]
+            }
+            _ => vec![(1.0, 0.0)],
         };
         let mut batch = Batch::new(self.tier, n_columns, Fold::Squares)?;
-        batch.load([exact.code()])?;
-        let loss = batch.loss(0, &self.raw)?;
-        // Constants of a few digits, if they do as well.
-        let mut chosen = (exact, loss);
-        if refits > 0
-            && let Some(round) = rounded(&genome, slope, intercept + self.mean)
-        {
-            batch.load([round.code()])?;
-            let loss = batch.loss(0, &self.raw)?;
-            let rounding = 1e-20 * self.raw.target_moments().1;
-            if loss <= chosen.1 * (1.0 + 1e-9) + rounding {
-                chosen = (round, loss);
+        let mut loss_of = |genome: &G| {
+            batch.load([genome.code()])?;
+            batch.loss(0, &self.raw)
+        };
+        let mut models = Vec::new();
+        for (slope, intercept) in lines {
+            let Some(mut exact) = genome.finished(slope, intercept) else {
+                continue;
+            };
+            let mut loss = loss_of(&exact)?;
+            // Constants of a few digits, if they do as well.
+            if refits > 0
+                && let Some(round) = rounded(&genome, slope, intercept)
+            {
+                let rounding = 1e-20 * self.raw.target_moments().1;
+                let found = loss_of(&round)?;
+                if found <= loss * (1.0 + 1e-9) + rounding {
+                    (exact, loss) = (round, found);
+                }
+            }
+            if !loss.is_nan() {
+                models.extend(Model::new(exact.into(), self.names, loss));
             }
         }
-        let (genome, loss) = chosen;
-        if loss.is_nan() {
-            return Ok(None);
-        }
-        Ok(Model::new(genome.into(), self.names, loss))
+        Ok(models)
     }
 
     /// The models of a search, from small to large, each better than all before it. The first is
@@ -443,7 +450,7 @@ impl<'a> Workshop<'a> {
         let mean = Model::new(mean.into(), self.names, variance);
         let mut models: Vec<Model> = mean.into_iter().collect();
         for entry in found.iter() {
-            models.extend(self.model(&entry.genome, REFITS)?);
+            models.extend(self.models(&entry.genome, REFITS)?);
         }
         for model in models {
             front.insert(model.loss, model.size, model);

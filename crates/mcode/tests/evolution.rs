@@ -235,10 +235,10 @@ fn scaling_leaves_scale_and_offset_to_arithmetic() {
         let found = run::<TreeCode>(&blocks, &settings, |_| ControlFlow::Continue(())).unwrap();
         let mut batch = Batch::new(tier, 2, Fold::Moments).unwrap();
         batch.load([found.best.code()]).unwrap();
-        let (slope, intercept) = batch
+        let line = batch
             .line(0, &blocks, found.best.code().constants())
             .unwrap();
-        let finished = found.best.finished(slope, intercept).unwrap();
+        let finished = found.best.finished(line.slope, line.intercept).unwrap();
         finished.check().unwrap();
         let mut exact = Batch::new(tier, 2, Fold::Squares).unwrap();
         exact.load([finished.code()]).unwrap();

@@ -7,9 +7,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use opcodon_evo::Rng;
-use opcodon_expr::{Expr, print};
+use opcodon_expr::print;
 use opcodon_listing::Listing;
-use opcodon_mcode::{Blocks, Code, LinearCode, McodeError, SLOT_BYTES, Splice, Tier, TreeCode};
+use opcodon_mcode::{
+    Blocks, Code, Individual, LinearCode, McodeError, SLOT_BYTES, Splice, Tier, TreeCode,
+};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -22,9 +24,11 @@ use crate::machine::{disassembly, syntax};
 
 mod evaluator;
 mod repertoire;
+mod report;
 
 pub(crate) use evaluator::Evaluator;
 pub(crate) use repertoire::Repertoire;
+pub(crate) use report::{GenomeReport, evolve, evolve_parameters};
 
 /// Most nodes of a formula that is written out.
 const MAX_NODES: u64 = 100_000;
@@ -32,7 +36,7 @@ const MAX_NODES: u64 = 100_000;
 /// A genome of either kind, with names for its columns; the Python class of the same name.
 #[pyclass(frozen, subclass, module = "opcodon.genome", name = "Genome")]
 pub(crate) struct Genome {
-    genome: Kind,
+    genome: Individual,
     names: Names,
 }
 
@@ -43,25 +47,6 @@ pub(crate) struct PyTreeCode;
 /// The class of linear genomes.
 #[pyclass(frozen, extends = Genome, module = "opcodon.genome", name = "LinearCode")]
 pub(crate) struct PyLinearCode;
-
-#[derive(Clone, PartialEq)]
-pub(crate) enum Kind {
-    Tree(TreeCode),
-    Linear(LinearCode),
-}
-
-impl Kind {
-    fn code(&self) -> &Code {
-        match self {
-            Kind::Tree(tree) => tree.code(),
-            Kind::Linear(linear) => linear.code(),
-        }
-    }
-
-    fn formula(&self) -> Result<Expr, McodeError> {
-        self.code().to_expression(MAX_NODES)
-    }
-}
 
 /// What goes wrong around genomes.
 pub(crate) fn mcode_error(error: &McodeError) -> PyErr {
@@ -91,8 +76,8 @@ fn tier(name: Option<&str>) -> PyResult<Tier> {
 }
 
 /// A Python object of the genome's class.
-pub(crate) fn wrap(py: Python<'_>, genome: Kind, names: Names) -> PyResult<Bound<'_, PyAny>> {
-    let is_tree = matches!(genome, Kind::Tree(_));
+pub(crate) fn wrap(py: Python<'_>, genome: Individual, names: Names) -> PyResult<Bound<'_, PyAny>> {
+    let is_tree = matches!(genome, Individual::Tree(_));
     let base = PyClassInitializer::from(Genome { genome, names });
     Ok(if is_tree {
         Bound::new(py, base.add_subclass(PyTreeCode))?.into_any()
@@ -164,7 +149,7 @@ impl Genome {
         &self.names
     }
 
-    fn child<'py>(&self, py: Python<'py>, genome: Kind) -> PyResult<Bound<'py, PyAny>> {
+    fn child<'py>(&self, py: Python<'py>, genome: Individual) -> PyResult<Bound<'py, PyAny>> {
         wrap(py, genome, Arc::clone(&self.names))
     }
 
@@ -173,7 +158,7 @@ impl Genome {
         if self.code().is_boolean() {
             return self.code().to_boolean_text(MAX_NODES);
         }
-        Ok(print::infix(&self.genome.formula()?, &self.names))
+        Ok(print::infix(&self.genome.formula(MAX_NODES)?, &self.names))
     }
 
     /// The genome of a text that `to_json` wrote.
@@ -187,15 +172,10 @@ impl Genome {
             None => return Err(PyValueError::new_err("not a genome: it has no `names`")),
         };
         let stored = fields.get("genome").cloned().unwrap_or_default();
-        let genome = if stored.get("kind").is_some_and(|kind| kind == "linear") {
-            serde_json::from_value(stored).map(Kind::Linear)
-        } else {
-            serde_json::from_value(stored).map(Kind::Tree)
-        };
-        let genome = genome.map_err(refused)?;
+        let genome: Individual = serde_json::from_value(stored).map_err(refused)?;
         let wanted = match &genome {
-            Kind::Tree(_) => py.get_type::<PyTreeCode>(),
-            Kind::Linear(_) => py.get_type::<PyLinearCode>(),
+            Individual::Tree(_) => py.get_type::<PyTreeCode>(),
+            Individual::Linear(_) => py.get_type::<PyLinearCode>(),
         };
         if !class.is(py.get_type::<Genome>()) && !class.is_subclass(&wanted)? {
             return Err(PyValueError::new_err(format!(
@@ -276,10 +256,7 @@ impl Genome {
         values: Vec<f64>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut genome = self.genome.clone();
-        let constants = match &mut genome {
-            Kind::Tree(tree) => tree.constants_mut(),
-            Kind::Linear(linear) => linear.constants_mut(),
-        };
+        let constants = genome.constants_mut();
         if values.len() != constants.len() {
             return Err(PyValueError::new_err(format!(
                 "{} constants were given, but the genome has {}",
@@ -292,7 +269,7 @@ impl Genome {
     }
 
     fn to_expression(&self, py: Python<'_>) -> PyResult<Expression> {
-        let expr = py.detach(|| self.genome.formula());
+        let expr = py.detach(|| self.genome.formula(MAX_NODES));
         let expr = expr.map_err(|error| mcode_error(&error))?;
         Ok(Expression::new(expr, Arc::clone(&self.names)))
     }
@@ -313,10 +290,10 @@ impl Genome {
             .map_err(|error| mcode_error(&error))?;
         let mut child = this.genome.clone();
         let splice = match (&mut child, &this.genome, &other.get().genome) {
-            (Kind::Tree(child), Kind::Tree(first), Kind::Tree(second)) => {
+            (Individual::Tree(child), Individual::Tree(first), Individual::Tree(second)) => {
                 child.crossover(&mut rng, first, second, max_slots)
             }
-            (Kind::Linear(child), Kind::Linear(first), Kind::Linear(second)) => {
+            (Individual::Linear(child), Individual::Linear(first), Individual::Linear(second)) => {
                 if homologous.unwrap_or_else(|| rng.bool(0.5)) {
                     child.homologous(&mut rng, first, second, max_slots)
                 } else {
@@ -358,11 +335,11 @@ impl Genome {
             .map_err(|error| mcode_error(&error))?;
         let mut child = self.genome.clone();
         match (&mut child, &self.genome) {
-            (Kind::Tree(child), Kind::Tree(original)) => {
+            (Individual::Tree(child), Individual::Tree(original)) => {
                 child.mutate(&mut rng, original, repertoire, max_slots);
             }
-            (Kind::Linear(child), _) => child.mutate(&mut rng, repertoire, max_slots),
-            (Kind::Tree(_), Kind::Linear(_)) => {}
+            (Individual::Linear(child), _) => child.mutate(&mut rng, repertoire, max_slots),
+            (Individual::Tree(_), Individual::Linear(_)) => {}
         }
         self.child(py, child)
     }
@@ -382,37 +359,23 @@ impl Genome {
     ) -> PyResult<f64> {
         let py = slf.py();
         let evaluator = Evaluator::new(X, y)?;
-        Ok(evaluator.losses_of(py, &[slf.clone()])?[0])
+        Ok(evaluator.losses_of(py, std::slice::from_ref(slf))?[0])
     }
 
     #[pyo3(signature = (style="intel"))]
     fn disassemble<'py>(&self, py: Python<'py>, style: &str) -> PyResult<Bound<'py, PyAny>> {
         let syntax = syntax(style)?;
-        let mut notes: Vec<(usize, String)> = self.code().notes(&self.names);
-        let effective = opcodon_mcode::effective::mark(self.code()).slots;
-        // A tree has a node a gene.
-        let marks = match &self.genome {
-            Kind::Tree(tree) => tree.marks(),
-            Kind::Linear(_) => &[],
-        };
-        for (node, (slot, note)) in notes.iter_mut().enumerate() {
-            if let Some(mark) = marks.get(node) {
-                *note = format!("{note:<24} node {node}: [{}, {})", mark.begin, mark.end);
-            } else if !effective[*slot] {
-                *note = format!("{note:<24} intron");
-            }
-            *slot *= SLOT_BYTES;
-        }
+        let notes = self.genome.listing_notes(&self.names).into_iter();
+        let notes: Vec<_> = notes
+            .map(|(slot, note)| (slot * SLOT_BYTES, note))
+            .collect();
         let mut listing = Listing::new(self.code().bytes(), syntax);
         listing.annotate(&notes);
         disassembly(py, &listing)
     }
 
     fn to_json(&self) -> PyResult<String> {
-        let genome = match &self.genome {
-            Kind::Tree(tree) => serde_json::to_value(tree),
-            Kind::Linear(linear) => serde_json::to_value(linear),
-        };
+        let genome = serde_json::to_value(&self.genome);
         let genome = genome.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         Ok(serde_json::json!({ "names": &self.names[..], "genome": genome }).to_string())
     }
@@ -507,6 +470,15 @@ impl Genome {
         hasher.finish()
     }
 
+    /// Nothing can tell a copy from the genome itself.
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
         let py = slf.py();
         let class = py.get_type::<Self>();
@@ -520,15 +492,15 @@ impl Genome {
 /// The genome of the base class as a tree.
 fn as_tree(genome: &Genome) -> PyResult<&TreeCode> {
     match &genome.genome {
-        Kind::Tree(tree) => Ok(tree),
-        Kind::Linear(_) => Err(PyTypeError::new_err("a TreeCode is needed")),
+        Individual::Tree(tree) => Ok(tree),
+        Individual::Linear(_) => Err(PyTypeError::new_err("a TreeCode is needed")),
     }
 }
 
 fn as_linear(genome: &Genome) -> PyResult<&LinearCode> {
     match &genome.genome {
-        Kind::Linear(linear) => Ok(linear),
-        Kind::Tree(_) => Err(PyTypeError::new_err("a LinearCode is needed")),
+        Individual::Linear(linear) => Ok(linear),
+        Individual::Tree(_) => Err(PyTypeError::new_err("a LinearCode is needed")),
     }
 }
 
@@ -546,7 +518,7 @@ impl PyTreeCode {
     ) -> PyResult<Bound<'py, PyAny>> {
         let code = verified(code, constants, &variables, tier)?;
         let genome = TreeCode::try_from(code).map_err(|error| mcode_error(&error.into()))?;
-        wrap(class.py(), Kind::Tree(genome), variables.into())
+        wrap(class.py(), Individual::Tree(genome), variables.into())
     }
 
     #[classmethod]
@@ -563,7 +535,11 @@ impl PyTreeCode {
         let n_columns = expression.names().len();
         let tree = TreeCode::from_expression(expression.expr(), tier, n_columns);
         let tree = tree.map_err(|error| mcode_error(&error))?;
-        wrap(class.py(), Kind::Tree(tree), Arc::clone(expression.names()))
+        wrap(
+            class.py(),
+            Individual::Tree(tree),
+            Arc::clone(expression.names()),
+        )
     }
 
     #[classmethod]
@@ -577,7 +553,7 @@ impl PyTreeCode {
         let py = class.py();
         let mut rng = stream(py, seed)?;
         let tree = TreeCode::random(&mut rng, repertoire.get().inner(), max_depth);
-        wrap(py, Kind::Tree(tree), repertoire.get().names())
+        wrap(py, Individual::Tree(tree), repertoire.get().names())
     }
 
     /// The nodes in postfix order: begin, end, number of operands, operation.
@@ -603,7 +579,7 @@ impl PyTreeCode {
         let other = as_tree(other.as_super().get())?;
         let child = as_tree(base)?.splice(node, other, donor);
         let child = child.map_err(|error| mcode_error(&error))?;
-        base.child(slf.py(), Kind::Tree(child))
+        base.child(slf.py(), Individual::Tree(child))
     }
 }
 
@@ -621,7 +597,7 @@ impl PyLinearCode {
     ) -> PyResult<Bound<'py, PyAny>> {
         let code = verified(code, constants, &variables, tier)?;
         let genome = LinearCode::try_from(code).map_err(|error| mcode_error(&error.into()))?;
-        wrap(class.py(), Kind::Linear(genome), variables.into())
+        wrap(class.py(), Individual::Linear(genome), variables.into())
     }
 
     #[classmethod]
@@ -639,7 +615,7 @@ impl PyLinearCode {
         let linear = linear.map_err(|error| mcode_error(&error))?;
         wrap(
             class.py(),
-            Kind::Linear(linear),
+            Individual::Linear(linear),
             Arc::clone(expression.names()),
         )
     }
@@ -655,7 +631,7 @@ impl PyLinearCode {
         let py = class.py();
         let mut rng = stream(py, seed)?;
         let linear = LinearCode::random(&mut rng, repertoire.get().inner(), n_slots);
-        wrap(py, Kind::Linear(linear), repertoire.get().names())
+        wrap(py, Individual::Linear(linear), repertoire.get().names())
     }
 
     /// The child in which a run of genes is replaced by one of another genome.
@@ -669,14 +645,14 @@ impl PyLinearCode {
         let other = as_linear(other.as_super().get())?;
         let child = as_linear(base)?.splice(cut.0..cut.1, other, donor.0..donor.1);
         let child = child.map_err(|error| mcode_error(&error))?;
-        base.child(slf.py(), Kind::Linear(child))
+        base.child(slf.py(), Individual::Linear(child))
     }
 
     /// The genome without introns.
     fn strip<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let base = slf.as_super().get();
         let stripped = as_linear(base)?.strip();
-        base.child(slf.py(), Kind::Linear(stripped))
+        base.child(slf.py(), Individual::Linear(stripped))
     }
 }
 

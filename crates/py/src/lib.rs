@@ -21,6 +21,7 @@ mod machine;
 mod population;
 mod report;
 mod seal;
+mod search;
 
 #[pymodule]
 mod _core {
@@ -31,7 +32,10 @@ mod _core {
         compiled::CompiledExpression,
         error::ParseError,
         expression::{Expression, operators},
-        genome::{Evaluator, Genome, PyLinearCode, PyTreeCode, Repertoire},
+        genome::{
+            Evaluator, Genome, GenomeReport, PyLinearCode, PyTreeCode, Repertoire, evolve,
+            evolve_parameters,
+        },
         machine::{MachineFunction, assemble, disassemble},
         population::Population,
         report::{Report, fit, parameters},

@@ -25,9 +25,11 @@ use crate::code::Code;
 use crate::genome::Genome;
 use crate::kernel::Fold;
 
-/// Scaled errors below this share of the target's variance are computed anew from the scaled
-/// genome: the sums that they come from cancel.
+/// Scaled errors below this share of the target's variance may be rounding, and it is looked
+/// closer.
 const EXACT_BELOW: f64 = 1e-8;
+/// Errors of less than so many times their rounding are computed anew from the scaled genome.
+const ROUGH: f64 = 1e3;
 
 /// What running a genome has told.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -303,8 +305,11 @@ impl Machine {
             return Ok(loss);
         }
         let code = genome.code();
-        let (slope, intercept) = self.batch.line(k, data, code.constants())?;
-        let Some(scaled) = genome.finished(slope, intercept) else {
+        let line = self.batch.line(k, data, code.constants())?;
+        if loss > ROUGH * line.rounding {
+            return Ok(loss);
+        }
+        let Some(scaled) = genome.finished(line.slope, line.intercept) else {
             return Ok(f64::NAN);
         };
         let batch = match &mut self.exact {

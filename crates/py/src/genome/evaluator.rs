@@ -227,6 +227,6 @@ impl Evaluator {
 
     /// The loss of one genome.
     fn __call__(&self, genome: &Bound<'_, Genome>) -> PyResult<f64> {
-        Ok(self.losses_of(genome.py(), &[genome.clone()])?[0])
+        Ok(self.losses_of(genome.py(), std::slice::from_ref(genome))?[0])
     }
 }

@@ -48,7 +48,6 @@ impl Repertoire {
         variables, operators=None, *, constants=None, constant_share=None, registers=None,
         boolean=false, tier=None
     ))]
-    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn new(
         variables: &Bound<'_, PyAny>,
         operators: Option<Vec<String>>,
