@@ -4,13 +4,14 @@
 //! [`Shell`] into an arena, and the arena is sealed once for all. Running needs only a shared
 //! reference.
 
-use opcodon_asm::Assembler;
 use opcodon_codemem::{Arena, CodeError, SealedArena};
 
 use crate::blocks::{Blocks, Line, TILE_ROWS};
 use crate::code::Code;
 use crate::kernel::{Fold, N_MOMENTS, SHELL_BYTES, Shell};
+use crate::linear::LinearCode;
 use crate::seal::{self, Footprint};
+use crate::tree::TreeCode;
 use crate::{McodeError, Tier};
 
 /// Where one genome of a batch is.
@@ -21,6 +22,35 @@ struct Member {
     n_constants: usize,
     n_effective: usize,
     footprint: Footprint,
+}
+
+/// What is loaded into a batch: code, and whether all of it is known to be effective.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    pub(crate) code: &'a Code,
+    /// Code of a tree: there are no introns, and no register is read before it is written.
+    pub(crate) is_tree: bool,
+}
+
+impl<'a> From<&'a Code> for Program<'a> {
+    fn from(code: &'a Code) -> Program<'a> {
+        let is_tree = false;
+        Program { code, is_tree }
+    }
+}
+
+impl<'a> From<&'a LinearCode> for Program<'a> {
+    fn from(linear: &'a LinearCode) -> Program<'a> {
+        linear.code().into()
+    }
+}
+
+impl<'a> From<&'a TreeCode> for Program<'a> {
+    fn from(tree: &'a TreeCode) -> Program<'a> {
+        let code = tree.code();
+        let is_tree = true;
+        Program { code, is_tree }
+    }
 }
 
 /// Genomes in executable memory.
@@ -34,7 +64,7 @@ struct Member {
 /// let genome = TreeCode::from_expression(&formula, tier, 1)?;
 /// let data = Blocks::new(tier, &[&[0.0, 1.0, 2.0]], Some(&[1.0, 2.0, 8.0]))?;
 /// let mut batch = Batch::new(tier, 1, Fold::Squares)?;
-/// batch.load([genome.code()])?;
+/// batch.load([&genome])?;
 /// assert_eq!(batch.loss(0, &data)?, 3.0);
 /// # Ok(()) }
 /// ```
@@ -48,7 +78,7 @@ pub struct Batch {
     arena: Option<SealedArena>,
     members: Vec<Member>,
     constants: Vec<Line>,
-    asm: Assembler,
+    bytes: Vec<u8>,
     slots: Vec<u64>,
 }
 
@@ -71,7 +101,7 @@ impl Batch {
             arena: Some(Arena::with_capacity(CAPACITY)?.seal()?),
             members: Vec::new(),
             constants: Vec::new(),
-            asm: Assembler::new(),
+            bytes: Vec::new(),
             slots: Vec::new(),
         })
     }
@@ -81,9 +111,9 @@ impl Batch {
     /// # Errors
     /// If a genome is of another tier or for another number of columns, or memory is refused; the
     /// batch is empty then.
-    pub fn load<'a>(
+    pub fn load<'a, P: Into<Program<'a>>>(
         &mut self,
-        genomes: impl IntoIterator<Item = &'a Code>,
+        genomes: impl IntoIterator<Item = P>,
     ) -> Result<(), McodeError> {
         self.members.clear();
         self.constants.clear();
@@ -93,8 +123,8 @@ impl Batch {
         };
         arena.truncate(0);
         let mut outcome = Ok(());
-        for code in genomes {
-            outcome = self.append(&mut arena, code);
+        for program in genomes {
+            outcome = self.append(&mut arena, program.into());
             if outcome.is_err() {
                 self.members.clear();
                 break;
@@ -104,7 +134,8 @@ impl Batch {
         outcome
     }
 
-    fn append(&mut self, arena: &mut Arena, code: &Code) -> Result<(), McodeError> {
+    fn append(&mut self, arena: &mut Arena, program: Program<'_>) -> Result<(), McodeError> {
+        let code = program.code;
         if code.tier() != self.tier || code.n_columns() != self.n_columns {
             return Err(McodeError::Mixed {
                 what: "a genome",
@@ -114,8 +145,8 @@ impl Batch {
                 columns: self.n_columns,
             });
         }
-        let n_effective = self.shell.wrap(code, &mut self.asm, &mut self.slots);
-        let bytes = self.asm.finish().expect("copied code and one near jump");
+        let n_effective = self.shell.wrap(program, &mut self.bytes, &mut self.slots);
+        let bytes = &self.bytes;
         debug_assert!(bytes.len() <= code.bytes().len() + SHELL_BYTES);
         let start = match arena.append(bytes, 16) {
             Err(CodeError::Full { capacity, .. }) => {

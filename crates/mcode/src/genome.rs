@@ -5,6 +5,7 @@ use opcodon_expr::Expr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::batch::Program;
 use crate::code::Code;
 use crate::evolve::Variation;
 use crate::gene::{Gene, MAX_INDEX, Opcode, Operand};
@@ -33,9 +34,10 @@ pub trait Genome: sealed::Sealed + Clone + Send + Sync + Serialize + Deserialize
     /// A random individual of the first population.
     fn random(rng: &mut Rng, repertoire: &Repertoire, variation: &Variation) -> Self;
 
-    /// Becomes a child of two parents.
+    /// Becomes a child of two parents; `scratch` is memory for what comes between.
     fn breed(
         &mut self,
+        scratch: &mut Self,
         rng: &mut Rng,
         first: &Self,
         second: &Self,
@@ -52,6 +54,14 @@ pub trait Genome: sealed::Sealed + Clone + Send + Sync + Serialize + Deserialize
     /// The genome without what has no influence on its result, and with its value times a slope
     /// plus an intercept; none if that has too many slots.
     fn finished(&self, slope: f64, intercept: f64) -> Option<Self>;
+
+    /// The genome as a batch takes it.
+    fn program(&self) -> Program<'_>;
+
+    /// Nodes of the formula as a tree, saturated.
+    fn n_nodes(&self) -> u64 {
+        self.code().n_nodes()
+    }
 
     /// Slots that influence the result.
     fn n_effective(&self) -> usize {
@@ -103,6 +113,7 @@ impl Genome for LinearCode {
 
     fn breed(
         &mut self,
+        _scratch: &mut LinearCode,
         rng: &mut Rng,
         first: &LinearCode,
         second: &LinearCode,
@@ -124,6 +135,10 @@ impl Genome for LinearCode {
 
     fn code(&self) -> &Code {
         LinearCode::code(self)
+    }
+
+    fn program(&self) -> Program<'_> {
+        self.into()
     }
 
     fn constants_mut(&mut self) -> &mut [f64] {
@@ -188,25 +203,37 @@ impl Genome for TreeCode {
 
     fn breed(
         &mut self,
+        scratch: &mut TreeCode,
         rng: &mut Rng,
         first: &TreeCode,
         second: &TreeCode,
         repertoire: &Repertoire,
         variation: &Variation,
     ) {
-        if rng.bool(variation.crossover) {
-            self.crossover(rng, first, second, variation.max_slots);
-            if rng.bool(variation.mutation) {
-                let child = self.clone();
-                self.mutate(rng, &child, repertoire, variation.max_slots);
-            }
-        } else {
+        if !rng.bool(variation.crossover) {
             self.mutate(rng, first, repertoire, variation.max_slots);
+        } else if rng.bool(variation.mutation) {
+            scratch.crossover(rng, first, second, variation.max_slots);
+            self.mutate(rng, scratch, repertoire, variation.max_slots);
+        } else {
+            self.crossover(rng, first, second, variation.max_slots);
         }
     }
 
     fn code(&self) -> &Code {
         TreeCode::code(self)
+    }
+
+    fn program(&self) -> Program<'_> {
+        self.into()
+    }
+
+    fn n_nodes(&self) -> u64 {
+        self.marks().len() as u64
+    }
+
+    fn n_effective(&self) -> usize {
+        TreeCode::code(self).slots().len()
     }
 
     fn constants_mut(&mut self) -> &mut [f64] {

@@ -20,8 +20,8 @@ use opcodon_asm::{
 };
 
 use crate::Tier;
+use crate::batch::Program;
 use crate::blocks::EXTRA_COLUMNS;
-use crate::code::Code;
 use crate::dialect::{COLUMN_BIAS, CONSTANT_BIAS, Dialect, Reserved};
 use crate::effective;
 use crate::gene::{Gene, Opcode, Operand};
@@ -50,6 +50,7 @@ pub(crate) struct Shell {
     /// The loads of the inputs of each register.
     inputs: Vec<[u8; 8]>,
     close: Vec<u8>,
+    jump: Vec<u8>,
     finish: Vec<u8>,
 }
 
@@ -70,40 +71,67 @@ impl Shell {
                 .map(|r| input(tier, n_columns, r))
                 .collect(),
             close: part(&|asm| emit.close(asm, fold))?,
+            jump: jump()?,
             finish: part(&|asm| emit.finish(asm, fold))?,
         })
     }
 
-    /// The kernel of a genome whose result is register 0. Only effective slots are copied; returns
-    /// how many.
-    pub(crate) fn wrap(&self, code: &Code, asm: &mut Assembler, slots: &mut Vec<u64>) -> usize {
-        // Backwards from the end of the buffer; what is not effective is overwritten.
-        slots.resize(code.slots.len(), 0);
-        let mut first = slots.len();
-        let inputs = effective::walk(code, |gene, is_effective| {
-            let len = gene.len();
-            if len == 1 {
-                slots[first - 1] = code.slots[gene.start];
-            } else {
-                slots[first - len..first].copy_from_slice(&code.slots[gene]);
-            }
-            first -= len * usize::from(is_effective);
-        });
-        asm.clear();
-        asm.raw(&self.setup);
-        let top = asm.label();
-        asm.bind(top);
-        for (register, load) in self.inputs.iter().enumerate() {
-            if inputs >> register & 1 != 0 {
-                asm.raw(load);
-            }
+    /// Writes the kernel of a genome whose result is register 0. Only effective slots are copied;
+    /// returns how many.
+    pub(crate) fn wrap(
+        &self,
+        program: Program<'_>,
+        bytes: &mut Vec<u8>,
+        kept: &mut Vec<u64>,
+    ) -> usize {
+        let code = program.code;
+        let (slots, inputs) = if program.is_tree {
+            (&code.slots[..], 0)
+        } else {
+            // Backwards from the end of the buffer; what is not effective is overwritten.
+            kept.resize(code.slots.len(), 0);
+            let mut first = kept.len();
+            let inputs = effective::walk(code, |gene, is_effective| {
+                let len = gene.len();
+                if len == 1 {
+                    kept[first - 1] = code.slots[gene.start];
+                } else {
+                    kept[first - len..first].copy_from_slice(&code.slots[gene]);
+                }
+                first -= len * usize::from(is_effective);
+            });
+            (&kept[first..], inputs)
+        };
+        bytes.clear();
+        bytes.extend_from_slice(&self.setup);
+        let top = bytes.len();
+        let mut rest = inputs;
+        while rest != 0 {
+            bytes.extend_from_slice(&self.inputs[rest.trailing_zeros() as usize]);
+            rest &= rest - 1;
         }
-        asm.raw(bytemuck::cast_slice(&slots[first..]));
-        asm.raw(&self.close);
-        asm.jcc(Cond::A, top);
-        asm.raw(&self.finish);
-        slots.len() - first
+        bytes.extend_from_slice(bytemuck::cast_slice(slots));
+        bytes.extend_from_slice(&self.close);
+        // The jump counts from its end, which is that of its displacement.
+        bytes.extend_from_slice(&self.jump);
+        let back = i32::try_from(bytes.len() + 4 - top).expect("a genome is shorter");
+        bytes.extend_from_slice(&(-back).to_le_bytes());
+        bytes.extend_from_slice(&self.finish);
+        slots.len()
     }
+}
+
+/// The opcode of the jump back to the inputs, in the form with a displacement of 32 bits.
+fn jump() -> Result<Vec<u8>, AsmError> {
+    /// More than a short jump reaches.
+    const FAR: usize = 200;
+    let mut asm = Assembler::new();
+    let top = asm.label();
+    asm.bind(top);
+    asm.raw(&[0; FAR]);
+    asm.jcc(Cond::A, top);
+    let code = asm.finish()?;
+    Ok(code[FAR..code.len() - 4].to_vec())
 }
 
 /// The slot that gives a register its column.

@@ -52,7 +52,7 @@ mod slot;
 mod tier;
 mod tree;
 
-pub use batch::{Batch, StraightLine};
+pub use batch::{Batch, Program, StraightLine};
 pub use blocks::{Blocks, TILE_ROWS};
 pub use code::{Code, MAX_SLOTS, Splice};
 pub use config::{Config, Kind};

@@ -392,7 +392,7 @@ impl TreeCode {
     /// The register in which a node leaves its value.
     fn register(&self, node: usize) -> u8 {
         let end = self.marks[node].end as usize;
-        self.code.dialect().last(&self.code.slots[..end]).1
+        self.code.dialect().last(&self.code.slots[..end]).dst
     }
 
     /// Becomes `first` with the subtree of `node` replaced by that of `donor` in `second`.

@@ -47,12 +47,16 @@ pub(crate) struct Deme<G> {
     number: u64,
     pub(crate) genomes: Vec<G>,
     fitness: Vec<Fitness>,
+    /// The best individual.
+    best: usize,
     /// The best of each number of nodes.
     pub(crate) archive: Archive<G>,
     pub(crate) step: u64,
     pub(crate) evaluations: u64,
     machine: Machine,
     children: Vec<G>,
+    /// What breeding needs between two changes of a child.
+    scratch: G,
 }
 
 /// Executable memory, and what judges the genomes in it.
@@ -106,16 +110,20 @@ impl<G: Genome> Deme<G> {
         let fitness = machine.judge(&genomes, data, settings)?;
         enter(&mut archive, &genomes, &fitness);
         let children = genomes.iter().cycle().take(settings.children).cloned();
-        Ok(Deme {
+        let mut deme = Deme {
             number: number as u64,
             children: children.collect(),
+            scratch: genomes[0].clone(),
             genomes,
             fitness,
+            best: 0,
             archive,
             step: 0,
             evaluations: 0,
             machine,
-        })
+        };
+        deme.find_best();
+        Ok(deme)
     }
 
     /// The better is less: by error, then by effective size.
@@ -126,13 +134,12 @@ impl<G: Genome> Deme<G> {
 
     /// The best individual, and its error.
     pub(crate) fn best(&self) -> (&G, f64) {
-        let best = self.best_index();
-        (&self.genomes[best], self.fitness[best].loss)
+        (&self.genomes[self.best], self.fitness[self.best].loss)
     }
 
-    fn best_index(&self) -> usize {
+    fn find_best(&mut self) {
         let better = |a: &usize, b: &usize| self.compare(*a, *b);
-        (0..self.genomes.len()).min_by(better).unwrap_or(0)
+        self.best = (0..self.genomes.len()).min_by(better).unwrap_or(0);
     }
 
     /// Breeds, runs and places the children of one step.
@@ -153,7 +160,8 @@ impl<G: Genome> Deme<G> {
             let parents = [winner(), winner()];
             let [mother, father] = parents.map(|parent| &self.genomes[parent]);
             let (repertoire, variation) = (&settings.repertoire, &settings.variation);
-            child.breed(&mut rng, mother, father, repertoire, variation);
+            let scratch = &mut self.scratch;
+            child.breed(scratch, &mut rng, mother, father, repertoire, variation);
             births.push((rng, parents));
         }
         let mut fitness = self.machine.judge(&children, data, settings)?;
@@ -191,7 +199,7 @@ impl<G: Genome> Deme<G> {
                 let loser = |a, b| self.compare(b, a);
                 let place = tournament::select(&mut rng, self.genomes.len(), tournament, loser);
                 let worse = order::compare(fitness.loss, self.fitness[place].loss).is_gt();
-                if worse && place == self.best_index() {
+                if worse && place == self.best {
                     return;
                 }
                 place
@@ -199,6 +207,14 @@ impl<G: Genome> Deme<G> {
         };
         self.fitness[place] = fitness;
         std::mem::swap(&mut self.genomes[place], child);
+        // The best loses its place only to something as good. Of equals the first is the best.
+        if self
+            .compare(place, self.best)
+            .then(place.cmp(&self.best))
+            .is_lt()
+        {
+            self.best = place;
+        }
     }
 
     fn ranking(&self) -> Ranking {
@@ -224,6 +240,7 @@ impl<G: Genome> Deme<G> {
             }
         }
         self.fitness.truncate(n);
+        self.find_best();
     }
 
     /// The best, to be sent away.
@@ -247,6 +264,7 @@ impl<G: Genome> Deme<G> {
             self.genomes[place] = genome;
             self.fitness[place] = fitness;
         }
+        self.find_best();
     }
 }
 
@@ -273,12 +291,12 @@ impl Machine {
         data: &Blocks,
         settings: &Settings,
     ) -> Result<Vec<Fitness>, McodeError> {
-        self.batch.load(genomes.iter().map(Genome::code))?;
+        self.batch.load(genomes.iter().map(Genome::program))?;
         self.losses.resize(genomes.len(), 0.0);
         self.batch.losses(data, &mut self.losses)?;
         let mut fitness = Vec::with_capacity(genomes.len());
         for (k, genome) in genomes.iter().enumerate() {
-            let n_nodes = genome.code().n_nodes();
+            let n_nodes = genome.n_nodes();
             let failed = n_nodes > settings.variation.max_nodes;
             fitness.push(Fitness {
                 loss: if failed { f64::NAN } else { self.losses[k] },
@@ -316,7 +334,7 @@ impl Machine {
             Some(batch) => batch,
             none => none.insert(Batch::new(code.tier(), code.n_columns(), Fold::Squares)?),
         };
-        batch.load([scaled.code()])?;
+        batch.load([scaled.program()])?;
         batch.loss(0, data)
     }
 
