@@ -300,7 +300,7 @@ MISTAKES = [
     (lambda: quick().fit(X, Y, np.ones(3)), ValueError, r"sample_weight has shape \(3,\)"),
     (lambda: quick(operators=["add", "sine"]).fit(X, Y), ValueError, "'sine' .did you mean"),
     (lambda: quick(operators=[]).fit(X, Y), ValueError, "operators"),
-    (lambda: quick(loss="huber").fit(X, Y), ValueError, "loss: 'huber' is not one of: mse, mae"),
+    (lambda: quick(loss="huuber").fit(X, Y), ValueError, "loss: 'huuber' cannot be used"),
     (lambda: quick(max_size=0).fit(X, Y), ValueError, "max_size: 0 is out of range"),
     (lambda: quick(max_size="big").fit(X, Y), ValueError, "max_size: 'big' is not a whole"),
     (lambda: quick(max_size=2.5).fit(X, Y), ValueError, "max_size: '2.5' is not a whole"),

@@ -23,7 +23,9 @@ from opcodon.machine import Disassembly, Instruction, assemble, disassemble, fun
 if TYPE_CHECKING:
     from opcodon import deap, genome, plot, report
     from opcodon.breeder import MachineCodeRegressor
+    from opcodon.classifier import SymbolicClassifier
     from opcodon.regressor import SymbolicRegressor
+    from opcodon.transformer import SymbolicTransformer
 
 __all__ = [
     "CompiledExpression",
@@ -34,7 +36,9 @@ __all__ = [
     "MachineFunction",
     "ParseError",
     "Population",
+    "SymbolicClassifier",
     "SymbolicRegressor",
+    "SymbolicTransformer",
     "__version__",
     "assemble",
     "compile",
@@ -50,7 +54,9 @@ __all__ = [
 # Where the names live that are imported on first use: a module, or a name in a module.
 _LAZY = {
     "MachineCodeRegressor": "opcodon.breeder",
+    "SymbolicClassifier": "opcodon.classifier",
     "SymbolicRegressor": "opcodon.regressor",
+    "SymbolicTransformer": "opcodon.transformer",
     "deap": None,
     "genome": None,
     "plot": None,

@@ -145,6 +145,30 @@ class Expression:
     def postfix(self) -> list[float | str]:
         """List the nodes in postfix order: numbers, names of variables, operators."""
 
+    def subexpressions(self, max_size: int | None = None) -> list[Expression]:
+        """The distinct subtrees, operands before what is made of them.
+
+        Parameters
+        ----------
+        max_size : int, optional
+            Most nodes of a subtree.
+
+        Returns
+        -------
+        list of Expression
+            The whole expression comes last, if it is small enough.
+
+        Raises
+        ------
+        ValueError
+            If there would be more than 16 million nodes in all.
+
+        Examples
+        --------
+        >>> [str(e) for e in opcodon.parse("x*sin(x)").subexpressions()]
+        ['x', 'sin(x)', 'x*sin(x)']
+        """
+
     def simplify(self, *, exact: bool = True) -> Expression:
         """Make the tree smaller.
 

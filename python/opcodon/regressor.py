@@ -14,12 +14,13 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from opcodon import _core
 from opcodon._core import CompiledExpression, Expression, Report
+from opcodon.expression import parse
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin
@@ -73,8 +74,13 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         not ended by time does not depend on it.
     operators : iterable of str
         Operators and functions that formulas are made of, such as ``("add", "mul", "sin")``.
-    loss : {"mse", "mae"}, default="mse"
-        What is minimised over the rows.
+    loss : str or callable, default="mse"
+        What is minimised over the rows: ``"mse"``, ``"mae"``, ``"huber(1)"`` (the distance is in
+        units of the target), ``"quantile(0.5)"``, ``"log_cosh"``, ``"logistic"`` (the formula is
+        the logarithm of the odds of a target of 0 and 1), or the loss of a row as a formula of
+        the prediction ``p`` and the target ``y`` such as ``"abs(p - y)/y"``. A function of two
+        arguments is called once, with expressions, to get that formula:
+        ``lambda p, y: np.log1p((p - y)**2)``.
     max_size : int, default=50
         Most nodes in a formula: operators, functions, variables and constants.
     max_depth : int, default=12
@@ -161,7 +167,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = -1,
         operators: Iterable[str] = DEFAULT_OPERATORS,
-        loss: Literal["mse", "mae"] = "mse",
+        loss: str | Callable[[Expression, Expression], Expression] = "mse",
         max_size: int = 50,
         max_depth: int = 12,
         max_generations: int | None = None,
@@ -426,10 +432,30 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             If the file is no model, or comes from a newer version.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
-            report = Report.from_json(text)
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+    @classmethod
+    def from_json(cls, text: str) -> SymbolicRegressor:
+        """Read a model from the text of a file that `save` wrote.
+
+        Parameters
+        ----------
+        text : str
+            JSON.
+
+        Returns
+        -------
+        SymbolicRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the text is no model, or comes from a newer version.
+        """
+        report = Report.from_json(text)
         texts = report.parameters
         own = cls()
         parameters = {
@@ -461,6 +487,8 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """The hyper-parameters as the native configuration takes them."""
         values = {k: v for k, v in self.get_params(deep=False).items() if k not in self._OWN}
         values["n_jobs"] = 1 if self.n_jobs is None else self.n_jobs
+        if callable(self.loss):
+            values["loss"] = _traced(self.loss)
         if not (self.random_state is None or isinstance(self.random_state, (int, np.integer))):
             values["random_state"] = check_random_state(self.random_state).randint(2**31)
         return {name: _text(value) for name, value in values.items()}
@@ -508,6 +536,18 @@ class _ProgressLine:
         if self._rewrites:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+def _traced(loss: Callable[[Expression, Expression], Expression]) -> str:
+    """The formula that a Python function of prediction and target computes."""
+    names = ["p", "y"]
+    formula = loss(*(parse(name, variables=names) for name in names))
+    if not isinstance(formula, Expression):
+        raise ValueError(
+            f"loss must return a formula of its two arguments, but returned {formula!r}: "
+            "use operators, abs() and numpy's functions, without branches"
+        )
+    return str(formula)
 
 
 def _text(value: Any) -> str:

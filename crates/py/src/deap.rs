@@ -13,7 +13,7 @@
 //! text        trees and expressions as text
 //! tree  fitness               what an individual is          ┐ what a toolbox
 //! operators  limit  selection  what is done to it, by `random`  ┘ registers
-//! function  evaluator         what runs, `recent` functions again, in batches of `kernels`
+//! function  evaluator         what runs; what was made of `recent` trees is not made again
 //! ```
 //!
 //! What a Python function computes is decided in `python/opcodon/deap.py`, by identity, by
@@ -23,7 +23,6 @@ mod evaluator;
 mod fitness;
 mod function;
 mod grammar;
-mod kernels;
 mod limit;
 mod lower;
 mod measure;
@@ -36,9 +35,6 @@ mod tree;
 mod variation;
 mod vocabulary;
 
-use std::sync::OnceLock;
-
-use opcodon_jit::{JitError, Tier};
 use pyo3::create_exception;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -89,14 +85,4 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add_function(function)?;
     }
     Ok(())
-}
-
-/// The tier of instructions, asked for once a process.
-fn tier() -> Result<Tier, JitError> {
-    static TIER: OnceLock<Tier> = OnceLock::new();
-    if let Some(tier) = TIER.get() {
-        return Ok(*tier);
-    }
-    let tier = Tier::best()?;
-    Ok(*TIER.get_or_init(|| tier))
 }

@@ -1,4 +1,5 @@
 //! `Expression`: a tree with names for its variables.
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -11,6 +12,9 @@ use pyo3::types::{PyComplex, PyDict, PyString, PyTuple, PyType};
 
 use crate::array::Matrix;
 use crate::error::{parse_error, pointing};
+
+/// Nodes of all subexpressions that are handed out at once.
+const MAX_NODES: usize = 1 << 24;
 
 /// A tree with names for its variables; the Python class of the same name.
 #[pyclass(frozen, module = "opcodon", name = "Expression")]
@@ -293,6 +297,38 @@ impl Expression {
                 Node::Op(op) => Ok(PyString::intern(py, op.spelling()).into_any()),
             })
             .collect()
+    }
+
+    /// The distinct subtrees of at most `max_size` nodes, operands before what is made of them.
+    #[pyo3(signature = (max_size=None))]
+    fn subexpressions(&self, max_size: Option<usize>) -> PyResult<Vec<Self>> {
+        let nodes = self.expr.nodes();
+        let sizes = self.expr.subtree_sizes();
+        let wanted = || {
+            sizes
+                .iter()
+                .map(|&size| size as usize)
+                .enumerate()
+                .filter(|&(_, size)| max_size.is_none_or(|max| size <= max))
+        };
+        let total = wanted().fold(0usize, |sum, (_, size)| sum.saturating_add(size));
+        if total > MAX_NODES {
+            return Err(PyValueError::new_err(format!(
+                "all subtrees together have {total} nodes, more than {MAX_NODES}: pass max_size"
+            )));
+        }
+        let mut seen: HashMap<u64, Vec<usize>> = HashMap::new();
+        let mut found: Vec<Self> = Vec::new();
+        for (end, size) in wanted() {
+            let part = Expr::from_postfix(nodes[end + 1 - size..=end].to_vec())
+                .map_err(|error| PyValueError::new_err(error.to_string()))?;
+            let twins = seen.entry(part.structural_hash()).or_default();
+            if twins.iter().all(|&twin| found[twin].expr != part) {
+                twins.push(found.len());
+                found.push(Self::new(part, Arc::clone(&self.names)));
+            }
+        }
+        Ok(found)
     }
 
     #[pyo3(signature = (*, exact=true))]

@@ -17,6 +17,7 @@ mod deap;
 mod error;
 mod expression;
 mod genome;
+mod kernels;
 mod machine;
 mod population;
 mod report;

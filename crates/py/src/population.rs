@@ -1,11 +1,10 @@
 //! `Population`: many expressions over the same variables, compiled together and run together.
-use std::any::Any;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use numpy::{Element, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use opcodon_expr::{Expr, print};
-use opcodon_jit::{Batch, Float, Goal, JitError, Panel, Tier};
+use opcodon_jit::{Batch, Goal, JitError, Panel};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyString, PyTuple, PyType};
@@ -14,6 +13,7 @@ use crate::array::{Matrix, MatrixView, Vector};
 use crate::columns::panel;
 use crate::error::{jit_error, prefixed};
 use crate::expression::{Expression, Names};
+use crate::kernels::{Kept, give_back, take};
 
 /// Many expressions over the same variables; the Python class of the same name.
 #[pyclass(frozen, mapping, module = "opcodon", name = "Population")]
@@ -34,7 +34,7 @@ enum Kernels {
 type Shared<T> = Mutex<Option<Arc<Compiled<T>>>>;
 
 /// Consecutive shares of the expressions, one for each thread.
-struct Compiled<T: Float> {
+struct Compiled<T: Kept> {
     goal: Goal,
     n_threads: usize,
     batches: Vec<Batch<T>>,
@@ -60,42 +60,13 @@ fn on_threads<P: Send, R: Send>(parts: Vec<P>, work: impl Fn(P) -> R + Sync) -> 
     })
 }
 
-/// Batches that no population holds any more, with their memory, for the populations to come: a
-/// program that makes a population a generation would spend as much on new code memory as on
-/// compiling. As many as there may be threads, and none that grew large.
-static SPARE: Mutex<Vec<Box<dyn Any + Send>>> = Mutex::new(Vec::new());
-
-/// Trees whose batch is worth keeping.
-const SPARE_TREES: usize = 10_000;
-
-fn spare() -> MutexGuard<'static, Vec<Box<dyn Any + Send>>> {
-    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A batch to compile into.
-fn batch<T: Float>(tier: Tier) -> Result<Batch<T>, JitError> {
-    let mut spare = spare();
-    let fitting = spare.iter().position(|batch| batch.is::<Batch<T>>());
-    let kept = fitting.map(|index| spare.swap_remove(index).downcast());
-    match kept {
-        Some(Ok(batch)) => Ok(*batch),
-        _ => Batch::new(tier),
-    }
-}
-
-impl<T: Float> Drop for Compiled<T> {
+impl<T: Kept> Drop for Compiled<T> {
     fn drop(&mut self) {
-        let limit = 2 * thread::available_parallelism().map_or(1, usize::from);
-        let mut spare = spare();
-        for batch in self.batches.drain(..) {
-            if batch.len() <= SPARE_TREES && spare.len() < limit {
-                spare.push(Box::new(batch));
-            }
-        }
+        self.batches.drain(..).for_each(give_back);
     }
 }
 
-impl<T: Float> Compiled<T> {
+impl<T: Kept> Compiled<T> {
     /// Runs `work` on each batch and its share of `out`, which has `width` cells for each tree.
     fn run<O: Send>(
         &self,
@@ -129,7 +100,7 @@ impl Population {
             .max(1)
     }
 
-    fn compiled<T: Float>(
+    fn compiled<T: Kept>(
         &self,
         shared: &Shared<T>,
         goal: Goal,
@@ -143,13 +114,12 @@ impl Population {
         {
             return Ok(Arc::clone(compiled));
         }
-        let tier = Tier::best()?;
         let trees: Vec<&Expr> = self.expressions.iter().map(|e| e.get().expr()).collect();
         let shares = trees
             .chunks(trees.len().div_ceil(n_threads).max(1))
             .collect();
         let batches = on_threads(shares, |trees: &[&Expr]| {
-            let mut batch = batch(tier)?;
+            let mut batch = take()?;
             batch.expect_rows(n_rows);
             batch.compile(trees.iter().copied(), self.names.len(), goal)?;
             Ok(batch)
@@ -165,7 +135,7 @@ impl Population {
     }
 
     /// The values of all trees at all rows, a row a tree.
-    fn values<'py, T: Float + Element>(
+    fn values<'py, T: Kept + Element>(
         &self,
         py: Python<'py>,
         shared: &Shared<T>,
@@ -193,7 +163,7 @@ impl Population {
         Ok(values.into_any())
     }
 
-    fn losses<T: Float>(
+    fn losses<T: Kept>(
         &self,
         shared: &Shared<T>,
         matrix: MatrixView<'_>,

@@ -10,7 +10,7 @@ use opcodon_expr::Expr;
 use rayon::prelude::*;
 
 use crate::clock::Clock;
-use crate::config::{Config, Loss, Selection};
+use crate::config::{Config, Selection};
 use crate::constants::Effort;
 use crate::error::SrError;
 use crate::evaluate::{self, Evaluator, Predictor};
@@ -49,8 +49,8 @@ pub(crate) fn choose(
     clock: &Clock,
 ) -> Result<(Vec<Judged>, usize, String), SrError> {
     let rows = problem.unscaled_rows(&problem.train);
-    let variance = rows.variance();
-    let mut front = with_mean(front, &rows, config.max_size);
+    let (constant, of_constant) = rows.best_constant();
+    let mut front = with_constant(front, constant, config.max_size);
     // Few rows can be met exactly by a long formula; that is a law only if it is a short account.
     let perfect = front[by_length(&front, rows.n_rows())].error <= PERFECT;
     let wanted = match config.model_selection {
@@ -64,11 +64,11 @@ pub(crate) fn choose(
         let mut judged = pool.install(|| cross_validate(&front, &rows, config, seed, clock))?;
         let size = apart
             .as_ref()
-            .map_or(usize::MAX, |apart| one_standard_error(&apart.squares));
+            .map_or(usize::MAX, |apart| one_standard_error(&apart.losses));
         let mean = |errors: &[f64]| linear::mean(errors, None);
-        let promised = apart.as_ref().map_or(f64::INFINITY, |apart| {
-            mean(&apart.squares[size]) * problem.target_scale.powi(2)
-        });
+        let promised = apart
+            .as_ref()
+            .map_or(f64::INFINITY, |apart| mean(&apart.losses[size]));
         let pick_within = |size: usize| {
             let within = |m: &Polished| m.tame && m.core_size <= size;
             let within: Vec<bool> = front.iter().map(within).collect();
@@ -87,23 +87,23 @@ pub(crate) fn choose(
         let wild = one_standard_error(&judged.models);
         let (wild_error, tame_error) = match &apart {
             Some(apart) => {
-                let best = one_standard_error(&apart.wild_squares);
-                (mean(&apart.wild_squares[best]), mean(&apart.squares[size]))
+                let best = one_standard_error(&apart.wild_losses);
+                (mean(&apart.wild_losses[best]), mean(&apart.losses[size]))
             }
             None => (mean(&judged.models[wild]), mean(&judged.models[pick])),
         };
         if wild_error < WILD * tame_error {
             pick = wild;
         }
-        let honest = apart.as_ref().map(|apart| {
-            let error = linear::mean(&apart.squares[size], None);
-            (&apart.folds[..], error * problem.target_scale.powi(2))
-        });
+        let honest = apart
+            .as_ref()
+            .map(|apart| (&apart.folds[..], mean(&apart.losses[size])));
         taken = Some(judged.take_floor(pick, honest, &mut front, &rows, config));
         errors = Some(judged.models);
     }
     let unscaled = |rows: &Option<Rows>| rows.as_ref().map(|rows| problem.unscaled_rows(rows));
-    let losses = losses_on(&rows, &front, config.loss);
+    let losses = losses_on(&rows, &front);
+    let r2s = (!config.loss.is_squares()).then(|| r2s_on(&rows, &front));
     let validation_r2s = unscaled(&problem.validation).map(|rows| r2s_on(&rows, &front));
     let test_r2s = unscaled(&problem.test).map(|rows| r2s_on(&rows, &front));
     let models: Vec<Judged> = front
@@ -116,12 +116,15 @@ pub(crate) fn choose(
             Judged {
                 expr: problem.in_table(&model.expr),
                 loss: losses[index],
-                r2: 1.0 - model.error,
+                r2: r2s.as_ref().map_or(1.0 - model.error, |r2s| r2s[index]),
                 mdl: model.length,
-                bic: n.mul_add(model.error.max(PERFECT).ln(), free * n.ln()),
+                bic: {
+                    let error = model.error.max(PERFECT);
+                    2.0 * rows.measure.misfit(n, error, of_constant) + free * n.ln()
+                },
                 cv_r2: errors
                     .as_ref()
-                    .map(|e| 1.0 - linear::mean(&e[index], None) / variance),
+                    .map(|e| 1.0 - linear::mean(&e[index], None) / of_constant),
                 validation_r2: validation_r2s.as_ref().map(|r2s| r2s[index]),
                 test_r2: test_r2s.as_ref().map(|r2s| r2s[index]),
             }
@@ -148,10 +151,13 @@ pub(crate) fn choose(
             ),
         }
     };
-    let rounding = match config.loss {
-        Loss::Mse => PERFECT * variance,
-        Loss::Mae => (PERFECT * variance).sqrt(),
-    };
+    // The loss whose error is that of rounding; errors are at most quadratic in losses.
+    let rounding = of_constant
+        * if rows.measure.error(0.5, 1.0) < 0.5 {
+            PERFECT.sqrt()
+        } else {
+            PERFECT
+        };
     let (models, chosen) = without_dominated(models, chosen, rounding);
     Ok((models, chosen, choice.to_owned()))
 }
@@ -186,11 +192,10 @@ fn without_dominated(models: Vec<Judged>, chosen: usize, rounding: f64) -> (Vec<
     (models, chosen.unwrap_or(0))
 }
 
-/// The models within the size limit, and the mean before all others: it is always there.
-fn with_mean(front: Vec<Polished>, rows: &Rows, max_size: usize) -> Vec<Polished> {
-    let mean = linear::mean(&rows.target, rows.weights.as_deref());
+/// The models within the size limit, and the best constant before all others: it is always there.
+fn with_constant(front: Vec<Polished>, constant: f64, max_size: usize) -> Vec<Polished> {
     let constant = Polished {
-        expr: Expr::constant(mean),
+        expr: Expr::constant(constant),
         free: vec![true],
         error: 1.0,
         length: front.iter().map(|m| m.length).fold(0.0, f64::max),
@@ -211,34 +216,35 @@ fn values_on(rows: &Rows, expr: &Expr) -> Vec<f64> {
         .unwrap_or_else(|_| vec![f64::NAN; rows.n_rows()])
 }
 
-/// The loss of each model on some rows.
-fn losses_on(rows: &Rows, models: &[Polished], loss: Loss) -> Vec<f64> {
+/// What `of` makes of the predictions of each model on some rows.
+fn told_on(rows: &Rows, models: &[Polished], of: impl Fn(&[f64]) -> f64) -> Vec<f64> {
     let columns = rows.column_refs();
     let Ok(mut predictor) = Predictor::new(&columns, rows.n_rows()) else {
         return vec![f64::NAN; models.len()];
     };
-    let of_residual = |r: f64| match loss {
-        Loss::Mse => r * r,
-        Loss::Mae => r.abs(),
+    let mut told = |model: &Polished| match predictor.predict(&model.expr) {
+        Ok(values) => of(&values),
+        Err(_) => f64::NAN,
     };
-    let loss_of = |model: &Polished| {
-        let Ok(values) = predictor.predict(&model.expr) else {
-            return f64::NAN;
-        };
-        let pairs = values.iter().zip(&rows.target);
-        let losses: Vec<f64> = pairs.map(|(v, y)| of_residual(y - v)).collect();
-        linear::mean(&losses, rows.weights.as_deref())
-    };
-    models.iter().map(loss_of).collect()
+    models.iter().map(&mut told).collect()
+}
+
+/// The loss of each model on some rows.
+fn losses_on(rows: &Rows, models: &[Polished]) -> Vec<f64> {
+    let weights = rows.weights.as_deref();
+    told_on(rows, models, |values| {
+        linear::mean(&rows.losses(values), weights)
+    })
 }
 
 /// R² of each model on some rows; very low, but a number, where the formula has no value.
 fn r2s_on(rows: &Rows, models: &[Polished]) -> Vec<f64> {
     let variance = rows.variance().max(f64::MIN_POSITIVE);
-    let r2 = |mse: f64| 1.0 - mse / variance;
-    let known = |r2: f64| if r2.is_finite() { r2 } else { f64::MIN };
-    let losses = losses_on(rows, models, Loss::Mse).into_iter();
-    losses.map(r2).map(known).collect()
+    told_on(rows, models, |values| {
+        let residuals: Vec<f64> = rows.target.iter().zip(values).map(|(y, v)| y - v).collect();
+        let r2 = 1.0 - linear::spread(&residuals, 0.0, rows.weights.as_deref()) / variance;
+        if r2.is_finite() { r2 } else { f64::MIN }
+    })
 }
 
 fn position_of_least(models: &[Judged], key: impl Fn(&Judged) -> f64) -> usize {
@@ -247,7 +253,7 @@ fn position_of_least(models: &[Judged], key: impl Fn(&Judged) -> f64) -> usize {
         .unwrap_or(0)
 }
 
-/// Squared errors of rows left out, averaged over repetitions.
+/// Losses of rows left out, averaged over repetitions.
 struct LeftOut {
     /// A vector for each model of the front.
     models: Vec<Vec<f64>>,
@@ -287,7 +293,10 @@ impl LeftOut {
         let expr = present(&floor::formula(&model), &config.operators);
         let position = front.partition_point(|m| m.expr.len() < expr.len());
         let free = vec![true; expr.n_constants()];
-        let error = model.mse / rows.variance();
+        let (_, of_constant) = rows.best_constant();
+        let losses = rows.losses(&floor::values(&model, rows));
+        let loss = linear::mean(&losses, rows.weights.as_deref());
+        let error = rows.measure.error(loss, of_constant);
         let length = front[pick].length;
         let core_size = expr.len();
         let model = Polished {
@@ -304,7 +313,7 @@ impl LeftOut {
     }
 }
 
-/// Mean squared error of a floor model on folds it does without.
+/// Mean loss of a floor model on folds it does without.
 fn floor_error(floor: Floor, folds: &[Vec<usize>], rows: &Rows, max_size: usize) -> f64 {
     let mut sums = vec![0.0; rows.n_rows()];
     let mut counts = vec![0.0; rows.n_rows()];
@@ -314,9 +323,9 @@ fn floor_error(floor: Floor, folds: &[Vec<usize>], rows: &Rows, max_size: usize)
         let Some(model) = floor.fit(&train, max_size) else {
             return f64::INFINITY;
         };
-        let values = floor::values(&model, &test);
-        for ((&row, value), y) in fold.iter().zip(values).zip(&test.target) {
-            sums[row] += (value - y).powi(2);
+        let losses = test.losses(&floor::values(&model, &test));
+        for (&row, loss) in fold.iter().zip(losses) {
+            sums[row] += loss;
             counts[row] += 1.0;
         }
     }
@@ -359,17 +368,10 @@ fn cross_validate(
         .map(|split| {
             let test = rows.pick(&split.test);
             let train = rows.pick(&split.train);
-            let squares = |values: Vec<f64>| -> Vec<f64> {
-                values
-                    .iter()
-                    .zip(&test.target)
-                    .map(|(v, y)| (v - y).powi(2))
-                    .collect()
-            };
             let linear: Vec<Vec<f64>> = floors
                 .iter()
                 .map(|f| match f.fit(&train, config.max_size) {
-                    Some(model) => squares(floor::values(&model, &test)),
+                    Some(model) => test.losses(&floor::values(&model, &test)),
                     None => vec![f64::INFINITY; test.n_rows()],
                 })
                 .collect();
@@ -377,7 +379,7 @@ fn cross_validate(
             let adjusted = evaluator.adjust(&models, effort, clock)?;
             let fitted = models.iter().zip(adjusted).map(|(&(expr, _), adjusted)| {
                 let expr = adjusted.map_or_else(|| expr.clone(), |a| a.expr);
-                squares(values_on(&test, &expr))
+                test.losses(&values_on(&test, &expr))
             });
             Ok(fitted.chain(linear).collect())
         })
@@ -385,12 +387,12 @@ fn cross_validate(
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
     let share = 1.0 / REPETITIONS as f64;
     // A formula without a value on a row left out is worse than any with one.
-    let ceiling = 1e6 * rows.variance();
+    let ceiling = 1e6 * rows.best_constant().1;
     let mut errors = vec![vec![0.0; n_rows]; front.len() + floors.len()];
-    for (split, squares) in splits.iter().zip(by_split) {
-        for (errors, squares) in errors.iter_mut().zip(squares) {
-            for (&row, square) in split.test.iter().zip(squares) {
-                errors[row] += share * if square < ceiling { square } else { ceiling };
+    for (split, losses) in splits.iter().zip(by_split) {
+        for (errors, losses) in errors.iter_mut().zip(losses) {
+            for (&row, loss) in split.test.iter().zip(losses) {
+                errors[row] += share * if loss < ceiling { loss } else { ceiling };
             }
         }
     }

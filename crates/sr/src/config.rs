@@ -15,6 +15,7 @@ use opcodon_expr::Op;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::error::{SrError, nearest};
+use crate::loss::{self, Loss};
 
 /// Which values of a type a parameter accepts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -168,13 +169,16 @@ macro_rules! choices {
     };
 }
 
-choices! {
-    /// How far predictions are from the target.
-    Loss, "one of: mse, mae" {
-        /// Mean squared error: the choice for Gaussian noise, and the fastest.
-        Mse = "mse",
-        /// Mean absolute error: an outlier counts by its size, not its square.
-        Mae = "mae",
+impl Value for Loss {
+    const KIND: &'static str = loss::KIND;
+    fn parse(text: &str) -> Result<Self, Option<SrError>> {
+        Self::from_text(text).map_err(Some)
+    }
+    fn text(&self) -> String {
+        self.to_string()
+    }
+    fn number(&self) -> Option<f64> {
+        None
     }
 }
 
@@ -347,7 +351,7 @@ macro_rules! for_each_parameter { ($then:ident) => { $then! {
     (operators,              Operators,      Operators::default(),  Accepts::Any,
         "The operators and functions that formulas are made of.")
     (loss,                   Loss,           Loss::Mse,             Accepts::Any,
-        "What is minimised over the rows.")
+        "What is minimised over the rows: mse, mae, huber(1) with the distance in units of the target, quantile(0.5), log_cosh, logistic for a target of 0 and 1, or a formula of the prediction p and the target y such as abs(p - y)/y.")
     (max_size,               usize,          50,                    Accepts::Between(1.0, 1000.0),
         "Most nodes in a formula: operators, functions, variables and constants.")
     (max_depth,              usize,          12,                    Accepts::Between(1.0, 200.0),

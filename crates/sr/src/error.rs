@@ -118,6 +118,14 @@ pub enum SrError {
         /// Why, and what to change.
         reason: String,
     },
+    /// The loss is no loss.
+    #[error("parameter loss: '{text}' cannot be used: {reason}")]
+    Loss {
+        /// What was given.
+        text: String,
+        /// Why not.
+        reason: String,
+    },
     /// No such operator.
     #[error("there is no operator '{name}'{}", suggestion(nearest.as_deref()))]
     UnknownOperator {

@@ -6,7 +6,9 @@
 //! machine code for a processor or an operator, the reference evaluator takes over, and the
 //! report says so.
 //!
-//! The error is the share of the target's variance that is left, `1 - R²`.
+//! The error is the share of the target's variance that is left, `1 - R²`; other losses than
+//! squares are brought to the same scale and to least squares by [`crate::loss`], at the cost of
+//! several passes that write predictions.
 //!
 //! # Invariants
 //! - A formula that yields NaN or an infinity at any row has error +∞.
@@ -23,6 +25,7 @@ use crate::clock::Clock;
 use crate::constants::{Effort, Fit, Normal, levenberg_marquardt};
 use crate::error::SrError;
 use crate::linear;
+use crate::loss::{Judge, Measure};
 use crate::problem::Rows;
 
 /// How well `offset + scale · formula` fits.
@@ -57,6 +60,8 @@ pub(crate) struct Adjusted {
     pub(crate) error: f64,
     /// For each constant the variance that residuals of unit variance give it; 0 where it was held.
     pub(crate) variances: Vec<f64>,
+    /// The variance of residuals.
+    pub(crate) dispersion: f64,
 }
 
 /// Constants beyond which no normal equations are formed; two go to scale and offset.
@@ -139,6 +144,68 @@ pub(crate) struct Evaluator {
     shared: Arc<Shared>,
     coverage: Option<Coverage>,
     batch: Option<Batch<f64>>,
+    /// For losses other than squares.
+    reweighted: Option<Reweighted>,
+}
+
+/// What reduces a loss to least squares, whose targets and weights change from pass to pass.
+#[derive(Debug)]
+struct Reweighted {
+    judge: Judge,
+    /// The loss of the best constant.
+    of_constant: f64,
+    /// Inputs, working target, working weights; with the batch that predicts while the other one
+    /// forms normal equations.
+    compiled: Option<(Panel<f64>, Batch<f64>)>,
+    /// Predictions of one formula.
+    values: Vec<f64>,
+}
+
+/// Passes over the rows that scale and offset may take.
+const SCALING_PASSES: usize = 8;
+/// Share of the loss that is no gain in them.
+const SCALING_TOLERANCE: f64 = 1e-4;
+
+impl Reweighted {
+    fn new(shared: &Shared, coverage: Option<Coverage>) -> Result<Option<Self>, SrError> {
+        let rows = &shared.rows;
+        if rows.measure.loss.is_squares() {
+            return Ok(None);
+        }
+        let mut judge = Judge::new(&rows.measure, &rows.target, rows.weights.as_deref())?;
+        let (_, of_constant) = judge.best_constant(shared.target_mean);
+        let compiled = match (coverage, &shared.panel) {
+            (Some(coverage), Some(_)) => {
+                let mut columns = rows.column_refs();
+                columns.extend([&rows.target[..]; 2]);
+                let panel = Panel::from_columns(&columns).map_err(compile_error)?;
+                Some((panel, Batch::new(coverage.tier).map_err(compile_error)?))
+            }
+            _ => None,
+        };
+        Ok(Some(Self {
+            judge,
+            of_constant,
+            compiled,
+            values: vec![0.0; rows.n_rows()],
+        }))
+    }
+
+    /// The score of a formula with these values, from the scaling by least squares on.
+    fn score(&mut self, values: &[f64], squares: Score, measure: &Measure) -> Score {
+        let start = (squares.offset, squares.scale);
+        let scaled = self
+            .judge
+            .scaled(values, start, SCALING_PASSES, SCALING_TOLERANCE);
+        match scaled {
+            Some(((offset, scale), loss)) if squares.error.is_finite() => Score {
+                error: measure.error(loss, self.of_constant),
+                scale,
+                offset,
+            },
+            _ => Score::WORST,
+        }
+    }
 }
 
 impl Evaluator {
@@ -174,10 +241,12 @@ impl Evaluator {
             (Some(coverage), Some(_)) => Some(Batch::new(coverage.tier).map_err(compile_error)?),
             _ => None,
         };
+        let reweighted = Reweighted::new(&shared, coverage)?;
         Ok(Self {
             shared,
             coverage,
             batch,
+            reweighted,
         })
     }
 
@@ -207,6 +276,9 @@ impl Evaluator {
 
     /// Scores, one for each formula.
     pub(crate) fn scores(&mut self, exprs: &[&Expr], clock: &Clock) -> Result<Vec<Score>, SrError> {
+        if self.reweighted.is_some() {
+            return self.reweighted_scores(exprs, clock);
+        }
         let (target, weight, n_inputs) = self.columns_of_target();
         let mut scores = vec![Score::WORST; exprs.len()];
         let which: Vec<usize> = (0..exprs.len())
@@ -231,6 +303,47 @@ impl Evaluator {
                 scores[i] = self.shared.reference_score(expr);
             }
         }
+        Ok(scores)
+    }
+
+    /// Scores by a loss other than squares: from predictions, row by row.
+    fn reweighted_scores(&mut self, exprs: &[&Expr], clock: &Clock) -> Result<Vec<Score>, SrError> {
+        let mut scores = vec![Score::WORST; exprs.len()];
+        let covered: Vec<bool> = exprs.iter().map(|expr| self.compiled(expr)).collect();
+        let Some(reweighted) = &mut self.reweighted else {
+            return Ok(scores);
+        };
+        let rows = &self.shared.rows;
+        if let Some((panel, batch)) = &mut reweighted.compiled {
+            let which = exprs.iter().zip(&covered).filter(|(_, covered)| **covered);
+            batch.expect_rows(panel.n_rows());
+            batch
+                .compile(
+                    which.map(|(expr, _)| *expr),
+                    rows.columns.len(),
+                    Goal::Predict,
+                )
+                .map_err(compile_error)?;
+        }
+        let mut k = 0;
+        let mut values = std::mem::take(&mut reweighted.values);
+        for ((score, expr), covered) in scores.iter_mut().zip(exprs).zip(covered) {
+            if clock.is_over() {
+                break;
+            }
+            match &reweighted.compiled {
+                Some((panel, batch)) if covered => {
+                    batch
+                        .predict(k, panel, &mut values)
+                        .map_err(compile_error)?;
+                    k += 1;
+                }
+                _ => expr.eval_columns_into(&rows.column_refs(), &mut values),
+            }
+            let squares = self.shared.score_of(&values);
+            *score = reweighted.score(&values, squares, &rows.measure);
+        }
+        reweighted.values = values;
         Ok(scores)
     }
 
@@ -325,13 +438,25 @@ impl Evaluator {
                 }
                 let mut expr = expr.clone();
                 expr.set_constants(&constants).ok()?;
+                let error = fit.normal.rss / total;
                 Some(Adjusted {
                     expr,
-                    error: fit.normal.rss / total,
+                    error,
                     variances,
+                    dispersion: error * self.shared.target_variance,
                 })
             });
-        Ok(adjusted.collect())
+        let mut adjusted: Vec<Option<Adjusted>> = adjusted.collect();
+        if let Some(reweighted) = &mut self.reweighted {
+            let columns = self.shared.rows.column_refs();
+            let mut predictor = Predictor::new(&columns, self.shared.rows.n_rows())?;
+            for adjusted in adjusted.iter_mut().flatten() {
+                let values = predictor.predict(&adjusted.expr)?;
+                reweighted.judge.judge(&values);
+                adjusted.dispersion = reweighted.judge.dispersion(&values);
+            }
+        }
+        Ok(adjusted)
     }
 
     /// Levenberg-Marquardt on formulas in the constants at these positions.
@@ -349,13 +474,39 @@ impl Evaluator {
                 .is_some_and(|(expr, _)| self.compiled(expr))
         };
         let (which, rest): (Vec<usize>, Vec<usize>) = (0..tasks.len()).partition(is_compiled);
-        if let (Some(batch), Some(panel)) = (&mut self.batch, &self.shared.panel) {
-            let goal = Goal::NormalEquations { target, weight };
-            let exprs = which
+        let exprs = || {
+            which
                 .iter()
-                .filter_map(|&i| tasks[i].as_ref().map(|(expr, _)| *expr));
+                .filter_map(|&i| tasks[i].as_ref().map(|(expr, _)| *expr))
+        };
+        if let Some(reweighted) = &mut self.reweighted {
+            let weight = Some(target + 1);
+            if let (Some(batch), Some((_, predicting))) =
+                (&mut self.batch, &mut reweighted.compiled)
+            {
+                let goal = Goal::NormalEquations { target, weight };
+                batch
+                    .compile(exprs(), n_inputs, goal)
+                    .map_err(compile_error)?;
+                predicting
+                    .compile(exprs(), n_inputs, Goal::Predict)
+                    .map_err(compile_error)?;
+                for (k, &i) in which.iter().enumerate() {
+                    let Some((expr, free)) = tasks[i].as_ref().filter(|_| !clock.is_over()) else {
+                        continue;
+                    };
+                    fits[i] = masked(expr, free, effort, |theta| {
+                        if clock.is_over() {
+                            return None;
+                        }
+                        self.shared.reweighted_normal(reweighted, batch, k, theta)
+                    });
+                }
+            }
+        } else if let (Some(batch), Some(panel)) = (&mut self.batch, &self.shared.panel) {
+            let goal = Goal::NormalEquations { target, weight };
             batch
-                .compile(exprs, n_inputs, goal)
+                .compile(exprs(), n_inputs, goal)
                 .map_err(compile_error)?;
             for (k, &i) in which.iter().enumerate() {
                 if clock.is_over() {
@@ -384,7 +535,8 @@ impl Evaluator {
             if let Some((expr, free)) = &tasks[i]
                 && !clock.is_over()
             {
-                fits[i] = self.shared.reference_fit(expr, free, effort);
+                let judge = self.reweighted.as_mut();
+                fits[i] = self.shared.reference_fit(expr, free, effort, judge);
             }
         }
         Ok(fits)
@@ -438,7 +590,49 @@ impl Shared {
     }
 
     fn reference_score(&self, expr: &Expr) -> Score {
-        let values = expr.eval_columns(&self.rows.column_refs());
+        self.score_of(&expr.eval_columns(&self.rows.column_refs()))
+    }
+
+    /// What a number that measures a loss as `error` does is as a sum of squares.
+    fn sum_of(&self, error: f64) -> f64 {
+        error * self.n * self.target_variance
+    }
+
+    /// The normal equations of the parabolas that touch the loss at these constants.
+    fn reweighted_normal(
+        &self,
+        reweighted: &mut Reweighted,
+        batch: &mut Batch<f64>,
+        k: usize,
+        theta: &[f64],
+    ) -> Option<Normal> {
+        let Reweighted {
+            judge,
+            of_constant,
+            compiled,
+            values,
+        } = reweighted;
+        let (panel, predicting) = compiled.as_mut()?;
+        predicting.set_constants(k, theta).ok()?;
+        predicting.predict(k, panel, values).ok()?;
+        let loss = judge.judge(values);
+        let n_inputs = self.rows.columns.len();
+        panel.set_column(n_inputs, &judge.working_target).ok()?;
+        panel
+            .set_column(n_inputs + 1, &judge.working_weights)
+            .ok()?;
+        batch.set_constants(k, theta).ok()?;
+        let sums = batch.normal_equations(k, panel).ok()?;
+        Some(Normal {
+            jtj: DMatrix::from_row_slice(sums.n, sums.n, &sums.jtj),
+            // Kernels take residuals the other way round.
+            jtr: -DVector::from_column_slice(&sums.jtr),
+            rss: self.sum_of(self.rows.measure.error(loss, *of_constant)),
+        })
+    }
+
+    /// Linear scaling of a formula with these values.
+    fn score_of(&self, values: &[f64]) -> Score {
         let (mut p, mut pp, mut py) = (0.0, 0.0, 0.0);
         for (row, v) in values.iter().enumerate() {
             let w = self.weight(row);
@@ -450,7 +644,13 @@ impl Shared {
     }
 
     /// Derivatives as formulas, evaluated by the reference.
-    fn reference_fit(&self, expr: &Expr, free: &[usize], effort: Effort) -> Option<Fit> {
+    fn reference_fit(
+        &self,
+        expr: &Expr,
+        free: &[usize],
+        effort: Effort,
+        mut reweighted: Option<&mut Reweighted>,
+    ) -> Option<Fit> {
         let columns = self.rows.column_refs();
         let n_inputs = columns.len();
         // Constants become variables, so that one derivative serves every step.
@@ -477,23 +677,31 @@ impl Shared {
             all.extend(filled.iter().map(Vec::as_slice));
             let values = open.eval_columns(&all);
             let slopes: Vec<Vec<f64>> = derivatives.iter().map(|d| d.eval_columns(&all)).collect();
-            let residuals: Vec<f64> = self
-                .rows
-                .target
-                .iter()
-                .zip(&values)
-                .map(|(y, v)| y - v)
-                .collect();
+            let (target, weights, sum) = match reweighted.as_deref_mut() {
+                Some(Reweighted {
+                    judge, of_constant, ..
+                }) => {
+                    let loss = judge.judge(&values);
+                    let sum = self.sum_of(self.rows.measure.error(loss, *of_constant));
+                    (
+                        &judge.working_target,
+                        Some(&judge.working_weights),
+                        Some(sum),
+                    )
+                }
+                None => (&self.rows.target, self.rows.weights.as_ref(), None),
+            };
+            let residuals: Vec<f64> = target.iter().zip(&values).map(|(y, v)| y - v).collect();
             let dot = |a: &[f64], b: &[f64]| -> f64 {
                 (0..n_rows)
-                    .map(|row| self.weight(row) * a[row] * b[row])
+                    .map(|row| weights.map_or(1.0, |w| w[row]) * a[row] * b[row])
                     .sum()
             };
             let p = theta.len();
             Some(Normal {
                 jtj: DMatrix::from_fn(p, p, |i, j| dot(&slopes[i], &slopes[j])),
                 jtr: DVector::from_fn(p, |i, _| dot(&slopes[i], &residuals)),
-                rss: dot(&residuals, &residuals),
+                rss: sum.unwrap_or_else(|| dot(&residuals, &residuals)),
             })
         })
     }

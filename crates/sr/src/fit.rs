@@ -143,9 +143,9 @@ fn drawn_seed() -> u64 {
 
 /// The report where there is nothing to search for: the mean.
 fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Report {
-    let expr = Expr::constant(problem.target_mean);
+    let (constant, loss) = problem.train.best_constant();
+    let expr = Expr::constant(constant.mul_add(problem.target_scale, problem.target_mean));
     let variance = problem.train.variance();
-    let loss = variance * problem.target_scale * problem.target_scale;
     let r2 = if variance > 0.0 { 0.0 } else { 1.0 };
     let model = Judged {
         expr,
@@ -159,7 +159,7 @@ fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Repo
     };
     let outcome = Outcome {
         chosen: 0,
-        choice: "the mean is the only model".to_owned(),
+        choice: "a constant is the only model".to_owned(),
         generations: 0,
         evaluations: 1,
         elapsed_s: clock.elapsed().as_secs_f64(),
@@ -178,11 +178,12 @@ fn seed_models(
     config: &Config,
     clock: &Clock,
 ) -> Result<Vec<Candidate>, SrError> {
-    let mut models = seeds::models(rows, config.max_size);
+    let squares = rows.for_squares();
+    let mut models = seeds::models(&squares, config.max_size);
     // Runs that are not limited by time never look at it, so that they can be repeated.
     let share = clock.for_share(SEEDS_SHARE);
     models.extend(seeds::pairs(
-        rows,
+        &squares,
         scope,
         &config.operators,
         config.max_size,

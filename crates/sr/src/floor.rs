@@ -29,6 +29,7 @@ impl Floor {
 
     /// The model on these rows; `None` if it could not be written within `max_size` nodes.
     pub(crate) fn fit(self, rows: &Rows, max_size: usize) -> Option<Linear> {
+        let rows = rows.for_squares();
         let columns = rows.column_refs();
         let weights = rows.weights.as_deref();
         // A term takes a coefficient, a variable, a product and a sum.

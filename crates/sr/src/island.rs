@@ -24,7 +24,6 @@ use crate::constants::Effort;
 use crate::error::SrError;
 use crate::evaluate::{Evaluator, Refined, Score};
 use crate::fronts::{self, Fronts};
-use crate::linear;
 use crate::normal_form::{NormalForm, Normaliser, Slots};
 use crate::problem::{Problem, Rows};
 
@@ -205,7 +204,7 @@ impl Island {
         Ok(())
     }
 
-    /// For each size the squared errors, at rows not learned from, of the best formula up to that
+    /// For each size the losses, at rows not learned from, of the best formula up to that
     /// size by the rows learned from: of the tame ones, and of all.
     pub(crate) fn foretell(
         &mut self,
@@ -218,26 +217,26 @@ impl Island {
         for candidate in refit(&mut self.scorer, found, JUDGING, clock)? {
             learned.insert(&candidate);
         }
-        let weights = self.scorer.rows().weights.clone();
-        let mean = linear::mean(&self.scorer.rows().target, weights.as_deref());
+        let (constant, of_constant) = self.scorer.rows().best_constant();
         let columns = unseen.column_refs();
         // No formula has a value so wrong that it could outweigh all other rows.
-        let ceiling = 1e4 * self.scorer.rows().variance();
-        let squares = |predicted: &dyn Fn(usize) -> f64| -> Vec<f64> {
-            (0..unseen.n_rows())
-                .map(|row| (unseen.target[row] - predicted(row)).powi(2))
-                .map(|square| if square < ceiling { square } else { ceiling })
+        let ceiling = 1e4 * of_constant;
+        let losses = |predicted: &dyn Fn(usize) -> f64| -> Vec<f64> {
+            let predictions: Vec<f64> = (0..unseen.n_rows()).map(predicted).collect();
+            let losses = unseen.losses(&predictions).into_iter();
+            losses
+                .map(|loss| if loss < ceiling { loss } else { ceiling })
                 .collect()
         };
         let by_size = |learned: &Archive<Candidate>| {
-            let mut by_size = vec![squares(&|_| mean)];
+            let mut by_size = vec![losses(&|_| constant)];
             for size in 1..=max_size {
                 let entry = learned.best_within(size).filter(|e| e.size == size);
                 let next = match entry {
                     Some(entry) => {
                         let Score { scale, offset, .. } = entry.genome.score;
                         let values = entry.genome.expr.eval_columns(&columns);
-                        squares(&|row| scale.mul_add(values[row], offset))
+                        losses(&|row| scale.mul_add(values[row], offset))
                     }
                     None => by_size[size - 1].clone(),
                 };

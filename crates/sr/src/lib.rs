@@ -42,6 +42,7 @@ mod floor;
 mod fronts;
 mod island;
 mod linear;
+mod loss;
 mod nice;
 mod normal_form;
 mod pairs;
@@ -53,8 +54,9 @@ mod report;
 mod search;
 mod seeds;
 
-pub use config::{Accepts, Config, Loss, Operators, Parameter, Selection};
+pub use config::{Accepts, Config, Operators, Parameter, Selection};
 pub use error::SrError;
 pub use fit::{FrontEntry, Hooks, Observer, Progress, fit, fit_with};
+pub use loss::Loss;
 pub use problem::{Observations, Problem};
 pub use report::{Model, Report, StopReason};

@@ -20,10 +20,11 @@ use crate::constants::Effort;
 use crate::error::SrError;
 use crate::evaluate::{Adjusted, Evaluator};
 use crate::fronts::{self, Fronts};
+use crate::loss::Measure;
 use crate::nice;
 use crate::normal_form::{Normaliser, Slots};
 use crate::present::present;
-use crate::problem::Problem;
+use crate::problem::{Problem, Rows};
 
 /// Errors below this share of the variance are rounding, and all the same.
 pub(crate) const PERFECT: f64 = 1e-12;
@@ -45,50 +46,52 @@ pub(crate) struct Polished {
 }
 
 /// What a description length is counted with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Coding {
     n_rows: f64,
-    variance: f64,
+    /// Dispersions below this are rounding.
+    rounding: f64,
     /// Nats a node.
     node: f64,
+    measure: Measure,
+    /// The loss of the best constant.
+    of_constant: f64,
 }
 
 impl Coding {
     #[expect(clippy::cast_precision_loss, reason = "counts are small")]
-    pub(crate) fn new(problem: &Problem, config: &Config, variance: f64) -> Self {
+    fn new(rows: &Rows, problem: &Problem, config: &Config) -> Self {
         let symbols = config.operators.as_slice().len() + problem.inputs.len() + 1;
         Self {
-            n_rows: problem.train.n_rows() as f64,
-            variance,
+            n_rows: rows.n_rows() as f64,
+            rounding: PERFECT * rows.variance(),
             node: (symbols as f64).ln(),
+            measure: rows.measure.clone(),
+            of_constant: rows.best_constant().1,
         }
     }
 
     /// The standard error of a constant.
-    fn deviation(self, error: f64, variance: f64) -> f64 {
-        (error.max(PERFECT) * self.variance * variance).sqrt()
+    fn deviation(&self, dispersion: f64, variance: f64) -> f64 {
+        (dispersion.max(self.rounding) * variance).sqrt()
     }
 
     /// Nats for a fitted constant: as many digits as the data determine.
-    fn fitted(self, value: f64, deviation: f64) -> f64 {
+    fn fitted(value: f64, deviation: f64) -> f64 {
         1.0 + (value.abs() / deviation.max(f64::MIN_POSITIVE))
             .max(1.0)
             .ln()
     }
 
-    fn misfit(self, error: f64) -> f64 {
-        0.5 * self.n_rows * error.max(PERFECT).ln()
-    }
-
     /// The whole length.
-    fn length(self, adjusted: &Adjusted, free: &[bool]) -> f64 {
+    fn length(&self, adjusted: &Adjusted, free: &[bool]) -> f64 {
         let constants = adjusted.expr.constants();
         let cost: f64 = constants
             .iter()
             .zip(free)
             .zip(&adjusted.variances)
             .map(|((&value, &free), &variance)| {
-                let fitted = self.fitted(value, self.deviation(adjusted.error, variance));
+                let fitted = Self::fitted(value, self.deviation(adjusted.dispersion, variance));
                 if free {
                     fitted
                 } else {
@@ -98,7 +101,8 @@ impl Coding {
             .sum();
         #[expect(clippy::cast_precision_loss, reason = "sizes are small")]
         let nodes = adjusted.expr.len() as f64 * self.node;
-        self.misfit(adjusted.error) + nodes + cost
+        let error = adjusted.error.max(PERFECT);
+        self.measure.misfit(self.n_rows, error, self.of_constant) + nodes + cost
     }
 }
 
@@ -113,7 +117,7 @@ pub(crate) fn polish(
 ) -> Result<Vec<Polished>, SrError> {
     let front = refitted(found, problem, config, judge, clock)?;
     let rows = problem.unscaled_rows(&problem.train);
-    let coding = Coding::new(problem, config, rows.variance());
+    let coding = Coding::new(&rows, problem, config);
     let reach = fronts::reach(&rows);
     let evaluator = Evaluator::new(rows)?;
     let polished: Vec<Option<Polished>> = pool.install(|| {
@@ -125,7 +129,7 @@ pub(crate) fn polish(
                 let outer = problem.unscaled(&candidate.expr, score.scale, score.offset);
                 let start = present(&outer, &config.operators);
                 let mut polisher = Polisher {
-                    coding,
+                    coding: &coding,
                     config,
                     evaluator: &mut evaluator,
                     clock,
@@ -193,7 +197,7 @@ fn refitted(
 
 /// One formula on its way to a shorter description.
 struct Polisher<'a> {
-    coding: Coding,
+    coding: &'a Coding,
     config: &'a Config,
     evaluator: &'a mut Evaluator,
     clock: &'a Clock,
@@ -227,6 +231,7 @@ impl Polisher<'_> {
                 expr: start,
                 error,
                 variances,
+                dispersion: 0.0,
             };
             let length = self.coding.length(&adjusted, &free);
             return Ok(Some(Polished {
@@ -291,8 +296,10 @@ impl Polisher<'_> {
             if !free[position] {
                 continue;
             }
-            let deviation = self.coding.deviation(here.error, here.variances[position]);
-            let fitted = self.coding.fitted(value, deviation);
+            let deviation = self
+                .coding
+                .deviation(here.dispersion, here.variances[position]);
+            let fitted = Coding::fitted(value, deviation);
             // Beyond five standard errors nothing is saved; below, rounding of the fit itself.
             let tolerance = (5.0 * deviation).max(1e-9 * value.abs());
             let mut offers = vec![];

@@ -21,6 +21,7 @@ use opcodon_expr::{Expr, Node, Op};
 use crate::config::Config;
 use crate::error::SrError;
 use crate::linear;
+use crate::loss::{Judge, Measure};
 
 /// What to learn from: inputs, target, and optionally a weight for each row.
 #[derive(Debug, Clone)]
@@ -164,6 +165,8 @@ pub(crate) struct Rows {
     pub(crate) weights: Option<Vec<f64>>,
     /// Where the target in its own units is zero.
     pub(crate) zero: f64,
+    /// What is minimised.
+    pub(crate) measure: Measure,
 }
 
 impl Rows {
@@ -184,7 +187,42 @@ impl Rows {
             target: take(&self.target),
             weights,
             zero: self.zero,
+            measure: self.measure.clone(),
         }
+    }
+
+    /// The loss of each row, in the units of the table.
+    pub(crate) fn losses(&self, predictions: &[f64]) -> Vec<f64> {
+        self.measure.of_rows(predictions, &self.target)
+    }
+
+    /// The constant with the lowest loss, and that loss in the units of the table.
+    pub(crate) fn best_constant(&self) -> (f64, f64) {
+        let mean = linear::mean(&self.target, self.weights.as_deref());
+        if self.measure.loss.is_squares() {
+            return (mean, self.variance() * self.measure.scale.powi(2));
+        }
+        let judge = Judge::new(&self.measure, &self.target, self.weights.as_deref());
+        judge.map_or((mean, f64::NAN), |mut judge| judge.best_constant(mean))
+    }
+
+    /// The same rows for least squares: targets and weights are those of the parabolas that touch
+    /// the loss at the best constant.
+    pub(crate) fn for_squares(&self) -> Cow<'_, Self> {
+        if self.measure.loss.is_squares() {
+            return Cow::Borrowed(self);
+        }
+        let Ok(mut judge) = Judge::new(&self.measure, &self.target, self.weights.as_deref()) else {
+            return Cow::Borrowed(self);
+        };
+        let (constant, _) =
+            judge.best_constant(linear::mean(&self.target, self.weights.as_deref()));
+        judge.judge(&vec![constant; self.n_rows()]);
+        Cow::Owned(Self {
+            target: judge.working_target,
+            weights: Some(normalised_weights(judge.working_weights)),
+            ..self.clone()
+        })
     }
 
     /// Weighted mean of squared deviations of the target from its mean.
@@ -239,6 +277,9 @@ impl Problem {
     pub fn new(table: &Observations<'_>, config: &Config, seed: u64) -> Result<Self, SrError> {
         config.validate()?;
         table.check()?;
+        config
+            .loss
+            .check_target(&table.target_name, &table.target)?;
         let mut notes = Vec::new();
         let [train, validation, test] = split(table.target.len(), config, seed, &mut notes);
         let mut inputs = Vec::new();
@@ -321,6 +362,11 @@ impl Problem {
                 .collect(),
             weights: weights_of(rows),
             zero: -target_mean / target_scale,
+            measure: Measure {
+                loss: config.loss.clone(),
+                scale: target_scale,
+                shift: target_mean,
+            },
         };
         Ok(Self {
             names: table.names.clone(),
@@ -389,6 +435,7 @@ impl Problem {
                 .collect(),
             weights: rows.weights.clone(),
             zero: 0.0,
+            measure: rows.measure.in_table(),
         }
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use opcodon_expr::{Expr, Node, parse, print};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Loss};
+use crate::config::Config;
 use crate::error::SrError;
 
 /// The format that [`Report::to_json`] writes.
@@ -300,10 +300,7 @@ impl Report {
 /// The front as a table, `>>` before the chosen model, and a line on how it came about.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let loss = match self.config.loss {
-            Loss::Mse => "mse",
-            Loss::Mae => "mae",
-        };
+        let loss = &self.config.loss;
         let with_cv = self.front.iter().any(|m| m.cv_r2.is_some());
         let with_test = self.front.iter().any(|m| m.test_r2.is_some());
         write!(f, "   size  {loss:>10}  R²        ")?;

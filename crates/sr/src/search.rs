@@ -39,9 +39,9 @@ const APART_SHARE: f64 = 0.5;
 pub(crate) struct Apart {
     /// For each size (of the core, from 0), for each training row the square of the error that the
     /// best formula up to that size makes, learned without the row. In units of the search.
-    pub(crate) squares: Vec<Vec<f64>>,
+    pub(crate) losses: Vec<Vec<f64>>,
     /// The same where formulas may have poles within reach.
-    pub(crate) wild_squares: Vec<Vec<f64>>,
+    pub(crate) wild_losses: Vec<Vec<f64>>,
     /// The rows that each island did without.
     pub(crate) folds: Vec<Vec<usize>>,
 }
@@ -205,26 +205,26 @@ impl<'a> Search<'a> {
                 .collect::<Result<_, SrError>>()
         })?;
         let gathered = |kind: usize| -> Vec<Vec<f64>> {
-            let mut squares = vec![vec![0.0; train.n_rows()]; max_size + 1];
+            let mut losses = vec![vec![0.0; train.n_rows()]; max_size + 1];
             let mut counts = vec![0.0; train.n_rows()];
             for (fold, told) in folds.iter().zip(&told) {
                 for (position, &row) in fold.iter().enumerate() {
                     counts[row] += 1.0;
-                    for (squares, told) in squares.iter_mut().zip(&told[kind]) {
-                        squares[row] += told[position];
+                    for (losses, told) in losses.iter_mut().zip(&told[kind]) {
+                        losses[row] += told[position];
                     }
                 }
             }
-            for squares in &mut squares {
-                for (square, count) in squares.iter_mut().zip(&counts) {
-                    *square /= f64::max(*count, 1.0);
+            for losses in &mut losses {
+                for (loss, count) in losses.iter_mut().zip(&counts) {
+                    *loss /= f64::max(*count, 1.0);
                 }
             }
-            squares
+            losses
         };
         Ok(Apart {
-            squares: gathered(0),
-            wild_squares: gathered(1),
+            losses: gathered(0),
+            wild_losses: gathered(1),
             folds,
         })
     }

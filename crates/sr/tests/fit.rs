@@ -432,7 +432,7 @@ fn parameters_are_read_checked_and_written() {
         ("max_size", "nine", "'nine' is not a whole number"),
         ("max_size", "0", "out of range, accepted: 1 to 1000"),
         ("time_limit", "-1", "more than 0"),
-        ("loss", "mape", "is not one of: mse, mae"),
+        ("loss", "mape", "neither a known loss nor a formula"),
         (
             "operators",
             "add,sinn",

@@ -1,9 +1,11 @@
 //! `opcodon.deap.Evaluator`: the loss of a whole population on one table.
 //!
-//! The table is laid out once. Every call then compiles all trees it is given into one arena, makes
-//! that executable once, and runs the kernels, which add up the loss without writing a column.
+//! The table is laid out once. Every call then compiles all trees it is given, but those whose loss
+//! it knows from before, into one arena, makes that executable once, and runs the kernels, which
+//! add up the loss without writing a column.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use numpy::PyArray1;
@@ -15,13 +17,14 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use super::function::formula;
-use super::kernels::{Kept, with_batch};
+use super::function::{formula, formula_of_genes, genes_of};
 use super::lower::Lowering;
+use super::recent::Recent;
 use super::vocabulary::Vocabulary;
 use crate::array::{Matrix, Vector, n_dimensions};
 use crate::columns::panel;
 use crate::error::jit_error;
+use crate::kernels::{Kept, with_batch};
 
 /// What is made of the errors of all rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,45 +144,71 @@ pub(crate) struct Evaluator {
     n_threads: usize,
     with_size: bool,
     worst: f64,
+    /// Losses of the trees that were asked for last.
+    recent: Mutex<Recent<f64>>,
     /// What the constructor was given, for pickling.
     arguments: Py<PyDict>,
 }
 
 impl Evaluator {
-    fn formulas(&self, individuals: &[Bound<'_, PyAny>], py: Python<'_>) -> PyResult<Vec<Expr>> {
+    /// The losses of individuals: remembered, or else computed all at once.
+    fn evaluate(&self, individuals: &[Bound<'_, PyAny>], py: Python<'_>) -> PyResult<Vec<f64>> {
         let pset = self.pset.bind(py);
         let vocabulary = Vocabulary::of(pset)?;
+        let words = vocabulary.get();
+        let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lowering = Lowering::default();
-        individuals
-            .iter()
-            .map(|individual| formula(individual, pset, &vocabulary, &mut lowering))
-            .collect()
-    }
-
-    fn evaluate(&self, individuals: &[Bound<'_, PyAny>], py: Python<'_>) -> PyResult<Vec<f64>> {
-        let trees = self.formulas(individuals, py)?;
-        let losses = py.detach(|| {
-            let (trees, places) = distinct(trees);
-            let losses = match &self.table {
-                Table::F64(panel) => {
-                    losses(panel, &trees, self.n_inputs, self.goal, self.n_threads)
-                }
-                Table::F32(panel) => {
-                    losses(panel, &trees, self.n_inputs, self.goal, self.n_threads)
-                }
-            };
-            losses.map(|losses| places.into_iter().map(|place| losses[place]).collect())
-        });
-        let mut losses: Vec<f64> = losses.map_err(|error| jit_error(&error))?;
-        for loss in &mut losses {
-            if self.loss == Loss::Rmse {
-                *loss = loss.sqrt();
+        let mut losses = vec![self.worst; individuals.len()];
+        let mut trees = Vec::new();
+        let mut unknown = Vec::new();
+        for (individual, loss) in individuals.iter().zip(&mut losses) {
+            let genes = genes_of(individual, words)?;
+            let key = genes.as_ref().and_then(|genes| words.key(genes));
+            if let Some(key) = &key
+                && let Some(&known) = recent().get(key)
+            {
+                *loss = known;
+                continue;
             }
-            if loss.is_nan() {
-                *loss = self.worst;
+            trees.push(match genes {
+                Some(genes) => formula_of_genes(&genes, pset, words, &mut lowering)?,
+                None => formula(individual, pset, words, &mut lowering)?,
+            });
+            unknown.push((loss, key));
+        }
+        if trees.is_empty() {
+            return Ok(losses);
+        }
+        let (computed, places) = py
+            .detach(|| {
+                let (trees, places) = distinct(trees);
+                Ok((self.compute(&trees)?, places))
+            })
+            .map_err(|error| jit_error(&error))?;
+        let mut recent = recent();
+        for ((loss, key), place) in unknown.into_iter().zip(places) {
+            let error = computed[place];
+            if !error.is_nan() {
+                *loss = if self.loss == Loss::Rmse {
+                    error.sqrt()
+                } else {
+                    error
+                };
+            }
+            if let Some(key) = key {
+                // A number: letting it go runs nobody's code.
+                let _ = recent.insert(key, *loss);
             }
         }
         Ok(losses)
+    }
+
+    /// What the kernels add up.
+    fn compute(&self, trees: &[Expr]) -> Result<Vec<f64>, JitError> {
+        match &self.table {
+            Table::F64(panel) => losses(panel, trees, self.n_inputs, self.goal, self.n_threads),
+            Table::F32(panel) => losses(panel, trees, self.n_inputs, self.goal, self.n_threads),
+        }
     }
 
     fn fitness<'py>(
@@ -305,6 +334,7 @@ impl Evaluator {
             n_threads,
             with_size,
             worst,
+            recent: Mutex::default(),
             arguments: arguments.unbind(),
         })
     }

@@ -15,16 +15,15 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
+use super::UnknownPrimitiveError;
 use super::grammar::Gene;
-use super::kernels::{Kept, with_batch};
 use super::lower::Lowering;
-use super::recent::Key;
 use super::text;
 use super::tree::Tree;
 use super::vocabulary::{Vocabulary, deap_gp, type_name};
-use super::{UnknownPrimitiveError, tier};
 use crate::error::jit_error;
 use crate::expression::Expression;
+use crate::kernels::{Kept, tier, with_batch};
 use crate::machine::{disassembly, syntax};
 use crate::seal::vectorcall::{self, Callable, Entry, Outcome};
 
@@ -352,27 +351,33 @@ fn numbers(args: &Bound<'_, PyTuple>) -> Option<Vec<f64>> {
         .collect()
 }
 
+/// The genes of a tree, unless it is neither ours nor a list of nodes but only a text.
+pub(crate) fn genes_of(tree: &Bound<'_, PyAny>, words: &Vocabulary) -> PyResult<Option<Vec<Gene>>> {
+    if let Ok(native) = tree.cast::<Tree>() {
+        let native = native.try_borrow()?;
+        let genes = words.adopt(&native.genes, native.words(tree.py()))?;
+        return Ok(Some(genes.into_owned()));
+    }
+    tree.is_instance_of::<PyList>()
+        .then(|| words.genes(tree))
+        .transpose()
+}
+
 /// The formula of a tree in whatever form the caller has it.
 pub(crate) fn formula<'py>(
     tree: &Bound<'py, PyAny>,
     pset: &Bound<'py, PyAny>,
-    vocabulary: &Bound<'py, Vocabulary>,
+    words: &Vocabulary,
     lowering: &mut Lowering,
 ) -> PyResult<Expr> {
-    let words = vocabulary.get();
-    if let Ok(native) = tree.cast::<Tree>() {
-        let native = native.try_borrow()?;
-        let genes = words.adopt(&native.genes, native.words(tree.py()))?;
-        formula_of_genes(&genes, pset, words, lowering)
-    } else if tree.is_instance_of::<PyList>() {
-        formula_of_genes(&words.genes(tree)?, pset, words, lowering)
-    } else {
-        let late = words.late_meanings(pset)?;
-        text::formula(&tree.str()?, words, &late, lowering)
+    if let Some(genes) = genes_of(tree, words)? {
+        return formula_of_genes(&genes, pset, words, lowering);
     }
+    let late = words.late_meanings(pset)?;
+    text::formula(&tree.str()?, words, &late, lowering)
 }
 
-fn formula_of_genes(
+pub(crate) fn formula_of_genes(
     genes: &[Gene],
     pset: &Bound<'_, PyAny>,
     words: &Vocabulary,
@@ -398,11 +403,12 @@ fn function_of_nodes<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = nodes.py();
     let genes = words.genes(nodes)?;
-    let key = words.is_timeless().then(|| Key::of(&genes)).flatten();
+    let key = words.key(&genes);
     let recent = || words.recent.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = key.as_ref().and_then(|key| recent().get(py, key));
-    if let Some(known) = known {
-        return Ok(known.into_any());
+    if let Some(key) = &key
+        && let Some(known) = recent().get(key)
+    {
+        return Ok(known.bind(py).clone().into_any());
     }
     let formula = formula_of_genes(&genes, pset, words, &mut Lowering::default())?;
     let made = words.make(py, formula)?;
@@ -410,7 +416,7 @@ fn function_of_nodes<'py>(
         && let Ok(function) = made.cast::<Function>()
     {
         // The lock is free again when what is no longer kept is dropped.
-        let discarded = recent().insert(key, function);
+        let discarded = recent().insert(key, function.clone().unbind());
         drop(discarded);
     }
     Ok(made)
@@ -452,7 +458,7 @@ pub(crate) fn compile<'py>(
     let made = if expr.is_instance_of::<PyList>() {
         function_of_nodes(expr, pset, words)
     } else {
-        formula(expr, pset, &vocabulary, &mut Lowering::default())
+        formula(expr, pset, vocabulary.get(), &mut Lowering::default())
             .and_then(|formula| words.make(py, formula))
     };
     match made {

@@ -1,23 +1,20 @@
-//! Functions made lately, so that a tree that comes again is not compiled again.
+//! What was made of trees lately, so that it is not made again of a tree that comes again.
 //!
 //! In a run of DEAP two of three trees that are to be evaluated have been evaluated before, mostly
-//! a few hundred trees ago: crossover of similar parents makes similar children. A function
-//! depends on nothing but the vocabulary and the genes, and never changes, so whoever asks for it
-//! again gets the same object.
+//! a few hundred trees ago: crossover of similar parents makes similar children. The function of
+//! a tree depends on nothing but the vocabulary and the genes, its loss only on the table besides,
+//! so whoever asks again gets the same.
 //!
 //! Kept is what a set-associative cache keeps: a tree belongs to one of [`N_SETS`] sets, and of
-//! each set the last [`N_WAYS`] functions that were asked for. So each new function lets at most
-//! one go, whose memory, for data and for code, is the next to be used.
+//! each set the last [`N_WAYS`] trees that were asked for. So each new one lets at most one go,
+//! whose memory, for data and for code, is the next to be used.
 
-use pyo3::prelude::*;
-
-use super::function::Function;
 use super::grammar::{Gene, Value};
 
 /// Sets; more than this in all would save few compilations and fill the processor's caches.
 const N_SETS: usize = 128;
 
-/// Functions of a set.
+/// Trees of a set.
 const N_WAYS: usize = 4;
 
 /// Larger trees rarely come again, and take more time to compare.
@@ -26,7 +23,8 @@ const MAX_NODES: usize = 256;
 /// A multiplier without pattern: the golden ratio.
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A tree as words: equal if and only if all symbols are and the bits of all values.
+/// A tree as words: equal if and only if the vocabulary is, all symbols are, and the bits of all
+/// values.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Key {
     hash: u64,
@@ -34,12 +32,13 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The key of a tree, if functions of such trees are kept.
-    pub(crate) fn of(genes: &[Gene]) -> Option<Self> {
+    /// The key of a tree of the vocabulary with that number, if such trees are kept.
+    pub(crate) fn of(vocabulary: u64, genes: &[Gene]) -> Option<Self> {
         if genes.len() > MAX_NODES {
             return None;
         }
         let mut words = Vec::with_capacity(genes.len() + 8);
+        words.push(vocabulary);
         for gene in genes {
             let symbol = u64::from(gene.symbol) << 2;
             match gene.value {
@@ -56,46 +55,43 @@ impl Key {
     }
 }
 
-/// The functions of one vocabulary.
-#[derive(Default)]
-pub(crate) struct Recent {
-    /// Empty until there is a function. Of each set the last one asked for comes first.
-    sets: Vec<[Option<Known>; N_WAYS]>,
+/// What was made of the trees that were asked for last.
+pub(crate) struct Recent<T> {
+    /// Empty until there is something. Of each set the last tree asked for comes first.
+    sets: Vec<[Option<(Key, T)>; N_WAYS]>,
 }
 
-/// A tree and its function.
-pub(crate) struct Known {
-    key: Key,
-    function: Py<Function>,
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self { sets: Vec::new() }
+    }
 }
 
-impl Recent {
-    fn set(&mut self, key: &Key) -> Option<&mut [Option<Known>; N_WAYS]> {
+impl<T> Recent<T> {
+    fn set(&mut self, key: &Key) -> Option<&mut [Option<(Key, T)>; N_WAYS]> {
         let n_sets = self.sets.len().max(1) as u64;
         let index = usize::try_from(key.hash % n_sets).ok()?;
         self.sets.get_mut(index)
     }
 
-    /// The function of a tree, if it is known.
-    pub(crate) fn get<'py>(&mut self, py: Python<'py>, key: &Key) -> Option<Bound<'py, Function>> {
+    /// What was made of a tree, if that is known.
+    pub(crate) fn get(&mut self, key: &Key) -> Option<&T> {
         let set = self.set(key)?;
-        let place = set
-            .iter()
-            .position(|known| known.as_ref().is_some_and(|known| known.key == *key))?;
+        let is_it = |known: &Option<(Key, T)>| known.as_ref().is_some_and(|known| known.0 == *key);
+        let place = set.iter().position(is_it)?;
         set[..=place].rotate_right(1);
-        Some(set[0].as_ref()?.function.bind(py).clone())
+        set[0].as_ref().map(|known| &known.1)
     }
 
-    /// Keeps a function. What is no longer kept comes back: letting it go may run code of the
-    /// user, who has a weak reference to it, and that may well ask for a function.
+    /// Keeps what was made of a tree. What is no longer kept comes back: letting a function go may
+    /// run code of the user, who has a weak reference to it, and that may well ask for a function.
     #[must_use = "to be dropped without the lock"]
-    pub(crate) fn insert(&mut self, key: Key, function: &Bound<'_, Function>) -> Option<Known> {
+    pub(crate) fn insert(&mut self, key: Key, made: T) -> Option<(Key, T)> {
         if self.sets.is_empty() {
             self.sets.resize_with(N_SETS, Default::default);
         }
-        let function = function.clone().unbind();
         let set = self.set(&key)?;
         set.rotate_right(1);
-        set[0].replace(Known { key, function })
+        set[0].replace((key, made))
     }
 }

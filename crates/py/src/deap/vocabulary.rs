@@ -27,7 +27,7 @@ use super::UnknownPrimitiveError;
 use super::function::Function;
 use super::grammar::{Gene, Grammar, Kind, Symbol, SymbolId, TypeId, Value, as_id};
 use super::lower::{Meaning, Obstacle};
-use super::recent::Recent;
+use super::recent::{Key, Recent};
 use super::variation::{Dead, translate};
 
 /// Counts calls of `opcodon.deap.register`: a vocabulary read before the last one is out of date.
@@ -115,6 +115,12 @@ impl Stamp {
     }
 }
 
+/// A number for a vocabulary.
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// The symbols of a primitive set.
 #[pyclass(frozen, weakref, module = "opcodon.deap", name = "Vocabulary")]
 pub(crate) struct Vocabulary {
@@ -133,8 +139,10 @@ pub(crate) struct Vocabulary {
     pub(crate) arguments: Arc<[String]>,
     /// Whether the whole tree returns a truth value.
     pub(crate) returns_bool: bool,
+    /// Unlike that of any other vocabulary.
+    pub(crate) number: u64,
     /// Functions made with this vocabulary.
-    pub(crate) recent: Mutex<Recent>,
+    pub(crate) recent: Mutex<Recent<Py<Function>>>,
     /// `None` if the vocabulary came out of a pickle: it knows trees, but no functions.
     stamp: Option<Stamp>,
 }
@@ -269,14 +277,16 @@ impl Vocabulary {
             type_ids: reader.type_ids,
             types: reader.types.into_iter().map(Bound::unbind).collect(),
             arguments: arguments.into(),
+            number: next_number(),
             recent: Mutex::default(),
             stamp: Some(stamp),
         })
     }
 
-    /// Whether a tree means the same at every compilation.
-    pub(crate) fn is_timeless(&self) -> bool {
-        self.late.is_empty()
+    /// What knows a tree again, if it means the same at every compilation.
+    pub(crate) fn key(&self, genes: &[Gene]) -> Option<Key> {
+        let timeless = self.late.is_empty();
+        timeless.then(|| Key::of(self.number, genes)).flatten()
     }
 
     /// The meanings of the symbols that DEAP looks up in the context at every compilation.
@@ -691,6 +701,7 @@ impl Vocabulary {
             types: types.into_iter().map(Bound::unbind).collect(),
             arguments: Arc::new([]),
             returns_bool: false,
+            number: next_number(),
             recent: Mutex::default(),
             stamp: None,
         };

@@ -1,0 +1,691 @@
+//! What is minimised over the rows: a table of losses, and formulas of users.
+//!
+//! A loss is three formulas of a prediction `p` and a target `y`, in the units of the table: its
+//! value, its slope in `p`, and a curvature. The last two say how a parabola touches the loss at
+//! `p`; a parabola that nowhere lies below the loss *majorises* it, and then whoever lowers the
+//! parabola lowers the loss. So all that least squares can do, linear scaling and
+//! Levenberg-Marquardt, is done for any loss on working targets and weights ([`Judge`]).
+//!
+//! Sources of the parabolas: Huber (Robust Statistics, 1981) for losses that grow slower than
+//! squares; Hunter & Lange (2000) for quantiles; Jaakkola & Jordan (2000) for the logistic loss. A
+//! user's formula is differentiated; its curvature is the larger of the second derivative and
+//! slope over distance, which is Newton's or Huber's, whichever is the safer.
+//!
+//! # Invariant
+//! `error` of any loss compares with that of squares: it is the loss relative to that of the best
+//! constant, to the power that makes it quadratic in the size of residuals. So 0 is perfect, 1 is
+//! the constant, and thresholds and description lengths mean the same for every loss.
+
+use std::fmt;
+
+use opcodon_expr::{Expr, Node, ParseError, parse};
+use opcodon_jit::{Batch, Goal, Panel, Tier};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::error::SrError;
+use crate::linear;
+
+/// How far predictions are from the target.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub enum Loss {
+    /// Mean squared error: the choice for Gaussian noise, and the fastest.
+    #[default]
+    Mse,
+    /// Mean absolute error: an outlier counts by its size, not its square.
+    Mae,
+    /// Squares up to this distance, in units of the target, then absolute values.
+    Huber(f64),
+    /// Pinball loss, whose best constant is this quantile, between 0 and 1.
+    Quantile(f64),
+    /// Logarithm of the hyperbolic cosine: squares for small residuals, absolute values for large.
+    LogCosh,
+    /// Negative log-likelihood of a class, where the formula is the logarithm of the odds and the
+    /// target 0, 1, or a probability.
+    Logistic,
+    /// A formula of the prediction `p` and the target `y`.
+    Formula(String),
+}
+
+/// The facts of a loss that has a name.
+struct Row {
+    word: &'static str,
+    /// The argument's default, and the open interval it must lie in.
+    argument: Option<(f64, f64, f64)>,
+    make: fn(f64) -> Loss,
+    /// Of `p`, `y`, the argument `d`, and a distance `e` that is nearly none.
+    value: &'static str,
+    slope: &'static str,
+    curvature: &'static str,
+    /// The power of residuals that the loss grows with, as far as it has one.
+    degree: f64,
+}
+
+const TABLE: &[Row] = &[
+    Row {
+        word: "mse",
+        argument: None,
+        make: |_| Loss::Mse,
+        value: "(p - y)^2",
+        slope: "2*(p - y)",
+        curvature: "2",
+        degree: 2.0,
+    },
+    Row {
+        word: "mae",
+        argument: None,
+        make: |_| Loss::Mae,
+        value: "abs(p - y)",
+        slope: "sign(p - y)",
+        curvature: "1/max(abs(p - y), e)",
+        degree: 1.0,
+    },
+    Row {
+        word: "huber",
+        argument: Some((1.0, 0.0, f64::INFINITY)),
+        make: Loss::Huber,
+        value: "if(abs(p - y) < d, 0.5*(p - y)^2, d*(abs(p - y) - 0.5*d))",
+        slope: "max(min(p - y, d), -d)",
+        curvature: "min(1, d/max(abs(p - y), e))",
+        degree: 2.0,
+    },
+    Row {
+        word: "quantile",
+        argument: Some((0.5, 0.0, 1.0)),
+        make: Loss::Quantile,
+        value: "max(d*(y - p), (d - 1)*(y - p))",
+        slope: "if(p < y, -d, 1 - d)",
+        curvature: "0.5/max(abs(p - y), e)",
+        degree: 1.0,
+    },
+    Row {
+        word: "log_cosh",
+        argument: None,
+        make: |_| Loss::LogCosh,
+        value: "abs(p - y) + log1p(exp(-2*abs(p - y))) - 0.6931471805599453",
+        slope: "tanh(p - y)",
+        curvature: "tanh(max(abs(p - y), 1e-8))/max(abs(p - y), 1e-8)",
+        degree: 2.0,
+    },
+    Row {
+        word: "logistic",
+        argument: None,
+        make: |_| Loss::Logistic,
+        value: "max(p, 0) - p*y + log1p(exp(-abs(p)))",
+        slope: "sigmoid(p) - y",
+        curvature: "0.5*tanh(0.5*max(abs(p), 1e-8))/max(abs(p), 1e-8)",
+        degree: 2.0,
+    },
+];
+
+/// For messages and help texts.
+pub(crate) const KIND: &str = "one of mse, mae, huber(1), quantile(0.5), log_cosh, logistic, or a formula of the prediction p and the target y such as abs(p - y)/y";
+
+impl Loss {
+    /// The row of the table, and the argument; `None` for a formula.
+    fn row(&self) -> Option<(&'static Row, f64)> {
+        let (word, argument) = match *self {
+            Self::Mse => ("mse", 0.0),
+            Self::Mae => ("mae", 0.0),
+            Self::Huber(distance) => ("huber", distance),
+            Self::Quantile(share) => ("quantile", share),
+            Self::LogCosh => ("log_cosh", 0.0),
+            Self::Logistic => ("logistic", 0.0),
+            Self::Formula(_) => return None,
+        };
+        let row = TABLE.iter().find(|row| row.word == word)?;
+        Some((row, argument))
+    }
+
+    /// Reads a word, a word with its argument, or a formula.
+    ///
+    /// # Errors
+    /// If it is none of these, or the argument is out of range.
+    pub fn from_text(text: &str) -> Result<Self, SrError> {
+        let text = text.trim();
+        let (word, argument) = match text.strip_suffix(')').and_then(|t| t.split_once('(')) {
+            Some((word, argument)) => (word.trim_end(), argument.trim().parse::<f64>().ok()),
+            None => (text, None),
+        };
+        let Some(row) = TABLE.iter().find(|row| row.word == word) else {
+            Formulas::of_user(text, 1.0)?;
+            return Ok(Self::Formula(text.to_owned()));
+        };
+        let refused = |reason: String| SrError::Loss {
+            text: text.to_owned(),
+            reason,
+        };
+        match (row.argument, argument) {
+            (None, _) if text != word => Err(refused(format!("{word} takes no argument"))),
+            (None, _) => Ok((row.make)(0.0)),
+            (Some((default, ..)), None) if text == word => Ok((row.make)(default)),
+            (Some((_, low, high)), Some(value)) if low < value && value < high => {
+                Ok((row.make)(value))
+            }
+            (Some((_, low, high)), _) => Err(refused(format!(
+                "the argument of {word} must be a number above {low} and below {high}"
+            ))),
+        }
+    }
+
+    /// Checks that every target is one that the loss is for.
+    pub(crate) fn check_target(&self, name: &str, target: &[f64]) -> Result<(), SrError> {
+        let outside = |y: &f64| !(0.0..=1.0).contains(y);
+        match target.iter().position(outside) {
+            Some(row) if *self == Self::Logistic => Err(SrError::Loss {
+                text: self.to_string(),
+                reason: format!(
+                    "the target '{name}' holds {} in row {row}, but classes are 0 and 1",
+                    target[row]
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether least squares are exact, not a step on the way.
+    pub(crate) fn is_squares(&self) -> bool {
+        *self == Self::Mse
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.row()) {
+            (Self::Formula(text), _) => f.write_str(text),
+            (_, Some((row, argument))) if row.argument.is_some() => {
+                write!(f, "{}({argument})", row.word)
+            }
+            (_, Some((row, _))) => f.write_str(row.word),
+            (_, None) => Ok(()),
+        }
+    }
+}
+
+impl Serialize for Loss {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Loss {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::from_text(&text).map_err(de::Error::custom)
+    }
+}
+
+/// The prediction and the target among the variables of the three formulas.
+const NAMES: [&str; 2] = ["p", "y"];
+
+/// Value, slope and curvature as formulas of `p` and `y`.
+#[derive(Debug, Clone)]
+struct Formulas([Expr; 3]);
+
+impl Formulas {
+    /// Residuals below `tiny` are none; 1 is what targets are spread by, or less than that.
+    fn new(loss: &Loss, spread: f64) -> Result<Self, SrError> {
+        if let Loss::Formula(text) = loss {
+            return Self::of_user(text, spread);
+        }
+        let Some((row, argument)) = loss.row() else {
+            return Self::of_user("(p - y)^2", spread);
+        };
+        let read = |text: &str| {
+            let parsed = parse(text, Some(&["p", "y", "d", "e"])).map_err(|e| refused(text, &e))?;
+            Ok(with_constants(&parsed.expr, &[argument, TINY * spread]))
+        };
+        Ok(Self([
+            read(row.value)?,
+            read(row.slope)?,
+            read(row.curvature)?,
+        ]))
+    }
+
+    fn of_user(text: &str, spread: f64) -> Result<Self, SrError> {
+        let parsed = parse(text, Some(&NAMES)).map_err(|error| refused(text, &error))?;
+        let derivative = |expr: &Expr| {
+            expr.diff(0)
+                .map(|d| d.simplify())
+                .map_err(|error| SrError::Loss {
+                    text: text.to_owned(),
+                    reason: error.to_string(),
+                })
+        };
+        let value = parsed.expr;
+        let slope = derivative(&value)?;
+        let second = derivative(&slope)?;
+        if slope.nodes().iter().all(|node| *node != Node::Var(0)) && slope.nodes().len() == 1 {
+            return Err(SrError::Loss {
+                text: text.to_owned(),
+                reason: "it does not depend on the prediction p, or only linearly, so nothing would make it least".to_owned(),
+            });
+        }
+        // Slope over distance where that is a curvature, and never so little that a step would
+        // leave the range of the target by far.
+        let rule = "max(max(h, if(g*(p - y) > 0, g*(p - y)/max((p - y)^2, e^2), 0)), abs(g)/r)";
+        let names = ["p", "y", "r", "e", "g", "h"];
+        let rule = parse(rule, Some(&names)).map_err(|error| refused(rule, &error))?;
+        let mut nodes = Vec::new();
+        for node in rule.expr.nodes() {
+            match *node {
+                Node::Var(2) => nodes.push(Node::Const(10.0 * spread)),
+                Node::Var(3) => nodes.push(Node::Const(TINY * spread)),
+                Node::Var(4) => nodes.extend_from_slice(slope.nodes()),
+                Node::Var(5) => nodes.extend_from_slice(second.nodes()),
+                other => nodes.push(other),
+            }
+        }
+        let curvature = Expr::from_postfix(nodes).map_err(|error| SrError::Loss {
+            text: text.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self([value, slope, curvature]))
+    }
+}
+
+/// Residuals below this share of the target's spread are none.
+const TINY: f64 = 1e-8;
+
+fn refused(text: &str, error: &ParseError) -> SrError {
+    SrError::Loss {
+        text: text.to_owned(),
+        reason: format!("it is neither a known loss nor a formula of p and y: {error}"),
+    }
+}
+
+/// The formula with its variables from the third on replaced by numbers.
+fn with_constants(expr: &Expr, values: &[f64]) -> Expr {
+    let nodes = expr.nodes().iter().map(|&node| match node {
+        Node::Var(index @ 2..) => Node::Const(values[index as usize - 2]),
+        other => other,
+    });
+    Expr::from_postfix(nodes.collect()).unwrap_or_else(|_| expr.clone())
+}
+
+/// A loss, and the units of predictions and targets: those of the table are
+/// `scale · inner + shift`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Measure {
+    pub(crate) loss: Loss,
+    pub(crate) scale: f64,
+    pub(crate) shift: f64,
+}
+
+impl Measure {
+    /// The same loss of numbers that are in the units of the table.
+    pub(crate) fn in_table(&self) -> Self {
+        Self {
+            loss: self.loss.clone(),
+            scale: 1.0,
+            shift: 0.0,
+        }
+    }
+
+    /// The loss of each row.
+    pub(crate) fn of_rows(&self, predictions: &[f64], target: &[f64]) -> Vec<f64> {
+        let table = |inner: &[f64]| -> Vec<f64> {
+            inner
+                .iter()
+                .map(|v| v.mul_add(self.scale, self.shift))
+                .collect()
+        };
+        if self.loss.is_squares() {
+            let square = |(p, y): (&f64, &f64)| ((p - y) * self.scale).powi(2);
+            return predictions.iter().zip(target).map(square).collect();
+        }
+        // The value does not depend on the spread.
+        let Ok(Formulas([value, ..])) = Formulas::new(&self.loss, 1.0) else {
+            return vec![f64::NAN; target.len()];
+        };
+        value.eval_columns(&[&table(predictions), &table(target)])
+    }
+
+    /// `error` of a mean loss, given that of the best constant.
+    pub(crate) fn error(&self, loss: f64, of_constant: f64) -> f64 {
+        let relative = loss.max(0.0) / of_constant;
+        match self.loss.row() {
+            #[expect(clippy::float_cmp, reason = "a number of the table")]
+            Some((row, _)) if row.degree == 1.0 => relative * relative,
+            _ => relative,
+        }
+    }
+
+    /// Nats that describing the target takes, given the formula; see Rissanen's two parts.
+    pub(crate) fn misfit(&self, n_rows: f64, error: f64, of_constant: f64) -> f64 {
+        match self.loss {
+            // A likelihood as it is; of the others only the shape is known, not the scale.
+            Loss::Logistic => n_rows * error * of_constant,
+            _ => 0.5 * n_rows * error.ln(),
+        }
+    }
+}
+
+/// Judges predictions at certain rows: losses, and the parabolas that touch them there.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    measure: Measure,
+    formulas: Formulas,
+    machine: Option<(Batch<f64>, Panel<f64>)>,
+    /// In the units of the table.
+    target: Vec<f64>,
+    weights: Option<Vec<f64>>,
+    predictions: Vec<f64>,
+    /// Value, slope and curvature of all rows, one after the other.
+    told: Vec<f64>,
+    /// Where the parabolas have their bottom, in inner units.
+    pub(crate) working_target: Vec<f64>,
+    /// Their curvatures, times the weights of the rows.
+    pub(crate) working_weights: Vec<f64>,
+}
+
+impl Judge {
+    /// `target` is in inner units, `weights` average to one.
+    pub(crate) fn new(
+        measure: &Measure,
+        target: &[f64],
+        weights: Option<&[f64]>,
+    ) -> Result<Self, SrError> {
+        let n_rows = target.len();
+        let spread = linear::spread(target, linear::mean(target, weights), weights).sqrt();
+        let spread = (spread * measure.scale.abs()).max(f64::MIN_POSITIVE);
+        let formulas = Formulas::new(&measure.loss, spread)?;
+        let target: Vec<f64> = target
+            .iter()
+            .map(|y| y.mul_add(measure.scale, measure.shift))
+            .collect();
+        let machine = Tier::best().ok().and_then(|tier| {
+            let mut batch = Batch::new(tier).ok()?;
+            batch.expect_rows(n_rows);
+            batch.compile(&formulas.0, 2, Goal::Predict).ok()?;
+            Some((batch, Panel::from_columns(&[&target, &target]).ok()?))
+        });
+        Ok(Self {
+            measure: measure.clone(),
+            formulas,
+            machine,
+            target,
+            weights: weights.map(<[f64]>::to_vec),
+            predictions: vec![0.0; n_rows],
+            told: vec![0.0; 3 * n_rows],
+            working_target: vec![0.0; n_rows],
+            working_weights: vec![0.0; n_rows],
+        })
+    }
+
+    /// The mean loss of these predictions, not a number if one of them is none. Working targets
+    /// and weights are then those of these predictions.
+    pub(crate) fn judge(&mut self, predictions: &[f64]) -> f64 {
+        let Measure { scale, shift, .. } = self.measure;
+        // Not fused: on the processors that all can rely on, that would be a call.
+        for (table, inner) in self.predictions.iter_mut().zip(predictions) {
+            *table = inner * scale + shift;
+        }
+        let compiled = self.machine.as_mut().is_some_and(|(batch, panel)| {
+            panel.set_column(0, &self.predictions).is_ok()
+                && batch.predictions(0, panel, &mut self.told).is_ok()
+        });
+        let n_rows = self.target.len();
+        if !compiled {
+            let columns: [&[f64]; 2] = [&self.predictions, &self.target];
+            for (formula, out) in self.formulas.0.iter().zip(self.told.chunks_mut(n_rows)) {
+                formula.eval_columns_into(&columns, out);
+            }
+        }
+        let (values, rest) = self.told.split_at(n_rows);
+        let (slopes, curvatures) = rest.split_at(n_rows);
+        for row in 0..n_rows {
+            self.working_target[row] = predictions[row] - slopes[row] / (curvatures[row] * scale);
+            self.working_weights[row] = curvatures[row];
+        }
+        if let Some(weights) = &self.weights {
+            for (working, weight) in self.working_weights.iter_mut().zip(weights) {
+                *working *= weight;
+            }
+        }
+        linear::mean(values, self.weights.as_deref())
+    }
+
+    /// What residuals are spread by, squared, as the parabolas measure them: the variance that
+    /// goes with a unit weight.
+    pub(crate) fn dispersion(&self, predictions: &[f64]) -> f64 {
+        let squares: Vec<f64> = predictions
+            .iter()
+            .zip(&self.working_target)
+            .zip(&self.working_weights)
+            .map(|((p, z), w)| w * (p - z) * (p - z))
+            .collect();
+        linear::mean(&squares, None)
+    }
+
+    /// `offset + scale · values` with the lowest loss, from a start on: offset and scale, and the
+    /// loss. Ends when a pass gains less than this share of it. `None` where there is none.
+    pub(crate) fn scaled(
+        &mut self,
+        values: &[f64],
+        start: (f64, f64),
+        passes: usize,
+        tolerance: f64,
+    ) -> Option<((f64, f64), f64)> {
+        let mut best: Option<((f64, f64), f64)> = None;
+        let mut next = start;
+        let mut predictions = vec![0.0; values.len()];
+        for _ in 0..passes {
+            for (prediction, value) in predictions.iter_mut().zip(values) {
+                *prediction = value * next.1 + next.0;
+            }
+            let loss = self.judge(&predictions);
+            if !loss.is_finite() {
+                break;
+            }
+            let gain = best.map_or(f64::INFINITY, |(_, lowest)| lowest - loss);
+            if gain <= 0.0 {
+                // Too far: not so with parabolas that majorise, so a user's formula.
+                let (offset, scale) = best?.0;
+                next = (0.5 * (next.0 + offset), 0.5 * (next.1 + scale));
+                continue;
+            }
+            best = Some((next, loss));
+            if gain < tolerance * loss {
+                break;
+            }
+            let Some(step) = self.least_squares(values) else {
+                break;
+            };
+            next = step;
+        }
+        best
+    }
+
+    /// Offset and scale of the weighted least squares on the working target.
+    fn least_squares(&self, values: &[f64]) -> Option<(f64, f64)> {
+        let (mut n, mut f, mut z, mut ff, mut fz) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        for ((&w, &v), &t) in self
+            .working_weights
+            .iter()
+            .zip(values)
+            .zip(&self.working_target)
+        {
+            n += w;
+            f += w * v;
+            z += w * t;
+            ff += w * v * v;
+            fz += w * v * t;
+        }
+        let (f, z) = (f / n, z / n);
+        let variance = ff / n - f * f;
+        if variance <= 1e-13 * f * f {
+            return z.is_finite().then_some((z, 0.0));
+        }
+        let scale = (fz / n - f * z) / variance;
+        let offset = scale.mul_add(-f, z);
+        (scale.is_finite() && offset.is_finite()).then_some((offset, scale))
+    }
+
+    /// The best constant, in inner units, and its loss.
+    pub(crate) fn best_constant(&mut self, start: f64) -> (f64, f64) {
+        let none = vec![0.0; self.target.len()];
+        self.scaled(&none, (start, 0.0), 200, 1e-9)
+            .map_or((start, f64::NAN), |((offset, _), loss)| (offset, loss))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Targets and predictions on both sides, near, far and, for the logistic loss, within reach.
+    const PAIRS: [(f64, f64); 9] = [
+        (0.3, 0.0),
+        (-0.2, 1.0),
+        (2.5, 1.0),
+        (-3.0, 0.0),
+        (0.9, 0.25),
+        (1.0001, 1.0),
+        (7.0, 0.5),
+        (-40.0, 1.0),
+        (0.5, 0.75),
+    ];
+
+    fn losses() -> Vec<Loss> {
+        let texts = [
+            "mae",
+            "huber(0.7)",
+            "quantile(0.9)",
+            "log_cosh",
+            "logistic",
+            "(p - y)^4",
+            "abs(p - y)/(1 + y)",
+            "log1p((p - y)^2)",
+        ];
+        texts
+            .into_iter()
+            .map(|t| Loss::from_text(t).expect(t))
+            .collect()
+    }
+
+    #[test]
+    fn slopes_are_the_derivatives_and_parabolas_curve_upwards() {
+        for loss in losses() {
+            let Formulas([value, slope, curvature]) = Formulas::new(&loss, 1.0).expect("formulas");
+            for (p, y) in PAIRS {
+                let h = 1e-6 * p.abs().max(0.1);
+                let central = (value.eval(&[p + h, y]) - value.eval(&[p - h, y])) / (2.0 * h);
+                let slope = slope.eval(&[p, y]);
+                assert!(
+                    (slope - central).abs() < 1e-5 * central.abs().max(1.0),
+                    "{loss} {p} {y}"
+                );
+                assert!(curvature.eval(&[p, y]) > 0.0, "{loss} {p} {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn parabolas_of_the_table_nowhere_lie_below_the_loss() {
+        for loss in losses()
+            .into_iter()
+            .filter(|loss| !matches!(loss, Loss::Formula(_)))
+        {
+            let Formulas([value, slope, curvature]) = Formulas::new(&loss, 1.0).expect("formulas");
+            for (at, y) in PAIRS {
+                let (base, g) = (value.eval(&[at, y]), slope.eval(&[at, y]));
+                let c = curvature.eval(&[at, y]);
+                for step in -80..80 {
+                    let p = f64::from(step) * 0.1;
+                    let above = base + g * (p - at) + 0.5 * c * (p - at).powi(2);
+                    let loss_there = value.eval(&[p, y]);
+                    assert!(
+                        above >= loss_there - 1e-6 * loss_there.abs().max(1.0),
+                        "{loss} at {at} {p} {y}: {above} {loss_there}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn best_constants_are_those_of_the_textbooks() {
+        // An outlier, so that mean, median and quantile lie apart.
+        let target = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 1000.0];
+        let cases = [
+            ("mae", 6.0),
+            ("quantile(0.5)", 6.0),
+            ("quantile(0.86)", 10.0),
+            ("huber(1)", 6.0),
+        ];
+        for (text, constant) in cases {
+            let measure = Measure {
+                loss: Loss::from_text(text).expect(text),
+                scale: 2.0,
+                shift: -3.0,
+            };
+            let inner: Vec<f64> = target.iter().map(|y| (y + 3.0) / 2.0).collect();
+            let mut judge = Judge::new(&measure, &inner, None).expect("judge");
+            let (found, loss) = judge.best_constant(50.0);
+            let found = found * 2.0 - 3.0;
+            assert!((found - constant).abs() < 0.06, "{text}: {found}");
+            let rows = measure.of_rows(&[(constant + 3.0) / 2.0; 11], &inner);
+            assert!(
+                loss <= linear::mean(&rows, None) * (1.0 + 1e-3),
+                "{text}: {loss}"
+            );
+        }
+        let odds = Measure {
+            loss: Loss::Logistic,
+            scale: 1.0,
+            shift: 0.0,
+        };
+        let mut judge = Judge::new(&odds, &[1.0, 0.0, 1.0, 1.0], None).expect("judge");
+        assert!((judge.best_constant(0.75).0 - 3.0f64.ln()).abs() < 1e-4);
+    }
+
+    #[test]
+    fn scaling_ignores_outliers_where_the_loss_does() {
+        let x: Vec<f64> = (0..50).map(f64::from).collect();
+        let target: Vec<f64> = x
+            .iter()
+            .map(|x| if *x == 40.0 { 1e4 } else { 2.0 * x + 1.0 })
+            .collect();
+        let measure = Measure {
+            loss: Loss::Mae,
+            scale: 1.0,
+            shift: 0.0,
+        };
+        let mut judge = Judge::new(&measure, &target, None).expect("judge");
+        let ((offset, scale), _) = judge.scaled(&x, (200.0, 5.0), 100, 1e-9).expect("scaled");
+        assert!(
+            (scale - 2.0).abs() < 1e-3 && (offset - 1.0).abs() < 1e-2,
+            "{offset} {scale}"
+        );
+    }
+
+    #[test]
+    fn texts_come_back_and_bad_ones_say_what_to_do() {
+        for text in [
+            "mse",
+            "mae",
+            "huber(2)",
+            "quantile(0.1)",
+            "log_cosh",
+            "logistic",
+            "abs(p-y)^1.5",
+        ] {
+            assert_eq!(Loss::from_text(text).expect(text).to_string(), text);
+        }
+        assert_eq!(Loss::from_text("huber").expect("huber"), Loss::Huber(1.0));
+        let cases = [
+            ("mea", "neither a known loss"),
+            ("quantile(2)", "above 0 and below 1"),
+            ("huber(x)", "above 0"),
+            ("mse(1)", "no argument"),
+            ("abs(q - y)", "unknown variable `q`"),
+            ("3*p + y", "does not depend"),
+            ("y^2", "does not depend"),
+        ];
+        for (text, part) in cases {
+            let error = Loss::from_text(text).expect_err(text).to_string();
+            assert!(error.contains(part), "{error:?} lacks {part:?}");
+        }
+    }
+}
