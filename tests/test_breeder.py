@@ -54,7 +54,8 @@ def quick(**parameters):
 
 @pytest.fixture(scope="module", params=["tree", "linear"])
 def model(request):
-    return quick(genome=request.param, max_evaluations=400_000).fit(X, Y)
+    large = {"population_size": 1000, "islands": 4, "max_evaluations": 1_500_000}
+    return quick(genome=request.param, **large).fit(X, Y)
 
 
 @parametrize_with_checks([quick()])
