@@ -92,7 +92,15 @@ def test_page_runs_as_printed(page, tmp_path, monkeypatch):
             run_console(body, tmp_path / "examples")
 
 
-MODULES = ["opcodon", "opcodon.expression", "opcodon.machine", "opcodon.regressor"]
+MODULES = [
+    "opcodon",
+    "opcodon.breeder",
+    "opcodon.deap_genome",
+    "opcodon.expression",
+    "opcodon.genome",
+    "opcodon.machine",
+    "opcodon.regressor",
+]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -104,6 +112,18 @@ def test_docstring_examples_run_as_printed(name):
         runner = doctest.DocTestRunner(optionflags=FLAGS)
         runner.run(test, out=report.append)
         assert not runner.failures, "".join(report)
+
+
+def test_examples_of_native_classes_run_as_printed():
+    """They are in the typed outline of the native module, which is no module to import."""
+    path = Path(opcodon.__file__).with_name("_core.pyi")
+    text = path.read_text(encoding="utf-8").replace('"""', "")
+    found = doctest.DocTestParser().get_doctest(text, {"opcodon": opcodon}, path.name, str(path), 0)
+    assert found.examples
+    report = []
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    runner.run(found, out=report.append)
+    assert not runner.failures, "".join(report)
 
 
 def table(head, rows):
@@ -122,17 +142,19 @@ def operators():
     return table(head, rows)
 
 
-def parameters():
+def parameters(of):
     head = ["parameter", "default", "value", "what it does"]
-    rows = [
-        [f"`{name}`", f"`{default}`", kind, doc]
-        for name, kind, default, _, doc in _core.parameters()
-    ]
+    rows = [[f"`{name}`", f"`{default}`", kind, doc] for name, kind, default, _, doc in of()]
     return table(head, rows)
 
 
 @pytest.mark.parametrize(
-    ("page", "generated"), [("operators.md", operators), ("regression.md", parameters)]
+    ("page", "generated"),
+    [
+        ("operators.md", operators),
+        ("regression.md", lambda: parameters(_core.parameters)),
+        ("genomes.md", lambda: parameters(_core.evolve_parameters)),
+    ],
 )
 def test_reference_tables_are_those_of_the_program(page, generated):
     """Set BLESS=1 to write the tables anew."""

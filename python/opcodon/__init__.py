@@ -21,7 +21,8 @@ from opcodon.expression import compile, parse  # noqa: A004  (the promised name)
 from opcodon.machine import Disassembly, Instruction, assemble, disassemble, function
 
 if TYPE_CHECKING:
-    from opcodon import deap, plot, report
+    from opcodon import deap, genome, plot, report
+    from opcodon.breeder import MachineCodeRegressor
     from opcodon.classifier import SymbolicClassifier
     from opcodon.regressor import SymbolicRegressor
     from opcodon.transformer import SymbolicTransformer
@@ -31,6 +32,7 @@ __all__ = [
     "Disassembly",
     "Expression",
     "Instruction",
+    "MachineCodeRegressor",
     "MachineFunction",
     "ParseError",
     "Population",
@@ -43,6 +45,7 @@ __all__ = [
     "deap",
     "disassemble",
     "function",
+    "genome",
     "parse",
     "plot",
     "report",
@@ -50,10 +53,12 @@ __all__ = [
 
 # Where the names live that are imported on first use: a module, or a name in a module.
 _LAZY = {
+    "MachineCodeRegressor": "opcodon.breeder",
     "SymbolicClassifier": "opcodon.classifier",
     "SymbolicRegressor": "opcodon.regressor",
     "SymbolicTransformer": "opcodon.transformer",
     "deap": None,
+    "genome": None,
     "plot": None,
     "report": None,
 }

@@ -5,26 +5,36 @@ its own business.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from os import PathLike
 from typing import Any, Literal, SupportsFloat, final, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
+from opcodon.genome import Crossover, Gene, Mark
 from opcodon.machine import Abi, Dialect, Disassembly, Style
 
 __all__ = [
     "CompiledExpression",
+    "Evaluator",
     "Expression",
+    "Genome",
+    "GenomeReport",
+    "LinearCode",
     "MachineFunction",
     "ParseError",
     "Population",
+    "Repertoire",
     "Report",
+    "TreeCode",
     "__version__",
     "assemble",
     "command_line",
     "deap",
     "disassemble",
+    "evolve",
+    "evolve_parameters",
     "fit",
     "operators",
     "parameters",
@@ -466,6 +476,585 @@ class MachineFunction:
         self,
     ) -> tuple[type[MachineFunction], tuple[bytes, str, Abi, str | None]]: ...
 
+@disjoint_base
+class Genome:
+    """A program that is machine code: the base of `TreeCode` and `LinearCode`.
+
+    Attributes
+    ----------
+    code : bytes
+        The instructions, 8 bytes each.
+    constants : tuple of float
+        What the slots that read constants read, in turn.
+    variables : tuple of str
+        The names of the columns.
+    tier : {"avx2", "avx512"}
+        The instruction set.
+    is_boolean : bool
+        Whether it works on bits.
+    genes : tuple of Gene
+        Its operations.
+    effective : tuple of bool
+        For each slot, whether it has any influence on the result. Slots that have none are
+        called introns.
+    """
+
+    @property
+    def code(self) -> bytes: ...
+    @property
+    def constants(self) -> tuple[float, ...]: ...
+    @property
+    def variables(self) -> tuple[str, ...]: ...
+    @property
+    def tier(self) -> Literal["avx2", "avx512"]: ...
+    @property
+    def is_boolean(self) -> bool: ...
+    @property
+    def genes(self) -> tuple[Gene, ...]: ...
+    @property
+    def effective(self) -> tuple[bool, ...]: ...
+    def with_constants(self, values: Sequence[float]) -> Self:
+        """Give the same code with other constants.
+
+        Parameters
+        ----------
+        values : sequence of float
+            As many as `constants`.
+
+        Returns
+        -------
+        Genome
+            A genome of the same class.
+        """
+
+    def to_expression(self) -> Expression:
+        """Read the formula off the bytes; introns are left out.
+
+        Returns
+        -------
+        Expression
+            The formula. That of a `TreeCode` is the tree, node by node.
+
+        Raises
+        ------
+        ValueError
+            If the genome works on bits (``str`` gives its formula), or the formula has more than
+            100,000 nodes: one that squares a register over and over doubles each time.
+        """
+
+    def crossover(
+        self,
+        other: Genome,
+        *,
+        max_slots: int = 64,
+        homologous: bool | None = None,
+        seed: int | None = None,
+    ) -> Crossover:
+        """Replace a random part of this genome by a random part of another.
+
+        Parameters
+        ----------
+        other : Genome
+            The other parent, of the same class, tier and number of columns.
+        max_slots : int, default=64
+            The child has no more slots than this.
+        homologous : bool, optional
+            For linear genomes: whether both parts lie in the same place. Either unless given.
+        seed : int, optional
+            Repeats the choice; by default it comes from the generator of `opcodon.deap.seed`.
+
+        Returns
+        -------
+        Crossover
+            Parents and `child`, and which slots were replaced by which.
+        """
+
+    def mutate(
+        self,
+        repertoire: Repertoire | None = None,
+        *,
+        max_slots: int = 64,
+        seed: int | None = None,
+    ) -> Self:
+        """Change the genome at a random place.
+
+        A gene gets another operation, operand or constant, or genes are inserted or deleted; in a
+        tree, a subtree is replaced by a new one or by one of its own.
+
+        Parameters
+        ----------
+        repertoire : Repertoire, optional
+            What new genes are made of: ``+ - * /`` and the genome's own operations unless given.
+        max_slots : int, default=64
+            The genome does not grow beyond this.
+        seed : int, optional
+            As for `crossover`.
+
+        Returns
+        -------
+        Genome
+            A genome of the same class.
+        """
+
+    def evaluate(self, X: ArrayLike) -> NDArray[Any]:
+        """Compute the value for each row by running the genome.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_variables)
+            One column for each variable: numbers, or ``bool`` for genomes on bits.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            The values: ``float64``, or ``bool``.
+
+        Raises
+        ------
+        RuntimeError
+            If this processor does not have the genome's tier.
+        """
+
+    def loss(self, X: ArrayLike, y: ArrayLike) -> float:
+        """Compute the mean squared error, or for genomes on bits the share of wrong rows.
+
+        For many genomes and the same data, use an `Evaluator`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_variables)
+            One column for each variable.
+        y : array-like of shape (n_rows,)
+            The target.
+
+        Returns
+        -------
+        float
+            The loss; NaN where the genome has no value for a row.
+        """
+
+    def disassemble(self, style: Style = "intel") -> Disassembly:
+        """Show the machine code, with what each gene does.
+
+        In a tree each gene is a node, whose number and range of slots are told; in a linear
+        genome those without influence are marked as introns.
+
+        Parameters
+        ----------
+        style : {"intel", "att", "masm", "nasm"}
+            The syntax to write in.
+
+        Returns
+        -------
+        Disassembly
+            Text, with the instructions as data.
+        """
+
+    def svg(self, width: int | None = None) -> str:
+        """Draw the bytes, coloured by node; notebooks do so by themselves.
+
+        Parameters
+        ----------
+        width : int, optional
+            Slots in a line; 8 unless given.
+
+        Returns
+        -------
+        str
+            The picture.
+        """
+
+    def to_json(self) -> str:
+        """Write the genome as JSON."""
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote.
+
+        The instructions are verified: a text that holds anything else than arithmetic on the
+        declared columns and constants is refused, and not executed.
+
+        Parameters
+        ----------
+        text : str
+            The JSON.
+
+        Returns
+        -------
+        Genome
+            A genome of the kind that was stored. `TreeCode` and `LinearCode` take their own
+            kind only.
+
+        Raises
+        ------
+        ValueError
+            If it is no genome; the message says which part is wrong.
+        """
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the genome to a file, as JSON."""
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read what `save` wrote, verified as by `from_json`."""
+
+    def __len__(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, _memo: Any, /) -> Self: ...
+    def __reduce__(self) -> tuple[Callable[[str], Genome], tuple[str]]: ...
+    def _repr_html_(self) -> str: ...
+
+@final
+class TreeCode(Genome):
+    """A formula as machine code in which every subtree is one range of slots.
+
+    An operator works on registers as a stack machine works on its stack, so the code of a subtree
+    can be cut out and put into another genome; only register numbers are adapted.
+
+    Attributes
+    ----------
+    marks : tuple of Mark
+        Where the code of each node's subtree lies, in postfix order; the last is the root.
+
+    Examples
+    --------
+    >>> from opcodon.genome import TreeCode
+    >>> tree = TreeCode.from_expression("(x0 + 1) * x1")
+    >>> len(tree), tree.marks[2]
+    (5, Mark(begin=0, end=3, arity=2, operation='add'))
+    """
+
+    @classmethod
+    def from_expression(
+        cls,
+        expression: Expression | str,
+        variables: Sequence[str] | None = None,
+        *,
+        tier: str | None = None,
+    ) -> TreeCode:
+        """Make the genome of an expression.
+
+        Parameters
+        ----------
+        expression : Expression or str
+            The formula, of ``+ - * /`` and `sqrt`, `neg`, `abs`, `pdiv`, `min`, `max`.
+        variables : sequence of str, optional
+            The columns; by default the variables of the expression.
+        tier : {"avx2", "avx512"}, optional
+            The instruction set; by default the widest of this processor.
+
+        Returns
+        -------
+        TreeCode
+            The genome; `to_expression` gives the same tree back.
+
+        Raises
+        ------
+        ValueError
+            If it has another operator, no or more than 256 columns, or keeps more values at once
+            than there are registers (8 or 16).
+        """
+
+    @classmethod
+    def from_bytes(
+        cls,
+        code: bytes,
+        constants: Sequence[float],
+        variables: Sequence[str],
+        *,
+        tier: str | None = None,
+    ) -> TreeCode:
+        """Make a genome of bytes, which are verified.
+
+        Parameters
+        ----------
+        code : bytes
+            Slots of 8 bytes.
+        constants : sequence of float
+            As many as there are slots that read one.
+        variables : sequence of str
+            The columns.
+        tier : {"avx2", "avx512"}, optional
+            The instruction set; by default the widest of this processor.
+
+        Returns
+        -------
+        TreeCode
+            The genome.
+
+        Raises
+        ------
+        ValueError
+            If the bytes are no genome; the message says which slot is wrong.
+        """
+
+    @classmethod
+    def random(
+        cls, repertoire: Repertoire, max_depth: int = 6, *, seed: int | None = None
+    ) -> TreeCode:
+        """Grow a random tree.
+
+        Parameters
+        ----------
+        repertoire : Repertoire
+            What it is made of.
+        max_depth : int, default=6
+            Most levels; 8 at most.
+        seed : int, optional
+            Repeats the choice.
+
+        Returns
+        -------
+        TreeCode
+            The genome.
+        """
+
+    @property
+    def marks(self) -> tuple[Mark, ...]: ...
+    def splice(self, node: int, other: TreeCode, donor: int) -> TreeCode:
+        """Replace a subtree by one of another genome.
+
+        Parameters
+        ----------
+        node : int
+            The root of what is replaced, an index of `marks`.
+        other : TreeCode
+            The genome that gives.
+        donor : int
+            The root of what is given, an index of the other's `marks`.
+
+        Returns
+        -------
+        TreeCode
+            The child.
+
+        Raises
+        ------
+        ValueError
+            If there are no such nodes, or the child would need more registers than there are.
+        """
+
+@final
+class LinearCode(Genome):
+    """A list of instructions over registers, as in AIMGP.
+
+    Registers begin as the columns, in turn; the result is register 0 at the end. Any list of
+    instructions is a program.
+
+    Examples
+    --------
+    >>> from opcodon.genome import LinearCode
+    >>> genome = LinearCode.from_expression("(x0 + 1) * x1")
+    >>> [gene.text for gene in genome.genes]
+    ['r0 = x0', 'r0 = r0 + 1', 'r0 = r0*x1']
+    """
+
+    @classmethod
+    def from_expression(
+        cls,
+        expression: Expression | str,
+        variables: Sequence[str] | None = None,
+        *,
+        tier: str | None = None,
+    ) -> LinearCode:
+        """Make a genome of an expression; see `TreeCode.from_expression`. At most 256 slots."""
+
+    @classmethod
+    def from_bytes(
+        cls,
+        code: bytes,
+        constants: Sequence[float],
+        variables: Sequence[str],
+        *,
+        tier: str | None = None,
+    ) -> LinearCode:
+        """Make a genome of bytes, which are verified; see `TreeCode.from_bytes`."""
+
+    @classmethod
+    def random(
+        cls, repertoire: Repertoire, n_slots: int = 32, *, seed: int | None = None
+    ) -> LinearCode:
+        """Make a genome of random genes.
+
+        Parameters
+        ----------
+        repertoire : Repertoire
+            What it is made of.
+        n_slots : int, default=32
+            Most slots.
+        seed : int, optional
+            Repeats the choice.
+
+        Returns
+        -------
+        LinearCode
+            The genome.
+        """
+
+    def splice(self, cut: tuple[int, int], other: LinearCode, donor: tuple[int, int]) -> LinearCode:
+        """Replace a run of genes by one of another genome.
+
+        Parameters
+        ----------
+        cut : tuple of int
+            First slot that is replaced, and one more than the last.
+        other : LinearCode
+            The genome that gives.
+        donor : tuple of int
+            First slot that is given, and one more than the last.
+
+        Returns
+        -------
+        LinearCode
+            The child.
+
+        Raises
+        ------
+        ValueError
+            If a range would cut a gene of three slots, or the child has none or more than 256.
+        """
+
+    def strip(self) -> LinearCode:
+        """Leave out the introns."""
+
+@final
+class Repertoire:
+    """What random genes are made of.
+
+    Parameters
+    ----------
+    variables : int or sequence of str
+        The columns: their number or their names.
+    operators : sequence of str, optional
+        Of ``add sub mul div sqrt neg abs pdiv min max``, or of ``and or xor less`` for bits;
+        ``less`` is the second bit without the first. Unless given, ``+ - * /``, or all on bits.
+    constants : tuple of float, optional
+        Random constants are uniform between these: -5 and 5 unless given. On bits they are 0 and
+        1.
+    constant_share : float, optional
+        Share of constants among operands that are no registers: 0.3, or 0.05 on bits.
+    registers : int, optional
+        Registers that linear genomes use; by default all, which are 8 or 16.
+    boolean : bool, default=False
+        Whether registers hold bits.
+    tier : {"avx2", "avx512"}, optional
+        The instruction set; by default the widest of this processor.
+    """
+
+    def __new__(
+        cls,
+        variables: int | Sequence[str],
+        operators: Sequence[str] | None = None,
+        *,
+        constants: tuple[float, float] | None = None,
+        constant_share: float | None = None,
+        registers: int | None = None,
+        boolean: bool = False,
+        tier: str | None = None,
+    ) -> Self: ...
+    @property
+    def variables(self) -> list[str]: ...
+    @property
+    def operators(self) -> list[str]: ...
+    @property
+    def tier(self) -> Literal["avx2", "avx512"]: ...
+    @property
+    def is_boolean(self) -> bool: ...
+
+@final
+class Evaluator:
+    """Losses of genomes on the same data, which are arranged for them once.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, n_variables)
+        Numbers, or ``bool`` for genomes on bits.
+    y : array-like of shape (n_rows,)
+        The target, of the same kind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from opcodon.genome import Evaluator, TreeCode
+    >>> X = np.array([[1.0], [2.0]])
+    >>> evaluate = Evaluator(X, X[:, 0] ** 2)
+    >>> evaluate(TreeCode.from_expression("x0 + 1"))
+    1.0
+    """
+
+    def __new__(cls, X: ArrayLike, y: ArrayLike) -> Self: ...
+    def losses(self, genomes: Sequence[Genome]) -> NDArray[np.float64]:
+        """Compute the loss of each genome, all of which are made executable at once.
+
+        Parameters
+        ----------
+        genomes : sequence of Genome
+            Genomes of one tier.
+
+        Returns
+        -------
+        ndarray of shape (n_genomes,)
+            Mean squared errors, or shares of wrong rows.
+        """
+
+    def __call__(self, genome: Genome) -> float:
+        """Compute the loss of one genome."""
+
+@final
+class GenomeReport:
+    """What an evolution of genomes came to: the front, the chosen genome, and how to repeat it.
+
+    ``print`` shows it as a table.
+    """
+
+    @classmethod
+    def from_json(cls, text: str) -> GenomeReport:
+        """Read what `to_json` wrote; machine code is verified."""
+
+    def to_json(self) -> str:
+        """Write everything as JSON."""
+
+    def genome(self, index: int | None = None) -> Genome:
+        """Give a genome of the front, by default the chosen one."""
+
+    def expression(self, index: int | None = None) -> Expression:
+        """Give the formula of a genome of the front, by default of the chosen one."""
+
+    def predict(self, X: ArrayLike, index: int | None = None) -> NDArray[np.float64]:
+        """Run a genome of the front, by default the chosen one, for each row."""
+
+    def front(self) -> list[dict[str, Any]]:
+        """List the genomes from small to large formulas, each with its figures."""
+
+    @property
+    def parameters(self) -> dict[str, str]: ...
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def n_rows(self) -> int: ...
+    @property
+    def chosen(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def evaluations(self) -> int: ...
+    @property
+    def elapsed(self) -> float: ...
+    @property
+    def stop(self) -> str: ...
+    @property
+    def interrupted(self) -> bool: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def tier(self) -> Literal["avx2", "avx512"]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __reduce__(self) -> tuple[Callable[[str], GenomeReport], tuple[str]]: ...
+
 @final
 class Report:
     """What a fit came to: the front, the chosen formula, and everything needed to repeat it.
@@ -536,6 +1125,21 @@ def fit(
     progress: Callable[[dict[str, Any]], object] | None,
 ) -> Report:
     """Fit formulas to a table; what `SymbolicRegressor` calls."""
+
+def evolve(
+    X: ArrayLike,
+    y: ArrayLike,
+    names: Sequence[str],
+    target: str,
+    parameters: Mapping[str, str],
+    progress: Callable[[dict[str, Any]], object] | None,
+    checkpoint: str | None,
+    resume: str | None,
+) -> GenomeReport:
+    """Evolve genomes for a table; what `MachineCodeRegressor` calls."""
+
+def evolve_parameters() -> list[tuple[str, str, str, list[str], str]]:
+    """List the hyper-parameters of `evolve`, as `parameters` does."""
 
 def operators() -> list[tuple[str, str, int, int, str]]:
     """List the operators: name, spelling, number of arguments, error bound, what it is."""

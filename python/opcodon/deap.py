@@ -9,6 +9,9 @@ called as in DEAP (`genHalfAndHalf`, `cxOnePoint`, `mutUniform`, `staticLimit`, 
 `clone`, …), together with the classes `PrimitiveTree` and `Fitness`, replace the rest of the run
 piece by piece; DEAP's algorithms, statistics and halls of fame work with them as they are.
 
+Individuals can also *be* machine code: `TreeCode` and `LinearCode` with `cxSplice`, `mutBytes` and
+`GenomeEvaluator`; see ``examples/deap_genome.py``.
+
 What is computed
 ----------------
 Machine code computes in ``float64``, as numpy does, where Python has more than one kind of number
@@ -46,6 +49,15 @@ import numpy as np
 
 from opcodon._core import Expression
 from opcodon._core import deap as _native
+from opcodon.deap_genome import (
+    GenomeEvaluator,
+    LinearCode,
+    TreeCode,
+    cxSplice,
+    genLinearCode,
+    genTreeCode,
+    mutBytes,
+)
 
 try:
     from deap import tools as _tools
@@ -82,19 +94,26 @@ __all__ = [
     "Evaluator",
     "Fitness",
     "Function",
+    "GenomeEvaluator",
     "HallOfFame",
+    "LinearCode",
     "MultiStatistics",
     "PrimitiveTree",
     "Statistics",
+    "TreeCode",
     "UnknownPrimitiveError",
     "clone",
     "compile",
     "compileADF",
     "cxOnePoint",
     "cxOnePointLeafBiased",
+    "cxSplice",
     "genFull",
     "genGrow",
     "genHalfAndHalf",
+    "genLinearCode",
+    "genTreeCode",
+    "mutBytes",
     "mutEphemeral",
     "mutInsert",
     "mutNodeReplacement",

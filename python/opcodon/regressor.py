@@ -532,7 +532,8 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 class _ProgressLine:
     """Progress on standard error: one line that is rewritten, or a line now and then in a log."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "formulas") -> None:
+        self._what = what
         self._rewrites = sys.stderr.isatty()
         self._next = 0.0
 
@@ -541,10 +542,11 @@ class _ProgressLine:
             return
         self._next = state["elapsed"] + (0.1 if self._rewrites else 5.0)
         line = f"{state['fraction']:4.0%}  {state['elapsed']:6.1f} s"
-        line += f"  {state['evaluations']:,} formulas"
+        line += f"  {state['evaluations']:,} {self._what}"
         if state["front"]:
             best = state["front"][-1]
-            line += f"  best so far: R² {best['r2']:.6f} with {best['size']} nodes"
+            told = f"R² {best['r2']:.6f}" if "r2" in best else f"MSE {best['loss']:.6g}"
+            line += f"  best so far: {told} with {best['size']} nodes"
         if self._rewrites:
             width = os.get_terminal_size(sys.stderr.fileno()).columns
             sys.stderr.write(f"\r\x1b[K{line[: width - 1]}")

@@ -26,6 +26,14 @@ impl Failure {
         }
     }
 
+    /// The failure with what it is about in front.
+    pub(crate) fn about(self, what: impl Display) -> Failure {
+        Failure {
+            message: format!("{what}: {}", self.message),
+            ..self
+        }
+    }
+
     /// Writes the message where the caller looks for it and returns the exit code.
     pub(crate) fn report(&self, json: bool) -> u8 {
         if json {

@@ -7,7 +7,7 @@
 //! # Exit codes
 //! | code | meaning |
 //! |---|---|
-//! | 0 | done; also a fit that was interrupted and returned its best |
+//! | 0 | done; also a search that was interrupted and returned its best |
 //! | 1 | bad input: a file, a formula, data, machine code; the message says where |
 //! | 2 | bad usage: unknown command or flag |
 //! | 3 | a self-test failed, or the system refused executable memory |
@@ -20,7 +20,7 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
-use command::{asm, call, disasm, doctor, eval, fit, predict};
+use command::{asm, call, disasm, doctor, eval, evolve, fit, predict};
 use failure::Failure;
 
 /// Symbolic regression and genetic programming as machine code.
@@ -38,6 +38,8 @@ struct Line {
 enum Command {
     /// Find a short formula that fits a column of a CSV file.
     Fit(Box<fit::Flags>),
+    /// Evolve machine code that predicts a column of a CSV file.
+    Evolve(Box<evolve::Flags>),
     /// Apply a saved model to a CSV file.
     Predict(predict::Flags),
     /// Compute a formula: `opcodon eval "x^2 + 1" --x 3`.
@@ -66,6 +68,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let json = line.json;
     let done = match line.command {
         Command::Fit(flags) => fit::run(*flags, json),
+        Command::Evolve(flags) => evolve::run(*flags, json),
         Command::Predict(flags) => predict::run(flags, json),
         Command::Eval(flags) => eval::run(flags, json),
         Command::Disasm(flags) => disasm::run(flags, json),

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use opcodon::sr::Progress;
 
 /// A progress line on standard error; nothing where that is no terminal.
 pub(crate) struct Line {
@@ -35,18 +34,10 @@ impl Line {
         clippy::cast_precision_loss,
         reason = "a share of a small number of steps"
     )]
-    pub(crate) fn show(&self, progress: &Progress) {
+    pub(crate) fn show(&self, fraction: f64, message: String) {
         self.bar
-            .set_position((progress.fraction.clamp(0.0, 1.0) * STEPS as f64) as u64);
-        let best = progress.front.last();
-        let best = best.map_or(String::new(), |entry| {
-            format!("  R² {:.6}  {}", entry.r2, entry.formula)
-        });
-        self.bar.set_message(format!(
-            "generation {}  {} formulas{best}",
-            progress.generation,
-            grouped(progress.evaluations)
-        ));
+            .set_position((fraction.clamp(0.0, 1.0) * STEPS as f64) as u64);
+        self.bar.set_message(message);
     }
 
     pub(crate) fn finish(&self) {

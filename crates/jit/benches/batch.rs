@@ -17,11 +17,11 @@
 mod common;
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use common::{Random, tree};
 use opcodon_expr::{Expr, Op};
 use opcodon_jit::{Batch, Float, Goal, Panel, Tier};
+use opcodon_testkit::best;
 
 const ARITHMETIC: [Op; 4] = [Op::Add, Op::Sub, Op::Mul, Op::Div];
 const FUNCTIONS: [Op; 10] = [
@@ -36,17 +36,6 @@ const FUNCTIONS: [Op; 10] = [
     Op::Sqrt,
     Op::Tanh,
 ];
-
-/// Seconds of the fastest of several runs.
-fn best(mut run: impl FnMut()) -> f64 {
-    (0..7)
-        .map(|_| {
-            let start = Instant::now();
-            run();
-            start.elapsed().as_secs_f64()
-        })
-        .fold(f64::INFINITY, f64::min)
-}
 
 fn measure<T: Float>(tier: Tier, name: &str, trees: &[Expr], n_rows: usize) {
     let mut random = Random(9);

@@ -5,7 +5,8 @@
 //! trees of 9 to 63 slots. An operation is an effective slot. Floors, AVX-512: a child is 256 bytes to
 //! copy; a slot computes 8 rows, and two vector units 16 operations a cycle.
 //!
-//! Run with `cargo bench -p opcodon-mcode --bench genome`.
+//! Run with `cargo bench -p opcodon-mcode --bench genome`, and with `-- vary`, `-- run`, `-- evolve` or
+//! `-- bits` for a part.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -15,28 +16,19 @@
 
 use std::hint::black_box;
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 use opcodon_evo::Rng;
 use opcodon_expr::Expr;
 use opcodon_jit::{Goal, Panel};
 use opcodon_mcode::evolve::{Settings, run as run_evolution};
-use opcodon_mcode::{Batch, Blocks, Code, Fold, Genome, LinearCode, Repertoire, Tier, TreeCode};
+use opcodon_mcode::{
+    Batch, Blocks, Code, Fold, Genome, LinearCode, Program, Repertoire, Tier, TreeCode,
+};
+use opcodon_testkit::best;
 
 const N_COLUMNS: usize = 5;
 const POPULATION: usize = 1000;
 const MAX_SLOTS: usize = 32;
-
-/// Seconds of the fastest of several runs.
-fn best(mut run: impl FnMut()) -> f64 {
-    (0..7)
-        .map(|_| {
-            let start = Instant::now();
-            run();
-            start.elapsed().as_secs_f64()
-        })
-        .fold(f64::INFINITY, f64::min)
-}
 
 fn report(tier: Tier, what: &str, seconds: f64, n: usize) {
     println!(
@@ -101,7 +93,7 @@ fn vary(tier: Tier, linear: &[LinearCode], trees: &[TreeCode], repertoire: &Repe
 }
 
 /// Making executable and running against compiling and running the same expressions.
-fn run(tier: Tier, what: &str, genomes: &[(&Code, Expr, usize)], n_rows: usize) {
+fn run(tier: Tier, what: &str, genomes: &[(Program<'_>, Expr, usize)], n_rows: usize) {
     let mut rng = Rng::new(3, 3);
     let columns: Vec<Vec<f64>> = (0..=N_COLUMNS)
         .map(|_| (0..n_rows).map(|_| rng.uniform(0.5, 2.0)).collect())
@@ -110,7 +102,7 @@ fn run(tier: Tier, what: &str, genomes: &[(&Code, Expr, usize)], n_rows: usize) 
     let blocks = Blocks::new(tier, &slices[..N_COLUMNS], Some(slices[N_COLUMNS])).unwrap();
     let mut batch = Batch::new(tier, N_COLUMNS, Fold::Squares).unwrap();
     let mut losses = vec![0.0; genomes.len()];
-    let codes = || genomes.iter().map(|(code, ..)| *code);
+    let codes = || genomes.iter().map(|(program, ..)| *program);
     let load = best(|| batch.load(codes()).unwrap());
     let genomes_run = best(|| batch.losses(black_box(&blocks), &mut losses).unwrap());
     let both = best(|| {
@@ -205,6 +197,11 @@ fn evolution<G: Genome>(tier: Tier, what: &str, n_rows: usize) {
 }
 
 fn main() {
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| arg != "--bench")
+        .collect();
+    let wants = |part: &str| wanted.is_empty() || wanted.iter().any(|arg| arg == part);
     for tier in Tier::ALL.into_iter().filter(|tier| tier.is_available()) {
         let repertoire = Repertoire::new(tier, N_COLUMNS).unwrap();
         let linear: Vec<LinearCode> = (0..POPULATION as u64)
@@ -215,31 +212,33 @@ fn main() {
             .filter(|tree| (9..=63).contains(&tree.code().slots().len()))
             .take(POPULATION)
             .collect();
-        vary(tier, &linear, &trees, &repertoire);
+        if wants("vary") {
+            vary(tier, &linear, &trees, &repertoire);
+        }
         let formulas = |code: &Code| code.to_expression(200).ok();
         let of_linear: Vec<_> = linear
             .iter()
-            .filter_map(|g| Some((g.code(), formulas(g.code())?, g.n_effective())))
+            .filter_map(|g| Some((g.into(), formulas(g.code())?, g.n_effective())))
             .collect();
         let of_trees: Vec<_> = trees
             .iter()
             .map(|tree| {
                 (
-                    tree.code(),
+                    tree.into(),
                     tree.to_expression().unwrap(),
                     tree.n_effective(),
                 )
             })
             .collect();
-        for n_rows in [20, 1000, 10_000] {
+        for n_rows in [20, 1000, 10_000].into_iter().filter(|_| wants("run")) {
             run(tier, "linear", &of_linear, n_rows);
             run(tier, "tree", &of_trees, n_rows);
         }
-        for n_rows in [20, 1000] {
+        for n_rows in [20, 1000].into_iter().filter(|_| wants("evolve")) {
             evolution::<LinearCode>(tier, "linear", n_rows);
             evolution::<TreeCode>(tier, "tree", n_rows);
         }
-        for n_cases in [1 << 11, 1 << 20] {
+        for n_cases in [1 << 11, 1 << 20].into_iter().filter(|_| wants("bits")) {
             bits(tier, n_cases);
         }
     }

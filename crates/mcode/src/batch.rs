@@ -4,13 +4,14 @@
 //! [`Shell`] into an arena, and the arena is sealed once for all. Running needs only a shared
 //! reference.
 
-use opcodon_asm::Assembler;
 use opcodon_codemem::{Arena, CodeError, SealedArena};
 
 use crate::blocks::{Blocks, Line, TILE_ROWS};
 use crate::code::Code;
-use crate::kernel::{Fold, SHELL_BYTES, Shell};
+use crate::kernel::{Fold, N_MOMENTS, SHELL_BYTES, Shell};
+use crate::linear::LinearCode;
 use crate::seal::{self, Footprint};
+use crate::tree::TreeCode;
 use crate::{McodeError, Tier};
 
 /// Where one genome of a batch is.
@@ -21,6 +22,35 @@ struct Member {
     n_constants: usize,
     n_effective: usize,
     footprint: Footprint,
+}
+
+/// What is loaded into a batch: code, and whether all of it is known to be effective.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    pub(crate) code: &'a Code,
+    /// Code of a tree: there are no introns, and no register is read before it is written.
+    pub(crate) is_tree: bool,
+}
+
+impl<'a> From<&'a Code> for Program<'a> {
+    fn from(code: &'a Code) -> Program<'a> {
+        let is_tree = false;
+        Program { code, is_tree }
+    }
+}
+
+impl<'a> From<&'a LinearCode> for Program<'a> {
+    fn from(linear: &'a LinearCode) -> Program<'a> {
+        linear.code().into()
+    }
+}
+
+impl<'a> From<&'a TreeCode> for Program<'a> {
+    fn from(tree: &'a TreeCode) -> Program<'a> {
+        let code = tree.code();
+        let is_tree = true;
+        Program { code, is_tree }
+    }
 }
 
 /// Genomes in executable memory.
@@ -34,7 +64,7 @@ struct Member {
 /// let genome = TreeCode::from_expression(&formula, tier, 1)?;
 /// let data = Blocks::new(tier, &[&[0.0, 1.0, 2.0]], Some(&[1.0, 2.0, 8.0]))?;
 /// let mut batch = Batch::new(tier, 1, Fold::Squares)?;
-/// batch.load([genome.code()])?;
+/// batch.load([&genome])?;
 /// assert_eq!(batch.loss(0, &data)?, 3.0);
 /// # Ok(()) }
 /// ```
@@ -48,7 +78,7 @@ pub struct Batch {
     arena: Option<SealedArena>,
     members: Vec<Member>,
     constants: Vec<Line>,
-    asm: Assembler,
+    bytes: Vec<u8>,
     slots: Vec<u64>,
 }
 
@@ -71,7 +101,7 @@ impl Batch {
             arena: Some(Arena::with_capacity(CAPACITY)?.seal()?),
             members: Vec::new(),
             constants: Vec::new(),
-            asm: Assembler::new(),
+            bytes: Vec::new(),
             slots: Vec::new(),
         })
     }
@@ -81,9 +111,9 @@ impl Batch {
     /// # Errors
     /// If a genome is of another tier or for another number of columns, or memory is refused; the
     /// batch is empty then.
-    pub fn load<'a>(
+    pub fn load<'a, P: Into<Program<'a>>>(
         &mut self,
-        genomes: impl IntoIterator<Item = &'a Code>,
+        genomes: impl IntoIterator<Item = P>,
     ) -> Result<(), McodeError> {
         self.members.clear();
         self.constants.clear();
@@ -93,8 +123,8 @@ impl Batch {
         };
         arena.truncate(0);
         let mut outcome = Ok(());
-        for code in genomes {
-            outcome = self.append(&mut arena, code);
+        for program in genomes {
+            outcome = self.append(&mut arena, program.into());
             if outcome.is_err() {
                 self.members.clear();
                 break;
@@ -104,7 +134,8 @@ impl Batch {
         outcome
     }
 
-    fn append(&mut self, arena: &mut Arena, code: &Code) -> Result<(), McodeError> {
+    fn append(&mut self, arena: &mut Arena, program: Program<'_>) -> Result<(), McodeError> {
+        let code = program.code;
         if code.tier() != self.tier || code.n_columns() != self.n_columns {
             return Err(McodeError::Mixed {
                 what: "a genome",
@@ -114,8 +145,8 @@ impl Batch {
                 columns: self.n_columns,
             });
         }
-        let n_effective = self.shell.wrap(code, &mut self.asm, &mut self.slots);
-        let bytes = self.asm.finish().expect("copied code and one near jump");
+        let n_effective = self.shell.wrap(program, &mut self.bytes, &mut self.slots);
+        let bytes = &self.bytes;
         debug_assert!(bytes.len() <= code.bytes().len() + SHELL_BYTES);
         let start = match arena.append(bytes, 16) {
             Err(CodeError::Full { capacity, .. }) => {
@@ -140,6 +171,12 @@ impl Batch {
             },
         });
         Ok(())
+    }
+
+    /// What becomes of values.
+    #[must_use]
+    pub fn fold(&self) -> Fold {
+        self.fold
     }
 
     /// Number of genomes.
@@ -190,6 +227,12 @@ impl Batch {
         constants: &[f64],
     ) -> Result<f64, McodeError> {
         self.require(blocks, true)?;
+        let packed = self.packed(genome, constants)?;
+        Ok(self.mean(self.members[genome], blocks, &packed))
+    }
+
+    /// Other constants for a genome.
+    fn packed(&self, genome: usize, constants: &[f64]) -> Result<Vec<Line>, McodeError> {
         let member = self.members[genome];
         if constants.len() != member.n_constants {
             return Err(McodeError::Range {
@@ -201,7 +244,7 @@ impl Batch {
         }
         let mut packed = Vec::with_capacity(member.footprint.constant_lines);
         pack(self.tier, constants, &mut packed);
-        Ok(self.mean(member, blocks, &packed))
+        Ok(packed)
     }
 
     /// As [`Batch::loss`] of all genomes, which run tile by tile.
@@ -221,16 +264,45 @@ impl Batch {
                 high: self.len(),
             });
         }
-        losses.fill(0.0);
+        if blocks.n_tiles() == 1 {
+            for (member, loss) in self.members.iter().zip(losses) {
+                let constants = &self.constants[member.constants..];
+                *loss = self.finish(self.sums(*member, blocks, 0, constants), blocks);
+            }
+            return Ok(());
+        }
+        let mut sums = vec![[0.0; N_MOMENTS]; losses.len()];
         for tile in 0..blocks.n_tiles() {
-            for (member, loss) in self.members.iter().zip(&mut *losses) {
-                *loss += self.error(*member, blocks, tile, &self.constants[member.constants..]);
+            for (member, sums) in self.members.iter().zip(&mut sums) {
+                let constants = &self.constants[member.constants..];
+                add(sums, self.sums(*member, blocks, tile, constants));
             }
         }
-        for loss in losses {
-            *loss /= blocks.n_cases() as f64;
+        for (loss, sums) in losses.iter_mut().zip(sums) {
+            *loss = self.finish(sums, blocks);
         }
         Ok(())
+    }
+
+    /// The straight line from a genome's values, with these constants, to the target with the
+    /// least squared error, which is the loss in a batch of [`Fold::Moments`].
+    ///
+    /// # Errors
+    /// As for [`Batch::loss_with`].
+    ///
+    /// # Panics
+    /// If there is no such genome, or the batch has another use.
+    pub fn line(
+        &self,
+        genome: usize,
+        blocks: &Blocks,
+        constants: &[f64],
+    ) -> Result<StraightLine, McodeError> {
+        self.require(blocks, true)?;
+        assert_eq!(self.fold, Fold::Moments, "what the batch was made for");
+        let packed = self.packed(genome, constants)?;
+        let sums = self.total(self.members[genome], blocks, &packed);
+        Ok(StraightLine::fit(sums, blocks))
     }
 
     /// Predictions of one genome.
@@ -291,17 +363,39 @@ impl Batch {
     }
 
     fn mean(&self, member: Member, blocks: &Blocks, constants: &[Line]) -> f64 {
-        let error = |tile| self.error(member, blocks, tile, constants);
-        (0..blocks.n_tiles()).map(error).sum::<f64>() / blocks.n_cases() as f64
+        self.finish(self.total(member, blocks, constants), blocks)
     }
 
-    /// The sum of squared errors, or of wrong cases, of one tile.
+    fn total(&self, member: Member, blocks: &Blocks, constants: &[Line]) -> [f64; N_MOMENTS] {
+        let mut total = [0.0; N_MOMENTS];
+        for tile in 0..blocks.n_tiles() {
+            add(&mut total, self.sums(member, blocks, tile, constants));
+        }
+        total
+    }
+
+    /// The loss of which these are the sums.
     #[inline]
-    fn error(&self, member: Member, blocks: &Blocks, tile: usize, constants: &[Line]) -> f64 {
-        if self.fold == Fold::Squares {
-            let mut out = [Line::ZERO];
+    fn finish(&self, sums: [f64; N_MOMENTS], blocks: &Blocks) -> f64 {
+        if self.fold == Fold::Moments {
+            return StraightLine::fit(sums, blocks).loss;
+        }
+        sums[0] / blocks.n_cases() as f64
+    }
+
+    /// What a genome adds up over one tile: squared errors, wrong cases, or moments.
+    #[inline]
+    fn sums(
+        &self,
+        member: Member,
+        blocks: &Blocks,
+        tile: usize,
+        constants: &[Line],
+    ) -> [f64; N_MOMENTS] {
+        if self.fold != Fold::Bits {
+            let mut out = [Line::ZERO; N_MOMENTS];
             self.run(member, blocks, tile, constants, &mut out);
-            return out[0].0.iter().sum();
+            return out.map(|line| line.0.iter().sum());
         }
         let mut out = [Line::ZERO; TILE_ROWS / 8];
         self.run(member, blocks, tile, constants, &mut out);
@@ -309,7 +403,7 @@ impl Batch {
         let wrong = words[..blocks.tile_rows(tile)]
             .iter()
             .map(|word| word.count_ones());
-        f64::from(wrong.sum::<u32>())
+        [f64::from(wrong.sum::<u32>()), 0.0, 0.0]
     }
 
     #[inline]
@@ -332,6 +426,69 @@ impl Batch {
             constants,
             out,
         );
+    }
+}
+
+#[inline]
+fn add(total: &mut [f64; N_MOMENTS], part: [f64; N_MOMENTS]) {
+    for (total, part) in total.iter_mut().zip(part) {
+        *total += part;
+    }
+}
+
+/// The straight line from values to the target with the least squared error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StraightLine {
+    /// What values are multiplied by; 0 if they are all the same.
+    pub slope: f64,
+    /// What is added then.
+    pub intercept: f64,
+    /// The slope of the best line through the origin.
+    pub through_origin: f64,
+    /// Mean squared error.
+    pub loss: f64,
+    /// How wrong rounding may have made the error: the sums that it comes from cancel.
+    pub rounding: f64,
+}
+
+impl StraightLine {
+    /// From the sums of values, squares and products with the target.
+    fn fit([sum, squares, products]: [f64; N_MOMENTS], blocks: &Blocks) -> StraightLine {
+        /// A share of the squares that is rounding.
+        const ROUNDING: f64 = 1e-14;
+        let n = blocks.n_rows() as f64;
+        let (target, variance) = blocks.target_moments();
+        let mean = sum / n;
+        let spread = squares - sum * mean;
+        let through_origin = products / squares;
+        if !squares.is_finite() || !products.is_finite() {
+            let [slope, intercept, loss, rounding] = [f64::NAN; 4];
+            return StraightLine {
+                slope,
+                intercept,
+                through_origin,
+                loss,
+                rounding,
+            };
+        }
+        if spread <= ROUNDING * squares {
+            return StraightLine {
+                slope: 0.0,
+                intercept: target,
+                through_origin,
+                loss: variance,
+                rounding: 0.0,
+            };
+        }
+        let product = products - sum * target;
+        let slope = product / spread;
+        StraightLine {
+            slope,
+            intercept: target - slope * mean,
+            through_origin,
+            loss: (variance - slope * product / n).max(0.0),
+            rounding: 4.0 * f64::EPSILON * variance * squares / spread,
+        }
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Blocks {
     n_columns: usize,
     n_rows: usize,
     has_target: bool,
+    /// Sum of the target, and of its squared differences to the mean.
+    target: (f64, f64),
     /// Cases of Boolean data, 64 a row.
     n_cases: Option<usize>,
     lines: Vec<Line>,
@@ -99,6 +101,11 @@ impl Blocks {
             n_columns,
             n_rows,
             has_target: target.is_some(),
+            target: target.map_or((0.0, 0.0), |target| {
+                let sum: f64 = target.iter().sum();
+                let mean = sum / n_rows as f64;
+                (sum, target.iter().map(|y| (y - mean) * (y - mean)).sum())
+            }),
             n_cases: None,
             lines,
         })
@@ -169,6 +176,13 @@ impl Blocks {
     #[must_use]
     pub fn has_target(&self) -> bool {
         self.has_target
+    }
+
+    /// Mean of the target, and its mean squared difference to that; of numbers.
+    #[must_use]
+    pub fn target_moments(&self) -> (f64, f64) {
+        let n = self.n_rows as f64;
+        (self.target.0 / n, self.target.1 / n)
     }
 
     /// Number of tiles; all but the last have [`TILE_ROWS`] rows.

@@ -13,8 +13,6 @@
 //! k-th slot that reads a constant reads constant k. So there is no branch, no store, no address
 //! that is computed, and the only memory read are the declared columns and constants.
 
-use std::hint::select_unpredictable;
-
 use opcodon_expr::{Expr, Node};
 
 use crate::dialect::Dialect;
@@ -33,6 +31,15 @@ pub struct Code {
     n_columns: usize,
     pub(crate) slots: Vec<u64>,
     pub(crate) constants: Vec<f64>,
+}
+
+/// What a crossover did: which slots of the first parent were replaced by which of the second.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Splice {
+    /// Slots of the first parent that the child lacks.
+    pub cut: std::ops::Range<usize>,
+    /// Slots of the second parent in their place.
+    pub donor: std::ops::Range<usize>,
 }
 
 impl Code {
@@ -105,6 +112,12 @@ impl Code {
         Dialect::of(self.tier)
     }
 
+    /// Whether it has operations on bits.
+    #[must_use]
+    pub fn is_boolean(&self) -> bool {
+        self.genes().any(|(_, gene)| gene.opcode.is_bitwise())
+    }
+
     /// The genes, decoded one after the other, each with its first slot.
     pub fn genes(&self) -> impl Iterator<Item = (usize, Gene)> {
         let (dialect, mut at) = (self.dialect(), 0);
@@ -150,6 +163,29 @@ impl Code {
             (tier, n_columns),
             "genes mix with those of one tier and number of columns only"
         );
+    }
+
+    /// Whether genes of this and another genome may mix: of one tier and number of columns.
+    ///
+    /// # Errors
+    /// If they may not.
+    pub fn require_same_kind(&self, other: &Code) -> Result<(), McodeError> {
+        if (self.tier, self.n_columns) == (other.tier, other.n_columns) {
+            return Ok(());
+        }
+        Err(McodeError::Mixed {
+            what: "the other genome",
+            found_tier: other.tier,
+            found_columns: other.n_columns,
+            tier: self.tier,
+            columns: self.n_columns,
+        })
+    }
+
+    /// Appends a gene; `value` is for a constant of it.
+    pub(crate) fn push(&mut self, gene: Gene, value: f64) {
+        let end = self.slots.len();
+        self.replace(end..end, Some(gene), value);
     }
 
     /// Becomes `first[..cut.start] + second[donor] + first[cut.end..]`, constants along with
@@ -225,19 +261,25 @@ impl Code {
     /// Nodes of the formula as a tree, at most `u64::MAX`.
     #[must_use]
     pub fn n_nodes(&self) -> u64 {
-        const ONE: usize = 16;
+        // Behind the registers: a leaf, and nothing.
+        const LEAF: usize = 16;
+        const NONE: usize = 17;
         let dialect = self.dialect();
-        // One more, for leaves.
-        let mut sizes = [1_u64; ONE + 1];
+        let mut sizes = [1_u64; NONE + 1];
+        sizes[NONE] = 0;
         let mut start = 0;
         while start < self.slots.len() {
             let end = self.gene_end(start);
-            let (_, dst, row, values) = dialect.last(&self.slots[start..end]);
-            let first = sizes[usize::from(values.a) % ONE] * u64::from(row.is_binary);
-            let is_register = row.kind == Kind::Register;
-            let last = select_unpredictable(is_register, usize::from(values.b), ONE);
-            let root = u64::from(row.opcode != Opcode::Load);
-            sizes[usize::from(dst) % ONE] = first.saturating_add(sizes[last]).saturating_add(root);
+            let flow = dialect.last(&self.slots[start..end]);
+            // Absent operands are looked up where nothing is, so that nothing branches on them.
+            let size = |register: Option<u8>, absent| {
+                let place = register.map_or(absent, usize::from);
+                sizes[place % sizes.len()]
+            };
+            let (first, last) = (size(flow.first(), NONE), size(flow.last(), LEAF));
+            let root = u64::from(flow.operates());
+            let size = first.saturating_add(last).saturating_add(root);
+            sizes[usize::from(flow.dst) % LEAF] = size;
             start = end;
         }
         sizes[0]
@@ -359,11 +401,10 @@ fn is_plain(tier: Tier, n_columns: usize, slots: &[u64], n_constants: usize) -> 
     let mut next_constant = 0;
     let mut bad = 0;
     for &slot in slots {
-        let (row, values, rest) = dialect.read(slot);
-        let index = usize::from(values.index);
-        let (is_column, is_constant) = (row.kind == Kind::Column, row.kind == Kind::Constant);
+        let (check, index, rest) = dialect.check(slot);
+        let (is_column, is_constant) = (check.is_column, check.is_constant);
+        let index = usize::from(index);
         bad |= rest
-            | u64::from(row.role != Role::Whole)
             | u64::from(is_column & (index >= n_columns))
             | u64::from(is_constant & (index != next_constant));
         next_constant += usize::from(is_constant);

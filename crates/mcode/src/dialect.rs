@@ -35,6 +35,9 @@ pub(crate) struct Reserved {
     pub(crate) one: Vreg,
     /// Without mask registers, the mask of a phrase.
     pub(crate) mask: Vreg,
+    /// Two more sums.
+    pub(crate) square: Vreg,
+    pub(crate) product: Vreg,
 }
 
 impl Reserved {
@@ -48,6 +51,8 @@ impl Reserved {
             zero: register(3),
             one: register(4),
             mask: register(5),
+            square: register(6),
+            product: register(7),
         }
     }
 }
@@ -68,16 +73,85 @@ const N_KEYS: usize = 1 << 10;
 const N_ROWS: usize = NO_ROW as usize + 1;
 const NO_ROW: u8 = 63;
 
+/// What the verifier compares a whole instruction with, by key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Check {
+    template: u64,
+    /// Bits that must be the template's.
+    fixed: u64,
+    pub(crate) is_column: bool,
+    pub(crate) is_constant: bool,
+    /// There is no such instruction, or it is part of a phrase.
+    is_refused: bool,
+}
+
+/// What is like no instruction.
+const REFUSED: Check = Check {
+    template: 0,
+    fixed: 0,
+    is_column: false,
+    is_constant: false,
+    is_refused: true,
+};
+
+/// Bits of [`Dialect::reads`]: a first operand, a register as last operand, an operation.
+const READS_FIRST: u8 = 1;
+const READS_LAST: u8 = 2;
+const OPERATES: u8 = 4;
+
+/// What a gene does to registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flow {
+    /// Where it begins.
+    pub(crate) start: usize,
+    /// The register that it writes.
+    pub(crate) dst: u8,
+    /// Of these only what `reads` says has a meaning.
+    values: Values,
+    reads: u8,
+}
+
+impl Flow {
+    /// The registers that it reads, one bit each.
+    #[inline(always)]
+    pub(crate) fn registers(self) -> u32 {
+        let Values { a, b, .. } = self.values;
+        u32::from(self.reads & READS_FIRST) << a | u32::from(self.reads >> 1 & 1) << b
+    }
+
+    /// The first operand of two.
+    #[inline(always)]
+    pub(crate) fn first(self) -> Option<u8> {
+        (self.reads & READS_FIRST != 0).then_some(self.values.a)
+    }
+
+    /// The last operand, if it is a register.
+    #[inline(always)]
+    pub(crate) fn last(self) -> Option<u8> {
+        (self.reads & READS_LAST != 0).then_some(self.values.b)
+    }
+
+    /// Whether it is more than a load.
+    #[inline(always)]
+    pub(crate) fn operates(self) -> bool {
+        self.reads & OPERATES != 0
+    }
+}
+
 /// All instructions of a tier.
 #[derive(Debug)]
 pub(crate) struct Dialect {
     pub(crate) tier: Tier,
     rows: [Row; N_ROWS],
     n_rows: u8,
+    /// What whole instructions are compared with, by key; what is none is refused.
+    checks: Box<[Check; N_KEYS]>,
     /// How a slot that reads a constant is told from all others.
     constant: Pattern,
     /// Row by key.
     index: Box<[u8; N_KEYS]>,
+    /// What a row reads, by key: all that finding introns needs to know, in one byte.
+    reads: Box<[u8; N_KEYS]>,
     /// Row by opcode and kind of operand.
     by_gene: Vec<[u8; 3]>,
     /// Phrase by opcode.
@@ -111,6 +185,8 @@ impl Dialect {
             n_rows: 0,
             constant: Pattern::new(tier)?,
             index: Box::new([NO_ROW; N_KEYS]),
+            checks: Box::new([REFUSED; N_KEYS]),
+            reads: Box::new([0; N_KEYS]),
             by_gene: vec![[NO_ROW; 3]; Opcode::ALL.len()],
             phrases: vec![None; Opcode::ALL.len()],
         };
@@ -138,6 +214,16 @@ impl Dialect {
         let key = self.split(row.template).0;
         assert_eq!(self.index[key], NO_ROW, "two rows share a key");
         self.index[key] = number;
+        self.checks[key] = Check {
+            template: row.template,
+            fixed: !row.variable,
+            is_column: row.kind == Kind::Column,
+            is_constant: row.kind == Kind::Constant,
+            is_refused: row.role != Role::Whole,
+        };
+        self.reads[key] = u8::from(row.is_binary) * READS_FIRST
+            | u8::from(row.kind == Kind::Register) * READS_LAST
+            | u8::from(row.opcode != Opcode::Load) * OPERATES;
         self.rows[usize::from(number)] = row;
         self.n_rows += 1;
         number
@@ -193,6 +279,16 @@ impl Dialect {
             index: values.index & row.present.index,
         };
         (row, values, (slot ^ row.template) & !row.variable)
+    }
+
+    /// What a slot would have to be, its index, and bits that are set if it is no whole
+    /// instruction.
+    #[inline(always)]
+    pub(crate) fn check(&self, slot: u64) -> (&Check, u8, u64) {
+        let (key, values) = self.split(slot);
+        let check = &self.checks[key % N_KEYS];
+        let rest = (slot ^ check.template) & check.fixed | u64::from(check.is_refused);
+        (check, values.index, rest)
     }
 
     /// Whether a slot of verified code reads a constant.
@@ -290,21 +386,27 @@ impl Dialect {
         same.then_some((gene, encoded.len()))
     }
 
-    /// The register that a gene at the end of these slots writes, and where the gene begins.
+    /// What the gene at the end of these slots, which are verified, does to registers.
     #[inline(always)]
-    pub(crate) fn last(&self, slots: &[u64]) -> (usize, u8, &Row, Values) {
+    pub(crate) fn last(&self, slots: &[u64]) -> Flow {
         let mut start = slots.len() - 1;
         while is_inner(slots[start]) {
             start -= 1;
         }
-        let (row, values, _) = self.read(slots[start]);
+        let (key, values) = self.split(slots[start]);
         let mut dst = values.dst;
-        if row.role == Role::Head
-            && let Some(phrase) = &self.phrases[row.opcode as usize]
-        {
-            dst = phrase.blend.decode(slots[start + 2]).0.dst;
+        if start + 1 < slots.len() {
+            let row = &self.rows[usize::from(self.index[key]) % N_ROWS];
+            if let Some(phrase) = &self.phrases[row.opcode as usize] {
+                dst = phrase.blend.decode(slots[start + 2]).0.dst;
+            }
         }
-        (start, dst, row, values)
+        Flow {
+            start,
+            dst,
+            values,
+            reads: self.reads[key],
+        }
     }
 }
 

@@ -11,7 +11,6 @@
 use std::ops::Range;
 
 use crate::code::Code;
-use crate::slot::Kind;
 
 /// The effective part of a genome.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,11 +38,10 @@ pub(crate) fn walk(code: &Code, mut found: impl FnMut(Range<usize>, bool)) -> u3
     let mut live = 1_u32;
     let mut end = code.slots.len();
     while end > 0 {
-        let (start, dst, row, values) = dialect.last(&code.slots[..end]);
+        let flow = dialect.last(&code.slots[..end]);
+        let (start, dst) = (flow.start, flow.dst);
         let is_effective = live >> dst & 1;
-        let reads = u32::from(row.is_binary) << values.a
-            | u32::from(row.kind == Kind::Register) << values.b;
-        live = live & !(is_effective << dst) | (reads * is_effective);
+        live = live & !(is_effective << dst) | (flow.registers() * is_effective);
         found(start..end, is_effective != 0);
         end = start;
     }

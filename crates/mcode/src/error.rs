@@ -4,13 +4,14 @@ use opcodon_codemem::CodeError;
 use opcodon_expr::Op;
 
 use crate::Tier;
+use crate::gene::Opcode;
 
 /// Why a genome could not be made, read or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum McodeError {
     /// The bytes are no genome.
-    #[error("not a genome: {0}")]
+    #[error("not a genome")]
     Verify(#[from] VerifyError),
     /// The tier needs processor features that this machine lacks.
     #[error(
@@ -63,6 +64,108 @@ pub enum McodeError {
         found: usize,
         /// Rows it should have.
         expected: usize,
+    },
+    /// A linear genome is cut between genes only, and the end of a range is not before its start.
+    #[error(
+        "a genome of {end} slots cannot be cut at slot {slot}: cuts go from gene to gene, first to last"
+    )]
+    Cut {
+        /// Where.
+        slot: usize,
+        /// Slots of the genome.
+        end: usize,
+    },
+    /// No operation has this name.
+    #[error("no operation of genomes is called {name:?}; there are {}", operations(*.bits))]
+    UnknownOperation {
+        /// As given.
+        name: String,
+        /// Whether the repertoire is for bits.
+        bits: bool,
+    },
+    /// A hyper-parameter that does not exist.
+    #[error("there is no parameter {name:?}")]
+    UnknownParameter {
+        /// As given.
+        name: String,
+    },
+    /// A hyper-parameter whose text is no value of its kind.
+    #[error("{name} is {text:?}, but must be {kind}")]
+    Value {
+        /// Which one.
+        name: &'static str,
+        /// As given.
+        text: String,
+        /// What it must be.
+        kind: &'static str,
+    },
+    /// A hyper-parameter beyond its limits.
+    #[error("{name} is {found}, but must lie between {low} and {high}")]
+    Setting {
+        /// Which one.
+        name: &'static str,
+        /// As given.
+        found: f64,
+        /// Smallest allowed.
+        low: f64,
+        /// Largest allowed.
+        high: f64,
+    },
+    /// A cell that is no finite number. Rows are counted from 0.
+    #[error(
+        "column {column:?} holds {value} in row {row} (counted from 0): leave such rows out first"
+    )]
+    NotFinite {
+        /// Its name.
+        column: String,
+        /// The row.
+        row: usize,
+        /// What it holds.
+        value: f64,
+    },
+    /// As many names as columns are needed.
+    #[error("there are {names} names for {columns} columns")]
+    Names {
+        /// Names given.
+        names: usize,
+        /// Columns given.
+        columns: usize,
+    },
+    /// A model of the front that does not exist.
+    #[error("there is no model {index}: the front has {len}, counted from 0")]
+    ModelIndex {
+        /// As given.
+        index: usize,
+        /// Models of the front.
+        len: usize,
+    },
+    /// A text that is not what it should be.
+    #[error("not a {what} of genomes")]
+    Format {
+        /// What it should be.
+        what: &'static str,
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// A stored form of a later version.
+    #[error(
+        "the {what} is of version {found}, but this program reads version {supported}: update opcodon"
+    )]
+    Version {
+        /// What is read.
+        what: &'static str,
+        /// As stored.
+        found: u32,
+        /// The version that is known.
+        supported: u32,
+    },
+    /// Stored parts that contradict each other.
+    #[error("the {what} is damaged: {problem}")]
+    Damaged {
+        /// What is read.
+        what: &'static str,
+        /// The contradiction.
+        problem: String,
     },
     /// Squared errors were asked for, but the data have no target.
     #[error("the data have no target, so there are no squared errors")]
@@ -192,6 +295,16 @@ pub enum VerifyError {
 fn hex(word: u64) -> String {
     let bytes = word.to_le_bytes().map(|byte| format!("{byte:02x}"));
     bytes.join(" ")
+}
+
+/// The names of the operations on bits, or on numbers.
+fn operations(bits: bool) -> String {
+    let of_kind = |opcode: &&Opcode| opcode.is_bitwise() == bits && **opcode != Opcode::Load;
+    let names = Opcode::ALL.iter().filter(of_kind);
+    names
+        .map(|opcode| opcode.name())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn domain(bits: bool) -> &'static str {

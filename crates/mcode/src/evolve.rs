@@ -1,32 +1,27 @@
-//! Steady-state evolution, as in AIMGP: winners of tournaments breed, losers make room.
+//! Evolution of genomes: steady state, as in AIMGP, or NSGA-II; one deme or many.
 //!
 //! There are no generations in which everything is replaced. Each step breeds a handful of
-//! children from the population as it stands, copies them into executable memory at once, runs
-//! them, and puts each in the place of the worst of some individuals drawn at random. A child that
-//! computes the same as a parent, as far as its error tells, takes that parent's place instead, if
-//! it is not longer: so neutral variation may drift, but copies do not fill the population. The
-//! best is never lost unless something at least as good takes its place.
-//!
-//! Constants are data, so refitting them needs no new code: the best child of each step, which is
-//! in executable memory anyway, is run with changed constants. One constant at a time moves to the
-//! lowest point of the parabola through three losses, which is exact where the formula is linear
-//! in it; what is better goes back into the genome.
-//!
-//! # Invariant
-//! Child k of step s draws from the stream (s, k), so a run is a function of data, settings and
-//! seed, unless the time ends it.
+//! children from a population as it stands, copies them into executable memory at once, runs
+//! them, and finds places for them (`deme`). Demes exchange their best now and then (`islands`).
+//! The best is never lost unless something at least as good takes its place, and the best formula
+//! of each size is kept apart.
+
+pub(crate) mod constants;
+mod deme;
+mod islands;
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
-use opcodon_evo::{Reason, Rng, Stop, order, tournament};
+use opcodon_evo::{Reason, Stop};
 
 use crate::McodeError;
-use crate::batch::Batch;
 use crate::blocks::Blocks;
-use crate::code::Code;
 use crate::genome::Genome;
-use crate::kernel::Fold;
 use crate::repertoire::Repertoire;
+
+use deme::{CHILD_BITS, MAX_DEMES};
+pub use islands::{Islands, State};
 
 /// How children are made, and their limits.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +53,15 @@ impl Default for Variation {
     }
 }
 
+/// Who breeds, and who makes room for children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// Winners of tournaments breed, losers make room: by error, then by size.
+    Tournament,
+    /// By error and size of the formula, neither before the other.
+    Nsga2,
+}
+
 /// Settings of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -65,7 +69,18 @@ pub struct Settings {
     pub repertoire: Repertoire,
     /// How children are made.
     pub variation: Variation,
-    /// Individuals.
+    /// Who breeds, and who makes room.
+    pub selection: Selection,
+    /// Whether a genome is judged by the best straight line from its values to the target, so that
+    /// it need not find scale and offset itself.
+    pub scaling: bool,
+    /// Populations that evolve side by side.
+    pub demes: usize,
+    /// Steps from one exchange among demes, and one call of `progress`, to the next.
+    pub epoch: u64,
+    /// Individuals that each deme sends to another one at an exchange.
+    pub migrants: usize,
+    /// Individuals of a deme.
     pub population: usize,
     /// Individuals drawn for a parent, and for a place of a child.
     pub tournament: usize,
@@ -86,6 +101,11 @@ impl Settings {
         Settings {
             repertoire,
             variation: Variation::default(),
+            selection: Selection::Tournament,
+            scaling: false,
+            demes: 1,
+            epoch: 1,
+            migrants: 10,
             population: 1000,
             tournament: 4,
             children: 100,
@@ -98,16 +118,18 @@ impl Settings {
         }
     }
 
-    fn check(&self) -> Result<(), McodeError> {
-        let least = [
-            ("the population", self.population, 2),
-            ("the tournament", self.tournament, 1),
-            ("the number of children of a step", self.children, 1),
-            ("the number of slots", self.variation.max_slots, 1),
-        ];
-        for (what, found, low) in least {
-            // A child's number is part of its random stream.
-            let high = (1 << STREAM_BITS) - 1;
+    fn check(&self, data: &Blocks) -> Result<(), McodeError> {
+        // A child's number is part of its random stream.
+        let high = (1 << CHILD_BITS) - 1;
+        let epoch = usize::try_from(self.epoch).unwrap_or(usize::MAX);
+        for (what, found, low, high) in [
+            ("the population", self.population, 2, high),
+            ("the tournament", self.tournament, 1, high),
+            ("the number of children of a step", self.children, 1, high),
+            ("the number of slots", self.variation.max_slots, 1, high),
+            ("the number of demes", self.demes, 1, MAX_DEMES),
+            ("the number of steps between exchanges", epoch, 1, high),
+        ] {
             if !(low..=high).contains(&found) {
                 return Err(McodeError::Range {
                     what,
@@ -117,6 +139,10 @@ impl Settings {
                 });
             }
         }
+        let bits = data.is_boolean();
+        if bits != self.repertoire.is_boolean() {
+            return Err(McodeError::Domain { bits });
+        }
         Ok(())
     }
 }
@@ -124,7 +150,7 @@ impl Settings {
 /// How far a run is.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a, G> {
-    /// Steps done.
+    /// Steps done by every deme.
     pub step: u64,
     /// Genomes run so far, trials of constants included.
     pub evaluations: u64,
@@ -132,6 +158,10 @@ pub struct Progress<'a, G> {
     pub best: &'a G,
     /// Its mean squared error, or share of wrong cases.
     pub loss: f64,
+    /// Time since the start.
+    pub elapsed: Duration,
+    /// How much of the run is over, from 0 to 1, by the limit that is closest.
+    pub fraction: f64,
 }
 
 /// What a run has found.
@@ -149,55 +179,8 @@ pub struct Outcome<G> {
     pub reason: Reason,
 }
 
-/// A population with its errors.
-struct Population<G> {
-    genomes: Vec<G>,
-    losses: Vec<f64>,
-    sizes: Vec<usize>,
-}
-
-impl<G: Genome> Population<G> {
-    /// The better is less: by error, then by effective size.
-    fn compare(&self, a: usize, b: usize) -> std::cmp::Ordering {
-        order::compare(self.losses[a], self.losses[b]).then(self.sizes[a].cmp(&self.sizes[b]))
-    }
-
-    fn best(&self) -> usize {
-        let better = |a: &usize, b: &usize| self.compare(*a, *b);
-        (0..self.genomes.len()).min_by(better).unwrap_or(0)
-    }
-
-    /// Takes a child in, or lets it die.
-    fn place(
-        &mut self,
-        child: &mut G,
-        loss: f64,
-        n_effective: usize,
-        parents: [usize; 2],
-        mut rng: Rng,
-        tournament: usize,
-    ) {
-        let equal = |a: f64, b: f64| order::compare(a, b).is_eq();
-        let place = match parents.into_iter().find(|&p| equal(self.losses[p], loss)) {
-            Some(parent) if n_effective > self.sizes[parent] => return,
-            Some(parent) => parent,
-            None => {
-                let loser = |a, b| self.compare(b, a);
-                let place = tournament::select(&mut rng, self.genomes.len(), tournament, loser);
-                if order::compare(loss, self.losses[place]).is_gt() && place == self.best() {
-                    return;
-                }
-                place
-            }
-        };
-        self.sizes[place] = n_effective;
-        self.losses[place] = loss;
-        std::mem::swap(&mut self.genomes[place], child);
-    }
-}
-
-/// Evolves genomes that predict the target of the data. `progress` is called after each step and
-/// may break off the run.
+/// Evolves genomes that predict the target of the data, on one thread. `progress` is called after
+/// each step (each exchange, if there are demes) and may break off the run.
 ///
 /// ```
 /// use opcodon_evo::Stop;
@@ -226,152 +209,14 @@ pub fn run<G: Genome>(
     settings: &Settings,
     mut progress: impl FnMut(Progress<'_, G>) -> ControlFlow<()>,
 ) -> Result<Outcome<G>, McodeError> {
-    settings.check()?;
-    let Settings {
-        repertoire,
-        variation,
-        ..
-    } = settings;
-    let bits = blocks.is_boolean();
-    if bits != repertoire.is_boolean() {
-        return Err(McodeError::Domain { bits });
-    }
-    let fold = if bits { Fold::Bits } else { Fold::Squares };
-    let mut batch = Batch::new(repertoire.tier(), repertoire.n_columns(), fold)?;
-    let mut watch = settings.stop.start();
-    let size = settings.tournament;
-
-    let first = |k| {
-        let mut rng = stream(settings.seed, 0, k);
-        G::random(&mut rng, repertoire, variation)
-    };
-    let genomes: Vec<G> = (0..settings.population).map(first).collect();
-    let mut losses = vec![0.0; genomes.len()];
-    evaluate(&mut batch, &genomes, blocks, variation, &mut losses)?;
-    let mut population = Population {
-        sizes: (0..genomes.len()).map(|k| batch.n_effective(k)).collect(),
-        genomes,
-        losses,
-    };
-
-    let mut children: Vec<G> = population
-        .genomes
-        .iter()
-        .cloned()
-        .cycle()
-        .take(settings.children)
-        .collect();
-    let mut child_losses = vec![0.0; children.len()];
-    let mut evaluations = population.genomes.len() as u64;
-    let mut step = 0_u64;
-    loop {
-        let best = population.best();
-        let loss = population.losses[best];
-        let report = Progress {
-            step,
-            evaluations,
-            best: &population.genomes[best],
-            loss,
-        };
-        let broken = progress(report).is_break().then_some(Reason::Interrupted);
-        if let Some(reason) = broken.or_else(|| watch.check(step, evaluations, loss)) {
-            return Ok(Outcome {
-                best: population.genomes.swap_remove(best),
-                loss,
-                steps: step,
-                evaluations,
-                reason,
-            });
-        }
-        step += 1;
-        let n = population.genomes.len();
-        let mut births = Vec::with_capacity(children.len());
-        for (k, child) in children.iter_mut().enumerate() {
-            let mut rng = stream(settings.seed, step, k);
-            let mut winner =
-                || tournament::select(&mut rng, n, size, |a, b| population.compare(a, b));
-            let parents = [winner(), winner()];
-            let [mother, father] = parents.map(|parent| &population.genomes[parent]);
-            child.breed(&mut rng, mother, father, repertoire, variation);
-            births.push((rng, parents));
-        }
-        evaluate(&mut batch, &children, blocks, variation, &mut child_losses)?;
-        evaluations += children.len() as u64;
-        evaluations += refit(
-            &batch,
-            blocks,
-            settings,
-            step,
-            &mut children,
-            &mut child_losses,
-        )?;
-        for (k, (rng, parents)) in births.into_iter().enumerate() {
-            let (loss, n_effective) = (child_losses[k], batch.n_effective(k));
-            population.place(&mut children[k], loss, n_effective, parents, rng, size);
-        }
-    }
-}
-
-/// Bits of a stream's number that count children.
-const STREAM_BITS: u32 = 24;
-
-/// The stream of child `k` of a step.
-fn stream(seed: u64, step: u64, k: usize) -> Rng {
-    Rng::new(seed, step << STREAM_BITS | k as u64)
-}
-
-fn evaluate<G: Genome>(
-    batch: &mut Batch,
-    genomes: &[G],
-    blocks: &Blocks,
-    variation: &Variation,
-    losses: &mut [f64],
-) -> Result<(), McodeError> {
-    batch.load(genomes.iter().map(Genome::code))?;
-    batch.losses(blocks, losses)?;
-    for (genome, loss) in genomes.iter().zip(losses) {
-        if genome.code().n_nodes() > variation.max_nodes {
-            *loss = f64::NAN;
-        }
-    }
-    Ok(())
-}
-
-/// Refits the constants of the best of the loaded children; returns the number of trials.
-fn refit<G: Genome>(
-    batch: &Batch,
-    blocks: &Blocks,
-    settings: &Settings,
-    step: u64,
-    children: &mut [G],
-    losses: &mut [f64],
-) -> Result<u64, McodeError> {
-    let better = |a: &usize, b: &usize| order::compare(losses[*a], losses[*b]);
-    let Some(best) = (0..children.len()).min_by(better) else {
-        return Ok(0);
-    };
-    let mut constants = Code::constants(children[best].code()).to_vec();
-    if constants.is_empty() || blocks.is_boolean() || !losses[best].is_finite() {
-        return Ok(0);
-    }
-    let mut rng = stream(settings.seed, step, settings.children);
-    for _ in 0..settings.refits {
-        let k = rng.below(constants.len());
-        let (middle, width) = (constants[k], 1e-2 * (constants[k].abs() + 0.1));
-        let mut lowest = (losses[best], middle);
-        let mut trial = |value: f64| -> Result<f64, McodeError> {
-            constants[k] = value;
-            let loss = batch.loss_with(best, blocks, &constants)?;
-            if loss < lowest.0 {
-                lowest = (loss, value);
-            }
-            Ok(loss)
-        };
-        let [left, right] = [trial(middle - width)?, trial(middle + width)?];
-        let curvature = left - 2.0 * losses[best] + right;
-        trial(middle + 0.5 * width * (left - right) / curvature)?;
-        (losses[best], constants[k]) = lowest;
-    }
-    children[best].constants_mut().copy_from_slice(&constants);
-    Ok(3 * settings.refits as u64)
+    let mut islands = Islands::new(blocks, settings.clone())?;
+    let reason = islands.run(blocks, 1, |state, _| progress(state))?;
+    let (best, loss) = islands.best();
+    Ok(Outcome {
+        best: best.clone(),
+        loss,
+        steps: islands.steps(),
+        evaluations: islands.evaluations(),
+        reason,
+    })
 }

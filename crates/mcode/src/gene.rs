@@ -12,7 +12,7 @@ use opcodon_expr::Op;
 pub const MAX_INDEX: usize = 256;
 
 macro_rules! opcodes {
-    ($($name:ident $slots:literal $arity:literal $op:expr, $doc:literal;)*) => {
+    ($($name:ident $word:literal $slots:literal $arity:literal $op:expr, $doc:literal;)*) => {
         /// An operation of the repertoire.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Opcode { $(#[doc = $doc] $name),* }
@@ -20,6 +20,12 @@ macro_rules! opcodes {
         impl Opcode {
             /// Every operation.
             pub const ALL: &'static [Opcode] = &[$(Opcode::$name),*];
+
+            /// The word that stands for it in settings.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Opcode::$name => $word),* }
+            }
 
             /// The operator that it means; none for [`Opcode::Load`] and for bits.
             #[must_use]
@@ -43,21 +49,21 @@ macro_rules! opcodes {
 }
 
 opcodes! {
-    Load 1 0 None,           "A column or a constant to a register.";
-    Add  1 2 Some(Op::Add),  "Sum.";
-    Sub  1 2 Some(Op::Sub),  "Difference.";
-    Mul  1 2 Some(Op::Mul),  "Product.";
-    Div  1 2 Some(Op::Div),  "Quotient of IEEE 754.";
-    Sqrt 1 1 Some(Op::Sqrt), "Square root.";
-    Neg  1 1 Some(Op::Neg),  "Negation.";
-    Abs  1 1 Some(Op::Abs),  "Absolute value.";
-    Pdiv 3 2 Some(Op::Pdiv), "Protected quotient: 1 where the divisor is zero.";
-    Min  3 2 Some(Op::Min),  "Smaller operand; NaN if either is.";
-    Max  3 2 Some(Op::Max),  "Larger operand; NaN if either is.";
-    And  1 2 None,           "Both bits.";
-    Or   1 2 None,           "Either bit, or both.";
-    Xor  1 2 None,           "Either bit, not both.";
-    Less 1 2 None,           "The second bit without the first: not a, and b.";
+    Load "load"  1 0 None,           "A column or a constant to a register.";
+    Add  "add"   1 2 Some(Op::Add),  "Sum.";
+    Sub  "sub"   1 2 Some(Op::Sub),  "Difference.";
+    Mul  "mul"   1 2 Some(Op::Mul),  "Product.";
+    Div  "div"   1 2 Some(Op::Div),  "Quotient of IEEE 754.";
+    Sqrt "sqrt"  1 1 Some(Op::Sqrt), "Square root.";
+    Neg  "neg"   1 1 Some(Op::Neg),  "Negation.";
+    Abs  "abs"   1 1 Some(Op::Abs),  "Absolute value.";
+    Pdiv "pdiv"  3 2 Some(Op::Pdiv), "Protected quotient: 1 where the divisor is zero.";
+    Min  "min"   3 2 Some(Op::Min),  "Smaller operand; NaN if either is.";
+    Max  "max"   3 2 Some(Op::Max),  "Larger operand; NaN if either is.";
+    And  "and"   1 2 None,           "Both bits.";
+    Or   "or"    1 2 None,           "Either bit, or both.";
+    Xor  "xor"   1 2 None,           "Either bit, not both.";
+    Less "less"  1 2 None,           "The second bit without the first: not a, and b.";
 }
 
 impl Opcode {
@@ -66,6 +72,13 @@ impl Opcode {
     pub fn of(op: Op) -> Option<Opcode> {
         let means = |opcode: &&Opcode| opcode.op() == Some(op);
         Opcode::ALL.iter().find(means).copied()
+    }
+
+    /// The operation of this name; [`Opcode::Load`], which is no operation, has none.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Opcode> {
+        let is_named = |opcode: &&Opcode| opcode.name() == name && **opcode != Opcode::Load;
+        Opcode::ALL.iter().find(is_named).copied()
     }
 
     /// Whether it works on bits, 64 cases a lane.

@@ -2,13 +2,17 @@
 
 use opcodon_evo::Rng;
 use opcodon_expr::Expr;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use crate::batch::Program;
 use crate::code::Code;
 use crate::evolve::Variation;
+use crate::gene::{Gene, MAX_INDEX, Opcode, Operand};
 use crate::linear::LinearCode;
 use crate::repertoire::Repertoire;
 use crate::tree::TreeCode;
-use crate::{McodeError, effective};
+use crate::{McodeError, Tier, effective};
 
 mod sealed {
     pub trait Sealed {}
@@ -17,13 +21,23 @@ mod sealed {
 }
 
 /// A kind of genome: [`LinearCode`] or [`TreeCode`].
-pub trait Genome: sealed::Sealed + Clone {
+pub trait Genome: sealed::Sealed + Clone + Send + Sync + Serialize + DeserializeOwned {
+    /// The word for the kind.
+    const KIND: &'static str;
+
+    /// The genome of an expression.
+    ///
+    /// # Errors
+    /// If it has none.
+    fn from_expression(expr: &Expr, tier: Tier, n_columns: usize) -> Result<Self, McodeError>;
+
     /// A random individual of the first population.
     fn random(rng: &mut Rng, repertoire: &Repertoire, variation: &Variation) -> Self;
 
-    /// Becomes a child of two parents.
+    /// Becomes a child of two parents; `scratch` is memory for what comes between.
     fn breed(
         &mut self,
+        scratch: &mut Self,
         rng: &mut Rng,
         first: &Self,
         second: &Self,
@@ -36,6 +50,18 @@ pub trait Genome: sealed::Sealed + Clone {
 
     /// The constants, to be refitted in place.
     fn constants_mut(&mut self) -> &mut [f64];
+
+    /// The genome without what has no influence on its result, and with its value times a slope
+    /// plus an intercept; none if that has too many slots.
+    fn finished(&self, slope: f64, intercept: f64) -> Option<Self>;
+
+    /// The genome as a batch takes it.
+    fn program(&self) -> Program<'_>;
+
+    /// Nodes of the formula as a tree, saturated.
+    fn n_nodes(&self) -> u64 {
+        self.code().n_nodes()
+    }
 
     /// Slots that influence the result.
     fn n_effective(&self) -> usize {
@@ -56,6 +82,30 @@ pub trait Genome: sealed::Sealed + Clone {
 }
 
 impl Genome for LinearCode {
+    const KIND: &'static str = "linear";
+
+    fn from_expression(
+        expr: &Expr,
+        tier: Tier,
+        n_columns: usize,
+    ) -> Result<LinearCode, McodeError> {
+        LinearCode::from_expression(expr, tier, n_columns)
+    }
+
+    fn finished(&self, slope: f64, intercept: f64) -> Option<LinearCode> {
+        let mut code = self.strip().code().clone();
+        for (opcode, value) in line(slope, intercept) {
+            let gene = Gene {
+                opcode,
+                dst: 0,
+                a: 0,
+                b: Operand::Constant(0),
+            };
+            code.push(gene, value);
+        }
+        code.try_into().ok()
+    }
+
     fn random(rng: &mut Rng, repertoire: &Repertoire, variation: &Variation) -> LinearCode {
         let n_slots = rng.range(1, variation.initial_slots.max(1));
         LinearCode::random(rng, repertoire, n_slots)
@@ -63,6 +113,7 @@ impl Genome for LinearCode {
 
     fn breed(
         &mut self,
+        _scratch: &mut LinearCode,
         rng: &mut Rng,
         first: &LinearCode,
         second: &LinearCode,
@@ -86,12 +137,59 @@ impl Genome for LinearCode {
         LinearCode::code(self)
     }
 
+    fn program(&self) -> Program<'_> {
+        self.into()
+    }
+
     fn constants_mut(&mut self) -> &mut [f64] {
         LinearCode::constants_mut(self)
     }
 }
 
+/// What a value goes through to lie on a straight line.
+fn line(slope: f64, intercept: f64) -> impl Iterator<Item = (Opcode, f64)> {
+    let genes = [
+        (Opcode::Mul, slope, slope != 1.0),
+        (Opcode::Add, intercept, intercept != 0.0),
+    ];
+    let needed = genes.into_iter().filter(|gene| gene.2);
+    needed.map(|(opcode, value, _)| (opcode, value))
+}
+
 impl Genome for TreeCode {
+    const KIND: &'static str = "tree";
+
+    fn from_expression(expr: &Expr, tier: Tier, n_columns: usize) -> Result<TreeCode, McodeError> {
+        TreeCode::from_expression(expr, tier, n_columns)
+    }
+
+    fn finished(&self, slope: f64, intercept: f64) -> Option<TreeCode> {
+        let mut code = TreeCode::code(self).clone();
+        for (opcode, value) in line(slope, intercept) {
+            if code.constants().len() == MAX_INDEX {
+                return None;
+            }
+            let load = Gene {
+                opcode: Opcode::Load,
+                dst: 1,
+                a: 0,
+                b: Operand::Constant(0),
+            };
+            code.push(load, value);
+            let b = Operand::Register(1);
+            code.push(
+                Gene {
+                    opcode,
+                    dst: 0,
+                    a: 0,
+                    b,
+                },
+                0.0,
+            );
+        }
+        code.try_into().ok()
+    }
+
     fn random(rng: &mut Rng, repertoire: &Repertoire, variation: &Variation) -> TreeCode {
         let depth = rng.range(2, 6);
         for _ in 0..8 {
@@ -105,25 +203,37 @@ impl Genome for TreeCode {
 
     fn breed(
         &mut self,
+        scratch: &mut TreeCode,
         rng: &mut Rng,
         first: &TreeCode,
         second: &TreeCode,
         repertoire: &Repertoire,
         variation: &Variation,
     ) {
-        if rng.bool(variation.crossover) {
-            self.crossover(rng, first, second, variation.max_slots);
-            if rng.bool(variation.mutation) {
-                let child = self.clone();
-                self.mutate(rng, &child, repertoire, variation.max_slots);
-            }
-        } else {
+        if !rng.bool(variation.crossover) {
             self.mutate(rng, first, repertoire, variation.max_slots);
+        } else if rng.bool(variation.mutation) {
+            scratch.crossover(rng, first, second, variation.max_slots);
+            self.mutate(rng, scratch, repertoire, variation.max_slots);
+        } else {
+            self.crossover(rng, first, second, variation.max_slots);
         }
     }
 
     fn code(&self) -> &Code {
         TreeCode::code(self)
+    }
+
+    fn program(&self) -> Program<'_> {
+        self.into()
+    }
+
+    fn n_nodes(&self) -> u64 {
+        self.marks().len() as u64
+    }
+
+    fn n_effective(&self) -> usize {
+        TreeCode::code(self).slots().len()
     }
 
     fn constants_mut(&mut self) -> &mut [f64] {

@@ -20,8 +20,8 @@ use opcodon_asm::{
 };
 
 use crate::Tier;
+use crate::batch::Program;
 use crate::blocks::EXTRA_COLUMNS;
-use crate::code::Code;
 use crate::dialect::{COLUMN_BIAS, CONSTANT_BIAS, Dialect, Reserved};
 use crate::effective;
 use crate::gene::{Gene, Opcode, Operand};
@@ -33,9 +33,15 @@ pub enum Fold {
     Predict,
     /// Adds the square of its difference to the target.
     Squares,
+    /// Adds it, its square and its product with the target: what the best straight line from it
+    /// to the target takes.
+    Moments,
     /// Writes the bits in which it differs from the target.
     Bits,
 }
+
+/// Sums that [`Fold::Moments`] leaves, one a line of the output.
+pub(crate) const N_MOMENTS: usize = 3;
 
 /// The parts of a kernel that do not depend on the genome.
 #[derive(Debug)]
@@ -44,6 +50,7 @@ pub(crate) struct Shell {
     /// The loads of the inputs of each register.
     inputs: Vec<[u8; 8]>,
     close: Vec<u8>,
+    jump: Vec<u8>,
     finish: Vec<u8>,
 }
 
@@ -64,40 +71,67 @@ impl Shell {
                 .map(|r| input(tier, n_columns, r))
                 .collect(),
             close: part(&|asm| emit.close(asm, fold))?,
+            jump: jump()?,
             finish: part(&|asm| emit.finish(asm, fold))?,
         })
     }
 
-    /// The kernel of a genome whose result is register 0. Only effective slots are copied; returns
-    /// how many.
-    pub(crate) fn wrap(&self, code: &Code, asm: &mut Assembler, slots: &mut Vec<u64>) -> usize {
-        // Backwards from the end of the buffer; what is not effective is overwritten.
-        slots.resize(code.slots.len(), 0);
-        let mut first = slots.len();
-        let inputs = effective::walk(code, |gene, is_effective| {
-            let len = gene.len();
-            if len == 1 {
-                slots[first - 1] = code.slots[gene.start];
-            } else {
-                slots[first - len..first].copy_from_slice(&code.slots[gene]);
-            }
-            first -= len * usize::from(is_effective);
-        });
-        asm.clear();
-        asm.raw(&self.setup);
-        let top = asm.label();
-        asm.bind(top);
-        for (register, load) in self.inputs.iter().enumerate() {
-            if inputs >> register & 1 != 0 {
-                asm.raw(load);
-            }
+    /// Writes the kernel of a genome whose result is register 0. Only effective slots are copied;
+    /// returns how many.
+    pub(crate) fn wrap(
+        &self,
+        program: Program<'_>,
+        bytes: &mut Vec<u8>,
+        kept: &mut Vec<u64>,
+    ) -> usize {
+        let code = program.code;
+        let (slots, inputs) = if program.is_tree {
+            (&code.slots[..], 0)
+        } else {
+            // Backwards from the end of the buffer; what is not effective is overwritten.
+            kept.resize(code.slots.len(), 0);
+            let mut first = kept.len();
+            let inputs = effective::walk(code, |gene, is_effective| {
+                let len = gene.len();
+                if len == 1 {
+                    kept[first - 1] = code.slots[gene.start];
+                } else {
+                    kept[first - len..first].copy_from_slice(&code.slots[gene]);
+                }
+                first -= len * usize::from(is_effective);
+            });
+            (&kept[first..], inputs)
+        };
+        bytes.clear();
+        bytes.extend_from_slice(&self.setup);
+        let top = bytes.len();
+        let mut rest = inputs;
+        while rest != 0 {
+            bytes.extend_from_slice(&self.inputs[rest.trailing_zeros() as usize]);
+            rest &= rest - 1;
         }
-        asm.raw(bytemuck::cast_slice(&slots[first..]));
-        asm.raw(&self.close);
-        asm.jcc(Cond::A, top);
-        asm.raw(&self.finish);
-        slots.len() - first
+        bytes.extend_from_slice(bytemuck::cast_slice(slots));
+        bytes.extend_from_slice(&self.close);
+        // The jump counts from its end, which is that of its displacement.
+        bytes.extend_from_slice(&self.jump);
+        let back = i32::try_from(bytes.len() + 4 - top).expect("a genome is shorter");
+        bytes.extend_from_slice(&(-back).to_le_bytes());
+        bytes.extend_from_slice(&self.finish);
+        slots.len()
     }
+}
+
+/// The opcode of the jump back to the inputs, in the form with a displacement of 32 bits.
+fn jump() -> Result<Vec<u8>, AsmError> {
+    /// More than a short jump reaches.
+    const FAR: usize = 200;
+    let mut asm = Assembler::new();
+    let top = asm.label();
+    asm.bind(top);
+    asm.raw(&[0; FAR]);
+    asm.jcc(Cond::A, top);
+    let code = asm.finish()?;
+    Ok(code[FAR..code.len() - 4].to_vec())
 }
 
 /// The slot that gives a register its column.
@@ -164,13 +198,15 @@ impl Emit {
             sign,
             zero,
             one,
+            square,
+            product,
             ..
         } = self.reserved;
         if self.tier == Tier::Avx512 {
             asm.alu_ri(Alu::Add, gpr::RDI, COLUMN_BIAS);
             asm.alu_ri(Alu::Add, gpr::RSI, CONSTANT_BIAS);
         }
-        for register in [accumulator, zero] {
+        for register in [accumulator, zero, square, product] {
             self.vector(asm, &inst::XORPD, register, register, register);
         }
         for (register, value) in [(sign, -0.0_f64), (one, 1.0)] {
@@ -201,6 +237,18 @@ impl Emit {
                 self.vector(asm, &inst::ANDPD, scratch, scratch, mask);
                 self.vector(asm, &inst::VFMADD231PD, accumulator, scratch, scratch);
             }
+            Fold::Moments => {
+                let Reserved {
+                    accumulator,
+                    square,
+                    product,
+                    ..
+                } = self.reserved;
+                self.vector(asm, &inst::ANDPD, scratch, value, mask);
+                self.vector(asm, &inst::ADDPD, accumulator, accumulator, scratch);
+                self.vector(asm, &inst::VFMADD231PD, square, scratch, scratch);
+                self.vector(asm, &inst::VFMADD231PD, product, scratch, target);
+            }
         }
         asm.alu_ri(
             Alu::Add,
@@ -218,9 +266,21 @@ impl Emit {
     }
 
     fn finish(&self, asm: &mut Assembler, fold: Fold) {
-        if fold == Fold::Squares {
-            let out = Mem::base(gpr::RDX);
-            self.vector(asm, &inst::MOVUPD_ST, self.reserved.accumulator, NONE, out);
+        let Reserved {
+            accumulator,
+            square,
+            product,
+            ..
+        } = self.reserved;
+        let results = [accumulator, square, product];
+        let n_results = match fold {
+            Fold::Predict | Fold::Bits => 0,
+            Fold::Squares => 1,
+            Fold::Moments => N_MOMENTS,
+        };
+        for (line, result) in (0..).zip(&results[..n_results]) {
+            let out = Mem::base(gpr::RDX).disp(64 * line);
+            self.vector(asm, &inst::MOVUPD_ST, *result, NONE, out);
         }
         asm.vzeroupper();
         asm.ret();

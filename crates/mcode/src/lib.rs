@@ -12,7 +12,8 @@
 //! | [`LinearCode`] | a genome of slots over registers, as in AIMGP |
 //! | [`TreeCode`] | a genome in which every subtree is one range of slots |
 //! | [`Blocks`], [`Batch`] | data as genomes read them; a population in executable memory |
-//! | [`evolve`] | steady-state evolution of either kind |
+//! | [`evolve`] | evolution of either kind, on islands |
+//! | [`fit`](fit::fit), [`Config`], [`Report`] | from a table to a front of genomes |
 //!
 //! Registers hold numbers, or bits for Boolean problems: then a row is a word of 64 cases, and one
 //! instruction computes up to 512.
@@ -31,31 +32,39 @@
 mod batch;
 mod blocks;
 mod code;
+pub mod config;
+mod describe;
 mod dialect;
 pub mod effective;
 mod error;
 pub mod evolve;
+pub mod fit;
 mod gene;
 mod genome;
+mod individual;
 mod kernel;
 mod linear;
 mod repertoire;
+pub mod report;
 mod seal;
 mod serial;
 mod slot;
 mod tier;
 mod tree;
 
-pub use batch::Batch;
+pub use batch::{Batch, Program, StraightLine};
 pub use blocks::{Blocks, TILE_ROWS};
-pub use code::{Code, MAX_SLOTS};
+pub use code::{Code, MAX_SLOTS, Splice};
+pub use config::{Config, Kind};
 pub use effective::Effective;
 pub use error::{McodeError, VerifyError};
 pub use gene::{Gene, MAX_INDEX, Opcode, Operand};
 pub use genome::Genome;
+pub use individual::Individual;
 pub use kernel::Fold;
 pub use linear::{LinearCode, MAX_LINEAR_SLOTS};
 pub use repertoire::Repertoire;
+pub use report::Report;
 pub use slot::SLOT_BYTES;
 pub use tier::Tier;
 pub use tree::{Mark, TreeCode};

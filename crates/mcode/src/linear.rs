@@ -13,11 +13,12 @@ use std::ops::Range;
 use opcodon_evo::Rng;
 use opcodon_expr::Expr;
 
-use crate::code::Code;
+use crate::code::{Code, Splice};
 use crate::effective::{self, Effective};
 use crate::error::VerifyError;
-use crate::gene::{MAX_INDEX, Opcode, Operand};
+use crate::gene::{Gene, MAX_INDEX, Opcode, Operand};
 use crate::repertoire::Repertoire;
+use crate::tree::TreeCode;
 use crate::{McodeError, Tier};
 
 /// A genome of instructions over registers.
@@ -40,7 +41,7 @@ impl LinearCode {
             if full && end > 0 {
                 return LinearCode { code };
             }
-            code.replace(end..end, Some(gene), repertoire.value(rng));
+            code.push(gene, repertoire.value(rng));
         }
     }
 
@@ -57,6 +58,60 @@ impl LinearCode {
         Code::verify(tier, n_columns, slots, constants)?.try_into()
     }
 
+    /// The genome of an expression: code of a stack machine whose stack is the registers, in which
+    /// a leaf is the last operand of its operator where it can be.
+    ///
+    /// # Errors
+    /// If it has an operator outside of the repertoire, reads a column that is not there, needs
+    /// more registers than the tier has, or more slots than [`MAX_LINEAR_SLOTS`].
+    pub fn from_expression(
+        expr: &Expr,
+        tier: Tier,
+        n_columns: usize,
+    ) -> Result<LinearCode, McodeError> {
+        let tree = TreeCode::from_expression(expr, tier, n_columns)?;
+        let mut code = Code::empty(tier, n_columns);
+        // What waits: the leaves in memory, everything else in the register of its height.
+        let mut waiting: Vec<Option<(Operand, f64)>> = Vec::new();
+        let load = |code: &mut Code, height: usize, leaf: Option<(Operand, f64)>| {
+            if let Some((b, value)) = leaf {
+                let gene = Gene {
+                    opcode: Opcode::Load,
+                    dst: register(height),
+                    a: 0,
+                    b,
+                };
+                code.push(gene, value);
+            }
+        };
+        for (_, gene) in tree.code().genes() {
+            if gene.opcode == Opcode::Load {
+                let value = match gene.b {
+                    Operand::Constant(k) => tree.code().constants()[usize::from(k)],
+                    Operand::Register(_) | Operand::Column(_) => 0.0,
+                };
+                waiting.push(Some((gene.b, value)));
+                continue;
+            }
+            let last = waiting.pop().flatten();
+            let height = waiting.len();
+            let memory = last.filter(|_| gene.opcode.takes_memory());
+            if memory.is_none() {
+                load(&mut code, height, last);
+            }
+            if gene.opcode.arity() == 2 {
+                load(&mut code, height - 1, waiting.pop().flatten());
+            }
+            let b = memory.map_or(Operand::Register(register(height)), |leaf| leaf.0);
+            let value = memory.map_or(0.0, |leaf| leaf.1);
+            // The registers of a tree's genes are heights, too.
+            code.push(Gene { b, ..gene }, value);
+            waiting.push(None);
+        }
+        load(&mut code, 0, waiting.pop().flatten());
+        Ok(LinearCode::try_from(code)?)
+    }
+
     /// The genome's code.
     #[must_use]
     pub fn code(&self) -> &Code {
@@ -69,7 +124,8 @@ impl LinearCode {
     }
 
     /// Becomes a child of two parents: a run of genes of the first is replaced by a run of the
-    /// second, wherever both lie, such that the child has at most `max_slots`.
+    /// second, wherever both lie, such that the child has at most `max_slots`. Returns what was
+    /// replaced; nothing if the child is a copy of the first.
     ///
     /// # Panics
     /// If the parents differ in tier or columns.
@@ -79,7 +135,7 @@ impl LinearCode {
         first: &LinearCode,
         second: &LinearCode,
         max_slots: usize,
-    ) {
+    ) -> Option<Splice> {
         let (first, second) = (&first.code, &second.code);
         let cut = run(rng, first);
         let kept = first.slots.len() - (cut.end - cut.start);
@@ -94,15 +150,24 @@ impl LinearCode {
             }
         }
         let donor = donor.start..end;
-        if kept + (donor.end - donor.start) == 0 {
-            self.code.clone_from(first);
-        } else {
-            self.code.splice_from(first, cut, second, donor);
+        let splice = (kept + donor.len() > 0).then_some(Splice { cut, donor });
+        self.take(first, second, splice)
+    }
+
+    /// Becomes what the splice makes of two parents, or a copy of the first.
+    fn take(&mut self, first: &Code, second: &Code, splice: Option<Splice>) -> Option<Splice> {
+        match &splice {
+            Some(Splice { cut, donor }) => {
+                self.code
+                    .splice_from(first, cut.clone(), second, donor.clone());
+            }
+            None => self.code.clone_from(first),
         }
+        splice
     }
 
     /// Becomes a child of two parents: a run of genes of the first is replaced by the genes in
-    /// the same place of the second.
+    /// the same place of the second. Returns as [`LinearCode::two_point`].
     ///
     /// # Panics
     /// If the parents differ in tier or columns.
@@ -112,18 +177,51 @@ impl LinearCode {
         first: &LinearCode,
         second: &LinearCode,
         max_slots: usize,
-    ) {
+    ) -> Option<Splice> {
         let (first, second) = (&first.code, &second.code);
         let common = first.slots.len().min(second.slots.len());
         let [start, end] = ordered(rng.below(common + 1), rng.below(common + 1));
         let cut = first.boundary(start)..first.boundary(end);
         let donor = second.boundary(start)..second.boundary(end);
         let grown = first.slots.len() - (cut.end - cut.start) + (donor.end - donor.start);
-        if (1..=max_slots.min(MAX_LINEAR_SLOTS)).contains(&grown) {
-            self.code.splice_from(first, cut, second, donor);
-        } else {
-            self.code.clone_from(first);
+        let fits = (1..=max_slots.min(MAX_LINEAR_SLOTS)).contains(&grown);
+        self.take(first, second, fits.then_some(Splice { cut, donor }))
+    }
+
+    /// The child of this genome and another in which the genes `cut` of this one are replaced by
+    /// the genes `donor` of the other.
+    ///
+    /// # Errors
+    /// If a range is not one of whole genes, the child would have no slots or more than
+    /// [`MAX_LINEAR_SLOTS`], or the parents differ in tier or columns.
+    pub fn splice(
+        &self,
+        cut: Range<usize>,
+        other: &LinearCode,
+        donor: Range<usize>,
+    ) -> Result<LinearCode, McodeError> {
+        self.code.require_same_kind(&other.code)?;
+        for (code, range) in [(&self.code, &cut), (&other.code, &donor)] {
+            let end = code.slots.len();
+            for (slot, low) in [(range.start, 0), (range.end, range.start)] {
+                if slot > end || slot < low || code.boundary(slot) != slot {
+                    return Err(McodeError::Cut { slot, end });
+                }
+            }
         }
+        let found = self.code.slots.len() - cut.len() + donor.len();
+        if !(1..=MAX_LINEAR_SLOTS).contains(&found) {
+            let (what, low, high) = ("the number of slots of the child", 1, MAX_LINEAR_SLOTS);
+            return Err(McodeError::Range {
+                what,
+                found,
+                low,
+                high,
+            });
+        }
+        let mut child = self.clone();
+        child.take(&self.code, &other.code, Some(Splice { cut, donor }));
+        Ok(child)
     }
 
     /// Changes one gene: its operation, one of its operands, its constant; or inserts or deletes
@@ -242,6 +340,12 @@ impl TryFrom<Code> for LinearCode {
             limit: MAX_LINEAR_SLOTS,
         })
     }
+}
+
+/// The register of a height of the stack, of which trees that were made keep within the tier's.
+#[expect(clippy::cast_possible_truncation, reason = "at most 16")]
+fn register(height: usize) -> u8 {
+    height as u8
 }
 
 /// A random run of whole genes, maybe empty.

@@ -2,6 +2,7 @@
 
 use opcodon_evo::Rng;
 
+use crate::code::Code;
 use crate::gene::{Gene, MAX_INDEX, Opcode, Operand};
 use crate::{McodeError, Tier};
 
@@ -97,6 +98,48 @@ impl Repertoire {
         self.constants = share;
         self.range = (low, high);
         self
+    }
+
+    /// Whether its genes may be put into this code.
+    ///
+    /// # Errors
+    /// If the code is of another tier, for another number of columns, or has operations on bits
+    /// and the repertoire is for numbers.
+    pub fn require(&self, code: &Code) -> Result<(), McodeError> {
+        code.require_same_kind(&Code::empty(self.tier, self.n_columns))?;
+        if code.is_boolean() && !self.is_boolean {
+            return Err(McodeError::Domain { bits: true });
+        }
+        Ok(())
+    }
+
+    /// With the operations of these names.
+    ///
+    /// # Errors
+    /// If there are none, or one is unknown.
+    pub fn operators<S: AsRef<str>>(self, names: &[S]) -> Result<Repertoire, McodeError> {
+        let opcode = |name: &S| {
+            let name = name.as_ref();
+            let of_kind = |opcode: &Opcode| opcode.is_bitwise() == self.is_boolean;
+            let known = Opcode::from_name(name).filter(of_kind);
+            known.ok_or_else(|| McodeError::UnknownOperation {
+                name: name.to_owned(),
+                bits: self.is_boolean,
+            })
+        };
+        let opcodes = names.iter().map(opcode).collect::<Result<Vec<_>, _>>()?;
+        if opcodes.is_empty() {
+            return Err(McodeError::UnknownOperation {
+                name: String::new(),
+                bits: self.is_boolean,
+            });
+        }
+        Ok(self.opcodes(&opcodes))
+    }
+
+    /// The names of its operations.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.opcodes.iter().map(|opcode| opcode.name())
     }
 
     /// The tier.

@@ -14,7 +14,7 @@
 use opcodon_codemem::Entry;
 
 use crate::blocks::{Blocks, Line};
-use crate::kernel::Fold;
+use crate::kernel::{Fold, N_MOMENTS};
 
 /// What a kernel reads, as verified.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +50,7 @@ pub(crate) fn run(
     let written = match fold {
         Fold::Predict | Fold::Bits => n_rows.div_ceil(8),
         Fold::Squares => 1,
+        Fold::Moments => N_MOMENTS,
     };
     assert!(out.len() >= written, "a kernel's output has room");
     // SAFETY: the entry was put together by `kernel::Shell::wrap`, which follows the kernel ABI;

@@ -11,7 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Tier;
 use crate::code::Code;
+use crate::config::Kind;
 use crate::error::VerifyError;
+use crate::individual::Individual;
 use crate::linear::LinearCode;
 use crate::tree::TreeCode;
 
@@ -29,13 +31,6 @@ struct Stored {
     /// Begin, end and arity of each node, in slots.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     marks: Vec<(u32, u32, u8)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    Linear,
-    Tree,
 }
 
 impl Stored {
@@ -115,18 +110,11 @@ fn from_text(text: &str) -> Option<f64> {
     }
 }
 
-impl Serialize for LinearCode {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Stored::new(self.code(), Kind::Linear, Vec::new()).serialize(serializer)
-    }
-}
+impl TryFrom<Stored> for LinearCode {
+    type Error = VerifyError;
 
-impl<'de> Deserialize<'de> for LinearCode {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<LinearCode, D::Error> {
-        let stored = Stored::deserialize(deserializer)?;
-        let code = stored.code(Kind::Linear);
-        code.and_then(LinearCode::try_from)
-            .map_err(D::Error::custom)
+    fn try_from(stored: Stored) -> Result<LinearCode, VerifyError> {
+        stored.code(Kind::Linear)?.try_into()
     }
 }
 
@@ -136,22 +124,66 @@ fn marks(tree: &TreeCode) -> Vec<(u32, u32, u8)> {
         .collect()
 }
 
-impl Serialize for TreeCode {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Stored::new(self.code(), Kind::Tree, marks(self)).serialize(serializer)
-    }
-}
+impl TryFrom<Stored> for TreeCode {
+    type Error = VerifyError;
 
-impl<'de> Deserialize<'de> for TreeCode {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TreeCode, D::Error> {
-        let stored = Stored::deserialize(deserializer)?;
-        let tree = stored.code(Kind::Tree).and_then(TreeCode::try_from);
-        let tree = tree.map_err(D::Error::custom)?;
+    fn try_from(stored: Stored) -> Result<TreeCode, VerifyError> {
+        let tree = TreeCode::try_from(stored.code(Kind::Tree)?)?;
         let expected = marks(&tree);
         let differs = |node: &usize| expected.get(*node) != stored.marks.get(*node);
         match (0..expected.len().max(stored.marks.len())).find(differs) {
             None => Ok(tree),
-            Some(node) => Err(D::Error::custom(VerifyError::Marks { node })),
+            Some(node) => Err(VerifyError::Marks { node }),
         }
     }
 }
+
+impl TryFrom<Stored> for Individual {
+    type Error = VerifyError;
+
+    fn try_from(stored: Stored) -> Result<Individual, VerifyError> {
+        match stored.kind {
+            Kind::Linear => LinearCode::try_from(stored).map(Individual::Linear),
+            Kind::Tree => TreeCode::try_from(stored).map(Individual::Tree),
+        }
+    }
+}
+
+impl From<&LinearCode> for Stored {
+    fn from(linear: &LinearCode) -> Stored {
+        Stored::new(linear.code(), Kind::Linear, Vec::new())
+    }
+}
+
+impl From<&TreeCode> for Stored {
+    fn from(tree: &TreeCode) -> Stored {
+        Stored::new(tree.code(), Kind::Tree, marks(tree))
+    }
+}
+
+impl From<&Individual> for Stored {
+    fn from(individual: &Individual) -> Stored {
+        match individual {
+            Individual::Linear(linear) => linear.into(),
+            Individual::Tree(tree) => tree.into(),
+        }
+    }
+}
+
+macro_rules! through_stored {
+    ($($genome:ty),*) => { $(
+        impl Serialize for $genome {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                Stored::from(self).serialize(serializer)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $genome {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$genome, D::Error> {
+                let stored = Stored::deserialize(deserializer)?;
+                stored.try_into().map_err(D::Error::custom)
+            }
+        }
+    )* };
+}
+through_stored!(LinearCode, TreeCode, Individual);

@@ -26,7 +26,7 @@ use std::ops::Range;
 use opcodon_evo::Rng;
 use opcodon_expr::{Expr, Node};
 
-use crate::code::{Code, MAX_SLOTS};
+use crate::code::{Code, MAX_SLOTS, Splice};
 use crate::error::VerifyError;
 use crate::gene::{Gene, MAX_INDEX, Opcode, Operand};
 use crate::repertoire::Repertoire;
@@ -44,6 +44,14 @@ pub struct Mark {
     pub arity: u8,
     /// What the node does.
     pub opcode: Opcode,
+}
+
+impl Mark {
+    /// The slots of the subtree.
+    #[must_use]
+    pub fn slots(self) -> Range<usize> {
+        self.begin as usize..self.end as usize
+    }
 }
 
 /// A genome in which every subtree is one range of slots.
@@ -213,6 +221,7 @@ impl TreeCode {
 
     /// Becomes a child of two parents: a subtree of the first is replaced by one of the second.
     /// Where none of some draws fits the size and the registers, it is a copy of the first.
+    /// Returns what was replaced, if anything.
     ///
     /// # Panics
     /// If the parents differ in tier or columns.
@@ -222,17 +231,49 @@ impl TreeCode {
         first: &TreeCode,
         second: &TreeCode,
         max_slots: usize,
-    ) {
+    ) -> Option<Splice> {
         first
             .code
             .require_kind(second.code.tier(), second.code.n_columns());
         for _ in 0..DRAWS {
             let (node, donor) = (first.pick(rng), second.pick(rng));
-            if self.graft(first, node, second, donor, max_slots) {
-                return;
+            if self.graft(first, node, second, donor, max_slots).is_ok() {
+                let [cut, donor] = [first.marks[node], second.marks[donor]].map(Mark::slots);
+                return Some(Splice { cut, donor });
             }
         }
         self.clone_from(first);
+        None
+    }
+
+    /// The child of this genome and another in which the subtree of `node` is replaced by that of
+    /// `donor` in the other. Nodes are counted in postfix order.
+    ///
+    /// # Errors
+    /// If there are no such nodes, the child would be too large or need too many registers, or the
+    /// parents differ in tier or columns.
+    pub fn splice(
+        &self,
+        node: usize,
+        other: &TreeCode,
+        donor: usize,
+    ) -> Result<TreeCode, McodeError> {
+        self.code.require_same_kind(&other.code)?;
+        for (tree, found) in [(self, node), (other, donor)] {
+            let high = tree.marks.len() - 1;
+            if found > high {
+                let (what, low) = ("the number of a node", 0);
+                return Err(McodeError::Range {
+                    what,
+                    found,
+                    low,
+                    high,
+                });
+            }
+        }
+        let mut child = self.clone();
+        child.graft(self, node, other, donor, MAX_SLOTS)?;
+        Ok(child)
     }
 
     /// Changes the genome `original` at one place: another subtree, another operator or leaf, a
@@ -256,7 +297,7 @@ impl TreeCode {
                 let register = original.register(node);
                 let donor = TreeCode::grow(rng, repertoire, 4, register);
                 let root = donor.marks.len() - 1;
-                self.graft(original, node, &donor, root, max_slots)
+                self.graft(original, node, &donor, root, max_slots).is_ok()
             }
             1 => {
                 let node = rng.below(original.marks.len());
@@ -266,6 +307,7 @@ impl TreeCode {
                 let first = original.first_node(node);
                 let donor = rng.range(first, node);
                 self.graft(original, node, original, donor, max_slots)
+                    .is_ok()
             }
             _ => self.constant(rng, original, repertoire),
         };
@@ -289,7 +331,8 @@ impl TreeCode {
             let mut leaf = Builder::new(repertoire.tier(), repertoire.n_columns(), register);
             let value = repertoire.value(rng);
             leaf.leaf(repertoire.leaf(rng), value);
-            return self.graft(original, node, &leaf.finish(), 0, max_slots);
+            let leaf = leaf.finish();
+            return self.graft(original, node, &leaf, 0, max_slots).is_ok();
         }
         let Some(opcode) = repertoire.opcode_like(rng, mark.opcode) else {
             return false;
@@ -349,11 +392,13 @@ impl TreeCode {
     /// The register in which a node leaves its value.
     fn register(&self, node: usize) -> u8 {
         let end = self.marks[node].end as usize;
-        self.code.dialect().last(&self.code.slots[..end]).1
+        self.code.dialect().last(&self.code.slots[..end]).dst
     }
 
-    /// Becomes `first` with the subtree of `node` replaced by that of `donor` in `second`, if the
-    /// result is within the limits.
+    /// Becomes `first` with the subtree of `node` replaced by that of `donor` in `second`.
+    ///
+    /// # Errors
+    /// If the result is beyond the limits.
     fn graft(
         &mut self,
         first: &TreeCode,
@@ -361,19 +406,41 @@ impl TreeCode {
         second: &TreeCode,
         donor: usize,
         max_slots: usize,
-    ) -> bool {
-        let [cut, given] = [first.marks[node], second.marks[donor]]
-            .map(|mark| mark.begin as usize..mark.end as usize);
+    ) -> Result<(), McodeError> {
+        let [cut, given] = [first.marks[node], second.marks[donor]].map(Mark::slots);
         let n_slots = first.code.slots.len() - cut.len() + given.len();
         let n_constants = first.code.constants.len() - first.code.count_constants(cut.clone())
             + second.code.count_constants(given.clone());
         let (to, from) = (first.register(node), second.register(donor));
         let top = second.top_register(given.clone());
-        if n_slots > max_slots.min(MAX_SLOTS)
-            || n_constants > MAX_INDEX
-            || top - from + to >= first.code.tier().n_registers()
-        {
-            return false;
+        let tier = first.code.tier();
+        let n_registers = usize::from(top - from + to) + 1;
+        for (what, found, high) in [
+            (
+                "the number of the child's slots",
+                n_slots,
+                max_slots.min(MAX_SLOTS),
+            ),
+            (
+                "the number of the child's constants",
+                n_constants,
+                MAX_INDEX,
+            ),
+            (
+                "the number of the child's registers",
+                n_registers,
+                tier.n_registers().into(),
+            ),
+        ] {
+            if found > high {
+                let low = 0;
+                return Err(McodeError::Range {
+                    what,
+                    found,
+                    low,
+                    high,
+                });
+            }
         }
         let moved = cut.start..cut.start + given.len();
         let [old, new] = [cut.len(), given.len()];
@@ -381,7 +448,7 @@ impl TreeCode {
             .splice_from(&first.code, cut.clone(), &second.code, given.clone());
         self.shift(moved, to.wrapping_sub(from));
         self.splice_marks(first, node, second, donor, old, new);
-        true
+        Ok(())
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "at most MAX_SLOTS slots")]

@@ -6,8 +6,8 @@ mod common;
 use std::ops::ControlFlow;
 
 use opcodon_evo::{Reason, Stop};
-use opcodon_mcode::evolve::{Settings, Variation, run};
-use opcodon_mcode::{Blocks, Genome, LinearCode, Opcode, Repertoire, Tier, TreeCode};
+use opcodon_mcode::evolve::{Islands, Selection, Settings, State, Variation, run};
+use opcodon_mcode::{Batch, Blocks, Fold, Genome, LinearCode, Opcode, Repertoire, Tier, TreeCode};
 
 fn data(tier: Tier, (low, high): (f64, f64), formula: impl Fn(f64, f64) -> f64) -> Blocks {
     let mut rng = opcodon_evo::Rng::new(1, 1);
@@ -122,6 +122,135 @@ fn a_run_is_a_function_of_its_seed_on_every_tier() {
     );
 }
 
+/// Settings of several demes.
+fn demes(tier: Tier, selection: Selection) -> Settings {
+    Settings {
+        demes: 5,
+        epoch: 8,
+        migrants: 3,
+        population: 60,
+        children: 20,
+        selection,
+        scaling: true,
+        stop: Stop {
+            generations: Some(40),
+            ..Stop::default()
+        },
+        ..settings(tier, 3)
+    }
+}
+
+/// What can be seen of a run.
+fn seen<G: Genome>(islands: &Islands<G>) -> String {
+    serde_json::to_string(&islands.state()).unwrap()
+}
+
+fn go_on<G: Genome>(islands: &mut Islands<G>, data: &Blocks, n_threads: usize) -> Reason {
+    let run = islands.run(data, n_threads, |_, _| ControlFlow::Continue(()));
+    run.unwrap()
+}
+
+fn check_demes<G: Genome>(data: &Blocks, selection: Selection) {
+    let settings = demes(data.tier(), selection);
+    let whole = |n_threads| {
+        let mut islands = Islands::<G>::new(data, settings.clone()).unwrap();
+        assert_eq!(go_on(&mut islands, data, n_threads), Reason::Generations);
+        assert_eq!(islands.steps(), 40);
+        seen(&islands)
+    };
+    let expected = whole(1);
+    for n_threads in [2, 3, 16] {
+        assert!(whole(n_threads) == expected, "{n_threads} threads");
+    }
+    // Interrupted at any exchange, written down, read and taken up again.
+    for first in [8, 24] {
+        let mut part = settings.clone();
+        part.stop.generations = Some(first);
+        let mut islands = Islands::<G>::new(data, part).unwrap();
+        go_on(&mut islands, data, 2);
+        let state: State<G> = serde_json::from_str(&seen(&islands)).unwrap();
+        let mut again = Islands::<G>::resume(data, settings.clone(), state).unwrap();
+        assert_eq!(
+            (again.steps(), again.evaluations()),
+            (first, islands.evaluations())
+        );
+        go_on(&mut again, data, 1);
+        assert!(seen(&again) == expected, "taken up again at {first}");
+    }
+    let other = Settings {
+        seed: 4,
+        ..settings.clone()
+    };
+    let mut islands = Islands::<G>::new(data, other).unwrap();
+    go_on(&mut islands, data, 1);
+    assert!(seen(&islands) != expected);
+    let front = islands.front();
+    assert!(front.len() > 2);
+    for entry in front.iter() {
+        assert_eq!(entry.size as u64, entry.genome.code().n_nodes());
+    }
+    assert!(islands.best().1 <= front.best().unwrap().error);
+}
+
+#[test]
+fn demes_do_not_depend_on_threads_and_are_taken_up_again() {
+    for tier in common::tiers("demes_do_not_depend_on_threads_and_are_taken_up_again") {
+        let blocks = data(tier, (-1.0, 1.0), |x, y| 3.0 * x * x - y / (x + 2.0));
+        for selection in [Selection::Tournament, Selection::Nsga2] {
+            check_demes::<LinearCode>(&blocks, selection);
+            check_demes::<TreeCode>(&blocks, selection);
+        }
+    }
+}
+
+#[test]
+fn a_state_of_other_settings_is_refused() {
+    for tier in common::tiers("a_state_of_other_settings_is_refused") {
+        let blocks = data(tier, (-1.0, 1.0), |x, _| x);
+        let settings = demes(tier, Selection::Tournament);
+        let state = Islands::<TreeCode>::new(&blocks, settings.clone())
+            .unwrap()
+            .state();
+        let refused = |change: &dyn Fn(&mut Settings)| {
+            let mut settings = settings.clone();
+            change(&mut settings);
+            let resumed = Islands::resume(&blocks, settings, state.clone());
+            resumed.map(|_| ()).unwrap_err().to_string()
+        };
+        assert!(refused(&|s| s.demes = 4).contains("the number of demes is 5"));
+        assert!(refused(&|s| s.population = 61).contains("the population is 60"));
+        let three = Repertoire::new(tier, 3).unwrap();
+        assert!(refused(&|s| s.repertoire = three.clone()).contains("3 columns"));
+    }
+}
+
+#[test]
+fn scaling_leaves_scale_and_offset_to_arithmetic() {
+    for tier in common::tiers("scaling_leaves_scale_and_offset_to_arithmetic") {
+        // Sums that cancel: values far from zero.
+        let blocks = data(tier, (1000.0, 1001.0), |x, y| 7.5e6 * x * y - 3.25e9);
+        let mut settings = settings(tier, 1);
+        settings.scaling = true;
+        settings.stop.target_error = Some(1e-18 * blocks.target_moments().1);
+        let found = run::<TreeCode>(&blocks, &settings, |_| ControlFlow::Continue(())).unwrap();
+        let mut batch = Batch::new(tier, 2, Fold::Moments).unwrap();
+        batch.load([found.best.code()]).unwrap();
+        let line = batch
+            .line(0, &blocks, found.best.code().constants())
+            .unwrap();
+        let finished = found.best.finished(line.slope, line.intercept).unwrap();
+        finished.check().unwrap();
+        let mut exact = Batch::new(tier, 2, Fold::Squares).unwrap();
+        exact.load([finished.code()]).unwrap();
+        let loss = exact.loss(0, &blocks).unwrap();
+        assert!(
+            loss < 1e-12 * blocks.target_moments().1,
+            "{loss} {}",
+            found.loss
+        );
+    }
+}
+
 #[test]
 fn limits_and_the_callback_end_a_run() {
     for tier in common::tiers("limits_and_the_callback_end_a_run") {
@@ -175,7 +304,7 @@ fn impossible_settings_are_refused() {
         };
         assert_eq!(
             refused(&few, &blocks),
-            "the population is 1, but must lie in 2..=16777215"
+            "the population is 1, but must lie in 2..=1048575"
         );
         let three = Settings::new(Repertoire::new(tier, 3).unwrap());
         assert!(refused(&three, &blocks).contains("3 columns are needed"));

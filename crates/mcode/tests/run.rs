@@ -179,8 +179,28 @@ fn expressions_come_back_from_their_bytes() {
             assert_eq!(tree.to_expression().unwrap(), expr);
             assert_eq!(tree.check(), Ok(()));
             assert_eq!(tree.marks().len(), expr.len());
+            let linear = LinearCode::from_expression(&expr, tier, 5).unwrap();
+            assert_eq!(linear.to_expression(10_000).unwrap(), expr);
+            assert_eq!(linear.code().check(), Ok(()));
+            assert!(linear.code().slots().len() <= tree.code().slots().len());
         }
     }
+}
+
+#[test]
+fn genes_are_told_in_words() {
+    let expr = parse("min(mass, 2) / -(speed + 0.5)", None).unwrap();
+    let names = expr.variables.clone();
+    let linear = LinearCode::from_expression(&expr.expr, Tier::Avx2, 2).unwrap();
+    let notes: Vec<String> = linear
+        .code()
+        .notes(&names)
+        .into_iter()
+        .map(|(slot, note)| format!("{slot} {note}"))
+        .collect();
+    let expected = "0 r1 = 2│1 r0 = mass│2 r0 = min(r0, r1)│5 r1 = speed│6 r1 = r1 + 0.5│\
+                    7 r1 = -r1│8 r0 = r0/r1";
+    assert_eq!(notes.join("│"), expected);
 }
 
 #[test]

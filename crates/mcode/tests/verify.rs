@@ -204,6 +204,83 @@ fn every_single_flip_of_every_kind_of_slot_is_judged() {
 }
 
 #[test]
+fn what_a_crossover_replaced_makes_the_same_child_again() {
+    for tier in Tier::ALL {
+        let repertoire = everything(tier, 5);
+        let mut rng = Rng::new(4, 4);
+        let mut copies = 0;
+        for _ in 0..2000 {
+            let [a, b] = [0, 0].map(|_| LinearCode::random(&mut rng, &repertoire, 30));
+            let mut child = a.clone();
+            let splice = if rng.bool(0.5) {
+                child.two_point(&mut rng, &a, &b, 30)
+            } else {
+                child.homologous(&mut rng, &a, &b, 30)
+            };
+            match splice {
+                Some(splice) => assert_eq!(a.splice(splice.cut, &b, splice.donor).unwrap(), child),
+                None => assert_eq!(child, a),
+            }
+            let [a, b] = [0, 0].map(|_| TreeCode::random(&mut rng, &repertoire, 5));
+            let mut child = a.clone();
+            let Some(splice) = child.crossover(&mut rng, &a, &b, 30) else {
+                assert_eq!(child, a);
+                copies += 1;
+                continue;
+            };
+            let node = |tree: &TreeCode, slots| {
+                let mut marks = tree.marks().iter();
+                marks.position(|mark| mark.slots() == slots).unwrap()
+            };
+            let (cut, donor) = (node(&a, splice.cut), node(&b, splice.donor));
+            let again = a.splice(cut, &b, donor).unwrap();
+            assert_eq!(again, child);
+            assert_eq!(again.check(), Ok(()));
+        }
+        assert!(copies < 200, "{copies}");
+    }
+}
+
+#[test]
+fn splices_at_impossible_places_are_refused() {
+    let tier = Tier::Avx512;
+    let genome = |text: &str, n_columns| {
+        let expr = opcodon_expr::parse(text, None).unwrap().expr;
+        TreeCode::from_expression(&expr, tier, n_columns).unwrap()
+    };
+    let (a, b) = (genome("min(x0, x1)", 2), genome("x0", 3));
+    let linear = |tree: &TreeCode| LinearCode::try_from(tree.code().clone()).unwrap();
+    let (c, d) = (linear(&a), linear(&b));
+    let mut errors = vec![
+        a.splice(3, &a, 0).map(|_| ()),
+        a.splice(0, &a, 3).map(|_| ()),
+        a.splice(0, &b, 0).map(|_| ()),
+    ];
+    let backwards = std::ops::Range { start: 2, end: 1 };
+    for cut in [3..5, 0..4, 0..6, backwards] {
+        errors.push(c.splice(cut, &c, 0..1).map(|_| ()));
+    }
+    errors.push(c.splice(0..5, &c, 2..2).map(|_| ()));
+    errors.push(c.splice(0..1, &d, 0..1).map(|_| ()));
+    let errors: Vec<String> = errors
+        .into_iter()
+        .map(|result| result.unwrap_err().to_string())
+        .collect();
+    expect_test::expect![[r#"
+        the number of a node is 3, but must lie in 0..=2
+        the number of a node is 3, but must lie in 0..=2
+        the other genome is for tier avx512 and 3 columns, but tier avx512 and 2 columns are needed
+        a genome of 5 slots cannot be cut at slot 3: cuts go from gene to gene, first to last
+        a genome of 5 slots cannot be cut at slot 4: cuts go from gene to gene, first to last
+        a genome of 5 slots cannot be cut at slot 6: cuts go from gene to gene, first to last
+        a genome of 5 slots cannot be cut at slot 1: cuts go from gene to gene, first to last
+        the number of slots of the child is 0, but must lie in 1..=256
+        the other genome is for tier avx512 and 3 columns, but tier avx512 and 2 columns are needed
+    "#]]
+    .assert_eq(&(errors.join("\n") + "\n"));
+}
+
+#[test]
 fn genes_that_could_read_undeclared_columns_do_not_get_in() {
     let tier = Tier::Avx512;
     let (narrow, wide) = (everything(tier, 2), everything(tier, 200));
@@ -213,14 +290,12 @@ fn genes_that_could_read_undeclared_columns_do_not_get_in() {
     let attempts: [&dyn Fn(); 5] = [
         &|| linear[0].clone().mutate(&mut Rng::new(2, 2), &wide, 30),
         &|| {
-            linear[0]
-                .clone()
-                .two_point(&mut Rng::new(2, 2), &linear[0], &linear[1], 30)
+            let mut child = linear[0].clone();
+            child.two_point(&mut Rng::new(2, 2), &linear[0], &linear[1], 30);
         },
         &|| {
-            linear[0]
-                .clone()
-                .homologous(&mut Rng::new(2, 2), &linear[0], &linear[1], 30)
+            let mut child = linear[0].clone();
+            child.homologous(&mut Rng::new(2, 2), &linear[0], &linear[1], 30);
         },
         &|| {
             trees[0]
@@ -228,9 +303,8 @@ fn genes_that_could_read_undeclared_columns_do_not_get_in() {
                 .mutate(&mut Rng::new(2, 2), &trees[0], &wide, 30)
         },
         &|| {
-            trees[0]
-                .clone()
-                .crossover(&mut Rng::new(2, 2), &trees[0], &trees[1], 30)
+            let mut child = trees[0].clone();
+            child.crossover(&mut Rng::new(2, 2), &trees[0], &trees[1], 30);
         },
     ];
     for (number, attempt) in attempts.iter().enumerate() {

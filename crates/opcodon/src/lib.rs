@@ -13,6 +13,7 @@
 //! | [`data`] | tables from CSV, splits, scaling |
 //! | [`jit`] | expressions to machine code: scalar functions, kernels over columns, gradients |
 //! | [`gp`] | tree genetic programming: initialisation, crossover, mutation |
+//! | [`mcode`] | machine code as the individual: genomes, verifier, evolution |
 //! | [`listing`] | bytes to annotated disassembly, assembly to bytes |
 //! | [`sr`] | symbolic regression, the main job |
 //!
@@ -33,4 +34,5 @@ pub use opcodon_expr as expr;
 pub use opcodon_gp as gp;
 pub use opcodon_jit as jit;
 pub use opcodon_listing as listing;
+pub use opcodon_mcode as mcode;
 pub use opcodon_sr as sr;

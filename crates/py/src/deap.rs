@@ -27,7 +27,7 @@ mod limit;
 mod lower;
 mod measure;
 mod operators;
-mod random;
+pub(crate) mod random;
 mod recent;
 mod selection;
 mod text;

@@ -16,11 +16,13 @@ mod compiled;
 mod deap;
 mod error;
 mod expression;
+mod genome;
 mod kernels;
 mod machine;
 mod population;
 mod report;
 mod seal;
+mod search;
 
 #[pymodule]
 mod _core {
@@ -31,6 +33,10 @@ mod _core {
         compiled::CompiledExpression,
         error::ParseError,
         expression::{Expression, operators},
+        genome::{
+            Evaluator, Genome, GenomeReport, PyLinearCode, PyTreeCode, Repertoire, evolve,
+            evolve_parameters,
+        },
         machine::{MachineFunction, assemble, disassemble},
         population::Population,
         report::{Report, fit, parameters},

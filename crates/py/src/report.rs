@@ -1,31 +1,20 @@
-//! Symbolic regression: a fit with progress and interrupts, and its report.
-//!
-//! The search runs on a thread of its own, and the calling thread waits: it hands progress to
-//! Python and looks for signals, because only the thread that runs Python's main program learns
-//! that somebody pressed Ctrl-C. An interrupt, or an exception in the progress callback, asks the
-//! search for the best that it has.
+//! Symbolic regression: a fit and its report.
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::sync::Arc;
 
 use numpy::PyArray1;
 use opcodon_sr::{
     Config, Hooks, Model, Observations, Progress, Report as Inner, SrError, fit_with,
 };
-use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyType};
 
 use crate::array::{Matrix, Vector};
 use crate::error::message;
 use crate::expression::{Expression, Names};
-
-/// How often the waiting thread looks for signals.
-const SIGNAL_INTERVAL: Duration = Duration::from_millis(20);
+use crate::search::supervise;
 
 /// The result of a fit; the Python class of the same name in `opcodon._core`.
 #[pyclass(frozen, module = "opcodon._core", name = "Report")]
@@ -51,22 +40,6 @@ impl Report {
 
     fn model(&self, index: Option<usize>) -> PyResult<&Model> {
         self.report.model(index).map_err(|error| sr_error(&error))
-    }
-}
-
-/// What the search tells the waiting thread.
-enum Word {
-    Progress(Progress),
-    Done,
-}
-
-/// Says that the search is over, also when it panics.
-struct Farewell(SyncSender<Word>);
-
-impl Drop for Farewell {
-    fn drop(&mut self) {
-        // The receiver outlives the search; if it were gone there would be nobody to tell.
-        let _ = self.0.send(Word::Done);
     }
 }
 
@@ -119,58 +92,14 @@ pub(crate) fn fit(
         target: Cow::Owned(target_values),
         weights: weights.map(Cow::Owned),
     };
-    let interrupt = Arc::new(AtomicBool::new(false));
-    let (sender, receiver) = sync_channel(1);
-    // Only this thread receives; the lock makes that plain to the compiler.
-    let receiver = Mutex::new(receiver);
-    let mut raised = None;
-    let result = thread::scope(|scope| {
-        let search = {
-            let (interrupt, farewell) = (Arc::clone(&interrupt), Farewell(sender.clone()));
-            let (data, config, wanted) = (&data, &config, progress.is_some());
-            scope.spawn(move || {
-                let sender = &farewell.0;
-                // If Python is busy with the last progress, this one is skipped.
-                let mut observer = |progress: &Progress| {
-                    if wanted {
-                        let _ = sender.try_send(Word::Progress(progress.clone()));
-                    }
-                };
-                let hooks = Hooks {
-                    progress: Some(&mut observer),
-                    interrupt: Some(interrupt),
-                };
-                fit_with(data, config, hooks)
-            })
+    let report = supervise(py, progress, tell, |interrupt, observer| {
+        let hooks = Hooks {
+            progress: Some(observer),
+            interrupt: Some(interrupt),
         };
-        loop {
-            let word = py.detach(|| {
-                let receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner);
-                receiver.recv_timeout(SIGNAL_INTERVAL)
-            });
-            let heard = match word {
-                Ok(Word::Done) | Err(RecvTimeoutError::Disconnected) => break,
-                Ok(Word::Progress(told)) => match progress {
-                    Some(callback) if raised.is_none() => tell(callback, &told),
-                    _ => Ok(()),
-                },
-                Err(RecvTimeoutError::Timeout) => Ok(()),
-            };
-            if let Err(error) = heard.and_then(|()| py.check_signals()) {
-                interrupt.store(true, Ordering::Relaxed);
-                raised.get_or_insert(error);
-            }
-        }
-        py.detach(|| search.join())
-    });
-    let report = result
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        .map_err(|error| sr_error(&error))?;
-    match raised {
-        // The report says that it was interrupted.
-        Some(error) if !error.is_instance_of::<PyKeyboardInterrupt>(py) => Err(error),
-        _ => Ok(Report::new(report)),
-    }
+        fit_with(&data, &config, hooks)
+    })?;
+    Ok(Report::new(report.map_err(|error| sr_error(&error))?))
 }
 
 /// Calls back with the state of the search.

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use opcodon::listing::{Listing, Syntax};
-use opcodon::{expr, jit, sr};
+use opcodon::{expr, jit};
 use serde_json::json;
 
+use super::evolve;
+use super::model::Model;
 use crate::{Failure, out};
 
 /// Flags of `opcodon disasm`.
@@ -54,9 +56,13 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
         let bytes = std::fs::read(&flags.input)
             .map_err(|error| Failure::input(format_args!("{}: {error}", flags.input)))?;
         if bytes.first() == Some(&b'{') {
-            let text = String::from_utf8_lossy(&bytes);
-            let report = sr::Report::from_json(&text)?;
-            compiled(&report.best().expr, &report.names, flags.kernel, syntax)?
+            match Model::read(Path::new(&flags.input))? {
+                Model::Formula(report) => {
+                    compiled(&report.best().expr, &report.names, flags.kernel, syntax)?
+                }
+                // A genome is its own code: there is no function of it.
+                Model::Genome(report) => evolve::listing(&report, report.best(), syntax),
+            }
         } else {
             Listing::new(&bytes, syntax)
         }

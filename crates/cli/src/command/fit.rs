@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use opcodon::data::csv::Columns;
 use opcodon::data::{Dataset, Target, write};
 use opcodon::listing::Syntax;
 use opcodon::sr::{self, Config, Hooks, Observations, Report};
 
-use super::table;
+use super::{parameter, table};
 use crate::progress::{self, grouped};
 use crate::{Failure, note, out};
 
@@ -47,33 +47,19 @@ pub(crate) struct Flags {
 #[derive(Debug)]
 struct Search(Vec<(&'static str, String)>);
 
+fn parameters() -> impl Iterator<Item = parameter::Parameter> {
+    Config::PARAMETERS.iter().map(|row| parameter::Parameter {
+        name: row.name,
+        kind: row.kind,
+        choices: row.choices,
+        default: row.default_text(),
+        doc: row.doc,
+    })
+}
+
 impl Args for Search {
     fn augment_args(command: Command) -> Command {
-        let heading = "Search";
-        Config::PARAMETERS
-            .iter()
-            .fold(command, |command, parameter| {
-                let mut help = parameter.doc.to_owned();
-                if !parameter.choices.is_empty() {
-                    help.push_str(&format!(" One of: {}.", parameter.choices.join(", ")));
-                }
-                help.push_str(&format!(" [default: {}]", parameter.default_text()));
-                command.arg(
-                    Arg::new(parameter.name)
-                        .long(parameter.name.replace('_', "-"))
-                        .value_name(
-                            parameter
-                                .kind
-                                .rsplit(' ')
-                                .next()
-                                .unwrap_or_default()
-                                .to_uppercase(),
-                        )
-                        .allow_negative_numbers(true)
-                        .help(help)
-                        .help_heading(heading),
-                )
-            })
+        parameter::augment(command, parameters())
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -83,13 +69,7 @@ impl Args for Search {
 
 impl FromArgMatches for Search {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Search, clap::Error> {
-        let given = Config::PARAMETERS.iter().filter_map(|parameter| {
-            Some((
-                parameter.name,
-                matches.get_one::<String>(parameter.name)?.clone(),
-            ))
-        });
-        Ok(Search(given.collect()))
+        Ok(Search(parameter::given(matches, parameters())))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -102,32 +82,11 @@ impl Search {
     fn config(&self) -> Result<Config, Failure> {
         let mut config = Config::default();
         for (name, text) in &self.0 {
-            let text = if *name == "time_limit" {
-                seconds(text)?
-            } else {
-                text.clone()
-            };
-            config.set(name, &text)?;
+            config.set(name, &parameter::text(name, text)?)?;
         }
         config.validate()?;
         Ok(config)
     }
-}
-
-/// A duration as seconds: `30`, `30s`, `2m`, `1h`, `500ms`.
-fn seconds(text: &str) -> Result<String, Failure> {
-    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    for (unit, factor) in units {
-        if let Some(number) = text.strip_suffix(unit) {
-            let number: f64 = number.trim().parse().map_err(|_| {
-                Failure::input(format_args!(
-                    "--time-limit: {text:?} is no duration; write 30s or 2m"
-                ))
-            })?;
-            return Ok((number * factor).to_string());
-        }
-    }
-    Ok(text.to_owned())
 }
 
 pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
@@ -163,7 +122,7 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
     // Without a handler Ctrl-C ends the process, which is no reason not to start.
     let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
     let line = progress::Line::new(flags.quiet || json);
-    let mut show = |progress: &sr::Progress| line.show(progress);
+    let mut show = |state: &sr::Progress| line.show(state.fraction, told(state));
     let hooks = Hooks {
         progress: Some(&mut show),
         interrupt: Some(interrupt),
@@ -186,6 +145,15 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+fn told(state: &sr::Progress) -> String {
+    let best = state.front.last();
+    let best = best.map_or(String::new(), |entry| {
+        format!("  R² {:.6}  {}", entry.r2, entry.formula)
+    });
+    let (generation, formulas) = (state.generation, grouped(state.evaluations));
+    format!("generation {generation}  {formulas} formulas{best}")
 }
 
 /// The front, the chosen formula and the head of its machine code.

@@ -5,7 +5,10 @@ pub(crate) mod call;
 pub(crate) mod disasm;
 pub(crate) mod doctor;
 pub(crate) mod eval;
+pub(crate) mod evolve;
 pub(crate) mod fit;
+mod model;
+mod parameter;
 pub(crate) mod predict;
 mod table;
 

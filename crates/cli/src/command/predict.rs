@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use clap::Args;
 use opcodon::data::csv::Columns;
 use opcodon::data::write;
-use opcodon::sr::Report;
 use serde_json::json;
 
 use super::eval::number;
+use super::model::Model;
 use super::table;
 use crate::{Failure, note, out};
 
 /// Flags of `opcodon predict`.
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
-    /// The model that `opcodon fit` saved.
+    /// The model that `opcodon fit` or `opcodon evolve` saved.
     model: PathBuf,
     /// The CSV file with the model's input columns; - for standard input.
     file: String,
@@ -30,20 +30,17 @@ pub(crate) struct Flags {
 }
 
 pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
-    let text = std::fs::read_to_string(&flags.model)
-        .map_err(|error| Failure::input(format_args!("{}: {error}", flags.model.display())))?;
-    let report = Report::from_json(&text)
-        .map_err(|error| Failure::input(format_args!("{}: {error}", flags.model.display())))?;
+    let model = Model::read(&flags.model)?;
     // Other columns of the file may hold anything.
     let table = flags
         .table
-        .read(&flags.file, Columns::Only(report.names.clone()))?;
-    let columns = table.select(&report.names)?;
-    let predictions = report.predict(flags.index, &columns)?;
+        .read(&flags.file, Columns::Only(model.names().to_vec()))?;
+    let columns = table.select(model.names())?;
+    let predictions = model.predict(flags.index, &columns)?;
     if let Some(path) = &flags.output {
         write::write_csv(
             path,
-            &[(&format!("{}_predicted", report.target), &predictions)],
+            &[(&format!("{}_predicted", model.target()), &predictions)],
         )?;
         note(format_args!(
             "{} predictions written to {}",
@@ -54,8 +51,8 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
     if json {
         let values: Vec<_> = predictions.iter().map(|value| number(*value)).collect();
         out(json!({
-            "target": report.target,
-            "formula": report.model(flags.index)?.formula,
+            "target": model.target(),
+            "formula": model.formula(flags.index)?,
             "predictions": values,
         }));
     } else if flags.output.is_none() {

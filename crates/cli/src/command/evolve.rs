@@ -1,0 +1,238 @@
+//! `opcodon evolve`: a CSV file to machine code, bred as machine code.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use opcodon::data::csv::Columns;
+use opcodon::data::{Dataset, Target, write};
+use opcodon::listing::{Listing, Syntax};
+use opcodon::mcode::config::Config;
+use opcodon::mcode::fit::{Hooks, Observations, Progress, fit};
+use opcodon::mcode::report::Model;
+use opcodon::mcode::{Report, SLOT_BYTES};
+
+use super::{parameter, table};
+use crate::progress::{self, grouped};
+use crate::{Failure, note, out};
+
+/// Flags of `opcodon evolve`.
+#[derive(Debug, Args)]
+pub(crate) struct Flags {
+    /// The CSV file; - for standard input.
+    file: String,
+    /// The column to predict; the last one unless given.
+    #[arg(long, short)]
+    target: Option<String>,
+    /// Columns to predict it from, separated by commas; all others unless given.
+    #[arg(long, value_delimiter = ',', requires = "target")]
+    inputs: Vec<String>,
+    /// Where to save the genomes; beside the CSV file's name unless given.
+    #[arg(
+        long,
+        short,
+        visible_alias = "output",
+        short_alias = 'o',
+        value_name = "FILE"
+    )]
+    save: Option<PathBuf>,
+    /// Do not save the genomes.
+    #[arg(long, conflicts_with = "save")]
+    no_save: bool,
+    /// Write the whole search to this file every ten seconds and at its end.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Go on with a search that --checkpoint wrote, of the same table.
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
+    /// No progress line.
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    table: table::Reading,
+    #[command(flatten)]
+    search: Search,
+}
+
+/// Time between two writings of the search.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// One flag for each hyper-parameter of the engine's table.
+#[derive(Debug)]
+struct Search(Vec<(&'static str, String)>);
+
+fn parameters() -> impl Iterator<Item = parameter::Parameter> {
+    Config::PARAMETERS.iter().map(|row| parameter::Parameter {
+        name: row.name,
+        kind: row.kind,
+        choices: row.choices,
+        default: row.default_text(),
+        doc: row.doc,
+    })
+}
+
+impl Args for Search {
+    fn augment_args(command: Command) -> Command {
+        parameter::augment(command, parameters())
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Search::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Search {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Search, clap::Error> {
+        Ok(Search(parameter::given(matches, parameters())))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Search::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Search {
+    fn config(&self) -> Result<Config, Failure> {
+        let mut config = Config::default();
+        for (name, text) in &self.0 {
+            config.set(name, &parameter::text(name, text)?)?;
+        }
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
+    let config = flags.search.config()?;
+    let resume = match &flags.resume {
+        Some(path) => Some(read(path)?),
+        None => None,
+    };
+    let columns = match &flags.target {
+        Some(target) if !flags.inputs.is_empty() => {
+            Columns::Only(flags.inputs.iter().chain([target]).cloned().collect())
+        }
+        _ => Columns::All,
+    };
+    let table = flags.table.read(&flags.file, columns)?;
+    let target = flags.target.clone().map_or(Target::Last, Target::Name);
+    let dataset = Dataset::from_table(table, &target)?;
+    for warning in dataset.warnings() {
+        note(format_args!("note: {warning}"));
+    }
+    let columns = dataset.columns().iter();
+    let data = Observations {
+        names: dataset.names().to_vec(),
+        columns: columns.map(|column| column.as_slice().into()).collect(),
+        target_name: dataset.target_name().to_owned(),
+        target: dataset.target().into(),
+    };
+
+    let interrupt = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupt);
+    // Without a handler Ctrl-C ends the process, which is no reason not to start.
+    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    let line = progress::Line::new(flags.quiet || json);
+    let mut show = |state: &Progress| line.show(state.fraction, told(state));
+    let mut unwritten = None;
+    let mut save = |text: &str| {
+        if let Some(path) = &flags.checkpoint
+            && let Err(error) = write_text(path, text)
+        {
+            unwritten = Some(error);
+        }
+    };
+    let hooks = Hooks {
+        progress: Some(&mut show),
+        interrupt: Some(interrupt),
+        checkpoint: flags
+            .checkpoint
+            .is_some()
+            .then_some((CHECKPOINT_INTERVAL, &mut save)),
+        resume: resume.as_deref(),
+    };
+    let report = fit(&data, &config, hooks);
+    line.finish();
+    let report = report?;
+    if let Some(failure) = unwritten {
+        return Err(failure);
+    }
+
+    let saved = match (flags.no_save, &flags.save) {
+        (true, _) => None,
+        (false, Some(path)) => Some(path.clone()),
+        (false, None) => Some(beside(&flags.file)),
+    };
+    if let Some(path) = &saved {
+        write_text(path, &report.to_json())?;
+    }
+    if json {
+        out(report.to_json());
+    } else {
+        show_report(&report);
+        if let Some(path) = saved {
+            out(format_args!("saved to {}", path.display()));
+        }
+    }
+    Ok(())
+}
+
+fn told(state: &Progress) -> String {
+    let best = state.best.as_ref().map_or(String::new(), |model: &Model| {
+        format!("  MSE {:.6e}  {}", model.loss, model.formula)
+    });
+    format!("{} genomes{best}", grouped(state.evaluations))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::input(format_args!("{}: {error}", path.display())))
+}
+
+fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
+    write::write_atomically(path, |file| {
+        file.write_all(text.as_bytes())?;
+        file.write_all(b"\n")
+    })?;
+    Ok(())
+}
+
+/// The file for the genomes of a table, in the current directory.
+fn beside(file: &str) -> PathBuf {
+    let stem = Path::new(file).file_stem().filter(|_| file != "-");
+    let stem = stem.map_or_else(|| "model".into(), |stem| stem.to_string_lossy());
+    PathBuf::from(format!("{stem}.genome.json"))
+}
+
+/// The front, the chosen formula and the machine code that it is.
+fn show_report(report: &Report) {
+    /// Lines of machine code that are shown.
+    const N_LINES: usize = 16;
+    let best = report.best();
+    out(report);
+    out(format_args!("{} = {}", report.target, best.formula));
+    out(format_args!("R² {:.6}, size {}\n", best.r2, best.size));
+    let text = listing(report, best, Syntax::Intel).to_string();
+    for line in text.lines().take(N_LINES) {
+        out(line);
+    }
+    let n_lines = text.lines().count();
+    if n_lines > N_LINES {
+        let more = n_lines - N_LINES;
+        out(format_args!("… {more} more lines: opcodon disasm MODEL"));
+    }
+}
+
+/// A genome, each instruction with what it does.
+pub(crate) fn listing(report: &Report, model: &Model, syntax: Syntax) -> Listing {
+    let mut listing = Listing::new(model.genome.code().bytes(), syntax);
+    let notes = model.genome.listing_notes(&report.names).into_iter();
+    let notes: Vec<_> = notes
+        .map(|(slot, note)| (slot * SLOT_BYTES, note))
+        .collect();
+    listing.annotate(&notes);
+    listing
+}

@@ -1,0 +1,50 @@
+//! What genes say, for people: a short text a gene, beside listings and in pictures.
+
+use opcodon_expr::{Expr, Node, print};
+
+use crate::code::Code;
+use crate::gene::{Gene, Opcode, Operand};
+
+impl Code {
+    /// What each gene does, with its first slot: `r0 = r0 + mass`. Columns without a name are
+    /// called `x0`, `x1` and so on.
+    #[must_use]
+    pub fn notes(&self, names: &[String]) -> Vec<(usize, String)> {
+        let note = |(slot, gene): (usize, Gene)| {
+            (slot, format!("r{} = {}", gene.dst, self.value(gene, names)))
+        };
+        self.genes().map(note).collect()
+    }
+
+    /// The value that a gene computes.
+    fn value(&self, gene: Gene, names: &[String]) -> String {
+        let boolean = self.is_boolean();
+        let (last, name) = match gene.b {
+            Operand::Constant(k) => {
+                let value = self.constants()[usize::from(k)];
+                if boolean {
+                    (Node::Var(1), u8::from(value.to_bits() != 0).to_string())
+                } else {
+                    (Node::Const(value), String::new())
+                }
+            }
+            Operand::Register(number) => (Node::Var(1), format!("r{number}")),
+            Operand::Column(number) => {
+                let given = names.get(usize::from(number)).cloned();
+                (Node::Var(1), given.unwrap_or_else(|| format!("x{number}")))
+            }
+        };
+        let first = format!("r{}", gene.a);
+        if let Some(symbol) = gene.opcode.symbol() {
+            return format!("{first} {symbol} {name}");
+        }
+        if gene.opcode == Opcode::Load && boolean {
+            return name;
+        }
+        let operands = [Node::Var(0), last];
+        let mut nodes = operands[2 - gene.opcode.arity().max(1)..].to_vec();
+        nodes.extend(gene.opcode.op().map(Node::Op));
+        let expr = Expr::from_postfix(nodes).expect("operands and their operator");
+        print::infix(&expr, &[first, name])
+    }
+}

@@ -1,0 +1,232 @@
+//! `Evaluator`: data packed once, for any number of genomes.
+use std::sync::{Mutex, PoisonError};
+
+use numpy::PyArray1;
+use opcodon_mcode::{Batch, Blocks, Code, Fold, McodeError, Tier};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use super::{Genome, blocks, mcode_error};
+use crate::array::{Matrix, Vector, as_array};
+
+/// Inputs and a target, and memory for code; the Python class of the same name.
+#[pyclass(frozen, module = "opcodon.genome", name = "Evaluator")]
+pub(crate) struct Evaluator {
+    columns: Columns,
+    target: Vec<f64>,
+    n_cases: usize,
+    /// Packed data and a batch for the tier that was asked for last.
+    ready: Mutex<Option<(Blocks, Batch)>>,
+}
+
+/// Columns of numbers, or of bits in the words of numbers.
+struct Columns {
+    columns: Vec<Vec<f64>>,
+    bits: bool,
+}
+
+/// Whether an array is one of truth values, which genomes on bits work on.
+fn is_boolean(array: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = array.py();
+    let kind = array
+        .getattr(intern!(py, "dtype"))?
+        .getattr(intern!(py, "kind"))?;
+    Ok(kind.extract::<String>()? == "b")
+}
+
+/// 64 truth values a word.
+fn pack(column: &[f64]) -> Vec<f64> {
+    let word = |cases: &[f64]| {
+        let bit = |(k, case): (usize, &f64)| u64::from(*case != 0.0) << k;
+        f64::from_bits(cases.iter().enumerate().map(bit).sum())
+    };
+    column.chunks(64).map(word).collect()
+}
+
+fn as_words(columns: &[Vec<f64>]) -> Vec<Vec<u64>> {
+    let words = |column: &Vec<f64>| column.iter().map(|word| word.to_bits()).collect();
+    columns.iter().map(words).collect()
+}
+
+impl Columns {
+    #[expect(non_snake_case, reason = "the name of the argument in Python")]
+    fn extract(X: &Bound<'_, PyAny>, names: Option<&[String]>) -> PyResult<(Self, usize)> {
+        let array = as_array("X", X)?;
+        let n_columns = match array.getattr("shape")?.extract::<(usize, usize)>() {
+            Ok((_, n_columns)) => n_columns,
+            Err(_) => {
+                return Err(PyValueError::new_err(format!(
+                    "X has shape {}, but (n_rows, n_columns) is needed",
+                    array.getattr("shape")?
+                )));
+            }
+        };
+        let own: Vec<String>;
+        let names = match names {
+            Some(names) => names,
+            None => {
+                own = (0..n_columns).map(|k| format!("x{k}")).collect();
+                &own
+            }
+        };
+        let bits = is_boolean(&array)?;
+        let matrix = Matrix::extract("X", &array, names)?;
+        let view = matrix.view();
+        let columns = (0..view.n_columns()).map(|c| view.column(c));
+        let columns = if bits {
+            columns.map(|column| pack(&column)).collect()
+        } else {
+            columns.collect()
+        };
+        Ok((Self { columns, bits }, view.n_rows()))
+    }
+
+    fn blocks(
+        &self,
+        tier: Tier,
+        target: Option<&[f64]>,
+        n_cases: usize,
+    ) -> Result<Blocks, McodeError> {
+        if !self.bits {
+            return blocks(tier, &self.columns, target);
+        }
+        let columns = as_words(&self.columns);
+        let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
+        let zeros = vec![0.0; n_cases.div_ceil(64)];
+        let target = as_words(&[target.unwrap_or(&zeros).to_vec()]);
+        Blocks::from_bits(tier, &slices, &target[0], n_cases)
+    }
+}
+
+/// Numbers for genomes on numbers, truth values for genomes on bits.
+fn require_kind(code: &Code, bits: bool) -> PyResult<()> {
+    if !bits && code.is_boolean() {
+        return Err(PyTypeError::new_err(
+            "the genome works on bits, so X must be of dtype bool",
+        ));
+    }
+    let on_numbers = |opcode: opcodon_mcode::Opcode| opcode.op().is_some();
+    if bits && code.genes().any(|(_, gene)| on_numbers(gene.opcode)) {
+        return Err(PyTypeError::new_err(
+            "the genome works on numbers, but X is of dtype bool: pass X.astype(float)",
+        ));
+    }
+    Ok(())
+}
+
+/// What a genome computes for each row.
+#[expect(non_snake_case, reason = "the name of the argument in Python")]
+pub(crate) fn predict<'py>(
+    py: Python<'py>,
+    genome: &Genome,
+    X: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let code = genome.code();
+    let (columns, n_cases) = Columns::extract(X, Some(genome.names()))?;
+    require_kind(code, columns.bits)?;
+    if n_cases == 0 {
+        return Ok(PyArray1::<f64>::from_vec(py, Vec::new()).into_any());
+    }
+    let values = py.detach(|| -> Result<Vec<f64>, McodeError> {
+        let blocks = columns.blocks(code.tier(), None, n_cases)?;
+        let mut batch = Batch::new(code.tier(), code.n_columns(), Fold::Predict)?;
+        batch.load([code])?;
+        let mut values = vec![0.0; blocks.n_rows()];
+        batch.predict(0, &blocks, &mut values)?;
+        Ok(values)
+    });
+    let values = values.map_err(|error| mcode_error(&error))?;
+    if columns.bits {
+        let bit = |case: usize| values[case / 64].to_bits() >> (case % 64) & 1 != 0;
+        let cases = (0..n_cases).map(bit).collect();
+        return Ok(PyArray1::<bool>::from_vec(py, cases).into_any());
+    }
+    Ok(PyArray1::from_vec(py, values).into_any())
+}
+
+impl Evaluator {
+    /// The losses of genomes of one tier.
+    pub(crate) fn losses_of(
+        &self,
+        py: Python<'_>,
+        genomes: &[Bound<'_, Genome>],
+    ) -> PyResult<Vec<f64>> {
+        let codes: Vec<&Code> = genomes.iter().map(|genome| genome.get().code()).collect();
+        let Some(first) = codes.first() else {
+            return Ok(Vec::new());
+        };
+        for code in &codes {
+            require_kind(code, self.columns.bits)?;
+        }
+        let tier = first.tier();
+        let losses = py.detach(|| -> Result<Vec<f64>, McodeError> {
+            let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+            let (blocks, mut batch) = match ready.take() {
+                Some((blocks, batch)) if blocks.tier() == tier => (blocks, batch),
+                _ => {
+                    let fold = if self.columns.bits {
+                        Fold::Bits
+                    } else {
+                        Fold::Squares
+                    };
+                    let blocks = self
+                        .columns
+                        .blocks(tier, Some(&self.target), self.n_cases)?;
+                    (blocks, Batch::new(tier, self.columns.columns.len(), fold)?)
+                }
+            };
+            let mut losses = vec![0.0; codes.len()];
+            let done = batch
+                .load(codes.iter().copied())
+                .and_then(|()| batch.losses(&blocks, &mut losses));
+            *ready = Some((blocks, batch));
+            done.map(|()| losses)
+        });
+        losses.map_err(|error| mcode_error(&error))
+    }
+}
+
+#[pymethods]
+impl Evaluator {
+    #[new]
+    #[expect(non_snake_case, reason = "the name of the argument in Python")]
+    pub(crate) fn new(X: &Bound<'_, PyAny>, y: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let (columns, n_cases) = Columns::extract(X, None)?;
+        let y = as_array("y", y)?;
+        if columns.bits != is_boolean(&y)? {
+            return Err(PyTypeError::new_err(
+                "X and y must both be of dtype bool, or both be numbers",
+            ));
+        }
+        if n_cases == 0 {
+            return Err(PyValueError::new_err("X has no rows"));
+        }
+        let target = Vector::extract("y", &y, n_cases)?;
+        let target = if columns.bits {
+            pack(&target.to_vec())
+        } else {
+            target.finite("y")?
+        };
+        Ok(Self {
+            columns,
+            target,
+            n_cases,
+            ready: Mutex::new(None),
+        })
+    }
+
+    /// The loss of each genome.
+    fn losses<'py>(
+        &self,
+        py: Python<'py>,
+        genomes: Vec<Bound<'py, Genome>>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        Ok(PyArray1::from_vec(py, self.losses_of(py, &genomes)?))
+    }
+
+    /// The loss of one genome.
+    fn __call__(&self, genome: &Bound<'_, Genome>) -> PyResult<f64> {
+        Ok(self.losses_of(genome.py(), std::slice::from_ref(genome))?[0])
+    }
+}

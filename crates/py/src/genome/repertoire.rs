@@ -1,0 +1,124 @@
+//! `Repertoire`: what random genes are made of.
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use opcodon_mcode::{Code, McodeError, Opcode, Repertoire as Inner};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use super::{mcode_error, tier};
+use crate::expression::Names;
+
+/// What random genes are made of; the Python class of the same name.
+#[pyclass(frozen, module = "opcodon.genome", name = "Repertoire")]
+pub(crate) struct Repertoire {
+    inner: Inner,
+    names: Names,
+    operators: Vec<String>,
+}
+
+impl Repertoire {
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    pub(crate) fn names(&self) -> Names {
+        Arc::clone(&self.names)
+    }
+}
+
+/// The repertoire of a genome of which nothing else is known: the basic operations, and its own.
+pub(crate) fn of(code: &Code) -> Result<Inner, McodeError> {
+    let basic = [Opcode::Add, Opcode::Sub, Opcode::Mul, Opcode::Div];
+    let own = code.genes().map(|(_, gene)| gene.opcode);
+    if code.is_boolean() {
+        return Inner::boolean(code.tier(), code.n_columns());
+    }
+    let mut seen = BTreeSet::new();
+    let all = basic.into_iter().chain(own);
+    let all: Vec<Opcode> = all.filter(|opcode| seen.insert(opcode.name())).collect();
+    Ok(Inner::new(code.tier(), code.n_columns())?.opcodes(&all))
+}
+
+#[pymethods]
+impl Repertoire {
+    #[new]
+    #[pyo3(signature = (
+        variables, operators=None, *, constants=None, constant_share=None, registers=None,
+        boolean=false, tier=None
+    ))]
+    fn new(
+        variables: &Bound<'_, PyAny>,
+        operators: Option<Vec<String>>,
+        constants: Option<(f64, f64)>,
+        constant_share: Option<f64>,
+        registers: Option<u8>,
+        boolean: bool,
+        tier: Option<&str>,
+    ) -> PyResult<Self> {
+        let names: Vec<String> = if let Ok(n) = variables.extract::<usize>() {
+            // The engine refuses more; nothing else needs as many names.
+            (0..n.min(1000)).map(|k| format!("x{k}")).collect()
+        } else if variables.is_instance_of::<PyString>() {
+            return Err(PyTypeError::new_err(
+                "variables must be a number or a sequence of names, not one text",
+            ));
+        } else {
+            variables.extract()?
+        };
+        let tier = self::tier(tier)?;
+        let make = || -> Result<Inner, McodeError> {
+            let mut inner = if boolean {
+                Inner::boolean(tier, names.len())?
+            } else {
+                Inner::new(tier, names.len())?
+            };
+            if let Some(operators) = &operators {
+                inner = inner.operators(operators)?;
+            }
+            if let Some(registers) = registers {
+                inner = inner.registers(registers)?;
+            }
+            let (low, high) = constants.unwrap_or((-5.0, 5.0));
+            let share = constant_share.unwrap_or(if boolean { 0.05 } else { 0.3 });
+            Ok(inner.constants(share, low, high))
+        };
+        let inner = make().map_err(|error| mcode_error(&error))?;
+        let operators = inner.names().map(str::to_owned).collect();
+        Ok(Self {
+            inner,
+            names: names.into(),
+            operators,
+        })
+    }
+
+    #[getter]
+    fn variables(&self) -> Vec<String> {
+        self.names.to_vec()
+    }
+
+    #[getter]
+    fn operators(&self) -> Vec<String> {
+        self.operators.clone()
+    }
+
+    #[getter]
+    fn tier(&self) -> &'static str {
+        self.inner.tier().name()
+    }
+
+    #[getter]
+    fn is_boolean(&self) -> bool {
+        self.inner.is_boolean()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<Repertoire: {} over {}, {}>",
+            self.operators.join(", "),
+            self.names.join(", "),
+            self.tier()
+        )
+    }
+}
