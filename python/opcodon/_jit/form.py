@@ -180,6 +180,10 @@ class Form:
         Constants that the program cannot spell: values, or a `Helper`.
     body
         Its statements.
+    outer
+        Declarations: `(ast.Global, names)` and `(ast.Nonlocal, names)`.
+    unbindable
+        Locals that may be unbound somewhere.
     nodes
         All statements that native code may leave at; the index is their `id`.
     """
@@ -195,7 +199,9 @@ class Form:
         "locals",
         "name",
         "nodes",
+        "outer",
         "params",
+        "unbindable",
         "vararg",
     )
 
@@ -211,4 +217,6 @@ class Form:
         self.globals: list[dict[str, Any]] = []
         self.constants: list[Any] = []
         self.body: Block = []
+        self.outer: list[tuple[type[ast.Global] | type[ast.Nonlocal], list[str]]] = []
+        self.unbindable: list[str] = []
         self.nodes: list[Node] = []

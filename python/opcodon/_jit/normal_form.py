@@ -44,6 +44,15 @@ def normalise(
     form.vararg = names.vararg
     form.kwarg = names.kwarg
     form.locals = list(names.locals)
+    form.outer = [
+        (kind, sorted(name for name in names.outer if resolver.is_free(name) is free))
+        for kind, free in ((ast.Global, False), (ast.Nonlocal, True))
+    ]
+    form.unbindable = [
+        name for name in names.locals if name not in names.params or name in names.deleted
+    ]
+    if names.outer:
+        _Undeclared().visit(function)
     normaliser = Normaliser(form, names, resolver)
     try:
         form.body = normaliser.function(function)
@@ -464,6 +473,25 @@ class Normaliser(ComprehensionNormaliser):
         call = {"call": {"c": len(self.form.constants) - 1}, "args": atoms}
         self.out.append(Simple(node, {"s": "set", "to": to, "e": call}, [node]))
         self.bind(node.name)
+
+
+class _Undeclared(ast.NodeTransformer):
+    """Takes the declarations of outer names out of a function: they are kept with its form."""
+
+    def _nothing(self, node: ast.AST) -> ast.AST:
+        return ast.copy_location(ast.Pass(), node)
+
+    visit_Global = visit_Nonlocal = _nothing
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        # Only the function itself is entered, not functions in it.
+        if self._entered:
+            return node
+        self._entered = True
+        return self.generic_visit(node)
+
+    _entered = False
+    visit_AsyncFunctionDef = visit_ClassDef = visit_FunctionDef
 
 
 def leave(statement: ast.stmt, why: str) -> Simple:

@@ -6,6 +6,7 @@ the other, and whatever needs a handler leaves to Python.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from opcodon._jit.form import Block, For, Form, If, Loop, Node, Simple, Try, With
@@ -50,3 +51,8 @@ def _node(node: Node) -> list[dict[str, Any]]:
     assert isinstance(node, For)
     head = {**place, "s": "for", "to": node.target, "iter": node.iterable}
     return [{**head, "body": _block(node.body), "else": _block(node.orelse)}]
+
+
+def to_text(form: Form, n_defaults: int = 0) -> str:
+    """The program of a function as JSON text."""
+    return json.dumps(to_program(form, n_defaults), separators=(",", ":"))
