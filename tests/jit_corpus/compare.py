@@ -11,8 +11,13 @@ import copy
 import io
 import math
 import struct
+import sys
 import traceback
 import types
+
+# CPython 3.11 runs a store and the load after it as one instruction, and reports the line of the
+# store if the load finds nothing.
+PAIRED_LOADS = sys.version_info[:2] == (3, 11)
 
 
 class Outcome:
@@ -27,6 +32,8 @@ class Outcome:
                 self.value = function(*args, **kwargs)
             except Exception as exception:
                 self.exception = (type(exception), _text(exception), lines(exception))
+                if PAIRED_LOADS and isinstance(exception, UnboundLocalError):
+                    self.exception = self.exception[:2]
         self.args = (args, kwargs)
         self.printed = printed.getvalue()
 

@@ -118,8 +118,12 @@ def _compiles_to(
     imported = _imported(lines)
     if _same(compile_function(node, code.co_freevars, code.co_filename, imported), code):
         return True
-    # pytest rewrites the assert statements of test modules; the names tell.
-    return "@py_builtins" in space and set(compiled.co_varnames) <= set(code.co_varnames)
+    # pytest rewrites the assert statements of test modules.
+    return (
+        "@py_builtins" in space
+        and set(compiled.co_varnames) <= set(code.co_varnames)
+        and any(isinstance(inner, ast.Assert) for inner in ast.walk(node))
+    )
 
 
 def _imported(lines: list[str]) -> list[str]:
