@@ -22,6 +22,7 @@ from opcodon.machine import Disassembly, Instruction, assemble, disassemble, fun
 
 if TYPE_CHECKING:
     from opcodon import deap, plot, report
+    from opcodon._jit.decorator import jit
     from opcodon.regressor import SymbolicRegressor
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "deap",
     "disassemble",
     "function",
+    "jit",
     "parse",
     "plot",
     "report",
@@ -48,6 +50,7 @@ __all__ = [
 _LAZY = {
     "SymbolicRegressor": "opcodon.regressor",
     "deap": None,
+    "jit": "opcodon._jit.decorator",
     "plot": None,
     "report": None,
 }
