@@ -16,6 +16,8 @@ pub enum Global {
     Bool(bool),
     /// `None`.
     None,
+    /// Nothing: the name is not bound.
+    Unbound,
     /// A function that is known by its dotted name: `math.sin`, `len`, `numpy.zeros`.
     Builtin {
         /// The dotted name; names of `builtins` without the module.

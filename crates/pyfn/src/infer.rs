@@ -112,6 +112,7 @@ impl Scope<'_> {
                 Global::Float(value) => self.atom(&Atom::Float(*value)),
                 Global::Bool(value) => self.atom(&Atom::Bool(*value)),
                 Global::None => Ty::of(NONE),
+                Global::Unbound => Ty::default(),
                 Global::Object { ty, .. } => ty.clone(),
                 Global::Builtin { .. } | Global::Function { .. } => Ty::of(OBJECT),
             },
@@ -359,7 +360,7 @@ impl<'a> Inference<'a> {
 
     fn statement(&mut self, statement: &Statement, mut state: Vec<Ty>) -> State {
         let kind = &statement.kind;
-        if !prepare(kind, &mut state) {
+        if !prepare(&self.info, kind, &mut state) {
             return None;
         }
         match kind {
@@ -387,6 +388,14 @@ impl<'a> Inference<'a> {
                 }
             }
             Kind::SetAttr(..) | Kind::DelItem(..) => {}
+            Kind::Lookup(to, _, of) => {
+                let of = self.scope(&state).atom(of);
+                state[*to] = Ty::of(if has_plain_methods(&of) {
+                    UNSET
+                } else {
+                    OBJECT
+                });
+            }
             Kind::Unset(local) => {
                 if state[*local].tags.has(UNSET) {
                     return None;
@@ -567,7 +576,10 @@ pub(crate) fn dropped(info: &FunctionInfo, statement: &Statement) -> Vec<Local> 
 
 /// What a statement may take for granted once the locals it reads have been looked at; `false` if
 /// one of them is not bound.
-pub(crate) fn prepare(kind: &Kind, state: &mut [Ty]) -> bool {
+pub(crate) fn prepare(info: &FunctionInfo, kind: &Kind, state: &mut [Ty]) -> bool {
+    if reads_unbound(info, kind) {
+        return false;
+    }
     for local in used(kind) {
         let ty = &mut state[local];
         if !only_moves(kind)
@@ -581,6 +593,17 @@ pub(crate) fn prepare(kind: &Kind, state: &mut [Ty]) -> bool {
         }
     }
     true
+}
+
+/// Whether the statement reads a global that is not bound.
+pub(crate) fn reads_unbound(info: &FunctionInfo, kind: &Kind) -> bool {
+    let mut found = false;
+    for_each_atom(kind, &mut |atom| {
+        if let Atom::Global(index) = atom {
+            found |= info.globals[*index] == Global::Unbound;
+        }
+    });
+    found
 }
 
 /// The list gets another element.
@@ -598,7 +621,7 @@ pub(crate) fn extend(list: &mut Ty, value: &Ty) {
 
 /// After `list.append(x)` the list is expected to hold such elements.
 pub(crate) fn note_append(state: &mut [Ty], info: &FunctionInfo, e: &Expr) {
-    if let Expr::Method(name, Atom::Local(list), args, _) = e
+    if let Expr::Method(name, Atom::Local(list), args, _, _) = e
         && name == "append"
         && let [value] = args.as_slice()
         && state[*list].list().is_some()
@@ -701,7 +724,14 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
             Some((_, ty)) => How::Gives(ty),
             None => How::Gives(Ty::of(OBJECT)),
         },
-        Expr::Method(name, of, args, named) => {
+        Expr::Method(_, _, _, _, Some(bound)) if scope.state[*bound].tags.has(OBJECT) => {
+            if scope.state[*bound].tags == Tags::of(OBJECT) {
+                How::Gives(Ty::of(OBJECT))
+            } else {
+                How::Leave("a method that may have been looked up".to_owned())
+            }
+        }
+        Expr::Method(name, of, args, named, _) => {
             How::Gives(method(&scope.atom(of), name, &scope.atoms(args), named))
         }
         Expr::Attr(name, of) => How::Gives(attribute(&scope.atom(of), name)),
@@ -728,6 +758,11 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
         Expr::Set(_) | Expr::Iter(_) => How::Gives(Ty::of(OBJECT)),
         Expr::Unknown(what) => How::Leave(format!("no native {what}")),
     }
+}
+
+/// Whether looking a method up has no effect that anybody could see.
+pub(crate) fn has_plain_methods(of: &Ty) -> bool {
+    of.tags == Tags::of(OBJECT) && of.form != Form::Any
 }
 
 /// The type of an attribute.

@@ -26,7 +26,7 @@ mod unit;
 
 pub use emit::names_key;
 pub use globals::{FunctionId, Global};
-pub use program::{Atom, Expr, Id, Index, Kind, Local, Program, ProgramError, Statement};
+pub use program::{Atom, Expr, Id, Index, Kind, Local, Program, ProgramError, Statement, Text};
 pub use program::{Bin, Cmp, Un};
 pub use runtime::{Context, Runtime};
 pub use types::*;

@@ -40,6 +40,7 @@ pub(crate) fn for_each_atom<'a>(kind: &'a Kind, f: &mut impl FnMut(&'a Atom)) {
             for_each_in_index(index, f);
             f(value);
         }
+        Kind::Lookup(_, _, of) => f(of),
         Kind::SetAttr(of, _, value) => {
             f(of);
             f(value);
@@ -68,7 +69,7 @@ fn for_each_operand<'a>(e: &'a Expr, f: &mut impl FnMut(&'a Atom)) {
             f(a);
             f(b);
         }
-        Expr::Call(of, args, named) | Expr::Method(_, of, args, named) => {
+        Expr::Call(of, args, named) | Expr::Method(_, of, args, named, _) => {
             f(of);
             args.iter().for_each(&mut *f);
             named.iter().for_each(|(_, a)| f(a));
@@ -89,7 +90,7 @@ fn for_each_operand<'a>(e: &'a Expr, f: &mut impl FnMut(&'a Atom)) {
 /// Calls `f` with every local that the statement itself binds or unbinds.
 pub(crate) fn for_each_target(kind: &Kind, f: &mut impl FnMut(Local)) {
     match kind {
-        Kind::Set(to, _) | Kind::Unset(to) | Kind::For(to, ..) => f(*to),
+        Kind::Set(to, _) | Kind::Unset(to) | Kind::For(to, ..) | Kind::Lookup(to, ..) => f(*to),
         Kind::Unpack(to, _) => to.iter().copied().for_each(f),
         _ => {}
     }
@@ -128,6 +129,17 @@ impl Liveness {
             n_locals,
         };
         analysis.block(&program.body, Locals::new(n_locals));
+        if program.has_handlers {
+            let mut named = Locals::new(n_locals);
+            let locals = program.locals.iter().enumerate();
+            locals
+                .filter(|(_, name)| !name.starts_with('.'))
+                .for_each(|(local, _)| named.insert(local));
+            let result = &mut analysis.result;
+            for sets in [&mut result.before, &mut result.after, &mut result.head] {
+                sets.iter_mut().for_each(|set| set.add(&named));
+            }
+        }
         analysis.result
     }
 }
@@ -180,6 +192,11 @@ impl Analysis {
                 live.insert(*local);
             }
         });
+        if let Kind::Set(_, e) | Kind::Expr(e) = &statement.kind
+            && let Expr::Method(.., Some(bound)) = e
+        {
+            live.insert(*bound);
+        }
         // `del` of an unbound local is an error.
         if let Kind::Unset(local) = statement.kind {
             live.insert(local);

@@ -40,6 +40,8 @@ pub struct Program {
     pub n_consts: usize,
     /// Number of statements.
     pub n_statements: usize,
+    /// Whether Python may read locals where the statements do not show it: in handlers.
+    pub has_handlers: bool,
     /// The statements.
     pub body: Vec<Statement>,
 }
@@ -143,8 +145,8 @@ pub enum Expr {
     Cmp(Cmp, Atom, Atom),
     /// A call, with named arguments behind the positional ones.
     Call(Atom, Vec<Atom>, Vec<(String, Atom)>),
-    /// A call of a method.
-    Method(String, Atom, Vec<Atom>, Vec<(String, Atom)>),
+    /// A call of a method; the local holds it, if it was looked up before.
+    Method(String, Atom, Vec<Atom>, Vec<(String, Atom)>, Option<Local>),
     /// An attribute.
     Attr(String, Atom),
     /// `of[index]`.
@@ -202,6 +204,8 @@ pub enum Kind {
     SetAttr(Atom, String, Atom),
     /// `del of[item]`.
     DelItem(Atom, Index),
+    /// `local = of.attr`, for a call of the method later.
+    Lookup(Local, String, Atom),
     /// `del local`.
     Unset(Local),
     /// `a, b = value`.
@@ -292,9 +296,53 @@ impl Program {
             globals,
             n_consts,
             n_statements: reader.ids.len(),
+            has_handlers: value["handlers"].as_bool().unwrap_or(true),
             body,
         })
     }
+}
+
+impl Program {
+    /// Everything that has to be a text object: names of attributes and methods, strings, and the
+    /// names of arguments under [`names_key`](crate::names_key).
+    #[must_use]
+    pub fn texts(&self) -> Vec<Text> {
+        let mut texts = Vec::new();
+        let mut todo = self.body.iter().collect::<Vec<_>>();
+        while let Some(statement) = todo.pop() {
+            todo.extend(statement.blocks().into_iter().flatten());
+            crate::liveness::for_each_atom(&statement.kind, &mut |atom| {
+                if let Atom::Str(text) = atom {
+                    texts.push(Text::One(text.clone()));
+                }
+            });
+            let (name, named) = match &statement.kind {
+                Kind::SetAttr(_, name, _) | Kind::Lookup(_, name, _) => (Some(name), None),
+                Kind::Set(_, e) | Kind::Expr(e) => match e {
+                    Expr::Attr(name, _) => (Some(name), None),
+                    Expr::Method(name, _, _, named, _) => (Some(name), Some(named)),
+                    Expr::Call(_, _, named) => (None, Some(named)),
+                    _ => (None, None),
+                },
+                _ => (None, None),
+            };
+            texts.extend(name.map(|name| Text::One(name.clone())));
+            if let Some(named) = named.filter(|named| !named.is_empty()) {
+                let names = named.iter().map(|(name, _)| name.clone()).collect();
+                texts.push(Text::Names(crate::names_key(named), names));
+            }
+        }
+        texts
+    }
+}
+
+/// A text object that a program needs.
+#[derive(Debug, Clone)]
+pub enum Text {
+    /// A string under itself.
+    One(String),
+    /// A tuple of strings under a key.
+    Names(String, Vec<String>),
 }
 
 fn string(value: &Value, place: &str) -> Result<String> {
@@ -450,7 +498,11 @@ impl Reader {
         } else if has("method") {
             let args = self.atoms(&value["args"], place)?;
             let named = self.named(&value["kw"], place)?;
-            Expr::Method(name("method")?, atom("of")?, args, named)
+            let bound = match &value["bound"] {
+                Value::Null => None,
+                bound => Some(self.local(&bound["l"], place)?),
+            };
+            Expr::Method(name("method")?, atom("of")?, args, named, bound)
         } else if has("attr") {
             Expr::Attr(name("attr")?, atom("of")?)
         } else if has("item") {
@@ -518,6 +570,10 @@ impl Reader {
                 Kind::SetAttr(atom("of")?, name, atom("value")?)
             }
             "delitem" => Kind::DelItem(atom("of")?, self.index(&value["item"], place)?),
+            "lookup" => {
+                let to = self.local(&value["to"], place)?;
+                Kind::Lookup(to, string(&value["attr"], place)?, atom("of")?)
+            }
             "unset" => Kind::Unset(self.local(&value["l"], place)?),
             "unpack" => {
                 let Some(targets) = value["to"].as_array() else {

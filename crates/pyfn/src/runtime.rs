@@ -35,7 +35,8 @@ pub struct Runtime {
     pub digits30: bool,
     /// `(record, frame) -> object`: Python finishes the call.
     pub leave: usize,
-    /// `(record, frame)`: releases what the frame holds, notes the line in the traceback.
+    /// `(record, frame) -> object`: Python raises at the statement the exception that is set, and
+    /// finishes the call if a handler catches it.
     pub fail: usize,
     /// `(tag, word, double bits) -> object`.
     pub box_value: usize,

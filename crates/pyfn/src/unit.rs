@@ -111,11 +111,15 @@ pub enum LoopShape {
     Sequence,
     /// One word: an iterator, which the frame owns.
     Iterator,
+    /// One word: an object that the frame owns and that nobody needs any more.
+    Dropped,
 }
 
 /// Where native code gives up, and what it then hands over.
 #[derive(Debug, Clone)]
 pub struct Record {
+    /// Whom the unit belongs to.
+    pub owner: usize,
     /// The function.
     pub function: FunctionId,
     /// The statement before which Python resumes, or that failed.
@@ -166,6 +170,8 @@ const SPECS_MAX: usize = 24;
 /// Functions that know each other.
 #[derive(Debug)]
 pub struct Unit {
+    /// Whom the unit belongs to: handed on to records.
+    pub owner: usize,
     /// What is known of Python.
     pub runtime: Rc<Runtime>,
     /// All functions.
@@ -182,8 +188,9 @@ pub struct Unit {
 impl Unit {
     /// A unit without functions.
     #[must_use]
-    pub fn new(runtime: Rc<Runtime>) -> Self {
+    pub fn new(runtime: Rc<Runtime>, owner: usize) -> Self {
         Self {
+            owner,
             runtime,
             functions: Vec::new(),
             specs: Vec::new(),

@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, Value, condcodes::IntCC, types};
 use cranelift_frontend::Variable;
 
 use super::{Emitter, Turn, Val, frame::TICKS};
-use crate::infer::{State, extend, iterated, note_append, unpacked};
+use crate::infer::{State, extend, has_plain_methods, iterated, note_append, unpacked};
 use crate::program::{Atom, Expr, Index, Kind, Local, Statement};
 use crate::types::{INT, OBJECT, RANGE, Tags, Ty, UNSET};
 use crate::unit::LoopShape;
@@ -101,6 +101,19 @@ impl Emitter<'_, '_> {
                 self.through_status(&[&of, &value], |emitter, words| {
                     emitter.call_word(emitter.rt.set_attr, &[words[0], name, words[1]])
                 });
+            }
+            Kind::Lookup(to, name, of) => {
+                let of = self.atom(of);
+                if has_plain_methods(&of.ty) {
+                    self.drop_local(*to);
+                    self.types[*to] = Ty::of(UNSET);
+                    return true;
+                }
+                let name = self.text(name);
+                let method = self.through(&[&of], &Ty::of(OBJECT), |emitter, words| {
+                    emitter.call_word(emitter.rt.get_attr, &[words[0], name])
+                });
+                self.bind(*to, method);
             }
             Kind::DelItem(of, index) => {
                 let of = self.atom(of);
@@ -358,6 +371,7 @@ impl Emitter<'_, '_> {
             state: state.clone(),
             head: latch,
             after,
+            is_between: true,
         });
         // What fails at the head or the latch fails in this line.
         self.begin(statement);
@@ -367,9 +381,11 @@ impl Emitter<'_, '_> {
             self.bind(to, Val { ty, ..item });
         }
         self.end_checks();
+        self.set_between(false);
         if self.block(body) {
             self.jump_to(latch, &joint.head);
         }
+        self.set_between(true);
         self.start(latch);
         self.types.clone_from(&at_head);
         self.begin(statement);
@@ -404,6 +420,12 @@ impl Emitter<'_, '_> {
             }
         }
         self.resume_at(after, joint.after)
+    }
+
+    fn set_between(&mut self, is_between: bool) {
+        if let Some(turn) = self.turns.last_mut() {
+            turn.is_between = is_between;
+        }
     }
 
     /// Goes on into the loop or to its end; what the next turn gets, if that is known already.

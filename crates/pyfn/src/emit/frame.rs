@@ -84,39 +84,14 @@ impl Emitter<'_, '_> {
         }
         let ticks = self.int(TICKS);
         self.b.def_var(self.ticks, ticks);
-        if self.calls_functions() {
-            let limit = self.load(types::I64, self.context, 8);
-            let pointer = self.b.ins().get_stack_pointer(types::I64);
-            let deep = self.b.ins().icmp(IntCC::UnsignedLessThan, pointer, limit);
-            let depth = self.load(types::I64, self.context, 0);
-            let none = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, depth, 0);
-            let stop = self.b.ins().bor(deep, none);
-            let full = self.cold_block();
-            self.branch_if(stop, full);
-            let after = self.b.current_block();
-            self.start(full);
-            self.call(self.rt.recursion, &[], None);
-            self.statement = 0;
-            self.line = self.info.program.line;
-            self.before.clone_from(&self.types);
-            self.fail_here();
-            if let Some(after) = after {
-                self.b.switch_to_block(after);
-            }
-            self.failure = None;
-        }
-    }
-
-    /// Whether the function calls others natively.
-    fn calls_functions(&self) -> bool {
-        let is_function = |global: &crate::globals::Global| {
-            matches!(global, crate::globals::Global::Function { .. })
-        };
-        self.info.globals.iter().any(is_function)
     }
 
     /// Looks at the locals that a statement reads; `false` if it is always left.
     pub(super) fn prepare(&mut self, kind: &Kind) -> bool {
+        if crate::infer::reads_unbound(&self.info, kind) {
+            self.leave("an unbound name");
+            return false;
+        }
         for local in used(kind) {
             let ty = self.types[local].clone();
             if ty.tags.has(UNSET) {
@@ -348,36 +323,30 @@ impl Emitter<'_, '_> {
     pub(super) fn end_checks(&mut self) {
         let here = self.b.current_block();
         if let Some((block, why)) = self.exit.take() {
-            self.start(block);
-            let (record, frame) = self.hand_over(true, why);
-            let object = self.call_word(self.rt.leave, &[record, frame]);
-            let (raised, boxed) = (self.tag_value(RAISED), self.tag_value(OBJECT));
-            let failed = self.b.ins().icmp_imm_s(IntCC::Equal, object, 0);
-            let tag = self.b.ins().select(failed, raised, boxed);
-            let zero = self.b.ins().f64const(0.0);
-            self.b.ins().return_(&[tag, object, zero]);
+            self.hand_over_at(block, self.rt.leave, why);
         }
         if let Some(block) = self.failure.take() {
-            self.start(block);
-            self.fail_here();
+            self.hand_over_at(block, self.rt.fail, String::new());
         }
         if let Some(here) = here {
             self.b.switch_to_block(here);
         }
     }
 
-    /// Releases everything and returns with the exception that is set.
-    fn fail_here(&mut self) {
-        let (record, frame) = self.hand_over(false, String::new());
-        self.call(self.rt.fail, &[record, frame], None);
-        let raised = self.tag_value(RAISED);
-        let none = self.int(0);
+    /// Hands the call over to Python and returns what it makes of it.
+    fn hand_over_at(&mut self, block: Block, function: usize, why: String) {
+        self.start(block);
+        let (record, frame) = self.hand_over(why);
+        let object = self.call_word(function, &[record, frame]);
+        let (raised, boxed) = (self.tag_value(RAISED), self.tag_value(OBJECT));
+        let failed = self.b.ins().icmp_imm_s(IntCC::Equal, object, 0);
+        let tag = self.b.ins().select(failed, raised, boxed);
         let zero = self.b.ins().f64const(0.0);
-        self.b.ins().return_(&[raised, none, zero]);
+        self.b.ins().return_(&[tag, object, zero]);
     }
 
-    /// Stores what Python needs, or what has to be released, and describes it.
-    fn hand_over(&mut self, all: bool, why: String) -> (Value, Value) {
+    /// Stores what Python needs, and describes it.
+    fn hand_over(&mut self, why: String) -> (Value, Value) {
         let frame = self.b.ins().stack_addr(types::I64, self.frame, 0);
         let mut at = 0;
         let mut locals = Vec::new();
@@ -385,7 +354,7 @@ impl Emitter<'_, '_> {
             let mut ty = self.before[local].clone();
             let live = self.info.liveness.before[self.statement].has(local);
             let borrowed = self.is_borrowed(local);
-            let wanted = owns(&ty) && !borrowed || all && live;
+            let wanted = owns(&ty) && !borrowed || live;
             if !wanted || ty.tags == Tags::of(UNSET) {
                 locals.push(Shape::Unset);
                 continue;
@@ -399,11 +368,20 @@ impl Emitter<'_, '_> {
         }
         let mut loops = Vec::new();
         for turn in self.turns.clone() {
-            let Some(shape) = turn.shape else {
+            let Some(mut shape) = turn.shape else {
                 continue;
             };
+            let mut state = turn.state;
+            if turn.is_between {
+                // At the loop's own head it has not begun, or is over.
+                if shape == LoopShape::Range {
+                    continue;
+                }
+                shape = LoopShape::Dropped;
+                state.truncate(1);
+            }
             loops.push(shape);
-            for var in turn.state {
+            for var in state {
                 let word = self.b.use_var(var);
                 self.store(word, frame, offset(at));
                 at += 1;
@@ -411,6 +389,7 @@ impl Emitter<'_, '_> {
         }
         self.frame_words = self.frame_words.max(at);
         let record = Box::new(Record {
+            owner: self.unit.owner,
             function: self.unit.specs[self.spec].function,
             statement: self.statement,
             line: self.line,

@@ -104,6 +104,8 @@ pub(crate) struct Turn {
     pub(crate) state: Vec<Variable>,
     pub(crate) head: Block,
     pub(crate) after: Block,
+    /// Between two turns: Python does not get the loop's state.
+    pub(crate) is_between: bool,
 }
 
 /// The emitter of one function.
@@ -547,7 +549,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
                 Global::Int(value) => self.int_val(value),
                 Global::Float(value) => self.atom(&Atom::Float(value)),
                 Global::Bool(value) => self.atom(&Atom::Bool(value)),
-                Global::None => Self::nothing(NONE),
+                Global::None | Global::Unbound => Self::nothing(NONE),
                 Global::Builtin { address, .. }
                 | Global::Function { address, .. }
                 | Global::Object { address, .. } => {

@@ -74,7 +74,13 @@ impl Emitter<'_, '_> {
                 Some(Self::from_word(ty.clone(), word))
             }
             Expr::Call(function, args, named) => self.known_call(function, args, named, ty),
-            Expr::Method(name, of, args, named) => {
+            Expr::Method(_, _, args, named, Some(bound))
+                if self.types[*bound].tags == Tags::of(OBJECT) =>
+            {
+                let args = args.iter().map(|arg| self.atom(arg)).collect();
+                Some(self.boxed_call(&Atom::Local(*bound), args, named, ty))
+            }
+            Expr::Method(name, of, args, named, _) => {
                 let of = self.atom(of);
                 if name == "append" && of.ty.list().is_some() && args.len() == 1 && named.is_empty()
                 {
@@ -362,6 +368,7 @@ impl Emitter<'_, '_> {
         let entry = self.load(types::I64, cell, 0);
         let signature = self.signature(native_signature(&params));
         let depth = self.load(types::I64, self.context, 0);
+        self.check_stack(depth);
         let less = self.b.ins().iadd_imm_s(depth, -1);
         self.store(less, self.context, 0);
         let call = self.b.ins().call_indirect(signature, entry, &words);
@@ -385,6 +392,26 @@ impl Emitter<'_, '_> {
             owned: true,
             ..Val::default()
         })
+    }
+
+    /// Fails if there is no room for another call.
+    fn check_stack(&mut self, depth: Value) {
+        let limit = self.load(types::I64, self.context, 8);
+        let pointer = self.b.ins().get_stack_pointer(types::I64);
+        let low = self.b.ins().icmp(IntCC::UnsignedLessThan, pointer, limit);
+        let (full, room) = (self.cold_block(), self.new_block());
+        self.branch_if(low, full);
+        let none = self
+            .b
+            .ins()
+            .icmp_imm_s(IntCC::SignedLessThanOrEqual, depth, 0);
+        self.b.ins().brif(none, full, &[], room, &[]);
+        self.start(full);
+        self.call(self.rt.recursion, &[], None);
+        let always = self.int(1);
+        self.fail_if(always);
+        self.jump(room, &[]);
+        self.start(room);
     }
 
     fn item(&mut self, of: &Val, index: &Index, ty: &Ty) -> Option<Val> {
