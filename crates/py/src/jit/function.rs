@@ -263,6 +263,7 @@ impl Function {
             let mut context = Context {
                 depth: i64::from(ffi::Py_GetRecursionLimit()),
                 stack_limit: stack_limit(),
+                status: 0,
             };
             let mut out = [0u64; 3];
             entry(&raw mut context, values.as_ptr(), &raw mut out, native);

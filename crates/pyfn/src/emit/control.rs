@@ -554,7 +554,7 @@ impl Emitter<'_, '_> {
         let (look, on) = (self.cold_block(), self.new_block());
         self.b.ins().brif(ticks, on, &[], look, &[]);
         self.start(look);
-        let status = self.call_word(self.rt.check_signals, &[]);
+        let status = self.call_rarely(self.rt.check_signals, &[]);
         self.fail_if_negative(status);
         let full = self.int(TICKS);
         self.b.def_var(self.ticks, full);

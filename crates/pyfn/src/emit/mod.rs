@@ -22,6 +22,7 @@ mod list;
 mod object;
 
 mod scalar;
+mod trampoline;
 
 pub use object::names_key;
 
@@ -437,6 +438,19 @@ impl<'a, 'f> Emitter<'a, 'f> {
         }
     }
 
+    /// The same where the call is hardly ever made: no register changes.
+    pub(crate) fn call_rarely(&mut self, function: usize, args: &[Value]) -> Value {
+        let Some(trampoline) = trampoline::trampoline(function, args.len()) else {
+            return self.call_word(function, args);
+        };
+        let signature = self.signature(trampoline::signature(args.len()));
+        let function = self.address(trampoline);
+        let mut all = vec![self.context];
+        all.extend(args);
+        self.b.ins().call_indirect(signature, function, &all);
+        self.load(types::I64, self.context, trampoline::STATUS)
+    }
+
     pub(crate) fn signature(&mut self, signature: ir::Signature) -> SigRef {
         if let Some((_, known)) = self
             .signatures
@@ -794,7 +808,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             let (last, after) = (self.cold_block(), self.new_block());
             self.b.ins().brif(count, after, &[], last, &[]);
             self.start(last);
-            self.call(self.rt.dealloc, &[object], None);
+            self.call_rarely(self.rt.dealloc, &[object]);
             self.jump(after, &[]);
             self.start(after);
         } else {

@@ -407,7 +407,7 @@ impl Emitter<'_, '_> {
             .icmp_imm_s(IntCC::SignedLessThanOrEqual, depth, 0);
         self.b.ins().brif(none, full, &[], room, &[]);
         self.start(full);
-        self.call(self.rt.recursion, &[], None);
+        self.call_rarely(self.rt.recursion, &[]);
         let always = self.int(1);
         self.fail_if(always);
         self.jump(room, &[]);
