@@ -375,7 +375,15 @@ impl Emitter<'_, '_> {
         });
         // What fails at the head or the latch fails in this line.
         self.begin(statement);
-        let item = self.next(&source, &state, inside, end);
+        let item = self.check_turn(&source, &state, inside, end);
+        // Where the check is cheap it is repeated at the end of the loop, to save a jump.
+        let is_rotated = matches!(source, Source::Range(_) | Source::Sequence(_));
+        if is_rotated {
+            self.b.seal_block(head);
+            self.b.switch_to_block(inside);
+        } else {
+            self.start(inside);
+        }
         if let Some((to, ty)) = to {
             let item = self.item_of_turn(&source, &state, item, &ty);
             self.bind(to, Val { ty, ..item });
@@ -401,8 +409,13 @@ impl Emitter<'_, '_> {
             self.b.def_var(state[0], next);
         }
         self.tick();
-        self.jump(head, &[]);
-        self.b.seal_block(head);
+        if is_rotated {
+            self.check_turn(&source, &state, inside, end);
+            self.b.seal_block(inside);
+        } else {
+            self.jump(head, &[]);
+            self.b.seal_block(head);
+        }
         self.end_checks();
         self.start(end);
         self.types = at_head;
@@ -428,8 +441,8 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// Goes on into the loop or to its end; what the next turn gets, if that is known already.
-    fn next(
+    /// Goes on into the loop or to its end; what the next turn gets, if Python says it.
+    fn check_turn(
         &mut self,
         source: &Source,
         state: &[Variable],
@@ -439,7 +452,6 @@ impl Emitter<'_, '_> {
         match source {
             Source::Forever => {
                 self.jump(inside, &[]);
-                self.start(inside);
                 None
             }
             Source::Range(step) => {
@@ -459,36 +471,17 @@ impl Emitter<'_, '_> {
                     }
                 };
                 self.b.ins().brif(goes_on, inside, &[], end, &[]);
-                self.start(inside);
-                Some(now)
+                None
             }
             Source::Sequence(of) => {
                 let index = self.b.use_var(state[1]);
-                let (size, items) = match of.array.as_ref() {
-                    Some(fields) => (fields.sizes[0], None),
-                    None => {
-                        let object = self.b.use_var(state[0]);
-                        let list = Val {
-                            word: Some(object),
-                            ..of.clone()
-                        };
-                        let (size, items) = self.list_fields(&list);
-                        (size, Some(items))
-                    }
+                let size = match of.array.as_ref() {
+                    Some(fields) => fields.sizes[0],
+                    None => self.list_of_turn(of, state).0,
                 };
                 let goes_on = self.b.ins().icmp(IntCC::UnsignedLessThan, index, size);
                 self.b.ins().brif(goes_on, inside, &[], end, &[]);
-                self.start(inside);
-                let next = self.b.ins().iadd_imm_s(index, 1);
-                self.b.def_var(state[1], next);
-                Some(match items {
-                    Some(items) => {
-                        let bytes = self.b.ins().ishl_imm_u(index, 3);
-                        let place = self.b.ins().iadd(items, bytes);
-                        self.load(types::I64, place, 0)
-                    }
-                    None => index,
-                })
+                None
             }
             Source::Iterator => {
                 let iterator = self.b.use_var(state[0]);
@@ -501,10 +494,19 @@ impl Emitter<'_, '_> {
                 let status = self.load(types::I64, out, 0);
                 self.fail_if_negative(status);
                 self.jump(end, &[]);
-                self.start(inside);
                 Some(item)
             }
         }
+    }
+
+    /// Size and items of the list that a loop runs over.
+    fn list_of_turn(&mut self, of: &Val, state: &[Variable]) -> (Value, Value) {
+        let object = self.b.use_var(state[0]);
+        let list = Val {
+            word: Some(object),
+            ..of.clone()
+        };
+        self.list_fields(&list)
     }
 
     fn item_of_turn(
@@ -514,9 +516,23 @@ impl Emitter<'_, '_> {
         item: Option<Value>,
         ty: &Ty,
     ) -> Val {
-        let item = match item {
-            Some(item) => item,
-            None => self.int(0),
+        let item = match (item, source) {
+            (Some(item), _) => item,
+            (None, Source::Forever | Source::Iterator) => self.int(0),
+            (None, Source::Range(_)) => self.b.use_var(state[0]),
+            (None, Source::Sequence(of)) => {
+                let index = self.b.use_var(state[1]);
+                let next = self.b.ins().iadd_imm_s(index, 1);
+                self.b.def_var(state[1], next);
+                if of.array.is_some() {
+                    index
+                } else {
+                    let items = self.list_of_turn(of, state).1;
+                    let bytes = self.b.ins().ishl_imm_u(index, 3);
+                    let place = self.b.ins().iadd(items, bytes);
+                    self.load(types::I64, place, 0)
+                }
+            }
         };
         match source {
             Source::Forever | Source::Range(_) => Self::from_word(Ty::of(INT), item),

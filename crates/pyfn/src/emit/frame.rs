@@ -280,7 +280,7 @@ impl Emitter<'_, '_> {
     /// Leaves before this statement unless the condition holds.
     pub(super) fn exit_unless(&mut self, condition: Value, why: &str) {
         let exit = self.exit_block(why);
-        let next = self.b.create_block();
+        let next = self.block_beside();
         self.b.ins().brif(condition, next, &[], exit, &[]);
         self.b.seal_block(next);
         self.b.switch_to_block(next);

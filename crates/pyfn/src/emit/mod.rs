@@ -381,10 +381,23 @@ impl<'a, 'f> Emitter<'a, 'f> {
 
     /// Ends the block with a branch; continues in a new block if the condition does not hold.
     pub(crate) fn branch_if(&mut self, condition: Value, to: Block) {
-        let next = self.b.create_block();
+        let next = self.block_beside();
         self.b.ins().brif(condition, to, &[], next, &[]);
         self.b.seal_block(next);
         self.b.switch_to_block(next);
+    }
+
+    /// A block that is as rarely run as the current one.
+    pub(crate) fn block_beside(&mut self) -> Block {
+        let is_cold = self
+            .b
+            .current_block()
+            .is_some_and(|block| self.b.func.layout.is_cold(block));
+        if is_cold {
+            self.cold_block()
+        } else {
+            self.new_block()
+        }
     }
 
     pub(crate) fn new_block(&mut self) -> Block {
