@@ -11,8 +11,8 @@ import ast
 import sys
 from collections.abc import Callable
 
-from opcodon._jit.expressions import ExpressionNormaliser, Unsupported
-from opcodon._jit.form import Atom, For, Node, Simple
+from opcodon._jit.expressions import ExpressionNormaliser, UnsupportedError
+from opcodon._jit.form import Atom, For
 
 # From this version on, the builtin `sum` adds floats with compensation.
 COMPENSATED_SUM = (3, 12)
@@ -21,7 +21,7 @@ COMPENSATED_SUM = (3, 12)
 class ComprehensionNormaliser(ExpressionNormaliser):
     """Expressions including comprehensions."""
 
-    def _on_listcomp(self, node: ast.ListComp, to: int | None) -> Atom:
+    def _on_listcomp(self, node: ast.ListComp, _to: int | None) -> Atom:
         result = self.set(node, {"list": []})
         self.comprehension(
             node.generators,
@@ -29,12 +29,12 @@ class ComprehensionNormaliser(ExpressionNormaliser):
         )
         return result
 
-    def _on_setcomp(self, node: ast.SetComp, to: int | None) -> Atom:
+    def _on_setcomp(self, node: ast.SetComp, _to: int | None) -> Atom:
         result = self.set(node, {"set_": []})
         self.comprehension(node.generators, lambda: self._append(node, "add", result, [node.elt]))
         return result
 
-    def _on_dictcomp(self, node: ast.DictComp, to: int | None) -> Atom:
+    def _on_dictcomp(self, node: ast.DictComp, _to: int | None) -> Atom:
         result = self.set(node, {"dict": []})
 
         def store() -> None:
@@ -68,9 +68,9 @@ class ComprehensionNormaliser(ExpressionNormaliser):
         def loop(k: int) -> None:
             generator = generators[k]
             if generator.is_async:
-                raise Unsupported("asynchronous comprehension")
+                raise UnsupportedError("asynchronous comprehension")
             if k and unbound & {n.id for n in ast.walk(generator.iter) if isinstance(n, ast.Name)}:
-                raise Unsupported("a comprehension reads a name before it binds it")
+                raise UnsupportedError("a comprehension reads a name before it binds it")
             iterable = first if k == 0 else self.expression(generator.iter)
             target = generator.target
             simple = isinstance(target, ast.Name)

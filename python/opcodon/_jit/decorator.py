@@ -1,6 +1,6 @@
 """The decorator `opcodon.jit`, and what stands behind a decorated function.
 
-A decorated function is a `Function` of the native module. It asks its *front* – the object below –
+A decorated function is a `Function` of the native module. It asks its *front*, the object below,
 for a program when it is called first or a guard fails, and for a Python function to go on with
 wherever machine code leaves.
 """
@@ -13,12 +13,13 @@ import functools
 import importlib
 import sysconfig
 from collections.abc import Callable
+from itertools import islice
 from types import FunctionType
 from typing import Any, TypeVar, overload
 
 from opcodon._jit.form import UNSET, Form, Helper
 from opcodon._jit.freeze import Guard, Scope
-from opcodon._jit.names import Refused
+from opcodon._jit.names import RefusedError
 from opcodon._jit.normal_form import normalise
 from opcodon._jit.program import to_text
 from opcodon._jit.resume import Mode, resumed, with_scope
@@ -29,8 +30,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 # A function whose frozen names keep changing is not worth another preparation.
 MAX_PREPARATIONS = 50
 
-# Code flags of functions that are not called in the ordinary way.
-SPECIAL_FLAGS = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
+# Flags of code objects: starred parameters; what a call does not simply run.
+VARARGS = 0x04
+VARKEYWORDS = 0x08
+GENERATOR_OR_COROUTINE = 0x20 | 0x80 | 0x200
 
 
 class Front:
@@ -104,7 +107,7 @@ class Front:
                 syntax = function_syntax(function)
                 file = function.__code__.co_filename
                 self._form = normalise(syntax, function.__name__, file, self.scope)
-            except Refused as reason:
+            except RefusedError as reason:
                 self.refusal = str(reason)
             else:
                 self._text = to_text(self._form, len(function.__defaults__ or ()))
@@ -122,7 +125,7 @@ class Front:
 
     def _is_ours(self, callee: FunctionType) -> bool:
         """Whether a called Python function is compiled along: not one of a library."""
-        if callee.__code__.co_flags & SPECIAL_FLAGS:
+        if callee.__code__.co_flags & GENERATOR_OR_COROUTINE:
             return False
         file = callee.__code__.co_filename
         if file == self.function.__code__.co_filename:
@@ -152,29 +155,21 @@ class Front:
     def _binder(self) -> FunctionType:
         """A function with the parameters of this one that returns them, in order."""
         code = self.function.__code__
-        n_named = code.co_argcount + code.co_kwonlyargcount
-        n_all = n_named + bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
-        names = list(code.co_varnames[:n_all])
-        stars = names[n_named:]
-        syntax = parameters(names[:n_named])
-        place = {"lineno": 1, "col_offset": 0}
-        positional, syntax.kwonlyargs = (
-            syntax.args[: code.co_argcount],
-            syntax.args[code.co_argcount :],
+        names = iter(code.co_varnames)
+        positional = list(islice(names, code.co_argcount))
+        kwonly = list(islice(names, code.co_kwonlyargcount))
+        vararg = next(names) if code.co_flags & VARARGS else ""
+        kwarg = next(names) if code.co_flags & VARKEYWORDS else ""
+        if code.co_posonlyargcount:
+            positional.insert(code.co_posonlyargcount, "/")
+        star = [f"*{vararg}"] if vararg or kwonly else []
+        signature = [*positional, *star, *kwonly, *([f"**{kwarg}"] if kwarg else [])]
+        values = [name for name in (*positional, *kwonly, vararg, kwarg) if name not in ("", "/")]
+        space: dict[str, Any] = {}
+        exec(
+            f"def bind({', '.join(signature)}): return ({' '.join(f'{v},' for v in values)})", space
         )
-        syntax.posonlyargs = positional[: code.co_posonlyargcount]
-        syntax.args = positional[code.co_posonlyargcount :]
-        syntax.kw_defaults = [None] * len(syntax.kwonlyargs)
-        if code.co_flags & 0x04:
-            syntax.vararg = ast.arg(arg=stars[0], annotation=None, **place)
-        if code.co_flags & 0x08:
-            syntax.kwarg = ast.arg(arg=stars[-1], annotation=None, **place)
-        loads: list[ast.expr] = [ast.Name(id=name, ctx=ast.Load(), **place) for name in names]
-        result = ast.Return(value=ast.Tuple(elts=loads, ctx=ast.Load(), **place), **place)
-        definition = ast.FunctionDef(
-            name="binder", args=syntax, body=[result], decorator_list=[], returns=None, **place
-        )
-        binder = with_scope(compile_function(definition, (), code.co_filename), self.function)
+        binder = with_scope(space["bind"].__code__, self.function)
         binder.__defaults__ = self.function.__defaults__
         binder.__kwdefaults__ = self.function.__kwdefaults__
         binder.__qualname__ = self.function.__qualname__

@@ -9,7 +9,7 @@ things keep Python's order:
 * Syntax without an operation of its own (f-strings, starred calls, nested functions…) is a call of
   a small Python function whose arguments are the parts' atoms (`Helper`).
 
-What cannot be said at all raises `Unsupported`; the statement around it is left to Python.
+What cannot be said at all raises `UnsupportedError`; the statement around it is left to Python.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import Any, Protocol
 
 from opcodon._jit.form import Atom, Block, Form, Helper, If, Node, Operation, Piece, Simple
 from opcodon._jit.names import Names
+from opcodon._jit.python_form import PythonForm
+from opcodon._jit.tools import TOOLS
 
 BINARY: dict[type[ast.operator], str] = {
     ast.Add: "add",
@@ -63,7 +65,7 @@ EAGER = frozenset(
 INT64 = range(-(2**63), 2**63)
 
 
-class Unsupported(Exception):
+class UnsupportedError(Exception):
     """A statement cannot be put into normal form; the message says why."""
 
 
@@ -245,7 +247,7 @@ class ExpressionNormaliser:
         """The atom of an expression; if it is computed by an operation, into `to`."""
         method = getattr(self, "_on_" + type(node).__name__.lower(), None)
         if method is None:
-            raise Unsupported(f"{type(node).__name__} expression")
+            raise UnsupportedError(f"{type(node).__name__} expression")
         return method(node, to)  # type: ignore[no-any-return]
 
     def into(self, node: ast.expr, to: int) -> None:
@@ -254,7 +256,7 @@ class ExpressionNormaliser:
         if atom.get("l") != to or self._may_fail(node):
             self.copy(node, atom, to)
 
-    def _on_constant(self, node: ast.Constant, to: int | None) -> Atom:
+    def _on_constant(self, node: ast.Constant, _to: int | None) -> Atom:
         return self.constant(node.value)
 
     def _on_name(self, node: ast.Name, to: int | None) -> Atom:
@@ -268,10 +270,10 @@ class ExpressionNormaliser:
             return self.helper(node, to, node, [])
         return self.frozen(name)
 
-    def _on_namedexpr(self, node: ast.NamedExpr, to: int | None) -> Atom:
+    def _on_namedexpr(self, node: ast.NamedExpr, _to: int | None) -> Atom:
         name = node.target.id
         if name in self.names.outer:
-            raise Unsupported("assignment expression to a global or nonlocal name")
+            raise UnsupportedError("assignment expression to a global or nonlocal name")
         self.into(node.value, self.index[name])
         self.bind(name)
         self.rebound.append(name)
@@ -350,7 +352,7 @@ class ExpressionNormaliser:
         rest({}, node.left, 0)
         return {"l": result}
 
-    def _on_boolop(self, node: ast.BoolOp, to: int | None) -> Atom:
+    def _on_boolop(self, node: ast.BoolOp, _to: int | None) -> Atom:
         return self._shortcut(node, lambda part, result: self.into(part, result))
 
     def _shortcut(self, node: ast.BoolOp, compute: Callable[[ast.expr, int], None]) -> Atom:
@@ -369,7 +371,7 @@ class ExpressionNormaliser:
         rest(0)
         return {"l": result}
 
-    def _on_ifexp(self, node: ast.IfExp, to: int | None) -> Atom:
+    def _on_ifexp(self, node: ast.IfExp, _to: int | None) -> Atom:
         result = self.temporary()
         self.test(
             node.test,
@@ -409,7 +411,7 @@ class ExpressionNormaliser:
         if isinstance(node, ast.Slice):
             return [part for part in (node.lower, node.upper, node.step) if part is not None]
         if isinstance(node, ast.Starred):
-            raise Unsupported("starred subscript")
+            raise UnsupportedError("starred subscript")
         return [node]
 
     def index_atom(self, node: ast.expr, atoms: list[Atom]) -> Atom:
@@ -460,7 +462,7 @@ class ExpressionNormaliser:
     def _on_call(self, node: ast.Call, to: int | None) -> Atom:
         function = node.func
         if isinstance(function, ast.Name) and function.id in FRAME_USERS:
-            raise Unsupported(f"{function.id}() uses the frame of its caller")
+            raise UnsupportedError(f"{function.id}() uses the frame of its caller")
         spread = any(isinstance(part, ast.Starred) for part in node.args)
         if spread or any(keyword.arg is None for keyword in node.keywords):
             parts = [*node.args, *(keyword.value for keyword in node.keywords)]
@@ -531,6 +533,19 @@ class ExpressionNormaliser:
         self.out.append(Simple(where, {"s": "set", "to": to, "e": call}, [python]))
         return {"l": to}
 
+    def tool(self, where: ast.AST, name: str, atoms: list[Atom]) -> Atom:
+        """The value of a call of one of our own functions (`opcodon._jit.tools`)."""
+        self.form.constants.append(TOOLS[name])
+        to = self.temporary()
+        call = {"call": {"c": len(self.form.constants) - 1}, "args": atoms}
+        writer = PythonForm(self.form)
+        writer.where = where
+        value = writer.at(writer.call(writer.load(name), call))
+        target = writer.store(self.form.locals[to])
+        python = writer.at(ast.Assign(targets=[target], value=value))
+        self.out.append(Simple(where, {"s": "set", "to": to, "e": call}, [python]))
+        return {"l": to}
+
     def name_of(self, node: ast.expr, atom: Atom, used: list[Atom]) -> ast.expr:
         """An expression that names an atom; a local is noted in `used`."""
         index = atom.get("l")
@@ -552,7 +567,7 @@ class ExpressionNormaliser:
             stars = stars or [0]
         if stars and places[stars[0]] != len(self.out):
             # What a star spreads is spread before later parts are evaluated.
-            raise Unsupported("starred part before one that is computed")
+            raise UnsupportedError("starred part before one that is computed")
         used: list[Atom] = []
         replaced = {
             id(old): self.name_of(old, atom, used) for old, atom in zip(inner, atoms, strict=True)
@@ -625,14 +640,18 @@ class ExpressionNormaliser:
             if isinstance(inner, ast.Name) and self.is_local(inner.id) and inner.id != own:
                 name = inner.id
                 if name in self.renamed:
-                    raise Unsupported(f"a nested function reads {name!r} of a comprehension")
-                if name not in self.names.settled or name not in self.bound:
-                    raise Unsupported(f"a nested function reads {name!r}, which may change later")
+                    raise UnsupportedError(
+                        f"nested function that reads {name!r} of a comprehension"
+                    )
+                if name not in self.bound or not self.names.settled(name, node):
+                    raise UnsupportedError(
+                        f"nested function that reads {name!r}, bound again later"
+                    )
                 atom: Atom = {"l": self.index[name]}
                 if atom not in used:
                     used.append(atom)
             elif isinstance(inner, (ast.Nonlocal, ast.Global, ast.Yield, ast.YieldFrom, ast.Await)):
-                raise Unsupported("nested function that is a generator or binds outer names")
+                raise UnsupportedError("nested function that is a generator or binds outer names")
         return used
 
     def _on_generatorexp(self, node: ast.GeneratorExp, to: int | None) -> Atom:

@@ -7,9 +7,9 @@ globals). Two things are derived from it, and they must agree to the letter:
 * the program that machine code is generated from (`opcodon._jit.program`), and
 * Python functions that take a call over at any of its statements (`opcodon._jit.resume`).
 
-An operation is therefore kept as the very dictionary the program shows, and Python is derived from
-that dictionary (`opcodon._jit.python_form`). Only what a dictionary cannot say carries Python syntax
-of its own.
+An operation is therefore kept as the very dictionary the program shows, and Python is derived
+from that dictionary (`opcodon._jit.python_form`). Only what a dictionary cannot say carries Python
+syntax of its own.
 
 Statements stand in *pieces*: what became of one statement of the source, together with that
 statement. A resumed function is in normal form only along the way to the point of resumption;
@@ -135,7 +135,7 @@ class For(Node):
 
 
 class Try(Node):
-    """A try statement. Native code runs body, orelse and final in this order and knows no handlers."""
+    """A try statement: native code runs body, orelse and final in this order, without handlers."""
 
     __slots__ = ("body", "final", "orelse", "statement")
 
@@ -180,6 +180,9 @@ class Form:
         Constants that the program cannot spell: values, or a `Helper`.
     body
         Its statements.
+    handlers
+        Whether Python may go on at a place that the program does not show: in a handler, or within
+        a statement that is left to it.
     outer
         Declarations: `(ast.Global, names)` and `(ast.Nonlocal, names)`.
     unbindable
@@ -193,6 +196,7 @@ class Form:
         "constants",
         "file",
         "globals",
+        "handlers",
         "kwarg",
         "kwonly",
         "line",
@@ -218,5 +222,6 @@ class Form:
         self.constants: list[Any] = []
         self.body: Block = []
         self.outer: list[tuple[type[ast.Global] | type[ast.Nonlocal], list[str]]] = []
+        self.handlers = False
         self.unbindable: list[str] = []
         self.nodes: list[Node] = []
