@@ -16,6 +16,7 @@ mod compiled;
 mod deap;
 mod error;
 mod expression;
+mod jit;
 mod machine;
 mod population;
 mod report;
@@ -44,6 +45,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        super::add_submodule(module, "jit", super::jit::register)?;
         super::add_submodule(module, "deap", super::deap::register)
     }
 }
