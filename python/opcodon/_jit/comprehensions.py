@@ -117,7 +117,11 @@ class ComprehensionNormaliser(ExpressionNormaliser):
             return self._any_all(builtin, call, element, generators)
         if builtin == "sum" and alone and sys.version_info < COMPENSATED_SUM:
             return self._sum(call, element, generators)
-        if builtin in ("tuple", "sorted", "frozenset") and len(call.args) == 1:
+        if builtin in ("min", "max") and alone:
+            return self._extreme(builtin, call, element, generators)
+        if (builtin in ("tuple", "sorted", "frozenset") and len(call.args) == 1) or (
+            builtin == "sum" and alone and not _calls(element)
+        ):
             # These collect everything before they do anything else.
             items = ast.copy_location(ast.ListComp(elt=element, generators=generators), generator)
             direct = ast.Call(func=call.func, args=[items], keywords=call.keywords)
@@ -160,3 +164,41 @@ class ComprehensionNormaliser(ExpressionNormaliser):
 
         self.comprehension(generators, turn)
         return {"l": total}
+
+    def _extreme(
+        self,
+        builtin: str,
+        call: ast.Call,
+        element: ast.expr,
+        generators: list[ast.comprehension],
+    ) -> Atom:
+        """The first item that no other is beyond; of no items, what the builtin says of ()."""
+        best, empty = self.temporary(), self.temporary()
+        self.copy(call, self.constant(True), empty)
+
+        def turn() -> None:
+            item = self.set(element, {"atom": self.expression(element)})
+
+            def first() -> None:
+                self.copy(call, item, best)
+                self.copy(call, self.constant(False), empty)
+
+            def other() -> None:
+                comparison = "lt" if builtin == "min" else "gt"
+                beyond = self.set(call, {"cmp": comparison, "a": item, "b": {"l": best}})
+                self.branch(call, beyond, lambda: self.copy(call, item, best), lambda: None)
+
+            self.branch(call, {"l": empty}, first, other)
+
+        self.comprehension(generators, turn)
+
+        def nothing() -> None:
+            items = self.set(call, {"tuple": []})
+            self.set(call, {"call": self.frozen(builtin, call=True), "args": [items]}, best)
+
+        self.branch(call, {"l": empty}, nothing, lambda: None)
+        return {"l": best}
+
+
+def _calls(node: ast.expr) -> bool:
+    return any(isinstance(part, (ast.Call, ast.NamedExpr)) for part in ast.walk(node))

@@ -17,18 +17,19 @@ from itertools import islice
 from types import FunctionType
 from typing import Any, TypeVar, overload
 
-from opcodon._jit.form import UNSET, Form, Helper
+from opcodon._jit.form import UNSET, Form, Helper, Lifted
 from opcodon._jit.freeze import Guard, Scope
 from opcodon._jit.names import RefusedError
 from opcodon._jit.normal_form import normalise
 from opcodon._jit.program import to_text
+from opcodon._jit.report import Report, report
 from opcodon._jit.resume import Mode, resumed, with_scope
 from opcodon._jit.source import compile_function, function_syntax, parameters
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# A function whose frozen names keep changing is not worth another preparation.
-MAX_PREPARATIONS = 50
+# A function whose frozen names keep changing is not worth another compilation.
+MAX_CHANGES = 50
 
 # Flags of code objects: starred parameters; what a call does not simply run.
 VARARGS = 0x04
@@ -47,6 +48,8 @@ class Front:
         The decorator's options.
     family
         Functions that were made for one another's calls; they share this dictionary.
+    lifted
+        If it is a nested function, what it was made of.
     """
 
     def __init__(
@@ -54,16 +57,20 @@ class Front:
         function: FunctionType,
         options: dict[str, Any],
         family: dict[FunctionType, Any] | None = None,
+        lifted: Lifted | None = None,
     ) -> None:
         self.function = function
         self.options = options
         self.family = {} if family is None else family
+        self.lifted = lifted
         self.scope = Scope(function)
         self.refusal: str | None = None
         self._form: Form | None = None
         self._text = ""
         self._constants: list[Any] = []
-        self._n_preparations = 0
+        self._nested: list[Any] = []
+        self._values: list[Any] = []
+        self._n_changes = 0
         self._resumed: dict[tuple[int, int], FunctionType] = {}
 
     # ---- what the native side asks for
@@ -73,12 +80,15 @@ class Front:
         form = self.form
         if form is None:
             return None
-        self._n_preparations += 1
-        if self._n_preparations > MAX_PREPARATIONS:
-            self.refusal = f"its global names changed {MAX_PREPARATIONS} times"
-            return None
         guards: list[Guard] = []
         values = [self._frozen(entry, guards) for entry in form.globals]
+        if [id(value) for value in values] != [id(value) for value in self._values]:
+            self._values = values
+            self._n_changes += 1
+            if self._n_changes > MAX_CHANGES:
+                self.refusal = f"its global names changed {MAX_CHANGES} times"
+        if self.refusal is not None:
+            return None
         return self._text, values, self._constants, guards
 
     def resume(self, statement: int, mode: int = 0) -> FunctionType:
@@ -96,6 +106,17 @@ class Front:
         result: tuple[Any, ...] = self._binder(*args, **(kwargs or {}))
         return result
 
+    def report(self, native: Any) -> Report:
+        """What runs as machine code; `native` is the compiled function."""
+        return report(
+            self.form,
+            name=self.function.__qualname__,
+            file=self.function.__code__.co_filename,
+            refusal=self.refusal,
+            signatures=native.signatures(),
+            exits=native.exits(),
+        )
+
     # ---- how it is found
 
     @property
@@ -104,17 +125,22 @@ class Front:
         if self._form is None and self.refusal is None:
             function = self.function
             try:
-                syntax = function_syntax(function)
+                lifted = self.lifted
+                syntax = lifted.syntax if lifted else function_syntax(function)
                 file = function.__code__.co_filename
-                self._form = normalise(syntax, function.__name__, file, self.scope)
+                self._form = normalise(syntax, function.__name__, file, self.scope, lifted)
             except RefusedError as reason:
                 self.refusal = str(reason)
             else:
                 self._text = to_text(self._form, len(function.__defaults__ or ()))
                 self._constants = [self._constant(value) for value in self._form.constants]
+                self._nested = [self._lifted(each) for each in self._form.lifted]
         return self._form
 
     def _frozen(self, entry: dict[str, Any], guards: list[Guard]) -> Any:
+        number = entry.get("lifted")
+        if number is not None:
+            return self.family[self.function] if number < 0 else self._nested[number]
         value = self.scope.look_up(entry["path"], guards)
         if "call" in entry and type(value) is FunctionType and self._is_ours(value):
             found = self.family.get(value)
@@ -122,6 +148,14 @@ class Front:
                 found = make_function(value, self.options, self.family)
             return found
         return value
+
+    def _lifted(self, lifted: Lifted) -> Any:
+        """A nested function as a compiled function of its own."""
+        code = self.function.__code__
+        own = compile_function(lifted.syntax, code.co_freevars, code.co_filename)
+        name = "<lambda>" if isinstance(lifted.syntax, ast.Lambda) else lifted.name
+        function = with_scope(own, self.function, name)
+        return make_function(function, self.options, self.family, lifted)
 
     def _is_ours(self, callee: FunctionType) -> bool:
         """Whether a called Python function is compiled along: not one of a library."""
@@ -180,17 +214,18 @@ def make_function(
     function: FunctionType,
     options: dict[str, Any],
     family: dict[FunctionType, Any] | None = None,
+    lifted: Lifted | None = None,
 ) -> Any:
     """A native `Function` for a Python function."""
     native = function_type()
-    front = Front(function, options, family)
+    front = Front(function, options, family, lifted)
     made = native(
         function.__qualname__,
         front.prepare,
         function,
         front.resume,
         UNSET,
-        {**options, "bind": front.bind},
+        {**options, "bind": front.bind, "report": front.report},
     )
     functools.update_wrapper(made, function)
     made.__opcodon_front__ = front

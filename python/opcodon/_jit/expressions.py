@@ -18,7 +18,7 @@ import ast
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from opcodon._jit.form import Atom, Block, Form, Helper, If, Node, Operation, Piece, Simple
+from opcodon._jit.form import Atom, Block, Form, Helper, If, Lifted, Node, Operation, Piece, Simple
 from opcodon._jit.names import Names
 from opcodon._jit.python_form import PythonForm
 from opcodon._jit.tools import TOOLS
@@ -97,6 +97,8 @@ class ExpressionNormaliser:
         self.renamed: dict[str, int] = {}
         self.rebound: list[str] = []
         self.index = {name: k for k, name in enumerate(form.locals)}
+        # Nested functions compiled on their own: their number, -1 for the function itself.
+        self.lifted: dict[str, tuple[int, Lifted]] = {}
         self._globals: dict[tuple[str, bool], Atom] = {}
         self._temporaries = 0
 
@@ -473,6 +475,10 @@ class ExpressionNormaliser:
             if atom is not None:
                 return atom
         nodes = [*node.args, *(keyword.value for keyword in node.keywords)]
+        if isinstance(function, ast.Name) and function.id in self.lifted:
+            atom = self._lifted_call(node, function.id, to)
+            if atom is not None:
+                return atom
         if isinstance(function, ast.Attribute):
             path = self.module_path(function)
             if path is None:
@@ -492,6 +498,30 @@ class ExpressionNormaliser:
         operation = {"call": callee, **self._arguments(node, atoms)}
         return self.set(node, operation, to)
 
+    def _lifted_call(self, node: ast.Call, name: str, to: int | None) -> Atom | None:
+        """A call of a nested function that is compiled as a function of its own."""
+        number, lifted = self.lifted[name]
+        if node.keywords or len(node.args) != lifted.n_parameters or name not in self.bound:
+            return None
+        atoms, _ = self.operands(node.args)
+        key = (f"{name}#{number}", True)
+        callee = self._globals.get(key)
+        if callee is None:
+            callee = {"g": len(self.form.globals)}
+            self.form.globals.append({"path": name, "call": True, "lifted": number})
+            self._globals[key] = callee
+        captured = [{"l": self.index[other]} for other in lifted.captured]
+        if to is None:
+            to = self.temporary()
+        writer = PythonForm(self.form)
+        writer.where = node
+        value = writer.at(writer.call(writer.load(name), {"args": atoms}))
+        target = writer.store(self.form.locals[to])
+        python = writer.at(ast.Assign(targets=[target], value=value))
+        call = {"call": callee, "args": atoms + captured}
+        self.out.append(Simple(node, {"s": "set", "to": to, "e": call}, [python]))
+        return {"l": to}
+
     def _arguments(self, node: ast.Call, atoms: list[Atom]) -> dict[str, Any]:
         n_positional = len(node.args)
         arguments: dict[str, Any] = {"args": atoms[:n_positional]}
@@ -504,6 +534,17 @@ class ExpressionNormaliser:
     def _method(
         self, node: ast.Call, function: ast.Attribute, nodes: list[ast.expr], to: int | None
     ) -> Atom:
+        if (
+            function.attr == "join"
+            and isinstance(function.value, ast.Constant)
+            and isinstance(function.value.value, str)
+            and len(nodes) == 1
+            and isinstance(nodes[0], ast.GeneratorExp)
+        ):
+            # str.join makes a list of what it is given before it does anything else.
+            parts = nodes[0]
+            nodes = [ast.ListComp(elt=parts.elt, generators=parts.generators)]
+            ast.copy_location(nodes[0], parts)
         (receiver, *atoms), (place, *_) = self.operands([function.value, *nodes])
         operation: Operation = {"method": function.attr, "of": receiver}
         if place < len(self.out):

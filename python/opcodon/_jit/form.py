@@ -58,6 +58,36 @@ class Helper:
         self.body = body
 
 
+class Lifted:
+    """A nested function as a function of its own: what it captures are further parameters.
+
+    Attributes
+    ----------
+    syntax
+        The function with the parameters of the captured names.
+    name
+        Its name.
+    n_parameters
+        How many of its parameters are its own.
+    captured
+        The names it captures, its own name among them if it calls itself.
+    """
+
+    __slots__ = ("captured", "n_parameters", "name", "syntax")
+
+    def __init__(
+        self,
+        syntax: ast.FunctionDef | ast.Lambda,
+        name: str,
+        n_parameters: int,
+        captured: list[str],
+    ) -> None:
+        self.syntax = syntax
+        self.name = name
+        self.n_parameters = n_parameters
+        self.captured = captured
+
+
 class Node:
     """A statement of the normal form; `where` is the syntax that its line is taken from."""
 
@@ -174,12 +204,14 @@ class Form:
     locals
         Names of its locals: parameters, other names, then temporaries (`.t0`, …).
     globals
-        One entry a frozen name: `path`, and whether it is only called (`call`) or is a closure
-        variable (`cell`).
+        One entry a frozen name: `path`, and whether it is only called (`call`), is a closure
+        variable (`cell`) or the lifted function of this number (`lifted`).
     constants
         Constants that the program cannot spell: values, or a `Helper`.
     body
         Its statements.
+    lifted
+        Nested functions that are compiled as functions of their own.
     handlers
         Whether Python may go on at a place that the program does not show: in a handler, or within
         a statement that is left to it.
@@ -199,6 +231,7 @@ class Form:
         "handlers",
         "kwarg",
         "kwonly",
+        "lifted",
         "line",
         "locals",
         "name",
@@ -222,6 +255,7 @@ class Form:
         self.constants: list[Any] = []
         self.body: Block = []
         self.outer: list[tuple[type[ast.Global] | type[ast.Nonlocal], list[str]]] = []
+        self.lifted: list[Lifted] = []
         self.handlers = False
         self.unbindable: list[str] = []
         self.nodes: list[Node] = []

@@ -18,6 +18,7 @@ from opcodon._jit.form import (
     Form,
     Helper,
     If,
+    Lifted,
     Loop,
     Piece,
     Simple,
@@ -26,13 +27,29 @@ from opcodon._jit.form import (
 )
 from opcodon._jit.names import SCOPES, Names, RefusedError
 from opcodon._jit.patterns import PatternNormaliser
+from opcodon._jit.source import parameters
 from opcodon._jit.tools import ENTER_NAME
 
 
 def normalise(
-    function: ast.FunctionDef | ast.Lambda, name: str, file: str, resolver: Resolver
+    function: ast.FunctionDef | ast.Lambda,
+    name: str,
+    file: str,
+    resolver: Resolver,
+    itself: Lifted | None = None,
 ) -> Form:
     """Put a function into normal form.
+
+    Parameters
+    ----------
+    function
+        Its syntax.
+    name, file
+        What it is called, and where it stands.
+    resolver
+        What the names around it mean.
+    itself
+        If it is a nested function, what it was made of.
 
     Raises
     ------
@@ -56,6 +73,8 @@ def normalise(
     if names.outer:
         _Undeclared(function).visit(function)
     normaliser = Normaliser(form, names, resolver)
+    if itself is not None and itself.name in itself.captured:
+        normaliser.lifted[itself.name] = (-1, itself)
     try:
         form.body = normaliser.function(function)
     except RecursionError:
@@ -199,6 +218,9 @@ class Normaliser(ComprehensionNormaliser):
         if not others and isinstance(target, ast.Name) and target.id in self.index:
             self.into(value, self.index[target.id])
             self.bind(target.id)
+            if isinstance(value, ast.Lambda):
+                names = [self.form.locals[atom["l"]] for atom in self.captured(value)]
+                self._lift(target.id, value, names, recursive=False)
             return
         if not others and isinstance(target, ast.Subscript):
             self._store_item(target, value)
@@ -540,12 +562,47 @@ class Normaliser(ComprehensionNormaliser):
             raise UnsupportedError("nested function that is bound anew")
         atoms = self.captured(node, node.name)
         to = self.index[node.name]
-        parameters = [self.form.locals[atom["l"]] for atom in atoms]
+        captured = [self.form.locals[atom["l"]] for atom in atoms]
         result = ast.copy_location(ast.Return(value=own), node)
-        self.form.constants.append(Helper(parameters, [node, result]))
+        self.form.constants.append(Helper(captured, [node, result]))
         call = {"call": {"c": len(self.form.constants) - 1}, "args": atoms}
         self.out.append(Simple(node, {"s": "set", "to": to, "e": call}, [node]))
         self.bind(node.name)
+        if not node.decorator_list:
+            self._lift(node.name, node, captured, recursive=recursive)
+
+    def _lift(
+        self,
+        name: str,
+        node: ast.FunctionDef | ast.Lambda,
+        captured: list[str],
+        *,
+        recursive: bool,
+    ) -> None:
+        """Let calls of a nested function, bound to a name for good, be calls of a lifted one."""
+        arguments = node.args
+        if (
+            arguments.vararg
+            or arguments.kwarg
+            or arguments.kwonlyargs
+            or not self.names.settled(name, node, by_itself=True)
+        ):
+            return
+        own = [*arguments.posonlyargs, *arguments.args]
+        captured = [*captured, *([name] if recursive else [])]
+        if set(captured) & {parameter.arg for parameter in own}:
+            return
+        more = parameters([*(parameter.arg for parameter in own), *captured])
+        syntax: ast.FunctionDef | ast.Lambda
+        if isinstance(node, ast.Lambda):
+            syntax = ast.Lambda(args=more, body=node.body)
+        else:
+            syntax = ast.FunctionDef(
+                name=node.name, args=more, body=node.body, decorator_list=[], returns=None
+            )
+        ast.copy_location(syntax, node)
+        self.lifted[name] = (len(self.form.lifted), Lifted(syntax, name, len(own), captured))
+        self.form.lifted.append(self.lifted[name][1])
 
 
 class _Undeclared(ast.NodeTransformer):

@@ -79,14 +79,17 @@ def resumed(form: Form, function: FunctionType, statement: int, mode: Mode) -> F
     return with_scope(compile_function(syntax, free, form.file), function)
 
 
-def with_scope(code: CodeType, function: FunctionType) -> FunctionType:
-    """A function of this code with the name, globals and closure of another."""
-    code = code.replace(co_name=function.__code__.co_name)
+def with_scope(code: CodeType, function: FunctionType, name: str | None = None) -> FunctionType:
+    """A function of this code with the globals and closure of another, and its name if none."""
+    qualified = f"{function.__qualname__}.<locals>.{name}" if name else function.__qualname__
+    code = code.replace(co_name=name or function.__code__.co_name)
     if hasattr(code, "co_qualname"):
-        code = code.replace(co_qualname=function.__code__.co_qualname)
+        code = code.replace(co_qualname=qualified)
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     closure = tuple(cells.get(name) or CellType(TOOLS[name]) for name in code.co_freevars)
-    return FunctionType(code, function.__globals__, function.__name__, None, closure)
+    made = FunctionType(code, function.__globals__, name or function.__name__, None, closure)
+    made.__qualname__ = qualified
+    return made
 
 
 class Resumption(PythonForm):
@@ -141,7 +144,7 @@ class Resumption(PythonForm):
             return []
         self.where = node.where
         exception = self.load(EXCEPTION_NAME)
-        if isinstance(node, Simple) and node.python is not None:
+        if isinstance(node, Simple) and "c" in node.data.get("e", {}).get("call", {}):
             call = ast.Call(func=self.load(WITHOUT_HELPER_NAME), args=[exception], keywords=[])
             exception = self.at(call)
         return [self.at(ast.Raise(exc=exception, cause=None))]
