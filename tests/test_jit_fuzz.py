@@ -11,11 +11,11 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "jit_corpus"))
 
-import interpreter  # noqa: E402
-from compare import Outcome  # noqa: E402
-from generate import build, generate  # noqa: E402
+import interpreter
+from compare import Outcome
+from generate import build, generate
 
-from opcodon._jit import decorator  # noqa: E402
+from opcodon._jit import decorator
 
 FIRST, COUNT = map(int, os.environ.get("OPCODON_FUZZ", "0:150").split(":"))
 POLICIES = [(0.0, 0.0), (0.02, 0.02), (0.2, 0.1)]

@@ -1,25 +1,20 @@
 """Functions of the corpus, interpreted from their programs and left anywhere, do what they do."""
 
-import importlib
 import pathlib
 import random
 import sys
 
 import pytest
 
-CORPUS = pathlib.Path(__file__).parent / "jit_corpus"
-sys.path.insert(0, str(CORPUS))
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "jit_corpus"))
 
-import interpreter  # noqa: E402
-from cases import CASES  # noqa: E402
-from compare import Outcome  # noqa: E402
+import interpreter
+from cases import CASES, load_corpus
+from compare import Outcome
 
-from opcodon._jit import decorator  # noqa: E402
+from opcodon._jit import decorator
 
-for path in sorted(CORPUS.glob("*.py")):
-    if path.stem not in {"interpreter", "compare", "cases", "generate"}:
-        importlib.import_module(path.stem)
-
+load_corpus()
 OPTIONS = {"wrap": False}
 IDS = [f"{function.__module__}.{function.__name__}" for function, _, _ in CASES]
 

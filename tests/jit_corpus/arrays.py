@@ -1,4 +1,6 @@
 """numpy: scalars, indexing, slices, views, broadcasting, reductions, in-place updates."""
+# The language as people write it.
+# ruff: noqa: E741
 
 import math
 
@@ -47,7 +49,7 @@ def element(a, i):
 @case((V,), (I,))
 def numpy_division(a):
     with np.errstate(all="ignore"):
-        return a[0] / a[3], a[0] // 2, a[1] % 2, -a[0] ** 2
+        return a[0] / a[3], a[0] // 2, a[1] % 2, -(a[0] ** 2)
 
 
 @case((A,), (V,))
@@ -59,7 +61,9 @@ def views(a):
     return a, b, c.copy()
 
 
-@case((A,),)
+@case(
+    (A,),
+)
 def slices_2d(a):
     return a[:, 1], a[0, :], a[1:, ::2], a[-1, -1], a.T[0], a[:, None].shape
 
@@ -71,7 +75,14 @@ def broadcasting(a, b):
 
 @case((A,), (V,))
 def reductions(a):
-    return a.sum(), a.mean(), a.max(axis=0), np.sum(a, axis=-1), a.argmax(), np.dot(a.ravel(), a.ravel())
+    return (
+        a.sum(),
+        a.mean(),
+        a.max(axis=0),
+        np.sum(a, axis=-1),
+        a.argmax(),
+        np.dot(a.ravel(), a.ravel()),
+    )
 
 
 @case((3,), (0,))
@@ -104,7 +115,9 @@ def truth_of_array(a):
     return 0
 
 
-@case((V, V[:2]),)
+@case(
+    (V, V[:2]),
+)
 def shapes_differ(a, b):
     x = a.sum()
     y = a + b

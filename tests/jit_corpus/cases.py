@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 CASES = []
 
 
@@ -16,3 +18,10 @@ def case(*calls, native=None):
         return function
 
     return register
+
+
+def load_corpus():
+    """Import the modules of the corpus, which fills `CASES`."""
+    if not CASES:
+        for name in ("arrays", "containers", "control", "definitions", "scalars", "texts"):
+            importlib.import_module(name)

@@ -1,4 +1,7 @@
 """Lists, tuples, dictionaries, sets, slices, comprehensions, unpacking, aliasing."""
+# The language as people write it.
+# ruff: noqa: B905, C400, C401, C408, C416, PIE800
+# ruff: noqa: UP032
 
 import bisect
 import collections

@@ -1,4 +1,6 @@
 """Control flow: loops with else, nested breaks, exceptions, try, with, match, assert, del."""
+# The language as people write it.
+# ruff: noqa: B007, B012, PIE790
 
 import contextlib
 

@@ -1,4 +1,7 @@
 """Functions and classes: closures, defaults, recursion, methods, dataclasses, generators."""
+# The language as people write it.
+# ruff: noqa: B023, E731
+# ruff: noqa: RET501, RUF021
 
 import dataclasses
 import enum
@@ -84,7 +87,9 @@ def late_binding(n):
     return [f() for f in functions], add(1)
 
 
-@case((3,),)
+@case(
+    (3,),
+)
 def counter(n):
     count = 0
 

@@ -1,10 +1,11 @@
 """Random typed programs: functions over ints, floats, booleans, lists and strings.
 
 `generate(seed)` gives the source of a function `f` and arguments for it. A program always ends:
-loops are short, products of variables in loops are reduced. It may raise – an index out of range, a
-division by zero, a name that is not bound – since that is what has to be the same. Run as a script,
+loops are short, products of variables in loops are reduced. It may raise (an index out of range, a
+division by zero, a name that is not bound), since that is what has to be the same. Run as a script,
 it prints the program of a seed.
 """
+# ruff: noqa: E731
 
 from __future__ import annotations
 
@@ -181,7 +182,9 @@ class Generator:
         elif kind == "try":
             self.emit(depth, "try:")
             self.block(depth + 1, budget)
-            errors = r.choice(["ZeroDivisionError", "IndexError", "Exception", "(ValueError, IndexError)"])
+            errors = r.choice(
+                ["ZeroDivisionError", "IndexError", "Exception", "(ValueError, IndexError)"]
+            )
             self.emit(depth, f"except {errors}:")
             self.block(depth + 1, budget)
             if r.random() < 0.3:
@@ -233,7 +236,7 @@ class Generator:
 
     def arguments(self):
         r = self.random
-        ints = SMALL + [2**62, -(2**63), 2**63 - 1]
+        ints = [*SMALL, 2**62, -(2**63), 2**63 - 1]
         return (
             r.choice(ints),
             r.choice(SMALL),

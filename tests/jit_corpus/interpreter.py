@@ -2,8 +2,8 @@
 
 `Function` has the surface of the native class of that name. It interprets the program's JSON text
 and, where its policy says so, leaves as machine code does: with the values of all locals and the
-iterators of the loops it is in, to the resumed function. So everything the front end makes – program,
-resumed functions, frozen values, guards, binding – is tested without a code generator.
+iterators of the loops it is in, to the resumed function. So everything the front end makes (the
+program, resumed functions, frozen values, guards, binding) is tested without a code generator.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ BINARY = {
     "matmul": operator.matmul,
 }
 IN_PLACE = {
-    name: getattr(operator, "i" + function.__name__.rstrip("_")) for name, function in BINARY.items()
+    name: getattr(operator, "i" + function.__name__.rstrip("_"))
+    for name, function in BINARY.items()
 }
 UNARY = {"neg": operator.neg, "pos": operator.pos, "invert": operator.invert, "not": operator.not_}
 COMPARE = {
@@ -83,22 +84,22 @@ class At:
         return self.after and self._here()
 
 
-class Leave(Exception):
+class Leave(Exception):  # noqa: N818
     def __init__(self, statement, mode, exception=None):
         self.statement = statement
         self.mode = mode
         self.exception = exception
 
 
-class Break(Exception):
+class Break(Exception):  # noqa: N818
     pass
 
 
-class Continue(Exception):
+class Continue(Exception):  # noqa: N818
     pass
 
 
-class Return(Exception):
+class Return(Exception):  # noqa: N818
     pass
 
 
@@ -107,7 +108,7 @@ class Function:
 
     policy = At()
 
-    def __init__(self, name, prepare, fallback, resume, unset, options):
+    def __init__(self, _name, prepare, fallback, resume, unset, options):
         self._prepare = prepare
         self._fallback = fallback
         self._resume = resume
@@ -356,10 +357,10 @@ class Run:
         del self.iterators[depth:]
         self.block(s["else"])
 
-    def on_break(self, s):
+    def on_break(self, _s):
         raise Break
 
-    def on_continue(self, s):
+    def on_continue(self, _s):
         raise Continue
 
     def on_return(self, s):

@@ -1,4 +1,6 @@
 """Numbers: arithmetic, comparison, conversion, big integers, signs of zero."""
+# The language as people write it.
+# ruff: noqa: RUF021
 
 import cmath
 import math

@@ -1,4 +1,7 @@
 """Strings: f-strings, methods, iteration, formatting."""
+# The language as people write it.
+# ruff: noqa: F541
+# ruff: noqa: SIM102, UP031, UP032
 
 from cases import case
 
@@ -16,7 +19,15 @@ def f_string_order(n):
 
 @case(("Hello World",), ("",))
 def methods(s):
-    return s.upper(), s.split(), s.replace("o", "0"), s[::-1], "-".join(s), s.find("W"), s.strip("H")
+    return (
+        s.upper(),
+        s.split(),
+        s.replace("o", "0"),
+        s[::-1],
+        "-".join(s),
+        s.find("W"),
+        s.strip("H"),
+    )
 
 
 @case(("level",), ("python",), ("",))

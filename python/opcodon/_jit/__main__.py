@@ -7,7 +7,7 @@ import runpy
 import sys
 
 from opcodon._jit.freeze import Scope
-from opcodon._jit.names import Refused
+from opcodon._jit.names import RefusedError
 from opcodon._jit.normal_form import normalise
 from opcodon._jit.program import to_program
 from opcodon._jit.source import function_syntax
@@ -19,7 +19,7 @@ def main(argument: str) -> int:
     function = runpy.run_path(file)[name]
     try:
         form = normalise(function_syntax(function), name, file, Scope(function))
-    except Refused as reason:
+    except RefusedError as reason:
         sys.stderr.write(f"{name} is not compiled: {reason}\n")
         return 1
     json.dump(to_program(form, len(function.__defaults__ or ())), sys.stdout, indent=1)

@@ -11,8 +11,8 @@ import ast
 import sys
 from collections.abc import Callable
 
-from opcodon._jit.expressions import ExpressionNormaliser, Unsupported
-from opcodon._jit.form import Atom, For, Node, Simple
+from opcodon._jit.expressions import ExpressionNormaliser, UnsupportedError
+from opcodon._jit.form import Atom, For
 
 # From this version on, the builtin `sum` adds floats with compensation.
 COMPENSATED_SUM = (3, 12)
@@ -21,7 +21,7 @@ COMPENSATED_SUM = (3, 12)
 class ComprehensionNormaliser(ExpressionNormaliser):
     """Expressions including comprehensions."""
 
-    def _on_listcomp(self, node: ast.ListComp, to: int | None) -> Atom:
+    def _on_listcomp(self, node: ast.ListComp, _to: int | None) -> Atom:
         result = self.set(node, {"list": []})
         self.comprehension(
             node.generators,
@@ -29,12 +29,12 @@ class ComprehensionNormaliser(ExpressionNormaliser):
         )
         return result
 
-    def _on_setcomp(self, node: ast.SetComp, to: int | None) -> Atom:
+    def _on_setcomp(self, node: ast.SetComp, _to: int | None) -> Atom:
         result = self.set(node, {"set_": []})
         self.comprehension(node.generators, lambda: self._append(node, "add", result, [node.elt]))
         return result
 
-    def _on_dictcomp(self, node: ast.DictComp, to: int | None) -> Atom:
+    def _on_dictcomp(self, node: ast.DictComp, _to: int | None) -> Atom:
         result = self.set(node, {"dict": []})
 
         def store() -> None:
@@ -68,9 +68,9 @@ class ComprehensionNormaliser(ExpressionNormaliser):
         def loop(k: int) -> None:
             generator = generators[k]
             if generator.is_async:
-                raise Unsupported("asynchronous comprehension")
+                raise UnsupportedError("asynchronous comprehension")
             if k and unbound & {n.id for n in ast.walk(generator.iter) if isinstance(n, ast.Name)}:
-                raise Unsupported("a comprehension reads a name before it binds it")
+                raise UnsupportedError("a comprehension reads a name before it binds it")
             iterable = first if k == 0 else self.expression(generator.iter)
             target = generator.target
             simple = isinstance(target, ast.Name)
@@ -117,7 +117,11 @@ class ComprehensionNormaliser(ExpressionNormaliser):
             return self._any_all(builtin, call, element, generators)
         if builtin == "sum" and alone and sys.version_info < COMPENSATED_SUM:
             return self._sum(call, element, generators)
-        if builtin in ("tuple", "sorted", "frozenset") and len(call.args) == 1:
+        if builtin in ("min", "max") and alone:
+            return self._extreme(builtin, call, element, generators)
+        if (builtin in ("tuple", "sorted", "frozenset") and len(call.args) == 1) or (
+            builtin == "sum" and alone and not _calls(element)
+        ):
             # These collect everything before they do anything else.
             items = ast.copy_location(ast.ListComp(elt=element, generators=generators), generator)
             direct = ast.Call(func=call.func, args=[items], keywords=call.keywords)
@@ -160,3 +164,41 @@ class ComprehensionNormaliser(ExpressionNormaliser):
 
         self.comprehension(generators, turn)
         return {"l": total}
+
+    def _extreme(
+        self,
+        builtin: str,
+        call: ast.Call,
+        element: ast.expr,
+        generators: list[ast.comprehension],
+    ) -> Atom:
+        """The first item that no other is beyond; of no items, what the builtin says of ()."""
+        best, empty = self.temporary(), self.temporary()
+        self.copy(call, self.constant(True), empty)
+
+        def turn() -> None:
+            item = self.set(element, {"atom": self.expression(element)})
+
+            def first() -> None:
+                self.copy(call, item, best)
+                self.copy(call, self.constant(False), empty)
+
+            def other() -> None:
+                comparison = "lt" if builtin == "min" else "gt"
+                beyond = self.set(call, {"cmp": comparison, "a": item, "b": {"l": best}})
+                self.branch(call, beyond, lambda: self.copy(call, item, best), lambda: None)
+
+            self.branch(call, {"l": empty}, first, other)
+
+        self.comprehension(generators, turn)
+
+        def nothing() -> None:
+            items = self.set(call, {"tuple": []})
+            self.set(call, {"call": self.frozen(builtin, call=True), "args": [items]}, best)
+
+        self.branch(call, {"l": empty}, nothing, lambda: None)
+        return {"l": best}
+
+
+def _calls(node: ast.expr) -> bool:
+    return any(isinstance(part, (ast.Call, ast.NamedExpr)) for part in ast.walk(node))

@@ -1,6 +1,6 @@
 """The decorator `opcodon.jit`, and what stands behind a decorated function.
 
-A decorated function is a `Function` of the native module. It asks its *front* – the object below –
+A decorated function is a `Function` of the native module. It asks its *front*, the object below,
 for a program when it is called first or a guard fails, and for a Python function to go on with
 wherever machine code leaves.
 """
@@ -13,24 +13,28 @@ import functools
 import importlib
 import sysconfig
 from collections.abc import Callable
+from itertools import islice
 from types import FunctionType
 from typing import Any, TypeVar, overload
 
-from opcodon._jit.form import UNSET, Form, Helper
+from opcodon._jit.form import UNSET, Form, Helper, Lifted
 from opcodon._jit.freeze import Guard, Scope
-from opcodon._jit.names import Refused
+from opcodon._jit.names import RefusedError
 from opcodon._jit.normal_form import normalise
 from opcodon._jit.program import to_text
+from opcodon._jit.report import Report, report
 from opcodon._jit.resume import Mode, resumed, with_scope
 from opcodon._jit.source import compile_function, function_syntax, parameters
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# A function whose frozen names keep changing is not worth another preparation.
-MAX_PREPARATIONS = 50
+# A function whose frozen names keep changing is not worth another compilation.
+MAX_CHANGES = 50
 
-# Code flags of functions that are not called in the ordinary way.
-SPECIAL_FLAGS = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
+# Flags of code objects: starred parameters; what a call does not simply run.
+VARARGS = 0x04
+VARKEYWORDS = 0x08
+GENERATOR_OR_COROUTINE = 0x20 | 0x80 | 0x200
 
 
 class Front:
@@ -44,6 +48,8 @@ class Front:
         The decorator's options.
     family
         Functions that were made for one another's calls; they share this dictionary.
+    lifted
+        If it is a nested function, what it was made of.
     """
 
     def __init__(
@@ -51,16 +57,20 @@ class Front:
         function: FunctionType,
         options: dict[str, Any],
         family: dict[FunctionType, Any] | None = None,
+        lifted: Lifted | None = None,
     ) -> None:
         self.function = function
         self.options = options
         self.family = {} if family is None else family
+        self.lifted = lifted
         self.scope = Scope(function)
         self.refusal: str | None = None
         self._form: Form | None = None
         self._text = ""
         self._constants: list[Any] = []
-        self._n_preparations = 0
+        self._nested: list[Any] = []
+        self._values: list[Any] = []
+        self._n_changes = 0
         self._resumed: dict[tuple[int, int], FunctionType] = {}
 
     # ---- what the native side asks for
@@ -70,12 +80,15 @@ class Front:
         form = self.form
         if form is None:
             return None
-        self._n_preparations += 1
-        if self._n_preparations > MAX_PREPARATIONS:
-            self.refusal = f"its global names changed {MAX_PREPARATIONS} times"
-            return None
         guards: list[Guard] = []
         values = [self._frozen(entry, guards) for entry in form.globals]
+        if [id(value) for value in values] != [id(value) for value in self._values]:
+            self._values = values
+            self._n_changes += 1
+            if self._n_changes > MAX_CHANGES:
+                self.refusal = f"its global names changed {MAX_CHANGES} times"
+        if self.refusal is not None:
+            return None
         return self._text, values, self._constants, guards
 
     def resume(self, statement: int, mode: int = 0) -> FunctionType:
@@ -93,6 +106,17 @@ class Front:
         result: tuple[Any, ...] = self._binder(*args, **(kwargs or {}))
         return result
 
+    def report(self, native: Any) -> Report:
+        """What runs as machine code; `native` is the compiled function."""
+        return report(
+            self.form,
+            name=self.function.__qualname__,
+            file=self.function.__code__.co_filename,
+            refusal=self.refusal,
+            signatures=native.signatures(),
+            exits=native.exits(),
+        )
+
     # ---- how it is found
 
     @property
@@ -101,17 +125,22 @@ class Front:
         if self._form is None and self.refusal is None:
             function = self.function
             try:
-                syntax = function_syntax(function)
+                lifted = self.lifted
+                syntax = lifted.syntax if lifted else function_syntax(function)
                 file = function.__code__.co_filename
-                self._form = normalise(syntax, function.__name__, file, self.scope)
-            except Refused as reason:
+                self._form = normalise(syntax, function.__name__, file, self.scope, lifted)
+            except RefusedError as reason:
                 self.refusal = str(reason)
             else:
                 self._text = to_text(self._form, len(function.__defaults__ or ()))
                 self._constants = [self._constant(value) for value in self._form.constants]
+                self._nested = [self._lifted(each) for each in self._form.lifted]
         return self._form
 
     def _frozen(self, entry: dict[str, Any], guards: list[Guard]) -> Any:
+        number = entry.get("lifted")
+        if number is not None:
+            return self.family[self.function] if number < 0 else self._nested[number]
         value = self.scope.look_up(entry["path"], guards)
         if "call" in entry and type(value) is FunctionType and self._is_ours(value):
             found = self.family.get(value)
@@ -120,9 +149,17 @@ class Front:
             return found
         return value
 
+    def _lifted(self, lifted: Lifted) -> Any:
+        """A nested function as a compiled function of its own."""
+        code = self.function.__code__
+        own = compile_function(lifted.syntax, code.co_freevars, code.co_filename)
+        name = "<lambda>" if isinstance(lifted.syntax, ast.Lambda) else lifted.name
+        function = with_scope(own, self.function, name)
+        return make_function(function, self.options, self.family, lifted)
+
     def _is_ours(self, callee: FunctionType) -> bool:
         """Whether a called Python function is compiled along: not one of a library."""
-        if callee.__code__.co_flags & SPECIAL_FLAGS:
+        if callee.__code__.co_flags & GENERATOR_OR_COROUTINE:
             return False
         file = callee.__code__.co_filename
         if file == self.function.__code__.co_filename:
@@ -152,29 +189,21 @@ class Front:
     def _binder(self) -> FunctionType:
         """A function with the parameters of this one that returns them, in order."""
         code = self.function.__code__
-        n_named = code.co_argcount + code.co_kwonlyargcount
-        n_all = n_named + bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
-        names = list(code.co_varnames[:n_all])
-        stars = names[n_named:]
-        syntax = parameters(names[:n_named])
-        place = {"lineno": 1, "col_offset": 0}
-        positional, syntax.kwonlyargs = (
-            syntax.args[: code.co_argcount],
-            syntax.args[code.co_argcount :],
+        names = iter(code.co_varnames)
+        positional = list(islice(names, code.co_argcount))
+        kwonly = list(islice(names, code.co_kwonlyargcount))
+        vararg = next(names) if code.co_flags & VARARGS else ""
+        kwarg = next(names) if code.co_flags & VARKEYWORDS else ""
+        if code.co_posonlyargcount:
+            positional.insert(code.co_posonlyargcount, "/")
+        star = [f"*{vararg}"] if vararg or kwonly else []
+        signature = [*positional, *star, *kwonly, *([f"**{kwarg}"] if kwarg else [])]
+        values = [name for name in (*positional, *kwonly, vararg, kwarg) if name not in ("", "/")]
+        space: dict[str, Any] = {}
+        exec(
+            f"def bind({', '.join(signature)}): return ({' '.join(f'{v},' for v in values)})", space
         )
-        syntax.posonlyargs = positional[: code.co_posonlyargcount]
-        syntax.args = positional[code.co_posonlyargcount :]
-        syntax.kw_defaults = [None] * len(syntax.kwonlyargs)
-        if code.co_flags & 0x04:
-            syntax.vararg = ast.arg(arg=stars[0], annotation=None, **place)
-        if code.co_flags & 0x08:
-            syntax.kwarg = ast.arg(arg=stars[-1], annotation=None, **place)
-        loads: list[ast.expr] = [ast.Name(id=name, ctx=ast.Load(), **place) for name in names]
-        result = ast.Return(value=ast.Tuple(elts=loads, ctx=ast.Load(), **place), **place)
-        definition = ast.FunctionDef(
-            name="binder", args=syntax, body=[result], decorator_list=[], returns=None, **place
-        )
-        binder = with_scope(compile_function(definition, (), code.co_filename), self.function)
+        binder = with_scope(space["bind"].__code__, self.function)
         binder.__defaults__ = self.function.__defaults__
         binder.__kwdefaults__ = self.function.__kwdefaults__
         binder.__qualname__ = self.function.__qualname__
@@ -185,17 +214,18 @@ def make_function(
     function: FunctionType,
     options: dict[str, Any],
     family: dict[FunctionType, Any] | None = None,
+    lifted: Lifted | None = None,
 ) -> Any:
     """A native `Function` for a Python function."""
     native = function_type()
-    front = Front(function, options, family)
+    front = Front(function, options, family, lifted)
     made = native(
         function.__qualname__,
         front.prepare,
         function,
         front.resume,
         UNSET,
-        {**options, "bind": front.bind},
+        {**options, "bind": front.bind, "report": front.report},
     )
     functools.update_wrapper(made, function)
     made.__opcodon_front__ = front

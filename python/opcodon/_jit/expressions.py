@@ -9,7 +9,7 @@ things keep Python's order:
 * Syntax without an operation of its own (f-strings, starred calls, nested functions…) is a call of
   a small Python function whose arguments are the parts' atoms (`Helper`).
 
-What cannot be said at all raises `Unsupported`; the statement around it is left to Python.
+What cannot be said at all raises `UnsupportedError`; the statement around it is left to Python.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ import ast
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from opcodon._jit.form import Atom, Block, Form, Helper, If, Node, Operation, Piece, Simple
+from opcodon._jit.form import Atom, Block, Form, Helper, If, Lifted, Node, Operation, Piece, Simple
 from opcodon._jit.names import Names
+from opcodon._jit.python_form import PythonForm
+from opcodon._jit.tools import TOOLS
 
 BINARY: dict[type[ast.operator], str] = {
     ast.Add: "add",
@@ -63,7 +65,7 @@ EAGER = frozenset(
 INT64 = range(-(2**63), 2**63)
 
 
-class Unsupported(Exception):
+class UnsupportedError(Exception):
     """A statement cannot be put into normal form; the message says why."""
 
 
@@ -95,6 +97,8 @@ class ExpressionNormaliser:
         self.renamed: dict[str, int] = {}
         self.rebound: list[str] = []
         self.index = {name: k for k, name in enumerate(form.locals)}
+        # Nested functions compiled on their own: their number, -1 for the function itself.
+        self.lifted: dict[str, tuple[int, Lifted]] = {}
         self._globals: dict[tuple[str, bool], Atom] = {}
         self._temporaries = 0
 
@@ -245,7 +249,7 @@ class ExpressionNormaliser:
         """The atom of an expression; if it is computed by an operation, into `to`."""
         method = getattr(self, "_on_" + type(node).__name__.lower(), None)
         if method is None:
-            raise Unsupported(f"{type(node).__name__} expression")
+            raise UnsupportedError(f"{type(node).__name__} expression")
         return method(node, to)  # type: ignore[no-any-return]
 
     def into(self, node: ast.expr, to: int) -> None:
@@ -254,7 +258,7 @@ class ExpressionNormaliser:
         if atom.get("l") != to or self._may_fail(node):
             self.copy(node, atom, to)
 
-    def _on_constant(self, node: ast.Constant, to: int | None) -> Atom:
+    def _on_constant(self, node: ast.Constant, _to: int | None) -> Atom:
         return self.constant(node.value)
 
     def _on_name(self, node: ast.Name, to: int | None) -> Atom:
@@ -268,10 +272,10 @@ class ExpressionNormaliser:
             return self.helper(node, to, node, [])
         return self.frozen(name)
 
-    def _on_namedexpr(self, node: ast.NamedExpr, to: int | None) -> Atom:
+    def _on_namedexpr(self, node: ast.NamedExpr, _to: int | None) -> Atom:
         name = node.target.id
         if name in self.names.outer:
-            raise Unsupported("assignment expression to a global or nonlocal name")
+            raise UnsupportedError("assignment expression to a global or nonlocal name")
         self.into(node.value, self.index[name])
         self.bind(name)
         self.rebound.append(name)
@@ -350,7 +354,7 @@ class ExpressionNormaliser:
         rest({}, node.left, 0)
         return {"l": result}
 
-    def _on_boolop(self, node: ast.BoolOp, to: int | None) -> Atom:
+    def _on_boolop(self, node: ast.BoolOp, _to: int | None) -> Atom:
         return self._shortcut(node, lambda part, result: self.into(part, result))
 
     def _shortcut(self, node: ast.BoolOp, compute: Callable[[ast.expr, int], None]) -> Atom:
@@ -369,7 +373,7 @@ class ExpressionNormaliser:
         rest(0)
         return {"l": result}
 
-    def _on_ifexp(self, node: ast.IfExp, to: int | None) -> Atom:
+    def _on_ifexp(self, node: ast.IfExp, _to: int | None) -> Atom:
         result = self.temporary()
         self.test(
             node.test,
@@ -409,7 +413,7 @@ class ExpressionNormaliser:
         if isinstance(node, ast.Slice):
             return [part for part in (node.lower, node.upper, node.step) if part is not None]
         if isinstance(node, ast.Starred):
-            raise Unsupported("starred subscript")
+            raise UnsupportedError("starred subscript")
         return [node]
 
     def index_atom(self, node: ast.expr, atoms: list[Atom]) -> Atom:
@@ -460,7 +464,7 @@ class ExpressionNormaliser:
     def _on_call(self, node: ast.Call, to: int | None) -> Atom:
         function = node.func
         if isinstance(function, ast.Name) and function.id in FRAME_USERS:
-            raise Unsupported(f"{function.id}() uses the frame of its caller")
+            raise UnsupportedError(f"{function.id}() uses the frame of its caller")
         spread = any(isinstance(part, ast.Starred) for part in node.args)
         if spread or any(keyword.arg is None for keyword in node.keywords):
             parts = [*node.args, *(keyword.value for keyword in node.keywords)]
@@ -471,6 +475,10 @@ class ExpressionNormaliser:
             if atom is not None:
                 return atom
         nodes = [*node.args, *(keyword.value for keyword in node.keywords)]
+        if isinstance(function, ast.Name) and function.id in self.lifted:
+            atom = self._lifted_call(node, function.id, to)
+            if atom is not None:
+                return atom
         if isinstance(function, ast.Attribute):
             path = self.module_path(function)
             if path is None:
@@ -490,6 +498,30 @@ class ExpressionNormaliser:
         operation = {"call": callee, **self._arguments(node, atoms)}
         return self.set(node, operation, to)
 
+    def _lifted_call(self, node: ast.Call, name: str, to: int | None) -> Atom | None:
+        """A call of a nested function that is compiled as a function of its own."""
+        number, lifted = self.lifted[name]
+        if node.keywords or len(node.args) != lifted.n_parameters or name not in self.bound:
+            return None
+        atoms, _ = self.operands(node.args)
+        key = (f"{name}#{number}", True)
+        callee = self._globals.get(key)
+        if callee is None:
+            callee = {"g": len(self.form.globals)}
+            self.form.globals.append({"path": name, "call": True, "lifted": number})
+            self._globals[key] = callee
+        captured = [{"l": self.index[other]} for other in lifted.captured]
+        if to is None:
+            to = self.temporary()
+        writer = PythonForm(self.form)
+        writer.where = node
+        value = writer.at(writer.call(writer.load(name), {"args": atoms}))
+        target = writer.store(self.form.locals[to])
+        python = writer.at(ast.Assign(targets=[target], value=value))
+        call = {"call": callee, "args": atoms + captured}
+        self.out.append(Simple(node, {"s": "set", "to": to, "e": call}, [python]))
+        return {"l": to}
+
     def _arguments(self, node: ast.Call, atoms: list[Atom]) -> dict[str, Any]:
         n_positional = len(node.args)
         arguments: dict[str, Any] = {"args": atoms[:n_positional]}
@@ -502,6 +534,17 @@ class ExpressionNormaliser:
     def _method(
         self, node: ast.Call, function: ast.Attribute, nodes: list[ast.expr], to: int | None
     ) -> Atom:
+        if (
+            function.attr == "join"
+            and isinstance(function.value, ast.Constant)
+            and isinstance(function.value.value, str)
+            and len(nodes) == 1
+            and isinstance(nodes[0], ast.GeneratorExp)
+        ):
+            # str.join makes a list of what it is given before it does anything else.
+            parts = nodes[0]
+            nodes = [ast.ListComp(elt=parts.elt, generators=parts.generators)]
+            ast.copy_location(nodes[0], parts)
         (receiver, *atoms), (place, *_) = self.operands([function.value, *nodes])
         operation: Operation = {"method": function.attr, "of": receiver}
         if place < len(self.out):
@@ -531,6 +574,19 @@ class ExpressionNormaliser:
         self.out.append(Simple(where, {"s": "set", "to": to, "e": call}, [python]))
         return {"l": to}
 
+    def tool(self, where: ast.AST, name: str, atoms: list[Atom]) -> Atom:
+        """The value of a call of one of our own functions (`opcodon._jit.tools`)."""
+        self.form.constants.append(TOOLS[name])
+        to = self.temporary()
+        call = {"call": {"c": len(self.form.constants) - 1}, "args": atoms}
+        writer = PythonForm(self.form)
+        writer.where = where
+        value = writer.at(writer.call(writer.load(name), call))
+        target = writer.store(self.form.locals[to])
+        python = writer.at(ast.Assign(targets=[target], value=value))
+        self.out.append(Simple(where, {"s": "set", "to": to, "e": call}, [python]))
+        return {"l": to}
+
     def name_of(self, node: ast.expr, atom: Atom, used: list[Atom]) -> ast.expr:
         """An expression that names an atom; a local is noted in `used`."""
         index = atom.get("l")
@@ -552,7 +608,7 @@ class ExpressionNormaliser:
             stars = stars or [0]
         if stars and places[stars[0]] != len(self.out):
             # What a star spreads is spread before later parts are evaluated.
-            raise Unsupported("starred part before one that is computed")
+            raise UnsupportedError("starred part before one that is computed")
         used: list[Atom] = []
         replaced = {
             id(old): self.name_of(old, atom, used) for old, atom in zip(inner, atoms, strict=True)
@@ -625,14 +681,18 @@ class ExpressionNormaliser:
             if isinstance(inner, ast.Name) and self.is_local(inner.id) and inner.id != own:
                 name = inner.id
                 if name in self.renamed:
-                    raise Unsupported(f"a nested function reads {name!r} of a comprehension")
-                if name not in self.names.settled or name not in self.bound:
-                    raise Unsupported(f"a nested function reads {name!r}, which may change later")
+                    raise UnsupportedError(
+                        f"nested function that reads {name!r} of a comprehension"
+                    )
+                if name not in self.bound or not self.names.settled(name, node):
+                    raise UnsupportedError(
+                        f"nested function that reads {name!r}, bound again later"
+                    )
                 atom: Atom = {"l": self.index[name]}
                 if atom not in used:
                     used.append(atom)
             elif isinstance(inner, (ast.Nonlocal, ast.Global, ast.Yield, ast.YieldFrom, ast.Await)):
-                raise Unsupported("nested function that is a generator or binds outer names")
+                raise UnsupportedError("nested function that is a generator or binds outer names")
         return used
 
     def _on_generatorexp(self, node: ast.GeneratorExp, to: int | None) -> Atom:

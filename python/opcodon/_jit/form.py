@@ -7,9 +7,9 @@ globals). Two things are derived from it, and they must agree to the letter:
 * the program that machine code is generated from (`opcodon._jit.program`), and
 * Python functions that take a call over at any of its statements (`opcodon._jit.resume`).
 
-An operation is therefore kept as the very dictionary the program shows, and Python is derived from
-that dictionary (`opcodon._jit.python_form`). Only what a dictionary cannot say carries Python syntax
-of its own.
+An operation is therefore kept as the very dictionary the program shows, and Python is derived
+from that dictionary (`opcodon._jit.python_form`). Only what a dictionary cannot say carries Python
+syntax of its own.
 
 Statements stand in *pieces*: what became of one statement of the source, together with that
 statement. A resumed function is in normal form only along the way to the point of resumption;
@@ -56,6 +56,36 @@ class Helper:
     def __init__(self, parameters: list[str], body: list[ast.stmt]) -> None:
         self.parameters = parameters
         self.body = body
+
+
+class Lifted:
+    """A nested function as a function of its own: what it captures are further parameters.
+
+    Attributes
+    ----------
+    syntax
+        The function with the parameters of the captured names.
+    name
+        Its name.
+    n_parameters
+        How many of its parameters are its own.
+    captured
+        The names it captures, its own name among them if it calls itself.
+    """
+
+    __slots__ = ("captured", "n_parameters", "name", "syntax")
+
+    def __init__(
+        self,
+        syntax: ast.FunctionDef | ast.Lambda,
+        name: str,
+        n_parameters: int,
+        captured: list[str],
+    ) -> None:
+        self.syntax = syntax
+        self.name = name
+        self.n_parameters = n_parameters
+        self.captured = captured
 
 
 class Node:
@@ -135,7 +165,7 @@ class For(Node):
 
 
 class Try(Node):
-    """A try statement. Native code runs body, orelse and final in this order and knows no handlers."""
+    """A try statement: native code runs body, orelse and final in this order, without handlers."""
 
     __slots__ = ("body", "final", "orelse", "statement")
 
@@ -174,12 +204,17 @@ class Form:
     locals
         Names of its locals: parameters, other names, then temporaries (`.t0`, …).
     globals
-        One entry a frozen name: `path`, and whether it is only called (`call`) or is a closure
-        variable (`cell`).
+        One entry a frozen name: `path`, and whether it is only called (`call`), is a closure
+        variable (`cell`) or the lifted function of this number (`lifted`).
     constants
         Constants that the program cannot spell: values, or a `Helper`.
     body
         Its statements.
+    lifted
+        Nested functions that are compiled as functions of their own.
+    handlers
+        Whether Python may go on at a place that the program does not show: in a handler, or within
+        a statement that is left to it.
     outer
         Declarations: `(ast.Global, names)` and `(ast.Nonlocal, names)`.
     unbindable
@@ -193,8 +228,10 @@ class Form:
         "constants",
         "file",
         "globals",
+        "handlers",
         "kwarg",
         "kwonly",
+        "lifted",
         "line",
         "locals",
         "name",
@@ -218,5 +255,7 @@ class Form:
         self.constants: list[Any] = []
         self.body: Block = []
         self.outer: list[tuple[type[ast.Global] | type[ast.Nonlocal], list[str]]] = []
+        self.lifted: list[Lifted] = []
+        self.handlers = False
         self.unbindable: list[str] = []
         self.nodes: list[Node] = []

@@ -1,4 +1,4 @@
-"""Global names, module attributes and closure variables: frozen when compiled, guarded at each call.
+"""Global names, module attributes and closure variables: frozen, and guarded at every call.
 
 A program speaks of globals by number; this module finds the objects, and the *guards* under which
 they stay what they were: `(dictionary, key, object)`, checked by identity at every call. `UNSET` as

@@ -9,6 +9,7 @@ in a register alone.
 from __future__ import annotations
 
 import ast
+from typing import Any
 
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -19,8 +20,20 @@ LOOPS = (ast.For, ast.AsyncFor, ast.While)
 FRAME_READERS = frozenset({"locals", "vars", "dir", "eval", "exec"})
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The function as a whole cannot be compiled; the message says why."""
+
+
+Place = tuple[int, int]
+Loops = tuple[int, ...]
+
+
+def _start(node: Any) -> Place:
+    return node.lineno, node.col_offset
+
+
+def _end(node: Any) -> Place:
+    return node.end_lineno, node.end_col_offset
 
 
 class Names:
@@ -36,8 +49,6 @@ class Names:
         Names declared global or nonlocal.
     deleted
         Locals that some statement unbinds.
-    settled
-        Locals bound exactly once and outside of loops: once bound, they do not change.
     walrus
         Names bound by assignment expressions.
     shared
@@ -55,86 +66,106 @@ class Names:
         self.deleted: set[str] = set()
         self.shared: set[str] = set()
         self.walrus: set[str] = set()
-        self._bindings: dict[str, int] = dict.fromkeys(self.params, 1)
+        # Where each local is bound: the end of the binding, and the loops around it.
+        self._bindings: dict[str, list[tuple[Place, Loops]]] = {
+            name: [((0, 0), ())] for name in self.params
+        }
+        self._loops: dict[int, Loops] = {}
         body: list[ast.AST] = (
             [function.body] if isinstance(function, ast.Lambda) else list(function.body)
         )
         self._walk(body)
         self.locals = [name for name in self._bindings if name not in self.outer]
-        self.settled = {
-            name
-            for name, count in self._bindings.items()
-            if count == 1 and name not in self.deleted and name not in self.shared
-        }
+
+    def settled(self, name: str, node: ast.AST, *, by_itself: bool = False) -> bool:
+        """Whether a local is not bound any more once a nested function has been made.
+
+        With `by_itself`, the nested function's own binding does not count.
+        """
+        if name in self.deleted or name in self.shared:
+            return False
+        loops = self._loops.get(id(node), ())
+        bindings = self._bindings[name]
+        if by_itself:
+            return len(bindings) == 1
+        return all(
+            place <= _start(node) and not set(around).intersection(loops)
+            for place, around in bindings
+        )
 
     def _walk(self, body: list[ast.AST]) -> None:
-        # (node, inside a loop); popped from the end, so children are pushed in reverse.
-        stack = [(node, False) for node in reversed(body)]
+        # (node, loops around, the end of the statement if that is when names are bound);
+        # popped from the end, so children are pushed in reverse.
+        stack: list[tuple[ast.AST, Loops, Place | None]] = [
+            (node, (), None) for node in reversed(body)
+        ]
         while stack:
-            node, looped = stack.pop()
+            node, loops, bound_at = stack.pop()
             kind = type(node)
             if kind is ast.Name:
                 assert isinstance(node, ast.Name)
                 if type(node.ctx) is not ast.Load:
-                    self._bind(node.id, looped)
+                    self._bind(node.id, bound_at or _start(node), loops)
                     if type(node.ctx) is ast.Del:
                         self.deleted.add(node.id)
                 continue
+            if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
+                bound_at = _end(node)
             if isinstance(node, ast.NamedExpr):
                 self.walrus.add(node.target.id)
+                bound_at = _end(node)
             if isinstance(node, (ast.Yield, ast.YieldFrom)):
-                raise Refused("it is a generator")
+                raise RefusedError("it is a generator")
             if isinstance(node, (ast.Await, ast.AsyncFor, ast.AsyncWith)):
-                raise Refused("it is asynchronous")
+                raise RefusedError("it is asynchronous")
             children: list[ast.AST]
             if isinstance(node, SCOPES):
-                children = self._nested(node, looped)
+                self._loops[id(node)] = loops
+                children = self._nested(node, loops)
             elif isinstance(node, COMPREHENSIONS):
+                self._loops[id(node)] = loops
+                loops = (*loops, id(node))
                 # Targets are names of the comprehension; a walrus in it binds in the function.
-                children = [child for child in ast.iter_child_nodes(node)]
-                children = [
-                    part
-                    for child in children
-                    for part in (
-                        (child.iter, *child.ifs)
-                        if isinstance(child, ast.comprehension)
-                        else (child,)
-                    )
-                ]
-                looped = True
+                children = []
+                for child in ast.iter_child_nodes(node):
+                    if isinstance(child, ast.comprehension):
+                        children += [child.iter, *child.ifs]
+                    else:
+                        children.append(child)
             else:
-                self._declare(node, looped)
-                looped = looped or isinstance(node, LOOPS)
+                self._declare(node, loops)
+                if isinstance(node, LOOPS):
+                    loops = (*loops, id(node))
                 children = list(ast.iter_child_nodes(node))
-            stack.extend((child, looped) for child in reversed(children))
+            stack.extend((child, loops, bound_at) for child in reversed(children))
 
-    def _bind(self, name: str, looped: bool) -> None:
-        self._bindings[name] = self._bindings.get(name, 0) + (2 if looped else 1)
+    def _bind(self, name: str, place: Place, loops: Loops) -> None:
+        self._bindings.setdefault(name, []).append((place, loops))
 
-    def _declare(self, node: ast.AST, looped: bool) -> None:
+    def _declare(self, node: ast.AST, loops: Loops) -> None:
         if isinstance(node, (ast.Global, ast.Nonlocal)):
             self.outer.update(node.names)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             for alias in node.names:
-                self._bind(alias.asname or alias.name.partition(".")[0], looped)
+                self._bind(alias.asname or alias.name.partition(".")[0], _end(node), loops)
         elif isinstance(node, ast.ExceptHandler) and node.name:
-            self._bind(node.name, looped)
+            self._bind(node.name, _end(node), loops)
             self.deleted.add(node.name)
         elif isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name:
-            self._bind(node.name, looped)
+            self._bind(node.name, _end(node), loops)
         elif isinstance(node, ast.MatchMapping) and node.rest:
-            self._bind(node.rest, looped)
+            self._bind(node.rest, _end(node), loops)
         elif (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name)
             and node.func.id in FRAME_READERS
         ):
-            raise Refused(f"{node.func.id}() looks at the frame of its caller")
+            raise RefusedError(f"{node.func.id}() looks at the frame of its caller")
 
-    def _nested(self, node: ast.AST, looped: bool) -> list[ast.AST]:
+    def _nested(self, node: ast.AST, loops: Loops) -> list[ast.AST]:
         """What of a nested scope is evaluated here: decorators, defaults, base classes."""
         if isinstance(node, ast.ClassDef):
-            self._bind(node.name, looped)
+            self._bind(node.name, _end(node), loops)
             self.shared.update(
                 name
                 for inner in ast.walk(node)
@@ -145,7 +176,7 @@ class Names:
         assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
         here: list[ast.AST] = [*node.args.defaults, *(d for d in node.args.kw_defaults if d)]
         if not isinstance(node, ast.Lambda):
-            self._bind(node.name, looped)
+            self._bind(node.name, _end(node), loops)
             here += node.decorator_list
             self.shared.update(
                 name

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 
 from opcodon._jit.comprehensions import ComprehensionNormaliser
-from opcodon._jit.expressions import BINARY, Resolver, Unsupported
+from opcodon._jit.expressions import BINARY, Resolver, UnsupportedError
 from opcodon._jit.form import (
     Atom,
     Block,
@@ -18,23 +18,42 @@ from opcodon._jit.form import (
     Form,
     Helper,
     If,
+    Lifted,
     Loop,
     Piece,
     Simple,
     Try,
     With,
 )
-from opcodon._jit.names import Names, Refused
+from opcodon._jit.names import SCOPES, Names, RefusedError
+from opcodon._jit.patterns import PatternNormaliser
+from opcodon._jit.source import parameters
+from opcodon._jit.tools import ENTER_NAME
 
 
 def normalise(
-    function: ast.FunctionDef | ast.Lambda, name: str, file: str, resolver: Resolver
+    function: ast.FunctionDef | ast.Lambda,
+    name: str,
+    file: str,
+    resolver: Resolver,
+    itself: Lifted | None = None,
 ) -> Form:
     """Put a function into normal form.
 
+    Parameters
+    ----------
+    function
+        Its syntax.
+    name, file
+        What it is called, and where it stands.
+    resolver
+        What the names around it mean.
+    itself
+        If it is a nested function, what it was made of.
+
     Raises
     ------
-    Refused
+    RefusedError
         If the function as a whole is of a kind that is not compiled; the message says why.
     """
     names = Names(function)
@@ -52,12 +71,14 @@ def normalise(
         name for name in names.locals if name not in names.params or name in names.deleted
     ]
     if names.outer:
-        _Undeclared().visit(function)
+        _Undeclared(function).visit(function)
     normaliser = Normaliser(form, names, resolver)
+    if itself is not None and itself.name in itself.captured:
+        normaliser.lifted[itself.name] = (-1, itself)
     try:
         form.body = normaliser.function(function)
     except RecursionError:
-        raise Refused("its expressions or statements are nested too deeply") from None
+        raise RefusedError("its expressions or statements are nested too deeply") from None
     _number(form)
     return form
 
@@ -97,10 +118,10 @@ class Normaliser(ComprehensionNormaliser):
             try:
                 method = getattr(self, "_on_" + type(statement).__name__.lower(), None)
                 if method is None:
-                    raise Unsupported(f"{type(statement).__name__} statement")
+                    raise UnsupportedError(f"{type(statement).__name__} statement")
                 method(statement)
-            except Unsupported as reason:
-                self.out = [leave(statement, str(reason))]
+            except UnsupportedError as reason:
+                self.out = [self.leave(statement, str(reason))]
                 self.bound = bound
             pieces.append(Piece(statement, self.out))
             self.out = outer
@@ -109,10 +130,19 @@ class Normaliser(ComprehensionNormaliser):
                 break
         return pieces
 
+    def leave(self, statement: ast.stmt, why: str, *, ends: bool = False) -> Simple:
+        """A statement that is left to Python; `ends` if nothing of the function follows it."""
+        names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+        reads = sorted(self.index[name] for name in names if name in self.index)
+        self.form.handlers |= not ends
+        return Simple(statement, {"s": "leave", "why": why, "reads": reads}, [statement])
+
     # ---- simple statements
 
-    def _on_pass(self, node: ast.Pass) -> None:
+    def _on_pass(self, _node: ast.stmt) -> None:
         pass
+
+    _on_global = _on_nonlocal = _on_pass
 
     def _on_expr(self, node: ast.Expr) -> None:
         if isinstance(node.value, ast.Constant):
@@ -134,7 +164,7 @@ class Normaliser(ComprehensionNormaliser):
 
     def _on_return(self, node: ast.Return) -> None:
         if any(crossed != "loop" for crossed in self.crossed):
-            raise Unsupported("return out of a statement that must be left in order")
+            raise UnsupportedError("return out of a statement that must be left in order")
         atom = {"none": 1} if node.value is None else self.expression(node.value)
         self.emit(node, {"s": "return", "a": atom})
 
@@ -146,11 +176,11 @@ class Normaliser(ComprehensionNormaliser):
 
     def _jump(self, node: ast.stmt, kind: str) -> None:
         if self.crossed[-1] != "loop":
-            raise Unsupported(f"{kind} out of a statement that must be left in order")
+            raise UnsupportedError(f"{kind} out of a statement that must be left in order")
         self.emit(node, {"s": kind})
 
     def _on_raise(self, node: ast.Raise) -> None:
-        raise Unsupported("raise statement")
+        self.out.append(self.leave(node, "raise statement", ends=True))
 
     def _on_assert(self, node: ast.Assert) -> None:
         if not __debug__:
@@ -160,16 +190,10 @@ class Normaliser(ComprehensionNormaliser):
         failure = ast.copy_location(ast.Assert(test=false, msg=node.msg), node)
 
         def fail() -> None:
-            self.out.append(leave(failure, "failed assertion"))
+            self.out.append(self.leave(failure, "failed assertion", ends=True))
             self.bound = set(self.unreachable)
 
         self.test(node.test, lambda: None, fail)
-
-    def _on_global(self, node: ast.Global) -> None:
-        pass
-
-    def _on_nonlocal(self, node: ast.Nonlocal) -> None:
-        pass
 
     def _on_delete(self, node: ast.Delete) -> None:
         for target in node.targets:
@@ -180,10 +204,10 @@ class Normaliser(ComprehensionNormaliser):
                 item = self.index_atom(target.slice, index)
                 self.emit(target, {"s": "delitem", "of": value, "item": item})
             else:
-                raise Unsupported("deletion of an attribute, a tuple or a global")
+                raise UnsupportedError("deletion of an attribute, a tuple or a global")
 
-    def _on_import(self, node: ast.Import) -> None:
-        raise Unsupported("import statement")
+    def _on_import(self, _node: ast.stmt) -> None:
+        raise UnsupportedError("import statement")
 
     _on_importfrom = _on_import
 
@@ -194,6 +218,9 @@ class Normaliser(ComprehensionNormaliser):
         if not others and isinstance(target, ast.Name) and target.id in self.index:
             self.into(value, self.index[target.id])
             self.bind(target.id)
+            if isinstance(value, ast.Lambda):
+                names = [self.form.locals[atom["l"]] for atom in self.captured(value)]
+                self._lift(target.id, value, names, recursive=False)
             return
         if not others and isinstance(target, ast.Subscript):
             self._store_item(target, value)
@@ -208,7 +235,7 @@ class Normaliser(ComprehensionNormaliser):
 
     def _on_annassign(self, node: ast.AnnAssign) -> None:
         if not isinstance(node.target, ast.Name):
-            raise Unsupported("annotated assignment to an attribute or item")
+            raise UnsupportedError("annotated assignment to an attribute or item")
         if node.value is not None:
             assignment = ast.Assign(targets=[node.target], value=node.value)
             self._on_assign(ast.copy_location(assignment, node))
@@ -254,7 +281,7 @@ class Normaliser(ComprehensionNormaliser):
         elif isinstance(target, (ast.Tuple, ast.List)):
             self._unpack(target, target.elts, value)
         else:
-            raise Unsupported(f"assignment to {type(target).__name__}")
+            raise UnsupportedError(f"assignment to {type(target).__name__}")
 
     def _local(self, target: ast.expr) -> int | None:
         """The local that a target binds, if it is a plain name."""
@@ -371,7 +398,11 @@ class Normaliser(ComprehensionNormaliser):
             new = self.set(node, {"ibin": operator, "a": old, "b": value})
             self.emit(node, {"s": "setattr", "of": of, "attr": target.attr, "value": new})
         else:
-            raise Unsupported("augmented assignment to a global or nonlocal name")
+            # A global or nonlocal name.
+            load = ast.copy_location(ast.Name(id=target.id, ctx=ast.Load()), target)
+            (old, value), _ = self.operands([load, node.value])
+            new = self.set(node, {"ibin": operator, "a": old, "b": value})
+            self._assign_name(target, new)
 
     def _once(self, nodes: list[ast.expr]) -> list[Atom]:
         """Operands that stay what they are although a value is computed before their last use."""
@@ -401,7 +432,7 @@ class Normaliser(ComprehensionNormaliser):
         self.out.append(If(where, condition, then_block, else_block))
 
     def _on_while(self, node: ast.While) -> None:
-        """`while c: body else: rest`; the way out by the condition is noted where there is a rest."""
+        """`while c: body else: rest`; with a rest, the way out by the condition is noted."""
         done = self.temporary() if node.orelse else None
         if done is not None:
             self.copy(node, self.constant(False), done)
@@ -444,6 +475,7 @@ class Normaliser(ComprehensionNormaliser):
         self.out.append(For(node, to, iterable, body, orelse))
 
     def _on_try(self, node: ast.Try) -> None:
+        self.form.handlers = True
         if node.finalbody:
             self.crossed.append("finally")
         bound = set(self.bound)
@@ -456,47 +488,136 @@ class Normaliser(ComprehensionNormaliser):
         self.out.append(Try(node, body, orelse, final))
 
     def _on_with(self, node: ast.With) -> None:
-        raise Unsupported("with statement")
+        self._with(node, node.items)
+
+    def _with(self, node: ast.With, items: list[ast.withitem]) -> None:
+        """Append the with statement of the items; each of them is a statement of its own.
+
+        The value of a context manager is bound inside of its statement, where it belongs.
+        """
+        self.form.handlers = True
+        item, *others = items
+        manager = self.expression(item.context_expr)
+        entered = self.tool(item.context_expr, ENTER_NAME, [manager])
+        leave, value = self.temporary(), self.temporary()
+        self.emit(node, {"s": "unpack", "to": [leave, value], "a": entered})
+        bound = set(self.bound)
+        self.crossed.append("with")
+
+        def bind() -> None:
+            if item.optional_vars is not None:
+                self.assign(item.optional_vars, {"l": value})
+
+        body = self.inside(bind)
+        if others:
+            body += self.inside(lambda: self._with(node, others))
+        else:
+            body += self.block(node.body)
+        self.crossed.pop()
+        self.bound = bound
+        nothing = [self.constant(None)] * 3
+        out = self.inside(
+            lambda: self.emit(node, {"s": "expr", "e": {"call": {"l": leave}, "args": nothing}})
+        )
+        self.out.append(With(node, leave, body, out))
+
+    def _on_match(self, node: ast.Match) -> None:
+        subject = self.set(node.subject, {"atom": self.expression(node.subject)})
+
+        def alternatives(cases: list[ast.match_case]) -> None:
+            if not cases:
+                return
+            case, *others = cases
+            patterns = PatternNormaliser(self)
+            result = self.temporary()
+            patterns.match(case.pattern, subject, result)
+            guard = case.guard
+
+            def capture() -> None:
+                for pattern, name, atom in patterns.captured:
+                    target = ast.copy_location(ast.Name(id=name, ctx=ast.Store()), pattern)
+                    self.assign(target, atom)
+                if guard is not None:
+                    self.set(guard, {"truth": self.condition(guard)}, result)
+
+            before = set(self.bound)
+            self.branch(case.pattern, {"l": result}, capture, lambda: None)
+            self.bound |= {name for _, name, _ in patterns.captured} - self.names.deleted
+            body = self.block(case.body)
+            after, self.bound = self.bound, before
+            rest = self.inside(lambda: alternatives(others))
+            self.bound = self.bound & after
+            self.out.append(If(case.pattern, {"l": result}, body, rest))
+
+        alternatives(node.cases)
 
     def _on_functiondef(self, node: ast.FunctionDef) -> None:
         own = ast.copy_location(ast.Name(id=node.name, ctx=ast.Load()), node)
         recursive = any(
             isinstance(inner, ast.Name) and inner.id == node.name for inner in ast.walk(node)
         )
-        if node.name not in self.index or (recursive and node.name not in self.names.settled):
-            raise Unsupported("nested function that is bound anew")
-        atoms = [atom for atom in self.captured(node, node.name)]
+        if node.name not in self.index or (
+            recursive and not self.names.settled(node.name, node, by_itself=True)
+        ):
+            raise UnsupportedError("nested function that is bound anew")
+        atoms = self.captured(node, node.name)
         to = self.index[node.name]
-        parameters = [self.form.locals[atom["l"]] for atom in atoms]
+        captured = [self.form.locals[atom["l"]] for atom in atoms]
         result = ast.copy_location(ast.Return(value=own), node)
-        self.form.constants.append(Helper(parameters, [node, result]))
+        self.form.constants.append(Helper(captured, [node, result]))
         call = {"call": {"c": len(self.form.constants) - 1}, "args": atoms}
         self.out.append(Simple(node, {"s": "set", "to": to, "e": call}, [node]))
         self.bind(node.name)
+        if not node.decorator_list:
+            self._lift(node.name, node, captured, recursive=recursive)
+
+    def _lift(
+        self,
+        name: str,
+        node: ast.FunctionDef | ast.Lambda,
+        captured: list[str],
+        *,
+        recursive: bool,
+    ) -> None:
+        """Let calls of a nested function, bound to a name for good, be calls of a lifted one."""
+        arguments = node.args
+        if (
+            arguments.vararg
+            or arguments.kwarg
+            or arguments.kwonlyargs
+            or not self.names.settled(name, node, by_itself=True)
+        ):
+            return
+        own = [*arguments.posonlyargs, *arguments.args]
+        captured = [*captured, *([name] if recursive else [])]
+        if set(captured) & {parameter.arg for parameter in own}:
+            return
+        more = parameters([*(parameter.arg for parameter in own), *captured])
+        syntax: ast.FunctionDef | ast.Lambda
+        if isinstance(node, ast.Lambda):
+            syntax = ast.Lambda(args=more, body=node.body)
+        else:
+            syntax = ast.FunctionDef(
+                name=node.name, args=more, body=node.body, decorator_list=[], returns=None
+            )
+        ast.copy_location(syntax, node)
+        self.lifted[name] = (len(self.form.lifted), Lifted(syntax, name, len(own), captured))
+        self.form.lifted.append(self.lifted[name][1])
 
 
 class _Undeclared(ast.NodeTransformer):
     """Takes the declarations of outer names out of a function: they are kept with its form."""
 
-    def _nothing(self, node: ast.AST) -> ast.AST:
-        return ast.copy_location(ast.Pass(), node)
+    def __init__(self, function: ast.AST) -> None:
+        self.function = function
 
-    visit_Global = visit_Nonlocal = _nothing
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        # Only the function itself is entered, not functions in it.
-        if self._entered:
+    def visit(self, node: ast.AST) -> ast.AST:
+        """A node without declarations; functions in the function keep theirs."""
+        if isinstance(node, (ast.Global, ast.Nonlocal)):
+            return ast.copy_location(ast.Pass(), node)
+        if isinstance(node, SCOPES) and node is not self.function:
             return node
-        self._entered = True
         return self.generic_visit(node)
-
-    _entered = False
-    visit_AsyncFunctionDef = visit_ClassDef = visit_FunctionDef
-
-
-def leave(statement: ast.stmt, why: str) -> Simple:
-    """A statement that is left to Python."""
-    return Simple(statement, {"s": "leave", "why": why}, [statement])
 
 
 def _number(form: Form) -> None:

@@ -26,6 +26,7 @@ def to_program(form: Form, n_defaults: int = 0) -> dict[str, Any]:
         "kwarg": form.kwarg,
         "kwonly": form.kwonly,
         "defaults": n_defaults,
+        "handlers": form.handlers,
         "body": _block(form.body),
     }
 

@@ -24,6 +24,7 @@ from opcodon._jit.form import (
     Try,
     With,
 )
+from opcodon._jit.tools import RESUMED_WITH_NAME, UNSET_NAME
 
 BINARY: dict[str, type[ast.operator]] = {
     "add": ast.Add,
@@ -59,11 +60,6 @@ COMPARE: dict[str, type[ast.cmpop]] = {
     "notin": ast.NotIn,
 }
 
-# Names of ours in resumed functions; no name of the source begins with a dot.
-UNSET_NAME = ".unset"
-CHAIN_NAME = ".chain"
-RESUMED_WITH_NAME = ".resumed_with"
-
 
 class PythonForm:
     """Writes statements of one function as Python syntax."""
@@ -87,7 +83,7 @@ class PythonForm:
         """A name that is read."""
         return self.at(ast.Name(id=name, ctx=ast.Load()))  # type: ignore[no-any-return]
 
-    def store(self, name: str) -> ast.expr:
+    def store(self, name: str) -> ast.Name:
         """A name that is bound."""
         return self.at(ast.Name(id=name, ctx=ast.Store()))  # type: ignore[no-any-return]
 
@@ -117,15 +113,15 @@ class PythonForm:
             value = None
         return self.at(ast.Constant(value=value))  # type: ignore[no-any-return]
 
-    def index(self, atom: Atom | None) -> ast.expr | None:
+    def index(self, atom: Atom) -> ast.expr:
         """A subscript: an atom, or tuples and slices of atoms."""
-        if atom is None:
-            return None
         if "tuple" in atom:
             parts = [self.index(part) for part in atom["tuple"]]
             return self.at(ast.Tuple(elts=parts, ctx=ast.Load()))  # type: ignore[no-any-return]
         if "slice" in atom:
-            lower, upper, step = (self.index(part) for part in atom["slice"])
+            lower, upper, step = (
+                None if part is None else self.atom(part) for part in atom["slice"]
+            )
             return self.at(ast.Slice(lower=lower, upper=upper, step=step))  # type: ignore[no-any-return]
         return self.atom(atom)
 
@@ -219,7 +215,7 @@ class PythonForm:
             name = self.at(ast.Name(id=self.local(data["l"]), ctx=ast.Del()))
             statement = ast.Delete(targets=[name])
         elif kind == "unpack":
-            names = [self.store(self.local(index)) for index in data["to"]]
+            names: list[ast.expr] = [self.store(self.local(index)) for index in data["to"]]
             target = self.at(ast.Tuple(elts=names, ctx=ast.Store()))
             statement = ast.Assign(targets=[target], value=self.atom(data["a"]))
         elif kind == "lookup":

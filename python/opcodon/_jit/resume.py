@@ -1,13 +1,13 @@
 """Python functions that take a call over in the middle.
 
-Machine code that cannot go on leaves *before* a statement of the normal form, with the values of all
-locals and the iterators of the loops it is in. The function built here continues at that statement,
-so that nothing is done twice and whatever comes – an exception, a huge integer, an object of another
-type – is CPython's own doing.
+Machine code that cannot go on leaves *before* a statement of the normal form, with the values of
+all locals and the iterators of the loops it is in. The function built here continues at that
+statement, so that nothing is done twice, and whatever comes (an exception, a huge integer, an
+object of another type) is CPython's own doing.
 
-The function is the source's, except along the way from the top to the statement: there it holds only
-what is still to do. A loop around the statement becomes a loop whose first turn is the rest of the
-interrupted one; its other turns, and its `break`, `continue` and `else`, are the source's again::
+The function is the source's, except along the way from the top to the statement: there it holds
+only what is still to do. A loop around the statement becomes a loop whose first turn is the rest of
+the interrupted one; its other turns, its `break`, `continue` and `else` are the source's again::
 
     for x in xs:            for .x in chain((unset,), iterator):
         a(x)                    if .x is unset:
@@ -22,21 +22,12 @@ from __future__ import annotations
 
 import ast
 import enum
-from itertools import chain
 from types import CellType, CodeType, FunctionType
-from typing import Any
 
-from opcodon._jit.form import UNSET, Block, For, Form, If, Loop, Node, Simple, Try, With
-from opcodon._jit.python_form import (
-    CHAIN_NAME,
-    RESUMED_WITH_NAME,
-    UNSET_NAME,
-    PythonForm,
-)
+from opcodon._jit.form import Block, For, Form, If, Loop, Node, Simple, Try, With
+from opcodon._jit.python_form import PythonForm
 from opcodon._jit.source import compile_function, parameters
-
-EXCEPTION_NAME = ".exception"
-WITHOUT_HELPER_NAME = ".without_helper"
+from opcodon._jit.tools import CHAIN_NAME, EXCEPTION_NAME, TOOLS, UNSET_NAME, WITHOUT_HELPER_NAME
 
 
 class Mode(enum.IntEnum):
@@ -45,34 +36,6 @@ class Mode(enum.IntEnum):
     BEFORE = 0
     AFTER = 1
     RAISED = 2
-
-
-class ResumedWith:
-    """The context manager of a with statement that was entered by machine code."""
-
-    def __init__(self, leave: Any) -> None:
-        self.leave = leave
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exception: object) -> Any:
-        return self.leave(*exception)
-
-
-def without_helper(exception: BaseException) -> BaseException:
-    """An exception without the traceback entry of a helper, whose line is the statement's anyway."""
-    entry = exception.__traceback__
-    return exception.with_traceback(entry.tb_next if entry is not None else None)
-
-
-# What resumed functions may use besides the names of the source.
-TOOLS = {
-    UNSET_NAME: UNSET,
-    CHAIN_NAME: chain,
-    RESUMED_WITH_NAME: ResumedWith,
-    WITHOUT_HELPER_NAME: without_helper,
-}
 
 
 def resumed(form: Form, function: FunctionType, statement: int, mode: Mode) -> FunctionType:
@@ -116,14 +79,17 @@ def resumed(form: Form, function: FunctionType, statement: int, mode: Mode) -> F
     return with_scope(compile_function(syntax, free, form.file), function)
 
 
-def with_scope(code: CodeType, function: FunctionType) -> FunctionType:
-    """A function of this code with the name, globals and closure of another."""
-    code = code.replace(co_name=function.__code__.co_name)
+def with_scope(code: CodeType, function: FunctionType, name: str | None = None) -> FunctionType:
+    """A function of this code with the globals and closure of another, and its name if none."""
+    qualified = f"{function.__qualname__}.<locals>.{name}" if name else function.__qualname__
+    code = code.replace(co_name=name or function.__code__.co_name)
     if hasattr(code, "co_qualname"):
-        code = code.replace(co_qualname=function.__code__.co_qualname)
+        code = code.replace(co_qualname=qualified)
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     closure = tuple(cells.get(name) or CellType(TOOLS[name]) for name in code.co_freevars)
-    return FunctionType(code, function.__globals__, function.__name__, None, closure)
+    made = FunctionType(code, function.__globals__, name or function.__name__, None, closure)
+    made.__qualname__ = qualified
+    return made
 
 
 class Resumption(PythonForm):
@@ -178,7 +144,7 @@ class Resumption(PythonForm):
             return []
         self.where = node.where
         exception = self.load(EXCEPTION_NAME)
-        if isinstance(node, Simple) and node.python is not None:
+        if isinstance(node, Simple) and "c" in node.data.get("e", {}).get("call", {}):
             call = ast.Call(func=self.load(WITHOUT_HELPER_NAME), args=[exception], keywords=[])
             exception = self.at(call)
         return [self.at(ast.Raise(exc=exception, cause=None))]
@@ -196,9 +162,9 @@ class Resumption(PythonForm):
                 return [self.at(self.try_(node, rest))]
             final = node.statement.finalbody
             if branch == "orelse" and final:
-                nothing = {"handlers": [], "orelse": []}
                 body = rest or [self.pass_(node)]
-                return [self.at(ast.Try(body=body, finalbody=final, **nothing))]
+                ending = ast.Try(body=body, handlers=[], orelse=[], finalbody=final)
+                return [self.at(ending)]
         if isinstance(node, With) and branch == "body":
             return [self.at(self.with_(node, rest))]
         return rest
@@ -214,9 +180,7 @@ class Resumption(PythonForm):
             constant = self.at(ast.Constant(value=value))
             return self.at(ast.Assign(targets=[self.store(first)], value=constant))  # type: ignore[no-any-return]
 
-        turn = self.at(
-            ast.If(test=self.load(first), body=[set_first(False), *rest], orelse=body)
-        )
+        turn = self.at(ast.If(test=self.load(first), body=[set_first(False), *rest], orelse=body))
         loop = ast.While(test=self.at(ast.Constant(value=True)), body=[turn], orelse=[])
         return [set_first(True), self.at(loop)]
 

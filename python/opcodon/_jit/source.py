@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from types import CodeType, FunctionType, ModuleType
 
-from opcodon._jit.names import Refused
+from opcodon._jit.names import RefusedError
 
 
 def function_syntax(function: FunctionType) -> ast.FunctionDef | ast.Lambda:
@@ -22,26 +22,26 @@ def function_syntax(function: FunctionType) -> ast.FunctionDef | ast.Lambda:
 
     Raises
     ------
-    Refused
+    RefusedError
         If there is no source, or it is not the source of this function.
     """
     code = function.__code__
     lines = linecache.getlines(code.co_filename, function.__globals__)
     if not lines:
-        raise Refused(f"its source is not available (file {code.co_filename!r})")
+        raise RefusedError(f"its source is not available (file {code.co_filename!r})")
     first = code.co_firstlineno
     if first > len(lines):
-        raise Refused(f"its source file {code.co_filename!r} has changed")
+        raise RefusedError(f"its source file {code.co_filename!r} has changed")
     owner = _owner(function)
     for tree in _parsed(lines, first, code):
         for node in _candidates(tree, code):
             if owner is not None:
-                node = _Mangler(owner).visit(node)  # noqa: PLW2901
+                node = _Mangler(owner).visit(node)
             if _compiles_to(node, code, function, lines):
                 if isinstance(node, ast.AsyncFunctionDef):
-                    raise Refused("it is asynchronous")
+                    raise RefusedError("it is asynchronous")
                 return node
-    raise Refused(f"its source in {code.co_filename!r} is not what it was compiled from")
+    raise RefusedError(f"its source in {code.co_filename!r} is not what it was compiled from")
 
 
 def _parsed(lines: list[str], first: int, code: CodeType) -> list[ast.Module]:
@@ -165,7 +165,7 @@ def compile_function(
         bare = ast.Lambda(args=_without_defaults(node.args), body=node.body)
         statement = ast.copy_location(ast.Expr(value=ast.copy_location(bare, node)), node)
     else:
-        # The name must not be one that the body uses: it would be a variable of the function around.
+        # Not its own name: the body may use that, and mean a global.
         statement = type(node)(
             name=".function",
             args=_without_defaults(node.args),
