@@ -491,10 +491,8 @@ fn numpy_call(
     let array =
         |dtype: Dtype, ndim: usize| Some((Intrinsic::Boxed, new_array(dtype, ndim).boxed()));
     let truths = Tags(1 << BOOL | 1 << NP_BOOL);
-    let scalar = args.len() == 1
-        && named.is_empty()
-        && is_number(&args[0])
-        && !args[0].tags.any(truths);
+    let scalar =
+        args.len() == 1 && named.is_empty() && is_number(&args[0]) && !args[0].tags.any(truths);
     match function {
         "zeros" | "ones" | "empty" => {
             let ndim = ndim_of(args.first()?)?;

@@ -161,7 +161,10 @@ impl Emitter<'_, '_> {
         let new = self.atom(value);
         let in_array = target.ty.array().is_some();
         let done = match self.int_indices(index) {
-            Some(indices) if in_array => self.store_element(&target, &indices, &new),
+            Some(indices) if in_array => {
+                let known = self.known_parts(of, index);
+                self.store_element(&target, &indices, &known, &new)
+            }
             Some(indices) if indices.len() == 1 && target.ty.list().is_some() => {
                 self.store_in_list(&target, &indices[0], &new)
             }
@@ -292,15 +295,25 @@ impl Emitter<'_, '_> {
             self.end_checks();
             return false;
         };
+        let to_local = to;
         let to = Some((to, ty));
         if value.ty.tags == Tags::of(RANGE) {
             let step = value.parts[2].constant;
             let words = value.parts.iter().map(|part| self.word(part));
             let words = words.collect::<Vec<_>>();
             self.check_range_ends(&words, step);
+            let n_known = match step {
+                Some(1..) => {
+                    let is_natural = value.parts[0].ty.natural;
+                    self.hoist(to_local, body, [words[0], words[1]], is_natural)
+                }
+                _ => self.facts.len(),
+            };
             let state = words.into_iter().map(|word| self.variable(word));
             let state = state.collect();
-            return self.repeat(statement, Source::Range(step), state, to, body, otherwise);
+            let goes_on = self.repeat(statement, Source::Range(step), state, to, body, otherwise);
+            self.facts.truncate(n_known);
+            return goes_on;
         }
         let is_list = value.ty.list().is_some() && self.rt.ob_item != 0;
         if value.ty.array().is_some_and(|array| array.ndim > 0) || is_list {
@@ -360,7 +373,9 @@ impl Emitter<'_, '_> {
             return false;
         };
         self.types.clone_from(&at_head);
+        let n_facts = self.turns.last().map_or(0, |turn| turn.n_facts_inside);
         self.turns.push(Turn {
+            n_facts_inside: self.facts.len(),
             id: statement.id,
             shape: match source {
                 Source::Forever => None,
@@ -428,6 +443,7 @@ impl Emitter<'_, '_> {
         } else {
             self.release_turns(self.turns.len() - 1);
             self.turns.pop();
+            self.facts.truncate(n_facts);
             if self.block(otherwise) {
                 self.jump_to(after, &joint.after);
             }

@@ -18,12 +18,14 @@
 mod array;
 mod control;
 mod frame;
+mod hoist;
 mod list;
 mod object;
 
 mod scalar;
 mod trampoline;
 
+pub use hoist::HOISTED;
 pub use object::names_key;
 
 use std::rc::Rc;
@@ -105,6 +107,8 @@ pub(crate) struct Turn {
     pub(crate) state: Vec<Variable>,
     pub(crate) head: Block,
     pub(crate) after: Block,
+    /// Number of facts that are known in the loop.
+    pub(crate) n_facts_inside: usize,
     /// Between two turns: Python does not get the loop's state.
     pub(crate) is_between: bool,
 }
@@ -127,6 +131,8 @@ pub(crate) struct Emitter<'a, 'f> {
     failure: Option<Block>,
     frame: StackSlot,
     frame_words: usize,
+    /// Indices that are known to be within bounds here.
+    pub(crate) facts: Vec<hoist::Fact>,
     scratch: StackSlot,
     scratch_words: usize,
     pub(crate) context: Value,
@@ -317,6 +323,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             failure: None,
             frame,
             frame_words: 0,
+            facts: Vec::new(),
             scratch,
             scratch_words: 0,
             context,
