@@ -422,8 +422,16 @@ pub(crate) fn call(
                 [start, _, step] => start.natural && step.natural,
                 _ => false,
             };
+            let step = match atoms {
+                [_, _, Atom::Int(step)] => Some(*step),
+                [_] | [_, _] => Some(1),
+                _ => None,
+            };
             let result = Ty {
                 natural,
+                form: step
+                    .filter(|&step| step != 0)
+                    .map_or(Form::Any, Form::Range),
                 ..Ty::of(RANGE)
             };
             (Intrinsic::Range, result)

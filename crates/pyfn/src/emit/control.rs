@@ -10,7 +10,7 @@ use cranelift_frontend::Variable;
 use super::{Emitter, Turn, Val, frame::TICKS};
 use crate::infer::{State, extend, has_plain_methods, iterated, note_append, unpacked};
 use crate::program::{Atom, Expr, Index, Kind, Local, Statement};
-use crate::types::{INT, OBJECT, RANGE, Tags, Ty, UNSET};
+use crate::types::{Form, INT, OBJECT, RANGE, Tags, Ty, UNSET};
 use crate::unit::LoopShape;
 
 /// What a loop runs over.
@@ -298,7 +298,10 @@ impl Emitter<'_, '_> {
         let to_local = to;
         let to = Some((to, ty));
         if value.ty.tags == Tags::of(RANGE) {
-            let step = value.parts[2].constant;
+            let step = match value.ty.form {
+                Form::Range(step) => Some(step),
+                _ => None,
+            };
             let words = value.parts.iter().map(|part| self.word(part));
             let words = words.collect::<Vec<_>>();
             self.check_range_ends(&words, step);

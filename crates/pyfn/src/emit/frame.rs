@@ -191,7 +191,7 @@ impl Emitter<'_, '_> {
             Form::Str => self.rt.str_type,
             Form::Dict => self.rt.dict_type,
             Form::TupleObject => self.rt.tuple_type,
-            Form::Any | Form::Tuple(_) => return,
+            Form::Any | Form::Tuple(_) | Form::Range(_) => return,
         };
         let is_type = self.has_type(object, type_);
         self.exit_unless(is_type, "another type than expected");
