@@ -22,6 +22,7 @@ from opcodon.machine import Disassembly, Instruction, assemble, disassemble, fun
 
 if TYPE_CHECKING:
     from opcodon import deap, genome, plot, report
+    from opcodon._jit.decorator import jit
     from opcodon.breeder import MachineCodeRegressor
     from opcodon.classifier import SymbolicClassifier
     from opcodon.regressor import SymbolicRegressor
@@ -46,6 +47,7 @@ __all__ = [
     "disassemble",
     "function",
     "genome",
+    "jit",
     "parse",
     "plot",
     "report",
@@ -59,6 +61,7 @@ _LAZY = {
     "SymbolicTransformer": "opcodon.transformer",
     "deap": None,
     "genome": None,
+    "jit": "opcodon._jit.decorator",
     "plot": None,
     "report": None,
 }

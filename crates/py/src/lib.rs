@@ -18,6 +18,7 @@ mod error;
 mod expression;
 mod genome;
 mod kernels;
+mod jit;
 mod machine;
 mod population;
 mod report;
@@ -51,6 +52,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        super::add_submodule(module, "jit", super::jit::register)?;
         super::add_submodule(module, "deap", super::deap::register)
     }
 }

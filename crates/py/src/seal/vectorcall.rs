@@ -97,6 +97,14 @@ impl Entry {
         Self { vectorcall, target }
     }
 
+    /// The entry of an instance that is called by a function of its own.
+    pub(crate) const fn custom(vectorcall: ffi::vectorcallfunc) -> Self {
+        Self {
+            vectorcall: Some(vectorcall),
+            target: None,
+        }
+    }
+
     /// The entry of an instance that is called through `tp_call` only.
     pub(crate) const fn none() -> Self {
         Self {

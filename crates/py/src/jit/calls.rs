@@ -1,0 +1,462 @@
+//! What generated code calls.
+//!
+//! Each function has the meaning that `opcodon_pyfn::Runtime` gives to the field of its name. The
+//! caller is generated code, which holds the interpreter lock and a reference to every object that
+//! it passes.
+
+use std::ffi::c_int;
+
+use numpy::npyffi::PY_ARRAY_API;
+use opcodon_pyfn::{
+    ArrayCheck, ArrayTy, BOOL, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_FLOAT, NP_INT, OBJECT, RANGE,
+    Tags,
+};
+use pyo3::ffi::{self, Py_ssize_t, PyObject};
+use pyo3::prelude::*;
+
+use super::layout::known;
+
+unsafe extern "C" {
+    pub(super) fn PyObject_Vectorcall(
+        function: *mut PyObject,
+        args: *const *mut PyObject,
+        n_args: usize,
+        names: *mut PyObject,
+    ) -> *mut PyObject;
+    pub(super) fn PyObject_VectorcallMethod(
+        name: *mut PyObject,
+        args: *const *mut PyObject,
+        n_args: usize,
+        names: *mut PyObject,
+    ) -> *mut PyObject;
+}
+
+pub(super) fn type_of(object: *mut PyObject) -> usize {
+    unsafe { object.cast::<usize>().add(1).read() }
+}
+
+pub(super) unsafe extern "C" fn box_value(tag: u64, word: i64, bits: u64) -> *mut PyObject {
+    let layout = known();
+    unsafe {
+        match u8::try_from(tag).unwrap_or(0) {
+            NONE => ffi::Py_NewRef(ffi::Py_None()),
+            BOOL => ffi::PyBool_FromLong(word),
+            INT => ffi::PyLong_FromLongLong(word),
+            FLOAT => ffi::PyFloat_FromDouble(f64::from_bits(bits)),
+            OBJECT => ffi::Py_NewRef(word as *mut PyObject),
+            NP_BOOL => np_scalar((&raw const word).cast(), layout.descr_bool),
+            NP_INT => np_scalar((&raw const word).cast(), layout.descr_int),
+            NP_FLOAT => np_scalar((&raw const bits).cast(), layout.descr_float),
+            RANGE => range(word as *const i64),
+            _ => ffi::Py_NewRef(ffi::Py_None()),
+        }
+    }
+}
+
+unsafe fn np_scalar(data: *const u8, descr: *mut PyObject) -> *mut PyObject {
+    unsafe {
+        let py = Python::assume_attached();
+        PY_ARRAY_API.PyArray_Scalar(
+            py,
+            data.cast_mut().cast(),
+            descr.cast(),
+            std::ptr::null_mut(),
+        )
+    }
+}
+
+/// A range of three words.
+pub(super) unsafe fn range(words: *const i64) -> *mut PyObject {
+    unsafe {
+        let args = [0, 1, 2].map(|at| ffi::PyLong_FromLongLong(*words.add(at)));
+        let range = PyObject_Vectorcall(
+            (&raw mut ffi::PyRange_Type).cast(),
+            args.as_ptr(),
+            3,
+            std::ptr::null_mut(),
+        );
+        args.into_iter().for_each(|arg| ffi::Py_DecRef(arg));
+        range
+    }
+}
+
+pub(super) unsafe extern "C" fn unbox(object: *mut PyObject, tags: u64, out: *mut u64) -> u64 {
+    let tags = Tags(u32::try_from(tags).unwrap_or(0));
+    let Some((tag, bits)) = value_of(object) else {
+        return 0;
+    };
+    if !tags.has(tag) {
+        return 0;
+    }
+    unsafe {
+        *out = bits;
+        *out.add(1) = bits;
+    }
+    u64::from(tag)
+}
+
+/// The tag and the bits of a number, a truth value or `None`.
+#[inline]
+pub(super) fn value_of(object: *mut PyObject) -> Option<(u8, u64)> {
+    let layout = known();
+    let runtime = &layout.runtime;
+    let type_ = type_of(object);
+    unsafe {
+        let field = object.cast::<u64>().add(2);
+        if type_ == runtime.float_type {
+            let bits = if runtime.ob_fval == 0 {
+                ffi::PyFloat_AsDouble(object).to_bits()
+            } else {
+                field.read()
+            };
+            return Some((FLOAT, bits));
+        }
+        if type_ == runtime.long_type {
+            if runtime.digits30 {
+                let size = field.read() as i64;
+                if (-1..=1).contains(&size) {
+                    let digit = field.add(1).cast::<u32>().read();
+                    return Some((INT, (i64::from(digit) * size) as u64));
+                }
+            }
+            let mut overflow: c_int = 0;
+            let value = ffi::PyLong_AsLongLongAndOverflow(object, &raw mut overflow);
+            return (overflow == 0).then_some((INT, value as u64));
+        }
+        if object as usize == runtime.none {
+            return Some((NONE, 0));
+        }
+        if object as usize == runtime.true_ {
+            return Some((BOOL, 1));
+        }
+        if object as usize == runtime.false_ {
+            return Some((BOOL, 0));
+        }
+        // numpy's scalars have their value behind the head.
+        if type_ == runtime.np_float_type {
+            return Some((NP_FLOAT, field.read()));
+        }
+        if type_ == runtime.np_int_type {
+            return Some((NP_INT, field.read()));
+        }
+        if type_ == layout.np_bool_type {
+            return Some((NP_BOOL, u64::from(field.cast::<u8>().read() != 0)));
+        }
+    }
+    None
+}
+
+/// What an array is, if it is one that native code can work on.
+pub(super) fn array_of(object: *mut PyObject) -> Option<ArrayTy> {
+    if type_of(object) != known().runtime.ndarray_type {
+        return None;
+    }
+    // numpy's own stable interface: PyArrayObject_fields, PyArray_Descr.
+    unsafe {
+        let bytes = object.cast::<u8>();
+        let ndim = bytes.add(24).cast::<c_int>().read();
+        let descr = bytes.add(56).cast::<*const u8>().read();
+        let flags = bytes.add(64).cast::<c_int>().read();
+        let order = descr.add(26).read();
+        let number = descr.add(28).cast::<c_int>().read();
+        let dtype = match number {
+            0 => Dtype::Bool,
+            1 => Dtype::Int8,
+            2 => Dtype::UInt8,
+            3 => Dtype::Int16,
+            4 => Dtype::UInt16,
+            5 => Dtype::Int32,
+            6 => Dtype::UInt32,
+            7 => Dtype::Int64,
+            8 => Dtype::UInt64,
+            11 => Dtype::Float32,
+            12 => Dtype::Float64,
+            _ => return None,
+        };
+        let (c_contiguous, aligned, writable) = (0x1, 0x100, 0x400);
+        if flags & aligned == 0 || order == b'>' {
+            return None;
+        }
+        let ndim = usize::try_from(ndim).ok().filter(|&ndim| ndim <= 8)?;
+        Some(ArrayTy {
+            dtype,
+            ndim,
+            contiguous: flags & c_contiguous != 0,
+            writable: flags & writable != 0,
+        })
+    }
+}
+
+pub(super) unsafe extern "C" fn is_array(object: *mut PyObject, check: *const ArrayCheck) -> u64 {
+    let wanted = unsafe { (*check).0 };
+    let fits = array_of(object).is_some_and(|found| {
+        found.dtype == wanted.dtype
+            && found.ndim == wanted.ndim
+            && (found.contiguous || !wanted.contiguous)
+            && (found.writable || !wanted.writable)
+    });
+    u64::from(fits)
+}
+
+pub(super) unsafe extern "C" fn check_signals() -> i64 {
+    i64::from(unsafe { ffi::PyErr_CheckSignals() })
+}
+
+pub(super) unsafe extern "C" fn recursion() {
+    unsafe {
+        ffi::PyErr_SetString(
+            ffi::PyExc_RecursionError,
+            c"maximum recursion depth exceeded".as_ptr(),
+        );
+    }
+}
+
+type Binary = unsafe extern "C" fn(*mut PyObject, *mut PyObject) -> *mut PyObject;
+
+pub(super) unsafe extern "C" fn binary(
+    op: u64,
+    in_place: u64,
+    a: *mut PyObject,
+    b: *mut PyObject,
+) -> *mut PyObject {
+    const PLAIN: [Option<Binary>; 13] = [
+        Some(ffi::PyNumber_Add),
+        Some(ffi::PyNumber_Subtract),
+        Some(ffi::PyNumber_Multiply),
+        Some(ffi::PyNumber_TrueDivide),
+        Some(ffi::PyNumber_FloorDivide),
+        Some(ffi::PyNumber_Remainder),
+        None,
+        Some(ffi::PyNumber_Lshift),
+        Some(ffi::PyNumber_Rshift),
+        Some(ffi::PyNumber_And),
+        Some(ffi::PyNumber_Or),
+        Some(ffi::PyNumber_Xor),
+        Some(ffi::PyNumber_MatrixMultiply),
+    ];
+    const IN_PLACE: [Option<Binary>; 13] = [
+        Some(ffi::PyNumber_InPlaceAdd),
+        Some(ffi::PyNumber_InPlaceSubtract),
+        Some(ffi::PyNumber_InPlaceMultiply),
+        Some(ffi::PyNumber_InPlaceTrueDivide),
+        Some(ffi::PyNumber_InPlaceFloorDivide),
+        Some(ffi::PyNumber_InPlaceRemainder),
+        None,
+        Some(ffi::PyNumber_InPlaceLshift),
+        Some(ffi::PyNumber_InPlaceRshift),
+        Some(ffi::PyNumber_InPlaceAnd),
+        Some(ffi::PyNumber_InPlaceOr),
+        Some(ffi::PyNumber_InPlaceXor),
+        Some(ffi::PyNumber_InPlaceMatrixMultiply),
+    ];
+    let table = if in_place == 0 { &PLAIN } else { &IN_PLACE };
+    let function = usize::try_from(op).ok().and_then(|op| table.get(op));
+    unsafe {
+        match (function, in_place) {
+            (Some(Some(function)), _) => function(a, b),
+            (_, 0) => ffi::PyNumber_Power(a, b, ffi::Py_None()),
+            _ => ffi::PyNumber_InPlacePower(a, b, ffi::Py_None()),
+        }
+    }
+}
+
+pub(super) unsafe extern "C" fn unary(op: u64, a: *mut PyObject) -> *mut PyObject {
+    unsafe {
+        match op {
+            0 => ffi::PyNumber_Negative(a),
+            1 => ffi::PyNumber_Positive(a),
+            _ => ffi::PyNumber_Invert(a),
+        }
+    }
+}
+
+pub(super) unsafe extern "C" fn compare(
+    op: u64,
+    a: *mut PyObject,
+    b: *mut PyObject,
+) -> *mut PyObject {
+    unsafe { ffi::PyObject_RichCompare(a, b, c_int::try_from(op).unwrap_or(0)) }
+}
+
+pub(super) unsafe extern "C" fn contains(container: *mut PyObject, item: *mut PyObject) -> i64 {
+    i64::from(unsafe { ffi::PySequence_Contains(container, item) })
+}
+
+pub(super) unsafe extern "C" fn is_true(object: *mut PyObject) -> i64 {
+    i64::from(unsafe { ffi::PyObject_IsTrue(object) })
+}
+
+pub(super) unsafe extern "C" fn set_item(
+    of: *mut PyObject,
+    key: *mut PyObject,
+    value: *mut PyObject,
+) -> i64 {
+    i64::from(unsafe { ffi::PyObject_SetItem(of, key, value) })
+}
+
+pub(super) unsafe extern "C" fn del_item(of: *mut PyObject, key: *mut PyObject) -> i64 {
+    i64::from(unsafe { ffi::PyObject_DelItem(of, key) })
+}
+
+pub(super) unsafe extern "C" fn set_attr(
+    of: *mut PyObject,
+    name: *mut PyObject,
+    value: *mut PyObject,
+) -> i64 {
+    i64::from(unsafe { ffi::PyObject_SetAttr(of, name, value) })
+}
+
+fn size(n: i64) -> Py_ssize_t {
+    Py_ssize_t::try_from(n).unwrap_or(0)
+}
+
+pub(super) unsafe extern "C" fn make_list(items: *const *mut PyObject, n: i64) -> *mut PyObject {
+    unsafe {
+        let list = ffi::PyList_New(size(n));
+        if !list.is_null() {
+            for at in 0..size(n) {
+                let item = ffi::Py_NewRef(items.offset(at).read());
+                ffi::PyList_SetItem(list, at, item);
+            }
+        }
+        list
+    }
+}
+
+pub(super) unsafe extern "C" fn make_tuple(items: *const *mut PyObject, n: i64) -> *mut PyObject {
+    unsafe {
+        let tuple = ffi::PyTuple_New(size(n));
+        if !tuple.is_null() {
+            for at in 0..size(n) {
+                let item = ffi::Py_NewRef(items.offset(at).read());
+                ffi::PyTuple_SetItem(tuple, at, item);
+            }
+        }
+        tuple
+    }
+}
+
+pub(super) unsafe extern "C" fn make_dict(items: *const *mut PyObject, n: i64) -> *mut PyObject {
+    unsafe {
+        let dict = ffi::PyDict_New();
+        for at in (0..size(n)).step_by(2) {
+            let (key, value) = (items.offset(at).read(), items.offset(at + 1).read());
+            if dict.is_null() || ffi::PyDict_SetItem(dict, key, value) < 0 {
+                ffi::Py_DecRef(dict);
+                return std::ptr::null_mut();
+            }
+        }
+        dict
+    }
+}
+
+pub(super) unsafe extern "C" fn make_set(items: *const *mut PyObject, n: i64) -> *mut PyObject {
+    unsafe {
+        let set = ffi::PySet_New(std::ptr::null_mut());
+        for at in 0..size(n) {
+            if set.is_null() || ffi::PySet_Add(set, items.offset(at).read()) < 0 {
+                ffi::Py_DecRef(set);
+                return std::ptr::null_mut();
+            }
+        }
+        set
+    }
+}
+
+pub(super) unsafe extern "C" fn make_slice(parts: *const *mut PyObject) -> *mut PyObject {
+    unsafe { ffi::PySlice_New(parts.read(), parts.add(1).read(), parts.add(2).read()) }
+}
+
+pub(super) unsafe extern "C" fn list_append(list: *mut PyObject, item: *mut PyObject) -> i64 {
+    i64::from(unsafe { ffi::PyList_Append(list, item) })
+}
+
+pub(super) unsafe extern "C" fn iter_next(iterator: *mut PyObject, out: *mut i64) -> *mut PyObject {
+    unsafe {
+        let item = ffi::PyIter_Next(iterator);
+        if item.is_null() {
+            *out = if ffi::PyErr_Occurred().is_null() {
+                0
+            } else {
+                -1
+            };
+        }
+        item
+    }
+}
+
+pub(super) unsafe extern "C" fn unpack(
+    object: *mut PyObject,
+    n: i64,
+    out: *mut *mut PyObject,
+) -> i64 {
+    unsafe {
+        let type_ = type_of(object);
+        let is_tuple = type_ == known().runtime.tuple_type;
+        let is_list = type_ == known().runtime.list_type;
+        let found = match (is_tuple, is_list) {
+            (true, _) => ffi::PyTuple_Size(object),
+            (_, true) => ffi::PyList_Size(object),
+            _ => -1,
+        };
+        if found != size(n) {
+            return -1;
+        }
+        for at in 0..found {
+            let item = if is_tuple {
+                ffi::PyTuple_GetItem(object, at)
+            } else {
+                ffi::PyList_GetItem(object, at)
+            };
+            out.offset(at).write(ffi::Py_NewRef(item));
+        }
+        0
+    }
+}
+
+pub(super) unsafe extern "C" fn int_pow(base: i64, exponent: i64, out: *mut i64) -> u64 {
+    let power = u32::try_from(exponent)
+        .ok()
+        .and_then(|exponent| base.checked_pow(exponent));
+    match power {
+        Some(power) => {
+            unsafe { *out = power };
+            1
+        }
+        None => 0,
+    }
+}
+
+/// Python's `%` of floats; the divisor is not zero.
+pub(super) unsafe extern "C" fn float_mod(a: f64, b: f64) -> f64 {
+    let rest = a % b;
+    if rest == 0.0 {
+        0f64.copysign(b)
+    } else if (b < 0.0) != (rest < 0.0) {
+        rest + b
+    } else {
+        rest
+    }
+}
+
+/// Python's `//` of floats; the divisor is not zero.
+#[expect(clippy::float_cmp, reason = "as Python does")]
+pub(super) unsafe extern "C" fn float_floordiv(a: f64, b: f64) -> f64 {
+    let mut rest = a % b;
+    let mut quotient = (a - rest) / b;
+    if rest != 0.0 {
+        if (b < 0.0) != (rest < 0.0) {
+            rest += b;
+            quotient -= 1.0;
+        }
+    }
+    if quotient == 0.0 {
+        return 0f64.copysign(a / b);
+    }
+    let floor = quotient.floor();
+    if quotient - floor > 0.5 {
+        floor + 1.0
+    } else {
+        floor
+    }
+}

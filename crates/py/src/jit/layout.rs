@@ -1,0 +1,367 @@
+//! Where this interpreter's objects have their fields.
+//!
+//! The stable ABI names functions, not offsets. The offsets used here have been the same for years
+//! but are not promised, so each is looked for in objects whose content is known, once, before
+//! anything relies on it; what does not look as expected is done through functions instead.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use opcodon_pyfn::Runtime;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::{calls, leave};
+
+/// What is known of the interpreter and of numpy.
+pub(super) struct Layout {
+    pub(super) runtime: Rc<Runtime>,
+    /// Functions known by name, by their addresses.
+    pub(super) names: HashMap<usize, String>,
+    /// Keeps the named functions alive.
+    _kept: Vec<Py<PyAny>>,
+    /// Whether dictionaries have a number that changes with them.
+    pub(super) dict_versions: bool,
+    pub(super) np_bool_type: usize,
+    pub(super) function_type: usize,
+    pub(super) descr_float: *mut ffi::PyObject,
+    pub(super) descr_int: *mut ffi::PyObject,
+    pub(super) descr_bool: *mut ffi::PyObject,
+}
+
+static mut LAYOUT: Option<Layout> = None;
+
+/// The layout, looked at on first use.
+pub(super) fn layout(py: Python<'_>) -> PyResult<&'static Layout> {
+    #[expect(static_mut_refs, reason = "exclusive under the interpreter lock")]
+    unsafe {
+        if LAYOUT.is_none() {
+            let found = look(py)?;
+            LAYOUT = Some(found);
+        }
+        Ok(LAYOUT.as_ref().expect("it was just filled"))
+    }
+}
+
+/// The layout, where generated code runs already.
+pub(super) fn known() -> &'static Layout {
+    #[expect(
+        static_mut_refs,
+        reason = "written once, before any code was generated"
+    )]
+    unsafe {
+        LAYOUT.as_ref().expect("code runs")
+    }
+}
+
+const BUILTINS: &[&str] = &[
+    "abs",
+    "min",
+    "max",
+    "len",
+    "int",
+    "float",
+    "bool",
+    "round",
+    "divmod",
+    "pow",
+    "range",
+    "ord",
+    "chr",
+    "str",
+    "hex",
+    "bin",
+    "repr",
+    "isinstance",
+    "issubclass",
+    "callable",
+    "hasattr",
+    "any",
+    "all",
+    "sum",
+    "sorted",
+    "list",
+    "dict",
+];
+
+const NUMPY: &[&str] = &[
+    "zeros",
+    "ones",
+    "empty",
+    "full",
+    "zeros_like",
+    "ones_like",
+    "empty_like",
+    "copy",
+    "arange",
+    "linspace",
+    "sin",
+    "cos",
+    "tan",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "sqrt",
+    "cbrt",
+    "floor",
+    "ceil",
+    "rint",
+    "trunc",
+    "deg2rad",
+    "rad2deg",
+    "radians",
+    "degrees",
+    "abs",
+    "absolute",
+    "float64",
+    "float32",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint64",
+    "uint32",
+    "uint16",
+    "uint8",
+    "bool_",
+];
+
+unsafe extern "C" {
+    fn _Py_Dealloc(object: *mut ffi::PyObject);
+    fn sin(x: f64) -> f64;
+    fn cos(x: f64) -> f64;
+    fn tan(x: f64) -> f64;
+    fn asin(x: f64) -> f64;
+    fn acos(x: f64) -> f64;
+    fn atan(x: f64) -> f64;
+    fn sinh(x: f64) -> f64;
+    fn cosh(x: f64) -> f64;
+    fn tanh(x: f64) -> f64;
+    fn asinh(x: f64) -> f64;
+    fn acosh(x: f64) -> f64;
+    fn atanh(x: f64) -> f64;
+    fn exp(x: f64) -> f64;
+    fn exp2(x: f64) -> f64;
+    fn expm1(x: f64) -> f64;
+    fn log(x: f64) -> f64;
+    fn log2(x: f64) -> f64;
+    fn log10(x: f64) -> f64;
+    fn log1p(x: f64) -> f64;
+    fn cbrt(x: f64) -> f64;
+    fn pow(x: f64, y: f64) -> f64;
+    fn atan2(x: f64, y: f64) -> f64;
+    fn fmod(x: f64, y: f64) -> f64;
+}
+
+fn word(object: *mut ffi::PyObject, at: usize) -> u64 {
+    unsafe { object.cast::<u8>().add(at).cast::<u64>().read_unaligned() }
+}
+
+fn floats_are_known(py: Python<'_>) -> bool {
+    [0.5, -0.0, f64::MAX, 5e-324].into_iter().all(|value: f64| {
+        let float = pyo3::types::PyFloat::new(py, value);
+        word(float.as_ptr(), 16) == value.to_bits()
+    })
+}
+
+fn lists_are_known(py: Python<'_>) -> PyResult<bool> {
+    let items = (0..5).map(|value| pyo3::types::PyFloat::new(py, f64::from(value)));
+    let items = items.collect::<Vec<_>>();
+    let list = pyo3::types::PyList::new(py, &items)?;
+    if word(list.as_ptr(), 16) != 5 {
+        return Ok(false);
+    }
+    let first = word(list.as_ptr(), 24) as *const *mut ffi::PyObject;
+    Ok(items
+        .iter()
+        .enumerate()
+        .all(|(at, item)| unsafe { first.add(at).read() } == item.as_ptr()))
+}
+
+/// Integers before 3.12: a signed number of digits of 30 bits, then the digits.
+fn ints_are_known(py: Python<'_>) -> PyResult<bool> {
+    for (value, size, digit) in [
+        (0i64, 0i64, None),
+        (1, 1, Some(1u64)),
+        (-1, -1, Some(1)),
+        ((1 << 30) - 1, 1, Some((1 << 30) - 1)),
+        (-((1 << 30) - 1), -1, Some((1 << 30) - 1)),
+        (1 << 30, 2, None),
+        (-(1 << 30), -2, None),
+        (12_345_678, 1, Some(12_345_678)),
+    ] {
+        let int = value.into_pyobject(py)?;
+        let found = word(int.as_ptr(), 16) as i64;
+        if found != size {
+            return Ok(false);
+        }
+        let low = word(int.as_ptr(), 24) & 0xffff_ffff;
+        if digit.is_some_and(|digit| digit != low) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Before 3.12 a reference count is a plain word in front; objects that never die came then.
+fn refcounts_are_known(py: Python<'_>) -> bool {
+    let version = py.version_info();
+    if (version.major, version.minor) >= (3, 12) {
+        return false;
+    }
+    let object = PyDict::new(py);
+    let before = word(object.as_ptr(), 0);
+    let another = object.clone();
+    let after = word(object.as_ptr(), 0);
+    drop(another);
+    before == 1 && after == 2 && word(object.as_ptr(), 0) == 1
+}
+
+/// Whether the word behind a dictionary's size changes whenever it is written, and only then.
+fn dict_versions_are_known(py: Python<'_>) -> PyResult<bool> {
+    let dict = PyDict::new(py);
+    let version = || word(dict.as_ptr(), 24);
+    let mut last = version();
+    let mut changed = || {
+        let now = version();
+        let differs = now != last;
+        last = now;
+        differs
+    };
+    let mut fine = true;
+    dict.set_item("a", 1000)?;
+    fine &= changed();
+    dict.set_item("b", 2000)?;
+    fine &= changed();
+    let _ = dict.get_item("a")?;
+    fine &= !changed();
+    dict.set_item("a", 3000)?;
+    fine &= changed();
+    dict.set_item("a", 4000)?;
+    fine &= changed();
+    let _ = dict.contains("x")?;
+    fine &= !changed();
+    dict.del_item("b")?;
+    fine &= changed();
+    dict.clear();
+    fine &= changed();
+    Ok(fine)
+}
+
+#[expect(clippy::too_many_lines, reason = "it is a table")]
+fn look(py: Python<'_>) -> PyResult<Layout> {
+    let builtins = py.import("builtins")?;
+    let math = py.import("math")?;
+    let numpy = py.import("numpy")?;
+    let mut names = HashMap::new();
+    let mut kept = Vec::new();
+    let mut know = |object: Bound<'_, PyAny>, name: String| {
+        names.entry(object.as_ptr() as usize).or_insert(name);
+        kept.push(object.unbind());
+    };
+    for name in BUILTINS {
+        know(builtins.getattr(name)?, (*name).to_owned());
+    }
+    for (name, object) in math.dict() {
+        let name = name.extract::<String>()?;
+        if object.is_callable() && !name.starts_with('_') {
+            know(object, format!("math.{name}"));
+        }
+    }
+    for name in NUMPY {
+        know(numpy.getattr(name)?, format!("numpy.{name}"));
+    }
+    let address = |object: &Bound<'_, PyAny>| object.as_ptr() as usize;
+    let descr = |name: &str| -> PyResult<*mut ffi::PyObject> {
+        Ok(numpy.call_method1("dtype", (name,))?.into_ptr())
+    };
+    let fine = cfg!(target_pointer_width = "64");
+    macro_rules! addresses {
+        ($($name:ident),*) => { HashMap::from([$((stringify!($name), $name as *const () as usize)),*]) };
+    }
+    macro_rules! at {
+        ($function:expr) => {
+            $function as *const () as usize
+        };
+    }
+    let runtime = Runtime {
+        none: unsafe { ffi::Py_None() } as usize,
+        true_: unsafe { ffi::Py_True() } as usize,
+        false_: unsafe { ffi::Py_False() } as usize,
+        float_type: (&raw mut ffi::PyFloat_Type) as usize,
+        long_type: (&raw mut ffi::PyLong_Type) as usize,
+        list_type: (&raw mut ffi::PyList_Type) as usize,
+        str_type: (&raw mut ffi::PyUnicode_Type) as usize,
+        dict_type: (&raw mut ffi::PyDict_Type) as usize,
+        tuple_type: (&raw mut ffi::PyTuple_Type) as usize,
+        ndarray_type: address(&numpy.getattr("ndarray")?),
+        np_float_type: address(&numpy.getattr("float64")?),
+        np_int_type: address(&numpy.getattr("int64")?),
+        ob_fval: if fine && floats_are_known(py) { 16 } else { 0 },
+        ob_item: if fine && lists_are_known(py)? { 24 } else { 0 },
+        plain_refcounts: fine && refcounts_are_known(py),
+        digits30: fine && ints_are_known(py)?,
+        leave: at!(leave::leave),
+        fail: at!(leave::fail),
+        box_value: at!(calls::box_value),
+        unbox: at!(calls::unbox),
+        is_array: at!(calls::is_array),
+        check_signals: at!(calls::check_signals),
+        recursion: at!(calls::recursion),
+        dealloc: at!(_Py_Dealloc),
+        inc_ref: at!(ffi::Py_IncRef),
+        dec_ref: at!(ffi::Py_DecRef),
+        binary: at!(calls::binary),
+        unary: at!(calls::unary),
+        compare: at!(calls::compare),
+        contains: at!(calls::contains),
+        is_true: at!(calls::is_true),
+        length: at!(ffi::PyObject_Size),
+        get_item: at!(ffi::PyObject_GetItem),
+        set_item: at!(calls::set_item),
+        del_item: at!(calls::del_item),
+        get_attr: at!(ffi::PyObject_GetAttr),
+        set_attr: at!(calls::set_attr),
+        call: at!(calls::PyObject_Vectorcall),
+        call_method: at!(calls::PyObject_VectorcallMethod),
+        make_list: at!(calls::make_list),
+        make_tuple: at!(calls::make_tuple),
+        make_dict: at!(calls::make_dict),
+        make_set: at!(calls::make_set),
+        make_slice: at!(calls::make_slice),
+        list_append: at!(calls::list_append),
+        get_iter: at!(ffi::PyObject_GetIter),
+        iter_next: at!(calls::iter_next),
+        unpack: at!(calls::unpack),
+        array_fields: 0,
+        int_pow: at!(calls::int_pow),
+        float_floordiv: at!(calls::float_floordiv),
+        float_mod: at!(calls::float_mod),
+        libm: addresses!(
+            sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, exp, exp2,
+            expm1, log, log2, log10, log1p, cbrt, pow, atan2, fmod
+        ),
+    };
+    Ok(Layout {
+        runtime: Rc::new(runtime),
+        names,
+        _kept: kept,
+        dict_versions: fine && dict_versions_are_known(py)?,
+        np_bool_type: address(&numpy.getattr("bool_")?),
+        function_type: py.get_type::<super::function::Function>().as_ptr() as usize,
+        descr_float: descr("float64")?,
+        descr_int: descr("int64")?,
+        descr_bool: descr("bool")?,
+    })
+}

@@ -1,0 +1,145 @@
+//! Leaving native code: the frame becomes Python objects, and Python finishes the call.
+
+use opcodon_pyfn::{HOISTED, LoopShape, OBJECT, Record, Shape, UNSET};
+use pyo3::ffi::{self, PyObject};
+use pyo3::prelude::*;
+
+use super::calls::{PyObject_Vectorcall, box_value, make_tuple, range};
+use super::function::Group;
+
+/// Continue before the statement.
+const BEFORE: i64 = 0;
+/// The statement raised.
+const RAISED: i64 = 2;
+
+pub(super) unsafe extern "C" fn leave(record: *const Record, frame: *const u64) -> *mut PyObject {
+    unsafe { hand_over(&*record, frame, std::ptr::null_mut()) }
+}
+
+pub(super) unsafe extern "C" fn fail(record: *const Record, frame: *const u64) -> *mut PyObject {
+    unsafe {
+        let (mut type_, mut value, mut traceback) = (
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        );
+        ffi::PyErr_Fetch(&raw mut type_, &raw mut value, &raw mut traceback);
+        ffi::PyErr_NormalizeException(&raw mut type_, &raw mut value, &raw mut traceback);
+        if !traceback.is_null() {
+            ffi::PyException_SetTraceback(value, traceback);
+            ffi::Py_DecRef(traceback);
+        }
+        ffi::Py_DecRef(type_);
+        hand_over(&*record, frame, value)
+    }
+}
+
+/// Calls the function that continues; the exception's reference is used up.
+unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject) -> *mut PyObject {
+    unsafe {
+        let group = &*(record.owner as *const Group);
+        let member = &group.members[record.function];
+        record.n_taken.set(record.n_taken.get() + 1);
+        if record.why == HOISTED {
+            group.is_refuted.set(true);
+        }
+        let mut at = frame;
+        let mut args = Vec::with_capacity(record.locals.len() + record.loops.len() + 2);
+        args.push(std::ptr::null_mut());
+        for shape in &record.locals {
+            args.push(read(shape, &mut at, group.unset.as_ptr()));
+        }
+        for shape in &record.loops {
+            match shape {
+                LoopShape::Range => {
+                    let words = [*at, *at.add(1), *at.add(2)].map(|word| word as i64);
+                    at = at.add(3);
+                    let next = [words[0].wrapping_add(words[2]), words[1], words[2]];
+                    let object = range(next.as_ptr());
+                    args.push(ffi::PyObject_GetIter(object));
+                    ffi::Py_DecRef(object);
+                }
+                LoopShape::Sequence => {
+                    let object = *at as *mut PyObject;
+                    args.push(iterator_at(object, *at.add(1) as i64));
+                    ffi::Py_DecRef(object);
+                    at = at.add(2);
+                }
+                LoopShape::Iterator => {
+                    args.push(*at as *mut PyObject);
+                    at = at.add(1);
+                }
+                LoopShape::Dropped => {
+                    ffi::Py_DecRef(*at as *mut PyObject);
+                    at = at.add(1);
+                }
+            }
+        }
+        let mode = if exception.is_null() { BEFORE } else { RAISED };
+        if !exception.is_null() {
+            args.push(exception);
+        }
+        let py = Python::assume_attached();
+        let result = match member.resumed(py, record.statement, mode) {
+            Ok(function) => PyObject_Vectorcall(
+                function.as_ptr(),
+                args.as_ptr().add(1),
+                args.len() - 1,
+                std::ptr::null_mut(),
+            ),
+            Err(error) => {
+                error.restore(py);
+                std::ptr::null_mut()
+            }
+        };
+        for &arg in &args[1..] {
+            ffi::Py_DecRef(arg);
+        }
+        result
+    }
+}
+
+unsafe fn read(shape: &Shape, at: &mut *const u64, unset: *mut PyObject) -> *mut PyObject {
+    unsafe {
+        match shape {
+            Shape::Unset => ffi::Py_NewRef(unset),
+            Shape::Range => {
+                let object = range(at.cast());
+                *at = at.add(3);
+                object
+            }
+            Shape::Tuple(parts) => {
+                let items = parts.iter().map(|part| read(part, at, unset));
+                let items = items.collect::<Vec<_>>();
+                let tuple = make_tuple(items.as_ptr(), items.len() as i64);
+                items.into_iter().for_each(|item| ffi::Py_DecRef(item));
+                tuple
+            }
+            Shape::Value { borrowed } => {
+                let (tag, word, bits) = (**at, *at.add(1), *at.add(2));
+                *at = at.add(3);
+                if tag == u64::from(UNSET) {
+                    return ffi::Py_NewRef(unset);
+                }
+                if tag == u64::from(OBJECT) && !borrowed {
+                    return word as *mut PyObject;
+                }
+                box_value(tag, word as i64, bits)
+            }
+        }
+    }
+}
+
+/// An iterator over a list or an array that goes on at an index.
+unsafe fn iterator_at(object: *mut PyObject, index: i64) -> *mut PyObject {
+    unsafe {
+        let py = Python::assume_attached();
+        let iterator = ffi::PyObject_GetIter(object);
+        let Some(bound) = Bound::from_owned_ptr_or_opt(py, iterator) else {
+            return std::ptr::null_mut();
+        };
+        // An iterator at the end of its sequence takes any index as the end.
+        let _ = bound.call_method1("__setstate__", (index,));
+        bound.into_ptr()
+    }
+}

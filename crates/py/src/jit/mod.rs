@@ -1,0 +1,29 @@
+//! `opcodon._core.jit`: Python functions as machine code.
+//!
+//! What a function means is `opcodon-pyfn`'s business and Python's; here is what ties the two: the
+//! class that is called ([`function`]), what generated code calls ([`calls`]), how it leaves
+//! ([`leave`]), and where this interpreter's objects have their fields ([`layout`]).
+//!
+//! # Invariant
+//! Everything here runs with the interpreter lock held, which is what makes it exclusive.
+#![allow(
+    unsafe_code,
+    reason = "generated code works on Python's objects by their addresses"
+)]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "all of it rests on one fact: the lock is held and the objects are alive"
+)]
+
+mod calls;
+mod function;
+mod layout;
+mod leave;
+
+use pyo3::prelude::*;
+
+/// Fills the submodule.
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<function::Function>()
+}

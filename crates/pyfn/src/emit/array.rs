@@ -1,0 +1,236 @@
+//! Elements of arrays.
+
+use cranelift_codegen::ir::{
+    InstBuilder, Value,
+    condcodes::{FloatCC, IntCC},
+    types,
+};
+
+use super::{Emitter, Val, trusted};
+use crate::program::{Atom, Index};
+use crate::types::{ArrayTy, BOOL, Class, Dtype, INT, NP_BOOL, NP_INT, Tags, Ty};
+
+impl Emitter<'_, '_> {
+    /// Which parts of the index of a local are known to be within bounds.
+    pub(super) fn known_parts(&self, of: &Atom, index: &Index) -> Vec<bool> {
+        let parts = match index {
+            Index::Tuple(parts) => parts.as_slice(),
+            _ => std::slice::from_ref(index),
+        };
+        let is_known = |(dimension, part): (usize, &Index)| match (of, part) {
+            (Atom::Local(of), Index::Atom(Atom::Local(index))) => {
+                self.facts.contains(&(*of, dimension, *index))
+            }
+            _ => false,
+        };
+        parts.iter().enumerate().map(is_known).collect()
+    }
+
+    /// The integers of an index, if it consists of nothing else.
+    pub(super) fn int_indices(&mut self, index: &Index) -> Option<Vec<Val>> {
+        let ints = Tags(1 << INT | 1 << NP_INT);
+        let atoms = match index {
+            Index::Atom(atom) => {
+                let value = self.atom(atom);
+                if value.ty.parts().is_some() {
+                    let all = value.parts.iter().all(|part| part.ty.tags.within(ints));
+                    return all.then_some(value.parts);
+                }
+                vec![atom]
+            }
+            Index::Tuple(parts) => {
+                let atom = |part| match part {
+                    &Index::Atom(ref atom) => Some(atom),
+                    _ => None,
+                };
+                parts.iter().map(atom).collect::<Option<Vec<_>>>()?
+            }
+            Index::Slice(_) => return None,
+        };
+        let values = atoms.into_iter().map(|atom| self.atom(atom));
+        let values = values.collect::<Vec<_>>();
+        let all = values.iter().all(|value| value.ty.tags.within(ints));
+        all.then_some(values)
+    }
+
+    /// The index into something of that size; leaves if it is out of bounds.
+    pub(super) fn in_bounds(&mut self, index: &Val, size: Value) -> Value {
+        let mut word = self.word(index);
+        if !index.ty.natural {
+            let from_end = self.b.ins().iadd(word, size);
+            let negative = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, word, 0);
+            word = self.b.ins().select(negative, from_end, word);
+        }
+        let beyond = self
+            .b
+            .ins()
+            .icmp(IntCC::UnsignedGreaterThanOrEqual, word, size);
+        self.exit_if(beyond, "an index out of bounds");
+        word
+    }
+
+    /// Where an element is; `None` if there are not as many indices as dimensions.
+    fn element(
+        &mut self,
+        of: &Val,
+        array: ArrayTy,
+        indices: &[Val],
+        known: &[bool],
+    ) -> Option<Value> {
+        let fields = of.array.clone()?;
+        if indices.len() != array.ndim || array.ndim == 0 {
+            return None;
+        }
+        let mut at = None;
+        for (k, index) in indices.iter().enumerate() {
+            let word = if known.get(k) == Some(&true) {
+                self.word(index)
+            } else {
+                self.in_bounds(index, fields.sizes[k])
+            };
+            at = Some(match (at, array.contiguous) {
+                (None, true) => word,
+                (Some(at), true) => {
+                    let row = self.b.ins().imul(at, fields.sizes[k]);
+                    self.b.ins().iadd(row, word)
+                }
+                (at, false) => {
+                    let step = self.b.ins().imul(word, fields.strides[k]);
+                    match at {
+                        Some(at) => self.b.ins().iadd(at, step),
+                        None => step,
+                    }
+                }
+            });
+        }
+        let bytes = if array.contiguous {
+            self.b.ins().imul_imm_s(at?, array.dtype.size())
+        } else {
+            at?
+        };
+        Some(self.b.ins().iadd(fields.data?, bytes))
+    }
+
+    /// `of[indices]`, a numpy scalar.
+    pub(super) fn load_element(
+        &mut self,
+        of: &Val,
+        indices: &[Val],
+        known: &[bool],
+    ) -> Option<Val> {
+        let array = of.ty.array()?;
+        let tag = array.dtype.tag()?;
+        let at = self.element(of, array, indices, known)?;
+        Some(self.load_at(array.dtype, tag, at))
+    }
+
+    pub(super) fn load_at(&mut self, dtype: Dtype, tag: u8, at: Value) -> Val {
+        match dtype {
+            Dtype::Float64 => {
+                let flt = self.load(types::F64, at, 0);
+                Self::from_flt(Ty::of(tag), flt)
+            }
+            Dtype::Bool => {
+                let word = self.b.ins().uload8(types::I64, trusted(), at, 0);
+                Self::from_word(Ty::of(tag), word)
+            }
+            _ => {
+                let word = self.load(types::I64, at, 0);
+                Self::from_word(Ty::of(tag), word)
+            }
+        }
+    }
+
+    /// `of[indices] = value`; `false` if that is not done natively.
+    pub(super) fn store_element(
+        &mut self,
+        of: &Val,
+        indices: &[Val],
+        known: &[bool],
+        value: &Val,
+    ) -> bool {
+        let Some(array) = of.ty.array() else {
+            return false;
+        };
+        let Some(class) = Self::class_of(value) else {
+            return false;
+        };
+        if !array.writable || !matches!(class, Class::Int | Class::Float) {
+            return false;
+        }
+        let Some(at) = self.element(of, array, indices, known) else {
+            return false;
+        };
+        match array.dtype {
+            Dtype::Float64 => {
+                let flt = self.to_flt(value);
+                self.store(flt, at, 0);
+            }
+            Dtype::Float32 => {
+                let flt = self.to_flt(value);
+                self.check_finite(flt);
+                let narrow = self.b.ins().fdemote(types::F32, flt);
+                let size = self.b.ins().fabs(narrow);
+                let infinity = self.b.ins().f32const(f32::INFINITY);
+                let fits = self.b.ins().fcmp(FloatCC::LessThan, size, infinity);
+                self.exit_unless(fits, "a number beyond float32");
+                self.store(narrow, at, 0);
+            }
+            Dtype::Bool => {
+                let Some(truth) = self.truth_of(value) else {
+                    return false;
+                };
+                self.b.ins().istore8(trusted(), truth, at, 0);
+            }
+            dtype => {
+                let word = match class {
+                    Class::Int => self.word(value),
+                    _ => self.flt_to_word(value),
+                };
+                let exact = value.ty.tags.within(Tags(1 << BOOL | 1 << NP_BOOL));
+                if !exact {
+                    self.check_range(dtype, word);
+                }
+                match dtype.size() {
+                    1 => self.b.ins().istore8(trusted(), word, at, 0),
+                    2 => self.b.ins().istore16(trusted(), word, at, 0),
+                    4 => self.b.ins().istore32(trusted(), word, at, 0),
+                    _ => self.b.ins().store(trusted(), word, at, 0),
+                };
+            }
+        }
+        true
+    }
+
+    fn flt_to_word(&mut self, value: &Val) -> Value {
+        let flt = self.flt(value);
+        #[expect(clippy::cast_precision_loss, reason = "a power of two")]
+        let limit = self.b.ins().f64const(i64::MAX as f64);
+        let size = self.b.ins().fabs(flt);
+        let fits = self.b.ins().fcmp(FloatCC::LessThan, size, limit);
+        self.exit_unless(fits, "a number beyond 64 bits");
+        self.b.ins().fcvt_to_sint_sat(types::I64, flt)
+    }
+
+    /// Leaves unless the integer is one of the dtype.
+    fn check_range(&mut self, dtype: Dtype, word: Value) {
+        let (low, n_values) = match dtype {
+            Dtype::Int8 => (-128, 1 << 8),
+            Dtype::UInt8 => (0, 1 << 8),
+            Dtype::Int16 => (-(1 << 15), 1 << 16),
+            Dtype::UInt16 => (0, 1 << 16),
+            Dtype::Int32 => (-(1 << 31), 1 << 32),
+            Dtype::UInt32 => (0, 1 << 32),
+            Dtype::UInt64 => {
+                let negative = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, word, 0);
+                self.exit_if(negative, "a negative number in an unsigned array");
+                return;
+            }
+            _ => return,
+        };
+        let moved = self.b.ins().iadd_imm_s(word, -low);
+        let limit = self.int(n_values);
+        let fits = self.b.ins().icmp(IntCC::UnsignedLessThan, moved, limit);
+        self.exit_unless(fits, "a number beyond the array's dtype");
+    }
+}

@@ -1,0 +1,599 @@
+//! Statements: blocks, branches, loops.
+//!
+//! Where paths come together, inference has said what the locals are there; a path that knows more
+//! brings its locals into that form before it jumps. A loop over a range counts; one over a list or
+//! an array holds a reference and an index; any other goes through Python's iterator.
+
+use cranelift_codegen::ir::{Block, InstBuilder, Value, condcodes::IntCC, types};
+use cranelift_frontend::Variable;
+
+use super::{Emitter, Turn, Val, frame::TICKS};
+use crate::infer::{State, extend, has_plain_methods, iterated, note_append, unpacked};
+use crate::program::{Atom, Expr, Index, Kind, Local, Statement};
+use crate::types::{Form, INT, OBJECT, RANGE, Tags, Ty, UNSET};
+use crate::unit::LoopShape;
+
+/// What a loop runs over.
+enum Source {
+    /// Nothing: it repeats.
+    Forever,
+    /// A range, with its step if that is written in the program.
+    Range(Option<i64>),
+    /// The elements of a list or the first dimension of an array.
+    Sequence(Val),
+    /// Python's iterator.
+    Iterator,
+}
+
+impl Emitter<'_, '_> {
+    /// Emits a block; whether its end is reached.
+    pub(super) fn block(&mut self, block: &[Statement]) -> bool {
+        block.iter().all(|statement| self.statement(statement))
+    }
+
+    fn statement(&mut self, statement: &Statement) -> bool {
+        self.begin(statement);
+        let kind = &statement.kind;
+        if !self.prepare(kind) {
+            self.end_checks();
+            return false;
+        }
+        match kind {
+            Kind::If(test, then, otherwise) => self.branch(statement, test, then, otherwise),
+            Kind::Loop(body) => {
+                self.repeat(statement, Source::Forever, Vec::new(), None, body, &[])
+            }
+            Kind::For(to, iterable, body, otherwise) => {
+                self.iterate(statement, *to, iterable, body, otherwise)
+            }
+            Kind::Break | Kind::Continue => {
+                self.jump_in_loop(matches!(kind, Kind::Break));
+                false
+            }
+            _ => {
+                let goes_on = self.step(kind);
+                self.end_checks();
+                if goes_on {
+                    self.finish_step(statement);
+                }
+                goes_on
+            }
+        }
+    }
+
+    /// A statement without blocks; whether anything follows.
+    fn step(&mut self, kind: &Kind) -> bool {
+        match kind {
+            Kind::Set(to, e) => {
+                // A temporary that is read for the last time gives its reference away.
+                if let Expr::Atom(Atom::Local(from)) = e
+                    && self.info.program.locals[*from].starts_with('.')
+                    && !self.is_borrowed(*from)
+                    && !self.is_live_after(*from)
+                    && from != to
+                {
+                    let mut value = self.atom(&Atom::Local(*from));
+                    value.owned = true;
+                    for part in &mut value.parts {
+                        part.owned = true;
+                    }
+                    self.forget(*from);
+                    self.bind(*to, value);
+                    return true;
+                }
+                let Some(value) = self.expr(e) else {
+                    return false;
+                };
+                self.note_append(e);
+                self.bind(*to, value);
+            }
+            Kind::Expr(e) => {
+                let Some(value) = self.expr(e) else {
+                    return false;
+                };
+                self.note_append(e);
+                self.release_owned(&value);
+            }
+            Kind::SetItem(of, index, value) => return self.set_item(of, index, value),
+            Kind::SetAttr(of, name, value) => {
+                let (of, value) = (self.atom(of), self.atom(value));
+                let name = self.text(name);
+                self.through_status(&[&of, &value], |emitter, words| {
+                    emitter.call_word(emitter.rt.set_attr, &[words[0], name, words[1]])
+                });
+            }
+            Kind::Lookup(to, name, of) => {
+                let of = self.atom(of);
+                if has_plain_methods(&of.ty) {
+                    self.drop_local(*to);
+                    self.types[*to] = Ty::of(UNSET);
+                    return true;
+                }
+                let name = self.text(name);
+                let method = self.through(&[&of], &Ty::of(OBJECT), |emitter, words| {
+                    emitter.call_word(emitter.rt.get_attr, &[words[0], name])
+                });
+                self.bind(*to, method);
+            }
+            Kind::DelItem(of, index) => {
+                let of = self.atom(of);
+                let key = self.index(index);
+                self.through_status(&[&of, &key], |emitter, words| {
+                    emitter.call_word(emitter.rt.del_item, words)
+                });
+            }
+            Kind::Unset(local) => {
+                if self.types[*local].tags.has(UNSET) {
+                    self.leave("del of a local that may be unbound");
+                    return false;
+                }
+                let held = self.held(*local);
+                self.forget(*local);
+                if let Some(held) = held {
+                    self.release(&held);
+                }
+            }
+            Kind::Unpack(to, a) => return self.unpack(to, a),
+            Kind::Return(a) => {
+                self.ret(a);
+                return false;
+            }
+            Kind::Leave(why) => {
+                self.leave(why);
+                return false;
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn note_append(&mut self, e: &Expr) {
+        let info = std::rc::Rc::clone(&self.info);
+        note_append(&mut self.types, &info, e);
+    }
+
+    fn set_item(&mut self, of: &Atom, index: &Index, value: &Atom) -> bool {
+        let target = self.atom(of);
+        if !target.ty.tags.has(OBJECT) {
+            self.leave("items cannot be assigned there");
+            return false;
+        }
+        let new = self.atom(value);
+        let in_array = target.ty.array().is_some();
+        let done = match self.int_indices(index) {
+            Some(indices) if in_array => {
+                let known = self.known_parts(of, index);
+                self.store_element(&target, &indices, &known, &new)
+            }
+            Some(indices) if indices.len() == 1 && target.ty.list().is_some() => {
+                self.store_in_list(&target, &indices[0], &new)
+            }
+            _ => false,
+        };
+        if !done {
+            let key = self.index(index);
+            self.through_status(&[&target, &key, &new], |emitter, words| {
+                emitter.call_word(emitter.rt.set_item, words)
+            });
+        }
+        if let (Atom::Local(list), Index::Atom(_)) = (of, index) {
+            extend(&mut self.types[*list], &new.ty);
+        }
+        true
+    }
+
+    fn unpack(&mut self, to: &[Local], a: &Atom) -> bool {
+        let value = self.atom(a);
+        let Some(types) = unpacked(&value.ty, to.len()) else {
+            self.leave("not so many values to unpack");
+            return false;
+        };
+        if value.ty.parts().is_some() {
+            for (&to, part) in to.iter().zip(value.parts) {
+                self.bind(to, part);
+            }
+            return true;
+        }
+        if value.ty.tags != Tags::of(OBJECT) {
+            self.leave("unpacking of something unusual");
+            return false;
+        }
+        let (object, out) = (self.word(&value), self.scratch(to.len()));
+        let n = self.int(i64::try_from(to.len()).unwrap_or(0));
+        let status = self.call_word(self.rt.unpack, &[object, n, out]);
+        // Only tuples and lists of that length are taken apart; nothing has happened otherwise.
+        let failed = self.b.ins().icmp_imm_s(IntCC::NotEqual, status, 0);
+        self.exit_if(failed, "unpacking of something unusual");
+        let out = self.scratch(to.len());
+        let parts = (0..to.len()).map(|at| {
+            let offset = i32::try_from(8 * at).unwrap_or(0);
+            self.load(types::I64, out, offset)
+        });
+        let parts = parts.collect::<Vec<_>>();
+        for ((&to, part), ty) in to.iter().zip(parts).zip(types) {
+            self.bind(to, Self::owned(ty, part));
+        }
+        true
+    }
+
+    fn branch(
+        &mut self,
+        statement: &Statement,
+        test: &Atom,
+        then: &[Statement],
+        otherwise: &[Statement],
+    ) -> bool {
+        let value = self.atom(test);
+        let truth = self.truth(&value);
+        self.end_checks();
+        let after = self.joint(statement.id).after;
+        let (yes, no, done) = (self.new_block(), self.new_block(), self.new_block());
+        self.b.ins().brif(truth, yes, &[], no, &[]);
+        let state = self.types.clone();
+        for (start, block) in [(yes, then), (no, otherwise)] {
+            self.types.clone_from(&state);
+            self.start(start);
+            if self.block(block) {
+                self.jump_to(done, &after);
+            }
+        }
+        self.resume_at(done, after)
+    }
+
+    fn joint(&self, id: usize) -> crate::infer::Joint {
+        self.unit.specs[self.spec].joints[id].clone()
+    }
+
+    /// Continues where paths came together; whether any did.
+    fn resume_at(&mut self, block: Block, state: State) -> bool {
+        self.start(block);
+        match state {
+            Some(types) => {
+                self.types = types;
+                true
+            }
+            None => {
+                // Nothing gets here, but a block has to end.
+                let raised = self.tag_value(crate::types::RAISED);
+                let zero = self.b.ins().f64const(0.0);
+                self.b.ins().return_(&[raised, raised, zero]);
+                false
+            }
+        }
+    }
+
+    fn jump_in_loop(&mut self, is_break: bool) {
+        let Some(turn) = self.turns.last().cloned() else {
+            return;
+        };
+        let joint = self.joint(turn.id);
+        if is_break {
+            self.release_turns(self.turns.len() - 1);
+            self.jump_to(turn.after, &joint.after);
+        } else {
+            self.jump_to(turn.head, &joint.head);
+        }
+    }
+
+    fn variable(&mut self, value: Value) -> Variable {
+        let variable = self.b.declare_var(types::I64);
+        self.b.def_var(variable, value);
+        variable
+    }
+
+    fn iterate(
+        &mut self,
+        statement: &Statement,
+        to: Local,
+        iterable: &Atom,
+        body: &[Statement],
+        otherwise: &[Statement],
+    ) -> bool {
+        let value = self.atom(iterable);
+        let Some(ty) = iterated(&value.ty) else {
+            self.leave("not iterable");
+            self.end_checks();
+            return false;
+        };
+        let to_local = to;
+        let to = Some((to, ty));
+        if value.ty.tags == Tags::of(RANGE) {
+            let step = match value.ty.form {
+                Form::Range(step) => Some(step),
+                _ => None,
+            };
+            let words = value.parts.iter().map(|part| self.word(part));
+            let words = words.collect::<Vec<_>>();
+            self.check_range_ends(&words, step);
+            let n_known = match step {
+                Some(1..) => {
+                    let is_natural = value.parts[0].ty.natural;
+                    self.hoist(to_local, body, [words[0], words[1]], is_natural)
+                }
+                _ => self.facts.len(),
+            };
+            let state = words.into_iter().map(|word| self.variable(word));
+            let state = state.collect();
+            let goes_on = self.repeat(statement, Source::Range(step), state, to, body, otherwise);
+            self.facts.truncate(n_known);
+            return goes_on;
+        }
+        let is_list = value.ty.list().is_some() && self.rt.ob_item != 0;
+        if value.ty.array().is_some_and(|array| array.ndim > 0) || is_list {
+            let object = self.word(&value);
+            self.inc_ref(object);
+            let zero = self.int(0);
+            let state = vec![self.variable(object), self.variable(zero)];
+            let source = Source::Sequence(value);
+            return self.repeat(statement, source, state, to, body, otherwise);
+        }
+        let object = Ty::of(OBJECT);
+        let iterator = self.through(&[&value], &object, |emitter, words| {
+            emitter.call_word(emitter.rt.get_iter, &[words[0]])
+        });
+        let word = self.word(&iterator);
+        let state = vec![self.variable(word)];
+        self.repeat(statement, Source::Iterator, state, to, body, otherwise)
+    }
+
+    /// Leaves if the counter of a range could run over.
+    fn check_range_ends(&mut self, words: &[Value], step: Option<i64>) {
+        const FAR: i64 = 1 << 62;
+        if step.is_some_and(|step| step.abs() <= FAR) {
+            let moved = self.b.ins().iadd_imm_s(words[1], FAR);
+            let beyond = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, moved, 0);
+            self.exit_if(beyond, "a range that goes far");
+            return;
+        }
+        for &word in &words[1..] {
+            let moved = self.b.ins().iadd_imm_s(word, FAR);
+            let beyond = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, moved, 0);
+            self.exit_if(beyond, "a range that goes far");
+        }
+    }
+
+    fn repeat(
+        &mut self,
+        statement: &Statement,
+        source: Source,
+        state: Vec<Variable>,
+        to: Option<(Local, Ty)>,
+        body: &[Statement],
+        otherwise: &[Statement],
+    ) -> bool {
+        self.end_checks();
+        let joint = self.joint(statement.id);
+        let (head, latch, inside, end, after) = (
+            self.new_block(),
+            self.new_block(),
+            self.new_block(),
+            self.new_block(),
+            self.new_block(),
+        );
+        self.jump_to(head, &joint.head);
+        self.b.switch_to_block(head);
+        let Some(at_head) = joint.head.clone() else {
+            return false;
+        };
+        self.types.clone_from(&at_head);
+        let n_facts = self.turns.last().map_or(0, |turn| turn.n_facts_inside);
+        self.turns.push(Turn {
+            n_facts_inside: self.facts.len(),
+            id: statement.id,
+            shape: match source {
+                Source::Forever => None,
+                Source::Range(_) => Some(LoopShape::Range),
+                Source::Sequence(_) => Some(LoopShape::Sequence),
+                Source::Iterator => Some(LoopShape::Iterator),
+            },
+            state: state.clone(),
+            head: latch,
+            after,
+            is_between: true,
+        });
+        // What fails at the head or the latch fails in this line.
+        self.begin(statement);
+        let item = self.check_turn(&source, &state, inside, end);
+        // Where the check is cheap it is repeated at the end of the loop, to save a jump.
+        let is_rotated = matches!(source, Source::Range(_) | Source::Sequence(_));
+        if is_rotated {
+            self.b.seal_block(head);
+            self.b.switch_to_block(inside);
+        } else {
+            self.start(inside);
+        }
+        if let Some((to, ty)) = to {
+            let item = self.item_of_turn(&source, &state, item, &ty);
+            self.bind(to, Val { ty, ..item });
+        }
+        self.end_checks();
+        self.set_between(false);
+        if self.block(body) {
+            self.jump_to(latch, &joint.head);
+        }
+        self.set_between(true);
+        self.start(latch);
+        self.types.clone_from(&at_head);
+        self.begin(statement);
+        if let Source::Range(step) = source {
+            let now = self.b.use_var(state[0]);
+            let next = match step {
+                Some(step) => self.b.ins().iadd_imm_s(now, step),
+                None => {
+                    let step = self.b.use_var(state[2]);
+                    self.b.ins().iadd(now, step)
+                }
+            };
+            self.b.def_var(state[0], next);
+        }
+        self.tick();
+        if is_rotated {
+            self.check_turn(&source, &state, inside, end);
+            self.b.seal_block(inside);
+        } else {
+            self.jump(head, &[]);
+            self.b.seal_block(head);
+        }
+        self.end_checks();
+        self.start(end);
+        self.types = at_head;
+        if matches!(source, Source::Forever) {
+            // Never reached: the loop is only left by break.
+            let raised = self.tag_value(crate::types::RAISED);
+            let zero = self.b.ins().f64const(0.0);
+            self.b.ins().return_(&[raised, raised, zero]);
+            self.turns.pop();
+        } else {
+            self.release_turns(self.turns.len() - 1);
+            self.turns.pop();
+            self.facts.truncate(n_facts);
+            if self.block(otherwise) {
+                self.jump_to(after, &joint.after);
+            }
+        }
+        self.resume_at(after, joint.after)
+    }
+
+    fn set_between(&mut self, is_between: bool) {
+        if let Some(turn) = self.turns.last_mut() {
+            turn.is_between = is_between;
+        }
+    }
+
+    /// Goes on into the loop or to its end; what the next turn gets, if Python says it.
+    fn check_turn(
+        &mut self,
+        source: &Source,
+        state: &[Variable],
+        inside: Block,
+        end: Block,
+    ) -> Option<Value> {
+        match source {
+            Source::Forever => {
+                self.jump(inside, &[]);
+                None
+            }
+            Source::Range(step) => {
+                let (now, stop) = (self.b.use_var(state[0]), self.b.use_var(state[1]));
+                let up =
+                    |emitter: &mut Self| emitter.b.ins().icmp(IntCC::SignedLessThan, now, stop);
+                let down =
+                    |emitter: &mut Self| emitter.b.ins().icmp(IntCC::SignedGreaterThan, now, stop);
+                let goes_on = match step {
+                    Some(1..) => up(self),
+                    Some(_) => down(self),
+                    None => {
+                        let step = self.b.use_var(state[2]);
+                        let (up, down) = (up(self), down(self));
+                        let forward = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, step, 0);
+                        self.b.ins().select(forward, up, down)
+                    }
+                };
+                self.b.ins().brif(goes_on, inside, &[], end, &[]);
+                None
+            }
+            Source::Sequence(of) => {
+                let index = self.b.use_var(state[1]);
+                let size = match of.array.as_ref() {
+                    Some(fields) => fields.sizes[0],
+                    None => self.list_of_turn(of, state).0,
+                };
+                let goes_on = self.b.ins().icmp(IntCC::UnsignedLessThan, index, size);
+                self.b.ins().brif(goes_on, inside, &[], end, &[]);
+                None
+            }
+            Source::Iterator => {
+                let iterator = self.b.use_var(state[0]);
+                let out = self.scratch(1);
+                let item = self.call_word(self.rt.iter_next, &[iterator, out]);
+                let ended = self.new_block();
+                self.b.ins().brif(item, inside, &[], ended, &[]);
+                self.start(ended);
+                let out = self.scratch(1);
+                let status = self.load(types::I64, out, 0);
+                self.fail_if_negative(status);
+                self.jump(end, &[]);
+                Some(item)
+            }
+        }
+    }
+
+    /// Size and items of the list that a loop runs over.
+    fn list_of_turn(&mut self, of: &Val, state: &[Variable]) -> (Value, Value) {
+        let object = self.b.use_var(state[0]);
+        let list = Val {
+            word: Some(object),
+            ..of.clone()
+        };
+        self.list_fields(&list)
+    }
+
+    fn item_of_turn(
+        &mut self,
+        source: &Source,
+        state: &[Variable],
+        item: Option<Value>,
+        ty: &Ty,
+    ) -> Val {
+        let item = match (item, source) {
+            (Some(item), _) => item,
+            (None, Source::Forever | Source::Iterator) => self.int(0),
+            (None, Source::Range(_)) => self.b.use_var(state[0]),
+            (None, Source::Sequence(of)) => {
+                let index = self.b.use_var(state[1]);
+                let next = self.b.ins().iadd_imm_s(index, 1);
+                self.b.def_var(state[1], next);
+                if of.array.is_some() {
+                    index
+                } else {
+                    let items = self.list_of_turn(of, state).1;
+                    let bytes = self.b.ins().ishl_imm_u(index, 3);
+                    let place = self.b.ins().iadd(items, bytes);
+                    self.load(types::I64, place, 0)
+                }
+            }
+        };
+        match source {
+            Source::Forever | Source::Range(_) => Self::from_word(Ty::of(INT), item),
+            Source::Iterator => Self::owned(ty.clone(), item),
+            Source::Sequence(of) => match (of.ty.array(), of.array.as_ref()) {
+                (Some(array), Some(fields)) if array.ndim == 1 && array.dtype.tag().is_some() => {
+                    let step = if array.contiguous {
+                        self.int(array.dtype.size())
+                    } else {
+                        fields.strides[0]
+                    };
+                    let bytes = self.b.ins().imul(item, step);
+                    let data = fields.data.unwrap_or(item);
+                    let at = self.b.ins().iadd(data, bytes);
+                    self.load_at(array.dtype, array.dtype.tag().unwrap_or(INT), at)
+                }
+                (Some(_), _) => {
+                    let object = self.b.use_var(state[0]);
+                    let array = Self::from_word(Ty::of(OBJECT), object);
+                    let index = Self::from_word(Ty::of(INT), item);
+                    self.through(&[&array, &index], ty, |emitter, words| {
+                        emitter.call_word(emitter.rt.get_item, &[words[0], words[1]])
+                    })
+                }
+                _ => self.next_of_list(item, ty),
+            },
+        }
+    }
+
+    /// Looks at signals once in a while, so that a long loop can be interrupted.
+    fn tick(&mut self) {
+        let ticks = self.b.use_var(self.ticks);
+        let ticks = self.b.ins().iadd_imm_s(ticks, -1);
+        self.b.def_var(self.ticks, ticks);
+        let (look, on) = (self.cold_block(), self.new_block());
+        self.b.ins().brif(ticks, on, &[], look, &[]);
+        self.start(look);
+        let status = self.call_rarely(self.rt.check_signals, &[]);
+        self.fail_if_negative(status);
+        let full = self.int(TICKS);
+        self.b.def_var(self.ticks, full);
+        self.jump(on, &[]);
+        self.start(on);
+    }
+}

@@ -1,0 +1,507 @@
+//! Entering and leaving native code: parameters, exits, failures, returns.
+//!
+//! An exit stores the locals into a frame on the stack, three words each (tag, word, double), the
+//! parts of a tuple one behind the other, then the states of the loops around. How the frame is to
+//! be read is the same at every visit, so it is in a [`Record`] beside the code.
+
+use cranelift_codegen::ir::{self, AbiParam, Block, InstBuilder, Value, condcodes::IntCC, types};
+use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+
+use super::{Emitter, Place, Val, has_word, native_signature, trusted};
+use crate::infer::{only_moves, owns, used};
+use crate::program::{Atom, Kind, Local, Statement};
+use crate::types::{FLOAT, Form, NONE, OBJECT, RAISED, RANGE, Tags, Ty, UNSET};
+use crate::unit::{LoopShape, Record, Shape};
+
+/// Emits the entry for Python: `(context, args, out, native)`. Arguments are pairs of a tag and
+/// bits, the result is tag, word and double.
+pub(super) fn entry(
+    func: &mut ir::Function,
+    builder_context: &mut FunctionBuilderContext,
+    params: &[Ty],
+    isa: &OwnedTargetIsa,
+) {
+    let mut signature = ir::Signature::new(CallConv::SystemV);
+    for _ in 0..4 {
+        signature.params.push(AbiParam::new(types::I64));
+    }
+    func.signature = signature;
+    let mut b = FunctionBuilder::new(func, builder_context);
+    let block = b.create_block();
+    b.append_block_params_for_function_params(block);
+    b.switch_to_block(block);
+    b.seal_block(block);
+    let [context, args, out, native] = *b.block_params(block) else {
+        return;
+    };
+    let mut values = vec![context];
+    for (at, ty) in params.iter().enumerate() {
+        let offset = i32::try_from(16 * at).unwrap_or(0);
+        if ty.tags.single().is_none() {
+            values.push(b.ins().load(types::I64, trusted(), args, offset));
+        }
+        if has_word(ty.tags) {
+            values.push(b.ins().load(types::I64, trusted(), args, offset + 8));
+        }
+        if ty.tags.any(Tags::FLOATS) {
+            values.push(b.ins().load(types::F64, trusted(), args, offset + 8));
+        }
+    }
+    let signature = b.import_signature(native_signature(params));
+    let call = b.ins().call_indirect(signature, native, &values);
+    let results = b.inst_results(call).to_vec();
+    for (at, result) in results.into_iter().enumerate() {
+        let offset = i32::try_from(8 * at).unwrap_or(0);
+        b.ins().store(trusted(), result, out, offset);
+    }
+    b.ins().return_(&[]);
+    b.finalize(isa.frontend_config());
+}
+
+impl Emitter<'_, '_> {
+    /// Takes the parameters, and looks whether there is room on the stack.
+    pub(super) fn enter(&mut self, params: &[Ty]) {
+        let block = self.b.current_block();
+        let words = block.map(|block| self.b.block_params(block).to_vec());
+        let mut words = words.unwrap_or_default().into_iter().skip(1);
+        for (local, ty) in params.iter().enumerate() {
+            let mut value = Val {
+                ty: ty.clone(),
+                owned: self.is_borrowed(local),
+                ..Val::default()
+            };
+            if ty.tags.single().is_none() {
+                value.tag = words.next();
+            }
+            if has_word(ty.tags) {
+                value.word = words.next();
+            }
+            if ty.tags.any(Tags::FLOATS) {
+                value.flt = words.next();
+            }
+            self.bind(local, value);
+        }
+        let ticks = self.int(TICKS);
+        self.b.def_var(self.ticks, ticks);
+    }
+
+    /// Looks at the locals that a statement reads; `false` if it is always left.
+    pub(super) fn prepare(&mut self, kind: &Kind) -> bool {
+        if crate::infer::reads_unbound(&self.info, kind) {
+            self.leave("an unbound name");
+            return false;
+        }
+        for local in used(kind) {
+            let ty = self.types[local].clone();
+            if ty.tags.has(UNSET) {
+                let bound = Tags(ty.tags.0 & !Tags::of(UNSET).0);
+                if bound.is_empty() {
+                    self.leave("an unbound local");
+                    return false;
+                }
+                let value = self.read_local(local);
+                let is_unset = self.has_tag(&value, UNSET);
+                self.exit_if(is_unset, "an unbound local");
+                self.types[local].tags = bound;
+                if let Some(narrow) = &mut self.types[local].narrow {
+                    narrow.tags = Tags(narrow.tags.0 & !Tags::of(UNSET).0);
+                }
+            }
+        }
+        if !only_moves(kind) {
+            for local in 0..self.types.len() {
+                if let Some(narrow) = self.types[local].narrow.take() {
+                    self.narrow(local, *narrow);
+                }
+            }
+        }
+        true
+    }
+
+    pub(super) fn read_local(&mut self, local: Local) -> Val {
+        let place = self.places[local].clone();
+        let ty = self.types[local].clone();
+        self.read(&place, &ty)
+    }
+
+    /// Takes a local for what is expected of it, or leaves.
+    fn narrow(&mut self, local: Local, to: Ty) {
+        let from = self.types[local].clone();
+        let value = self.read_local(local);
+        let mut place = self.places[local].clone();
+        if to.tags.has(OBJECT) {
+            if to.tags == Tags::of(OBJECT) {
+                if from.tags != to.tags {
+                    let is_object = self.has_tag(&value, OBJECT);
+                    self.exit_unless(is_object, "another type than expected");
+                }
+                self.check_form(&value, &to);
+                let word = self.word(&value);
+                let value = self.with_fields(Self::from_word(to.clone(), word));
+                self.write(&mut place, &value);
+            } else if to.form != Form::Any {
+                let is_object = self.has_tag(&value, OBJECT);
+                let (yes, done) = (self.new_block(), self.new_block());
+                self.b.ins().brif(is_object, yes, &[], done, &[]);
+                self.start(yes);
+                self.check_form(&value, &to);
+                let word = self.word(&value);
+                let object = Self::from_word(Ty::object(to.form.clone()), word);
+                let object = self.with_fields(object);
+                self.write(&mut place, &object);
+                self.jump(done, &[]);
+                self.start(done);
+            }
+        } else {
+            // Either it is not boxed, or it can be unboxed.
+            let tags = to.tags;
+            let done = self.new_block();
+            if from.tags != Tags::of(OBJECT) {
+                let is_object = self.has_tag(&value, OBJECT);
+                let boxed = self.cold_block();
+                self.b.ins().brif(is_object, boxed, &[], done, &[]);
+                self.start(boxed);
+            }
+            let object = self.word(&value);
+            let unboxed = self.unbox(object, tags);
+            // In place, so that an exit later in this statement hands it over as it is now.
+            self.write(&mut place, &unboxed);
+            if !self.is_borrowed(local) {
+                self.dec_ref(object);
+            }
+            self.jump(done, &[]);
+            self.start(done);
+        }
+        self.places[local] = place;
+        self.types[local] = to;
+    }
+
+    /// Leaves unless the object is what its form says.
+    pub(super) fn check_form(&mut self, value: &Val, ty: &Ty) {
+        let object = self.word(value);
+        let type_ = match &ty.form {
+            Form::Array(array) => {
+                let check = self.check(*array);
+                let is_array = self.call_rarely(self.rt.is_array, &[object, check]);
+                self.exit_unless(is_array, "another array than expected");
+                return;
+            }
+            Form::List(_) => self.rt.list_type,
+            Form::Str => self.rt.str_type,
+            Form::Dict => self.rt.dict_type,
+            Form::TupleObject => self.rt.tuple_type,
+            Form::Any | Form::Tuple(_) | Form::Range(_) => return,
+        };
+        let is_type = self.has_type(object, type_);
+        self.exit_unless(is_type, "another type than expected");
+    }
+
+    pub(super) fn has_type(&mut self, object: Value, type_: usize) -> Value {
+        let found = self.load(types::I64, object, 8);
+        let type_ = self.address(type_);
+        self.b.ins().icmp(IntCC::Equal, found, type_)
+    }
+
+    /// The value of an object as one of the tags; leaves if it is none of them.
+    pub(super) fn unbox(&mut self, object: Value, tags: Tags) -> Val {
+        let ty = Ty::tags(tags);
+        if tags == Tags::of(FLOAT) && self.rt.ob_fval != 0 {
+            let is_float = self.has_type(object, self.rt.float_type);
+            self.exit_unless(is_float, "not a float");
+            let flt = self.load(types::F64, object, self.rt.ob_fval);
+            return Self::from_flt(ty, flt);
+        }
+        if tags == Tags::of(crate::types::INT) && self.rt.digits30 {
+            return self.unbox_int(object, ty);
+        }
+        if tags == Tags::of(crate::types::BOOL) {
+            let (yes, no) = (self.address(self.rt.true_), self.address(self.rt.false_));
+            let is_true = self.b.ins().icmp(IntCC::Equal, object, yes);
+            let is_false = self.b.ins().icmp(IntCC::Equal, object, no);
+            let either = self.b.ins().bor(is_true, is_false);
+            self.exit_unless(either, "not a bool");
+            let word = self.b.ins().uextend(types::I64, is_true);
+            return Self::from_word(ty, word);
+        }
+        let out = self.scratch(2);
+        let wanted = self.int(i64::from(tags.0));
+        let tag = self.call_rarely(self.rt.unbox, &[object, wanted, out]);
+        let failed = self.b.ins().icmp_imm_s(IntCC::Equal, tag, 0);
+        self.exit_if(failed, "another type than expected");
+        let out = self.scratch(2);
+        let word = self.load(types::I64, out, 0);
+        let flt = self.load(types::F64, out, 8);
+        Val {
+            ty,
+            tag: Some(tag),
+            word: Some(word),
+            flt: Some(flt),
+            ..Val::default()
+        }
+    }
+
+    /// An integer of at most one digit is read in place, others by the runtime.
+    fn unbox_int(&mut self, object: Value, ty: Ty) -> Val {
+        let is_int = self.has_type(object, self.rt.long_type);
+        self.exit_unless(is_int, "not an int");
+        let size = self.load(types::I64, object, 16);
+        let above = self.b.ins().iadd_imm_s(size, 1);
+        let small = self
+            .b
+            .ins()
+            .icmp_imm_s(IntCC::UnsignedLessThanOrEqual, above, 2);
+        let (direct, large, done) = (self.new_block(), self.cold_block(), self.new_block());
+        let word = self.b.append_block_param(done, types::I64);
+        self.b.ins().brif(small, direct, &[], large, &[]);
+        self.start(direct);
+        let digit = self.b.ins().uload32(trusted(), object, 24);
+        let value = self.b.ins().imul(digit, size);
+        self.jump(done, &[value]);
+        self.start(large);
+        let out = self.scratch(2);
+        let wanted = self.int(i64::from(Tags::of(crate::types::INT).0));
+        let tag = self.call_rarely(self.rt.unbox, &[object, wanted, out]);
+        let failed = self.b.ins().icmp_imm_s(IntCC::Equal, tag, 0);
+        self.exit_if(failed, "an int of more than 64 bits");
+        let out = self.scratch(2);
+        let value = self.load(types::I64, out, 0);
+        self.jump(done, &[value]);
+        self.start(done);
+        Self::from_word(ty, word)
+    }
+
+    /// Leaves before this statement if the condition holds.
+    pub(super) fn exit_if(&mut self, condition: Value, why: &str) {
+        let exit = self.exit_block(why);
+        self.branch_if(condition, exit);
+    }
+
+    /// Leaves before this statement unless the condition holds.
+    pub(super) fn exit_unless(&mut self, condition: Value, why: &str) {
+        let exit = self.exit_block(why);
+        let next = self.block_beside();
+        self.b.ins().brif(condition, next, &[], exit, &[]);
+        self.b.seal_block(next);
+        self.b.switch_to_block(next);
+    }
+
+    fn exit_block(&mut self, why: &str) -> Block {
+        if let Some((block, _)) = self.exit {
+            return block;
+        }
+        let block = self.cold_block();
+        self.exit = Some((block, why.to_owned()));
+        block
+    }
+
+    /// Leaves before this statement, always. Nothing follows.
+    pub(super) fn leave(&mut self, why: &str) {
+        self.leaves.push((self.statement, why.to_owned()));
+        let exit = self.exit_block(why);
+        self.jump(exit, &[]);
+    }
+
+    /// Fails if the condition holds: an exception is set.
+    pub(super) fn fail_if(&mut self, condition: Value) {
+        let block = match self.failure {
+            Some(block) => block,
+            None => {
+                let block = self.cold_block();
+                self.failure = Some(block);
+                block
+            }
+        };
+        self.branch_if(condition, block);
+    }
+
+    /// Fails if the object is null.
+    pub(super) fn fail_if_null(&mut self, object: Value) {
+        let is_null = self.b.ins().icmp_imm_s(IntCC::Equal, object, 0);
+        self.fail_if(is_null);
+    }
+
+    /// Fails if the status is negative.
+    pub(super) fn fail_if_negative(&mut self, status: Value) {
+        let failed = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, status, 0);
+        self.fail_if(failed);
+    }
+
+    /// Emits the exit and the failure of the statement whose checks are done.
+    pub(super) fn end_checks(&mut self) {
+        let here = self.b.current_block();
+        if let Some((block, why)) = self.exit.take() {
+            self.hand_over_at(block, self.rt.leave, why);
+        }
+        if let Some(block) = self.failure.take() {
+            self.hand_over_at(block, self.rt.fail, String::new());
+        }
+        if let Some(here) = here {
+            self.b.switch_to_block(here);
+        }
+    }
+
+    /// Hands the call over to Python and returns what it makes of it.
+    fn hand_over_at(&mut self, block: Block, function: usize, why: String) {
+        self.start(block);
+        let (record, frame) = self.hand_over(why);
+        let object = self.call_word(function, &[record, frame]);
+        let (raised, boxed) = (self.tag_value(RAISED), self.tag_value(OBJECT));
+        let failed = self.b.ins().icmp_imm_s(IntCC::Equal, object, 0);
+        let tag = self.b.ins().select(failed, raised, boxed);
+        let zero = self.b.ins().f64const(0.0);
+        self.b.ins().return_(&[tag, object, zero]);
+    }
+
+    /// Stores what Python needs, and describes it.
+    fn hand_over(&mut self, why: String) -> (Value, Value) {
+        let frame = self.b.ins().stack_addr(types::I64, self.frame, 0);
+        let mut at = 0;
+        let mut locals = Vec::new();
+        for local in 0..self.places.len() {
+            let mut ty = self.before[local].clone();
+            let live = self.info.liveness.before[self.statement].has(local);
+            let borrowed = self.is_borrowed(local);
+            let wanted = owns(&ty) && !borrowed || live;
+            if !wanted || ty.tags == Tags::of(UNSET) {
+                locals.push(Shape::Unset);
+                continue;
+            }
+            // What was expected may have been unboxed, or not yet.
+            if let Some(narrow) = ty.narrow.take() {
+                ty.tags = ty.tags.or(narrow.tags).or(Tags::of(UNSET));
+            }
+            let place = self.places[local].clone();
+            locals.push(self.spill(&place, &ty, borrowed, frame, &mut at));
+        }
+        let mut loops = Vec::new();
+        for turn in self.turns.clone() {
+            let Some(mut shape) = turn.shape else {
+                continue;
+            };
+            let mut state = turn.state;
+            if turn.is_between {
+                // At the loop's own head it has not begun, or is over.
+                if shape == LoopShape::Range {
+                    continue;
+                }
+                shape = LoopShape::Dropped;
+                state.truncate(1);
+            }
+            loops.push(shape);
+            for var in state {
+                let word = self.b.use_var(var);
+                self.store(word, frame, offset(at));
+                at += 1;
+            }
+        }
+        self.frame_words = self.frame_words.max(at);
+        let record = Box::new(Record {
+            owner: self.unit.owner,
+            function: self.unit.specs[self.spec].function,
+            statement: self.statement,
+            line: self.line,
+            locals,
+            loops,
+            n_taken: std::cell::Cell::new(0),
+            why,
+        });
+        let address = self.address(std::ptr::from_ref::<Record>(&record) as usize);
+        self.records.push(record);
+        (address, frame)
+    }
+
+    fn spill(
+        &mut self,
+        place: &Place,
+        ty: &Ty,
+        borrowed: bool,
+        frame: Value,
+        at: &mut usize,
+    ) -> Shape {
+        if let Some(parts) = ty.parts() {
+            let parts = place.parts.iter().zip(parts);
+            let parts = parts.map(|(place, ty)| self.spill(place, ty, borrowed, frame, at));
+            return Shape::Tuple(parts.collect());
+        }
+        if ty.tags == Tags::of(RANGE) {
+            for place in &place.parts {
+                let word = self.b.use_var(place.word);
+                self.store(word, frame, offset(*at));
+                *at += 1;
+            }
+            return Shape::Range;
+        }
+        let value = self.read(place, &Ty::tags(ty.tags));
+        let tag = self.tag(&value);
+        self.store(tag, frame, offset(*at));
+        if let Some(word) = value.word {
+            self.store(word, frame, offset(*at + 1));
+        }
+        if let Some(flt) = value.flt {
+            self.store(flt, frame, offset(*at + 2));
+        }
+        *at += 3;
+        Shape::Value { borrowed }
+    }
+
+    /// Returns an operand.
+    pub(super) fn ret(&mut self, atom: &Atom) {
+        let mut value = self.atom(atom);
+        if let Atom::Local(local) = atom
+            && !self.is_borrowed(*local)
+            && value.parts.is_empty()
+        {
+            // The local's reference becomes the caller's.
+            value.owned = true;
+            self.types[*local] = Ty::of(UNSET);
+        }
+        let parts = Tags::of(crate::types::TUPLE).or(Tags::of(RANGE));
+        let value = if value.ty.tags.any(parts) {
+            let boxed = self.boxed(&value);
+            self.fail_if_null(boxed.word.unwrap_or(self.context));
+            boxed
+        } else {
+            value
+        };
+        let value = self.own(value);
+        self.release_turns(0);
+        for local in 0..self.types.len() {
+            if let Some(held) = self.held(local) {
+                self.release(&held);
+            }
+        }
+        let value = if value.ty.is_never() {
+            Self::nothing(NONE)
+        } else {
+            value
+        };
+        let (tag, word, flt) = (self.tag(&value), self.word(&value), self.flt(&value));
+        self.b.ins().return_(&[tag, word, flt]);
+    }
+
+    /// Releases what the loops from that one on hold.
+    pub(super) fn release_turns(&mut self, from: usize) {
+        for turn in self.turns[from..].to_vec() {
+            if matches!(turn.shape, Some(LoopShape::Sequence | LoopShape::Iterator)) {
+                let object = self.b.use_var(turn.state[0]);
+                self.dec_ref(object);
+            }
+        }
+    }
+
+    /// Emits a statement that is one step.
+    pub(super) fn finish_step(&mut self, statement: &Statement) {
+        for local in crate::infer::dropped(&self.info, statement) {
+            self.drop_local(local);
+            self.types[local] = Ty::of(UNSET);
+        }
+    }
+}
+
+/// Turns of a loop between two looks at signals.
+pub(super) const TICKS: i64 = 1 << 14;
+
+fn offset(word: usize) -> i32 {
+    i32::try_from(8 * word).unwrap_or(i32::MAX)
+}

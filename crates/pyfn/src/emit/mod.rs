@@ -1,0 +1,1028 @@
+//! Typed programs to machine code, through Cranelift.
+//!
+//! Every local has three variables: tag, word and double. Which of them mean something follows from
+//! its type at the place; the others are never read, so they cost nothing. A tuple's parts have
+//! variables of their own, and so have an array's address, sizes and strides.
+//!
+//! A statement first checks all that could keep it from being done natively and jumps to its *exit*
+//! if something does: a cold block that stores the locals into a frame and calls Python to finish.
+//! Only then it has effects. What fails after that with a Python exception goes to its *failure*:
+//! a cold block that releases what the function owns.
+//!
+//! # Invariant
+//! Between the start of a statement and its last check no local is bound anew (an object may be
+//! unboxed in place), so the exit block sees the locals as they were before.
+//! Every local whose type may be an object owns its reference, except parameters that are never
+//! bound anew, which are borrowed.
+
+mod array;
+mod control;
+mod frame;
+mod hoist;
+mod list;
+mod object;
+
+mod scalar;
+mod trampoline;
+
+pub use hoist::HOISTED;
+pub use object::names_key;
+
+use std::rc::Rc;
+use std::sync::OnceLock;
+
+use cranelift_codegen::Context as Codegen;
+use cranelift_codegen::ir::{
+    self, AbiParam, Block, BlockArg, InstBuilder, MemFlagsData, SigRef, StackSlot, Type, Value,
+    condcodes::IntCC, types,
+};
+use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+
+use crate::infer::{Scope, State};
+use crate::program::{Atom, Local, Statement};
+use crate::runtime::Runtime;
+use crate::types::{
+    ArrayTy, BOOL, Class, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET, class,
+};
+use crate::unit::{ArrayCheck, CompileError, FunctionInfo, LoopShape, Record, SpecId, Unit};
+
+/// What was made of a function.
+pub(crate) struct Emitted {
+    pub(crate) bytes: Vec<u8>,
+    /// Where the entry for other native functions is; the one for Python is at the start.
+    pub(crate) native_offset: usize,
+    pub(crate) records: Vec<Box<Record>>,
+    pub(crate) checks: Vec<Box<ArrayCheck>>,
+    pub(crate) leaves: Vec<(usize, String)>,
+    pub(crate) callees: Vec<usize>,
+}
+
+/// Plain memory: aligned, and there.
+pub(crate) fn trusted() -> MemFlagsData {
+    MemFlagsData::trusted()
+}
+
+/// A value in registers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Val {
+    pub(crate) ty: Ty,
+    pub(crate) tag: Option<Value>,
+    pub(crate) word: Option<Value>,
+    pub(crate) flt: Option<Value>,
+    pub(crate) parts: Vec<Val>,
+    pub(crate) array: Option<Array>,
+    /// The value comes with a reference that has to be given to somebody or released.
+    pub(crate) owned: bool,
+    /// The value, if it is an integer that is written in the program.
+    pub(crate) constant: Option<i64>,
+}
+
+/// An array's fields in registers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Array {
+    pub(crate) data: Option<Value>,
+    pub(crate) sizes: Vec<Value>,
+    pub(crate) strides: Vec<Value>,
+}
+
+/// The variables of a local, or of a part of one.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    tag: Variable,
+    word: Variable,
+    flt: Variable,
+    parts: Vec<Place>,
+    /// Data, sizes, strides.
+    array: Vec<Variable>,
+}
+
+/// The state of a loop around the current statement.
+#[derive(Debug, Clone)]
+pub(crate) struct Turn {
+    pub(crate) id: usize,
+    pub(crate) shape: Option<LoopShape>,
+    /// The variables of its shape.
+    pub(crate) state: Vec<Variable>,
+    pub(crate) head: Block,
+    pub(crate) after: Block,
+    /// Number of facts that are known in the loop.
+    pub(crate) n_facts_inside: usize,
+    /// Between two turns: Python does not get the loop's state.
+    pub(crate) is_between: bool,
+}
+
+/// The emitter of one function.
+pub(crate) struct Emitter<'a, 'f> {
+    pub(crate) b: FunctionBuilder<'f>,
+    pub(crate) unit: &'a mut Unit,
+    pub(crate) rt: Rc<Runtime>,
+    pub(crate) info: Rc<FunctionInfo>,
+    pub(crate) spec: SpecId,
+    pub(crate) places: Vec<Place>,
+    pub(crate) types: Vec<Ty>,
+    /// The types before the current statement.
+    before: Vec<Ty>,
+    pub(crate) turns: Vec<Turn>,
+    pub(crate) statement: usize,
+    pub(crate) line: u32,
+    exit: Option<(Block, String)>,
+    failure: Option<Block>,
+    frame: StackSlot,
+    frame_words: usize,
+    /// Indices that are known to be within bounds here.
+    pub(crate) facts: Vec<hoist::Fact>,
+    scratch: StackSlot,
+    scratch_words: usize,
+    pub(crate) context: Value,
+    pub(crate) ticks: Variable,
+    signatures: Vec<(ir::Signature, SigRef)>,
+    records: Vec<Box<Record>>,
+    checks: Vec<Box<ArrayCheck>>,
+    leaves: Vec<(usize, String)>,
+    callees: Vec<usize>,
+}
+
+/// The processor that code is made for, or why none.
+fn isa() -> Result<OwnedTargetIsa, String> {
+    static ISA: OnceLock<Result<OwnedTargetIsa, String>> = OnceLock::new();
+    ISA.get_or_init(|| {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let mut flags = settings::builder();
+        for (name, value) in [
+            ("opt_level", "speed"),
+            ("is_pic", "false"),
+            (
+                "enable_verifier",
+                if cfg!(debug_assertions) {
+                    "true"
+                } else {
+                    "false"
+                },
+            ),
+            ("enable_probestack", "false"),
+            ("unwind_info", "false"),
+            ("enable_llvm_abi_extensions", "false"),
+        ] {
+            flags.set(name, value).map_err(|error| text(&error))?;
+        }
+        let flags = settings::Flags::new(flags);
+        let builder = cranelift_codegen::isa::lookup_by_name("x86_64-unknown-linux-gnu");
+        let mut builder = builder.map_err(|error| text(&error))?;
+        #[cfg(target_arch = "x86_64")]
+        {
+            if !std::is_x86_feature_detected!("sse4.2") {
+                return Err("the processor has no SSE4.2".to_owned());
+            }
+            for (name, has) in [
+                ("has_sse3", true),
+                ("has_ssse3", true),
+                ("has_sse41", true),
+                ("has_sse42", true),
+                ("has_popcnt", std::is_x86_feature_detected!("popcnt")),
+                ("has_avx", std::is_x86_feature_detected!("avx")),
+                ("has_avx2", std::is_x86_feature_detected!("avx2")),
+                ("has_bmi1", std::is_x86_feature_detected!("bmi1")),
+                ("has_bmi2", std::is_x86_feature_detected!("bmi2")),
+                ("has_lzcnt", std::is_x86_feature_detected!("lzcnt")),
+            ] {
+                if has {
+                    builder.enable(name).map_err(|error| text(&error))?;
+                }
+            }
+        }
+        builder.finish(flags).map_err(|error| text(&error))
+    })
+    .clone()
+}
+
+/// The signature of a native function.
+pub(crate) fn native_signature(params: &[Ty]) -> ir::Signature {
+    let mut signature = ir::Signature::new(CallConv::SystemV);
+    signature.params.push(AbiParam::new(types::I64));
+    for ty in params {
+        for ty in words_of(ty) {
+            signature.params.push(AbiParam::new(ty));
+        }
+    }
+    for ty in [types::I64, types::I64, types::F64] {
+        signature.returns.push(AbiParam::new(ty));
+    }
+    signature
+}
+
+/// The registers in which a value of the type is passed.
+fn words_of(ty: &Ty) -> Vec<Type> {
+    let mut words = Vec::new();
+    if ty.tags.single().is_none() {
+        words.push(types::I64);
+    }
+    if has_word(ty.tags) {
+        words.push(types::I64);
+    }
+    if ty.tags.any(Tags::FLOATS) {
+        words.push(types::F64);
+    }
+    words
+}
+
+/// Whether values with such tags have a word.
+pub(crate) fn has_word(tags: Tags) -> bool {
+    tags.any(Tags::INTS.or(Tags::of(OBJECT)))
+}
+
+/// Emits the code of a version of a function.
+pub(crate) fn function(unit: &mut Unit, spec: SpecId) -> Result<Emitted, CompileError> {
+    let info = Rc::clone(&unit.functions[unit.specs[spec].function]);
+    let name = info.program.name.clone();
+    let refuse = |reason: String| CompileError::Codegen {
+        name: name.clone(),
+        reason,
+    };
+    let isa = isa().map_err(refuse)?;
+    let params = unit.specs[spec].params.clone();
+    let mut codegen = Codegen::new();
+    codegen.func.signature = native_signature(&params);
+    let mut builder_context = FunctionBuilderContext::new();
+    let b = FunctionBuilder::new(&mut codegen.func, &mut builder_context);
+    let emitter = Emitter::new(b, unit, info, spec);
+    let (records, checks, leaves, callees) = emitter.run(&params, isa.frontend_config());
+    let bytes_of = |codegen: &mut Codegen| -> Result<Vec<u8>, CompileError> {
+        let compiled = codegen.compile(&*isa, &mut Default::default());
+        let compiled = compiled.map_err(|error| refuse(format!("{error:?}")))?;
+        if !compiled.buffer.relocs().is_empty() {
+            return Err(refuse("it needs a library function".to_owned()));
+        }
+        Ok(compiled.buffer.data().to_vec())
+    };
+    let native = bytes_of(&mut codegen)?;
+    // The entry for Python, then the function.
+    let mut entry = Codegen::new();
+    frame::entry(&mut entry.func, &mut builder_context, &params, &isa);
+    let mut bytes = bytes_of(&mut entry)?;
+    while bytes.len() % 64 != 0 {
+        bytes.push(0xcc);
+    }
+    let native_offset = bytes.len();
+    bytes.extend(native);
+    Ok(Emitted {
+        bytes,
+        native_offset,
+        records,
+        checks,
+        leaves,
+        callees,
+    })
+}
+
+type Tables = (
+    Vec<Box<Record>>,
+    Vec<Box<ArrayCheck>>,
+    Vec<(usize, String)>,
+    Vec<usize>,
+);
+
+impl<'a, 'f> Emitter<'a, 'f> {
+    fn new(
+        mut b: FunctionBuilder<'f>,
+        unit: &'a mut Unit,
+        info: Rc<FunctionInfo>,
+        spec: SpecId,
+    ) -> Self {
+        let entry = b.create_block();
+        b.append_block_params_for_function_params(entry);
+        b.switch_to_block(entry);
+        b.seal_block(entry);
+        let context = b.block_params(entry)[0];
+        let slot = |b: &mut FunctionBuilder<'f>| {
+            b.create_sized_stack_slot(ir::StackSlotData::new(
+                ir::StackSlotKind::ExplicitSlot,
+                0,
+                3,
+            ))
+        };
+        let frame = slot(&mut b);
+        let scratch = slot(&mut b);
+        let places = info.program.locals.iter().map(|_| new_place(&mut b));
+        let places = places.collect();
+        let ticks = b.declare_var(types::I64);
+        Self {
+            rt: Rc::clone(&unit.runtime),
+            types: vec![Ty::of(UNSET); info.program.locals.len()],
+            before: Vec::new(),
+            b,
+            unit,
+            info,
+            spec,
+            places,
+            turns: Vec::new(),
+            statement: 0,
+            line: 0,
+            exit: None,
+            failure: None,
+            frame,
+            frame_words: 0,
+            facts: Vec::new(),
+            scratch,
+            scratch_words: 0,
+            context,
+            ticks,
+            signatures: Vec::new(),
+            records: Vec::new(),
+            checks: Vec::new(),
+            leaves: Vec::new(),
+            callees: Vec::new(),
+        }
+    }
+
+    fn run(
+        mut self,
+        params: &[Ty],
+        config: cranelift_codegen::isa::TargetFrontendConfig,
+    ) -> Tables {
+        self.enter(params);
+        let info = Rc::clone(&self.info);
+        let reaches_end = self.block(&info.program.body);
+        if reaches_end {
+            self.ret(&Atom::None);
+        }
+        let frame_bytes = u32::try_from(8 * self.frame_words).unwrap_or(u32::MAX);
+        self.b.func.sized_stack_slots[self.frame].size = frame_bytes;
+        let scratch_bytes = u32::try_from(8 * self.scratch_words).unwrap_or(u32::MAX);
+        self.b.func.sized_stack_slots[self.scratch].size = scratch_bytes;
+        self.b.seal_all_blocks();
+        self.b.finalize(config);
+        (self.records, self.checks, self.leaves, self.callees)
+    }
+
+    // Small words of emitting.
+
+    pub(crate) fn int(&mut self, value: i64) -> Value {
+        self.b.ins().iconst(types::I64, value)
+    }
+
+    pub(crate) fn address(&mut self, address: usize) -> Value {
+        #[expect(clippy::cast_possible_wrap, reason = "the bits are meant")]
+        let bits = address as i64;
+        self.int(bits)
+    }
+
+    pub(crate) fn tag_value(&mut self, tag: u8) -> Value {
+        self.int(i64::from(tag))
+    }
+
+    pub(crate) fn load(&mut self, ty: Type, at: Value, offset: i32) -> Value {
+        self.b.ins().load(ty, trusted(), at, offset)
+    }
+
+    pub(crate) fn store(&mut self, value: Value, at: Value, offset: i32) {
+        self.b.ins().store(trusted(), value, at, offset);
+    }
+
+    /// Room for words that a call reads or writes; used up at the next call of this function.
+    pub(crate) fn scratch(&mut self, n_words: usize) -> Value {
+        self.scratch_words = self.scratch_words.max(n_words);
+        self.b.ins().stack_addr(types::I64, self.scratch, 0)
+    }
+
+    /// Ends the block with a branch; continues in a new block if the condition does not hold.
+    pub(crate) fn branch_if(&mut self, condition: Value, to: Block) {
+        let next = self.block_beside();
+        self.b.ins().brif(condition, to, &[], next, &[]);
+        self.b.seal_block(next);
+        self.b.switch_to_block(next);
+    }
+
+    /// A block that is as rarely run as the current one.
+    pub(crate) fn block_beside(&mut self) -> Block {
+        let is_cold = self
+            .b
+            .current_block()
+            .is_some_and(|block| self.b.func.layout.is_cold(block));
+        if is_cold {
+            self.cold_block()
+        } else {
+            self.new_block()
+        }
+    }
+
+    pub(crate) fn new_block(&mut self) -> Block {
+        self.b.create_block()
+    }
+
+    pub(crate) fn cold_block(&mut self) -> Block {
+        let block = self.b.create_block();
+        self.b.set_cold_block(block);
+        block
+    }
+
+    pub(crate) fn jump(&mut self, to: Block, args: &[Value]) {
+        let args = args
+            .iter()
+            .map(|&arg| BlockArg::Value(arg))
+            .collect::<Vec<_>>();
+        self.b.ins().jump(to, &args);
+    }
+
+    /// Continues in a block that all jumps to it have been made to.
+    pub(crate) fn start(&mut self, block: Block) {
+        self.b.seal_block(block);
+        self.b.switch_to_block(block);
+    }
+
+    /// Calls a function of the runtime.
+    pub(crate) fn call(
+        &mut self,
+        function: usize,
+        args: &[Value],
+        returns: Option<Type>,
+    ) -> Option<Value> {
+        let mut signature = ir::Signature::new(CallConv::SystemV);
+        for &arg in args {
+            let ty = self.b.func.dfg.value_type(arg);
+            signature.params.push(AbiParam::new(ty));
+        }
+        signature.returns.extend(returns.map(AbiParam::new));
+        let signature = self.signature(signature);
+        let function = self.address(function);
+        let call = self.b.ins().call_indirect(signature, function, args);
+        self.b.inst_results(call).first().copied()
+    }
+
+    /// Calls a function of the runtime that returns a word.
+    pub(crate) fn call_word(&mut self, function: usize, args: &[Value]) -> Value {
+        match self.call(function, args, Some(types::I64)) {
+            Some(value) => value,
+            None => self.int(0),
+        }
+    }
+
+    /// The same where the call is hardly ever made: no register changes.
+    pub(crate) fn call_rarely(&mut self, function: usize, args: &[Value]) -> Value {
+        let Some(trampoline) = trampoline::trampoline(function, args.len()) else {
+            return self.call_word(function, args);
+        };
+        let signature = self.signature(trampoline::signature(args.len()));
+        let function = self.address(trampoline);
+        let mut all = vec![self.context];
+        all.extend(args);
+        self.b.ins().call_indirect(signature, function, &all);
+        self.load(types::I64, self.context, trampoline::STATUS)
+    }
+
+    pub(crate) fn signature(&mut self, signature: ir::Signature) -> SigRef {
+        if let Some((_, known)) = self
+            .signatures
+            .iter()
+            .find(|(known, _)| *known == signature)
+        {
+            return *known;
+        }
+        let known = self.b.import_signature(signature.clone());
+        self.signatures.push((signature, known));
+        known
+    }
+
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        Scope {
+            info: &self.info,
+            state: &self.types,
+        }
+    }
+
+    // Values.
+
+    /// A value of one tag without bits.
+    pub(crate) fn nothing(tag: u8) -> Val {
+        Val {
+            ty: Ty::of(tag),
+            ..Val::default()
+        }
+    }
+
+    pub(crate) fn from_word(ty: Ty, word: Value) -> Val {
+        Val {
+            ty,
+            word: Some(word),
+            ..Val::default()
+        }
+    }
+
+    pub(crate) fn from_flt(ty: Ty, flt: Value) -> Val {
+        Val {
+            ty,
+            flt: Some(flt),
+            ..Val::default()
+        }
+    }
+
+    /// A new reference to an object.
+    pub(crate) fn owned(ty: Ty, word: Value) -> Val {
+        Val {
+            owned: true,
+            ..Self::from_word(ty, word)
+        }
+    }
+
+    pub(crate) fn word(&mut self, value: &Val) -> Value {
+        match value.word {
+            Some(word) => word,
+            None => self.int(0),
+        }
+    }
+
+    pub(crate) fn flt(&mut self, value: &Val) -> Value {
+        match value.flt {
+            Some(flt) => flt,
+            None => self.b.ins().f64const(0.0),
+        }
+    }
+
+    pub(crate) fn tag(&mut self, value: &Val) -> Value {
+        match (value.tag, value.ty.tags.single()) {
+            (_, Some(tag)) => self.tag_value(tag),
+            (Some(tag), None) => tag,
+            (None, None) => self.tag_value(UNSET),
+        }
+    }
+
+    /// The value of an operand; a local's reference stays with the local.
+    pub(crate) fn atom(&mut self, atom: &Atom) -> Val {
+        use crate::globals::Global;
+        let ty = self.scope().atom(atom);
+        match atom {
+            Atom::Local(local) => {
+                let place = self.places[*local].clone();
+                self.read(&place, &ty)
+            }
+            Atom::Int(value) => self.int_val(*value),
+            Atom::Float(value) => {
+                let flt = self.b.ins().f64const(*value);
+                Self::from_flt(ty, flt)
+            }
+            Atom::Bool(value) => {
+                let word = self.int(i64::from(*value));
+                Self::from_word(ty, word)
+            }
+            Atom::None => Self::nothing(NONE),
+            Atom::Str(text) => {
+                let word = self.text(text);
+                Self::from_word(ty, word)
+            }
+            Atom::Const(index) => {
+                let address = self
+                    .info
+                    .consts
+                    .get(*index)
+                    .map_or(0, |&(address, _)| address);
+                let word = self.address(address);
+                self.with_fields(Self::from_word(ty, word))
+            }
+            Atom::Global(index) => match self.info.globals[*index].clone() {
+                Global::Int(value) => self.int_val(value),
+                Global::Float(value) => self.atom(&Atom::Float(value)),
+                Global::Bool(value) => self.atom(&Atom::Bool(value)),
+                Global::None | Global::Unbound => Self::nothing(NONE),
+                Global::Builtin { address, .. }
+                | Global::Function { address, .. }
+                | Global::Object { address, .. } => {
+                    let word = self.address(address);
+                    self.with_fields(Self::from_word(ty, word))
+                }
+            },
+        }
+    }
+
+    fn int_val(&mut self, value: i64) -> Val {
+        let word = self.int(value);
+        let ty = Ty {
+            natural: value >= 0,
+            ..Ty::of(INT)
+        };
+        Val {
+            constant: Some(value),
+            ..Self::from_word(ty, word)
+        }
+    }
+
+    /// The object of a name or a string of the program.
+    pub(crate) fn text(&mut self, text: &str) -> Value {
+        let address = self.info.strings.get(text).copied().unwrap_or(self.rt.none);
+        self.address(address)
+    }
+
+    /// Loads an array's fields, if the object is one.
+    pub(crate) fn with_fields(&mut self, mut value: Val) -> Val {
+        if let Some(array) = value.ty.array()
+            && value.array.is_none()
+        {
+            value.array = Some(self.fields(&value, array));
+        }
+        value
+    }
+
+    fn fields(&mut self, value: &Val, array: ArrayTy) -> Array {
+        let object = self.word(value);
+        // Data, number of dimensions, sizes, strides: numpy's own stable interface.
+        let data = self.load(types::I64, object, 16);
+        let sizes = self.load(types::I64, object, 32);
+        let strides = self.load(types::I64, object, 40);
+        let offset = |at: usize| i32::try_from(8 * at).unwrap_or(0);
+        Array {
+            data: Some(data),
+            sizes: (0..array.ndim)
+                .map(|at| self.load(types::I64, sizes, offset(at)))
+                .collect(),
+            strides: (0..array.ndim)
+                .map(|at| self.load(types::I64, strides, offset(at)))
+                .collect(),
+        }
+    }
+
+    /// Reads a place as a value of a type.
+    pub(crate) fn read(&mut self, place: &Place, ty: &Ty) -> Val {
+        let mut value = Val {
+            ty: ty.clone(),
+            ..Val::default()
+        };
+        if let Some(parts) = ty.parts() {
+            for (place, ty) in place.parts.iter().zip(parts) {
+                let part = self.read(place, ty);
+                value.parts.push(part);
+            }
+            return value;
+        }
+        if ty.tags == Tags::of(RANGE) {
+            let int = Ty::of(INT);
+            for place in &place.parts {
+                let part = self.read(place, &int);
+                value.parts.push(part);
+            }
+            return value;
+        }
+        if ty.tags.single().is_none() {
+            value.tag = Some(self.b.use_var(place.tag));
+        }
+        if has_word(ty.tags) {
+            value.word = Some(self.b.use_var(place.word));
+        }
+        if ty.tags.any(Tags::FLOATS) {
+            value.flt = Some(self.b.use_var(place.flt));
+        }
+        if let Some(array) = ty.array() {
+            let words = place.array.iter().map(|&var| self.b.use_var(var));
+            let words = words.collect::<Vec<_>>();
+            if words.len() > 2 * array.ndim {
+                value.array = Some(Array {
+                    data: Some(words[0]),
+                    sizes: words[1..=array.ndim].to_vec(),
+                    strides: words[1 + array.ndim..=2 * array.ndim].to_vec(),
+                });
+            }
+        }
+        value
+    }
+
+    /// Writes a value into a place.
+    pub(crate) fn write(&mut self, place: &mut Place, value: &Val) {
+        let tag = self.tag(value);
+        self.b.def_var(place.tag, tag);
+        if !value.parts.is_empty() || value.ty.parts().is_some() {
+            while place.parts.len() < value.parts.len() {
+                place.parts.push(new_place(&mut self.b));
+            }
+            for (place, part) in place.parts.iter_mut().zip(&value.parts) {
+                self.write(place, part);
+            }
+            return;
+        }
+        if let Some(word) = value.word {
+            self.b.def_var(place.word, word);
+        }
+        if let Some(flt) = value.flt {
+            self.b.def_var(place.flt, flt);
+        }
+        if let Some(array) = &value.array {
+            let words = array.data.iter().chain(&array.sizes).chain(&array.strides);
+            for (at, &word) in words.enumerate() {
+                if at == place.array.len() {
+                    place.array.push(self.b.declare_var(types::I64));
+                }
+                self.b.def_var(place.array[at], word);
+            }
+        }
+    }
+
+    /// Binds a local to a value, which gives its reference away, and releases what it held.
+    pub(crate) fn bind(&mut self, local: Local, value: Val) {
+        let value = self.with_fields(value);
+        let value = self.own(value);
+        let old = self.held(local);
+        let mut place = self.places[local].clone();
+        self.write(&mut place, &value);
+        self.places[local] = place;
+        self.types[local] = value.ty;
+        if let Some(old) = old {
+            self.release(&old);
+        }
+    }
+
+    /// What a local holds a reference to.
+    pub(crate) fn held(&mut self, local: Local) -> Option<Val> {
+        if self.is_borrowed(local) || !crate::infer::owns(&self.types[local]) {
+            return None;
+        }
+        let ty = self.types[local].clone();
+        let place = self.places[local].clone();
+        Some(self.read(&place, &ty))
+    }
+
+    /// Whether the local is a parameter whose reference is the caller's.
+    pub(crate) fn is_borrowed(&self, local: Local) -> bool {
+        local < self.info.program.n_params && !self.info.is_rebound[local]
+    }
+
+    /// Forgets a local that nobody reads any more.
+    pub(crate) fn drop_local(&mut self, local: Local) {
+        if let Some(old) = self.held(local) {
+            self.forget(local);
+            self.release(&old);
+        }
+    }
+
+    /// The local is not bound any more, and what it held belongs to somebody else.
+    pub(crate) fn forget(&mut self, local: Local) {
+        let unset = self.tag_value(UNSET);
+        let tag = self.places[local].tag;
+        self.b.def_var(tag, unset);
+        self.types[local] = Ty::of(UNSET);
+    }
+
+    /// The value with a reference of its own.
+    pub(crate) fn own(&mut self, mut value: Val) -> Val {
+        if !value.parts.is_empty() {
+            let parts = std::mem::take(&mut value.parts);
+            value.parts = parts.into_iter().map(|part| self.own(part)).collect();
+            value.owned = true;
+            return value;
+        }
+        if !value.owned && value.ty.tags.has(OBJECT) {
+            self.if_object(&value, |emitter, object| emitter.inc_ref(object));
+        }
+        value.owned = true;
+        value
+    }
+
+    /// Gives up the references of a value that is owned.
+    pub(crate) fn release(&mut self, value: &Val) {
+        for part in &value.parts {
+            self.release(part);
+        }
+        if value.parts.is_empty() && value.ty.tags.has(OBJECT) {
+            self.if_object(value, |emitter, object| emitter.dec_ref(object));
+        }
+    }
+
+    /// Releases a value that an operation made for itself.
+    pub(crate) fn release_owned(&mut self, value: &Val) {
+        if value.owned {
+            self.release(value);
+        }
+    }
+
+    fn if_object(&mut self, value: &Val, then: impl FnOnce(&mut Self, Value)) {
+        let object = self.word(value);
+        if value.ty.tags.single().is_some() {
+            then(self, object);
+            return;
+        }
+        let tag = self.tag(value);
+        let is_object = self
+            .b
+            .ins()
+            .icmp_imm_s(IntCC::Equal, tag, i64::from(OBJECT));
+        let (yes, after) = (self.new_block(), self.new_block());
+        self.b.ins().brif(is_object, yes, &[], after, &[]);
+        self.start(yes);
+        then(self, object);
+        self.jump(after, &[]);
+        self.start(after);
+    }
+
+    pub(crate) fn inc_ref(&mut self, object: Value) {
+        if self.rt.plain_refcounts {
+            let count = self.load(types::I64, object, 0);
+            let count = self.b.ins().iadd_imm_s(count, 1);
+            self.store(count, object, 0);
+        } else {
+            self.call(self.rt.inc_ref, &[object], None);
+        }
+    }
+
+    pub(crate) fn dec_ref(&mut self, object: Value) {
+        if self.rt.plain_refcounts {
+            let count = self.load(types::I64, object, 0);
+            let count = self.b.ins().iadd_imm_s(count, -1);
+            self.store(count, object, 0);
+            let (last, after) = (self.cold_block(), self.new_block());
+            self.b.ins().brif(count, after, &[], last, &[]);
+            self.start(last);
+            self.call_rarely(self.rt.dealloc, &[object]);
+            self.jump(after, &[]);
+            self.start(after);
+        } else {
+            self.call(self.rt.dec_ref, &[object], None);
+        }
+    }
+
+    /// The value as an object with a reference of its own, or a borrowed one if it is an object
+    /// already.
+    pub(crate) fn boxed(&mut self, value: &Val) -> Val {
+        let tags = value.ty.tags;
+        if tags == Tags::of(OBJECT) {
+            return value.clone();
+        }
+        let object = match tags.single() {
+            Some(TUPLE) => return self.boxed_tuple(value),
+            Some(RANGE) => return self.boxed_range(value),
+            Some(NONE) => {
+                let none = self.address(self.rt.none);
+                return Self::from_word(Ty::of(OBJECT), none);
+            }
+            Some(BOOL) => {
+                let word = self.word(value);
+                let (yes, no) = (self.address(self.rt.true_), self.address(self.rt.false_));
+                let object = self.b.ins().select(word, yes, no);
+                return Self::from_word(Ty::of(OBJECT), object);
+            }
+            _ => {
+                let (tag, word, flt) = (self.tag(value), self.word(value), self.flt(value));
+                // A union with objects: the runtime adds a reference.
+                self.call_boxing(tag, word, flt)
+            }
+        };
+        Self::owned(Ty::of(OBJECT), object)
+    }
+
+    fn call_boxing(&mut self, tag: Value, word: Value, flt: Value) -> Value {
+        let bits = self.b.ins().bitcast(types::I64, MemFlagsData::new(), flt);
+        self.call_word(self.rt.box_value, &[tag, word, bits])
+    }
+
+    fn boxed_tuple(&mut self, value: &Val) -> Val {
+        let items = value.parts.iter().map(|part| self.boxed(part));
+        let items = items.collect::<Vec<_>>();
+        let room = self.spread(&items);
+        let n = self.int(i64::try_from(items.len()).unwrap_or(0));
+        let tuple = self.call_word(self.rt.make_tuple, &[room, n]);
+        for item in &items {
+            self.release_owned(item);
+        }
+        Self::owned(Ty::object(Form::TupleObject), tuple)
+    }
+
+    fn boxed_range(&mut self, value: &Val) -> Val {
+        let words = value.parts.iter().map(|part| self.word(part));
+        let words = words.collect::<Vec<_>>();
+        // A record of its own would be too much: the runtime makes a range of a tag and a place.
+        let room = self.scratch(3);
+        for (at, &word) in words.iter().enumerate() {
+            self.store(word, room, i32::try_from(8 * at).unwrap_or(0));
+        }
+        let tag = self.tag_value(RANGE);
+        let zero = self.int(0);
+        let range = self.call_word(self.rt.box_value, &[tag, room, zero]);
+        Self::owned(Ty::of(OBJECT), range)
+    }
+
+    /// Stores objects side by side for a call.
+    pub(crate) fn spread(&mut self, items: &[Val]) -> Value {
+        let words = items.iter().map(|item| self.word(item)).collect::<Vec<_>>();
+        let room = self.scratch(words.len().max(1));
+        for (at, &word) in words.iter().enumerate() {
+            self.store(word, room, i32::try_from(8 * at).unwrap_or(0));
+        }
+        room
+    }
+
+    /// Whether the value has this tag.
+    pub(crate) fn has_tag(&mut self, value: &Val, tag: u8) -> Value {
+        let found = self.tag(value);
+        self.b.ins().icmp_imm_s(IntCC::Equal, found, i64::from(tag))
+    }
+
+    /// The value seen as one of these tags, which is known to be true.
+    pub(crate) fn seen_as(value: &Val, tags: Tags) -> Val {
+        let tags = value.ty.tags.and(tags);
+        Val {
+            ty: Ty {
+                tags,
+                narrow: None,
+                ..value.ty.clone()
+            },
+            ..value.clone()
+        }
+    }
+
+    /// Whether a double value is what a number of the class is.
+    pub(crate) fn class_of(value: &Val) -> Option<Class> {
+        let mut classes = value.ty.tags.iter().map(class);
+        let first = classes.next()?;
+        classes.all(|class| class == first).then_some(first)
+    }
+
+    /// Joins the current types with those that are expected where it jumps.
+    pub(crate) fn jump_to(&mut self, to: Block, target: &State) {
+        if let Some(target) = target {
+            for (local, target) in target.iter().enumerate() {
+                self.coerce(local, target);
+            }
+        }
+        self.jump(to, &[]);
+    }
+
+    fn coerce(&mut self, local: Local, target: &Ty) {
+        let ty = self.types[local].clone();
+        if ty == *target {
+            return;
+        }
+        let parts = Tags::of(TUPLE).or(Tags::of(RANGE));
+        let inner = parts;
+        let mut place = self.places[local].clone();
+        if let (Some(from), Some(to)) = (ty.parts(), target.parts())
+            && from.len() == to.len()
+        {
+            // Parts are scalars or objects; a union's tag variable is always set.
+            let value = self.read(&place, &ty);
+            let parts = value.parts.iter().zip(to).enumerate();
+            for (at, (part, to)) in parts.collect::<Vec<_>>() {
+                if part.ty.tags.any(inner) && !to.tags.any(inner) {
+                    let boxed = self.boxed(part);
+                    let mut inner = place.parts[at].clone();
+                    self.write(&mut inner, &boxed);
+                    place.parts[at] = inner;
+                }
+            }
+            self.places[local] = place;
+            return;
+        }
+        if ty.tags.any(parts) && target.tags.has(OBJECT) && !target.tags.any(parts) {
+            let value = self.read(&place, &ty);
+            let boxed = self.boxed(&value);
+            self.release_parts(local, &value);
+            self.write(&mut place, &boxed);
+            self.places[local] = place;
+        } else if !target.tags.has(OBJECT) && !target.tags.any(parts) && crate::infer::owns(&ty) {
+            if let Some(old) = self.held(local) {
+                self.release(&old);
+            }
+            let unset = self.tag_value(UNSET);
+            self.b.def_var(place.tag, unset);
+        }
+    }
+
+    fn release_parts(&mut self, local: Local, value: &Val) {
+        if !self.is_borrowed(local) {
+            self.release(value);
+        }
+    }
+
+    /// A description of an array that code refers to.
+    pub(crate) fn check(&mut self, array: ArrayTy) -> Value {
+        let known = self.checks.iter().find(|check| check.0 == array);
+        let address = match known {
+            Some(check) => std::ptr::from_ref::<ArrayCheck>(check) as usize,
+            None => {
+                let check = Box::new(ArrayCheck(array));
+                let address = std::ptr::from_ref::<ArrayCheck>(&check) as usize;
+                self.checks.push(check);
+                address
+            }
+        };
+        self.address(address)
+    }
+
+    /// Begins a statement.
+    pub(crate) fn begin(&mut self, statement: &Statement) {
+        self.statement = statement.id;
+        self.line = statement.line;
+        self.before.clone_from(&self.types);
+    }
+
+    pub(crate) fn is_live_after(&self, local: Local) -> bool {
+        self.info.liveness.after[self.statement].has(local)
+    }
+}
+
+pub(crate) fn new_place(b: &mut FunctionBuilder<'_>) -> Place {
+    Place {
+        tag: b.declare_var(types::I64),
+        word: b.declare_var(types::I64),
+        flt: b.declare_var(types::F64),
+        parts: Vec::new(),
+        array: Vec::new(),
+    }
+}
+
+const _: (u8, u8) = (FLOAT, BOOL);

@@ -1,0 +1,502 @@
+//! Operations through Python's own interface.
+//!
+//! Such an operation is done once, here: if it raises, the exception goes to the caller with this
+//! line in its traceback. So before it there may be exits, behind it only failures. What was boxed
+//! for it is released before its result is looked at.
+
+use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
+
+use super::{Emitter, Val, has_word, native_signature};
+use crate::globals::{FunctionId, Global};
+use crate::infer::{How, operation};
+use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
+use crate::rules::{self, Intrinsic};
+use crate::types::{BOOL, FLOAT, INT, NONE, OBJECT, RAISED, TUPLE, Tags, Ty};
+use crate::unit::parameter;
+
+impl Emitter<'_, '_> {
+    /// The value of an operation; `None` if the function is left there.
+    pub(super) fn expr(&mut self, e: &Expr) -> Option<Val> {
+        if let Expr::Call(function, args, named) = e
+            && let Some(id) = self.scope().callee(function, named)
+        {
+            return self.native_call(id, function, args);
+        }
+        let ty = match operation(&self.scope(), e) {
+            How::Gives(ty) => ty,
+            How::Leave(why) => {
+                self.leave(&why);
+                return None;
+            }
+        };
+        let value = self.operation(e, &ty);
+        if value.is_none() {
+            self.leave("no native operation");
+        }
+        value
+    }
+
+    fn operation(&mut self, e: &Expr, ty: &Ty) -> Option<Val> {
+        match e {
+            Expr::Atom(a) => Some(self.atom(a)),
+            Expr::Bin(op, a, b, in_place) => {
+                let (a, b) = (self.atom(a), self.atom(b));
+                if rules::is_boxed(&a.ty) || rules::is_boxed(&b.ty) {
+                    let op = [self.int(bin_number(*op)), self.int(i64::from(*in_place))];
+                    return Some(self.through(&[&a, &b], ty, |emitter, words| {
+                        emitter.call_word(emitter.rt.binary, &[op[0], op[1], words[0], words[1]])
+                    }));
+                }
+                Some(self.bin_numbers(*op, &a, &b, ty))
+            }
+            Expr::Un(op, a) => {
+                let a = self.atom(a);
+                if !rules::is_boxed(&a.ty) {
+                    return Some(self.un_number(*op, &a, ty));
+                }
+                if *op == Un::Not {
+                    let truth = self.truth(&a);
+                    let word = self.b.ins().bxor_imm_s(truth, 1);
+                    return Some(Self::from_word(ty.clone(), word));
+                }
+                let op = self.int(un_number(*op));
+                Some(self.through(&[&a], ty, |emitter, words| {
+                    emitter.call_word(emitter.rt.unary, &[op, words[0]])
+                }))
+            }
+            Expr::Cmp(op, a, b) => {
+                let (a, b) = (self.atom(a), self.atom(b));
+                self.compare(*op, &a, &b, ty)
+            }
+            Expr::Truth(a) => {
+                let a = self.atom(a);
+                let word = self.truth(&a);
+                Some(Self::from_word(ty.clone(), word))
+            }
+            Expr::Call(function, args, named) => self.known_call(function, args, named, ty),
+            Expr::Method(_, _, args, named, Some(bound))
+                if self.types[*bound].tags == Tags::of(OBJECT) =>
+            {
+                let args = args.iter().map(|arg| self.atom(arg)).collect();
+                Some(self.boxed_call(&Atom::Local(*bound), args, named, ty))
+            }
+            Expr::Method(name, of, args, named, _) => {
+                let of = self.atom(of);
+                if name == "append" && of.ty.list().is_some() && args.len() == 1 && named.is_empty()
+                {
+                    return self.append(&of, &args[0]);
+                }
+                let args = args.iter().map(|arg| self.atom(arg));
+                let mut all = vec![of];
+                all.extend(args.collect::<Vec<_>>());
+                let n = i64::try_from(all.len()).unwrap_or(0);
+                self.named(&mut all, named);
+                let (name, names) = (self.text(name), self.names(named));
+                let all = all.iter().collect::<Vec<_>>();
+                Some(self.through(&all, ty, |emitter, words| {
+                    let room = emitter.lay_out(words);
+                    let n = emitter.int(n);
+                    emitter.call_word(emitter.rt.call_method, &[name, room, n, names])
+                }))
+            }
+            Expr::Attr(name, of) => {
+                let of = self.atom(of);
+                if let (Some(array), Some(fields)) = (of.ty.array(), of.array.clone()) {
+                    if name == "shape" {
+                        let size = |&size: &Value| Self::from_word(Ty::natural(), size);
+                        return Some(Val {
+                            ty: ty.clone(),
+                            parts: fields.sizes.iter().map(size).collect(),
+                            ..Val::default()
+                        });
+                    }
+                    if name == "ndim" {
+                        let ndim = self.int(i64::try_from(array.ndim).unwrap_or(0));
+                        return Some(Self::from_word(ty.clone(), ndim));
+                    }
+                    if name == "size" {
+                        let mut size = self.int(1);
+                        for &of_dimension in &fields.sizes {
+                            size = self.b.ins().imul(size, of_dimension);
+                        }
+                        return Some(Self::from_word(ty.clone(), size));
+                    }
+                }
+                let name = self.text(name);
+                Some(self.through(&[&of], ty, |emitter, words| {
+                    emitter.call_word(emitter.rt.get_attr, &[words[0], name])
+                }))
+            }
+            Expr::Item(of, index) => {
+                let value = self.atom(of);
+                let known = self.known_parts(of, index);
+                self.item(&value, index, &known, ty)
+            }
+            Expr::Tuple(parts) => Some(Val {
+                ty: ty.clone(),
+                parts: parts.iter().map(|part| self.atom(part)).collect(),
+                ..Val::default()
+            }),
+            Expr::List(items) => Some(self.make(self.rt.make_list, items, ty)),
+            Expr::Set(items) => Some(self.make(self.rt.make_set, items, ty)),
+            Expr::Dict(pairs) => {
+                let flat = pairs
+                    .iter()
+                    .flat_map(|(key, value)| [key.clone(), value.clone()]);
+                let flat = flat.collect::<Vec<_>>();
+                Some(self.make(self.rt.make_dict, &flat, ty))
+            }
+            Expr::Iter(a) => {
+                let a = self.atom(a);
+                Some(self.through(&[&a], ty, |emitter, words| {
+                    emitter.call_word(emitter.rt.get_iter, &[words[0]])
+                }))
+            }
+            Expr::Unknown(_) => None,
+        }
+    }
+
+    /// Boxes operands, does something with them, releases what was made for it, and looks whether
+    /// it failed.
+    pub(super) fn through(
+        &mut self,
+        operands: &[&Val],
+        ty: &Ty,
+        f: impl FnOnce(&mut Self, &[Value]) -> Value,
+    ) -> Val {
+        let boxed = operands.iter().map(|operand| self.boxed(operand));
+        let boxed = boxed.collect::<Vec<_>>();
+        let words = boxed
+            .iter()
+            .map(|value| self.word(value))
+            .collect::<Vec<_>>();
+        let result = f(self, &words);
+        for value in &boxed {
+            self.release_owned(value);
+        }
+        self.fail_if_null(result);
+        Self::owned(ty.clone(), result)
+    }
+
+    /// The same for what gives a status.
+    pub(super) fn through_status(
+        &mut self,
+        operands: &[&Val],
+        f: impl FnOnce(&mut Self, &[Value]) -> Value,
+    ) -> Value {
+        let boxed = operands.iter().map(|operand| self.boxed(operand));
+        let boxed = boxed.collect::<Vec<_>>();
+        let words = boxed
+            .iter()
+            .map(|value| self.word(value))
+            .collect::<Vec<_>>();
+        let status = f(self, &words);
+        for value in &boxed {
+            self.release_owned(value);
+        }
+        self.fail_if_negative(status);
+        status
+    }
+
+    fn lay_out(&mut self, words: &[Value]) -> Value {
+        let room = self.scratch(words.len() + 1);
+        for (at, &word) in words.iter().enumerate() {
+            self.store(word, room, i32::try_from(8 * at + 8).unwrap_or(0));
+        }
+        self.b.ins().iadd_imm_s(room, 8)
+    }
+
+    fn make(&mut self, function: usize, items: &[Atom], ty: &Ty) -> Val {
+        let items = items.iter().map(|item| self.atom(item)).collect::<Vec<_>>();
+        let items = items.iter().collect::<Vec<_>>();
+        let n = self.int(i64::try_from(items.len()).unwrap_or(0));
+        self.through(&items, ty, |emitter, words| {
+            let room = emitter.lay_out(words);
+            emitter.call_word(function, &[room, n])
+        })
+    }
+
+    fn named(&mut self, all: &mut Vec<Val>, named: &[(String, Atom)]) {
+        for (_, atom) in named {
+            let value = self.atom(atom);
+            all.push(value);
+        }
+    }
+
+    /// The tuple of the names of arguments, or null.
+    fn names(&mut self, named: &[(String, Atom)]) -> Value {
+        if named.is_empty() {
+            return self.int(0);
+        }
+        let key = names_key(named);
+        self.text(&key)
+    }
+
+    fn compare(&mut self, op: Cmp, a: &Val, b: &Val, ty: &Ty) -> Option<Val> {
+        match op {
+            Cmp::In | Cmp::NotIn => {
+                // A float in a tuple may be found by being the same object.
+                let floats = |value: &Val| value.ty.tags.any(Tags::FLOATS.or(Tags::NUMPY));
+                if b.ty.tags == Tags::of(TUPLE) && (floats(a) || b.parts.iter().any(floats)) {
+                    return None;
+                }
+                let found = self.through_status(&[a, b], |emitter, words| {
+                    emitter.call_word(emitter.rt.contains, &[words[1], words[0]])
+                });
+                let word = if op == Cmp::In {
+                    found
+                } else {
+                    self.b.ins().bxor_imm_s(found, 1)
+                };
+                Some(Self::from_word(ty.clone(), word))
+            }
+            Cmp::Is | Cmp::IsNot => Some(self.cmp_numbers(op, a, b, ty)),
+            _ if rules::is_boxed(&a.ty) || rules::is_boxed(&b.ty) => {
+                let op = self.int(cmp_number(op));
+                Some(self.through(&[a, b], ty, |emitter, words| {
+                    emitter.call_word(emitter.rt.compare, &[op, words[0], words[1]])
+                }))
+            }
+            _ => Some(self.cmp_numbers(op, a, b, ty)),
+        }
+    }
+
+    fn append(&mut self, list: &Val, item: &Atom) -> Option<Val> {
+        let item = self.atom(item);
+        self.through_status(&[list, &item], |emitter, words| {
+            emitter.call_word(emitter.rt.list_append, words)
+        });
+        Some(Self::nothing(NONE))
+    }
+
+    fn known_call(
+        &mut self,
+        function: &Atom,
+        args: &[Atom],
+        named: &[(String, Atom)],
+        ty: &Ty,
+    ) -> Option<Val> {
+        let how = self.scope().intrinsic(function, args, named);
+        let values = args.iter().map(|arg| self.atom(arg)).collect::<Vec<_>>();
+        match how {
+            Some((Intrinsic::Len, _)) => self.length(&values[0], ty),
+            Some((Intrinsic::Boxed, _)) | None => {
+                Some(self.boxed_call(function, values, named, ty))
+            }
+            Some((how, _)) => self.intrinsic(how, &values, ty),
+        }
+    }
+
+    fn length(&mut self, of: &Val, ty: &Ty) -> Option<Val> {
+        if let Some(parts) = of.ty.parts() {
+            let n = self.int(i64::try_from(parts.len()).unwrap_or(0));
+            return Some(Self::from_word(ty.clone(), n));
+        }
+        if let (Some(_), Some(fields)) = (of.ty.array(), &of.array)
+            && let Some(&size) = fields.sizes.first()
+        {
+            return Some(Self::from_word(ty.clone(), size));
+        }
+        if of.ty.list().is_some() && self.rt.ob_item != 0 {
+            let (size, _) = self.list_fields(of);
+            return Some(Self::from_word(ty.clone(), size));
+        }
+        let n = self.through_status(&[of], |emitter, words| {
+            emitter.call_word(emitter.rt.length, words)
+        });
+        Some(Self::from_word(ty.clone(), n))
+    }
+
+    fn boxed_call(
+        &mut self,
+        function: &Atom,
+        mut args: Vec<Val>,
+        named: &[(String, Atom)],
+        ty: &Ty,
+    ) -> Val {
+        let n = self.int(i64::try_from(args.len()).unwrap_or(0));
+        let function = self.atom(function);
+        let function = self.boxed(&function);
+        let object = self.word(&function);
+        self.named(&mut args, named);
+        let names = self.names(named);
+        let args = args.iter().collect::<Vec<_>>();
+        self.through(&args, ty, |emitter, words| {
+            let room = emitter.lay_out(words);
+            emitter.call_word(emitter.rt.call, &[object, room, n, names])
+        })
+    }
+
+    /// A call of another function of the unit.
+    fn native_call(&mut self, id: FunctionId, function: &Atom, args: &[Atom]) -> Option<Val> {
+        let values = args.iter().map(|arg| self.atom(arg)).collect::<Vec<_>>();
+        let types = values.iter().map(|value| value.ty.clone());
+        let types = types.collect::<Vec<_>>();
+        let Some(spec) = self.unit.find(id, &types) else {
+            return Some(self.boxed_call(function, values, &[], &Ty::of(OBJECT)));
+        };
+        let ret = self.unit.specs[spec].ret.clone();
+        if ret.is_never() {
+            self.leave("the function called never returns natively");
+            return None;
+        }
+        if !self.callees.contains(&id) {
+            self.callees.push(id);
+        }
+        let params = types.iter().map(parameter).collect::<Vec<_>>();
+        let values = values.into_iter().zip(&params).map(|(value, param)| {
+            if value.ty.tags == param.tags {
+                value
+            } else {
+                self.boxed(&value)
+            }
+        });
+        let values = values.collect::<Vec<_>>();
+        let mut words = vec![self.context];
+        for (value, param) in values.iter().zip(&params) {
+            if param.tags.single().is_none() {
+                words.push(self.tag(value));
+            }
+            if has_word(param.tags) {
+                words.push(self.word(value));
+            }
+            if param.tags.any(Tags::FLOATS) {
+                words.push(self.flt(value));
+            }
+        }
+        let cell = self.unit.specs[spec].cell.as_ptr() as usize;
+        let cell = self.address(cell);
+        let entry = self.load(types::I64, cell, 0);
+        let signature = self.signature(native_signature(&params));
+        let depth = self.load(types::I64, self.context, 0);
+        self.check_stack(depth);
+        let less = self.b.ins().iadd_imm_s(depth, -1);
+        self.store(less, self.context, 0);
+        let call = self.b.ins().call_indirect(signature, entry, &words);
+        let [tag, word, flt] = *self.b.inst_results(call) else {
+            return None;
+        };
+        self.store(depth, self.context, 0);
+        for value in &values {
+            self.release_owned(value);
+        }
+        let raised = self
+            .b
+            .ins()
+            .icmp_imm_s(IntCC::Equal, tag, i64::from(RAISED));
+        self.fail_if(raised);
+        Some(Val {
+            ty: ret.expected(),
+            tag: Some(tag),
+            word: Some(word),
+            flt: Some(flt),
+            owned: true,
+            ..Val::default()
+        })
+    }
+
+    /// Fails if there is no room for another call.
+    fn check_stack(&mut self, depth: Value) {
+        let limit = self.load(types::I64, self.context, 8);
+        let pointer = self.b.ins().get_stack_pointer(types::I64);
+        let low = self.b.ins().icmp(IntCC::UnsignedLessThan, pointer, limit);
+        let (full, room) = (self.cold_block(), self.new_block());
+        self.branch_if(low, full);
+        let none = self
+            .b
+            .ins()
+            .icmp_imm_s(IntCC::SignedLessThanOrEqual, depth, 0);
+        self.b.ins().brif(none, full, &[], room, &[]);
+        self.start(full);
+        self.call_rarely(self.rt.recursion, &[]);
+        let always = self.int(1);
+        self.fail_if(always);
+        self.jump(room, &[]);
+        self.start(room);
+    }
+
+    fn item(&mut self, of: &Val, index: &Index, known: &[bool], ty: &Ty) -> Option<Val> {
+        let (_, native) = self.scope().item(&of.ty, index);
+        if native {
+            if of.ty.array().is_some() {
+                let indices = self.int_indices(index)?;
+                return self.load_element(of, &indices, known);
+            }
+            let Index::Atom(atom) = index else {
+                return None;
+            };
+            if of.ty.parts().is_some() {
+                let at = self.scope().constant(atom)?;
+                let n = i64::try_from(of.parts.len()).ok()?;
+                let at = usize::try_from(if at < 0 { at + n } else { at }).ok()?;
+                return of.parts.get(at).cloned();
+            }
+            let index = self.atom(atom);
+            return self.load_from_list(of, &index);
+        }
+        let key = self.index(index);
+        let value = self.through(&[of, &key], ty, |emitter, words| {
+            emitter.call_word(emitter.rt.get_item, &[words[0], words[1]])
+        });
+        Some(value)
+    }
+
+    /// An index as one value. Slices are objects that are made for it; who uses it releases them.
+    pub(super) fn index(&mut self, index: &Index) -> Val {
+        match index {
+            Index::Atom(atom) => self.atom(atom),
+            Index::Slice(parts) => {
+                let parts = parts
+                    .iter()
+                    .map(|part| self.atom(part.as_ref().unwrap_or(&Atom::None)));
+                let parts = parts.collect::<Vec<_>>();
+                let parts = parts.iter().collect::<Vec<_>>();
+                self.through(&parts, &Ty::of(OBJECT), |emitter, words| {
+                    let room = emitter.lay_out(words);
+                    emitter.call_word(emitter.rt.make_slice, &[room])
+                })
+            }
+            Index::Tuple(parts) => {
+                let parts = parts
+                    .iter()
+                    .map(|part| self.index(part))
+                    .collect::<Vec<_>>();
+                Val {
+                    ty: Ty::tuple(parts.iter().map(|part| part.ty.clone()).collect()),
+                    parts,
+                    ..Val::default()
+                }
+            }
+        }
+    }
+}
+
+/// Under which name the tuple of these names is among the strings of a function.
+#[must_use]
+pub fn names_key(named: &[(String, Atom)]) -> String {
+    let names = named.iter().map(|(name, _)| name.as_str());
+    format!("({})", names.collect::<Vec<_>>().join(","))
+}
+
+fn bin_number(op: Bin) -> i64 {
+    op as i64
+}
+
+fn un_number(op: Un) -> i64 {
+    op as i64
+}
+
+/// Python's numbers of comparisons.
+fn cmp_number(op: Cmp) -> i64 {
+    match op {
+        Cmp::Lt => 0,
+        Cmp::Le => 1,
+        Cmp::Eq => 2,
+        Cmp::Ne => 3,
+        Cmp::Gt => 4,
+        _ => 5,
+    }
+}
+
+const _: (u8, u8, u8) = (BOOL, FLOAT, INT);
+const _: fn(&Global) = |_| ();

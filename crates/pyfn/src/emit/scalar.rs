@@ -1,0 +1,891 @@
+//! Numbers: arithmetic, comparisons, conversions, and the functions of `math`.
+//!
+//! An operand whose tags are of several classes is looked at; within a class (integers and truth
+//! values, or doubles) the machine does the same for all tags, and the result's tag is computed
+//! beside it. Whatever Python would raise or numpy would warn about leaves the function before.
+
+use cranelift_codegen::ir::{
+    InstBuilder, Value,
+    condcodes::{FloatCC, IntCC},
+    types,
+};
+
+use super::{Emitter, Val};
+use crate::program::{Bin, Cmp, Un};
+use crate::rules::{self, Intrinsic};
+use crate::types::{
+    BOOL, Class, FLOAT, INT, NONE, NP_BOOL, NP_FLOAT, NP_INT, NUMPY, OBJECT, Tags, Ty, class,
+};
+
+/// Up to here every integer is a double.
+const EXACT: i64 = 1 << 53;
+
+/// The tags of a class.
+fn tags_of(class: Class) -> Tags {
+    match class {
+        Class::Int => Tags::INTS,
+        Class::Float => Tags::FLOATS,
+        Class::Nothing => Tags::of(NONE),
+        Class::Object => Tags::of(OBJECT),
+        Class::Parts => Tags(1 << crate::types::TUPLE | 1 << crate::types::RANGE),
+    }
+}
+
+const CLASSES: [Class; 4] = [Class::Int, Class::Float, Class::Nothing, Class::Object];
+
+fn classes_of(value: &Val) -> Vec<Class> {
+    let has = |class: &Class| value.ty.tags.any(tags_of(*class));
+    CLASSES.into_iter().filter(has).collect()
+}
+
+impl Emitter<'_, '_> {
+    /// Whether the tag is one of those.
+    pub(super) fn is_one_of(&mut self, value: &Val, tags: Tags) -> Value {
+        let tags = tags.and(value.ty.tags);
+        if let Some(tag) = tags.single() {
+            return self.has_tag(value, tag);
+        }
+        let (tag, one) = (self.tag(value), self.int(1));
+        let bit = self.b.ins().ishl(one, tag);
+        let mask = self.int(i64::from(tags.0));
+        let found = self.b.ins().band(bit, mask);
+        self.b.ins().icmp_imm_s(IntCC::NotEqual, found, 0)
+    }
+
+    /// Does something for each pair of classes that the operands may have, and brings the results
+    /// together; pairs for which there is nothing leave.
+    fn by_class(
+        &mut self,
+        operands: &[&Val],
+        ty: &Ty,
+        mut f: impl FnMut(&mut Self, &[Val]) -> Option<Val>,
+    ) -> Val {
+        let mut cases = vec![Vec::new()];
+        for operand in operands {
+            let mut longer = Vec::new();
+            for case in &cases {
+                for class in classes_of(operand) {
+                    let mut case: Vec<Class> = case.clone();
+                    case.push(class);
+                    longer.push(case);
+                }
+            }
+            cases = longer;
+        }
+        if let [case] = cases.as_slice() {
+            let seen = operands.iter().zip(case);
+            let seen = seen.map(|(operand, class)| Self::seen_as(operand, tags_of(*class)));
+            let seen = seen.collect::<Vec<_>>();
+            if let Some(value) = f(self, &seen) {
+                return Val {
+                    ty: ty.clone(),
+                    ..value
+                };
+            }
+            let never = self.int(1);
+            self.exit_if(never, "no native operation on these types");
+            return self.default_of(ty);
+        }
+        let done = self.new_block();
+        let tag = self.b.append_block_param(done, types::I64);
+        let word = self.b.append_block_param(done, types::I64);
+        let flt = self.b.append_block_param(done, types::F64);
+        for case in &cases {
+            let mut is_case = None;
+            for (operand, &class) in operands.iter().zip(case) {
+                if operand.ty.tags.within(tags_of(class)) {
+                    continue;
+                }
+                let is_class = self.is_one_of(operand, tags_of(class));
+                is_case = Some(match is_case {
+                    Some(others) => self.b.ins().band(others, is_class),
+                    None => is_class,
+                });
+            }
+            let next = self.new_block();
+            if let Some(is_case) = is_case {
+                let here = self.new_block();
+                self.b.ins().brif(is_case, here, &[], next, &[]);
+                self.start(here);
+            }
+            let seen = operands.iter().zip(case);
+            let seen = seen.map(|(operand, class)| Self::seen_as(operand, tags_of(*class)));
+            let seen = seen.collect::<Vec<_>>();
+            match f(self, &seen) {
+                Some(value) => {
+                    let (tag, word, flt) = (self.tag(&value), self.word(&value), self.flt(&value));
+                    self.jump(done, &[tag, word, flt]);
+                }
+                None => {
+                    let always = self.int(1);
+                    self.exit_if(always, "no native operation on these types");
+                    let (tag, flt) = (self.int(0), self.b.ins().f64const(0.0));
+                    self.jump(done, &[tag, tag, flt]);
+                }
+            }
+            self.start(next);
+        }
+        let always = self.int(1);
+        self.exit_if(always, "no native operation on these types");
+        let (none, zero) = (self.int(0), self.b.ins().f64const(0.0));
+        self.jump(done, &[none, none, zero]);
+        self.start(done);
+        Val {
+            ty: ty.clone(),
+            tag: Some(tag),
+            word: Some(word),
+            flt: Some(flt),
+            ..Val::default()
+        }
+    }
+
+    /// Some value of a type, where nothing gets.
+    pub(super) fn default_of(&mut self, ty: &Ty) -> Val {
+        let (word, flt) = (self.int(0), self.b.ins().f64const(0.0));
+        Val {
+            ty: ty.clone(),
+            tag: Some(word),
+            word: Some(word),
+            flt: Some(flt),
+            ..Val::default()
+        }
+    }
+
+    /// A number of one class as a double.
+    pub(super) fn to_flt(&mut self, value: &Val) -> Value {
+        match Self::class_of(value) {
+            Some(Class::Int) => match value.constant {
+                #[expect(clippy::cast_precision_loss, reason = "as Python rounds")]
+                Some(constant) => self.b.ins().f64const(constant as f64),
+                None => {
+                    let word = self.word(value);
+                    self.b.ins().fcvt_from_sint(types::F64, word)
+                }
+            },
+            _ => self.flt(value),
+        }
+    }
+
+    /// Any number as a double, whatever its classes.
+    pub(super) fn number_to_flt(&mut self, value: &Val) -> Value {
+        let ty = Ty::of(FLOAT);
+        let result = self.by_class(&[value], &ty, |emitter, seen| {
+            let flt = emitter.to_flt(&seen[0]);
+            Some(Self::from_flt(Ty::of(FLOAT), flt))
+        });
+        self.flt(&result)
+    }
+
+    /// `a op b` on numbers.
+    pub(super) fn bin_numbers(&mut self, op: Bin, a: &Val, b: &Val, ty: &Ty) -> Val {
+        let power = b.constant;
+        self.by_class(&[a, b], ty, |emitter, seen| {
+            let [a, b] = seen else { return None };
+            let (ca, cb) = (Self::class_of(a)?, Self::class_of(b)?);
+            let rule = |a, b| rules::bin_tag(op, a, b, power);
+            let tags = rules::pairs(a.ty.tags, b.ty.tags, rule);
+            let result = tags.iter().next()?;
+            for operand in [a, b] {
+                let bad =
+                    a.ty.tags
+                        .iter()
+                        .any(|a| b.ty.tags.iter().any(|b| rule(a, b).is_none()));
+                if bad && operand.ty.tags.has(NP_BOOL) {
+                    let is_np_bool = emitter.has_tag(operand, NP_BOOL);
+                    emitter.exit_if(is_np_bool, "arithmetic of numpy.bool");
+                }
+            }
+            let tag = tags.single().is_none().then(|| {
+                let (ta, tb) = (emitter.tag(a), emitter.tag(b));
+                let both = emitter.b.ins().bor(ta, tb);
+                if matches!(op, Bin::And | Bin::Or | Bin::Xor) {
+                    both
+                } else {
+                    let numpy = emitter.b.ins().band_imm_s(both, i64::from(NUMPY));
+                    emitter.b.ins().bor_imm_s(numpy, i64::from(result & !NUMPY))
+                }
+            });
+            let value = match class(result) {
+                Class::Int => {
+                    let word = emitter.bin_ints(op, a, b)?;
+                    Self::from_word(Ty::tags(tags), word)
+                }
+                _ => {
+                    let ints = ca == Class::Int && cb == Class::Int;
+                    let flt = emitter.bin_floats(op, a, b, ints)?;
+                    Self::from_flt(Ty::tags(tags), flt)
+                }
+            };
+            Some(Val { tag, ..value })
+        })
+    }
+
+    fn bin_ints(&mut self, op: Bin, a: &Val, b: &Val) -> Option<Value> {
+        let (x, y) = (self.word(a), self.word(b));
+        let natural = a.ty.natural && b.ty.natural;
+        Some(match op {
+            Bin::Add | Bin::Sub | Bin::Mul => self.checked(op, a, b),
+            Bin::FloorDiv | Bin::Mod => {
+                let is_mod = op == Bin::Mod;
+                if let Some(divisor) = b.constant.filter(|&divisor| divisor > 0) {
+                    if divisor.count_ones() == 1 {
+                        let shift = i64::from(divisor.trailing_zeros());
+                        return Some(if is_mod {
+                            self.b.ins().band_imm_s(x, divisor - 1)
+                        } else {
+                            self.b.ins().sshr_imm_u(x, shift)
+                        });
+                    }
+                } else {
+                    let zero = self.b.ins().icmp_imm_s(IntCC::Equal, y, 0);
+                    self.exit_if(zero, "division by zero");
+                }
+                if natural {
+                    let quotient = self.b.ins().udiv(x, y);
+                    return Some(if is_mod {
+                        let back = self.b.ins().imul(quotient, y);
+                        self.b.ins().isub(x, back)
+                    } else {
+                        quotient
+                    });
+                }
+                if b.constant.is_none_or(|divisor| divisor == -1) && !b.ty.natural {
+                    let minus_one = self.b.ins().icmp_imm_s(IntCC::Equal, y, -1);
+                    self.exit_if(minus_one, "division by -1");
+                }
+                let quotient = self.b.ins().sdiv(x, y);
+                let back = self.b.ins().imul(quotient, y);
+                let rest = self.b.ins().isub(x, back);
+                let nonzero = self.b.ins().icmp_imm_s(IntCC::NotEqual, rest, 0);
+                let signs = self.b.ins().bxor(rest, y);
+                let differ = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, signs, 0);
+                let adjust = self.b.ins().band(nonzero, differ);
+                if is_mod {
+                    let moved = self.b.ins().iadd(rest, y);
+                    self.b.ins().select(adjust, moved, rest)
+                } else {
+                    let adjust = self.b.ins().uextend(types::I64, adjust);
+                    self.b.ins().isub(quotient, adjust)
+                }
+            }
+            Bin::Pow => match b.constant {
+                Some(0) => self.int(1),
+                Some(1) => x,
+                Some(n @ 2..=4) => {
+                    let mut power = x;
+                    for _ in 1..n {
+                        let (value, overflow) = self.b.ins().smul_overflow(power, x);
+                        self.exit_if(overflow, "an integer of more than 64 bits");
+                        power = value;
+                    }
+                    power
+                }
+                _ => {
+                    let out = self.scratch(1);
+                    let fits = self.call_word(self.rt.int_pow, &[x, y, out]);
+                    self.exit_unless(fits, "a power beyond 64 bits or a negative exponent");
+                    let out = self.scratch(1);
+                    self.load(types::I64, out, 0)
+                }
+            },
+            Bin::LShift => {
+                self.check_shift(b, y);
+                let value = self.b.ins().ishl(x, y);
+                let back = self.b.ins().sshr(value, y);
+                let lost = self.b.ins().icmp(IntCC::NotEqual, back, x);
+                self.exit_if(lost, "an integer of more than 64 bits");
+                value
+            }
+            Bin::RShift => {
+                self.check_shift(b, y);
+                self.b.ins().sshr(x, y)
+            }
+            Bin::And => self.b.ins().band(x, y),
+            Bin::Or => self.b.ins().bor(x, y),
+            Bin::Xor => self.b.ins().bxor(x, y),
+            Bin::TrueDiv | Bin::MatMul => return None,
+        })
+    }
+
+    /// A sum, difference or product; leaves if it has more than 64 bits. Looking at the overflow
+    /// flag takes two instructions more than comparing the result with something, where that does.
+    fn checked(&mut self, op: Bin, a: &Val, b: &Val) -> Value {
+        const WHY: &str = "an integer of more than 64 bits";
+        if b.constant.is_none() && a.constant.is_some() && op != Bin::Sub {
+            return self.checked(op, b, a);
+        }
+        let (x, y) = (self.word(a), self.word(b));
+        let constant = b.constant.filter(|&constant| constant != i64::MIN);
+        match (op, constant) {
+            (Bin::Add | Bin::Sub, Some(constant)) => {
+                let step = if op == Bin::Add { constant } else { -constant };
+                let value = self.b.ins().iadd_imm_s(x, step);
+                if step > 0 {
+                    let over = self.b.ins().icmp(IntCC::SignedLessThan, value, x);
+                    self.exit_if(over, WHY);
+                } else if step < 0 && !a.ty.natural {
+                    let over = self.b.ins().icmp(IntCC::SignedGreaterThan, value, x);
+                    self.exit_if(over, WHY);
+                }
+                value
+            }
+            (Bin::Add, None) if a.ty.natural && b.ty.natural => {
+                let value = self.b.ins().iadd(x, y);
+                let over = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, value, 0);
+                self.exit_if(over, WHY);
+                value
+            }
+            (Bin::Sub, None) if a.ty.natural && b.ty.natural => self.b.ins().isub(x, y),
+            (Bin::Mul, Some(constant @ 1..)) => {
+                let most = i64::MAX / constant;
+                if constant > 1 {
+                    // Beyond 2^63 as an unsigned number it is negative.
+                    let (moved, limit) = if a.ty.natural {
+                        (x, self.int(most))
+                    } else if most < i64::MAX / 2 {
+                        (self.b.ins().iadd_imm_s(x, most), self.int(2 * most))
+                    } else {
+                        let (value, over) = self.b.ins().smul_overflow(x, y);
+                        self.exit_if(over, WHY);
+                        return value;
+                    };
+                    let over = self.b.ins().icmp(IntCC::UnsignedGreaterThan, moved, limit);
+                    self.exit_if(over, WHY);
+                }
+                self.b.ins().imul_imm_s(x, constant)
+            }
+            _ => {
+                let (value, over) = match op {
+                    Bin::Add => self.b.ins().sadd_overflow(x, y),
+                    Bin::Sub => self.b.ins().ssub_overflow(x, y),
+                    _ => self.b.ins().smul_overflow(x, y),
+                };
+                self.exit_if(over, WHY);
+                value
+            }
+        }
+    }
+
+    fn check_shift(&mut self, count: &Val, word: Value) {
+        if count.constant.is_some_and(|count| (0..64).contains(&count)) {
+            return;
+        }
+        let wide = self
+            .b
+            .ins()
+            .icmp_imm_s(IntCC::UnsignedGreaterThan, word, 63);
+        self.exit_if(wide, "a shift by more than 63 bits");
+    }
+
+    fn bin_floats(&mut self, op: Bin, a: &Val, b: &Val, ints: bool) -> Option<Value> {
+        let (x, y) = (self.to_flt(a), self.to_flt(b));
+        Some(match op {
+            Bin::Add => self.b.ins().fadd(x, y),
+            Bin::Sub => self.b.ins().fsub(x, y),
+            Bin::Mul => self.b.ins().fmul(x, y),
+            Bin::TrueDiv => {
+                if ints {
+                    for operand in [a, b] {
+                        self.check_exact(operand);
+                    }
+                }
+                self.check_divisor(b, y);
+                self.b.ins().fdiv(x, y)
+            }
+            Bin::FloorDiv | Bin::Mod => {
+                self.check_divisor(b, y);
+                let function = if op == Bin::Mod {
+                    self.rt.float_mod
+                } else {
+                    self.rt.float_floordiv
+                };
+                let value = self.call(function, &[x, y], Some(types::F64))?;
+                self.check_finite(value);
+                value
+            }
+            Bin::Pow => {
+                let function = *self.rt.libm.get("pow")?;
+                let value = self.call(function, &[x, y], Some(types::F64))?;
+                self.check_finite(value);
+                value
+            }
+            _ => return None,
+        })
+    }
+
+    fn check_divisor(&mut self, divisor: &Val, flt: Value) {
+        if divisor.constant.is_some_and(|divisor| divisor != 0) {
+            return;
+        }
+        let zero = self.b.ins().f64const(0.0);
+        let is_zero = self.b.ins().fcmp(FloatCC::Equal, flt, zero);
+        self.exit_if(is_zero, "division by zero");
+    }
+
+    /// Leaves unless the integer is a double.
+    fn check_exact(&mut self, value: &Val) {
+        if Self::class_of(value) != Some(Class::Int)
+            || value.constant.is_some_and(|value| value.abs() <= EXACT)
+            || value.ty.tags.within(Tags(1 << BOOL | 1 << NP_BOOL))
+        {
+            return;
+        }
+        let word = self.word(value);
+        let moved = self.b.ins().iadd_imm_s(word, EXACT);
+        let limit = self.int(2 * EXACT);
+        let beyond = self.b.ins().icmp(IntCC::UnsignedGreaterThan, moved, limit);
+        self.exit_if(beyond, "an integer that is no double");
+    }
+
+    /// Leaves if the result is infinite or no number: Python may raise.
+    pub(super) fn check_finite(&mut self, value: Value) {
+        let rest = self.b.ins().fsub(value, value);
+        let odd = self.b.ins().fcmp(FloatCC::Unordered, rest, rest);
+        self.exit_if(odd, "a result that is not finite");
+    }
+
+    /// `a op b`, a comparison of numbers or with `None`.
+    pub(super) fn cmp_numbers(&mut self, op: Cmp, a: &Val, b: &Val, ty: &Ty) -> Val {
+        self.by_class(&[a, b], ty, |emitter, seen| {
+            let [a, b] = seen else { return None };
+            let (ca, cb) = (Self::class_of(a)?, Self::class_of(b)?);
+            let tags = rules::pairs(a.ty.tags, b.ty.tags, |a, b| rules::cmp_tag(op, a, b));
+            let result = tags.iter().next()?;
+            let tag = tags.single().is_none().then(|| {
+                let (ta, tb) = (emitter.tag(a), emitter.tag(b));
+                let both = emitter.b.ins().bor(ta, tb);
+                let numpy = emitter.b.ins().band_imm_s(both, i64::from(NUMPY));
+                emitter.b.ins().bor_imm_s(numpy, i64::from(result & !NUMPY))
+            });
+            let truth = match (op, ca, cb) {
+                (Cmp::Is | Cmp::IsNot, ..) => emitter.identical(op, a, b)?,
+                (_, Class::Nothing, _) | (_, _, Class::Nothing) => {
+                    if (a.ty.tags.or(b.ty.tags)).any(Tags::NUMPY) {
+                        return None;
+                    }
+                    let equal = ca == cb;
+                    emitter.int(i64::from(equal == (op == Cmp::Eq)))
+                }
+                (_, Class::Int, Class::Int) => {
+                    let (x, y) = (emitter.word(a), emitter.word(b));
+                    let truth = emitter.b.ins().icmp(int_cc(op)?, x, y);
+                    emitter.b.ins().uextend(types::I64, truth)
+                }
+                (_, Class::Int | Class::Float, Class::Int | Class::Float) => {
+                    emitter.check_exact(a);
+                    emitter.check_exact(b);
+                    let (x, y) = (emitter.to_flt(a), emitter.to_flt(b));
+                    let truth = emitter.b.ins().fcmp(float_cc(op)?, x, y);
+                    emitter.b.ins().uextend(types::I64, truth)
+                }
+                _ => return None,
+            };
+            Some(Val {
+                tag,
+                ..Self::from_word(Ty::tags(tags), truth)
+            })
+        })
+    }
+
+    /// Whether two values are the same object.
+    fn identical(&mut self, op: Cmp, a: &Val, b: &Val) -> Option<Value> {
+        let pairs =
+            a.ty.tags
+                .iter()
+                .flat_map(|a| b.ty.tags.iter().map(move |b| (a, b)));
+        let pairs = pairs.collect::<Vec<_>>();
+        if pairs
+            .iter()
+            .any(|&(a, b)| rules::cmp_tag(op, a, b).is_none())
+        {
+            return None;
+        }
+        let differ = |a: u8, b: u8| a == NONE && matches!(class(b), Class::Int | Class::Float);
+        if pairs.iter().all(|&(a, b)| differ(a, b) || differ(b, a)) {
+            return Some(self.int(i64::from(op == Cmp::IsNot)));
+        }
+        let (x, y) = (self.boxed(a), self.boxed(b));
+        let (x, y) = (self.word(&x), self.word(&y));
+        let cc = if op == Cmp::Is {
+            IntCC::Equal
+        } else {
+            IntCC::NotEqual
+        };
+        let truth = self.b.ins().icmp(cc, x, y);
+        Some(self.b.ins().uextend(types::I64, truth))
+    }
+
+    /// `op a` on a number.
+    pub(super) fn un_number(&mut self, op: Un, a: &Val, ty: &Ty) -> Val {
+        self.by_class(&[a], ty, |emitter, seen| {
+            let a = &seen[0];
+            let tags = a.ty.tags.iter().filter_map(|tag| rules::un_tag(op, tag));
+            let tags = tags.fold(Tags::default(), |tags, tag| tags.or(Tags::of(tag)));
+            if tags.is_empty() {
+                return None;
+            }
+            for tag in a.ty.tags.iter() {
+                if rules::un_tag(op, tag).is_none() {
+                    let bad = emitter.has_tag(a, tag);
+                    emitter.exit_if(bad, "no native operation on this type");
+                }
+            }
+            if op == Un::Not {
+                let truth = emitter.truth_of(a)?;
+                let word = emitter.b.ins().bxor_imm_s(truth, 1);
+                return Some(Self::from_word(Ty::of(BOOL), word));
+            }
+            // A bool becomes an int.
+            let tag = tags.single().is_none().then(|| {
+                let tag = emitter.tag(a);
+                if a.ty.tags.has(BOOL) && op != Un::Invert {
+                    emitter.b.ins().bor_imm_s(tag, 1)
+                } else {
+                    tag
+                }
+            });
+            let value = match (Self::class_of(a)?, op) {
+                (Class::Int, Un::Pos) => Self::from_word(Ty::tags(tags), emitter.word(a)),
+                (Class::Int, Un::Neg) => {
+                    let (zero, word) = (emitter.int(0), emitter.word(a));
+                    let (value, overflow) = emitter.b.ins().ssub_overflow(zero, word);
+                    emitter.exit_if(overflow, "an integer of more than 64 bits");
+                    Self::from_word(Ty::tags(tags), value)
+                }
+                (Class::Int, Un::Invert) => {
+                    let word = emitter.word(a);
+                    let flipped = emitter.b.ins().bnot(word);
+                    let word = if a.ty.tags.has(NP_BOOL) {
+                        let not = emitter.b.ins().bxor_imm_s(word, 1);
+                        let is_bool = emitter.has_tag(a, NP_BOOL);
+                        emitter.b.ins().select(is_bool, not, flipped)
+                    } else {
+                        flipped
+                    };
+                    Self::from_word(Ty::tags(tags), word)
+                }
+                (Class::Float, Un::Neg) => {
+                    let flt = emitter.flt(a);
+                    let flt = emitter.b.ins().fneg(flt);
+                    Self::from_flt(Ty::tags(tags), flt)
+                }
+                (Class::Float, Un::Pos) => Self::from_flt(Ty::tags(tags), emitter.flt(a)),
+                _ => return None,
+            };
+            Some(Val { tag, ..value })
+        })
+    }
+
+    /// Whether a value of one class other than an object is true: 0 or 1.
+    pub(super) fn truth_of(&mut self, a: &Val) -> Option<Value> {
+        Some(match Self::class_of(a)? {
+            Class::Int => {
+                let word = self.word(a);
+                if a.ty.tags.within(Tags(1 << BOOL | 1 << NP_BOOL)) {
+                    return Some(word);
+                }
+                let truth = self.b.ins().icmp_imm_s(IntCC::NotEqual, word, 0);
+                self.b.ins().uextend(types::I64, truth)
+            }
+            Class::Float => {
+                let (flt, zero) = (self.flt(a), self.b.ins().f64const(0.0));
+                let truth = self.b.ins().fcmp(FloatCC::NotEqual, flt, zero);
+                self.b.ins().uextend(types::I64, truth)
+            }
+            Class::Nothing => self.int(0),
+            Class::Object | Class::Parts => return None,
+        })
+    }
+
+    /// Whether a value is true: 0 or 1.
+    pub(super) fn truth(&mut self, a: &Val) -> Value {
+        if let Some(parts) = a.ty.parts() {
+            return self.int(i64::from(!parts.is_empty()));
+        }
+        let a = if rules::is_boxed(&a.ty) && !a.ty.tags.has(OBJECT) {
+            self.boxed(a)
+        } else {
+            a.clone()
+        };
+        let ty = Ty::of(BOOL);
+        let result = self.by_class(&[&a], &ty, |emitter, seen| {
+            let a = &seen[0];
+            let word = match Self::class_of(a)? {
+                Class::Object => {
+                    let object = emitter.word(a);
+                    let truth = emitter.call_word(emitter.rt.is_true, &[object]);
+                    emitter.fail_if_negative(truth);
+                    truth
+                }
+                _ => emitter.truth_of(a)?,
+            };
+            Some(Self::from_word(Ty::of(BOOL), word))
+        });
+        let truth = self.word(&result);
+        self.release_owned(&a);
+        truth
+    }
+
+    /// A call of a known function of numbers.
+    pub(super) fn intrinsic(&mut self, how: Intrinsic, args: &[Val], ty: &Ty) -> Option<Val> {
+        let flt_result = |flt: Value| Some(Self::from_flt(ty.clone(), flt));
+        let word_result = |word: Value| Some(Self::from_word(ty.clone(), word));
+        match (how, args) {
+            (Intrinsic::Libm(name), [a]) => {
+                let x = self.number_to_flt(a);
+                let function = *self.rt.libm.get(name)?;
+                let value = self.call(function, &[x], Some(types::F64))?;
+                self.check_finite(value);
+                flt_result(value)
+            }
+            (Intrinsic::Libm2(name), [a, b]) => {
+                let (x, y) = (self.number_to_flt(a), self.number_to_flt(b));
+                let function = *self.rt.libm.get(name)?;
+                let value = self.call(function, &[x, y], Some(types::F64))?;
+                self.check_finite(value);
+                flt_result(value)
+            }
+            (Intrinsic::Sqrt, [a]) => {
+                let x = self.number_to_flt(a);
+                let zero = self.b.ins().f64const(0.0);
+                let fine = self.b.ins().fcmp(FloatCC::GreaterThanOrEqual, x, zero);
+                self.exit_unless(fine, "the square root of a negative number");
+                let root = self.b.ins().sqrt(x);
+                flt_result(root)
+            }
+            (Intrinsic::Fabs, [a]) => {
+                let x = self.number_to_flt(a);
+                let value = self.b.ins().fabs(x);
+                flt_result(value)
+            }
+            (Intrinsic::Copysign, [a, b]) => {
+                let (x, y) = (self.number_to_flt(a), self.number_to_flt(b));
+                let value = self.b.ins().fcopysign(x, y);
+                flt_result(value)
+            }
+            (Intrinsic::Scale(by), [a]) => {
+                let x = self.number_to_flt(a);
+                let by = self.b.ins().f64const(by);
+                let value = self.b.ins().fmul(x, by);
+                flt_result(value)
+            }
+            (Intrinsic::FloorFloat | Intrinsic::CeilFloat, [a]) => {
+                let x = self.number_to_flt(a);
+                let value = if how == Intrinsic::FloorFloat {
+                    self.b.ins().floor(x)
+                } else {
+                    self.b.ins().ceil(x)
+                };
+                flt_result(value)
+            }
+            (Intrinsic::Floor | Intrinsic::Ceil | Intrinsic::Trunc, [a]) => {
+                let x = self.number_to_flt(a);
+                let whole = match how {
+                    Intrinsic::Floor => self.b.ins().floor(x),
+                    Intrinsic::Ceil => self.b.ins().ceil(x),
+                    _ => x,
+                };
+                let word = self.flt_to_int(whole);
+                word_result(word)
+            }
+            (Intrinsic::IsNan | Intrinsic::IsInf | Intrinsic::IsFinite, [a]) => {
+                let x = self.number_to_flt(a);
+                let truth = if how == Intrinsic::IsNan {
+                    self.b.ins().fcmp(FloatCC::Unordered, x, x)
+                } else {
+                    let size = self.b.ins().fabs(x);
+                    let infinity = self.b.ins().f64const(f64::INFINITY);
+                    let cc = if how == Intrinsic::IsInf {
+                        FloatCC::Equal
+                    } else {
+                        FloatCC::LessThan
+                    };
+                    self.b.ins().fcmp(cc, size, infinity)
+                };
+                let word = self.b.ins().uextend(types::I64, truth);
+                word_result(word)
+            }
+            (Intrinsic::Abs, [a]) => Some(self.abs(a, ty)),
+            (Intrinsic::Min | Intrinsic::Max, [first, rest @ ..]) => {
+                let op = if how == Intrinsic::Min {
+                    Cmp::Lt
+                } else {
+                    Cmp::Gt
+                };
+                let mut best = first.clone();
+                for item in rest {
+                    best = self.better(op, &best, item);
+                }
+                Some(Val {
+                    ty: ty.clone(),
+                    constant: None,
+                    ..best
+                })
+            }
+            (Intrinsic::ToInt, [a]) => {
+                let value = self.by_class(&[a], ty, |emitter, seen| {
+                    let a = &seen[0];
+                    let word = match Self::class_of(a)? {
+                        Class::Int => emitter.word(a),
+                        _ => {
+                            let flt = emitter.flt(a);
+                            emitter.flt_to_int(flt)
+                        }
+                    };
+                    Some(Self::from_word(Ty::of(INT), word))
+                });
+                Some(value)
+            }
+            (Intrinsic::ToNumpyInt, [a]) => {
+                let word = self.word(a);
+                Some(Self::from_word(Ty::of(NP_INT), word))
+            }
+            (Intrinsic::ToFloat | Intrinsic::ToNumpyFloat, [a]) => {
+                let flt = self.number_to_flt(a);
+                flt_result(flt)
+            }
+            (Intrinsic::ToBool, [a]) => {
+                let truth = self.truth(a);
+                word_result(truth)
+            }
+            (Intrinsic::Divmod, [a, b]) => {
+                let int = Ty::of(INT);
+                let quotient = self.bin_numbers(Bin::FloorDiv, a, b, &int);
+                let rest = self.bin_numbers(Bin::Mod, a, b, &int);
+                let mut parts = vec![quotient, rest];
+                for (part, ty) in parts.iter_mut().zip(ty.parts()?) {
+                    part.ty = ty.clone();
+                }
+                Some(Val {
+                    ty: ty.clone(),
+                    parts,
+                    ..Val::default()
+                })
+            }
+            (Intrinsic::Pow, [a, b]) => {
+                let exponent = Val {
+                    constant: None,
+                    ..b.clone()
+                };
+                Some(self.bin_numbers(Bin::Pow, a, &exponent, ty))
+            }
+            (Intrinsic::Range, _) => {
+                let (start, stop, step) = match args {
+                    [stop] => (self.int_val(0), stop.clone(), self.int_val(1)),
+                    [start, stop] => (start.clone(), stop.clone(), self.int_val(1)),
+                    [start, stop, step] => (start.clone(), stop.clone(), step.clone()),
+                    _ => return None,
+                };
+                if step.constant.is_none_or(|step| step == 0) {
+                    let word = self.word(&step);
+                    let zero = self.b.ins().icmp_imm_s(IntCC::Equal, word, 0);
+                    self.exit_if(zero, "a range with step zero");
+                }
+                Some(Val {
+                    ty: ty.clone(),
+                    parts: vec![start, stop, step],
+                    ..Val::default()
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// A double without its fraction as an integer.
+    fn flt_to_int(&mut self, flt: Value) -> Value {
+        #[expect(clippy::cast_precision_loss, reason = "a power of two")]
+        let limit = self.b.ins().f64const(i64::MAX as f64);
+        let size = self.b.ins().fabs(flt);
+        let fits = self.b.ins().fcmp(FloatCC::LessThan, size, limit);
+        self.exit_unless(fits, "an integer of more than 64 bits");
+        self.b.ins().fcvt_to_sint_sat(types::I64, flt)
+    }
+
+    fn abs(&mut self, a: &Val, ty: &Ty) -> Val {
+        self.by_class(&[a], ty, |emitter, seen| {
+            let a = &seen[0];
+            let tag = a.ty.tags.single().is_none().then(|| {
+                let tag = emitter.tag(a);
+                if a.ty.tags.has(BOOL) {
+                    emitter.b.ins().bor_imm_s(tag, 1)
+                } else {
+                    tag
+                }
+            });
+            let value = match Self::class_of(a)? {
+                Class::Int => {
+                    let word = emitter.word(a);
+                    let zero = emitter.int(0);
+                    let (negated, overflow) = emitter.b.ins().ssub_overflow(zero, word);
+                    emitter.exit_if(overflow, "an integer of more than 64 bits");
+                    let negative = emitter.b.ins().icmp_imm_s(IntCC::SignedLessThan, word, 0);
+                    let word = emitter.b.ins().select(negative, negated, word);
+                    Self::from_word(ty.clone(), word)
+                }
+                _ => {
+                    let flt = emitter.flt(a);
+                    let flt = emitter.b.ins().fabs(flt);
+                    Self::from_flt(ty.clone(), flt)
+                }
+            };
+            // A bool alone becomes an int.
+            let tag = tag.or_else(|| a.ty.tags.has(BOOL).then(|| emitter.tag_value(INT)));
+            let ty = Ty::tags(if a.ty.tags == Tags::of(BOOL) {
+                Tags::of(INT)
+            } else {
+                a.ty.tags
+            });
+            Some(Val { tag, ty, ..value })
+        })
+    }
+
+    /// `item` if `item op best`, else `best`.
+    fn better(&mut self, op: Cmp, best: &Val, item: &Val) -> Val {
+        let truth = self.cmp_numbers(op, item, best, &Ty::of(BOOL));
+        let truth = self.word(&truth);
+        let tags = best.ty.tags.or(item.ty.tags);
+        let mut value = Val {
+            ty: Ty::tags(tags),
+            ..Val::default()
+        };
+        if tags.single().is_none() {
+            let (x, y) = (self.tag(item), self.tag(best));
+            value.tag = Some(self.b.ins().select(truth, x, y));
+        }
+        if tags.any(Tags::INTS) {
+            let (x, y) = (self.word(item), self.word(best));
+            value.word = Some(self.b.ins().select(truth, x, y));
+        }
+        if tags.any(Tags::FLOATS) {
+            let (x, y) = (self.flt(item), self.flt(best));
+            value.flt = Some(self.b.ins().select(truth, x, y));
+        }
+        value
+    }
+}
+
+fn int_cc(op: Cmp) -> Option<IntCC> {
+    Some(match op {
+        Cmp::Lt => IntCC::SignedLessThan,
+        Cmp::Le => IntCC::SignedLessThanOrEqual,
+        Cmp::Eq => IntCC::Equal,
+        Cmp::Ne => IntCC::NotEqual,
+        Cmp::Gt => IntCC::SignedGreaterThan,
+        Cmp::Ge => IntCC::SignedGreaterThanOrEqual,
+        _ => return None,
+    })
+}
+
+fn float_cc(op: Cmp) -> Option<FloatCC> {
+    Some(match op {
+        Cmp::Lt => FloatCC::LessThan,
+        Cmp::Le => FloatCC::LessThanOrEqual,
+        Cmp::Eq => FloatCC::Equal,
+        Cmp::Ne => FloatCC::NotEqual,
+        Cmp::Gt => FloatCC::GreaterThan,
+        Cmp::Ge => FloatCC::GreaterThanOrEqual,
+        _ => return None,
+    })
+}
+
+const _: (u8, u8) = (NP_FLOAT, NP_INT);

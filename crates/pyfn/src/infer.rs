@@ -1,0 +1,829 @@
+//! Forward inference: the type of every local at every place.
+//!
+//! The structured program is run on types. A loop is run until the types at its head stay the same,
+//! which they do, as they only grow and every type has finitely many above it (deep nesting is cut
+//! off). A call of another function asks for what that function returns for such arguments; a
+//! function that is being inferred returns, until then, what it was found to return so far, and all
+//! are inferred again until none changes.
+//!
+//! What has no rule is a *leave*: Python continues there, so nothing behind it has a type.
+
+use crate::globals::{FunctionId, Global};
+use crate::liveness::{Locals, for_each_atom};
+use crate::program::{Atom, Bin, Expr, Id, Index, Kind, Local, Statement};
+use crate::rules::{self, Intrinsic};
+use crate::types::{
+    ArrayTy, BOOL, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET,
+};
+use crate::unit::{FunctionInfo, SpecId, Unit};
+
+/// Nesting of lists and tuples beyond which nothing is known.
+const DEPTH_MAX: usize = 4;
+
+/// The types of all locals at a place, or none where nothing gets.
+pub(crate) type State = Option<Vec<Ty>>;
+
+/// The types where paths come together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Joint {
+    /// At the head of a loop, before each turn.
+    pub(crate) head: State,
+    /// Behind the statement.
+    pub(crate) after: State,
+}
+
+/// An operation, as it will be done.
+#[derive(Debug, Clone)]
+pub(crate) enum How {
+    /// Python does it and all that follows.
+    Leave(String),
+    /// It gives a value of that type.
+    Gives(Ty),
+}
+
+/// What operations are looked up in.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) info: &'a FunctionInfo,
+    pub(crate) state: &'a [Ty],
+}
+
+/// Joins two states; locals that nobody reads any more are forgotten, if they own nothing.
+pub(crate) fn join(into: &mut State, state: State, live: &Locals) {
+    let Some(mut state) = state else {
+        return;
+    };
+    for (local, ty) in state.iter_mut().enumerate() {
+        if !live.has(local) && !owns(ty) {
+            *ty = Ty::of(UNSET);
+        }
+    }
+    match into {
+        None => *into = Some(state),
+        Some(into) => {
+            for (into, ty) in into.iter_mut().zip(&state) {
+                let joined = into.join(ty);
+                *into = if joined.depth() > DEPTH_MAX {
+                    Ty::tags(joined.tags)
+                } else {
+                    joined
+                };
+            }
+        }
+    }
+}
+
+/// Whether a value of the type may hold a reference.
+pub(crate) fn owns(ty: &Ty) -> bool {
+    match &ty.form {
+        Form::Tuple(parts) => parts.iter().any(owns),
+        _ => ty.tags.has(OBJECT),
+    }
+}
+
+impl Scope<'_> {
+    /// The type of an operand.
+    pub(crate) fn atom(&self, atom: &Atom) -> Ty {
+        match atom {
+            Atom::Local(local) => {
+                let ty = &self.state[*local];
+                Ty {
+                    tags: Tags(ty.tags.0 & !Tags::of(UNSET).0),
+                    ..ty.clone()
+                }
+            }
+            Atom::Int(value) => Ty {
+                natural: *value >= 0,
+                ..Ty::of(INT)
+            },
+            Atom::Float(_) => Ty::of(FLOAT),
+            Atom::Bool(_) => Ty {
+                natural: true,
+                ..Ty::of(BOOL)
+            },
+            Atom::None => Ty::of(NONE),
+            Atom::Str(_) => Ty::object(Form::Str),
+            Atom::Const(index) => {
+                let ty = self.info.consts.get(*index).map(|(_, ty)| ty.clone());
+                ty.unwrap_or_else(|| Ty::of(OBJECT))
+            }
+            Atom::Global(index) => match &self.info.globals[*index] {
+                Global::Int(value) => self.atom(&Atom::Int(*value)),
+                Global::Float(value) => self.atom(&Atom::Float(*value)),
+                Global::Bool(value) => self.atom(&Atom::Bool(*value)),
+                Global::None => Ty::of(NONE),
+                Global::Unbound => Ty::default(),
+                Global::Object { ty, .. } => ty.clone(),
+                Global::Builtin { .. } | Global::Function { .. } => Ty::of(OBJECT),
+            },
+        }
+    }
+
+    /// The value of an operand that is written in the program.
+    pub(crate) fn constant(&self, atom: &Atom) -> Option<i64> {
+        match atom {
+            Atom::Int(value) => Some(*value),
+            Atom::Global(index) => match self.info.globals[*index] {
+                Global::Int(value) => Some(value),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn atoms(&self, atoms: &[Atom]) -> Vec<Ty> {
+        atoms.iter().map(|atom| self.atom(atom)).collect()
+    }
+
+    /// How a known function is called, if the operand is one.
+    pub(crate) fn intrinsic(
+        &self,
+        function: &Atom,
+        args: &[Atom],
+        named: &[(String, Atom)],
+    ) -> Option<(Intrinsic, Ty)> {
+        let Atom::Global(index) = function else {
+            return None;
+        };
+        let Global::Builtin { name, .. } = &self.info.globals[*index] else {
+            return None;
+        };
+        let types = self.atoms(args);
+        Some(rules::call(&self.info.globals, name, args, &types, named))
+    }
+
+    /// The function that is called natively, if the operand is one and takes so many arguments.
+    pub(crate) fn callee(&self, function: &Atom, named: &[(String, Atom)]) -> Option<FunctionId> {
+        match function {
+            Atom::Global(index) if named.is_empty() => match self.info.globals[*index] {
+                Global::Function { id, .. } => Some(id),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The type of `of[index]`, and whether it is read natively.
+    pub(crate) fn item(&self, of: &Ty, index: &Index) -> (Ty, bool) {
+        let boxed = (Ty::of(OBJECT), false);
+        let int = |ty: &Ty| ty.tags.within(Tags(1 << INT | 1 << crate::types::NP_INT));
+        if let Some(array) = of.array() {
+            let Some(parts) = self.index_parts(index) else {
+                return boxed;
+            };
+            let n_ints = parts
+                .iter()
+                .filter(|part| matches!(part, Part::Int(ty) if int(ty)))
+                .count();
+            if n_ints == parts.len() && n_ints == array.ndim {
+                return match array.dtype.tag() {
+                    Some(tag) => (Ty::of(tag), true),
+                    None => boxed,
+                };
+            }
+            let n_slices = parts
+                .iter()
+                .filter(|part| matches!(part, Part::Slice { .. }))
+                .count();
+            if n_ints + n_slices != parts.len() || parts.len() > array.ndim {
+                return boxed;
+            }
+            // Elements still lie side by side after integers, then at most one slice without step.
+            let behind = &parts[parts.len().min(n_ints)..];
+            let leading = parts[..n_ints.min(parts.len())]
+                .iter()
+                .all(|part| matches!(part, Part::Int(_)));
+            let simple = match behind {
+                [] => true,
+                [Part::Slice { step }] => !step,
+                _ => false,
+            };
+            let view = ArrayTy {
+                ndim: array.ndim - n_ints,
+                contiguous: array.contiguous && leading && simple,
+                ..array
+            };
+            if view.ndim == 0 {
+                return boxed;
+            }
+            return (Ty::object(Form::Array(view)).boxed(), false);
+        }
+        let index_ty = match index {
+            Index::Atom(atom) => Some(self.atom(atom)),
+            _ => None,
+        };
+        if let Some(parts) = of.parts() {
+            let Index::Atom(atom) = index else {
+                return boxed;
+            };
+            let Some(at) = self.constant(atom) else {
+                return boxed;
+            };
+            let len = i64::try_from(parts.len()).unwrap_or(0);
+            let at = if at < 0 { at + len } else { at };
+            return match usize::try_from(at).ok().and_then(|at| parts.get(at)) {
+                Some(part) => (part.clone(), true),
+                None => boxed,
+            };
+        }
+        match (&of.form, index_ty) {
+            (Form::List(element), Some(index)) if of.list().is_some() && int(&index) => {
+                (loaded(element), true)
+            }
+            (Form::List(_), None) if matches!(index, Index::Slice(_)) => {
+                (Ty::object(of.form.clone()), false)
+            }
+            (Form::Str, _) => (Ty::object(Form::Str), false),
+            _ => boxed,
+        }
+    }
+
+    /// The parts of an index; `None` if one of them is unusual.
+    pub(crate) fn index_parts(&self, index: &Index) -> Option<Vec<Part>> {
+        match index {
+            Index::Atom(atom) => {
+                let ty = self.atom(atom);
+                match ty.parts() {
+                    Some(parts) => Some(parts.iter().cloned().map(Part::Int).collect()),
+                    None => Some(vec![Part::Int(ty)]),
+                }
+            }
+            Index::Slice(parts) => Some(vec![Part::Slice {
+                step: parts[2].is_some(),
+            }]),
+            Index::Tuple(parts) => {
+                let mut all = Vec::new();
+                for part in parts {
+                    match part {
+                        Index::Atom(atom) => all.push(Part::Int(self.atom(atom))),
+                        Index::Slice(parts) => all.push(Part::Slice {
+                            step: parts[2].is_some(),
+                        }),
+                        Index::Tuple(_) => return None,
+                    }
+                }
+                Some(all)
+            }
+        }
+    }
+}
+
+/// A part of an index.
+pub(crate) enum Part {
+    Int(Ty),
+    Slice { step: bool },
+}
+
+/// What is read from a list whose elements are expected to be of that type.
+pub(crate) fn loaded(element: &Ty) -> Ty {
+    let readable = Tags(1 << BOOL | 1 << INT | 1 << FLOAT | 1 << NONE);
+    if element.is_never() {
+        Ty::of(OBJECT)
+    } else if element.tags.within(readable) {
+        element.clone()
+    } else if element.tags == Tags::of(OBJECT) && element.form != Form::Any {
+        element.clone().boxed()
+    } else {
+        Ty::of(OBJECT)
+    }
+}
+
+/// Inference of one function for given parameters.
+pub(crate) struct Inference<'a> {
+    unit: &'a mut Unit,
+    function: FunctionId,
+    info: std::rc::Rc<FunctionInfo>,
+    joints: Vec<Joint>,
+    /// For each loop around: the types behind it and at its head, and its number.
+    loops: Vec<(State, State, Id)>,
+    ret: Ty,
+}
+
+/// What is found about a function.
+pub(crate) struct Inferred {
+    pub(crate) joints: Vec<Joint>,
+    pub(crate) ret: Ty,
+}
+
+/// The locals that a statement reads.
+pub(crate) fn used(kind: &Kind) -> Vec<Local> {
+    let mut locals = Vec::new();
+    for_each_atom(kind, &mut |atom| {
+        if let Atom::Local(local) = atom
+            && !locals.contains(local)
+        {
+            locals.push(*local);
+        }
+    });
+    locals
+}
+
+/// Whether the statement hands its operand on as it is.
+pub(crate) fn only_moves(kind: &Kind) -> bool {
+    matches!(kind, Kind::Return(_) | Kind::Set(_, Expr::Atom(_)))
+}
+
+impl<'a> Inference<'a> {
+    /// Infers a function of a unit.
+    pub(crate) fn run(unit: &'a mut Unit, spec: SpecId) -> Inferred {
+        let function = unit.specs[spec].function;
+        let info = std::rc::Rc::clone(&unit.functions[function]);
+        let mut state = vec![Ty::of(UNSET); info.program.locals.len()];
+        state[..info.program.n_params].clone_from_slice(&unit.specs[spec].params);
+        let mut inference = Inference {
+            unit,
+            function,
+            joints: vec![Joint::default(); info.program.n_statements],
+            info: std::rc::Rc::clone(&info),
+            loops: Vec::new(),
+            ret: Ty::default(),
+        };
+        let end = inference.block(&info.program.body, Some(state));
+        if end.is_some() {
+            inference.ret = inference.ret.join(&Ty::of(NONE));
+        }
+        Inferred {
+            joints: inference.joints,
+            ret: inference.ret,
+        }
+    }
+
+    fn block(&mut self, block: &[Statement], mut state: State) -> State {
+        for statement in block {
+            let Some(types) = state else {
+                return None;
+            };
+            state = self.statement(statement, types);
+        }
+        state
+    }
+
+    fn statement(&mut self, statement: &Statement, mut state: Vec<Ty>) -> State {
+        let kind = &statement.kind;
+        if !prepare(&self.info, kind, &mut state) {
+            return None;
+        }
+        match kind {
+            Kind::Set(to, e) => {
+                let How::Gives(ty) = self.expr(&state, e) else {
+                    return None;
+                };
+                note_append(&mut state, &self.info, e);
+                state[*to] = cut(ty);
+            }
+            Kind::Expr(e) => {
+                if matches!(self.expr(&state, e), How::Leave(_)) {
+                    return None;
+                }
+                note_append(&mut state, &self.info, e);
+            }
+            Kind::SetItem(of, index, value) => {
+                let scope = self.scope(&state);
+                if !can_store(&scope, of, index, value) {
+                    return None;
+                }
+                if let (Atom::Local(list), Index::Atom(_)) = (of, index) {
+                    let value = scope.atom(value);
+                    extend(&mut state[*list], &value);
+                }
+            }
+            Kind::SetAttr(..) | Kind::DelItem(..) => {}
+            Kind::Lookup(to, _, of) => {
+                let of = self.scope(&state).atom(of);
+                state[*to] = Ty::of(if has_plain_methods(&of) {
+                    UNSET
+                } else {
+                    OBJECT
+                });
+            }
+            Kind::Unset(local) => {
+                if state[*local].tags.has(UNSET) {
+                    return None;
+                }
+                state[*local] = Ty::of(UNSET);
+            }
+            Kind::Unpack(to, a) => {
+                let ty = self.scope(&state).atom(a);
+                let Some(parts) = unpacked(&ty, to.len()) else {
+                    return None;
+                };
+                for (to, part) in to.iter().zip(parts) {
+                    state[*to] = part;
+                }
+            }
+            Kind::If(_, then, otherwise) => {
+                let mut after = None;
+                let live = self.info.liveness.after[statement.id].clone();
+                let end = self.block(then, Some(state.clone()));
+                join(&mut after, end, &live);
+                let end = self.block(otherwise, Some(state));
+                join(&mut after, end, &live);
+                self.joints[statement.id].after.clone_from(&after);
+                return after;
+            }
+            Kind::Loop(body) => return self.repeat(statement.id, state, None, body, &[]),
+            Kind::For(to, iterable, body, otherwise) => {
+                let ty = self.scope(&state).atom(iterable);
+                let Some(item) = iterated(&ty) else {
+                    return None;
+                };
+                return self.repeat(statement.id, state, Some((*to, item)), body, otherwise);
+            }
+            Kind::Break => {
+                if let Some((after, _, id)) = self.loops.last_mut() {
+                    join(after, Some(state), &self.info.liveness.after[*id]);
+                }
+                return None;
+            }
+            Kind::Continue => {
+                if let Some((_, head, id)) = self.loops.last_mut() {
+                    join(head, Some(state), &self.info.liveness.head[*id]);
+                }
+                return None;
+            }
+            Kind::Return(a) => {
+                let ty = self.scope(&state).atom(a);
+                self.ret = self.ret.join(&boxed_parts(ty.narrowed()));
+                return None;
+            }
+            Kind::Leave(_) => return None,
+        }
+        for local in dropped(&self.info, statement) {
+            state[local] = Ty::of(UNSET);
+        }
+        Some(state)
+    }
+
+    fn repeat(
+        &mut self,
+        id: Id,
+        state: Vec<Ty>,
+        item: Option<(Local, Ty)>,
+        body: &[Statement],
+        otherwise: &[Statement],
+    ) -> State {
+        let head_live = self.info.liveness.head[id].clone();
+        let mut head = None;
+        join(&mut head, Some(state), &head_live);
+        let mut after;
+        loop {
+            self.loops.push((None, head.clone(), id));
+            let mut turn = head.clone();
+            if let (Some((to, ty)), Some(turn)) = (&item, &mut turn) {
+                turn[*to] = ty.clone();
+            }
+            let end = self.block(body, turn);
+            let (left, next, _) = self.loops.pop().unwrap_or_default();
+            let mut next = next;
+            join(&mut next, end, &head_live);
+            after = left;
+            if next == head {
+                break;
+            }
+            head = next;
+        }
+        self.joints[id].head.clone_from(&head);
+        let live = self.info.liveness.after[id].clone();
+        if item.is_some() {
+            let end = self.block(otherwise, head);
+            join(&mut after, end, &live);
+        }
+        self.joints[id].after.clone_from(&after);
+        after
+    }
+
+    fn scope<'s>(&'s self, state: &'s [Ty]) -> Scope<'s> {
+        Scope {
+            info: &self.info,
+            state,
+        }
+    }
+
+    fn expr(&mut self, state: &[Ty], e: &Expr) -> How {
+        if let Expr::Call(function, args, named) = e {
+            let scope = self.scope(state);
+            if let Some(id) = scope.callee(function, named) {
+                let types = scope.atoms(args);
+                return self.call(id, &types);
+            }
+        }
+        operation(&self.scope(state), e)
+    }
+
+    fn call(&mut self, id: FunctionId, args: &[Ty]) -> How {
+        let _ = self.function;
+        match self.unit.result_of(id, args) {
+            // Nothing is known yet: this path will be walked again.
+            Some(ret) if ret.is_never() => How::Leave("never returns natively".to_owned()),
+            Some(ret) => How::Gives(ret.expected()),
+            None => How::Gives(Ty::of(OBJECT)),
+        }
+    }
+}
+
+/// A type that is not nested too deep.
+fn cut(ty: Ty) -> Ty {
+    if ty.depth() > DEPTH_MAX {
+        Ty::tags(ty.tags)
+    } else {
+        ty
+    }
+}
+
+/// The type with tuples as objects, as functions return them.
+pub(crate) fn boxed_parts(ty: &Ty) -> Ty {
+    let parts = Tags::of(TUPLE).or(Tags::of(RANGE));
+    if ty.tags.any(parts) {
+        let form = if ty.tags == Tags::of(TUPLE) {
+            Form::TupleObject
+        } else {
+            Form::Any
+        };
+        Ty::object(form)
+    } else {
+        ty.clone()
+    }
+}
+
+/// Temporaries that a step reads for the last time: their objects are released right behind it, as
+/// Python does with what is on its stack.
+pub(crate) fn dropped(info: &FunctionInfo, statement: &Statement) -> Vec<Local> {
+    let is_step = matches!(
+        statement.kind,
+        Kind::Set(..)
+            | Kind::Expr(_)
+            | Kind::SetItem(..)
+            | Kind::SetAttr(..)
+            | Kind::DelItem(..)
+            | Kind::Unpack(..)
+    );
+    let mut locals = if is_step {
+        used(&statement.kind)
+    } else {
+        Vec::new()
+    };
+    let after = &info.liveness.after[statement.id];
+    locals.retain(|&local| {
+        local >= info.program.n_params
+            && info.program.locals[local].starts_with('.')
+            && !after.has(local)
+    });
+    crate::liveness::for_each_target(&statement.kind, &mut |to| {
+        locals.retain(|&local| local != to)
+    });
+    locals
+}
+
+/// What a statement may take for granted once the locals it reads have been looked at; `false` if
+/// one of them is not bound.
+pub(crate) fn prepare(info: &FunctionInfo, kind: &Kind, state: &mut [Ty]) -> bool {
+    if reads_unbound(info, kind) {
+        return false;
+    }
+    if !only_moves(kind) {
+        for ty in state.iter_mut() {
+            if let Some(narrow) = ty.narrow.take() {
+                *ty = *narrow;
+            }
+        }
+    }
+    for local in used(kind) {
+        let ty = &mut state[local];
+        ty.tags = Tags(ty.tags.0 & !Tags::of(UNSET).0);
+        if ty.is_never() {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether the statement reads a global that is not bound.
+pub(crate) fn reads_unbound(info: &FunctionInfo, kind: &Kind) -> bool {
+    let mut found = false;
+    for_each_atom(kind, &mut |atom| {
+        if let Atom::Global(index) = atom {
+            found |= info.globals[*index] == Global::Unbound;
+        }
+    });
+    found
+}
+
+/// The list gets another element.
+pub(crate) fn extend(list: &mut Ty, value: &Ty) {
+    if let Form::List(element) = &mut list.form {
+        let value = boxed_parts(value.narrowed());
+        let joined = element.join(&value);
+        *element = Box::new(if joined.depth() >= DEPTH_MAX {
+            Ty::tags(joined.tags)
+        } else {
+            joined
+        });
+    }
+}
+
+/// After `list.append(x)` the list is expected to hold such elements.
+pub(crate) fn note_append(state: &mut [Ty], info: &FunctionInfo, e: &Expr) {
+    if let Expr::Method(name, Atom::Local(list), args, _, _) = e
+        && name == "append"
+        && let [value] = args.as_slice()
+        && state[*list].list().is_some()
+    {
+        let value = Scope { info, state }.atom(value);
+        extend(&mut state[*list], &value);
+    }
+}
+
+/// The types of the parts, or `None` if there is another number of them.
+pub(crate) fn unpacked(ty: &Ty, n_parts: usize) -> Option<Vec<Ty>> {
+    match ty.parts() {
+        Some(parts) => (parts.len() == n_parts).then(|| parts.to_vec()),
+        None if ty.tags.has(OBJECT) || ty.tags.has(RANGE) || ty.tags.has(TUPLE) => {
+            let part = match ty.list() {
+                Some(element) => match loaded(element) {
+                    part if part.tags == Tags::of(OBJECT) => part,
+                    part => part.boxed(),
+                },
+                None => Ty::of(OBJECT),
+            };
+            Some(vec![part; n_parts])
+        }
+        None => None,
+    }
+}
+
+/// The type of what a loop over such a value gets.
+pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
+    if ty.tags == Tags::of(RANGE) {
+        return Some(Ty {
+            natural: ty.natural,
+            ..Ty::of(INT)
+        });
+    }
+    if let Some(array) = ty.array() {
+        return Some(match (array.ndim, array.dtype.tag()) {
+            (1, Some(tag)) => Ty::of(tag),
+            (0 | 1, _) => Ty::of(OBJECT),
+            (ndim, _) => {
+                let row = ArrayTy {
+                    ndim: ndim - 1,
+                    ..array
+                };
+                Ty::object(Form::Array(row)).boxed()
+            }
+        });
+    }
+    if let Some(element) = ty.list() {
+        return Some(match loaded(element) {
+            ty if ty.tags.has(OBJECT) => ty,
+            ty => ty.expected(),
+        });
+    }
+    if ty.form == Form::Str && ty.tags == Tags::of(OBJECT) {
+        return Some(Ty::object(Form::Str));
+    }
+    (ty.tags.has(OBJECT) || ty.tags.has(TUPLE)).then(|| Ty::of(OBJECT))
+}
+
+/// Whether `of[index] = value` is done by the function itself or through Python's interface.
+pub(crate) fn can_store(scope: &Scope<'_>, of: &Atom, _index: &Index, _value: &Atom) -> bool {
+    scope.atom(of).tags.has(OBJECT)
+}
+
+/// How an operation other than a native call is done.
+pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
+    let gives = |ty: Option<Ty>, why: &str| match ty {
+        Some(ty) => How::Gives(ty),
+        None => How::Leave(why.to_owned()),
+    };
+    match e {
+        Expr::Atom(a) => How::Gives(scope.atom(a)),
+        Expr::Bin(op, a, b, in_place) => {
+            let (x, y) = (scope.atom(a), scope.atom(b));
+            let ty = rules::bin(*op, &x, &y, scope.constant(b));
+            // In place, arrays and lists stay what they are.
+            if *in_place && (x.array().is_some() || x.list().is_some()) && *op != Bin::MatMul {
+                let mut same = x;
+                if let Some(Form::List(element)) = ty.map(|ty| ty.form) {
+                    same.form = Form::List(element);
+                }
+                return How::Gives(same);
+            }
+            gives(ty, "no native operation on these types")
+        }
+        Expr::Un(op, a) => gives(
+            rules::un(*op, &scope.atom(a)),
+            "no native operation on this type",
+        ),
+        Expr::Cmp(op, a, b) => gives(
+            rules::cmp(*op, &scope.atom(a), &scope.atom(b)),
+            "no native comparison of these types",
+        ),
+        Expr::Truth(_) => How::Gives(Ty {
+            natural: true,
+            ..Ty::of(BOOL)
+        }),
+        Expr::Call(function, args, named) => match scope.intrinsic(function, args, named) {
+            Some((_, ty)) => How::Gives(ty),
+            None => How::Gives(Ty::of(OBJECT)),
+        },
+        Expr::Method(_, _, _, _, Some(bound)) if scope.state[*bound].tags.has(OBJECT) => {
+            if scope.state[*bound].tags == Tags::of(OBJECT) {
+                How::Gives(Ty::of(OBJECT))
+            } else {
+                How::Leave("a method that may have been looked up".to_owned())
+            }
+        }
+        Expr::Method(name, of, args, named, _) => {
+            How::Gives(method(&scope.atom(of), name, &scope.atoms(args), named))
+        }
+        Expr::Attr(name, of) => How::Gives(attribute(&scope.atom(of), name)),
+        Expr::Item(of, index) => {
+            let of = scope.atom(of);
+            if of.tags.any(Tags::NUMBERS.or(Tags::of(NONE))) && !of.tags.has(OBJECT) {
+                return How::Leave("a number has no items".to_owned());
+            }
+            How::Gives(scope.item(&of, index).0)
+        }
+        Expr::Tuple(parts) => {
+            let parts = scope.atoms(parts);
+            let parts = parts.into_iter().map(|part| part.narrowed().clone());
+            How::Gives(Ty::tuple(parts.collect()))
+        }
+        Expr::List(parts) => {
+            let mut element = Ty::default();
+            for part in scope.atoms(parts) {
+                element = element.join(&boxed_parts(part.narrowed()));
+            }
+            How::Gives(Ty::object(Form::List(Box::new(element))))
+        }
+        Expr::Dict(_) => How::Gives(Ty::object(Form::Dict)),
+        Expr::Set(_) | Expr::Iter(_) => How::Gives(Ty::of(OBJECT)),
+        Expr::Unknown(what) => How::Leave(format!("no native {what}")),
+    }
+}
+
+/// Whether looking a method up has no effect that anybody could see.
+pub(crate) fn has_plain_methods(of: &Ty) -> bool {
+    of.tags == Tags::of(OBJECT) && of.form != Form::Any
+}
+
+/// The type of an attribute.
+pub(crate) fn attribute(of: &Ty, name: &str) -> Ty {
+    if let Some(array) = of.array() {
+        match name {
+            "shape" => return Ty::tuple(vec![Ty::natural(); array.ndim]),
+            "size" | "ndim" => return Ty::natural(),
+            "T" => {
+                let transposed = ArrayTy {
+                    contiguous: array.ndim < 2 && array.contiguous,
+                    ..array
+                };
+                return Ty::object(Form::Array(transposed)).boxed();
+            }
+            _ => {}
+        }
+    }
+    Ty::of(OBJECT)
+}
+
+/// The type of what a method gives.
+fn method(of: &Ty, name: &str, args: &[Ty], named: &[(String, Atom)]) -> Ty {
+    if let Some(array) = of.array()
+        && named.is_empty()
+    {
+        let float = array.dtype == Dtype::Float64;
+        match (name, args) {
+            ("copy", []) => return rules::new_array(array.dtype, array.ndim).boxed(),
+            ("sum" | "min" | "max" | "mean" | "std" | "var" | "prod", []) if float => {
+                return Ty::of(crate::types::NP_FLOAT).boxed();
+            }
+            _ => return Ty::of(OBJECT),
+        }
+    }
+    if let Some(element) = of.list() {
+        return match (name, args) {
+            ("append", [_]) => Ty::of(NONE),
+            ("pop", [] | [_]) => match loaded(element) {
+                ty if ty.tags == Tags::of(OBJECT) => ty,
+                ty => ty.boxed(),
+            },
+            ("copy", []) => of.clone(),
+            ("index" | "count", _) => Ty::natural().boxed(),
+            _ => Ty::of(OBJECT),
+        };
+    }
+    if of.form == Form::Str {
+        return match name {
+            "split" | "splitlines" => {
+                Ty::object(Form::List(Box::new(Ty::object(Form::Str)))).boxed()
+            }
+            "lower" | "upper" | "strip" | "lstrip" | "rstrip" | "replace" | "join" | "format"
+            | "title" => Ty::object(Form::Str).boxed(),
+            "isdigit" | "isalpha" | "isalnum" | "isspace" | "isupper" | "islower"
+            | "startswith" | "endswith" => Ty::of(BOOL).boxed(),
+            "find" | "rfind" | "index" | "count" => Ty::of(INT).boxed(),
+            _ => Ty::of(OBJECT),
+        };
+    }
+    Ty::of(OBJECT)
+}

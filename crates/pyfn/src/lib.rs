@@ -1,0 +1,35 @@
+//! Python functions to machine code.
+//!
+//! A function comes as a program in normal form ([`Program`]): statements that do at most one thing
+//! that can fail, over atoms, each with a number under which Python itself can resume the call.
+//! For given types of its parameters it is inferred (`infer`), emitted (`emit`) and made executable.
+//!
+//! # The twin
+//! CPython is the meaning. Whatever native code does not do – an integer beyond 64 bits, an
+//! exception, a type that was not expected, a statement without a rule – leaves *before* the
+//! statement concerned: the locals are handed to Python, which finishes the call. So no effect
+//! happens twice, and what is not supported costs time, never the answer.
+//!
+//! # Invariant
+//! This crate does not link to Python. What it has to know of Python comes in a table of addresses
+//! ([`Runtime`]); only generated code follows them.
+
+mod emit;
+mod globals;
+mod infer;
+mod liveness;
+mod program;
+mod rules;
+mod runtime;
+mod types;
+mod unit;
+
+pub use emit::{HOISTED, names_key};
+pub use globals::{FunctionId, Global};
+pub use program::{Atom, Expr, Id, Index, Kind, Local, Program, ProgramError, Statement, Text};
+pub use program::{Bin, Cmp, Un};
+pub use runtime::{Context, Runtime};
+pub use types::*;
+pub use unit::{
+    ArrayCheck, CompileError, FunctionInfo, LoopShape, Record, Shape, Spec, SpecId, Unit,
+};

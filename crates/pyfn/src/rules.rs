@@ -1,0 +1,560 @@
+//! What operations make of types.
+//!
+//! Each rule is about one pair of tags; a pair that has no result here is left to Python when it
+//! occurs. Operations on other objects have a result whenever Python has one, and are then done
+//! through its own interface.
+//!
+//! numpy's scalars follow numpy: whatever meets one of them becomes one, and where numpy would warn
+//! (division by zero, an integer that overflows) the function is left before.
+
+use crate::globals::Global;
+use crate::program::{Atom, Bin, Cmp, Un};
+use crate::types::{
+    ArrayTy, BOOL, Class, Dtype, FLOAT, Form, INT, NONE, NP_BOOL, NP_FLOAT, NP_INT, NUMPY, OBJECT,
+    RANGE, TUPLE, Tags, Ty, class,
+};
+
+/// The tag of `a op b`; `power` is the exponent where it is written in the program.
+pub(crate) fn bin_tag(op: Bin, a: u8, b: u8, power: Option<i64>) -> Option<u8> {
+    let numpy = (a | b) & NUMPY;
+    let np_bool = a == NP_BOOL || b == NP_BOOL;
+    let ints = class(a) == Class::Int && class(b) == Class::Int;
+    let numbers = |class: Class| class == Class::Int || class == Class::Float;
+    if !numbers(class(a)) || !numbers(class(b)) {
+        return None;
+    }
+    match op {
+        Bin::Add | Bin::Sub | Bin::Mul => {
+            let truths = matches!(a, BOOL | NP_BOOL) && matches!(b, BOOL | NP_BOOL);
+            if np_bool && truths {
+                return None;
+            }
+            Some(numpy | if ints { INT } else { FLOAT })
+        }
+        Bin::TrueDiv => (!np_bool).then_some(numpy | FLOAT),
+        Bin::FloorDiv | Bin::Mod => (!np_bool).then_some(numpy | if ints { INT } else { FLOAT }),
+        Bin::Pow if np_bool => None,
+        Bin::Pow if !ints => Some(numpy | FLOAT),
+        Bin::Pow => match power {
+            Some(power) if power < 0 => (numpy == 0).then_some(FLOAT),
+            _ => Some(numpy | INT),
+        },
+        Bin::LShift | Bin::RShift => (ints && !np_bool).then_some(numpy | INT),
+        Bin::And | Bin::Or | Bin::Xor => ints.then_some(a | b),
+        Bin::MatMul => None,
+    }
+}
+
+/// The tag of `a op b`, a truth value.
+pub(crate) fn cmp_tag(op: Cmp, a: u8, b: u8) -> Option<u8> {
+    let numbers = |tag: u8| matches!(class(tag), Class::Int | Class::Float);
+    match op {
+        Cmp::Is | Cmp::IsNot => {
+            let known = |tag: u8| matches!(tag, NONE | BOOL | OBJECT);
+            let differ = |a: u8, b: u8| a == NONE && (numbers(b) || b == TUPLE || b == RANGE);
+            (known(a) && known(b) || differ(a, b) || differ(b, a)).then_some(BOOL)
+        }
+        Cmp::In | Cmp::NotIn => None,
+        Cmp::Eq | Cmp::Ne if a == NONE || b == NONE => {
+            let other = if a == NONE { b } else { a };
+            (other == NONE || other & NUMPY == 0 && numbers(other)).then_some(BOOL)
+        }
+        _ => (numbers(a) && numbers(b)).then_some(BOOL | (a | b) & NUMPY),
+    }
+}
+
+/// The tag of `op a`.
+pub(crate) fn un_tag(op: Un, a: u8) -> Option<u8> {
+    match (op, a) {
+        (Un::Not, NONE) => Some(BOOL),
+        (Un::Not, _) => matches!(class(a), Class::Int | Class::Float).then_some(BOOL),
+        (Un::Neg | Un::Pos, INT | FLOAT | NP_INT | NP_FLOAT) => Some(a),
+        (Un::Neg | Un::Pos, BOOL) => Some(INT),
+        (Un::Invert, INT | NP_INT | NP_BOOL) => Some(a),
+        _ => None,
+    }
+}
+
+/// The union of what a rule makes of all pairs of tags.
+pub(crate) fn pairs(a: Tags, b: Tags, rule: impl Fn(u8, u8) -> Option<u8>) -> Tags {
+    let mut tags = Tags::default();
+    for a in a.iter() {
+        for b in b.iter() {
+            if let Some(tag) = rule(a, b) {
+                tags = tags.or(Tags::of(tag));
+            }
+        }
+    }
+    tags
+}
+
+/// Whether an operation on such values goes through Python's own interface.
+pub(crate) fn is_boxed(ty: &Ty) -> bool {
+    ty.tags
+        .any(Tags::of(OBJECT).or(Tags::of(TUPLE)).or(Tags::of(RANGE)))
+}
+
+/// The dtype of an operation on arrays and numbers, where it is easily told.
+fn common_dtype(a: &Ty, b: &Ty) -> Option<(Dtype, usize)> {
+    let rank = |ty: &Ty| match (ty.array(), ty.tags.single()) {
+        (Some(array), _) => match array.dtype {
+            Dtype::Float64 => Some((2, array.ndim)),
+            Dtype::Int64 => Some((1, array.ndim)),
+            Dtype::Bool => Some((0, array.ndim)),
+            _ => None,
+        },
+        (None, Some(tag)) => match class(tag) {
+            Class::Float => Some((2, 0)),
+            Class::Int if tag == BOOL || tag == NP_BOOL => Some((0, 0)),
+            Class::Int => Some((1, 0)),
+            _ => None,
+        },
+        _ => None,
+    };
+    let (a, b) = (rank(a)?, rank(b)?);
+    let dtype = [Dtype::Bool, Dtype::Int64, Dtype::Float64][a.0.max(b.0)];
+    Some((dtype, a.1.max(b.1)))
+}
+
+/// A new array.
+pub(crate) fn new_array(dtype: Dtype, ndim: usize) -> Ty {
+    Ty::object(Form::Array(ArrayTy {
+        dtype,
+        ndim,
+        contiguous: true,
+        writable: true,
+    }))
+}
+
+/// The type of `a op b`; `None` if it is always left to Python.
+pub(crate) fn bin(op: Bin, a: &Ty, b: &Ty, power: Option<i64>) -> Option<Ty> {
+    if is_boxed(a) || is_boxed(b) {
+        if a.array().is_some() || b.array().is_some() {
+            let Some((dtype, ndim)) = common_dtype(a, b) else {
+                return Some(Ty::of(OBJECT));
+            };
+            return Some(match (op, dtype) {
+                (Bin::MatMul, _) | (_, Dtype::Bool) => Ty::of(OBJECT),
+                (Bin::TrueDiv, _) => new_array(Dtype::Float64, ndim).boxed(),
+                _ => new_array(dtype, ndim).boxed(),
+            });
+        }
+        let form = match (&a.form, &b.form, op) {
+            (Form::List(x), Form::List(y), Bin::Add) => Form::List(Box::new(x.join(y))),
+            (Form::List(_), Form::Any, Bin::Mul) if b.tags == Tags::of(INT) => a.form.clone(),
+            (Form::Any, Form::List(_), Bin::Mul) if a.tags == Tags::of(INT) => b.form.clone(),
+            (Form::Str, Form::Str, Bin::Add) => Form::Str,
+            (Form::Str, Form::Any, Bin::Mul) if b.tags == Tags::of(INT) => Form::Str,
+            _ => Form::Any,
+        };
+        return Some(Ty::object(form));
+    }
+    let tags = pairs(a.tags, b.tags, |a, b| bin_tag(op, a, b, power));
+    let natural = match op {
+        Bin::Add | Bin::Mul | Bin::FloorDiv | Bin::Or | Bin::Xor => a.natural && b.natural,
+        Bin::And => a.natural || b.natural,
+        Bin::Mod => b.natural,
+        Bin::LShift | Bin::RShift | Bin::Pow => a.natural,
+        _ => false,
+    };
+    let result = Ty {
+        natural,
+        ..Ty::tags(tags)
+    };
+    (!tags.is_empty()).then_some(result)
+}
+
+/// The type of `a op b`, a comparison.
+pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
+    let truth = |tags: Tags| Ty {
+        natural: true,
+        ..Ty::tags(tags)
+    };
+    if matches!(op, Cmp::In | Cmp::NotIn) {
+        return Some(truth(Tags::of(BOOL)));
+    }
+    let tags = pairs(a.tags, b.tags, |a, b| cmp_tag(op, a, b));
+    if matches!(op, Cmp::Is | Cmp::IsNot) {
+        return (!tags.is_empty()).then(|| truth(tags));
+    }
+    if is_boxed(a) || is_boxed(b) {
+        // Arrays compare element by element, and so may what is not known.
+        let plain = |ty: &Ty| {
+            let scalar = !is_boxed(ty) && !ty.tags.any(Tags::NUMPY);
+            scalar || !matches!(ty.form, Form::Array(_))
+        };
+        let result = truth(Tags::of(BOOL)).boxed();
+        return Some(if plain(a) && plain(b) {
+            result
+        } else {
+            match common_dtype(a, b) {
+                Some((_, ndim)) => new_array(Dtype::Bool, ndim).boxed(),
+                None => Ty::of(OBJECT),
+            }
+        });
+    }
+    (!tags.is_empty()).then(|| truth(tags))
+}
+
+/// The type of `op a`.
+pub(crate) fn un(op: Un, a: &Ty) -> Option<Ty> {
+    if is_boxed(a) {
+        return Some(match (op, a.array()) {
+            (Un::Not, _) => Ty {
+                natural: true,
+                ..Ty::of(BOOL)
+            },
+            (_, Some(array)) => new_array(array.dtype, array.ndim).boxed(),
+            _ => Ty::of(OBJECT),
+        });
+    }
+    let mut tags = Tags::default();
+    for tag in a.tags.iter().filter_map(|tag| un_tag(op, tag)) {
+        tags = tags.or(Tags::of(tag));
+    }
+    let natural = match op {
+        Un::Not => true,
+        Un::Pos => a.natural,
+        _ => false,
+    };
+    (!tags.is_empty()).then(|| Ty {
+        natural,
+        ..Ty::tags(tags)
+    })
+}
+
+/// How a call of a known function is done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Intrinsic {
+    /// A function of the C library from `double` to `double`, by its place in the runtime's table.
+    Libm(&'static str),
+    /// Such a function of two arguments.
+    Libm2(&'static str),
+    Sqrt,
+    Fabs,
+    /// To an integer.
+    Floor,
+    Ceil,
+    Trunc,
+    /// To a double.
+    FloorFloat,
+    CeilFloat,
+    Copysign,
+    IsNan,
+    IsInf,
+    IsFinite,
+    Scale(f64),
+    Abs,
+    Min,
+    Max,
+    Len,
+    ToInt,
+    ToFloat,
+    ToNumpyFloat,
+    ToNumpyInt,
+    ToBool,
+    Divmod,
+    Pow,
+    Range,
+    /// Through Python.
+    Boxed,
+}
+
+/// Functions of the `math` module that are those of the C library.
+const LIBM: &[&str] = &[
+    "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
+    "exp", "expm1", "log", "log2", "log10", "log1p", "exp2", "cbrt",
+];
+
+/// The dtype that an argument names.
+fn dtype_of(globals: &[Global], atom: &Atom) -> Option<Dtype> {
+    if let Atom::Str(name) = atom {
+        return Dtype::ALL.into_iter().find(|dtype| dtype.name() == name);
+    }
+    let Atom::Global(index) = atom else {
+        return None;
+    };
+    let Global::Builtin { name, .. } = &globals[*index] else {
+        return None;
+    };
+    match name.as_str() {
+        "float" => Some(Dtype::Float64),
+        "int" => Some(Dtype::Int64),
+        "bool" | "numpy.bool_" => Some(Dtype::Bool),
+        _ => {
+            let name = name.strip_prefix("numpy.")?;
+            Dtype::ALL.into_iter().find(|dtype| dtype.name() == name)
+        }
+    }
+}
+
+fn is_number(ty: &Ty) -> bool {
+    ty.tags.within(Tags::NUMBERS) && !ty.is_never()
+}
+
+fn is_int(ty: &Ty) -> bool {
+    let ints = Tags::of(INT).or(Tags::of(BOOL)).or(Tags::of(NP_INT));
+    ty.tags.within(ints) && !ty.is_never()
+}
+
+/// How a function of a dotted name is called with such arguments, and what it gives.
+pub(crate) fn call(
+    globals: &[Global],
+    name: &str,
+    atoms: &[Atom],
+    args: &[Ty],
+    named: &[(String, Atom)],
+) -> (Intrinsic, Ty) {
+    let boxed = (Intrinsic::Boxed, Ty::of(OBJECT));
+    if let Some(function) = name.strip_prefix("numpy.") {
+        return numpy_call(globals, function, atoms, args, named).unwrap_or(boxed);
+    }
+    if !named.is_empty() {
+        return boxed;
+    }
+    let numbers = args.iter().all(is_number);
+    let float = Ty::of(FLOAT);
+    let truth = Ty {
+        natural: true,
+        ..Ty::of(BOOL)
+    };
+    if let Some(function) = name.strip_prefix("math.") {
+        let known = LIBM.iter().find(|&&known| known == function);
+        return match (function, args) {
+            _ if !numbers => (Intrinsic::Boxed, boxed.1),
+            (_, [_]) if known.is_some() => (Intrinsic::Libm(known.unwrap_or(&"")), float),
+            ("sqrt", [_]) => (Intrinsic::Sqrt, float),
+            ("fabs", [_]) => (Intrinsic::Fabs, float),
+            ("degrees", [_]) => (Intrinsic::Scale(180.0 / std::f64::consts::PI), float),
+            ("radians", [_]) => (Intrinsic::Scale(std::f64::consts::PI / 180.0), float),
+            ("floor" | "ceil" | "trunc", [a]) if a.tags.within(Tags::FLOATS) => {
+                let how = match function {
+                    "floor" => Intrinsic::Floor,
+                    "ceil" => Intrinsic::Ceil,
+                    _ => Intrinsic::Trunc,
+                };
+                (how, Ty::of(INT))
+            }
+            ("isnan", [_]) => (Intrinsic::IsNan, truth),
+            ("isinf", [_]) => (Intrinsic::IsInf, truth),
+            ("isfinite", [_]) => (Intrinsic::IsFinite, truth),
+            ("copysign", [_, _]) => (Intrinsic::Copysign, float),
+            ("atan2", [_, _]) => (Intrinsic::Libm2("atan2"), float),
+            ("pow", [_, _]) => (Intrinsic::Libm2("pow"), float),
+            ("fmod", [_, _]) => (Intrinsic::Libm2("fmod"), float),
+            ("gcd" | "isqrt" | "lcm" | "comb" | "perm" | "factorial", _) => {
+                (Intrinsic::Boxed, Ty::natural().boxed())
+            }
+            ("floor" | "ceil" | "trunc", [_]) => (Intrinsic::Boxed, Ty::of(INT).boxed()),
+            ("hypot" | "dist" | "erf" | "erfc" | "gamma" | "lgamma" | "ldexp" | "fma", _) => {
+                (Intrinsic::Boxed, float.boxed())
+            }
+            _ => boxed,
+        };
+    }
+    let plain = Tags::of(INT).or(Tags::of(BOOL));
+    match (name, args) {
+        ("abs", [a]) if is_number(a) && !a.tags.has(NP_BOOL) => {
+            let tags = if a.tags.has(BOOL) {
+                Tags(a.tags.0 & !Tags::of(BOOL).0).or(Tags::of(INT))
+            } else {
+                a.tags
+            };
+            let result = Ty {
+                natural: true,
+                ..Ty::tags(tags)
+            };
+            (Intrinsic::Abs, result)
+        }
+        ("min" | "max", [_, _, ..]) if numbers => {
+            let tags = args
+                .iter()
+                .fold(Tags::default(), |tags, arg| tags.or(arg.tags));
+            let how = if name == "min" {
+                Intrinsic::Min
+            } else {
+                Intrinsic::Max
+            };
+            let result = Ty {
+                natural: args
+                    .iter()
+                    .all(|arg| arg.natural || !arg.tags.any(Tags::INTS)),
+                ..Ty::tags(tags)
+            };
+            (how, result)
+        }
+        ("len", [a]) if is_boxed(a) && a.tags.within(Tags(1 << OBJECT | 1 << TUPLE)) => {
+            (Intrinsic::Len, Ty::natural())
+        }
+        ("int", [a]) if is_number(a) => {
+            let natural = a.natural && !a.tags.any(Tags::FLOATS);
+            let result = Ty {
+                natural,
+                ..Ty::of(INT)
+            };
+            (Intrinsic::ToInt, result)
+        }
+        ("float", [a]) if is_number(a) => (Intrinsic::ToFloat, float),
+        ("bool", [_]) => (Intrinsic::ToBool, truth),
+        ("round", [a]) if a.tags == Tags::of(FLOAT) => (Intrinsic::Boxed, Ty::of(INT).boxed()),
+        ("round", [a, n]) if a.tags == Tags::of(FLOAT) && is_int(n) => {
+            (Intrinsic::Boxed, float.boxed())
+        }
+        ("divmod", [a, b]) if a.tags.within(plain) && b.tags.within(plain) && numbers => {
+            let remainder = Ty {
+                natural: b.natural,
+                ..Ty::of(INT)
+            };
+            let quotient = Ty {
+                natural: a.natural && b.natural,
+                ..Ty::of(INT)
+            };
+            (Intrinsic::Divmod, Ty::tuple(vec![quotient, remainder]))
+        }
+        ("pow", [a, b]) if numbers => match bin(Bin::Pow, a, b, None) {
+            Some(ty) => (Intrinsic::Pow, ty),
+            None => boxed,
+        },
+        ("range", [_] | [_, _] | [_, _, _]) if args.iter().all(|arg| arg.tags.within(plain)) => {
+            let natural = match args {
+                [_] => true,
+                [start, _] => start.natural,
+                [start, _, step] => start.natural && step.natural,
+                _ => false,
+            };
+            let step = match atoms {
+                [_, _, Atom::Int(step)] => Some(*step),
+                [_] | [_, _] => Some(1),
+                _ => None,
+            };
+            let result = Ty {
+                natural,
+                form: step
+                    .filter(|&step| step != 0)
+                    .map_or(Form::Any, Form::Range),
+                ..Ty::of(RANGE)
+            };
+            (Intrinsic::Range, result)
+        }
+        ("ord", [_]) => (Intrinsic::Boxed, Ty::natural().boxed()),
+        ("chr" | "str" | "hex" | "bin" | "repr", [_]) => {
+            (Intrinsic::Boxed, Ty::object(Form::Str).boxed())
+        }
+        ("isinstance" | "issubclass" | "callable" | "hasattr" | "any" | "all", _) => {
+            (Intrinsic::Boxed, truth.boxed())
+        }
+        ("sum", [a]) => match a.list() {
+            Some(element) if element.tags == Tags::of(INT) => {
+                (Intrinsic::Boxed, Ty::of(INT).boxed())
+            }
+            Some(element) if element.tags == Tags::of(FLOAT) => {
+                (Intrinsic::Boxed, Ty::of(FLOAT).boxed())
+            }
+            _ => boxed,
+        },
+        ("sorted" | "list", [a]) => {
+            let element = match (a.list(), a.tags.single()) {
+                (Some(element), _) => element.clone(),
+                (None, Some(RANGE)) => Ty::of(INT),
+                _ => Ty::default(),
+            };
+            let list = Ty::object(Form::List(Box::new(element)));
+            (Intrinsic::Boxed, list.boxed())
+        }
+        ("list", []) => {
+            let list = Ty::object(Form::List(Box::default()));
+            (Intrinsic::Boxed, list.boxed())
+        }
+        ("dict", []) => (Intrinsic::Boxed, Ty::object(Form::Dict).boxed()),
+        _ => boxed,
+    }
+}
+
+/// Number of dimensions of an array of that shape.
+fn ndim_of(shape: &Ty) -> Option<usize> {
+    match shape.parts() {
+        Some(parts) => Some(parts.len()),
+        None => is_int(shape).then_some(1),
+    }
+}
+
+fn numpy_call(
+    globals: &[Global],
+    function: &str,
+    atoms: &[Atom],
+    args: &[Ty],
+    named: &[(String, Atom)],
+) -> Option<(Intrinsic, Ty)> {
+    let mut dtype = None;
+    for (name, atom) in named {
+        match name.as_str() {
+            "dtype" => dtype = Some(dtype_of(globals, atom)?),
+            _ => return None,
+        }
+    }
+    let given = |place: usize| match atoms.get(place) {
+        Some(atom) => dtype_of(globals, atom).map(Some),
+        None => Some(dtype),
+    };
+    let array =
+        |dtype: Dtype, ndim: usize| Some((Intrinsic::Boxed, new_array(dtype, ndim).boxed()));
+    let truths = Tags(1 << BOOL | 1 << NP_BOOL);
+    let scalar =
+        args.len() == 1 && named.is_empty() && is_number(&args[0]) && !args[0].tags.any(truths);
+    match function {
+        "zeros" | "ones" | "empty" => {
+            let ndim = ndim_of(args.first()?)?;
+            array(given(1)?.unwrap_or(Dtype::Float64), ndim)
+        }
+        "full" => {
+            let ndim = ndim_of(args.first()?)?;
+            let fill = match args.get(1)?.tags.single() {
+                Some(FLOAT | NP_FLOAT) => Dtype::Float64,
+                Some(INT | NP_INT) => Dtype::Int64,
+                Some(BOOL | NP_BOOL) => Dtype::Bool,
+                _ => return None,
+            };
+            array(given(2)?.unwrap_or(fill), ndim)
+        }
+        "zeros_like" | "empty_like" | "ones_like" | "copy" => {
+            let like = args.first()?.array()?;
+            let copied = ArrayTy {
+                dtype: given(1)?.unwrap_or(like.dtype),
+                writable: true,
+                ..like
+            };
+            Some((Intrinsic::Boxed, Ty::object(Form::Array(copied)).boxed()))
+        }
+        "arange" if args.iter().all(is_int) => array(dtype.unwrap_or(Dtype::Int64), 1),
+        "arange" if args.iter().all(is_number) => array(dtype.unwrap_or(Dtype::Float64), 1),
+        "linspace" => array(Dtype::Float64, 1),
+        "sqrt" if scalar => Some((Intrinsic::Sqrt, Ty::of(NP_FLOAT))),
+        "floor" if scalar && args[0].tags.within(Tags::FLOATS) => {
+            Some((Intrinsic::FloorFloat, Ty::of(NP_FLOAT)))
+        }
+        "ceil" if scalar && args[0].tags.within(Tags::FLOATS) => {
+            Some((Intrinsic::CeilFloat, Ty::of(NP_FLOAT)))
+        }
+        "abs" | "absolute" if scalar && args[0].tags.within(Tags::FLOATS) => {
+            Some((Intrinsic::Fabs, Ty::of(NP_FLOAT)))
+        }
+        "float64" if scalar => Some((Intrinsic::ToNumpyFloat, Ty::of(NP_FLOAT))),
+        "int64" if scalar && is_int(&args[0]) => Some((Intrinsic::ToNumpyInt, Ty::of(NP_INT))),
+        _ if scalar && UFUNCS.contains(&function) => {
+            Some((Intrinsic::Boxed, Ty::of(NP_FLOAT).boxed()))
+        }
+        _ if UFUNCS.contains(&function) && named.is_empty() => {
+            let like = args.first().filter(|_| args.len() == 1)?.array()?;
+            let dtype = (like.dtype == Dtype::Float64).then_some(Dtype::Float64)?;
+            array(dtype, like.ndim)
+        }
+        _ => None,
+    }
+}
+
+/// numpy's functions that make a float of a float.
+const UFUNCS: &[&str] = &[
+    "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "exp", "exp2",
+    "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "floor", "ceil", "rint", "trunc",
+    "deg2rad", "rad2deg", "radians", "degrees",
+];

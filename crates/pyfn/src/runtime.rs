@@ -1,0 +1,111 @@
+//! What generated code knows of Python: addresses of functions and objects, offsets of fields.
+//!
+//! This crate does not link to Python. Whoever does fills the table once and passes it in. All
+//! functions have the C calling convention; where one returns an object, it is a new reference, and
+//! null if an exception was raised.
+
+use std::collections::HashMap;
+
+/// Addresses and offsets.
+#[derive(Debug, Clone, Default)]
+#[expect(
+    missing_docs,
+    reason = "objects and functions of Python's C API, by their names there"
+)]
+pub struct Runtime {
+    pub none: usize,
+    pub true_: usize,
+    pub false_: usize,
+    pub float_type: usize,
+    pub long_type: usize,
+    pub list_type: usize,
+    pub str_type: usize,
+    pub dict_type: usize,
+    pub tuple_type: usize,
+    pub ndarray_type: usize,
+    pub np_float_type: usize,
+    pub np_int_type: usize,
+    /// Offset of a float's value; 0 if it is not known.
+    pub ob_fval: i32,
+    /// Offset of a list's pointer to its items, behind its size; 0 if it is not known.
+    pub ob_item: i32,
+    /// Whether reference counts are a word at the start of an object, and may be changed in place.
+    pub plain_refcounts: bool,
+    /// Whether integers are a signed number of 30-bit digits at 16 and the digits behind.
+    pub digits30: bool,
+    /// `(record, frame) -> object`: Python finishes the call.
+    pub leave: usize,
+    /// `(record, frame) -> object`: Python raises at the statement the exception that is set, and
+    /// finishes the call if a handler catches it.
+    pub fail: usize,
+    /// `(tag, word, double bits) -> object`.
+    pub box_value: usize,
+    /// `(object, tags, out: *mut [u64; 2]) -> tag`, which is 0 if the object has none of the tags.
+    pub unbox: usize,
+    /// `(object, check: *const ArrayCheck) -> 0 or 1`.
+    pub is_array: usize,
+    /// `() -> 0`, or not 0 with an exception.
+    pub check_signals: usize,
+    /// Raises `RecursionError`.
+    pub recursion: usize,
+    /// `(object)`: frees an object that nobody refers to.
+    pub dealloc: usize,
+    pub inc_ref: usize,
+    pub dec_ref: usize,
+    /// `(operator, in place, a, b) -> object`.
+    pub binary: usize,
+    /// `(operator, a) -> object`.
+    pub unary: usize,
+    /// `(operator, a, b) -> object`.
+    pub compare: usize,
+    /// `(container, item) -> 0, 1 or -1`.
+    pub contains: usize,
+    /// `(object) -> 0, 1 or -1`.
+    pub is_true: usize,
+    /// `(object) -> length or -1`.
+    pub length: usize,
+    pub get_item: usize,
+    /// `(object, key, value) -> 0 or -1`.
+    pub set_item: usize,
+    pub del_item: usize,
+    pub get_attr: usize,
+    pub set_attr: usize,
+    /// `(function, args, n_args, names) -> object`.
+    pub call: usize,
+    /// `(name, args, n_args, names) -> object`, the first argument being the object.
+    pub call_method: usize,
+    /// `(items, n) -> object`; all these borrow the items.
+    pub make_list: usize,
+    pub make_tuple: usize,
+    pub make_dict: usize,
+    pub make_set: usize,
+    pub make_slice: usize,
+    /// `(list, item) -> 0 or -1`.
+    pub list_append: usize,
+    /// `(object) -> iterator`.
+    pub get_iter: usize,
+    /// `(iterator, out: *mut i64) -> object`, or null; `out` is then 0 at the end, -1 on error.
+    pub iter_next: usize,
+    /// `(object, n, out: *mut object) -> 0 or -1`.
+    pub unpack: usize,
+    /// `(array, out: *mut i64)`: data, then sizes, then strides.
+    pub array_fields: usize,
+    /// `(base, exponent, out) -> 1` if the power fits.
+    pub int_pow: usize,
+    pub float_floordiv: usize,
+    pub float_mod: usize,
+    /// Functions of the C library.
+    pub libm: HashMap<&'static str, usize>,
+}
+
+/// What a call from Python carries along: limits of the stack.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Context {
+    /// Native calls that may still be nested.
+    pub depth: i64,
+    /// The stack must not grow below.
+    pub stack_limit: usize,
+    /// What the last rare call returned.
+    pub status: i64,
+}

@@ -1,0 +1,351 @@
+//! A unit: functions that know each other, and what was compiled of them.
+//!
+//! A function is compiled for given types of its parameters. What it calls natively is compiled with
+//! it; the address of a callee is read from a cell when it is called, so that functions can call
+//! each other in any order.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use opcodon_codemem::{Code, CodeHeap};
+
+use crate::emit;
+use crate::globals::{FunctionId, Global};
+use crate::infer::{Inference, Joint, boxed_parts};
+use crate::liveness::Liveness;
+use crate::program::Program;
+use crate::runtime::Runtime;
+use crate::types::{Form, Ty};
+
+/// Number of a compiled version of a function.
+pub type SpecId = usize;
+
+/// Why a function was not compiled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// The code generator refused it.
+    #[error("cannot compile {name}: {reason}")]
+    Codegen {
+        /// The function.
+        name: String,
+        /// What the code generator says.
+        reason: String,
+    },
+    /// There is no memory for code.
+    #[error("cannot make the code of {name} executable")]
+    Memory {
+        /// The function.
+        name: String,
+        /// Why.
+        source: opcodon_codemem::CodeError,
+    },
+}
+
+/// A function and what its names stand for.
+#[derive(Debug)]
+pub struct FunctionInfo {
+    /// The function in normal form.
+    pub program: Program,
+    /// Its globals, in the program's order.
+    pub globals: Vec<Global>,
+    /// Its constants: their addresses and what is known of them.
+    pub consts: Vec<(usize, Ty)>,
+    /// Text objects for the strings and the names of attributes and methods in it.
+    pub strings: HashMap<String, usize>,
+    pub(crate) liveness: Liveness,
+    /// The statements that bind each parameter anew.
+    pub(crate) is_rebound: Vec<bool>,
+}
+
+impl FunctionInfo {
+    /// A function with its names resolved.
+    #[must_use]
+    pub fn new(
+        program: Program,
+        globals: Vec<Global>,
+        consts: Vec<(usize, Ty)>,
+        strings: HashMap<String, usize>,
+    ) -> Self {
+        let mut is_rebound = vec![false; program.locals.len()];
+        let mut todo = program.body.iter().collect::<Vec<_>>();
+        while let Some(statement) = todo.pop() {
+            crate::liveness::for_each_target(&statement.kind, &mut |local| {
+                is_rebound[local] = true;
+            });
+            todo.extend(statement.blocks().into_iter().flatten());
+        }
+        Self {
+            liveness: Liveness::of(&program),
+            is_rebound,
+            program,
+            globals,
+            consts,
+            strings,
+        }
+    }
+}
+
+/// How the frame of an exit is to be read.
+#[derive(Debug, Clone)]
+pub enum Shape {
+    /// Three words: tag, word, bits of the double.
+    Value {
+        /// The frame does not own the object, if it is one.
+        borrowed: bool,
+    },
+    /// Parts, one behind the other.
+    Tuple(Vec<Shape>),
+    /// Three words: start, stop, step.
+    Range,
+    /// Nothing: the local is not bound, or nobody reads it.
+    Unset,
+}
+
+/// The state of a loop at an exit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoopShape {
+    /// Three words: the value of this turn, stop, step.
+    Range,
+    /// Two words: a sequence, which the frame owns, and the index of the next turn.
+    Sequence,
+    /// One word: an iterator, which the frame owns.
+    Iterator,
+    /// One word: an object that the frame owns and that nobody needs any more.
+    Dropped,
+}
+
+/// Where native code gives up, and what it then hands over.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Whom the unit belongs to.
+    pub owner: usize,
+    /// The function.
+    pub function: FunctionId,
+    /// The statement before which Python resumes, or that failed.
+    pub statement: usize,
+    /// Its line.
+    pub line: u32,
+    /// For each local how it lies in the frame.
+    pub locals: Vec<Shape>,
+    /// The same for the loops around the statement, outermost first.
+    pub loops: Vec<LoopShape>,
+    /// How often this exit was taken.
+    pub n_taken: std::cell::Cell<u64>,
+    /// Why.
+    pub why: String,
+}
+
+/// What native code looks for in an array before it takes it for one of a type.
+#[derive(Debug, Clone, Copy)]
+pub struct ArrayCheck(pub crate::types::ArrayTy);
+
+/// A compiled version of a function.
+#[derive(Debug)]
+pub struct Spec {
+    /// The function.
+    pub function: FunctionId,
+    /// The types of its parameters.
+    pub params: Vec<Ty>,
+    /// The type of what it returns.
+    pub ret: Ty,
+    /// Its code; the entry for Python comes first.
+    pub code: Option<Code>,
+    /// Where it can be left. The records are addressed by code and never move.
+    pub records: Vec<Box<Record>>,
+    /// Descriptions of arrays that code refers to.
+    pub checks: Vec<Box<ArrayCheck>>,
+    /// The address of the native entry, read by callers.
+    pub cell: Box<std::cell::Cell<usize>>,
+    /// Statements that are always left, and why.
+    pub leaves: Vec<(usize, String)>,
+    pub(crate) joints: Vec<Joint>,
+    /// Other functions that it was compiled against.
+    pub callees: Vec<FunctionId>,
+}
+
+/// Versions of one function beyond which it is called through Python.
+const SPECS_MAX: usize = 24;
+
+/// Functions that know each other.
+#[derive(Debug)]
+pub struct Unit {
+    /// Whom the unit belongs to: handed on to records.
+    pub owner: usize,
+    /// Whether bounds are checked before loops, on the guess that they will hold.
+    pub hoists: bool,
+    /// What is known of Python.
+    pub runtime: Rc<Runtime>,
+    /// All functions.
+    pub functions: Vec<Rc<FunctionInfo>>,
+    /// All versions.
+    pub specs: Vec<Spec>,
+    by_key: HashMap<(FunctionId, Vec<Ty>), SpecId>,
+    n_specs: Vec<usize>,
+    /// Versions that are being inferred.
+    open: Vec<SpecId>,
+    is_changed: bool,
+}
+
+impl Unit {
+    /// A unit without functions.
+    #[must_use]
+    pub fn new(runtime: Rc<Runtime>, owner: usize) -> Self {
+        Self {
+            owner,
+            hoists: true,
+            runtime,
+            functions: Vec::new(),
+            specs: Vec::new(),
+            by_key: HashMap::new(),
+            n_specs: Vec::new(),
+            open: Vec::new(),
+            is_changed: false,
+        }
+    }
+
+    /// Adds a function.
+    pub fn add(&mut self, info: FunctionInfo) -> FunctionId {
+        self.functions.push(Rc::new(info));
+        self.n_specs.push(0);
+        self.functions.len() - 1
+    }
+
+    /// The version of a function for such parameters, compiled if need be.
+    ///
+    /// # Errors
+    /// If the code generator refuses it or there is no memory for code.
+    pub fn specialise(
+        &mut self,
+        function: FunctionId,
+        params: &[Ty],
+    ) -> Result<SpecId, CompileError> {
+        let spec = match self.by_key.get(&(function, params.to_vec())) {
+            Some(&spec) => spec,
+            None => self.declare(function, params.to_vec()),
+        };
+        if self.specs[spec].code.is_some() {
+            return Ok(spec);
+        }
+        loop {
+            self.is_changed = false;
+            let mut at = 0;
+            while at < self.open.len() {
+                self.infer(self.open[at]);
+                at += 1;
+            }
+            if !self.is_changed {
+                break;
+            }
+        }
+        for spec in std::mem::take(&mut self.open) {
+            self.compile(spec)?;
+        }
+        Ok(spec)
+    }
+
+    fn declare(&mut self, function: FunctionId, params: Vec<Ty>) -> SpecId {
+        let spec = self.specs.len();
+        self.by_key.insert((function, params.clone()), spec);
+        self.n_specs[function] += 1;
+        self.specs.push(Spec {
+            function,
+            params,
+            ret: Ty::default(),
+            code: None,
+            records: Vec::new(),
+            checks: Vec::new(),
+            cell: Box::default(),
+            leaves: Vec::new(),
+            joints: Vec::new(),
+            callees: Vec::new(),
+        });
+        self.open.push(spec);
+        self.is_changed = true;
+        spec
+    }
+
+    fn infer(&mut self, spec: SpecId) {
+        let inferred = Inference::run(self, spec);
+        let spec = &mut self.specs[spec];
+        let ret = spec.ret.join(&inferred.ret);
+        if ret != spec.ret {
+            spec.ret = ret;
+            self.is_changed = true;
+        }
+        spec.joints = inferred.joints;
+    }
+
+    /// What a function returns for such arguments; `None` if it is called through Python.
+    pub(crate) fn result_of(&mut self, function: FunctionId, args: &[Ty]) -> Option<Ty> {
+        let spec = self.callee(function, args)?;
+        Some(self.specs[spec].ret.clone())
+    }
+
+    /// The version that is called natively with such arguments.
+    pub(crate) fn callee(&mut self, function: FunctionId, args: &[Ty]) -> Option<SpecId> {
+        let program = &self.functions[function].program;
+        if args.len() != program.n_params || !program.is_positional {
+            return None;
+        }
+        let params = args.iter().map(parameter).collect::<Vec<_>>();
+        if let Some(&spec) = self.by_key.get(&(function, params.clone())) {
+            return Some(spec);
+        }
+        if self.n_specs[function] >= SPECS_MAX {
+            return None;
+        }
+        let spec = self.declare(function, params);
+        // Looked at once now, so that callers mostly need not be run again.
+        self.infer(spec);
+        Some(spec)
+    }
+
+    /// The version that was inferred for such arguments.
+    pub(crate) fn find(&self, function: FunctionId, args: &[Ty]) -> Option<SpecId> {
+        let params = args.iter().map(parameter).collect::<Vec<_>>();
+        self.by_key.get(&(function, params)).copied()
+    }
+
+    fn compile(&mut self, spec: SpecId) -> Result<(), CompileError> {
+        let emitted = emit::function(self, spec)?;
+        let name = || {
+            self.functions[self.specs[spec].function]
+                .program
+                .name
+                .clone()
+        };
+        let code = CodeHeap::global().install(&emitted.bytes);
+        let code = code.map_err(|source| CompileError::Memory {
+            name: name(),
+            source,
+        })?;
+        let spec = &mut self.specs[spec];
+        spec.cell
+            .set(code.address() as usize + emitted.native_offset);
+        spec.code = Some(code);
+        spec.records = emitted.records;
+        spec.checks = emitted.checks;
+        spec.leaves = emitted.leaves;
+        spec.callees = emitted.callees;
+        Ok(())
+    }
+}
+
+/// The type of a parameter for an argument: less is told apart, so that fewer versions arise.
+pub(crate) fn parameter(arg: &Ty) -> Ty {
+    let ty = boxed_parts(arg.narrowed());
+    let form = match &ty.form {
+        Form::List(element) => Form::List(Box::new(Ty {
+            natural: false,
+            ..(**element).clone()
+        })),
+        form => form.clone(),
+    };
+    Ty {
+        natural: false,
+        form,
+        narrow: None,
+        tags: ty.tags,
+    }
+}

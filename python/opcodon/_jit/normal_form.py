@@ -1,0 +1,648 @@
+"""A function's syntax tree to the normal form (see `opcodon._jit.form`).
+
+Statements are dealt with here, expressions in `opcodon._jit.expressions`. Loops become `while True`
+and `for` over one local; conditions, unpacking and augmented assignment become single operations.
+What cannot be said is one *leave*: the statement as the source has it, which Python performs.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from opcodon._jit.comprehensions import ComprehensionNormaliser
+from opcodon._jit.expressions import BINARY, Resolver, UnsupportedError
+from opcodon._jit.form import (
+    Atom,
+    Block,
+    For,
+    Form,
+    Helper,
+    If,
+    Lifted,
+    Loop,
+    Piece,
+    Simple,
+    Try,
+    With,
+)
+from opcodon._jit.names import SCOPES, Names, RefusedError
+from opcodon._jit.patterns import PatternNormaliser
+from opcodon._jit.source import parameters
+from opcodon._jit.tools import ENTER_NAME
+
+
+def normalise(
+    function: ast.FunctionDef | ast.Lambda,
+    name: str,
+    file: str,
+    resolver: Resolver,
+    itself: Lifted | None = None,
+) -> Form:
+    """Put a function into normal form.
+
+    Parameters
+    ----------
+    function
+        Its syntax.
+    name, file
+        What it is called, and where it stands.
+    resolver
+        What the names around it mean.
+    itself
+        If it is a nested function, what it was made of.
+
+    Raises
+    ------
+    RefusedError
+        If the function as a whole is of a kind that is not compiled; the message says why.
+    """
+    names = Names(function)
+    form = Form(name, file, function.lineno)
+    form.params = names.params
+    form.kwonly = names.kwonly
+    form.vararg = names.vararg
+    form.kwarg = names.kwarg
+    form.locals = list(names.locals)
+    form.outer = [
+        (kind, sorted(name for name in names.outer if resolver.is_free(name) is free))
+        for kind, free in ((ast.Global, False), (ast.Nonlocal, True))
+    ]
+    form.unbindable = [
+        name for name in names.locals if name not in names.params or name in names.deleted
+    ]
+    if names.outer:
+        _Undeclared(function).visit(function)
+    normaliser = Normaliser(form, names, resolver)
+    if itself is not None and itself.name in itself.captured:
+        normaliser.lifted[itself.name] = (-1, itself)
+    try:
+        form.body = normaliser.function(function)
+    except RecursionError:
+        raise RefusedError("its expressions or statements are nested too deeply") from None
+    _number(form)
+    return form
+
+
+class Normaliser(ComprehensionNormaliser):
+    """Statements, expressions and comprehensions of one function."""
+
+    def __init__(self, form: Form, names: Names, resolver: Resolver) -> None:
+        super().__init__(form, names, resolver)
+        # What a jump would cross, innermost last: "loop", or the statement to be left in order.
+        self.crossed: list[str] = []
+        self.unreachable = frozenset(form.locals)
+
+    # ---- blocks
+
+    def function(self, node: ast.FunctionDef | ast.Lambda) -> Block:
+        """The body of a function."""
+        if isinstance(node, ast.Lambda):
+            value = ast.copy_location(ast.Return(value=node.body), node.body)
+            return self.block([value])
+        body = node.body
+        if ast.get_docstring(node, clean=False) is not None:
+            body = body[1:]
+        block = self.block(body)
+        if not body or not isinstance(body[-1], (ast.Return, ast.Raise)):
+            last = body[-1] if body else node
+            data = {"s": "return", "a": {"none": 1}}
+            block.append(Piece(None, [Simple(last, data)]))
+        return block
+
+    def block(self, statements: list[ast.stmt]) -> Block:
+        """The pieces of statements that stand one after the other."""
+        pieces = []
+        for statement in statements:
+            outer, self.out = self.out, []
+            bound = set(self.bound)
+            try:
+                method = getattr(self, "_on_" + type(statement).__name__.lower(), None)
+                if method is None:
+                    raise UnsupportedError(f"{type(statement).__name__} statement")
+                method(statement)
+            except UnsupportedError as reason:
+                self.out = [self.leave(statement, str(reason))]
+                self.bound = bound
+            pieces.append(Piece(statement, self.out))
+            self.out = outer
+            if isinstance(statement, (ast.Return, ast.Raise, ast.Break, ast.Continue)):
+                self.bound = set(self.unreachable)
+                break
+        return pieces
+
+    def leave(self, statement: ast.stmt, why: str, *, ends: bool = False) -> Simple:
+        """A statement that is left to Python; `ends` if nothing of the function follows it."""
+        names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+        reads = sorted(self.index[name] for name in names if name in self.index)
+        self.form.handlers |= not ends
+        return Simple(statement, {"s": "leave", "why": why, "reads": reads}, [statement])
+
+    # ---- simple statements
+
+    def _on_pass(self, _node: ast.stmt) -> None:
+        pass
+
+    _on_global = _on_nonlocal = _on_pass
+
+    def _on_expr(self, node: ast.Expr) -> None:
+        if isinstance(node.value, ast.Constant):
+            return
+        before = len(self.out)
+        atom = self.expression(node.value)
+        index = atom.get("l")
+        last = self.out[-1] if len(self.out) > before else None
+        if (
+            isinstance(last, Simple)
+            and last.python is None
+            and last.data["s"] == "set"
+            and last.data["to"] == index
+            and self.form.locals[index].startswith(".t")
+        ):
+            last.data = {"s": "expr", "e": last.data["e"]}
+        elif isinstance(node.value, ast.Name):
+            self.emit(node, {"s": "expr", "e": {"atom": atom}})
+
+    def _on_return(self, node: ast.Return) -> None:
+        if any(crossed != "loop" for crossed in self.crossed):
+            raise UnsupportedError("return out of a statement that must be left in order")
+        atom = {"none": 1} if node.value is None else self.expression(node.value)
+        self.emit(node, {"s": "return", "a": atom})
+
+    def _on_break(self, node: ast.Break) -> None:
+        self._jump(node, "break")
+
+    def _on_continue(self, node: ast.Continue) -> None:
+        self._jump(node, "continue")
+
+    def _jump(self, node: ast.stmt, kind: str) -> None:
+        if self.crossed[-1] != "loop":
+            raise UnsupportedError(f"{kind} out of a statement that must be left in order")
+        self.emit(node, {"s": kind})
+
+    def _on_raise(self, node: ast.Raise) -> None:
+        self.out.append(self.leave(node, "raise statement", ends=True))
+
+    def _on_assert(self, node: ast.Assert) -> None:
+        if not __debug__:
+            return
+        # `assert False, message`: what remains once the condition is known to be false.
+        false = ast.copy_location(ast.Constant(value=False), node.test)
+        failure = ast.copy_location(ast.Assert(test=false, msg=node.msg), node)
+
+        def fail() -> None:
+            self.out.append(self.leave(failure, "failed assertion", ends=True))
+            self.bound = set(self.unreachable)
+
+        self.test(node.test, lambda: None, fail)
+
+    def _on_delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            if isinstance(target, ast.Name) and target.id in self.index:
+                self.emit(target, {"s": "unset", "l": self.index[target.id]})
+            elif isinstance(target, ast.Subscript):
+                (value, *index), _ = self.operands([target.value, *self.index_nodes(target.slice)])
+                item = self.index_atom(target.slice, index)
+                self.emit(target, {"s": "delitem", "of": value, "item": item})
+            else:
+                raise UnsupportedError("deletion of an attribute, a tuple or a global")
+
+    def _on_import(self, _node: ast.stmt) -> None:
+        raise UnsupportedError("import statement")
+
+    _on_importfrom = _on_import
+
+    # ---- assignment
+
+    def _on_assign(self, node: ast.Assign) -> None:
+        (target, *others), value = node.targets, node.value
+        if not others and isinstance(target, ast.Name) and target.id in self.index:
+            self.into(value, self.index[target.id])
+            self.bind(target.id)
+            if isinstance(value, ast.Lambda):
+                names = [self.form.locals[atom["l"]] for atom in self.captured(value)]
+                self._lift(target.id, value, names, recursive=False)
+            return
+        if not others and isinstance(target, ast.Subscript):
+            self._store_item(target, value)
+            return
+        if not others and self._swap(target, value):
+            return
+        atom = self.expression(value)
+        if others and isinstance(value, ast.Name) and value.id in self.index:
+            atom = self.set(value, {"atom": atom})
+        for each in node.targets:
+            self.assign(each, atom)
+
+    def _on_annassign(self, node: ast.AnnAssign) -> None:
+        if not isinstance(node.target, ast.Name):
+            raise UnsupportedError("annotated assignment to an attribute or item")
+        if node.value is not None:
+            assignment = ast.Assign(targets=[node.target], value=node.value)
+            self._on_assign(ast.copy_location(assignment, node))
+
+    def _swap(self, target: ast.expr, value: ast.expr) -> bool:
+        """`a, b = b, a`: the tuple need not be made."""
+        if (
+            not isinstance(target, (ast.Tuple, ast.List))
+            or not isinstance(value, (ast.Tuple, ast.List))
+            or len(target.elts) != len(value.elts)
+            or any(isinstance(part, ast.Starred) for part in (*target.elts, *value.elts))
+        ):
+            return False
+        atoms, _ = self.operands(value.elts)
+        assigned = {name.id for name in ast.walk(target) if isinstance(name, ast.Name)}
+        for k, part in enumerate(value.elts):
+            local = atoms[k].get("l")
+            moved = local is not None and self.form.locals[local] in assigned
+            if moved or self._may_fail(part):
+                atoms[k] = self.set(part, {"atom": atoms[k]})
+        for each, atom in zip(target.elts, atoms, strict=True):
+            self.assign(each, atom)
+        return True
+
+    def _store_item(self, target: ast.Subscript, value: ast.expr) -> None:
+        (atom, of, *index), _ = self.operands(
+            [value, target.value, *self.index_nodes(target.slice)]
+        )
+        item = self.index_atom(target.slice, index)
+        self.emit(target, {"s": "setitem", "of": of, "item": item, "value": atom})
+
+    def assign(self, target: ast.expr, value: Atom) -> None:
+        """Append the assignment of an atom to a target."""
+        if isinstance(target, ast.Name):
+            self._assign_name(target, value)
+        elif isinstance(target, ast.Subscript):
+            (of, *index), _ = self.operands([target.value, *self.index_nodes(target.slice)])
+            item = self.index_atom(target.slice, index)
+            self.emit(target, {"s": "setitem", "of": of, "item": item, "value": value})
+        elif isinstance(target, ast.Attribute):
+            of = self.expression(target.value)
+            self.emit(target, {"s": "setattr", "of": of, "attr": target.attr, "value": value})
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            self._unpack(target, target.elts, value)
+        else:
+            raise UnsupportedError(f"assignment to {type(target).__name__}")
+
+    def _local(self, target: ast.expr) -> int | None:
+        """The local that a target binds, if it is a plain name."""
+        if not isinstance(target, ast.Name):
+            return None
+        return self.renamed.get(target.id, self.index.get(target.id))
+
+    def _assign_name(self, target: ast.Name, value: Atom) -> None:
+        index = self._local(target)
+        if index is not None:
+            self.copy(target, value, index)
+            self.bind(target.id)
+            return
+        # A global or nonlocal name: a small function binds it.
+        local = value.get("l")
+        if local is None:
+            value = self.set(target, {"atom": value})
+            local = value["l"]
+        name = self.form.locals[local]
+        loaded = ast.copy_location(ast.Name(id=name, ctx=ast.Load()), target)
+        stored = ast.copy_location(ast.Name(id=target.id, ctx=ast.Store()), target)
+        store: list[ast.stmt] = [
+            ast.copy_location(ast.Assign(targets=[stored], value=loaded), target)
+        ]
+        declaration = self._declaration(target)
+        self.form.constants.append(Helper([name], [declaration, *store]))
+        call = {"call": {"c": len(self.form.constants) - 1}, "args": [value]}
+        self.out.append(Simple(target, {"s": "expr", "e": call}, store))
+
+    def _declaration(self, target: ast.Name) -> ast.stmt:
+        kind = ast.Nonlocal if self.resolver.is_free(target.id) else ast.Global
+        return ast.copy_location(kind(names=[target.id]), target)
+
+    def _unpack(self, target: ast.expr, elements: list[ast.expr], value: Atom) -> None:
+        starred = [k for k, element in enumerate(elements) if isinstance(element, ast.Starred)]
+        if starred:
+            self._unpack_starred(target, elements, value)
+            return
+        to = [self._local(element) for element in elements]
+        if None not in to and len(set(to)) == len(to):
+            self.emit(target, {"s": "unpack", "to": to, "a": value})
+            for element in elements:
+                assert isinstance(element, ast.Name)
+                self.bind(element.id)
+            return
+        parts = [self.temporary() for _ in elements]
+        self.emit(target, {"s": "unpack", "to": parts, "a": value})
+        for element, part in zip(elements, parts, strict=True):
+            self.assign(element, {"l": part})
+
+    def _unpack_starred(self, target: ast.expr, elements: list[ast.expr], value: Atom) -> None:
+        """`a, *b = x`: a small function returns `(a, b)`."""
+        local = value.get("l")
+        if local is None:
+            value = self.set(target, {"atom": value})
+            local = value["l"]
+        parts = [self.temporary() for _ in elements]
+        names = [self.form.locals[part] for part in parts]
+
+        def at(node: ast.expr) -> ast.expr:
+            return ast.copy_location(node, target)
+
+        stores: list[ast.expr] = []
+        for element, name in zip(elements, names, strict=True):
+            store = at(ast.Name(id=name, ctx=ast.Store()))
+            if isinstance(element, ast.Starred):
+                store = at(ast.Starred(value=store, ctx=ast.Store()))
+            stores.append(store)
+        source = self.form.locals[local]
+        unpack = ast.Assign(
+            targets=[at(ast.Tuple(elts=stores, ctx=ast.Store()))],
+            value=at(ast.Name(id=source, ctx=ast.Load())),
+        )
+        loads = [at(ast.Name(id=name, ctx=ast.Load())) for name in names]
+        result = ast.Return(value=at(ast.Tuple(elts=loads, ctx=ast.Load())))
+        ast.copy_location(unpack, target)
+        ast.copy_location(result, target)
+        self.form.constants.append(Helper([source], [unpack, result]))
+        whole = self.temporary()
+        call = {"call": {"c": len(self.form.constants) - 1}, "args": [value]}
+        pack = ast.Assign(
+            targets=[at(ast.Name(id=self.form.locals[whole], ctx=ast.Store()))],
+            value=at(ast.Tuple(elts=loads, ctx=ast.Load())),
+        )
+        ast.copy_location(pack, target)
+        self.out.append(Simple(target, {"s": "set", "to": whole, "e": call}, [unpack, pack]))
+        self.emit(target, {"s": "unpack", "to": parts, "a": {"l": whole}})
+        for element, part in zip(elements, parts, strict=True):
+            inner = element.value if isinstance(element, ast.Starred) else element
+            self.assign(inner, {"l": part})
+
+    def _on_augassign(self, node: ast.AugAssign) -> None:
+        target = node.target
+        operator = BINARY[type(node.op)]
+        if isinstance(target, ast.Name) and target.id in self.index:
+            to = self.index[target.id]
+            load = ast.copy_location(ast.Name(id=target.id, ctx=ast.Load()), target)
+            (left, right), _ = self.operands([load, node.value])
+            if right == {"l": to} and left != right:
+                right = self.set(node.value, {"atom": right})
+            self.set(node, {"ibin": operator, "a": left, "b": right}, to)
+            self.bind(target.id)
+        elif isinstance(target, ast.Subscript):
+            of, *index = self._once([target.value, *self.index_nodes(target.slice)])
+            item = self.index_atom(target.slice, index)
+            old = self.set(target, {"item": item, "of": of})
+            value = self.expression(node.value)
+            new = self.set(node, {"ibin": operator, "a": old, "b": value})
+            self.emit(node, {"s": "setitem", "of": of, "item": item, "value": new})
+        elif isinstance(target, ast.Attribute):
+            (of,) = self._once([target.value])
+            old = self.set(target, {"attr": target.attr, "of": of})
+            value = self.expression(node.value)
+            new = self.set(node, {"ibin": operator, "a": old, "b": value})
+            self.emit(node, {"s": "setattr", "of": of, "attr": target.attr, "value": new})
+        else:
+            # A global or nonlocal name.
+            load = ast.copy_location(ast.Name(id=target.id, ctx=ast.Load()), target)
+            (old, value), _ = self.operands([load, node.value])
+            new = self.set(node, {"ibin": operator, "a": old, "b": value})
+            self._assign_name(target, new)
+
+    def _once(self, nodes: list[ast.expr]) -> list[Atom]:
+        """Operands that stay what they are although a value is computed before their last use."""
+        atoms, _ = self.operands(nodes)
+        for k, node in enumerate(nodes):
+            if isinstance(node, ast.Name) and node.id in self.names.walrus:
+                atoms[k] = self.set(node, {"atom": atoms[k]})
+        return atoms
+
+    # ---- compound statements
+
+    def _on_if(self, node: ast.If) -> None:
+        test, then, orelse = node.test, node.body, node.orelse
+        while isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            test, then, orelse = test.operand, orelse, then
+        self._choice(node, self.condition(test), then, orelse)
+
+    def _choice(
+        self, where: ast.stmt, condition: Atom, then: list[ast.stmt], orelse: list[ast.stmt]
+    ) -> None:
+        """Append an if statement over statements of the source."""
+        before = set(self.bound)
+        then_block = self.block(then)
+        after_then, self.bound = self.bound, before
+        else_block = self.block(orelse)
+        self.bound = self.bound & after_then
+        self.out.append(If(where, condition, then_block, else_block))
+
+    def _on_while(self, node: ast.While) -> None:
+        """`while c: body else: rest`; with a rest, the way out by the condition is noted."""
+        done = self.temporary() if node.orelse else None
+        if done is not None:
+            self.copy(node, self.constant(False), done)
+
+        def stop() -> None:
+            if done is not None:
+                self.copy(node, self.constant(True), done)
+            self.emit(node, {"s": "break"})
+            self.bound = set(self.unreachable)
+
+        bound = set(self.bound)
+        self.crossed.append("loop")
+        endless = isinstance(node.test, ast.Constant) and node.test.value
+        head = [] if endless else self.inside(lambda: self.test(node.test, lambda: None, stop))
+        after = set(self.bound)
+        body = self.block(node.body)
+        self.crossed.pop()
+        self.bound = after if not endless else bound
+        self.out.append(Loop(node, head + body))
+        if done is not None:
+            self._choice(node, {"l": done}, node.orelse, [])
+
+    def _on_for(self, node: ast.For) -> None:
+        iterable = self.expression(node.iter)
+        index = self._local(node.target)
+        to = self.temporary() if index is None else index
+        bound = set(self.bound)
+        self.crossed.append("loop")
+        target: Block = []
+        if index is None:
+            target = self.inside(lambda: self.assign(node.target, {"l": to}))
+        else:
+            assert isinstance(node.target, ast.Name)
+            self.bind(node.target.id)
+        body = target + self.block(node.body)
+        self.crossed.pop()
+        self.bound = set(bound)
+        orelse = self.block(node.orelse)
+        self.bound = bound
+        self.out.append(For(node, to, iterable, body, orelse))
+
+    def _on_try(self, node: ast.Try) -> None:
+        self.form.handlers = True
+        if node.finalbody:
+            self.crossed.append("finally")
+        bound = set(self.bound)
+        body = self.block(node.body)
+        orelse = self.block(node.orelse)
+        if node.finalbody:
+            self.crossed.pop()
+        final = self.block(node.finalbody)
+        self.bound = bound
+        self.out.append(Try(node, body, orelse, final))
+
+    def _on_with(self, node: ast.With) -> None:
+        self._with(node, node.items)
+
+    def _with(self, node: ast.With, items: list[ast.withitem]) -> None:
+        """Append the with statement of the items; each of them is a statement of its own.
+
+        The value of a context manager is bound inside of its statement, where it belongs.
+        """
+        self.form.handlers = True
+        item, *others = items
+        manager = self.expression(item.context_expr)
+        entered = self.tool(item.context_expr, ENTER_NAME, [manager])
+        leave, value = self.temporary(), self.temporary()
+        self.emit(node, {"s": "unpack", "to": [leave, value], "a": entered})
+        bound = set(self.bound)
+        self.crossed.append("with")
+
+        def bind() -> None:
+            if item.optional_vars is not None:
+                self.assign(item.optional_vars, {"l": value})
+
+        body = self.inside(bind)
+        if others:
+            body += self.inside(lambda: self._with(node, others))
+        else:
+            body += self.block(node.body)
+        self.crossed.pop()
+        self.bound = bound
+        nothing = [self.constant(None)] * 3
+        out = self.inside(
+            lambda: self.emit(node, {"s": "expr", "e": {"call": {"l": leave}, "args": nothing}})
+        )
+        self.out.append(With(node, leave, body, out))
+
+    def _on_match(self, node: ast.Match) -> None:
+        subject = self.set(node.subject, {"atom": self.expression(node.subject)})
+
+        def alternatives(cases: list[ast.match_case]) -> None:
+            if not cases:
+                return
+            case, *others = cases
+            patterns = PatternNormaliser(self)
+            result = self.temporary()
+            patterns.match(case.pattern, subject, result)
+            guard = case.guard
+
+            def capture() -> None:
+                for pattern, name, atom in patterns.captured:
+                    target = ast.copy_location(ast.Name(id=name, ctx=ast.Store()), pattern)
+                    self.assign(target, atom)
+                if guard is not None:
+                    self.set(guard, {"truth": self.condition(guard)}, result)
+
+            before = set(self.bound)
+            self.branch(case.pattern, {"l": result}, capture, lambda: None)
+            self.bound |= {name for _, name, _ in patterns.captured} - self.names.deleted
+            body = self.block(case.body)
+            after, self.bound = self.bound, before
+            rest = self.inside(lambda: alternatives(others))
+            self.bound = self.bound & after
+            self.out.append(If(case.pattern, {"l": result}, body, rest))
+
+        alternatives(node.cases)
+
+    def _on_functiondef(self, node: ast.FunctionDef) -> None:
+        own = ast.copy_location(ast.Name(id=node.name, ctx=ast.Load()), node)
+        recursive = any(
+            isinstance(inner, ast.Name) and inner.id == node.name for inner in ast.walk(node)
+        )
+        if node.name not in self.index or (
+            recursive and not self.names.settled(node.name, node, by_itself=True)
+        ):
+            raise UnsupportedError("nested function that is bound anew")
+        atoms = self.captured(node, node.name)
+        to = self.index[node.name]
+        captured = [self.form.locals[atom["l"]] for atom in atoms]
+        result = ast.copy_location(ast.Return(value=own), node)
+        self.form.constants.append(Helper(captured, [node, result]))
+        call = {"call": {"c": len(self.form.constants) - 1}, "args": atoms}
+        self.out.append(Simple(node, {"s": "set", "to": to, "e": call}, [node]))
+        self.bind(node.name)
+        if not node.decorator_list:
+            self._lift(node.name, node, captured, recursive=recursive)
+
+    def _lift(
+        self,
+        name: str,
+        node: ast.FunctionDef | ast.Lambda,
+        captured: list[str],
+        *,
+        recursive: bool,
+    ) -> None:
+        """Let calls of a nested function, bound to a name for good, be calls of a lifted one."""
+        arguments = node.args
+        if (
+            arguments.vararg
+            or arguments.kwarg
+            or arguments.kwonlyargs
+            or not self.names.settled(name, node, by_itself=True)
+        ):
+            return
+        own = [*arguments.posonlyargs, *arguments.args]
+        captured = [*captured, *([name] if recursive else [])]
+        if set(captured) & {parameter.arg for parameter in own}:
+            return
+        more = parameters([*(parameter.arg for parameter in own), *captured])
+        syntax: ast.FunctionDef | ast.Lambda
+        if isinstance(node, ast.Lambda):
+            syntax = ast.Lambda(args=more, body=node.body)
+        else:
+            syntax = ast.FunctionDef(
+                name=node.name, args=more, body=node.body, decorator_list=[], returns=None
+            )
+        ast.copy_location(syntax, node)
+        self.lifted[name] = (len(self.form.lifted), Lifted(syntax, name, len(own), captured))
+        self.form.lifted.append(self.lifted[name][1])
+
+
+class _Undeclared(ast.NodeTransformer):
+    """Takes the declarations of outer names out of a function: they are kept with its form."""
+
+    def __init__(self, function: ast.AST) -> None:
+        self.function = function
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        """A node without declarations; functions in the function keep theirs."""
+        if isinstance(node, (ast.Global, ast.Nonlocal)):
+            return ast.copy_location(ast.Pass(), node)
+        if isinstance(node, SCOPES) and node is not self.function:
+            return node
+        return self.generic_visit(node)
+
+
+def _number(form: Form) -> None:
+    """Give the statements their ids, in the order in which the program shows them."""
+
+    def number(block: Block) -> None:
+        for piece in block:
+            for node in piece.body:
+                if isinstance(node, Try):
+                    for part in (node.body, node.orelse, node.final):
+                        number(part)
+                    continue
+                if isinstance(node, With):
+                    number(node.body)
+                    number(node.leave)
+                    continue
+                node.id = len(form.nodes)
+                form.nodes.append(node)
+                if isinstance(node, If):
+                    number(node.then)
+                    number(node.orelse)
+                elif isinstance(node, Loop):
+                    number(node.body)
+                elif isinstance(node, For):
+                    number(node.body)
+                    number(node.orelse)
+
+    number(form.body)

@@ -1,0 +1,59 @@
+"""The program: the normal form as JSON text, which machine code is generated from.
+
+Try and with statements vanish here: native code knows no handlers, so their parts stand one after
+the other, and whatever needs a handler leaves to Python.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from opcodon._jit.form import Block, For, Form, If, Loop, Node, Simple, Try, With
+
+
+def to_program(form: Form, n_defaults: int = 0) -> dict[str, Any]:
+    """The program of a function as plain dictionaries and lists."""
+    return {
+        "name": form.name,
+        "file": form.file,
+        "line": form.line,
+        "params": form.params,
+        "locals": form.locals,
+        "globals": form.globals,
+        "consts": len(form.constants),
+        "vararg": form.vararg,
+        "kwarg": form.kwarg,
+        "kwonly": form.kwonly,
+        "defaults": n_defaults,
+        "handlers": form.handlers,
+        "body": _block(form.body),
+    }
+
+
+def _block(block: Block) -> list[dict[str, Any]]:
+    return [statement for piece in block for node in piece.body for statement in _node(node)]
+
+
+def _node(node: Node) -> list[dict[str, Any]]:
+    if isinstance(node, Try):
+        return [*_block(node.body), *_block(node.orelse), *_block(node.final)]
+    if isinstance(node, With):
+        return [*_block(node.body), *_block(node.leave)]
+    where: Any = node.where
+    place = {"id": node.id, "line": where.lineno, "col": where.col_offset}
+    if isinstance(node, Simple):
+        return [{**place, **node.data}]
+    if isinstance(node, If):
+        then, orelse = _block(node.then), _block(node.orelse)
+        return [{**place, "s": "if", "c": node.condition, "then": then, "else": orelse}]
+    if isinstance(node, Loop):
+        return [{**place, "s": "loop", "body": _block(node.body)}]
+    assert isinstance(node, For)
+    head = {**place, "s": "for", "to": node.target, "iter": node.iterable}
+    return [{**head, "body": _block(node.body), "else": _block(node.orelse)}]
+
+
+def to_text(form: Form, n_defaults: int = 0) -> str:
+    """The program of a function as JSON text."""
+    return json.dumps(to_program(form, n_defaults), separators=(",", ":"))

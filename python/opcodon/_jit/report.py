@@ -1,0 +1,150 @@
+"""What runs as machine code, line by line, and what does not and why.
+
+A line is *native* unless one of its statements is not: *Python* statements are always left to
+Python, *called* ones call Python for a part that has no operation of its own, and *left* ones are
+machine code that was left there in calls so far.
+"""
+
+from __future__ import annotations
+
+import html
+import linecache
+from typing import Any, NamedTuple
+
+from opcodon._jit.form import Form, Helper, Simple
+
+NATIVE, CALLED, LEFT, PYTHON = "native", "called", "left", "Python"
+
+
+class Line(NamedTuple):
+    """One line of the source.
+
+    Attributes
+    ----------
+    number
+        Its number in the file.
+    text
+        The line itself.
+    state
+        `"native"`, `"called"`, `"left"`, `"Python"`, or empty if nothing of it is executed.
+    why
+        The reason if it is not native.
+    """
+
+    number: int
+    text: str
+    state: str
+    why: str
+
+
+class Report:
+    """A function's lines with how each of them runs.
+
+    Attributes
+    ----------
+    name
+        The function's name.
+    file
+        Its file.
+    refusal
+        Why the function as a whole runs in Python, or None.
+    signatures
+        Types of arguments that machine code was made for.
+    lines
+        Its lines.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        file: str,
+        refusal: str | None,
+        signatures: list[str],
+        lines: list[Line],
+    ) -> None:
+        self.name = name
+        self.file = file
+        self.refusal = refusal
+        self.signatures = signatures
+        self.lines = lines
+
+    @property
+    def headline(self) -> str:
+        """What is to be said of the function as a whole."""
+        if self.refusal is not None:
+            return f"{self.name}: runs in Python, because {self.refusal}"
+        if not self.signatures:
+            return f"{self.name}: nothing was compiled; call it first"
+        return f"{self.name}: machine code for {'; '.join(self.signatures)}"
+
+    def __str__(self) -> str:
+        rows = [self.headline]
+        for line in self.lines:
+            row = f"{line.number:5} {line.state:7}| {line.text}"
+            rows.append(f"{row}    # {line.why}" if line.why else row)
+        return "\n".join(rows)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        colours = {NATIVE: "#e6f4e6", CALLED: "#fff6d6", LEFT: "#ffe3d0", PYTHON: "#f7d6d6"}
+        rows = [
+            f'<tr style="background:{colours.get(line.state, "transparent")}">'
+            f'<td style="text-align:right">{line.number}</td><td>{line.state}</td>'
+            f'<td style="text-align:left"><pre style="margin:0">{html.escape(line.text)}</pre></td>'
+            f'<td style="text-align:left">{html.escape(line.why)}</td></tr>'
+            for line in self.lines
+        ]
+        return f"<p>{html.escape(self.headline)}</p><table>{''.join(rows)}</table>"
+
+
+def report(
+    form: Form | None,
+    *,
+    name: str,
+    file: str,
+    refusal: str | None,
+    signatures: list[str],
+    exits: dict[int, dict[str, Any]],
+) -> Report:
+    """The report of a function from its normal form and the exits that its machine code took.
+
+    Parameters
+    ----------
+    form
+        The normal form, None if there is none.
+    name, file, refusal, signatures
+        As in `Report`.
+    exits
+        For each statement that was left: `why`, and how often (`n_taken`).
+    """
+    if form is None or refusal is not None:
+        return Report(name, file, refusal, signatures, [])
+    states: dict[int, tuple[str, str]] = {}
+    rank = (NATIVE, CALLED, LEFT, PYTHON)
+    for node in form.nodes:
+        state, why = NATIVE, ""
+        if isinstance(node, Simple):
+            if node.data["s"] == "leave":
+                state, why = PYTHON, node.data["why"]
+            elif _calls_helper(form, node):
+                state, why = CALLED, "Python computes a part of it"
+        taken = exits.get(node.id)
+        if taken is not None and state != PYTHON:
+            state, why = LEFT, f"{taken['why']}, {taken['n_taken']} times"
+        where: Any = node.where
+        known = states.get(where.lineno, (NATIVE, ""))
+        states[where.lineno] = max(known, (state, why), key=lambda each: rank.index(each[0]))
+    source = linecache.getlines(file)
+    last = max([form.line, *states])
+    lines = [
+        Line(number, source[number - 1].rstrip() if number <= len(source) else "", state, why)
+        for number in range(form.line, last + 1)
+        for state, why in [states.get(number, ("", ""))]
+    ]
+    return Report(name, file, refusal, signatures, lines)
+
+
+def _calls_helper(form: Form, node: Simple) -> bool:
+    callee = node.data.get("e", {}).get("call", {}).get("c")
+    return callee is not None and isinstance(form.constants[callee], Helper)

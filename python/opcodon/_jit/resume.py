@@ -1,0 +1,234 @@
+"""Python functions that take a call over in the middle.
+
+Machine code that cannot go on leaves *before* a statement of the normal form, with the values of
+all locals and the iterators of the loops it is in. The function built here continues at that
+statement, so that nothing is done twice, and whatever comes (an exception, a huge integer, an
+object of another type) is CPython's own doing.
+
+The function is the source's, except along the way from the top to the statement: there it holds
+only what is still to do. A loop around the statement becomes a loop whose first turn is the rest of
+the interrupted one; its other turns, its `break`, `continue` and `else` are the source's again::
+
+    for x in xs:            for .x in chain((unset,), iterator):
+        a(x)                    if .x is unset:
+        b(x)   # <- here            b(x)
+                                else:
+                                    x = .x
+                                    a(x)
+                                    b(x)
+"""
+
+from __future__ import annotations
+
+import ast
+import enum
+from types import CellType, CodeType, FunctionType
+
+from opcodon._jit.form import Block, For, Form, If, Loop, Node, Simple, Try, With
+from opcodon._jit.python_form import PythonForm
+from opcodon._jit.source import compile_function, parameters
+from opcodon._jit.tools import CHAIN_NAME, EXCEPTION_NAME, TOOLS, UNSET_NAME, WITHOUT_HELPER_NAME
+
+
+class Mode(enum.IntEnum):
+    """Where a resumed function continues, relative to the statement."""
+
+    BEFORE = 0
+    AFTER = 1
+    RAISED = 2
+
+
+def resumed(form: Form, function: FunctionType, statement: int, mode: Mode) -> FunctionType:
+    """The function that continues at a statement.
+
+    Parameters
+    ----------
+    form
+        The normal form of `function`.
+    function
+        The function itself, for its name, globals and closure.
+    statement
+        The id of the statement.
+    mode
+        Whether the statement is still to do, is done, or raised an exception.
+
+    Returns
+    -------
+    function
+        Takes the values of all locals (`UNSET` where unbound), the iterators of the `for` loops
+        around the statement from the outermost to the innermost, and for `Mode.RAISED` the
+        exception.
+    """
+    resumption = Resumption(form, mode)
+    body = resumption.body(statement)
+    names = [*form.locals, *resumption.iterators]
+    if mode is Mode.RAISED:
+        names.append(EXCEPTION_NAME)
+    syntax = ast.FunctionDef(
+        name="resumed",
+        args=parameters(names),
+        body=[*resumption.prologue(), *body],
+        decorator_list=[],
+        returns=None,
+        lineno=form.line,
+        col_offset=0,
+        end_lineno=form.line,
+        end_col_offset=0,
+    )
+    free = [*function.__code__.co_freevars, *TOOLS]
+    return with_scope(compile_function(syntax, free, form.file), function)
+
+
+def with_scope(code: CodeType, function: FunctionType, name: str | None = None) -> FunctionType:
+    """A function of this code with the globals and closure of another, and its name if none."""
+    qualified = f"{function.__qualname__}.<locals>.{name}" if name else function.__qualname__
+    code = code.replace(co_name=name or function.__code__.co_name)
+    if hasattr(code, "co_qualname"):
+        code = code.replace(co_qualname=qualified)
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    closure = tuple(cells.get(name) or CellType(TOOLS[name]) for name in code.co_freevars)
+    made = FunctionType(code, function.__globals__, name or function.__name__, None, closure)
+    made.__qualname__ = qualified
+    return made
+
+
+class Resumption(PythonForm):
+    """Writes what is left to do from a statement on."""
+
+    def __init__(self, form: Form, mode: Mode) -> None:
+        super().__init__(form)
+        self.mode = mode
+        self.iterators: list[str] = []
+        self._n_loops = 0
+
+    def prologue(self) -> list[ast.stmt]:
+        """Declarations, and statements that unbind the locals that are unbound."""
+        self.where = ast.Pass(lineno=self.form.line, col_offset=0)
+        self.where.end_lineno, self.where.end_col_offset = self.form.line, 0
+        statements: list[ast.stmt] = [
+            self.at(kind(names=names)) for kind, names in self.form.outer if names
+        ]
+        for name in self.form.unbindable:
+            test = ast.Compare(
+                left=self.load(name), ops=[ast.Is()], comparators=[self.load(UNSET_NAME)]
+            )
+            unbind = self.at(ast.Delete(targets=[self.at(ast.Name(id=name, ctx=ast.Del()))]))
+            statements.append(self.at(ast.If(test=self.at(test), body=[unbind], orelse=[])))
+        return statements
+
+    def body(self, statement: int) -> list[ast.stmt]:
+        """What is left to do from the statement of this id on."""
+        way = _way(self.form.body, statement)
+        if way is None:
+            raise LookupError(f"{self.form.name} has no statement {statement}")
+        return self.rest(self.form.body, way) or [self.pass_(self.form.nodes[statement])]
+
+    def rest(self, block: Block, way: list[Step]) -> list[ast.stmt]:
+        """What is left of a block."""
+        (k, n, branch), *inner = way
+        piece = block[k]
+        node = piece.body[n]
+        later = self.block(block[k + 1 :])
+        if branch is None and n == 0 and self.mode is Mode.BEFORE and piece.origin is not None:
+            return [piece.origin, *later]
+        here = self.target(node) if branch is None else self.enter(node, branch, inner)
+        for following in piece.body[n + 1 :]:
+            here += self.node(following)
+        return here + later
+
+    def target(self, node: Node) -> list[ast.stmt]:
+        """The statement that is continued at."""
+        if self.mode is Mode.BEFORE:
+            return list(self.node(node))
+        if self.mode is Mode.AFTER:
+            return []
+        self.where = node.where
+        exception = self.load(EXCEPTION_NAME)
+        if isinstance(node, Simple) and "c" in node.data.get("e", {}).get("call", {}):
+            call = ast.Call(func=self.load(WITHOUT_HELPER_NAME), args=[exception], keywords=[])
+            exception = self.at(call)
+        return [self.at(ast.Raise(exc=exception, cause=None))]
+
+    def enter(self, node: Node, branch: str, way: list[Step]) -> list[ast.stmt]:
+        """What is left of a compound statement that is continued in one of its blocks."""
+        if isinstance(node, Loop):
+            return self._enter_loop(node, way)
+        if isinstance(node, For) and branch == "body":
+            return self._enter_for(node, way)
+        rest = self.rest(getattr(node, branch), way)
+        if isinstance(node, Try):
+            self.where = node.where
+            if branch == "body":
+                return [self.at(self.try_(node, rest))]
+            final = node.statement.finalbody
+            if branch == "orelse" and final:
+                body = rest or [self.pass_(node)]
+                ending = ast.Try(body=body, handlers=[], orelse=[], finalbody=final)
+                return [self.at(ending)]
+        if isinstance(node, With) and branch == "body":
+            return [self.at(self.with_(node, rest))]
+        return rest
+
+    def _enter_loop(self, node: Loop, way: list[Step]) -> list[ast.stmt]:
+        first = f".first{self._n_loops}"
+        self._n_loops += 1
+        rest = self.rest(node.body, way)
+        body = self.block(node.body)
+        self.where = node.where
+
+        def set_first(value: bool) -> ast.stmt:
+            constant = self.at(ast.Constant(value=value))
+            return self.at(ast.Assign(targets=[self.store(first)], value=constant))  # type: ignore[no-any-return]
+
+        turn = self.at(ast.If(test=self.load(first), body=[set_first(False), *rest], orelse=body))
+        loop = ast.While(test=self.at(ast.Constant(value=True)), body=[turn], orelse=[])
+        return [set_first(True), self.at(loop)]
+
+    def _enter_for(self, node: For, way: list[Step]) -> list[ast.stmt]:
+        item, iterator = f".item{self._n_loops}", f".iterator{len(self.iterators)}"
+        self._n_loops += 1
+        self.iterators.append(iterator)
+        rest = self.rest(node.body, way)
+        body, orelse = self.block(node.body), self.block(node.orelse)
+        self.where = node.where
+        bind = self.at(
+            ast.Assign(targets=[self.store(self.local(node.target))], value=self.load(item))
+        )
+        test = ast.Compare(
+            left=self.load(item), ops=[ast.Is()], comparators=[self.load(UNSET_NAME)]
+        )
+        turn = self.at(
+            ast.If(test=self.at(test), body=rest or [self.pass_(node)], orelse=[bind, *body])
+        )
+        once = self.at(ast.Tuple(elts=[self.load(UNSET_NAME)], ctx=ast.Load()))
+        turns = self.at(
+            ast.Call(func=self.load(CHAIN_NAME), args=[once, self.load(iterator)], keywords=[])
+        )
+        loop = ast.For(target=self.store(item), iter=turns, body=[turn], orelse=orelse)
+        return [self.at(loop)]
+
+
+# A step on the way to a statement: which piece, which node in it, and which of the node's blocks
+# (None: the node itself).
+Step = tuple[int, int, str | None]
+
+BRANCHES: dict[type[Node], tuple[str, ...]] = {
+    If: ("then", "orelse"),
+    Loop: ("body",),
+    For: ("body", "orelse"),
+    Try: ("body", "orelse", "final"),
+    With: ("body", "leave"),
+}
+
+
+def _way(block: Block, statement: int) -> list[Step] | None:
+    """The way from a block to a statement in it."""
+    for k, piece in enumerate(block):
+        for n, node in enumerate(piece.body):
+            if node.id == statement:
+                return [(k, n, None)]
+            for branch in BRANCHES.get(type(node), ()):
+                inner = _way(getattr(node, branch), statement)
+                if inner is not None:
+                    return [(k, n, branch), *inner]
+    return None

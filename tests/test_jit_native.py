@@ -1,0 +1,45 @@
+"""The corpus and random programs as machine code do what they do in Python.
+
+`OPCODON_FUZZ=first:count` chooses the seeds.
+"""
+
+import importlib
+import os
+import pathlib
+import sys
+
+import pytest
+
+import opcodon
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "jit_corpus"))
+
+from cases import CASES, load_corpus
+from compare import Outcome
+from generate import build, generate
+
+pytest.importorskip("opcodon._core")
+if not hasattr(importlib.import_module("opcodon._core"), "jit"):
+    pytest.skip("the native module compiles no Python functions", allow_module_level=True)
+
+load_corpus()
+FIRST, COUNT = map(int, os.environ.get("OPCODON_FUZZ", "0:150").split(":"))
+IDS = [f"{function.__module__}.{function.__name__}" for function, _, _ in CASES]
+
+
+def check(function, calls):
+    made = opcodon.jit(function)
+    for args in calls * 2:
+        difference = Outcome(function, args).differences(Outcome(made, args))
+        assert not difference, f"{args}: {difference}"
+
+
+@pytest.mark.parametrize(("function", "calls", "_"), CASES, ids=IDS)
+def test_corpus(function, calls, _):
+    check(function, calls)
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT))
+def test_random_program(seed):
+    source, calls = generate(seed)
+    check(build(source, seed), calls)
