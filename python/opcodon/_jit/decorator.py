@@ -11,7 +11,7 @@ import ast
 import copyreg
 import functools
 import importlib
-import sysconfig
+import os
 from collections.abc import Callable
 from itertools import islice
 from types import FunctionType
@@ -27,6 +27,9 @@ from opcodon._jit.resume import Mode, resumed, with_scope
 from opcodon._jit.source import compile_function, function_syntax, parameters
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# Functions of libraries lie here, or in site-packages or dist-packages.
+STANDARD_LIBRARY = os.path.dirname(os.__file__)
 
 # A function whose frozen names keep changing is not worth another compilation.
 MAX_CHANGES = 50
@@ -164,8 +167,7 @@ class Front:
         file = callee.__code__.co_filename
         if file == self.function.__code__.co_filename:
             return True
-        paths = sysconfig.get_paths()
-        return not file.startswith((paths["stdlib"], paths["purelib"], paths["platlib"]))
+        return not file.startswith(STANDARD_LIBRARY) and "-packages" + os.sep not in file
 
     def _constant(self, value: Any) -> Any:
         if not isinstance(value, Helper):
