@@ -328,3 +328,15 @@ def test_import_loads_nothing_of_it():
     code = "import sys, opcodon; print([m for m in sys.modules if m.startswith('opcodon._jit')])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_nested_functions_keep_their_names():
+    def f(n):
+        def inner():
+            return n
+
+        return inner, lambda: n
+
+    for found, expected in zip(jit(f)(1), f(1), strict=True):
+        assert found.__name__ == expected.__name__
+        assert found.__qualname__ == expected.__qualname__

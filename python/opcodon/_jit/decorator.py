@@ -10,9 +10,11 @@ from __future__ import annotations
 import ast
 import copyreg
 import functools
+import gc
 import importlib
-import sysconfig
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from types import FunctionType
 from typing import Any, TypeVar, overload
@@ -27,6 +29,9 @@ from opcodon._jit.resume import Mode, resumed, with_scope
 from opcodon._jit.source import compile_function, function_syntax, parameters
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# Functions of libraries lie here, or in site-packages or dist-packages.
+STANDARD_LIBRARY = os.path.dirname(os.__file__)
 
 # A function whose frozen names keep changing is not worth another compilation.
 MAX_CHANGES = 50
@@ -123,19 +128,22 @@ class Front:
     def form(self) -> Form | None:
         """The normal form; None if the function cannot be compiled, `refusal` says why."""
         if self._form is None and self.refusal is None:
-            function = self.function
             try:
-                lifted = self.lifted
-                syntax = lifted.syntax if lifted else function_syntax(function)
-                file = function.__code__.co_filename
-                self._form = normalise(syntax, function.__name__, file, self.scope, lifted)
+                with _without_collection():
+                    self._normalise()
             except RefusedError as reason:
                 self.refusal = str(reason)
-            else:
-                self._text = to_text(self._form, len(function.__defaults__ or ()))
-                self._constants = [self._constant(value) for value in self._form.constants]
-                self._nested = [self._lifted(each) for each in self._form.lifted]
         return self._form
+
+    def _normalise(self) -> None:
+        function, lifted = self.function, self.lifted
+        syntax = lifted.syntax if lifted else function_syntax(function)
+        file = function.__code__.co_filename
+        form = normalise(syntax, function.__name__, file, self.scope, lifted)
+        self._text = to_text(form, len(function.__defaults__ or ()))
+        self._constants = [self._constant(value) for value in form.constants]
+        self._nested = [self._lifted(each) for each in form.lifted]
+        self._form = form
 
     def _frozen(self, entry: dict[str, Any], guards: list[Guard]) -> Any:
         number = entry.get("lifted")
@@ -164,8 +172,7 @@ class Front:
         file = callee.__code__.co_filename
         if file == self.function.__code__.co_filename:
             return True
-        paths = sysconfig.get_paths()
-        return not file.startswith((paths["stdlib"], paths["purelib"], paths["platlib"]))
+        return not file.startswith(STANDARD_LIBRARY) and "-packages" + os.sep not in file
 
     def _constant(self, value: Any) -> Any:
         if not isinstance(value, Helper):
@@ -208,6 +215,21 @@ class Front:
         binder.__kwdefaults__ = self.function.__kwdefaults__
         binder.__qualname__ = self.function.__qualname__
         return binder
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """No garbage collection inside: syntax trees are many objects, but they soon go by themselves.
+
+    A collection would go through everything that is loaded, which takes longer than the work.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def make_function(

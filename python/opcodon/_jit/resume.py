@@ -26,7 +26,7 @@ from types import CellType, CodeType, FunctionType
 
 from opcodon._jit.form import Block, For, Form, If, Loop, Node, Simple, Try, With
 from opcodon._jit.python_form import PythonForm
-from opcodon._jit.source import compile_function, parameters
+from opcodon._jit.source import compile_function, parameters, requalified
 from opcodon._jit.tools import CHAIN_NAME, EXCEPTION_NAME, TOOLS, UNSET_NAME, WITHOUT_HELPER_NAME
 
 
@@ -82,9 +82,7 @@ def resumed(form: Form, function: FunctionType, statement: int, mode: Mode) -> F
 def with_scope(code: CodeType, function: FunctionType, name: str | None = None) -> FunctionType:
     """A function of this code with the globals and closure of another, and its name if none."""
     qualified = f"{function.__qualname__}.<locals>.{name}" if name else function.__qualname__
-    code = code.replace(co_name=name or function.__code__.co_name)
-    if hasattr(code, "co_qualname"):
-        code = code.replace(co_qualname=qualified)
+    code = requalified(code, qualified).replace(co_name=name or function.__code__.co_name)
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     closure = tuple(cells.get(name) or CellType(TOOLS[name]) for name in code.co_freevars)
     made = FunctionType(code, function.__globals__, name or function.__name__, None, closure)

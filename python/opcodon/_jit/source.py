@@ -10,11 +10,16 @@ from __future__ import annotations
 
 import ast
 import linecache
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from types import CodeType, FunctionType, ModuleType
 
 from opcodon._jit.names import RefusedError
+
+# What functions are called while they are compiled: no name of the source begins with a dot.
+_AROUND, _FUNCTION = ".around", ".function"
+_QUALIFIED = f"{_AROUND}.<locals>.{_FUNCTION}"
 
 
 def function_syntax(function: FunctionType) -> ast.FunctionDef | ast.Lambda:
@@ -167,7 +172,7 @@ def compile_function(
     else:
         # Not its own name: the body may use that, and mean a global.
         statement = type(node)(
-            name=".function",
+            name=_FUNCTION,
             args=_without_defaults(node.args),
             body=node.body,
             decorator_list=[],
@@ -175,7 +180,7 @@ def compile_function(
         )
         ast.copy_location(statement, node)
     around = ast.FunctionDef(
-        name=".around",
+        name=_AROUND,
         args=parameters(list(free)),
         body=[statement],
         decorator_list=[],
@@ -191,6 +196,22 @@ def compile_function(
     codes = compile(module, file, "exec", dont_inherit=True).co_consts
     code = next(const for const in codes if isinstance(const, CodeType))
     return next(const for const in code.co_consts if isinstance(const, CodeType))
+
+
+def requalified(code: CodeType, name: str) -> CodeType:
+    """The code of `compile_function` with its right qualified name, and functions in it, too."""
+    constants = tuple(
+        requalified(const, name)
+        if isinstance(const, CodeType)
+        else const.replace(_QUALIFIED, name)
+        if isinstance(const, str) and const.startswith(_QUALIFIED)
+        else const
+        for const in code.co_consts
+    )
+    code = code.replace(co_consts=constants)
+    if sys.version_info >= (3, 11):
+        code = code.replace(co_qualname=code.co_qualname.replace(_QUALIFIED, name))
+    return code
 
 
 def parameters(names: list[str]) -> ast.arguments:
@@ -232,6 +253,10 @@ def _same(a: CodeType, b: CodeType) -> bool:
     for x, y in zip(a.co_consts, b.co_consts, strict=True):
         if isinstance(x, CodeType):
             if not isinstance(y, CodeType) or not _same(x, y):
+                return False
+        elif isinstance(x, str) and isinstance(y, str) and "<locals>" in x:
+            # The qualified name of a nested function (Python 3.10): the one around is not the same.
+            if x.rpartition("<locals>")[2] != y.rpartition("<locals>")[2]:
                 return False
         elif type(x) is not type(y) or repr(x) != repr(y):
             return False
