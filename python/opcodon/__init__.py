@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from opcodon._core import (
     CompiledExpression,
     Expression,
+    LibraryError,
     MachineFunction,
     ParseError,
     Population,
     __version__,
 )
 from opcodon.expression import compile, parse  # noqa: A004  (the promised name)
+from opcodon.library import Library, Symbol, link, load_library
 from opcodon.machine import Disassembly, Instruction, assemble, disassemble, function
 
 if TYPE_CHECKING:
@@ -29,9 +31,12 @@ __all__ = [
     "Disassembly",
     "Expression",
     "Instruction",
+    "Library",
+    "LibraryError",
     "MachineFunction",
     "ParseError",
     "Population",
+    "Symbol",
     "SymbolicRegressor",
     "__version__",
     "assemble",
@@ -39,6 +44,8 @@ __all__ = [
     "deap",
     "disassemble",
     "function",
+    "link",
+    "load_library",
     "parse",
     "plot",
     "report",

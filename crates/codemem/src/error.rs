@@ -82,7 +82,7 @@ pub enum CodeError {
         len: usize,
     },
     /// The code belongs to something that was closed.
-    #[error("the code is gone: what it belongs to was closed")]
+    #[error("the function cannot be called any more: what it belongs to was closed")]
     Closed,
     /// A function has at least one byte.
     #[error("a function of zero bytes cannot be called: give at least a return instruction (c3)")]

@@ -150,7 +150,7 @@ impl Draft {
         let mut end = 0;
         let mut gaps = Vec::new();
         for Part { range, .. } in parts {
-            let whole = range.start % PAGE == 0 && range.end % PAGE == 0;
+            let whole = range.start.is_multiple_of(PAGE) && range.end.is_multiple_of(PAGE);
             if !whole || range.start < end || range.end < range.start || range.end > self.memory.len
             {
                 return Err(CodeError::Part {
@@ -263,7 +263,7 @@ impl Image {
     /// [`CodeError::Part`] if these are not whole pages of one writable part,
     /// [`CodeError::Protect`] if the operating system refuses.
     pub fn freeze(&mut self, range: Range<usize>) -> Result<(), CodeError> {
-        let whole = range.start % PAGE == 0 && range.end % PAGE == 0;
+        let whole = range.start.is_multiple_of(PAGE) && range.end.is_multiple_of(PAGE);
         let index = self.parts.iter().position(|part| {
             part.access == Access::Write
                 && part.range.start <= range.start

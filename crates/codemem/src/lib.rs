@@ -58,7 +58,9 @@ pub use call::{Abi, Function, call_address};
 pub use error::CodeError;
 pub use heap::{Code, CodeHeap, Usage};
 pub use image::{Access, Draft, Image, Part, Place};
-pub use pages::{Mapping, PAGE, probe, sealed_file};
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub use pages::sealed_file;
+pub use pages::{Mapping, PAGE, probe};
 pub use signature::{Signature, SignatureError, SignatureErrorKind, Ty};
 pub use trampoline::call_f64;
 pub use value::Value;

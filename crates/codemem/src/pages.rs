@@ -370,6 +370,9 @@ fn memory_file(capacity: usize) -> io::Result<OwnedFd> {
 }
 
 /// A file in memory with these contents, which can never change again.
+///
+/// # Errors
+/// The operating system refuses files in memory, seals, or the room.
 pub fn sealed_file(contents: &[u8]) -> io::Result<OwnedFd> {
     let mut file = File::from(memory_file(contents.len())?);
     file.write_all(contents)?;

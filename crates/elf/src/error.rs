@@ -1,5 +1,6 @@
 //! Why a file could not be loaded or linked.
 
+use std::error::Error as _;
 use std::fmt;
 use std::io;
 
@@ -12,7 +13,6 @@ pub struct ElfError {
     /// The file, as it was named by whoever asked for it.
     pub file: String,
     /// What is wrong.
-    #[source]
     pub kind: ElfErrorKind,
 }
 
@@ -30,8 +30,8 @@ impl ElfError {
 #[non_exhaustive]
 pub enum ElfErrorKind {
     /// The file cannot be read.
-    #[error("cannot be read")]
-    Read(#[source] io::Error),
+    #[error("cannot be read: {0}")]
+    Read(io::Error),
     /// No file of that name.
     #[error("there is no such library; looked in {}", .searched.join(", "))]
     NotFound {
@@ -97,8 +97,8 @@ pub enum ElfErrorKind {
     #[error("the system's loader says: {0}")]
     System(String),
     /// There is no memory, or none that can be executed.
-    #[error("no memory")]
-    Memory(#[from] CodeError),
+    #[error("{}", WithSource(.0))]
+    Memory(CodeError),
     /// The library has no such symbol.
     #[error("there is no symbol {name:?}{}", DidYouMean(.near))]
     NoSymbol {
@@ -149,6 +149,17 @@ pub enum Refusal {
         /// Where, in bytes from the start of the file.
         offset: u64,
     },
+    /// Thread-local variables of an object at a fixed distance of the thread pointer.
+    #[error(
+        "its thread-local variables are at fixed places of the program ({relocation} at offset \
+         {offset:#x}): compile with -fPIC"
+    )]
+    FixedTls {
+        /// The relocation that needs it.
+        relocation: &'static str,
+        /// Where, in bytes from the start of the file.
+        offset: u64,
+    },
     /// A part of the C library, of which there is one in a process.
     #[error("{0} is a part of the C library, of which a process has one")]
     CLibrary(String),
@@ -172,6 +183,19 @@ impl Refusal {
     /// Whether the system's loader may know better.
     pub(crate) fn has_fallback(&self) -> bool {
         !matches!(self, Self::WritableCode(_) | Self::Copy(_))
+    }
+}
+
+/// An error and what it was caused by, on one line.
+struct WithSource<'a>(&'a CodeError);
+
+impl fmt::Display for WithSource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        match self.0.source() {
+            None => Ok(()),
+            Some(source) => write!(f, ": {source}"),
+        }
     }
 }
 

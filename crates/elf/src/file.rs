@@ -44,6 +44,9 @@ impl<'d> Named<'d> {
         let ident = self.data.get(..elf::ELFMAG.len() + 4);
         match ident {
             Some(ident) if ident.starts_with(&elf::ELFMAG) => {}
+            _ if self.data.starts_with(&elf::ELFMAG) => {
+                return Err(self.damaged("the file header, which is cut off,", 0));
+            }
             _ if self.data.starts_with(b"!<arch>") => {
                 let hint = "; unpack the objects of the archive with ar";
                 return Err(wrong(0, "an archive".into(), "an ELF file", hint));
@@ -114,6 +117,11 @@ impl<'d> Named<'d> {
         }
         Ok(header)
     }
+}
+
+/// A length or an address as the machine has it; whatever does not fit is nowhere.
+pub(crate) fn size(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
 }
 
 /// A number of eight bytes.

@@ -9,6 +9,8 @@
 //! |---|---|
 //! | `file` | the header: is the file ours at all? |
 //! | `shared`, `versions`, `symbol` | what a `.so` says: segments, symbols, relocations |
+//! | `relocatable` | what a `.o` says: sections, symbols, relocations, groups |
+//! | `layout`, `link`, `fill` | from objects to one image |
 //! | `find` | from a name to a file |
 //! | `load` | from files to images whose addresses are filled in |
 //! | `run` | from images to a library whose initialisers have run |
@@ -24,10 +26,19 @@
 
 mod error;
 mod file;
+mod fill;
 mod find;
+mod inspect;
+mod layout;
 mod library;
+mod link;
 mod load;
+mod relocatable;
 mod run;
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_os = "linux")),
+    path = "seal_unsupported.rs"
+)]
 mod seal;
 mod shared;
 mod symbol;
@@ -35,5 +46,7 @@ mod tls;
 mod versions;
 
 pub use error::{ElfError, ElfErrorKind, Refusal};
+pub use inspect::{Description, find, inspect, rehearse};
 pub use library::{Dependencies, Library, Loader, Options};
+pub use link::{Object, link};
 pub use symbol::{Export, SymbolKind};

@@ -7,8 +7,9 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use opcodon_codemem::{Abi, Access, Code, Function, Signature, sealed_file};
+use opcodon_codemem::{Abi, Access, Code, Function, Signature};
 
+use crate::file::size;
 use crate::find::{Origin, find};
 use crate::load;
 use crate::run::Loaded;
@@ -235,9 +236,7 @@ impl Library {
                 })
             });
             let _kept = needed.collect::<Result<Vec<_>, _>>()?;
-            let denied = |error| failed(ElfErrorKind::System(error));
-            let file = sealed_file(&facts.data).map_err(|error| denied(error.to_string()))?;
-            System::open_file(file)
+            System::open_bytes(&facts.data)
         };
         let system = system.map_err(|message| failed(ElfErrorKind::System(message)))?;
         let (exports, symbols) = exported(&facts.symbols);
@@ -414,7 +413,7 @@ impl Library {
                 })
             }
             Body::Own(loaded) => {
-                let value = usize::try_from(symbol.value).unwrap_or(0);
+                let value = size(symbol.value);
                 if symbol.definition == Definition::Absolute {
                     return Ok(value);
                 }
@@ -439,15 +438,15 @@ impl Library {
     fn code_len(&self, symbol: &Symbol, address: usize, bias: usize, rest: usize) -> usize {
         /// Of code without an end.
         const LEN_MAX: usize = 4096;
-        let is_there = bias.wrapping_add(symbol.value as usize) == address;
+        let is_there = bias.wrapping_add(size(symbol.value)) == address;
         if symbol.size > 0 && is_there && symbol.kind != SymbolKind::Indirect {
-            let size = usize::try_from(symbol.size).unwrap_or(usize::MAX);
-            return if rest > 1 { size.min(rest) } else { size };
+            let len = size(symbol.size);
+            return if rest > 1 { len.min(rest) } else { len };
         }
         let starts = self
             .symbols
             .iter()
-            .map(|other| bias.wrapping_add(other.value as usize));
+            .map(|other| bias.wrapping_add(size(other.value)));
         let next = starts.filter(|&start| start > address).min();
         let len = next.map_or(LEN_MAX, |next| next - address);
         len.min(rest).clamp(1, LEN_MAX)
@@ -455,7 +454,7 @@ impl Library {
 }
 
 /// What a file offers, by name, beside the symbols themselves.
-fn exported(symbols: &[Symbol]) -> (Vec<Export>, Vec<Symbol>) {
+pub(crate) fn exported(symbols: &[Symbol]) -> (Vec<Export>, Vec<Symbol>) {
     let is_offered = |symbol: &&Symbol| {
         // The versions themselves are symbols too.
         let is_version = symbol.version.as_ref() == Some(&symbol.name);
@@ -487,9 +486,9 @@ fn near(name: &str, exports: &[Export]) -> Vec<String> {
     let looks_like = |export: &&Export| {
         let other = folded(&export.name);
         export.is_default
-            && wanted.len() > 1
             && (other == wanted
-                || (other.len().abs_diff(wanted.len()) <= 2
+                || (wanted.len() > 1
+                    && other.len().abs_diff(wanted.len()) <= 2
                     && (other.starts_with(&wanted) || wanted.starts_with(&other))))
     };
     let found = exports.iter().filter(looks_like);

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use opcodon_codemem::{Access, Draft, Part, Place};
 
-use crate::file::word;
+use crate::file::{size, word};
 use crate::find::{Origin, find};
 use crate::run::{Choice, Loaded, Sealed, run};
 use crate::seal::{self, System};
@@ -85,7 +85,6 @@ pub(crate) fn load(
 }
 
 /// Does everything to a file that happens before something is executed.
-#[doc(hidden)]
 pub(crate) fn rehearse(object: SharedObject) -> Result<(), ElfError> {
     let mut set = Set::default();
     set.add(object)?;
@@ -152,14 +151,14 @@ impl Set {
         let memory = |error| object.error(ElfErrorKind::Memory(error));
         let (start, align) = (object.start(), object.align());
         let len = object.end() - start + align - PAGE;
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let len = size(len);
         let mut draft = Draft::new(len, Place::Anywhere).map_err(memory)?;
         // The distance of addresses in memory and in the file is a multiple of the alignment.
         let address = draft.address() as u64;
         let shift = (start.wrapping_sub(address)) & (align - 1);
-        let shift = usize::try_from(shift).unwrap_or(0);
+        let shift = size(shift);
         for segment in &object.segments {
-            let at = shift + usize::try_from(segment.address - start).unwrap_or(usize::MAX);
+            let at = shift + size(segment.address - start);
             let bytes = &object.data[segment.file.clone()];
             draft.bytes_mut()[at..at + bytes.len()].copy_from_slice(bytes);
         }
@@ -427,8 +426,7 @@ impl Loading {
     fn offset(&self, address: u64) -> Option<usize> {
         let holds = |s: &&crate::shared::Segment| (s.address..s.address + s.len).contains(&address);
         self.object.segments.iter().find(holds)?;
-        let distance = usize::try_from(address - self.object.start()).ok()?;
-        Some(self.shift + distance)
+        Some(self.shift + size(address - self.object.start()))
     }
 
     fn put(&mut self, offset: usize, value: u64) -> Option<()> {
@@ -477,7 +475,7 @@ impl Loading {
             return Ok(());
         };
         let bytes = self.offset(tls.address).and_then(|start| {
-            let end = start.checked_add(usize::try_from(tls.file_len).ok()?)?;
+            let end = start.checked_add(size(tls.file_len))?;
             self.draft.bytes().get(start..end)
         });
         let initial = match bytes {
@@ -492,8 +490,8 @@ impl Loading {
         };
         number.define(tls::Module::Block {
             initial,
-            len: usize::try_from(tls.len).unwrap_or(usize::MAX),
-            align: usize::try_from(tls.align).unwrap_or(1),
+            len: size(tls.len),
+            align: size(tls.align),
         });
         Ok(())
     }
@@ -501,9 +499,7 @@ impl Loading {
     fn seal(self) -> Result<Sealed, ElfError> {
         let bias = self.bias();
         let pages = |range: Range<u64>| {
-            let offset = |address: u64| {
-                self.shift + usize::try_from(address - self.object.start()).unwrap_or(usize::MAX)
-            };
+            let offset = |address: u64| self.shift + size(address - self.object.start());
             offset(range.start & !(PAGE - 1))..offset(range.end.next_multiple_of(PAGE))
         };
         let parts: Vec<Part> = self

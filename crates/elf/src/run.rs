@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use opcodon_codemem::{Access, Image};
 
+use crate::file::size;
 use crate::seal::{self, Frames, System};
 use crate::symbol::Symbol;
 use crate::tls;
@@ -127,7 +128,7 @@ pub(crate) fn run(
         if !is_code {
             return Err(place.damaged("a choice of implementations", choice.place));
         }
-        let chosen = seal::choose(usize::try_from(choice.chooser).unwrap_or(0));
+        let chosen = seal::choose(size(choice.chooser));
         let value = (chosen as u64).wrapping_add_signed(choice.addend);
         if place.image.write(choice.offset, value).is_err() {
             return Err(place.damaged("the place of a choice", choice.place));
@@ -207,15 +208,15 @@ impl Sealed {
         }
         let frames = self.frames;
         let frames = frames.and_then(|offset| Frames::register(&self.image, offset));
-        let initialisers = self.initialisers.iter().map(|&address| address as usize);
+        let initialisers = self.initialisers.iter().map(|&address| size(address));
         let module = Module {
             name: self.name,
             symbols: self.symbols,
-            bias: self.bias as usize,
+            bias: size(self.bias),
             finalisers: self
                 .finalisers
                 .iter()
-                .map(|&address| address as usize)
+                .map(|&address| size(address))
                 .collect(),
             handle: self.handle,
             stays: self.stays,

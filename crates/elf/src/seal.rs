@@ -16,8 +16,9 @@ use std::ptr::NonNull;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use opcodon_codemem::{Code, Image};
+use opcodon_codemem::{Code, Image, sealed_file};
 
+use crate::file::size;
 use crate::tls;
 
 /// A library that the system's loader loaded, until this is dropped.
@@ -42,8 +43,9 @@ impl System {
         Self::open_path(&name, libc::RTLD_LAZY | libc::RTLD_LOCAL | only, None)
     }
 
-    /// Loads a library from a file in memory.
-    pub(crate) fn open_file(file: OwnedFd) -> Result<Self, String> {
+    /// Loads a library from its bytes, through a file in memory.
+    pub(crate) fn open_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let file = sealed_file(bytes).map_err(|error| error.to_string())?;
         // The process is named too: after a fork the same number would be another file.
         let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
         let path = CString::new(path).map_err(|error| error.to_string())?;
@@ -151,7 +153,7 @@ unsafe extern "C" fn tls_get_addr(index: *const TlsIndex) -> usize {
     // SAFETY: as above.
     let offset = unsafe { (*index).offset };
     // The system's loader ends the process where a block cannot be made, and so does a panic here.
-    tls::address(module).wrapping_add_signed(offset.cast_signed() as isize)
+    tls::address(module).wrapping_add(size(offset))
 }
 
 /// The address of the `__tls_get_addr` of libraries that are loaded here.

@@ -17,6 +17,7 @@ mod deap;
 mod error;
 mod expression;
 mod kernels;
+mod library;
 mod machine;
 mod population;
 mod report;
@@ -29,8 +30,9 @@ mod _core {
     #[pymodule_export]
     use crate::{
         compiled::CompiledExpression,
-        error::ParseError,
+        error::{LibraryError, ParseError},
         expression::{Expression, operators},
+        library::LoadedLibrary,
         machine::{MachineFunction, assemble, disassemble},
         population::Population,
         report::{Report, fit, parameters},

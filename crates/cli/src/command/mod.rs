@@ -6,7 +6,9 @@ pub(crate) mod disasm;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod fit;
+pub(crate) mod link;
 pub(crate) mod predict;
+pub(crate) mod symbols;
 mod table;
 
 use crate::Failure;
