@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from opcodon._core import (
     CompiledExpression,
     Expression,
+    LibraryError,
     MachineFunction,
     ParseError,
     Population,
     __version__,
 )
 from opcodon.expression import compile, parse  # noqa: A004  (the promised name)
+from opcodon.library import Library, Symbol, link, load_library
 from opcodon.machine import Disassembly, Instruction, assemble, disassemble, function
 
 if TYPE_CHECKING:
@@ -33,10 +35,13 @@ __all__ = [
     "Disassembly",
     "Expression",
     "Instruction",
+    "Library",
+    "LibraryError",
     "MachineCodeRegressor",
     "MachineFunction",
     "ParseError",
     "Population",
+    "Symbol",
     "SymbolicClassifier",
     "SymbolicRegressor",
     "SymbolicTransformer",
@@ -48,6 +53,8 @@ __all__ = [
     "function",
     "genome",
     "jit",
+    "link",
+    "load_library",
     "parse",
     "plot",
     "report",

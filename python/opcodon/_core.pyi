@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Self, disjoint_base
 
 from opcodon.genome import Crossover, Gene, Mark
+from opcodon.library import Kind
 from opcodon.machine import Abi, Dialect, Disassembly, Style
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "Expression",
     "Genome",
     "GenomeReport",
+    "LibraryError",
     "LinearCode",
+    "LoadedLibrary",
     "MachineFunction",
     "ParseError",
     "Population",
@@ -60,6 +63,20 @@ class ParseError(ValueError):
 
     text: str
     span: tuple[int, int]
+
+class LibraryError(OSError):
+    """A file that cannot be loaded as a library or linked as an object.
+
+    Attributes
+    ----------
+    file : str
+        The file, as it was named.
+    missing : tuple of str
+        The names that nobody defines, all of them, if that is why.
+    """
+
+    file: str
+    missing: tuple[str, ...]
 
 @final
 class Expression:
@@ -1054,6 +1071,31 @@ class GenomeReport:
     def tier(self) -> Literal["avx2", "avx512"]: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __reduce__(self) -> tuple[Callable[[str], GenomeReport], tuple[str]]: ...
+
+@final
+class LoadedLibrary:
+    """The native half of `opcodon.Library`, which has its documentation."""
+
+    @staticmethod
+    def load(name: str, data: bytes | None, loader: str, dependencies: str) -> LoadedLibrary: ...
+    @staticmethod
+    def link(
+        objects: Sequence[tuple[str, bytes | None]], libraries: Sequence[str]
+    ) -> LoadedLibrary: ...
+    def function(self, name: str, signature: str, abi: Abi | None = None) -> MachineFunction: ...
+    def address(self, name: str) -> int: ...
+    def symbols(self) -> list[tuple[str, str, str | None, Kind, int]]: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def loader(self) -> Literal["own", "system"]: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def files(self) -> list[str]: ...
 
 @final
 class Report:

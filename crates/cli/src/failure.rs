@@ -18,6 +18,14 @@ impl Failure {
         }
     }
 
+    /// A file that cannot be loaded or linked.
+    pub(crate) fn elf(error: &opcodon::elf::ElfError) -> Failure {
+        match error.kind {
+            opcodon::elf::ElfErrorKind::Memory(_) => Failure::system(error),
+            _ => Failure::input(error),
+        }
+    }
+
     /// The machine, not the user, is at fault.
     pub(crate) fn system(message: impl Display) -> Failure {
         Failure {

@@ -8,7 +8,7 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | done; also a search that was interrupted and returned its best |
-//! | 1 | bad input: a file, a formula, data, machine code; the message says where |
+//! | 1 | bad input: a file, a formula, data, machine code, a library; the message says where |
 //! | 2 | bad usage: unknown command or flag |
 //! | 3 | a self-test failed, or the system refused executable memory |
 
@@ -20,7 +20,7 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
-use command::{asm, call, disasm, doctor, eval, evolve, fit, predict};
+use command::{asm, call, disasm, doctor, eval, evolve, fit, link, predict, symbols};
 use failure::Failure;
 
 /// Symbolic regression and genetic programming as machine code.
@@ -48,8 +48,13 @@ enum Command {
     Disasm(disasm::Flags),
     /// Assembly to machine code.
     Asm(asm::Flags),
-    /// Run machine code: `opcodon call "f20f58c1 c3" "f64(f64, f64)" 1 2`.
+    /// Run machine code, `opcodon call "f20f58c1 c3" "f64(f64, f64)" 1 2`, or a function of a
+    /// library, `opcodon call --library libm.so.6 cos "f64(f64)" 0`.
     Call(call::Flags),
+    /// List the symbols of a shared library or an object file; nothing of it runs.
+    Symbols(symbols::Flags),
+    /// Link object files in memory and list what they offer.
+    Link(link::Flags),
     /// Say what this processor offers and test every operator on it.
     Doctor(doctor::Flags),
 }
@@ -74,6 +79,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Disasm(flags) => disasm::run(flags, json),
         Command::Asm(flags) => asm::run(flags, json),
         Command::Call(flags) => call::run(flags, json),
+        Command::Symbols(flags) => symbols::run(&flags, json),
+        Command::Link(flags) => link::run(&flags, json),
         Command::Doctor(flags) => doctor::run(&flags, json),
     };
     match done {

@@ -268,3 +268,106 @@ fn mistakes_in_tables_are_located() {
     assert!(String::from_utf8_lossy(&done.stderr).contains("99"));
     std::fs::remove_dir_all(place).expect("the directory goes");
 }
+
+/// Compiles C into a file of a folder; nothing if there is no compiler.
+fn compiled(folder: &Path, source: &str, name: &str, flags: &[&str]) -> Option<String> {
+    let input = folder.join("source.c");
+    std::fs::write(&input, source).expect("a source file");
+    let output = folder.join(name);
+    let done = Command::new("cc")
+        .args(["-O1", "-fPIC"])
+        .args(flags)
+        .arg(&input)
+        .arg("-o")
+        .arg(&output)
+        .status();
+    if !done.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: there is no C compiler");
+        return None;
+    }
+    output.to_str().map(str::to_owned)
+}
+
+#[test]
+fn libraries_and_objects_are_listed_and_called() {
+    let folder = directory("libraries");
+    let source = "double sin(double); int n = 3; int add(int a, int b) { return a + b; } \
+                  double f(double x) { return x * sin(x); }";
+    let Some(object) = compiled(&folder, source, "f.o", &["-c"]) else {
+        return;
+    };
+    let library = compiled(&folder, source, "f.so", &["-shared", "-lm"]).expect("a library");
+    for file in [&object, &library] {
+        let listed = opcodon(&["symbols", file, "--json"], &folder);
+        let value: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+        let symbols = value["symbols"].as_array().expect("a list");
+        let names: Vec<_> = symbols.iter().map(|symbol| &symbol["name"]).collect();
+        assert_eq!(names, ["add", "f", "n"], "{file}");
+        assert_eq!(symbols[2]["kind"], "object");
+        assert_eq!(symbols[2]["size"], 4);
+        let undefined = value["undefined"].to_string();
+        assert!(undefined.contains("sin"), "{undefined}");
+    }
+    let call = |how: &str, file: &str, rest: &[&str], code: i32, stdout: &str, stderr: &str| {
+        check(&[&["call", how, file], rest].concat(), code, stdout, stderr);
+    };
+    for (how, file) in [("--object", &object), ("--library", &library)] {
+        call(
+            how,
+            file,
+            &["add", "int(int, int)", "40", "2"],
+            0,
+            "42\n",
+            "",
+        );
+        call(
+            how,
+            file,
+            &["add", "int(int, int)", "-40", "-2"],
+            0,
+            "-42\n",
+            "",
+        );
+        call(how, file, &["f", "f64(f64)", "0"], 0, "0\n", "");
+        call(
+            how,
+            file,
+            &["ad", "int(int)", "1"],
+            1,
+            "",
+            "no symbol \"ad\"; did you mean add?",
+        );
+        call(
+            how,
+            file,
+            &["n", "int()"],
+            1,
+            "",
+            "n is data, not a function",
+        );
+    }
+    check(&["link", &object, &object], 1, "", "add is defined again");
+    let linked = opcodon(&["link", &object], &folder);
+    let text = String::from_utf8_lossy(&linked.stdout).into_owned();
+    assert_eq!(text.lines().count(), 3, "{text}");
+    check(
+        &["link", &library],
+        1,
+        "",
+        "a shared library at offset 0x10",
+    );
+    check(
+        &["symbols", "libnowhere.so"],
+        1,
+        "",
+        "no such library; looked in",
+    );
+    check(
+        &["call", "--library", "x.so", "--object", "y.o", "f", "f64()"],
+        2,
+        "",
+        "cannot be used",
+    );
+    check(&["symbols"], 2, "", "<FILE>");
+    std::fs::remove_dir_all(folder).expect("the folder goes");
+}

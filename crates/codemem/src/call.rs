@@ -132,11 +132,15 @@ impl Function {
     ///
     /// # Errors
     /// [`CodeError::ArgumentCount`] or [`CodeError::ArgumentType`] if the arguments are not those
-    /// of the signature; then nothing was called.
+    /// of the signature, [`CodeError::Closed`] if the code is lent and gone; then nothing was
+    /// called.
     ///
     /// # Safety
     /// As for [`call_address`], for the bytes of this function.
     pub unsafe fn call(&self, args: &[Value]) -> Result<Value, CodeError> {
+        if !self.code.is_open() {
+            return Err(CodeError::Closed);
+        }
         // SAFETY: the code is mapped as long as `self` lives; the rest is the caller's promise.
         unsafe { call_address(self.code.address(), &self.signature, self.abi, args) }
     }
@@ -144,7 +148,7 @@ impl Function {
     /// Calls a function whose parameters and result are all `f64`.
     ///
     /// # Safety
-    /// As for [`call`](Self::call), and besides: the signature [is all
+    /// As for [`call`](Self::call), and besides: the code is open, the signature [is all
     /// `f64`](Signature::is_all_f64) and has as many parameters as there are arguments, and the
     /// code keeps all of its convention, since with few arguments nothing is repaired.
     #[inline]

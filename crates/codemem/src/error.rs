@@ -69,6 +69,21 @@ pub enum CodeError {
         /// Length of the code.
         len: usize,
     },
+    /// Parts of an image are whole pages, in order, and do not overlap.
+    #[error(
+        "{start:#x}..{end:#x} is no part of an image of {len:#x} bytes: parts are whole pages, in order"
+    )]
+    Part {
+        /// First offset of the part.
+        start: usize,
+        /// Offset behind the part.
+        end: usize,
+        /// Length of the image.
+        len: usize,
+    },
+    /// The code belongs to something that was closed.
+    #[error("the function cannot be called any more: what it belongs to was closed")]
+    Closed,
     /// A function has at least one byte.
     #[error("a function of zero bytes cannot be called: give at least a return instruction (c3)")]
     Empty,

@@ -16,8 +16,10 @@
 //! A block is in exactly one of three places: handed out, in its chunk's free list, or not yet
 //! used. Blocks of the latter two hold nothing but `int3`.
 
+use std::any::Any;
 use std::fmt;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use crate::pages::{Pages, keep_global_heap, publish};
@@ -174,7 +176,8 @@ impl Code {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the block holds `len` bytes that were written before this `Code` was made and
-        // are not written again before the last clone is dropped; they are mapped readable.
+        // are not written again before the last clone is dropped; they are mapped readable. Of
+        // lent code its owner promised that.
         unsafe { std::slice::from_raw_parts(self.address(), self.block.len) }
     }
 
@@ -182,6 +185,44 @@ impl Code {
     #[must_use]
     pub fn len(&self) -> usize {
         self.block.len
+    }
+
+    /// Code that lies in other memory than a heap's, which `owner` keeps mapped. It may be called
+    /// as long as `open` is set.
+    ///
+    /// # Safety
+    /// The `len` bytes from `address` on, at least one, are readable and do not change as long as
+    /// the owner lives.
+    #[must_use]
+    pub unsafe fn lent(
+        address: NonNull<u8>,
+        len: usize,
+        owner: Arc<dyn Any + Send + Sync>,
+        open: Arc<AtomicBool>,
+    ) -> Self {
+        let home = Home::Lent {
+            address,
+            open,
+            _owner: owner,
+        };
+        let block = Arc::new(Block { home, len });
+        Self { block }
+    }
+
+    /// Whether the code may be called: always, unless it is [lent](Self::lent).
+    #[must_use]
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        match &self.block.home {
+            Home::Lent { open, .. } => open.load(Ordering::Acquire),
+            _ => true,
+        }
+    }
+
+    /// Whether the code is [lent](Self::lent): then its bytes depend on what lies around them.
+    #[must_use]
+    pub fn is_lent(&self) -> bool {
+        matches!(self.block.home, Home::Lent { .. })
     }
 }
 
@@ -202,6 +243,13 @@ enum Home {
     },
     /// In pages of its own, which are unmapped with it.
     Pages(Pages),
+    /// In memory of somebody else.
+    Lent {
+        address: NonNull<u8>,
+        open: Arc<AtomicBool>,
+        /// Keeps the memory mapped.
+        _owner: Arc<dyn Any + Send + Sync>,
+    },
 }
 
 impl fmt::Debug for Home {
@@ -209,6 +257,7 @@ impl fmt::Debug for Home {
         match self {
             Self::Chunk { address, .. } => f.debug_tuple("Chunk").field(address).finish(),
             Self::Pages(pages) => f.debug_tuple("Pages").field(pages).finish(),
+            Self::Lent { address, .. } => f.debug_tuple("Lent").field(address).finish(),
         }
     }
 }
@@ -221,7 +270,7 @@ unsafe impl Sync for Home {}
 impl Block {
     fn address(&self) -> NonNull<u8> {
         match &self.home {
-            Home::Chunk { address, .. } => *address,
+            Home::Chunk { address, .. } | Home::Lent { address, .. } => *address,
             Home::Pages(pages) => pages.address(0),
         }
     }

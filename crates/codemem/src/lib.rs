@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`Arena`], [`SealedArena`] | many pieces of code that live and die together: written, published once, run, reopened |
 //! | [`CodeHeap`], [`Code`] | single functions that live as long as somebody holds them |
+//! | [`Draft`], [`Image`] | code, constants and data at fixed distances, as in a shared library |
 //! | [`Signature`], [`Ty`] | the text `"f64(f64, i32, ptr)"`, or its C spelling |
 //! | [`Function`], [`Value`], [`Abi`] | calling bytes with any arguments under System V or Microsoft rules |
 //! | [`kernel`] | the one calling convention of everything that works on columns |
@@ -31,6 +32,11 @@ mod error;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod fork;
 mod heap;
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_os = "linux")),
+    path = "image_unsupported.rs"
+)]
+mod image;
 pub mod kernel;
 #[cfg_attr(
     not(all(target_arch = "x86_64", target_os = "linux")),
@@ -51,7 +57,10 @@ pub use arena::{Arena, Entry, SealedArena};
 pub use call::{Abi, Function, call_address};
 pub use error::CodeError;
 pub use heap::{Code, CodeHeap, Usage};
-pub use pages::{Mapping, probe};
+pub use image::{Access, Draft, Image, Part, Place};
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub use pages::sealed_file;
+pub use pages::{Mapping, PAGE, probe};
 pub use signature::{Signature, SignatureError, SignatureErrorKind, Ty};
 pub use trampoline::call_f64;
 pub use value::Value;

@@ -27,7 +27,8 @@
 //! Sources: `memfd_create(2)`, `fcntl(2)` on seals, libffi's closures, DynamoRIO's
 //! `-satisfy_w_xor_x`.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 
@@ -36,7 +37,7 @@ pub(crate) use crate::publish::publish;
 use crate::{CodeError, fork};
 
 /// Size of a page, and the largest alignment of code.
-pub(crate) const PAGE: usize = 4096;
+pub const PAGE: usize = 4096;
 
 /// One-byte breakpoint instruction; fills memory that holds no code.
 const INT3: u8 = 0xcc;
@@ -295,14 +296,23 @@ impl Pages {
 
 /// A range of addresses that belongs to nobody else, without access rights at first.
 #[derive(Debug)]
-struct Reservation {
+pub(crate) struct Reservation {
     start: NonNull<u8>,
     len: usize,
 }
 
 impl Reservation {
-    fn new(len: usize) -> io::Result<Self> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    pub(crate) fn new(len: usize) -> io::Result<Self> {
+        Self::with_flags(len, 0)
+    }
+
+    /// Below 2 GiB.
+    pub(crate) fn low(len: usize) -> io::Result<Self> {
+        Self::with_flags(len, libc::MAP_32BIT)
+    }
+
+    fn with_flags(len: usize, flags: libc::c_int) -> io::Result<Self> {
+        let flags = flags | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: without a fixed address `mmap` takes only addresses that nobody uses.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_NONE, flags, -1, 0) };
         if start == libc::MAP_FAILED {
@@ -312,7 +322,7 @@ impl Reservation {
         Ok(Self { start, len })
     }
 
-    fn at(&self, offset: usize) -> NonNull<u8> {
+    pub(crate) fn at(&self, offset: usize) -> NonNull<u8> {
         assert!(offset < self.len, "outside of the reservation");
         // SAFETY: `offset` is below `len`, checked above.
         unsafe { self.start.add(offset) }
@@ -359,8 +369,24 @@ fn memory_file(capacity: usize) -> io::Result<OwnedFd> {
     Err(io::Error::from_raw_os_error(libc::EINVAL))
 }
 
+/// A file in memory with these contents, which can never change again.
+///
+/// # Errors
+/// The operating system refuses files in memory, seals, or the room.
+pub fn sealed_file(contents: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = File::from(memory_file(contents.len())?);
+    file.write_all(contents)?;
+    let seals = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+    // SAFETY: `fcntl` with F_ADD_SEALS takes an integer and touches no memory.
+    let refused = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } != 0;
+    if refused {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(file.into())
+}
+
 /// Maps the file from its start over reserved addresses. It may grow into the mapping later.
-fn map_view(
+pub(crate) fn map_view(
     file: &OwnedFd,
     start: NonNull<u8>,
     len: usize,
@@ -395,7 +421,7 @@ fn extend(file: &OwnedFd, offset: usize, len: usize) -> io::Result<()> {
     }
 }
 
-fn protect(start: NonNull<u8>, len: usize, protection: libc::c_int) -> io::Result<()> {
+pub(crate) fn protect(start: NonNull<u8>, len: usize, protection: libc::c_int) -> io::Result<()> {
     // SAFETY: callers pass ranges of views they own, and no protection is both writable and
     // executable.
     let refused = unsafe { libc::mprotect(start.as_ptr().cast(), len, protection) };

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use crate::CodeError;
 
 /// Size of a page, and the largest alignment of code.
-pub(crate) const PAGE: usize = 4096;
+pub const PAGE: usize = 4096;
 
 /// How code memory is written and run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@
 //! | [`gp`] | tree genetic programming: initialisation, crossover, mutation |
 //! | [`mcode`] | machine code as the individual: genomes, verifier, evolution |
 //! | [`listing`] | bytes to annotated disassembly, assembly to bytes |
+//! | [`elf`] | shared libraries and objects, loaded and linked in memory |
 //! | [`sr`] | symbolic regression, the main job |
 //!
 //! ```
@@ -29,6 +30,7 @@
 pub use opcodon_asm as asm;
 pub use opcodon_codemem as codemem;
 pub use opcodon_data as data;
+pub use opcodon_elf as elf;
 pub use opcodon_evo as evo;
 pub use opcodon_expr as expr;
 pub use opcodon_gp as gp;

@@ -1,23 +1,33 @@
 //! Rust errors ⇄ Python exceptions: which class each mistake is.
 //!
 //! A wrong type is a `TypeError`, a wrong value a `ValueError`, refused memory an `OSError`; text
-//! that does not parse is a `ParseError`, a `ValueError` that also says where. The messages are
+//! that does not parse is a `ParseError`, a `ValueError` that also says where, and a file that cannot
+//! be loaded a `LibraryError`, an `OSError`. The messages are
 //! those of the crates below, with the cause appended.
 use std::error::Error;
 use std::fmt::{Display, Write as _};
 use std::ops::Range;
 
 use opcodon_codemem::CodeError;
+use opcodon_elf::{ElfError, ElfErrorKind};
 use opcodon_jit::JitError;
 use pyo3::create_exception;
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyLookupError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 create_exception!(
     opcodon,
     ParseError,
     PyValueError,
     "Text that cannot be read as what it should be: an expression, a signature or assembly."
+);
+
+create_exception!(
+    opcodon,
+    LibraryError,
+    PyOSError,
+    "A file that cannot be loaded as a library or linked as an object."
 );
 
 /// A `ParseError` that carries the text and the span, counted in characters.
@@ -87,10 +97,32 @@ pub(crate) fn code_error(error: &CodeError) -> PyErr {
         CodeError::ArgumentCount { .. } | CodeError::ArgumentType { .. } => {
             PyTypeError::new_err(text)
         }
-        CodeError::Empty | CodeError::Align { .. } | CodeError::Offset { .. } => {
-            PyValueError::new_err(text)
-        }
+        CodeError::Closed
+        | CodeError::Empty
+        | CodeError::Align { .. }
+        | CodeError::Offset { .. } => PyValueError::new_err(text),
         _ => PyOSError::new_err(text),
+    }
+}
+
+/// What goes wrong around libraries.
+pub(crate) fn elf_error(py: Python<'_>, error: &ElfError) -> PyErr {
+    let text = message(error);
+    let missing = match &error.kind {
+        ElfErrorKind::Closed => return PyValueError::new_err(text),
+        ElfErrorKind::NoSymbol { .. } => return PyLookupError::new_err(text),
+        ElfErrorKind::Kind { .. } => return PyTypeError::new_err(text),
+        ElfErrorKind::Missing(names) => names.as_slice(),
+        _ => &[],
+    };
+    let raised = LibraryError::new_err(text);
+    let value = raised.value(py);
+    let told = PyTuple::new(py, missing)
+        .and_then(|missing| value.setattr("missing", missing))
+        .and_then(|()| value.setattr("file", &error.file));
+    match told {
+        Ok(()) => raised,
+        Err(failure) => failure,
     }
 }
 

@@ -17,8 +17,9 @@ mod deap;
 mod error;
 mod expression;
 mod genome;
-mod kernels;
 mod jit;
+mod kernels;
+mod library;
 mod machine;
 mod population;
 mod report;
@@ -32,12 +33,13 @@ mod _core {
     #[pymodule_export]
     use crate::{
         compiled::CompiledExpression,
-        error::ParseError,
+        error::{LibraryError, ParseError},
         expression::{Expression, operators},
         genome::{
             Evaluator, Genome, GenomeReport, PyLinearCode, PyTreeCode, Repertoire, evolve,
             evolve_parameters,
         },
+        library::LoadedLibrary,
         machine::{MachineFunction, assemble, disassemble},
         population::Population,
         report::{Report, fit, parameters},

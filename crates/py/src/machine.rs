@@ -29,6 +29,15 @@ impl MachineFunction {
         self.name.as_deref().unwrap_or("the function")
     }
 
+    /// A function that exists already.
+    pub(crate) fn of(function: Function, name: Option<String>) -> Self {
+        Self {
+            entry: Entry::new::<Self>(&function, Outcome::Float),
+            function,
+            name,
+        }
+    }
+
     fn value(&self, index: usize, ty: Ty, argument: &Bound<'_, PyAny>) -> PyResult<Value> {
         convert(ty, argument).map_err(|error| {
             let py = argument.py();
@@ -62,22 +71,9 @@ impl MachineFunction {
         abi: Option<&str>,
         name: Option<String>,
     ) -> PyResult<Self> {
-        let abi = abi.map_or(Ok(Abi::host()), |text| {
-            Abi::from_name(text).ok_or_else(|| {
-                let known: Vec<&str> = Abi::ALL.iter().map(|abi| abi.name()).collect();
-                PyValueError::new_err(format!("abi must be {}, not {text:?}", known.join(" or ")))
-            })
-        })?;
-        let parsed = Signature::parse_for(signature, abi).map_err(|error| {
-            let text = pointing(&error, &error.render());
-            parse_error(py, &text, signature, &error.span)
-        })?;
+        let (parsed, abi) = convention(py, signature, abi)?;
         let function = Function::new(code, parsed, abi).map_err(|error| code_error(&error))?;
-        Ok(Self {
-            entry: Entry::new::<Self>(&function, Outcome::Float),
-            function,
-            name,
-        })
+        Ok(Self::of(function, name))
     }
 
     #[pyo3(signature = (*arguments))]
@@ -155,19 +151,45 @@ impl MachineFunction {
     #[expect(clippy::type_complexity, reason = "a constructor and its arguments")]
     fn __reduce__<'py>(
         slf: &Bound<'py, Self>,
-    ) -> (
+    ) -> PyResult<(
         Bound<'py, PyType>,
         (Bound<'py, PyBytes>, String, &'static str, Option<String>),
-    ) {
+    )> {
         let this = slf.get();
+        if this.function.code().is_lent() {
+            return Err(PyTypeError::new_err(format!(
+                "{} belongs to a library and cannot be pickled: load the library where it is \
+                 needed",
+                this.called()
+            )));
+        }
         let arguments = (
             this.code(slf.py()),
             this.signature(),
             this.abi(),
             this.name.clone(),
         );
-        (slf.get_type(), arguments)
+        Ok((slf.get_type(), arguments))
     }
+}
+
+/// A signature and a calling convention from their texts.
+pub(crate) fn convention(
+    py: Python<'_>,
+    signature: &str,
+    abi: Option<&str>,
+) -> PyResult<(Signature, Abi)> {
+    let abi = abi.map_or(Ok(Abi::host()), |text| {
+        Abi::from_name(text).ok_or_else(|| {
+            let known: Vec<&str> = Abi::ALL.iter().map(|abi| abi.name()).collect();
+            PyValueError::new_err(format!("abi must be {}, not {text:?}", known.join(" or ")))
+        })
+    })?;
+    let parsed = Signature::parse_for(signature, abi).map_err(|error| {
+        let text = pointing(&error, &error.render());
+        parse_error(py, &text, signature, &error.span)
+    })?;
+    Ok((parsed, abi))
 }
 
 fn convert(ty: Ty, argument: &Bound<'_, PyAny>) -> PyResult<Value> {

@@ -1,7 +1,8 @@
-//! `opcodon call`: raw machine code with arguments.
+//! `opcodon call`: raw machine code, or a function of a library, with arguments.
 
 use clap::{Args, ValueEnum};
 use opcodon::codemem::{Abi, Function, Signature, Ty, Value};
+use opcodon::elf::{Library, Options};
 use serde_json::json;
 
 use super::eval::number;
@@ -10,13 +11,20 @@ use crate::{Failure, out};
 /// Flags of `opcodon call`.
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
-    /// The code as hexadecimal digits, such as "f20f58c1c3".
-    hex: String,
+    /// The code as hexadecimal digits, such as "f20f58c1c3"; with --library or --object the name
+    /// of a function.
+    code: String,
     /// Its signature, such as "f64(f64, f64)" or "double(double, int)".
     signature: String,
     /// The arguments.
     #[arg(allow_hyphen_values = true)]
     args: Vec<String>,
+    /// The shared library that has the function: a name such as libm.so.6, or a path.
+    #[arg(long, conflicts_with = "objects")]
+    library: Option<String>,
+    /// An object file that has the function; may be given several times to link several.
+    #[arg(long = "object", value_name = "FILE")]
+    objects: Vec<String>,
     /// The calling convention; the host's unless given.
     #[arg(long, value_enum)]
     abi: Option<Convention>,
@@ -34,7 +42,6 @@ pub(crate) fn run(mut flags: Flags, mut json: bool) -> Result<(), Failure> {
         json |= word == "--json";
         word != "--json"
     });
-    let code = super::hex(&flags.hex)?;
     let abi = match flags.abi {
         None => Abi::host(),
         Some(Convention::Sysv) => Abi::SysV,
@@ -61,7 +68,17 @@ pub(crate) fn run(mut flags: Flags, mut json: bool) -> Result<(), Failure> {
         })?;
         args.push(value);
     }
-    let function = Function::new(&code, signature, abi)?;
+    let function = if let Some(name) = &flags.library {
+        let library = Library::open(name, &Options::default());
+        let library = library.map_err(|error| Failure::elf(&error))?;
+        library.function(&flags.code, signature, abi)
+    } else if flags.objects.is_empty() {
+        Ok(Function::new(&super::hex(&flags.code)?, signature, abi)?)
+    } else {
+        let library = super::link::linked(&flags.objects, &[])?;
+        library.function(&flags.code, signature, abi)
+    };
+    let function = function.map_err(|error| Failure::elf(&error))?;
     #[expect(
         unsafe_code,
         reason = "to run bytes that the user vouches for is this command's job"

@@ -7,9 +7,11 @@ pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod evolve;
 pub(crate) mod fit;
+pub(crate) mod link;
 mod model;
 mod parameter;
 pub(crate) mod predict;
+pub(crate) mod symbols;
 mod table;
 
 use crate::Failure;

@@ -64,8 +64,8 @@ struct Target {
     abi: Abi,
     n_args: usize,
     outcome: Outcome,
-    /// Keeps the code mapped.
-    _code: Code,
+    /// Keeps the code mapped, and knows whether it may be called.
+    code: Code,
 }
 
 impl Entry {
@@ -92,7 +92,7 @@ impl Entry {
             abi: function.abi(),
             n_args,
             outcome,
-            _code: function.code().clone(),
+            code: function.code().clone(),
         });
         Self { vectorcall, target }
     }
@@ -158,10 +158,11 @@ unsafe extern "C" fn call<T: Callable, const N: usize>(
         if let Some(values) = unsafe { floats::<N>(args) }
             && let Some(target) = &callable.get().entry().target
             && target.n_args == N
+            && target.code.is_open()
         {
             let address = target.address as *const u8;
-            // SAFETY: the target holds its code, which takes `N` `f64`s, as whoever made the
-            // entry knows.
+            // SAFETY: the target holds its code, which is open and takes `N` `f64`s, as whoever
+            // made the entry knows.
             let value = unsafe { call_f64(address, target.abi, &values) };
             return match target.outcome {
                 // SAFETY: the interpreter lock is held.

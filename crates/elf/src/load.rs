@@ -1,0 +1,558 @@
+//! Loading: from files to images that run.
+//!
+//! A library and those of its dependencies that are loaded here are treated as one set. First all
+//! files are read, then every symbol is resolved, then all addresses are filled in, and only then
+//! memory becomes executable and something runs: functions that choose implementations, at last
+//! the initialisers, those of dependencies first. So a library that cannot be loaded has run
+//! nothing, and all symbols that are missing are named at once.
+//!
+//! ```text
+//! read ─▶ gather dependencies ─▶ draft (copy segments) ─▶ resolve and relocate ─▶ seal
+//!      ─▶ choose (IRELATIVE) ─▶ freeze (RELRO) ─▶ register frames ─▶ initialise
+//! ```
+//!
+//! A name that a library defines means its own definition; other names are looked up in the set,
+//! then in the process as it would be for any library, then in the dependencies that the system
+//! loaded.
+//!
+//! # Invariant
+//! Nothing of the set is executed before every address of the set is known.
+//!
+//! Sources: System V ABI, "Dynamic Linking"; AMD64 supplement, "Relocation Types"; Drepper, "ELF
+//! Handling For Thread-Local Storage".
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use opcodon_codemem::{Access, Draft, Part, Place};
+
+use crate::file::{size, word};
+use crate::find::{Origin, find};
+use crate::run::{Choice, Loaded, Sealed, run};
+use crate::seal::{self, System};
+use crate::shared::{C_LIBRARY, PAGE, RelocationKind, SharedObject};
+use crate::symbol::{Definition, Symbol, SymbolKind};
+use crate::tls;
+use crate::{Dependencies, ElfError, ElfErrorKind, Options, Refusal};
+
+/// A file that is being loaded.
+#[derive(Debug)]
+struct Loading {
+    object: SharedObject,
+    draft: Draft,
+    /// Offset in the draft of the first page of the file.
+    shift: usize,
+    /// Indices of its dependencies in the set.
+    needs: Vec<usize>,
+    /// Symbols others may find, by name.
+    exports: HashMap<String, Vec<usize>>,
+    tls: Option<tls::Number>,
+}
+
+/// What a name means.
+#[derive(Clone, Debug)]
+enum Meaning {
+    /// An address.
+    Address(u64),
+    /// What the function at this address returns.
+    Chosen(u64),
+    /// A thread-local variable of a file of the set: its index, and the offset in its block.
+    Variable(usize, u64),
+    /// A thread-local variable of the process.
+    ProcessVariable,
+}
+
+/// Files that are being loaded together.
+#[derive(Debug, Default)]
+struct Set {
+    modules: Vec<Loading>,
+    systems: Vec<System>,
+    borrowed: Vec<tls::Number>,
+    choices: Vec<Choice>,
+}
+
+/// Loads a file that was read, and runs its initialisers.
+pub(crate) fn load(
+    object: SharedObject,
+    folder: Option<PathBuf>,
+    options: &Options,
+) -> Result<Loaded, ElfError> {
+    let mut set = Set::default();
+    set.gather(object, folder, options)?;
+    set.relocate()?;
+    set.run()
+}
+
+/// Does everything to a file that happens before something is executed.
+pub(crate) fn rehearse(object: SharedObject) -> Result<(), ElfError> {
+    let mut set = Set::default();
+    set.add(object)?;
+    set.relocate()
+}
+
+impl Set {
+    /// Reads the dependencies, and theirs, or has the system load them.
+    fn gather(
+        &mut self,
+        root: SharedObject,
+        folder: Option<PathBuf>,
+        options: &Options,
+    ) -> Result<(), ElfError> {
+        let mut folders = vec![folder];
+        let mut known: HashMap<String, usize> = HashMap::new();
+        known.extend(root.soname.clone().map(|soname| (soname, 0)));
+        self.add(root)?;
+        let mut next = 0;
+        while next < self.modules.len() {
+            let object = &self.modules[next].object;
+            let (runpath, needed) = (object.runpath.clone(), object.needed.clone());
+            let asker = object.name.clone();
+            for name in needed {
+                if let Some(&index) = known.get(&name) {
+                    self.modules[next].needs.push(index);
+                    continue;
+                }
+                let origin = Origin {
+                    runpath: &runpath,
+                    folder: folders[next].as_deref(),
+                };
+                let failed = |message: String| {
+                    let name = name.clone();
+                    ElfError::new(&asker, ElfErrorKind::Dependency { name, message })
+                };
+                let is_shared = SHARED.contains(&name.as_str());
+                if options.dependencies == Dependencies::Own && !is_shared {
+                    let found = find(&name, &origin);
+                    let path = found.map_err(|searched| {
+                        failed(ElfErrorKind::NotFound { searched }.to_string())
+                    })?;
+                    if let Some(object) = own(&path).map_err(|error| failed(error.to_string()))? {
+                        let index = self.modules.len();
+                        self.modules[next].needs.push(index);
+                        known.extend(object.soname.clone().map(|soname| (soname, index)));
+                        known.insert(name, index);
+                        folders.push(path.parent().map(Path::to_owned));
+                        self.add(object)?;
+                        continue;
+                    }
+                }
+                let is_loaded = options.dependencies == Dependencies::Process;
+                self.systems
+                    .push(system(&name, &origin, is_loaded).map_err(failed)?);
+            }
+            next += 1;
+        }
+        Ok(())
+    }
+
+    /// Copies a file into memory.
+    fn add(&mut self, object: SharedObject) -> Result<(), ElfError> {
+        let memory = |error| object.error(ElfErrorKind::Memory(error));
+        let (start, align) = (object.start(), object.align());
+        let len = object.end() - start + align - PAGE;
+        let len = size(len);
+        let mut draft = Draft::new(len, Place::Anywhere).map_err(memory)?;
+        // The distance of addresses in memory and in the file is a multiple of the alignment.
+        let address = draft.address() as u64;
+        let shift = (start.wrapping_sub(address)) & (align - 1);
+        let shift = size(shift);
+        for segment in &object.segments {
+            let at = shift + size(segment.address - start);
+            let bytes = &object.data[segment.file.clone()];
+            draft.bytes_mut()[at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        let mut exports: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, symbol) in object.symbols.iter().enumerate() {
+            if symbol.definition != Definition::Undefined && !symbol.is_local {
+                exports.entry(symbol.name.clone()).or_default().push(index);
+            }
+        }
+        self.modules.push(Loading {
+            tls: object.tls.is_some().then(tls::Number::new),
+            object,
+            draft,
+            shift,
+            needs: Vec::new(),
+            exports,
+        });
+        Ok(())
+    }
+
+    /// Fills in all addresses that are known before anything runs.
+    fn relocate(&mut self) -> Result<(), ElfError> {
+        let mut missing = Vec::new();
+        let mut meanings = Vec::new();
+        for module in 0..self.modules.len() {
+            meanings.push(self.meanings(module, &mut missing));
+        }
+        if !missing.is_empty() {
+            missing.sort();
+            missing.dedup();
+            return Err(self.modules[0].object.error(ElfErrorKind::Missing(missing)));
+        }
+        for (module, meanings) in meanings.iter().enumerate() {
+            self.relocate_module(module, meanings)?;
+        }
+        for module in &mut self.modules {
+            module.keep_variables()?;
+        }
+        Ok(())
+    }
+
+    /// What the symbols mean that a file's relocations use. `None` is a weak symbol that nobody
+    /// defines.
+    fn meanings(
+        &self,
+        module: usize,
+        missing: &mut Vec<String>,
+    ) -> HashMap<usize, Option<Meaning>> {
+        let object = &self.modules[module].object;
+        let mut meanings = HashMap::new();
+        for relocation in &object.relocations {
+            let index = relocation.symbol;
+            if index == 0 || meanings.contains_key(&index) {
+                continue;
+            }
+            let Some(symbol) = object.symbols.get(index) else {
+                continue;
+            };
+            let meaning = self.meaning(module, symbol);
+            if meaning.is_none() && !symbol.is_weak {
+                let version = symbol.version.as_ref();
+                let version = version.map(|version| format!("@{version}"));
+                missing.push(format!("{}{}", symbol.name, version.unwrap_or_default()));
+            }
+            meanings.insert(index, meaning);
+        }
+        meanings
+    }
+
+    fn meaning(&self, module: usize, symbol: &Symbol) -> Option<Meaning> {
+        if symbol.definition != Definition::Undefined {
+            return Some(self.modules[module].meaning(module, symbol));
+        }
+        if symbol.name == "__tls_get_addr" {
+            return Some(Meaning::Address(seal::tls_getter() as u64));
+        }
+        for (index, other) in self.modules.iter().enumerate() {
+            let found = other.export(&symbol.name, symbol.version.as_deref());
+            if let Some(found) = found {
+                return Some(other.meaning(index, found));
+            }
+        }
+        let version = symbol.version.as_deref();
+        let address = seal::find(&symbol.name, version).or_else(|| {
+            let mut systems = self.systems.iter();
+            systems.find_map(|system| system.find(&symbol.name, version))
+        })?;
+        if symbol.kind == SymbolKind::ThreadLocal {
+            return Some(Meaning::ProcessVariable);
+        }
+        Some(Meaning::Address(address as u64))
+    }
+
+    fn relocate_module(
+        &mut self,
+        module: usize,
+        meanings: &HashMap<usize, Option<Meaning>>,
+    ) -> Result<(), ElfError> {
+        for index in 0..self.modules[module].object.relative.len() {
+            let this = &mut self.modules[module];
+            let address = this.object.relative[index];
+            let place = this.offset(address);
+            let old = place.and_then(|place| word(this.draft.bytes(), place));
+            let value = old.map(|old| old.wrapping_add(this.bias()));
+            if place
+                .zip(value)
+                .and_then(|(at, value)| this.put(at, value))
+                .is_none()
+            {
+                let what = "the place of a packed or relative relocation";
+                return Err(this.object.error(ElfErrorKind::Damaged {
+                    what,
+                    offset: address,
+                }));
+            }
+        }
+        let own_tls = self.modules[module].tls.as_ref().map(tls::Number::get);
+        for index in 0..self.modules[module].object.relocations.len() {
+            let relocation = self.modules[module].object.relocations[index];
+            let damaged = |this: &Loading, what| {
+                this.object.error(ElfErrorKind::Damaged {
+                    what,
+                    offset: relocation.offset,
+                })
+            };
+            let (addend, symbol) = (relocation.addend, relocation.symbol);
+            let meaning = meanings.get(&symbol).cloned().flatten();
+            let this = &self.modules[module];
+            let Some(at) = this.offset(relocation.address) else {
+                return Err(damaged(this, "the place of a relocation"));
+            };
+            let mut choice = None;
+            let value = match (relocation.kind, meaning) {
+                (RelocationKind::Relative, _) => this.bias(),
+                (RelocationKind::Indirect, _) => {
+                    choice = Some((this.bias().wrapping_add_signed(addend), 0));
+                    0
+                }
+                (RelocationKind::Symbol, Some(Meaning::Address(address))) => address,
+                (RelocationKind::Symbol, Some(Meaning::Chosen(chooser))) => {
+                    choice = Some((chooser, addend));
+                    0
+                }
+                (RelocationKind::Symbol | RelocationKind::TlsOffset, None) => 0,
+                (RelocationKind::TlsModule, Some(Meaning::Variable(other, _))) => {
+                    let number = self.modules[other].tls.as_ref().map(tls::Number::get);
+                    number
+                        .ok_or_else(|| damaged(this, "a thread-local symbol without a segment"))?
+                }
+                (RelocationKind::TlsModule, None) => own_tls
+                    .ok_or_else(|| damaged(this, "a thread-local symbol without a segment"))?,
+                (RelocationKind::TlsModule, Some(Meaning::ProcessVariable)) => {
+                    let symbol = &this.object.symbols[symbol];
+                    let number = tls::Number::new();
+                    number.define(tls::Module::Process {
+                        name: symbol.name.clone(),
+                        version: symbol.version.clone(),
+                    });
+                    let value = number.get();
+                    self.borrowed.push(number);
+                    value
+                }
+                (RelocationKind::TlsOffset, Some(Meaning::Variable(_, offset))) => offset,
+                (RelocationKind::TlsOffset, Some(Meaning::ProcessVariable)) => 0,
+                (RelocationKind::TlsStatic, Some(Meaning::ProcessVariable)) => {
+                    let symbol = &this.object.symbols[symbol];
+                    let offset = seal::static_offset(&symbol.name, symbol.version.as_deref());
+                    offset.ok_or_else(|| this.static_tls(relocation.offset))?
+                }
+                (RelocationKind::TlsStatic, _) => return Err(this.static_tls(relocation.offset)),
+                (_, Some(_)) => {
+                    return Err(damaged(this, "a relocation that does not fit its symbol"));
+                }
+            };
+            let is_module = relocation.kind == RelocationKind::TlsModule;
+            let addend = if is_module || choice.is_some() {
+                0
+            } else {
+                addend
+            };
+            if let Some((chooser, addend)) = choice {
+                self.choices.push(Choice {
+                    module,
+                    offset: at,
+                    chooser,
+                    addend,
+                    place: relocation.offset,
+                });
+            }
+            let this = &mut self.modules[module];
+            if this.put(at, value.wrapping_add_signed(addend)).is_none() {
+                return Err(damaged(this, "the place of a relocation"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the drafts executable and runs what has to run.
+    fn run(self) -> Result<Loaded, ElfError> {
+        let order = self.initialisation_order();
+        let sealed: Result<Vec<Sealed>, ElfError> =
+            self.modules.into_iter().map(Loading::seal).collect();
+        run(sealed?, &self.choices, &order, self.borrowed, self.systems)
+    }
+
+    /// Dependencies before those that need them; where they need each other, whoever is met first
+    /// comes last.
+    fn initialisation_order(&self) -> Vec<usize> {
+        let mut order = Vec::new();
+        let mut is_met = vec![false; self.modules.len()];
+        let mut path = vec![(0, 0)];
+        is_met[0] = true;
+        while let Some((module, next)) = path.pop() {
+            match self.modules[module].needs.get(next) {
+                None => order.push(module),
+                Some(&need) => {
+                    path.push((module, next + 1));
+                    if !std::mem::replace(&mut is_met[need], true) {
+                        path.push((need, 0));
+                    }
+                }
+            }
+        }
+        order
+    }
+}
+
+/// Libraries of which a process has one: the C library, and the unwinder, which knows the frames
+/// of everything that is loaded here.
+const SHARED: [&str; 7] = {
+    let [a, b, c, d, e, f] = C_LIBRARY;
+    [a, b, c, d, e, f, "libgcc_s.so.1"]
+};
+
+/// Reads a dependency, unless the system must load it.
+fn own(path: &Path) -> Result<Option<SharedObject>, ElfError> {
+    let name = path.display().to_string();
+    let read = |error| ElfError::new(&name, ElfErrorKind::Read(error));
+    let data = std::fs::read(path).map_err(read)?;
+    let object = SharedObject::parse(&name, data)?;
+    Ok(object.refusal().is_none().then_some(object))
+}
+
+/// Has the system load a dependency.
+pub(crate) fn system(name: &str, origin: &Origin, is_loaded: bool) -> Result<System, String> {
+    let path = origin.find(name);
+    let path = path.as_deref().and_then(Path::to_str).unwrap_or(name);
+    System::open(path, is_loaded).map_err(|error| {
+        if is_loaded {
+            "it is not in this process, and dependencies=\"process\" loads no others".to_owned()
+        } else {
+            error
+        }
+    })
+}
+
+impl Loading {
+    /// What is added to an address of the file.
+    fn bias(&self) -> u64 {
+        let start = self.draft.address() as u64 + self.shift as u64;
+        start.wrapping_sub(self.object.start())
+    }
+
+    /// Where an address of the file is in the draft, if it is in a segment.
+    fn offset(&self, address: u64) -> Option<usize> {
+        let holds = |s: &&crate::shared::Segment| (s.address..s.address + s.len).contains(&address);
+        self.object.segments.iter().find(holds)?;
+        Some(self.shift + size(address - self.object.start()))
+    }
+
+    fn put(&mut self, offset: usize, value: u64) -> Option<()> {
+        let place = self
+            .draft
+            .bytes_mut()
+            .get_mut(offset..offset.checked_add(8)?)?;
+        place.copy_from_slice(&value.to_le_bytes());
+        Some(())
+    }
+
+    fn export(&self, name: &str, version: Option<&str>) -> Option<&Symbol> {
+        let symbols = self.exports.get(name)?.iter();
+        let mut symbols = symbols.map(|&index| &self.object.symbols[index]);
+        symbols.find(|symbol| match (&symbol.version, version) {
+            (Some(own), Some(wanted)) => own == wanted,
+            (Some(_), None) => !symbol.is_hidden,
+            (None, _) => true,
+        })
+    }
+
+    /// What a symbol means that this file, the set's `index`-th, defines.
+    fn meaning(&self, index: usize, symbol: &Symbol) -> Meaning {
+        let address = match symbol.definition {
+            Definition::Absolute => symbol.value,
+            _ => self.bias().wrapping_add(symbol.value),
+        };
+        match symbol.kind {
+            SymbolKind::ThreadLocal => Meaning::Variable(index, symbol.value),
+            SymbolKind::Indirect => Meaning::Chosen(address),
+            _ => Meaning::Address(address),
+        }
+    }
+
+    fn static_tls(&self, offset: u64) -> ElfError {
+        let relocation = "R_X86_64_TPOFF64";
+        self.object.error(ElfErrorKind::Refused(Refusal::StaticTls {
+            relocation,
+            offset,
+        }))
+    }
+
+    /// Remembers the initial values of thread-local variables, with all addresses filled in.
+    fn keep_variables(&mut self) -> Result<(), ElfError> {
+        let (Some(number), Some(tls)) = (&self.tls, &self.object.tls) else {
+            return Ok(());
+        };
+        let bytes = self.offset(tls.address).and_then(|start| {
+            let end = start.checked_add(size(tls.file_len))?;
+            self.draft.bytes().get(start..end)
+        });
+        let initial = match bytes {
+            Some(bytes) => bytes.to_vec(),
+            None if tls.file_len == 0 => Vec::new(),
+            None => {
+                return Err(self.object.error(ElfErrorKind::Damaged {
+                    what: "the segment of thread-local variables",
+                    offset: tls.address,
+                }));
+            }
+        };
+        number.define(tls::Module::Block {
+            initial,
+            len: size(tls.len),
+            align: size(tls.align),
+        });
+        Ok(())
+    }
+
+    fn seal(self) -> Result<Sealed, ElfError> {
+        let bias = self.bias();
+        let pages = |range: Range<u64>| {
+            let offset = |address: u64| self.shift + size(address - self.object.start());
+            offset(range.start & !(PAGE - 1))..offset(range.end.next_multiple_of(PAGE))
+        };
+        let parts: Vec<Part> = self
+            .object
+            .segments
+            .iter()
+            .map(|segment| Part {
+                range: pages(segment.address..segment.address + segment.len),
+                access: if segment.is_executable {
+                    Access::Execute
+                } else if segment.is_writable {
+                    Access::Write
+                } else {
+                    Access::Read
+                },
+            })
+            .collect();
+        let array = |range: &Range<u64>| {
+            let words = (range.start..range.end).step_by(8);
+            let words = words.map_while(|address| word(self.draft.bytes(), self.offset(address)?));
+            let is_function = |&word: &u64| word != 0 && word != u64::MAX;
+            words.filter(is_function).collect::<Vec<u64>>()
+        };
+        let at = |address: Option<u64>| address.map(|address| address.wrapping_add(bias));
+        let mut initialisers: Vec<u64> = at(self.object.init).into_iter().collect();
+        initialisers.extend(array(&self.object.init_array));
+        let mut finalisers = array(&self.object.fini_array);
+        finalisers.reverse();
+        finalisers.extend(at(self.object.fini));
+        let relro = self.object.relro.clone().map(pages);
+        let frames = self
+            .object
+            .eh_frame
+            .and_then(|address| self.offset(address));
+        // The C library keeps destructors of threads until those end.
+        let is_kept = |symbol: &Symbol| {
+            let is_theirs = ["__cxa_thread_atexit_impl", "__cxa_thread_atexit"];
+            symbol.definition == Definition::Undefined && is_theirs.contains(&symbol.name.as_str())
+        };
+        let image = self.draft.seal(&parts);
+        let image = image.map_err(|error| self.object.error(ElfErrorKind::Memory(error)))?;
+        Ok(Sealed {
+            stays: self.object.stays || self.object.symbols.iter().any(is_kept),
+            name: self.object.name,
+            symbols: self.object.symbols,
+            image,
+            bias,
+            initialisers,
+            finalisers,
+            handle: None,
+            relro,
+            frames,
+            tls: self.tls,
+        })
+    }
+}

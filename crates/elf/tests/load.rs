@@ -1,0 +1,306 @@
+//! Shared libraries of a C compiler are loaded, called and closed.
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+
+mod common;
+
+use std::path::Path;
+
+use common::{build, call, compile};
+use opcodon_codemem::{Abi, CodeError, Signature, Value};
+use opcodon_elf::{Dependencies, ElfErrorKind, Library, Loader, Options, Refusal};
+
+const OWN: Options = Options {
+    loader: Loader::Own,
+    dependencies: Dependencies::System,
+};
+
+fn own(name: &str, source: &str, flags: &[&str]) -> Option<Library> {
+    let flags = [&["-shared", "-fPIC"], flags].concat();
+    let data = compile(name, source, &flags)?;
+    Some(Library::from_bytes(name, data, &OWN).unwrap())
+}
+
+fn int(library: &Library, name: &str, x: i32) -> i32 {
+    match call(library, name, "i32(i32)", &[Value::I32(x)]) {
+        Value::I32(result) => result,
+        other => panic!("{other:?}"),
+    }
+}
+
+const POINTERS: &str = "static int a = 1, b = 2, c = 3; \
+    static int *const all[70] = {[0] = &a, [1] = &b, [2] = &c, [65] = &a, [69] = &c}; \
+    int f(int k) { return all[k] ? *all[k] : 0; }";
+
+#[test]
+fn relocations_of_every_packing_are_done() {
+    for flags in [
+        &["-Wl,-z,pack-relative-relocs"][..],
+        &[],
+        &["-Wl,--hash-style=sysv"],
+        &["-Wl,--hash-style=gnu"],
+        &["-Wl,-z,norelro"],
+        &["-Wl,-z,now"],
+        &["-Wl,-z,noseparate-code"],
+        &["-Wl,-z,max-page-size=0x200000"],
+        &["-Wl,-s"],
+    ] {
+        let Some(library) = own("pointers.c", POINTERS, flags) else {
+            return;
+        };
+        let found: Vec<i32> = [0, 1, 2, 3, 65, 69].map(|k| int(&library, "f", k)).to_vec();
+        assert_eq!(found, [1, 2, 3, 0, 1, 3], "{flags:?}");
+        assert_eq!(
+            library.symbols().len(),
+            1,
+            "{flags:?}: {:?}",
+            library.symbols()
+        );
+    }
+}
+
+#[test]
+fn text_relocations_are_done_before_text_is_sealed() {
+    let source = "int x = 41; int f(int k); \
+        __asm__(\".globl f\\nf: movabs $x, %rax\\n mov (%rax), %eax\\n add %edi, %eax\\n ret\");";
+    if let Some(library) = own("text.c", source, &["-Wl,-z,notext"]) {
+        assert_eq!(int(&library, "f", 1), 42);
+    }
+}
+
+#[test]
+fn versions_are_kept_apart() {
+    let source = "int f1(int x) { return x + 1; } int f2(int x) { return x + 2; } \
+        __asm__(\".symver f1, f@V1\\n.symver f2, f@@V2\");";
+    let map = common::folder("versions.c").join("versions.map");
+    std::fs::write(&map, "V1 { global: f; }; V2 { global: f; local: *; } V1;").unwrap();
+    let flag = format!("-Wl,--version-script={}", map.display());
+    let Some(library) = own("versions.c", source, &[&flag]) else {
+        return;
+    };
+    assert_eq!(int(&library, "f", 0), 2);
+    assert_eq!(int(&library, "f@V1", 0), 1);
+    assert_eq!(int(&library, "f@V2", 0), 2);
+    let keys: Vec<String> = library
+        .symbols()
+        .iter()
+        .map(|export| export.key())
+        .collect();
+    assert_eq!(keys, ["f", "f@V1"]);
+}
+
+#[test]
+fn thread_local_variables_are_each_threads_own() {
+    let source = "#include <errno.h>\n__thread int a = 5; __thread int big[1000]; \
+        static __thread _Alignas(64) int c; \
+        int f(int x) { a += x; big[999] += x; c += x; errno = 7; \
+                       return errno == 7 && !((long)&c & 63) ? a + big[999] + c : -1; }";
+    let Some(library) = own("variables.c", source, &[]) else {
+        return;
+    };
+    assert_eq!([int(&library, "f", 1), int(&library, "f", 1)], [8, 11]);
+    std::thread::scope(|scope| {
+        let there = scope.spawn(|| [int(&library, "f", 10), int(&library, "f", 1)]);
+        assert_eq!(there.join().unwrap(), [35, 38]);
+    });
+    assert_eq!(int(&library, "f", 0), 11);
+}
+
+#[test]
+fn what_needs_static_room_is_refused_or_left_to_the_system() {
+    let source = "__thread int a __attribute__((tls_model(\"initial-exec\"))) = 5; \
+                  int f(int x) { return a += x; }";
+    let flags = ["-shared", "-fPIC"];
+    let Some(data) = compile("static.c", source, &flags) else {
+        return;
+    };
+    let error = Library::from_bytes("static.so", data.clone(), &OWN).unwrap_err();
+    assert!(
+        matches!(error.kind, ElfErrorKind::Refused(Refusal::StaticTls { .. })),
+        "{error}"
+    );
+    let library = Library::from_bytes("static.so", data, &Options::default()).unwrap();
+    assert_eq!(library.loader(), Loader::System);
+    assert!(library.reason().unwrap().contains("R_X86_64_TPOFF64"));
+    assert_eq!(int(&library, "f", 1), 6);
+}
+
+#[test]
+fn descriptors_are_left_to_the_system() {
+    let source = "__thread int a = 5; int f(int x) { return a += x; }";
+    let flags = ["-shared", "-fPIC", "-mtls-dialect=gnu2"];
+    let Some(data) = compile("descriptors.c", source, &flags) else {
+        return;
+    };
+    let library = Library::from_bytes("descriptors.so", data, &Options::default()).unwrap();
+    assert_eq!(library.loader(), Loader::System);
+    assert_eq!(int(&library, "f", 1), 6);
+}
+
+#[test]
+fn exceptions_are_caught_inside() {
+    let source = "#include <stdexcept>\n#include <vector>\n\
+        struct Count { int &n; ~Count() { ++n; } }; \
+        extern \"C\" int f(int x) { int n = 0; std::vector<int> v{1, 2, 3}; \
+            try { Count c{n}; return v.at(x); } catch (const std::exception &) { return 100 + n; } }";
+    if let Some(library) = own("exceptions.cc", source, &[]) {
+        let found: Vec<i32> = (0..5).map(|k| int(&library, "f", k)).collect();
+        assert_eq!(found, [1, 2, 3, 101, 101]);
+    }
+}
+
+/// Three libraries, of which two need each other, beside each other.
+fn cycle() -> Option<std::path::PathBuf> {
+    let folder = common::folder("cycle");
+    let source = |name: &str, text: &str, flags: &[&str]| {
+        let flags = [&["-shared", "-fPIC"], flags].concat();
+        let built = build(name, text, &flags)?;
+        let target = folder.join(built.file_name().unwrap());
+        std::fs::copy(built, &target).unwrap();
+        Some(target)
+    };
+    let here = folder.to_str().unwrap().to_owned();
+    let search = format!("-L{here}");
+    let soname = |name: &str| format!("-Wl,-soname,{name}");
+    let origin = "-Wl,-rpath,$ORIGIN";
+    source(
+        "libleft.c",
+        "int right(int x) { return x; }",
+        &[&soname("libright.so")],
+    )?;
+    std::fs::rename(folder.join("libleft.so"), folder.join("libright.so")).unwrap();
+    let left = "int right(int); static int ready; \
+        __attribute__((constructor)) static void go(void) { ready = right(1000) > 0; } \
+        int left(int x) { return x ? right(x - 1) + ready : 7; }";
+    source(
+        "libleft.c",
+        left,
+        &[&search, "-lright", &soname("libleft.so"), origin],
+    )?;
+    let right = "int left(int); int right(int x) { return x > 100 ? 1 : left(x) + 10; }";
+    source(
+        "libright.c",
+        right,
+        &[&search, "-lleft", &soname("libright.so"), origin],
+    )?;
+    let top = "int left(int); int top(int x) { return left(x); }";
+    source("libtop.c", top, &[&search, "-lleft", origin])
+}
+
+#[test]
+fn dependencies_that_need_each_other_are_loaded_once() {
+    let Some(top) = cycle() else {
+        return;
+    };
+    let open = |dependencies| {
+        let options = Options {
+            loader: Loader::Own,
+            dependencies,
+        };
+        Library::open(top.to_str().unwrap(), &options)
+    };
+    let first = open(Dependencies::Own).unwrap();
+    let name = |path: &String| Path::new(path).file_name().unwrap().to_owned();
+    let mut files: Vec<_> = first.files().iter().map(name).collect();
+    files.sort();
+    assert_eq!(files, ["libleft.so", "libright.so", "libtop.so"]);
+    assert_eq!(int(&first, "top", 3), 7 + 3 * 11);
+    // Nobody else sees them, so in the process there are still none.
+    let error = open(Dependencies::Process).unwrap_err();
+    assert!(
+        matches!(&error.kind, ElfErrorKind::Dependency { name, .. } if name == "libleft.so"),
+        "{error}"
+    );
+    let second = open(Dependencies::System).unwrap();
+    assert_eq!(second.files().len(), 1);
+    assert_eq!(int(&second, "top", 3), 7 + 3 * 11);
+}
+
+#[test]
+fn a_library_that_lacks_symbols_runs_nothing() {
+    let source = "extern int nowhere(int); extern int elsewhere; \
+        __attribute__((constructor)) static void go(void) { __builtin_trap(); } \
+        int f(int x) { return nowhere(x) + elsewhere; }";
+    let Some(data) = compile("lacking.c", source, &["-shared", "-fPIC"]) else {
+        return;
+    };
+    let error = Library::from_bytes("lacking.so", data, &OWN).unwrap_err();
+    assert!(
+        matches!(&error.kind, ElfErrorKind::Missing(names) if names == &["elsewhere", "nowhere"]),
+        "{error}"
+    );
+}
+
+#[test]
+fn functions_outlive_the_library_but_not_its_closing() {
+    let source = "int f(int x) { return x + 1; } int data = 3;";
+    let Some(library) = own("closing.c", source, &[]) else {
+        return;
+    };
+    let signature = || Signature::parse("i32(i32)").unwrap();
+    let f = library.function("f", signature(), Abi::SysV).unwrap();
+    assert!(matches!(
+        library
+            .function("data", signature(), Abi::SysV)
+            .unwrap_err()
+            .kind,
+        ElfErrorKind::Kind { .. }
+    ));
+    let error = library.function("F", signature(), Abi::SysV).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("no symbol \"F\"; did you mean f?"),
+        "{error}"
+    );
+    #[allow(unsafe_code, reason = "tests call what they load")]
+    // SAFETY: it is a function of that signature.
+    let call = || unsafe { f.call(&[Value::I32(1)]) };
+    assert_eq!(call().unwrap(), Value::I32(2));
+    assert!(f.code().len() < 16, "{} bytes", f.code().len());
+    assert!(f.code().is_lent());
+    library.close();
+    library.close();
+    assert!(library.is_closed());
+    assert!(matches!(call(), Err(CodeError::Closed)));
+    assert!(matches!(
+        library
+            .function("f", signature(), Abi::SysV)
+            .unwrap_err()
+            .kind,
+        ElfErrorKind::Closed
+    ));
+    let other = own("closing.c", source, &[]).unwrap();
+    let f = other.function("f", signature(), Abi::SysV).unwrap();
+    drop(other);
+    #[allow(unsafe_code, reason = "tests call what they load")]
+    // SAFETY: as above.
+    let result = unsafe { f.call(&[Value::I32(1)]) };
+    assert_eq!(result.unwrap(), Value::I32(2));
+}
+
+#[test]
+fn memory_goes_with_the_last_user() {
+    let Some(data) = compile(
+        "gone.c",
+        "int f(int x) { return x; }",
+        &["-shared", "-fPIC"],
+    ) else {
+        return;
+    };
+    let mapped = |address: usize| {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        maps.lines().any(|line| {
+            let (start, rest) = line.split_once('-').unwrap();
+            let end = rest.split(' ').next().unwrap();
+            let number = |text| usize::from_str_radix(text, 16).unwrap();
+            (number(start)..number(end)).contains(&address) && !rest.contains("---p")
+        })
+    };
+    let library = Library::from_bytes("gone.so", data, &OWN).unwrap();
+    let address = library.address("f").unwrap();
+    let f = library.function("f", Signature::parse("i32(i32)").unwrap(), Abi::SysV);
+    library.close();
+    assert!(mapped(address));
+    drop(f);
+    assert!(!mapped(address));
+}
