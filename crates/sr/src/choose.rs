@@ -13,10 +13,11 @@ use crate::clock::Clock;
 use crate::config::{Config, Selection};
 use crate::constants::Effort;
 use crate::error::SrError;
-use crate::evaluate::{self, Evaluator, Predictor};
+use crate::evaluate::Evaluator;
 use crate::floor::{self, Floor};
 use crate::linear;
 use crate::polish::{PERFECT, Polished};
+use crate::predict::{Predictor, predict};
 use crate::present::present;
 use crate::problem::{Problem, Rows};
 use crate::report::Judged;
@@ -212,7 +213,7 @@ fn with_constant(front: Vec<Polished>, constant: f64, max_size: usize) -> Vec<Po
 
 /// What a formula says for rows; NaN where that cannot be known.
 fn values_on(rows: &Rows, expr: &Expr) -> Vec<f64> {
-    evaluate::predict(expr, &rows.column_refs(), rows.n_rows())
+    predict(expr, &rows.column_refs(), rows.n_rows())
         .unwrap_or_else(|_| vec![f64::NAN; rows.n_rows()])
 }
 

@@ -15,18 +15,19 @@
 //! - The same formula on the same rows gives the same bits, in whatever batch it comes.
 //! - When the clock is over, what is left counts as worst.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use nalgebra::{DMatrix, DVector};
 use opcodon_expr::{Expr, Node, Op};
-use opcodon_jit::{Batch, Goal, JitError, Panel, Tier};
+use opcodon_jit::{Batch, Goal, Panel};
 
 use crate::clock::Clock;
 use crate::constants::{Effort, Fit, Normal, levenberg_marquardt};
 use crate::error::SrError;
 use crate::linear;
-use crate::loss::{Judge, Measure};
+use crate::predict::{Coverage, Predictor, compile_error};
 use crate::problem::Rows;
+use crate::reweighted::Reweighted;
 
 /// How well `offset + scale · formula` fits.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,65 +68,6 @@ pub(crate) struct Adjusted {
 /// Constants beyond which no normal equations are formed; two go to scale and offset.
 const CONSTANTS_MAX: usize = 60;
 
-/// The operators that the best tier has no machine code for, as bits; `None` without any tier.
-#[derive(Debug, Clone, Copy)]
-struct Coverage {
-    tier: Tier,
-    missing: u64,
-}
-
-impl Coverage {
-    /// Asked once a process.
-    fn get() -> Option<Self> {
-        static COVERAGE: OnceLock<Option<Coverage>> = OnceLock::new();
-        *COVERAGE.get_or_init(|| {
-            let tier = Tier::best().ok()?;
-            let mut batch = Batch::<f64>::new(tier).ok()?;
-            let goals = [
-                Goal::Moments {
-                    target: 3,
-                    weight: None,
-                },
-                Goal::NormalEquations {
-                    target: 3,
-                    weight: None,
-                },
-            ];
-            let missing = Op::ALL
-                .iter()
-                .filter(|op| {
-                    // A constant argument, so that the derivative is compiled as well.
-                    let mut arguments = vec![Expr::constant(0.5)];
-                    arguments.extend([Expr::var(0), Expr::var(1)]);
-                    let expr = Expr::apply(**op, &arguments[..op.arity()]);
-                    goals
-                        .iter()
-                        .any(|&goal| batch.compile([&expr], 3, goal).is_err())
-                })
-                .fold(0, |bits, &op| bits | bit(op));
-            Some(Self { tier, missing })
-        })
-    }
-
-    fn covers(self, expr: &Expr) -> bool {
-        self.missing == 0
-            || expr.nodes().iter().all(|node| match node {
-                Node::Op(op) => self.missing & bit(*op) == 0,
-                _ => true,
-            })
-    }
-}
-
-const _: () = assert!(Op::ALL.len() <= 64, "operators are kept as bits");
-
-fn bit(op: Op) -> u64 {
-    1 << (op as u8)
-}
-
-fn compile_error(error: JitError) -> SrError {
-    SrError::Compile(Box::new(error))
-}
-
 /// Rows as kernels read them, and the sums of the target.
 #[derive(Debug)]
 struct Shared {
@@ -146,66 +88,6 @@ pub(crate) struct Evaluator {
     batch: Option<Batch<f64>>,
     /// For losses other than squares.
     reweighted: Option<Reweighted>,
-}
-
-/// What reduces a loss to least squares, whose targets and weights change from pass to pass.
-#[derive(Debug)]
-struct Reweighted {
-    judge: Judge,
-    /// The loss of the best constant.
-    of_constant: f64,
-    /// Inputs, working target, working weights; with the batch that predicts while the other one
-    /// forms normal equations.
-    compiled: Option<(Panel<f64>, Batch<f64>)>,
-    /// Predictions of one formula.
-    values: Vec<f64>,
-}
-
-/// Passes over the rows that scale and offset may take.
-const SCALING_PASSES: usize = 8;
-/// Share of the loss that is no gain in them.
-const SCALING_TOLERANCE: f64 = 1e-4;
-
-impl Reweighted {
-    fn new(shared: &Shared, coverage: Option<Coverage>) -> Result<Option<Self>, SrError> {
-        let rows = &shared.rows;
-        if rows.measure.loss.is_squares() {
-            return Ok(None);
-        }
-        let mut judge = Judge::new(&rows.measure, &rows.target, rows.weights.as_deref())?;
-        let (_, of_constant) = judge.best_constant(shared.target_mean);
-        let compiled = match (coverage, &shared.panel) {
-            (Some(coverage), Some(_)) => {
-                let mut columns = rows.column_refs();
-                columns.extend([&rows.target[..]; 2]);
-                let panel = Panel::from_columns(&columns).map_err(compile_error)?;
-                Some((panel, Batch::new(coverage.tier).map_err(compile_error)?))
-            }
-            _ => None,
-        };
-        Ok(Some(Self {
-            judge,
-            of_constant,
-            compiled,
-            values: vec![0.0; rows.n_rows()],
-        }))
-    }
-
-    /// The score of a formula with these values, from the scaling by least squares on.
-    fn score(&mut self, values: &[f64], squares: Score, measure: &Measure) -> Score {
-        let start = (squares.offset, squares.scale);
-        let scaled = self
-            .judge
-            .scaled(values, start, SCALING_PASSES, SCALING_TOLERANCE);
-        match scaled {
-            Some(((offset, scale), loss)) if squares.error.is_finite() => Score {
-                error: measure.error(loss, self.of_constant),
-                scale,
-                offset,
-            },
-            _ => Score::WORST,
-        }
-    }
 }
 
 impl Evaluator {
@@ -241,7 +123,8 @@ impl Evaluator {
             (Some(coverage), Some(_)) => Some(Batch::new(coverage.tier).map_err(compile_error)?),
             _ => None,
         };
-        let reweighted = Reweighted::new(&shared, coverage)?;
+        let compiled = coverage.filter(|_| shared.panel.is_some());
+        let reweighted = Reweighted::new(&shared.rows, shared.target_mean, compiled)?;
         Ok(Self {
             shared,
             coverage,
@@ -341,7 +224,16 @@ impl Evaluator {
                 _ => expr.eval_columns_into(&rows.column_refs(), &mut values),
             }
             let squares = self.shared.score_of(&values);
-            *score = reweighted.score(&values, squares, &rows.measure);
+            let start = (squares.offset, squares.scale);
+            if squares.error.is_finite()
+                && let Some((error, (offset, scale))) = reweighted.scaled(&values, start)
+            {
+                *score = Score {
+                    error,
+                    scale,
+                    offset,
+                };
+            }
         }
         reweighted.values = values;
         Ok(scores)
@@ -355,7 +247,7 @@ impl Evaluator {
         effort: Effort,
         clock: &Clock,
     ) -> Result<Vec<Option<Refined>>, SrError> {
-        let total = self.shared.n * self.shared.target_variance;
+        let total = self.shared.total();
         let effort = Effort {
             rss: effort.rss * total,
             ..effort
@@ -402,7 +294,7 @@ impl Evaluator {
         effort: Effort,
         clock: &Clock,
     ) -> Result<Vec<Option<Adjusted>>, SrError> {
-        let total = self.shared.n * self.shared.target_variance;
+        let total = self.shared.total();
         let effort = Effort {
             rss: effort.rss * total,
             ..effort
@@ -480,6 +372,7 @@ impl Evaluator {
                 .filter_map(|&i| tasks[i].as_ref().map(|(expr, _)| *expr))
         };
         if let Some(reweighted) = &mut self.reweighted {
+            let total = self.shared.total();
             let weight = Some(target + 1);
             if let (Some(batch), Some((_, predicting))) =
                 (&mut self.batch, &mut reweighted.compiled)
@@ -499,7 +392,7 @@ impl Evaluator {
                         if clock.is_over() {
                             return None;
                         }
-                        self.shared.reweighted_normal(reweighted, batch, k, theta)
+                        reweighted.normal(batch, k, theta, total)
                     });
                 }
             }
@@ -593,42 +486,9 @@ impl Shared {
         self.score_of(&expr.eval_columns(&self.rows.column_refs()))
     }
 
-    /// What a number that measures a loss as `error` does is as a sum of squares.
-    fn sum_of(&self, error: f64) -> f64 {
-        error * self.n * self.target_variance
-    }
-
-    /// The normal equations of the parabolas that touch the loss at these constants.
-    fn reweighted_normal(
-        &self,
-        reweighted: &mut Reweighted,
-        batch: &mut Batch<f64>,
-        k: usize,
-        theta: &[f64],
-    ) -> Option<Normal> {
-        let Reweighted {
-            judge,
-            of_constant,
-            compiled,
-            values,
-        } = reweighted;
-        let (panel, predicting) = compiled.as_mut()?;
-        predicting.set_constants(k, theta).ok()?;
-        predicting.predict(k, panel, values).ok()?;
-        let loss = judge.judge(values);
-        let n_inputs = self.rows.columns.len();
-        panel.set_column(n_inputs, &judge.working_target).ok()?;
-        panel
-            .set_column(n_inputs + 1, &judge.working_weights)
-            .ok()?;
-        batch.set_constants(k, theta).ok()?;
-        let sums = batch.normal_equations(k, panel).ok()?;
-        Some(Normal {
-            jtj: DMatrix::from_row_slice(sums.n, sums.n, &sums.jtj),
-            // Kernels take residuals the other way round.
-            jtr: -DVector::from_column_slice(&sums.jtr),
-            rss: self.sum_of(self.rows.measure.error(loss, *of_constant)),
-        })
+    /// The sum of squares whose error is 1.
+    fn total(&self) -> f64 {
+        self.n * self.target_variance
     }
 
     /// Linear scaling of a formula with these values.
@@ -678,16 +538,11 @@ impl Shared {
             let values = open.eval_columns(&all);
             let slopes: Vec<Vec<f64>> = derivatives.iter().map(|d| d.eval_columns(&all)).collect();
             let (target, weights, sum) = match reweighted.as_deref_mut() {
-                Some(Reweighted {
-                    judge, of_constant, ..
-                }) => {
-                    let loss = judge.judge(&values);
-                    let sum = self.sum_of(self.rows.measure.error(loss, *of_constant));
-                    (
-                        &judge.working_target,
-                        Some(&judge.working_weights),
-                        Some(sum),
-                    )
+                Some(reweighted) => {
+                    let sum = reweighted.error(&values) * self.total();
+                    let judge = &reweighted.judge;
+                    let weights = Some(&judge.working_weights);
+                    (&judge.working_target, weights, Some(sum))
                 }
                 None => (&self.rows.target, self.rows.weights.as_ref(), None),
             };
@@ -718,60 +573,4 @@ fn with_scale(expr: &Expr, score: Score) -> Option<Expr> {
         Node::Op(Op::Add),
     ]);
     Expr::from_postfix(nodes).ok()
-}
-
-/// What formulas are evaluated with.
-pub(crate) fn tier_name() -> String {
-    match Coverage::get() {
-        None => "reference".to_owned(),
-        Some(Coverage { tier, missing: 0 }) => tier.name().to_owned(),
-        Some(Coverage { tier, .. }) => format!("{} and reference", tier.name()),
-    }
-}
-
-/// Values of a formula at rows given as columns.
-pub(crate) fn predict(expr: &Expr, columns: &[&[f64]], n_rows: usize) -> Result<Vec<f64>, SrError> {
-    Predictor::new(columns, n_rows)?.predict(expr)
-}
-
-/// Values of any number of formulas at the same rows, which are packed for kernels once.
-#[derive(Debug)]
-pub(crate) struct Predictor<'a> {
-    columns: &'a [&'a [f64]],
-    n_rows: usize,
-    compiled: Option<(Coverage, Panel<f64>, Batch<f64>)>,
-}
-
-impl<'a> Predictor<'a> {
-    pub(crate) fn new(columns: &'a [&'a [f64]], n_rows: usize) -> Result<Self, SrError> {
-        let compiled = match (Coverage::get(), Panel::from_columns(columns)) {
-            (Some(coverage), Ok(panel)) if n_rows > 0 => {
-                let batch = Batch::new(coverage.tier).map_err(compile_error)?;
-                Some((coverage, panel, batch))
-            }
-            _ => None,
-        };
-        Ok(Self {
-            columns,
-            n_rows,
-            compiled,
-        })
-    }
-
-    pub(crate) fn predict(&mut self, expr: &Expr) -> Result<Vec<f64>, SrError> {
-        if let Some((coverage, panel, batch)) = &mut self.compiled
-            && coverage.covers(expr)
-        {
-            batch
-                .compile([expr], self.columns.len(), Goal::Predict)
-                .map_err(compile_error)?;
-            let mut out = vec![0.0; self.n_rows];
-            batch.predict(0, panel, &mut out).map_err(compile_error)?;
-            return Ok(out);
-        }
-        if expr.n_variables() == 0 {
-            return Ok(vec![expr.eval(&[]); self.n_rows]);
-        }
-        Ok(expr.eval_columns(self.columns))
-    }
 }

@@ -21,8 +21,9 @@ use opcodon_expr::{Expr, Node, Op};
 use crate::config::Config;
 use crate::error::SrError;
 use crate::guesses::Column;
+use crate::judge::Judge;
 use crate::linear;
-use crate::loss::{Judge, Measure};
+use crate::loss::Measure;
 
 /// What to learn from: inputs, target, and optionally a weight for each row.
 #[derive(Debug, Clone)]

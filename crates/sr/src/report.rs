@@ -171,7 +171,7 @@ impl Report {
                 });
             }
         }
-        crate::evaluate::predict(&model.expr, columns, n_rows)
+        crate::predict::predict(&model.expr, columns, n_rows)
     }
 
     /// The report as JSON.
@@ -290,7 +290,7 @@ impl Report {
             elapsed_s: outcome.elapsed_s,
             stop: outcome.stop,
             seed,
-            tier: crate::evaluate::tier_name(),
+            tier: crate::predict::tier_name(),
             config: config.clone(),
             notes: problem.notes.clone(),
         }
