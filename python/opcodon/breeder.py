@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-# After `opcodon.regressor`, which says what to install where it is missing.
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils.validation import check_is_fitted, validate_data
-
 from opcodon import _core
 from opcodon._core import Expression, Genome, GenomeReport
+
+try:
+    from sklearn.base import BaseEstimator, RegressorMixin
+    from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ImportError as error:
+    raise ImportError(
+        "MachineCodeRegressor needs scikit-learn 1.6 or later: pip install 'opcodon[sklearn]'"
+    ) from error
+
 from opcodon.regressor import _check_finite, _ProgressLine, _text, _value
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ trait Value: Sized {
 }
 
 macro_rules! numbers {
-    ($($type:ty, $kind:literal, $or_none:literal;)*) => { $(
+    ($($type:ty, $kind:literal, $or_none:literal, $number:expr;)*) => { $(
         impl Value for $type {
             const KIND: &'static str = $kind;
             fn read(text: &str) -> Option<Self> {
@@ -34,10 +34,9 @@ macro_rules! numbers {
             fn text(&self) -> String {
                 self.to_string()
             }
-            #[expect(clippy::cast_precision_loss, clippy::allow_attributes, reason = "compared with limits")]
-            #[allow(clippy::unnecessary_cast, reason = "f64 is one of these types")]
             fn number(&self) -> Option<f64> {
-                Some(*self as f64)
+                let number: fn($type) -> f64 = $number;
+                Some(number(*self))
             }
         }
 
@@ -59,10 +58,10 @@ macro_rules! numbers {
     )* };
 }
 numbers! {
-    f64, "a number", "a number or none";
-    usize, "a whole number", "a whole number or none";
-    u64, "a whole number", "a whole number or none";
-    i64, "a whole number", "a whole number or none";
+    f64, "a number", "a number or none", |v| v;
+    usize, "a whole number", "a whole number or none", |v| v as f64;
+    u64, "a whole number", "a whole number or none", |v| v as f64;
+    i64, "a whole number", "a whole number or none", |v| v as f64;
 }
 
 impl Value for bool {

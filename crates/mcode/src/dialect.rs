@@ -221,9 +221,12 @@ impl Dialect {
             is_constant: row.kind == Kind::Constant,
             is_refused: row.role != Role::Whole,
         };
-        self.reads[key] = u8::from(row.is_binary) * READS_FIRST
-            | u8::from(row.kind == Kind::Register) * READS_LAST
-            | u8::from(row.opcode != Opcode::Load) * OPERATES;
+        let flags = [
+            (row.is_binary, READS_FIRST),
+            (row.kind == Kind::Register, READS_LAST),
+            (row.opcode != Opcode::Load, OPERATES),
+        ];
+        self.reads[key] = flags.into_iter().map(|(is, bit)| u8::from(is) * bit).sum();
         self.rows[usize::from(number)] = row;
         self.n_rows += 1;
         number

@@ -63,6 +63,9 @@ pub struct Progress {
     pub best: Option<Model>,
 }
 
+/// Takes the state of a search as text.
+pub type Save<'a> = &'a mut dyn FnMut(&str);
+
 /// What the caller of a fit wants to hear and to say.
 #[derive(Default)]
 pub struct Hooks<'a> {
@@ -71,7 +74,7 @@ pub struct Hooks<'a> {
     /// Set by somebody else (Ctrl-C) to ask for the best so far.
     pub interrupt: Option<Arc<AtomicBool>>,
     /// Given the whole state of the search as text, every so often and at its end.
-    pub checkpoint: Option<(Duration, &'a mut dyn FnMut(&str))>,
+    pub checkpoint: Option<(Duration, Save<'a>)>,
     /// A text that `checkpoint` was given, to go on from there. The table must be the same;
     /// settings are those of the text, but for limits and threads. The time starts anew.
     pub resume: Option<&'a str>,

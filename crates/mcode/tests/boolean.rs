@@ -100,50 +100,6 @@ fn the_multiplexer_of_eleven_bits_is_solved() {
     }
 }
 
-/// A sample of the million cases is enough to breed on; what solves it is run on all of them.
-#[test]
-#[ignore = "minutes"]
-fn the_multiplexer_of_twenty_bits_is_solved() {
-    let is_one = |case| multiplexer(4, case);
-    for tier in common::tiers("the_multiplexer_of_twenty_bits_is_solved") {
-        let mut rng = Rng::new(20, 20);
-        let cases: Vec<usize> = (0..1 << 13).map(|_| rng.below(1 << 20)).collect();
-        let bits = |of: &dyn Fn(usize) -> bool| -> Vec<u64> {
-            let word = |cases: &[usize]| {
-                let bit = |(k, case): (usize, &usize)| u64::from(of(*case)) << k;
-                cases.iter().enumerate().map(bit).sum()
-            };
-            cases.chunks(64).map(word).collect()
-        };
-        let columns: Vec<_> = (0..20).map(|k| bits(&|case| case >> k & 1 != 0)).collect();
-        let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
-        let sample = Blocks::from_bits(tier, &slices, &bits(&is_one), cases.len()).unwrap();
-        let settings = Settings {
-            variation: Variation {
-                max_slots: 250,
-                max_nodes: u64::MAX,
-                initial_slots: 60,
-                crossover: 0.1,
-                mutation: 1.0,
-                ..Variation::default()
-            },
-            population: 2000,
-            stop: Stop {
-                target_error: Some(0.0),
-                evaluations: Some(100_000_000),
-                ..Stop::default()
-            },
-            ..Settings::new(Repertoire::boolean(tier, 20).unwrap().opcodes(&WITHOUT_XOR))
-        };
-        let found = run::<LinearCode>(&sample, &settings, |_| ControlFlow::Continue(())).unwrap();
-        assert_eq!(found.loss, 0.0, "after {} genomes", found.evaluations);
-        let mut batch = Batch::new(tier, 20, Fold::Bits).unwrap();
-        batch.load([found.best.code()]).unwrap();
-        let all = blocks(tier, 20, is_one);
-        assert_eq!(batch.loss(0, &all).unwrap(), 0.0);
-    }
-}
-
 #[test]
 fn wrong_cases_are_counted_and_padding_is_not() {
     for tier in common::tiers("wrong_cases_are_counted_and_padding_is_not") {
