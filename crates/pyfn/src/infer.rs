@@ -580,13 +580,15 @@ pub(crate) fn prepare(info: &FunctionInfo, kind: &Kind, state: &mut [Ty]) -> boo
     if reads_unbound(info, kind) {
         return false;
     }
+    if !only_moves(kind) {
+        for ty in state.iter_mut() {
+            if let Some(narrow) = ty.narrow.take() {
+                *ty = *narrow;
+            }
+        }
+    }
     for local in used(kind) {
         let ty = &mut state[local];
-        if !only_moves(kind)
-            && let Some(narrow) = ty.narrow.take()
-        {
-            *ty = *narrow;
-        }
         ty.tags = Tags(ty.tags.0 & !Tags::of(UNSET).0);
         if ty.is_never() {
             return false;

@@ -38,6 +38,8 @@ pub struct Program {
     pub globals: Vec<String>,
     /// Number of constants handed over beside the text.
     pub n_consts: usize,
+    /// Whether positional arguments, as many as there are parameters, are all there is to a call.
+    pub is_positional: bool,
     /// Number of statements.
     pub n_statements: usize,
     /// Whether Python may read locals where the statements do not show it: in handlers.
@@ -296,6 +298,9 @@ impl Program {
             globals,
             n_consts,
             n_statements: reader.ids.len(),
+            is_positional: value["vararg"].is_null()
+                && value["kwarg"].is_null()
+                && value["kwonly"].as_array().is_none_or(Vec::is_empty),
             has_handlers: value["handlers"].as_bool().unwrap_or(true),
             body,
         })

@@ -422,8 +422,16 @@ pub(crate) fn call(
                 [start, _, step] => start.natural && step.natural,
                 _ => false,
             };
+            let step = match atoms {
+                [_, _, Atom::Int(step)] => Some(*step),
+                [_] | [_, _] => Some(1),
+                _ => None,
+            };
             let result = Ty {
                 natural,
+                form: step
+                    .filter(|&step| step != 0)
+                    .map_or(Form::Any, Form::Range),
                 ..Ty::of(RANGE)
             };
             (Intrinsic::Range, result)
@@ -490,7 +498,9 @@ fn numpy_call(
     };
     let array =
         |dtype: Dtype, ndim: usize| Some((Intrinsic::Boxed, new_array(dtype, ndim).boxed()));
-    let scalar = args.len() == 1 && named.is_empty() && is_number(&args[0]);
+    let truths = Tags(1 << BOOL | 1 << NP_BOOL);
+    let scalar =
+        args.len() == 1 && named.is_empty() && is_number(&args[0]) && !args[0].tags.any(truths);
     match function {
         "zeros" | "ones" | "empty" => {
             let ndim = ndim_of(args.first()?)?;

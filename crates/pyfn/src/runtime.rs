@@ -106,4 +106,6 @@ pub struct Context {
     pub depth: i64,
     /// The stack must not grow below.
     pub stack_limit: usize,
+    /// What the last rare call returned.
+    pub status: i64,
 }

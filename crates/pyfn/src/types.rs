@@ -255,6 +255,8 @@ pub enum Form {
     TupleObject,
     /// The parts of a tuple.
     Tuple(Vec<Ty>),
+    /// The step of a range, which is written in the program.
+    Range(i64),
 }
 
 /// A type.
@@ -273,7 +275,7 @@ pub struct Ty {
 impl std::fmt::Debug for Ty {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.form {
-            Form::Any => write!(f, "{:?}", self.tags)?,
+            Form::Any | Form::Range(_) => write!(f, "{:?}", self.tags)?,
             Form::Array(array) => {
                 let order = if array.contiguous { "C" } else { "A" };
                 write!(f, "array({}, {}d, {order}", array.dtype.name(), array.ndim)?;
@@ -292,7 +294,7 @@ impl std::fmt::Debug for Ty {
                 f.write_str("]")?;
             }
         }
-        if self.form != Form::Any && self.tags.single().is_none() {
+        if self.tags.has(OBJECT) && self.form != Form::Any && self.tags.single().is_none() {
             write!(f, "|{:?}", self.tags)?;
         }
         Ok(())

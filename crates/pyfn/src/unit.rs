@@ -172,6 +172,8 @@ const SPECS_MAX: usize = 24;
 pub struct Unit {
     /// Whom the unit belongs to: handed on to records.
     pub owner: usize,
+    /// Whether bounds are checked before loops, on the guess that they will hold.
+    pub hoists: bool,
     /// What is known of Python.
     pub runtime: Rc<Runtime>,
     /// All functions.
@@ -191,6 +193,7 @@ impl Unit {
     pub fn new(runtime: Rc<Runtime>, owner: usize) -> Self {
         Self {
             owner,
+            hoists: true,
             runtime,
             functions: Vec::new(),
             specs: Vec::new(),
@@ -281,7 +284,8 @@ impl Unit {
 
     /// The version that is called natively with such arguments.
     pub(crate) fn callee(&mut self, function: FunctionId, args: &[Ty]) -> Option<SpecId> {
-        if args.len() != self.functions[function].program.n_params {
+        let program = &self.functions[function].program;
+        if args.len() != program.n_params || !program.is_positional {
             return None;
         }
         let params = args.iter().map(parameter).collect::<Vec<_>>();

@@ -11,7 +11,7 @@ use opcodon_pyfn::{
     ArrayCheck, ArrayTy, BOOL, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_FLOAT, NP_INT, OBJECT, RANGE,
     Tags,
 };
-use pyo3::ffi::{self, PyObject, Py_ssize_t};
+use pyo3::ffi::{self, Py_ssize_t, PyObject};
 use pyo3::prelude::*;
 
 use super::layout::known;
@@ -375,7 +375,11 @@ pub(super) unsafe extern "C" fn iter_next(iterator: *mut PyObject, out: *mut i64
     unsafe {
         let item = ffi::PyIter_Next(iterator);
         if item.is_null() {
-            *out = if ffi::PyErr_Occurred().is_null() { 0 } else { -1 };
+            *out = if ffi::PyErr_Occurred().is_null() {
+                0
+            } else {
+                -1
+            };
         }
         item
     }
@@ -411,7 +415,9 @@ pub(super) unsafe extern "C" fn unpack(
 }
 
 pub(super) unsafe extern "C" fn int_pow(base: i64, exponent: i64, out: *mut i64) -> u64 {
-    let power = u32::try_from(exponent).ok().and_then(|exponent| base.checked_pow(exponent));
+    let power = u32::try_from(exponent)
+        .ok()
+        .and_then(|exponent| base.checked_pow(exponent));
     match power {
         Some(power) => {
             unsafe { *out = power };
@@ -448,5 +454,9 @@ pub(super) unsafe extern "C" fn float_floordiv(a: f64, b: f64) -> f64 {
         return 0f64.copysign(a / b);
     }
     let floor = quotient.floor();
-    if quotient - floor > 0.5 { floor + 1.0 } else { floor }
+    if quotient - floor > 0.5 {
+        floor + 1.0
+    } else {
+        floor
+    }
 }

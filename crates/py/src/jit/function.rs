@@ -33,6 +33,8 @@ pub(super) struct Group {
     guards: Vec<Guard>,
     /// Dictionaries and the numbers they had when the guards were last found to hold.
     versions: Vec<(usize, Cell<u64>)>,
+    /// A guess was wrong: the function is to be compiled again without.
+    pub(super) is_refuted: Cell<bool>,
     _kept: Vec<Py<PyAny>>,
 }
 
@@ -71,7 +73,10 @@ struct Guard {
 
 impl Guard {
     fn holds(&self, py: Python<'_>) -> bool {
-        let expected = self.expected.as_ref().map_or(std::ptr::null_mut(), Py::as_ptr);
+        let expected = self
+            .expected
+            .as_ref()
+            .map_or(std::ptr::null_mut(), Py::as_ptr);
         match &self.key {
             Some(key) => unsafe {
                 let found = ffi::PyDict_GetItemWithError(self.holder.as_ptr(), key.as_ptr());
@@ -96,14 +101,15 @@ struct Version {
     code: Option<(EntryPoint, usize)>,
 }
 
-type EntryPoint =
-    unsafe extern "C" fn(*mut Context, *const [u64; 2], *mut [u64; 3], usize);
+type EntryPoint = unsafe extern "C" fn(*mut Context, *const [u64; 2], *mut [u64; 3], usize);
 
 #[derive(Default)]
 struct State {
     group: Option<Box<Group>>,
     versions: Vec<Version>,
     n_params: usize,
+    is_positional: bool,
+    hoists: bool,
     /// Groups whose guards failed; their code may be running.
     retired: Vec<Box<Group>>,
     is_plain: bool,
@@ -122,6 +128,7 @@ pub(crate) struct Function {
     resume: Py<PyAny>,
     unset: Py<PyAny>,
     bind: Option<Py<PyAny>>,
+    report: Option<Py<PyAny>>,
     state: UnsafeCell<State>,
 }
 
@@ -170,7 +177,11 @@ fn classify(object: *mut PyObject, depth: usize) -> (u64, u64) {
             0
         };
         // What does not fit is not told apart.
-        if element < 1 << 48 { LIST | element << 8 } else { LIST }
+        if element < 1 << 48 {
+            LIST | element << 8
+        } else {
+            LIST
+        }
     } else if type_ == runtime.str_type {
         STR
     } else if type_ == runtime.dict_type {
@@ -246,7 +257,10 @@ impl Function {
             }
             let classes = &classes[..n_args];
             let state = self.state();
-            let found = state.versions.iter().find(|version| version.classes == classes);
+            let found = state
+                .versions
+                .iter()
+                .find(|version| version.classes == classes);
             let code = match found {
                 Some(version) => version.code,
                 None => match self.compile(py, classes) {
@@ -263,6 +277,7 @@ impl Function {
             let mut context = Context {
                 depth: i64::from(ffi::Py_GetRecursionLimit()),
                 stack_limit: stack_limit(),
+                status: 0,
             };
             let mut out = [0u64; 3];
             entry(&raw mut context, values.as_ptr(), &raw mut out, native);
@@ -298,7 +313,7 @@ impl Function {
             if state.is_plain {
                 return self.plain(args, n_args, names);
             }
-            if names.is_null() && n_args == state.n_params {
+            if names.is_null() && n_args == state.n_params && state.is_positional {
                 return self.native(py, args, n_args);
             }
             match self.bound(py, args, n_args, names) {
@@ -350,6 +365,11 @@ impl Function {
     fn prepare(&self, py: Python<'_>) -> PyResult<()> {
         let state = unsafe { self.state() };
         state.is_busy = true;
+        state.hoists = !state
+            .group
+            .as_ref()
+            .is_some_and(|group| group.is_refuted.get())
+            && (state.hoists || state.group.is_none() && state.retired.is_empty());
         let group = self.collect(py);
         let state = unsafe { self.state() };
         state.is_busy = false;
@@ -359,7 +379,9 @@ impl Function {
         state.versions.clear();
         match group? {
             Some(group) => {
-                state.n_params = group.unit.borrow().functions[0].program.n_params;
+                let info = group.unit.borrow().functions[0].clone();
+                state.n_params = info.program.n_params;
+                state.is_positional = info.program.is_positional;
                 state.group = Some(group);
             }
             None => state.is_plain = true,
@@ -376,8 +398,10 @@ impl Function {
             unset,
             guards: Vec::new(),
             versions: Vec::new(),
+            is_refuted: Cell::new(false),
             _kept: Vec::new(),
         });
+        group.unit.borrow_mut().hoists = unsafe { self.state() }.hoists;
         group.unit.borrow_mut().owner = std::ptr::from_ref(&*group) as usize;
         // First who is reached, so that functions can refer to each other by number.
         let mut reached: Vec<Reached> = Vec::new();
@@ -427,7 +451,10 @@ impl Function {
 
     fn compile(&self, py: Python<'_>, classes: &[u64]) -> PyResult<Option<(EntryPoint, usize)>> {
         let state = unsafe { self.state() };
-        let types = classes.iter().map(|&class| type_of_class(class)).collect::<Vec<_>>();
+        let types = classes
+            .iter()
+            .map(|&class| type_of_class(class))
+            .collect::<Vec<_>>();
         let mut code = None;
         if let Some(group) = &state.group
             && state.versions.len() < VERSIONS_MAX
@@ -488,9 +515,12 @@ impl Reached {
 
 impl Group {
     fn is_valid(&self, py: Python<'_>) -> bool {
+        if self.is_refuted.get() {
+            return false;
+        }
         if !self.versions.is_empty() {
-            let same = self.versions.iter().all(|(dict, version)| {
-                unsafe { (*dict as *const u64).add(3).read() == version.get() }
+            let same = self.versions.iter().all(|(dict, version)| unsafe {
+                (*dict as *const u64).add(3).read() == version.get()
             });
             if same {
                 return true;
@@ -506,7 +536,8 @@ impl Group {
     }
 
     fn add_guard(&mut self, guard: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (holder, key, expected) = guard.extract::<(Py<PyAny>, Option<Py<PyAny>>, Py<PyAny>)>()?;
+        let (holder, key, expected) =
+            guard.extract::<(Py<PyAny>, Option<Py<PyAny>>, Py<PyAny>)>()?;
         let known = self.guards.iter().any(|guard| {
             let same_key = match (&guard.key, &key) {
                 (Some(a), Some(b)) => a.as_ptr() == b.as_ptr(),
@@ -705,6 +736,7 @@ impl Function {
             resume,
             unset,
             bind: options.get_item("bind")?.map(Bound::unbind),
+            report: options.get_item("report")?.map(Bound::unbind),
             state: UnsafeCell::default(),
         })
     }
@@ -757,14 +789,16 @@ impl Function {
             format!("({params}) -> {:?}", spec.ret)
         };
         let compiled = |specs: &[Spec], _: &Unit| {
-            let own = specs.iter().filter(|spec| spec.function == 0 && spec.code.is_some());
+            let own = specs
+                .iter()
+                .filter(|spec| spec.function == 0 && spec.code.is_some());
             own.map(text).collect()
         };
         self.specs(compiled).unwrap_or_default()
     }
 
     /// Per statement: how often it was left, and why.
-    fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn exits<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let report = PyDict::new(py);
         let rows = |specs: &[Spec], _: &Unit| {
             let own = specs.iter().filter(|spec| spec.function == 0);
@@ -782,6 +816,14 @@ impl Function {
             }
         }
         Ok(report)
+    }
+
+    /// What the front makes of `exits`, and of the program.
+    fn report<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        match &this.get().report {
+            Some(report) => report.bind(this.py()).call1((this,)),
+            None => Ok(this.get().exits(this.py())?.into_any()),
+        }
     }
 
     /// Whether a native version exists whose exits were never taken in vain.
@@ -805,7 +847,9 @@ impl Function {
             code.get(signature.unwrap_or(0)).cloned()
         };
         let Some(code) = self.specs(bytes).flatten() else {
-            return Err(PyValueError::new_err("no such version has been compiled; call it first"));
+            return Err(PyValueError::new_err(
+                "no such version has been compiled; call it first",
+            ));
         };
         let syntax = opcodon_listing::Syntax::default();
         Ok(opcodon_listing::disassemble(code.bytes(), syntax))

@@ -1,6 +1,6 @@
 //! Leaving native code: the frame becomes Python objects, and Python finishes the call.
 
-use opcodon_pyfn::{LoopShape, OBJECT, Record, Shape, UNSET};
+use opcodon_pyfn::{HOISTED, LoopShape, OBJECT, Record, Shape, UNSET};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
@@ -18,8 +18,11 @@ pub(super) unsafe extern "C" fn leave(record: *const Record, frame: *const u64) 
 
 pub(super) unsafe extern "C" fn fail(record: *const Record, frame: *const u64) -> *mut PyObject {
     unsafe {
-        let (mut type_, mut value, mut traceback) =
-            (std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
+        let (mut type_, mut value, mut traceback) = (
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        );
         ffi::PyErr_Fetch(&raw mut type_, &raw mut value, &raw mut traceback);
         ffi::PyErr_NormalizeException(&raw mut type_, &raw mut value, &raw mut traceback);
         if !traceback.is_null() {
@@ -32,15 +35,14 @@ pub(super) unsafe extern "C" fn fail(record: *const Record, frame: *const u64) -
 }
 
 /// Calls the function that continues; the exception's reference is used up.
-unsafe fn hand_over(
-    record: &Record,
-    frame: *const u64,
-    exception: *mut PyObject,
-) -> *mut PyObject {
+unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject) -> *mut PyObject {
     unsafe {
         let group = &*(record.owner as *const Group);
         let member = &group.members[record.function];
         record.n_taken.set(record.n_taken.get() + 1);
+        if record.why == HOISTED {
+            group.is_refuted.set(true);
+        }
         let mut at = frame;
         let mut args = Vec::with_capacity(record.locals.len() + record.loops.len() + 2);
         args.push(std::ptr::null_mut());

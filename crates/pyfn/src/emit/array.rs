@@ -7,10 +7,25 @@ use cranelift_codegen::ir::{
 };
 
 use super::{Emitter, Val, trusted};
-use crate::program::Index;
+use crate::program::{Atom, Index};
 use crate::types::{ArrayTy, BOOL, Class, Dtype, INT, NP_BOOL, NP_INT, Tags, Ty};
 
 impl Emitter<'_, '_> {
+    /// Which parts of the index of a local are known to be within bounds.
+    pub(super) fn known_parts(&self, of: &Atom, index: &Index) -> Vec<bool> {
+        let parts = match index {
+            Index::Tuple(parts) => parts.as_slice(),
+            _ => std::slice::from_ref(index),
+        };
+        let is_known = |(dimension, part): (usize, &Index)| match (of, part) {
+            (Atom::Local(of), Index::Atom(Atom::Local(index))) => {
+                self.facts.contains(&(*of, dimension, *index))
+            }
+            _ => false,
+        };
+        parts.iter().enumerate().map(is_known).collect()
+    }
+
     /// The integers of an index, if it consists of nothing else.
     pub(super) fn int_indices(&mut self, index: &Index) -> Option<Vec<Val>> {
         let ints = Tags(1 << INT | 1 << NP_INT);
@@ -55,14 +70,24 @@ impl Emitter<'_, '_> {
     }
 
     /// Where an element is; `None` if there are not as many indices as dimensions.
-    fn element(&mut self, of: &Val, array: ArrayTy, indices: &[Val]) -> Option<Value> {
+    fn element(
+        &mut self,
+        of: &Val,
+        array: ArrayTy,
+        indices: &[Val],
+        known: &[bool],
+    ) -> Option<Value> {
         let fields = of.array.clone()?;
         if indices.len() != array.ndim || array.ndim == 0 {
             return None;
         }
         let mut at = None;
         for (k, index) in indices.iter().enumerate() {
-            let word = self.in_bounds(index, fields.sizes[k]);
+            let word = if known.get(k) == Some(&true) {
+                self.word(index)
+            } else {
+                self.in_bounds(index, fields.sizes[k])
+            };
             at = Some(match (at, array.contiguous) {
                 (None, true) => word,
                 (Some(at), true) => {
@@ -87,10 +112,15 @@ impl Emitter<'_, '_> {
     }
 
     /// `of[indices]`, a numpy scalar.
-    pub(super) fn load_element(&mut self, of: &Val, indices: &[Val]) -> Option<Val> {
+    pub(super) fn load_element(
+        &mut self,
+        of: &Val,
+        indices: &[Val],
+        known: &[bool],
+    ) -> Option<Val> {
         let array = of.ty.array()?;
         let tag = array.dtype.tag()?;
-        let at = self.element(of, array, indices)?;
+        let at = self.element(of, array, indices, known)?;
         Some(self.load_at(array.dtype, tag, at))
     }
 
@@ -112,7 +142,13 @@ impl Emitter<'_, '_> {
     }
 
     /// `of[indices] = value`; `false` if that is not done natively.
-    pub(super) fn store_element(&mut self, of: &Val, indices: &[Val], value: &Val) -> bool {
+    pub(super) fn store_element(
+        &mut self,
+        of: &Val,
+        indices: &[Val],
+        known: &[bool],
+        value: &Val,
+    ) -> bool {
         let Some(array) = of.ty.array() else {
             return false;
         };
@@ -122,7 +158,7 @@ impl Emitter<'_, '_> {
         if !array.writable || !matches!(class, Class::Int | Class::Float) {
             return false;
         }
-        let Some(at) = self.element(of, array, indices) else {
+        let Some(at) = self.element(of, array, indices, known) else {
             return false;
         };
         match array.dtype {

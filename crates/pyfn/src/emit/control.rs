@@ -10,7 +10,7 @@ use cranelift_frontend::Variable;
 use super::{Emitter, Turn, Val, frame::TICKS};
 use crate::infer::{State, extend, has_plain_methods, iterated, note_append, unpacked};
 use crate::program::{Atom, Expr, Index, Kind, Local, Statement};
-use crate::types::{INT, OBJECT, RANGE, Tags, Ty, UNSET};
+use crate::types::{Form, INT, OBJECT, RANGE, Tags, Ty, UNSET};
 use crate::unit::LoopShape;
 
 /// What a loop runs over.
@@ -161,7 +161,10 @@ impl Emitter<'_, '_> {
         let new = self.atom(value);
         let in_array = target.ty.array().is_some();
         let done = match self.int_indices(index) {
-            Some(indices) if in_array => self.store_element(&target, &indices, &new),
+            Some(indices) if in_array => {
+                let known = self.known_parts(of, index);
+                self.store_element(&target, &indices, &known, &new)
+            }
             Some(indices) if indices.len() == 1 && target.ty.list().is_some() => {
                 self.store_in_list(&target, &indices[0], &new)
             }
@@ -292,15 +295,28 @@ impl Emitter<'_, '_> {
             self.end_checks();
             return false;
         };
+        let to_local = to;
         let to = Some((to, ty));
         if value.ty.tags == Tags::of(RANGE) {
-            let step = value.parts[2].constant;
+            let step = match value.ty.form {
+                Form::Range(step) => Some(step),
+                _ => None,
+            };
             let words = value.parts.iter().map(|part| self.word(part));
             let words = words.collect::<Vec<_>>();
             self.check_range_ends(&words, step);
+            let n_known = match step {
+                Some(1..) => {
+                    let is_natural = value.parts[0].ty.natural;
+                    self.hoist(to_local, body, [words[0], words[1]], is_natural)
+                }
+                _ => self.facts.len(),
+            };
             let state = words.into_iter().map(|word| self.variable(word));
             let state = state.collect();
-            return self.repeat(statement, Source::Range(step), state, to, body, otherwise);
+            let goes_on = self.repeat(statement, Source::Range(step), state, to, body, otherwise);
+            self.facts.truncate(n_known);
+            return goes_on;
         }
         let is_list = value.ty.list().is_some() && self.rt.ob_item != 0;
         if value.ty.array().is_some_and(|array| array.ndim > 0) || is_list {
@@ -360,7 +376,9 @@ impl Emitter<'_, '_> {
             return false;
         };
         self.types.clone_from(&at_head);
+        let n_facts = self.turns.last().map_or(0, |turn| turn.n_facts_inside);
         self.turns.push(Turn {
+            n_facts_inside: self.facts.len(),
             id: statement.id,
             shape: match source {
                 Source::Forever => None,
@@ -375,7 +393,15 @@ impl Emitter<'_, '_> {
         });
         // What fails at the head or the latch fails in this line.
         self.begin(statement);
-        let item = self.next(&source, &state, inside, end);
+        let item = self.check_turn(&source, &state, inside, end);
+        // Where the check is cheap it is repeated at the end of the loop, to save a jump.
+        let is_rotated = matches!(source, Source::Range(_) | Source::Sequence(_));
+        if is_rotated {
+            self.b.seal_block(head);
+            self.b.switch_to_block(inside);
+        } else {
+            self.start(inside);
+        }
         if let Some((to, ty)) = to {
             let item = self.item_of_turn(&source, &state, item, &ty);
             self.bind(to, Val { ty, ..item });
@@ -401,8 +427,13 @@ impl Emitter<'_, '_> {
             self.b.def_var(state[0], next);
         }
         self.tick();
-        self.jump(head, &[]);
-        self.b.seal_block(head);
+        if is_rotated {
+            self.check_turn(&source, &state, inside, end);
+            self.b.seal_block(inside);
+        } else {
+            self.jump(head, &[]);
+            self.b.seal_block(head);
+        }
         self.end_checks();
         self.start(end);
         self.types = at_head;
@@ -415,6 +446,7 @@ impl Emitter<'_, '_> {
         } else {
             self.release_turns(self.turns.len() - 1);
             self.turns.pop();
+            self.facts.truncate(n_facts);
             if self.block(otherwise) {
                 self.jump_to(after, &joint.after);
             }
@@ -428,8 +460,8 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// Goes on into the loop or to its end; what the next turn gets, if that is known already.
-    fn next(
+    /// Goes on into the loop or to its end; what the next turn gets, if Python says it.
+    fn check_turn(
         &mut self,
         source: &Source,
         state: &[Variable],
@@ -439,7 +471,6 @@ impl Emitter<'_, '_> {
         match source {
             Source::Forever => {
                 self.jump(inside, &[]);
-                self.start(inside);
                 None
             }
             Source::Range(step) => {
@@ -459,36 +490,17 @@ impl Emitter<'_, '_> {
                     }
                 };
                 self.b.ins().brif(goes_on, inside, &[], end, &[]);
-                self.start(inside);
-                Some(now)
+                None
             }
             Source::Sequence(of) => {
                 let index = self.b.use_var(state[1]);
-                let (size, items) = match of.array.as_ref() {
-                    Some(fields) => (fields.sizes[0], None),
-                    None => {
-                        let object = self.b.use_var(state[0]);
-                        let list = Val {
-                            word: Some(object),
-                            ..of.clone()
-                        };
-                        let (size, items) = self.list_fields(&list);
-                        (size, Some(items))
-                    }
+                let size = match of.array.as_ref() {
+                    Some(fields) => fields.sizes[0],
+                    None => self.list_of_turn(of, state).0,
                 };
                 let goes_on = self.b.ins().icmp(IntCC::UnsignedLessThan, index, size);
                 self.b.ins().brif(goes_on, inside, &[], end, &[]);
-                self.start(inside);
-                let next = self.b.ins().iadd_imm_s(index, 1);
-                self.b.def_var(state[1], next);
-                Some(match items {
-                    Some(items) => {
-                        let bytes = self.b.ins().ishl_imm_u(index, 3);
-                        let place = self.b.ins().iadd(items, bytes);
-                        self.load(types::I64, place, 0)
-                    }
-                    None => index,
-                })
+                None
             }
             Source::Iterator => {
                 let iterator = self.b.use_var(state[0]);
@@ -501,10 +513,19 @@ impl Emitter<'_, '_> {
                 let status = self.load(types::I64, out, 0);
                 self.fail_if_negative(status);
                 self.jump(end, &[]);
-                self.start(inside);
                 Some(item)
             }
         }
+    }
+
+    /// Size and items of the list that a loop runs over.
+    fn list_of_turn(&mut self, of: &Val, state: &[Variable]) -> (Value, Value) {
+        let object = self.b.use_var(state[0]);
+        let list = Val {
+            word: Some(object),
+            ..of.clone()
+        };
+        self.list_fields(&list)
     }
 
     fn item_of_turn(
@@ -514,9 +535,23 @@ impl Emitter<'_, '_> {
         item: Option<Value>,
         ty: &Ty,
     ) -> Val {
-        let item = match item {
-            Some(item) => item,
-            None => self.int(0),
+        let item = match (item, source) {
+            (Some(item), _) => item,
+            (None, Source::Forever | Source::Iterator) => self.int(0),
+            (None, Source::Range(_)) => self.b.use_var(state[0]),
+            (None, Source::Sequence(of)) => {
+                let index = self.b.use_var(state[1]);
+                let next = self.b.ins().iadd_imm_s(index, 1);
+                self.b.def_var(state[1], next);
+                if of.array.is_some() {
+                    index
+                } else {
+                    let items = self.list_of_turn(of, state).1;
+                    let bytes = self.b.ins().ishl_imm_u(index, 3);
+                    let place = self.b.ins().iadd(items, bytes);
+                    self.load(types::I64, place, 0)
+                }
+            }
         };
         match source {
             Source::Forever | Source::Range(_) => Self::from_word(Ty::of(INT), item),
@@ -554,7 +589,7 @@ impl Emitter<'_, '_> {
         let (look, on) = (self.cold_block(), self.new_block());
         self.b.ins().brif(ticks, on, &[], look, &[]);
         self.start(look);
-        let status = self.call_word(self.rt.check_signals, &[]);
+        let status = self.call_rarely(self.rt.check_signals, &[]);
         self.fail_if_negative(status);
         let full = self.int(TICKS);
         self.b.def_var(self.ticks, full);

@@ -104,12 +104,16 @@ impl Emitter<'_, '_> {
                 let is_unset = self.has_tag(&value, UNSET);
                 self.exit_if(is_unset, "an unbound local");
                 self.types[local].tags = bound;
+                if let Some(narrow) = &mut self.types[local].narrow {
+                    narrow.tags = Tags(narrow.tags.0 & !Tags::of(UNSET).0);
+                }
             }
-            if !only_moves(kind)
-                && let Some(mut narrow) = self.types[local].narrow.take()
-            {
-                narrow.tags = Tags(narrow.tags.0 & !Tags::of(UNSET).0);
-                self.narrow(local, *narrow);
+        }
+        if !only_moves(kind) {
+            for local in 0..self.types.len() {
+                if let Some(narrow) = self.types[local].narrow.take() {
+                    self.narrow(local, *narrow);
+                }
             }
         }
         true
@@ -142,6 +146,10 @@ impl Emitter<'_, '_> {
                 self.b.ins().brif(is_object, yes, &[], done, &[]);
                 self.start(yes);
                 self.check_form(&value, &to);
+                let word = self.word(&value);
+                let object = Self::from_word(Ty::object(to.form.clone()), word);
+                let object = self.with_fields(object);
+                self.write(&mut place, &object);
                 self.jump(done, &[]);
                 self.start(done);
             }
@@ -175,7 +183,7 @@ impl Emitter<'_, '_> {
         let type_ = match &ty.form {
             Form::Array(array) => {
                 let check = self.check(*array);
-                let is_array = self.call_word(self.rt.is_array, &[object, check]);
+                let is_array = self.call_rarely(self.rt.is_array, &[object, check]);
                 self.exit_unless(is_array, "another array than expected");
                 return;
             }
@@ -183,7 +191,7 @@ impl Emitter<'_, '_> {
             Form::Str => self.rt.str_type,
             Form::Dict => self.rt.dict_type,
             Form::TupleObject => self.rt.tuple_type,
-            Form::Any | Form::Tuple(_) => return,
+            Form::Any | Form::Tuple(_) | Form::Range(_) => return,
         };
         let is_type = self.has_type(object, type_);
         self.exit_unless(is_type, "another type than expected");
@@ -218,7 +226,7 @@ impl Emitter<'_, '_> {
         }
         let out = self.scratch(2);
         let wanted = self.int(i64::from(tags.0));
-        let tag = self.call_word(self.rt.unbox, &[object, wanted, out]);
+        let tag = self.call_rarely(self.rt.unbox, &[object, wanted, out]);
         let failed = self.b.ins().icmp_imm_s(IntCC::Equal, tag, 0);
         self.exit_if(failed, "another type than expected");
         let out = self.scratch(2);
@@ -253,7 +261,7 @@ impl Emitter<'_, '_> {
         self.start(large);
         let out = self.scratch(2);
         let wanted = self.int(i64::from(Tags::of(crate::types::INT).0));
-        let tag = self.call_word(self.rt.unbox, &[object, wanted, out]);
+        let tag = self.call_rarely(self.rt.unbox, &[object, wanted, out]);
         let failed = self.b.ins().icmp_imm_s(IntCC::Equal, tag, 0);
         self.exit_if(failed, "an int of more than 64 bits");
         let out = self.scratch(2);
@@ -272,7 +280,7 @@ impl Emitter<'_, '_> {
     /// Leaves before this statement unless the condition holds.
     pub(super) fn exit_unless(&mut self, condition: Value, why: &str) {
         let exit = self.exit_block(why);
-        let next = self.b.create_block();
+        let next = self.block_beside();
         self.b.ins().brif(condition, next, &[], exit, &[]);
         self.b.seal_block(next);
         self.b.switch_to_block(next);

@@ -82,7 +82,7 @@ impl Emitter<'_, '_> {
         self.start(other);
         let out = self.scratch(2);
         let mask = self.int(i64::from(wanted.0));
-        let found = self.call_word(self.rt.unbox, &[item, mask, out]);
+        let found = self.call_rarely(self.rt.unbox, &[item, mask, out]);
         let out = self.scratch(2);
         let value = self.load(types::I64, out, 0);
         let double = self.load(types::F64, out, 8);

@@ -18,11 +18,14 @@
 mod array;
 mod control;
 mod frame;
+mod hoist;
 mod list;
 mod object;
 
 mod scalar;
+mod trampoline;
 
+pub use hoist::HOISTED;
 pub use object::names_key;
 
 use std::rc::Rc;
@@ -104,6 +107,8 @@ pub(crate) struct Turn {
     pub(crate) state: Vec<Variable>,
     pub(crate) head: Block,
     pub(crate) after: Block,
+    /// Number of facts that are known in the loop.
+    pub(crate) n_facts_inside: usize,
     /// Between two turns: Python does not get the loop's state.
     pub(crate) is_between: bool,
 }
@@ -126,6 +131,8 @@ pub(crate) struct Emitter<'a, 'f> {
     failure: Option<Block>,
     frame: StackSlot,
     frame_words: usize,
+    /// Indices that are known to be within bounds here.
+    pub(crate) facts: Vec<hoist::Fact>,
     scratch: StackSlot,
     scratch_words: usize,
     pub(crate) context: Value,
@@ -316,6 +323,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             failure: None,
             frame,
             frame_words: 0,
+            facts: Vec::new(),
             scratch,
             scratch_words: 0,
             context,
@@ -380,10 +388,23 @@ impl<'a, 'f> Emitter<'a, 'f> {
 
     /// Ends the block with a branch; continues in a new block if the condition does not hold.
     pub(crate) fn branch_if(&mut self, condition: Value, to: Block) {
-        let next = self.b.create_block();
+        let next = self.block_beside();
         self.b.ins().brif(condition, to, &[], next, &[]);
         self.b.seal_block(next);
         self.b.switch_to_block(next);
+    }
+
+    /// A block that is as rarely run as the current one.
+    pub(crate) fn block_beside(&mut self) -> Block {
+        let is_cold = self
+            .b
+            .current_block()
+            .is_some_and(|block| self.b.func.layout.is_cold(block));
+        if is_cold {
+            self.cold_block()
+        } else {
+            self.new_block()
+        }
     }
 
     pub(crate) fn new_block(&mut self) -> Block {
@@ -435,6 +456,19 @@ impl<'a, 'f> Emitter<'a, 'f> {
             Some(value) => value,
             None => self.int(0),
         }
+    }
+
+    /// The same where the call is hardly ever made: no register changes.
+    pub(crate) fn call_rarely(&mut self, function: usize, args: &[Value]) -> Value {
+        let Some(trampoline) = trampoline::trampoline(function, args.len()) else {
+            return self.call_word(function, args);
+        };
+        let signature = self.signature(trampoline::signature(args.len()));
+        let function = self.address(trampoline);
+        let mut all = vec![self.context];
+        all.extend(args);
+        self.b.ins().call_indirect(signature, function, &all);
+        self.load(types::I64, self.context, trampoline::STATUS)
     }
 
     pub(crate) fn signature(&mut self, signature: ir::Signature) -> SigRef {
@@ -794,7 +828,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             let (last, after) = (self.cold_block(), self.new_block());
             self.b.ins().brif(count, after, &[], last, &[]);
             self.start(last);
-            self.call(self.rt.dealloc, &[object], None);
+            self.call_rarely(self.rt.dealloc, &[object]);
             self.jump(after, &[]);
             self.start(after);
         } else {

@@ -128,8 +128,9 @@ impl Emitter<'_, '_> {
                 }))
             }
             Expr::Item(of, index) => {
-                let of = self.atom(of);
-                self.item(&of, index, ty)
+                let value = self.atom(of);
+                let known = self.known_parts(of, index);
+                self.item(&value, index, &known, ty)
             }
             Expr::Tuple(parts) => Some(Val {
                 ty: ty.clone(),
@@ -407,19 +408,19 @@ impl Emitter<'_, '_> {
             .icmp_imm_s(IntCC::SignedLessThanOrEqual, depth, 0);
         self.b.ins().brif(none, full, &[], room, &[]);
         self.start(full);
-        self.call(self.rt.recursion, &[], None);
+        self.call_rarely(self.rt.recursion, &[]);
         let always = self.int(1);
         self.fail_if(always);
         self.jump(room, &[]);
         self.start(room);
     }
 
-    fn item(&mut self, of: &Val, index: &Index, ty: &Ty) -> Option<Val> {
+    fn item(&mut self, of: &Val, index: &Index, known: &[bool], ty: &Ty) -> Option<Val> {
         let (_, native) = self.scope().item(&of.ty, index);
         if native {
             if of.ty.array().is_some() {
                 let indices = self.int_indices(index)?;
-                return self.load_element(of, &indices);
+                return self.load_element(of, &indices, known);
             }
             let Index::Atom(atom) = index else {
                 return None;

@@ -224,15 +224,7 @@ impl Emitter<'_, '_> {
         let (x, y) = (self.word(a), self.word(b));
         let natural = a.ty.natural && b.ty.natural;
         Some(match op {
-            Bin::Add | Bin::Sub | Bin::Mul => {
-                let (value, overflow) = match op {
-                    Bin::Add => self.b.ins().sadd_overflow(x, y),
-                    Bin::Sub => self.b.ins().ssub_overflow(x, y),
-                    _ => self.b.ins().smul_overflow(x, y),
-                };
-                self.exit_if(overflow, "an integer of more than 64 bits");
-                value
-            }
+            Bin::Add | Bin::Sub | Bin::Mul => self.checked(op, a, b),
             Bin::FloorDiv | Bin::Mod => {
                 let is_mod = op == Bin::Mod;
                 if let Some(divisor) = b.constant.filter(|&divisor| divisor > 0) {
@@ -313,6 +305,65 @@ impl Emitter<'_, '_> {
             Bin::Xor => self.b.ins().bxor(x, y),
             Bin::TrueDiv | Bin::MatMul => return None,
         })
+    }
+
+    /// A sum, difference or product; leaves if it has more than 64 bits. Looking at the overflow
+    /// flag takes two instructions more than comparing the result with something, where that does.
+    fn checked(&mut self, op: Bin, a: &Val, b: &Val) -> Value {
+        const WHY: &str = "an integer of more than 64 bits";
+        if b.constant.is_none() && a.constant.is_some() && op != Bin::Sub {
+            return self.checked(op, b, a);
+        }
+        let (x, y) = (self.word(a), self.word(b));
+        let constant = b.constant.filter(|&constant| constant != i64::MIN);
+        match (op, constant) {
+            (Bin::Add | Bin::Sub, Some(constant)) => {
+                let step = if op == Bin::Add { constant } else { -constant };
+                let value = self.b.ins().iadd_imm_s(x, step);
+                if step > 0 {
+                    let over = self.b.ins().icmp(IntCC::SignedLessThan, value, x);
+                    self.exit_if(over, WHY);
+                } else if step < 0 && !a.ty.natural {
+                    let over = self.b.ins().icmp(IntCC::SignedGreaterThan, value, x);
+                    self.exit_if(over, WHY);
+                }
+                value
+            }
+            (Bin::Add, None) if a.ty.natural && b.ty.natural => {
+                let value = self.b.ins().iadd(x, y);
+                let over = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, value, 0);
+                self.exit_if(over, WHY);
+                value
+            }
+            (Bin::Sub, None) if a.ty.natural && b.ty.natural => self.b.ins().isub(x, y),
+            (Bin::Mul, Some(constant @ 1..)) => {
+                let most = i64::MAX / constant;
+                if constant > 1 {
+                    // Beyond 2^63 as an unsigned number it is negative.
+                    let (moved, limit) = if a.ty.natural {
+                        (x, self.int(most))
+                    } else if most < i64::MAX / 2 {
+                        (self.b.ins().iadd_imm_s(x, most), self.int(2 * most))
+                    } else {
+                        let (value, over) = self.b.ins().smul_overflow(x, y);
+                        self.exit_if(over, WHY);
+                        return value;
+                    };
+                    let over = self.b.ins().icmp(IntCC::UnsignedGreaterThan, moved, limit);
+                    self.exit_if(over, WHY);
+                }
+                self.b.ins().imul_imm_s(x, constant)
+            }
+            _ => {
+                let (value, over) = match op {
+                    Bin::Add => self.b.ins().sadd_overflow(x, y),
+                    Bin::Sub => self.b.ins().ssub_overflow(x, y),
+                    _ => self.b.ins().smul_overflow(x, y),
+                };
+                self.exit_if(over, WHY);
+                value
+            }
+        }
     }
 
     fn check_shift(&mut self, count: &Val, word: Value) {
