@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import types
 
 import pytest
 
@@ -181,8 +182,6 @@ def test_a_changed_global_is_seen_at_the_next_call():
 
 
 def test_a_changed_module_attribute_is_seen_at_the_next_call():
-    import types
-
     tools = types.ModuleType("tools")
     tools.scale = 2
     f = jit(module("def f(x): return x * tools.scale", tools=tools)["f"])
@@ -340,3 +339,44 @@ def test_nested_functions_keep_their_names():
     for found, expected in zip(jit(f)(1), f(1), strict=True):
         assert found.__name__ == expected.__name__
         assert found.__qualname__ == expected.__qualname__
+
+
+# ---- the report
+
+
+def test_report_tells_how_each_line_runs():
+    f = jit(
+        module(
+            """
+            def f(xs):
+                total = 0
+                for x in xs:
+                    total += x
+                if total < 0:
+                    raise ValueError(total)
+
+                return f"<{total}>"
+            """
+        )["f"]
+    )
+    front = f.__opcodon_front__
+    addition = next(k for k, s in enumerate(front.form.nodes) if s.where.lineno == 5)
+    exits = {addition: {"line": 5, "why": "overflow", "n_taken": 3}}
+    native = types.SimpleNamespace(signatures=lambda: ["(list) -> str"], exits=lambda: exits)
+    report = front.report(native)
+    assert [(line.number, line.state, line.why) for line in report.lines if line.state] == [
+        (3, "native", ""),
+        (4, "native", ""),
+        (5, "left", "overflow, 3 times"),
+        (6, "native", ""),
+        (7, "Python", "raise statement"),
+        (9, "called", "Python computes a part of it"),
+    ]
+    assert str(report).startswith("f: machine code for (list) -> str\n    2        | def f(xs):")
+    assert "&lt;{total}&gt;" in report._repr_html_()
+
+
+def test_report_of_what_is_not_compiled():
+    f = jit(module("def f():\n    yield 1")["f"])
+    native = types.SimpleNamespace(signatures=list, exits=dict)
+    assert str(f.__opcodon_front__.report(native)) == "f: runs in Python, because it is a generator"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+MODULES = ("arrays", "containers", "control", "definitions", "identity", "scalars", "texts")
 CASES = []
 
 
@@ -23,5 +24,5 @@ def case(*calls, native=None):
 def load_corpus():
     """Import the modules of the corpus, which fills `CASES`."""
     if not CASES:
-        for name in ("arrays", "containers", "control", "definitions", "scalars", "texts"):
+        for name in MODULES:
             importlib.import_module(name)

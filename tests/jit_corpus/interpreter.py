@@ -197,7 +197,8 @@ class Run:
                 while tb is not None and tb.tb_frame.f_code.co_filename == __file__:
                     tb = tb.tb_next
                 raise Leave(s["id"], 2, exception.with_traceback(tb)) from None
-            if policy.leaves_after():
+            calls = {"call", "method"} & s.get("e", {}).keys()
+            if policy.leaves_after() or (calls and not self.owner._guards_hold(self.guards)):
                 raise Leave(s["id"], 1)
 
     # ---- atoms

@@ -3,7 +3,7 @@
 An expression is turned into statements that compute its parts, and an atom that is its value. Two
 things keep Python's order:
 
-* An operand that is a local is *read* where Python reads it. It is usually enough to name it in the
+* An operand that is a name is *read* where Python reads it. It is usually enough to name it in the
   operation itself, but not if a later operand's statements bind it anew, or if reading it may fail
   (it may be unbound) and these statements have effects: then it is copied first.
 * Syntax without an operation of its own (f-strings, starred calls, nested functions…) is a call of
@@ -220,10 +220,15 @@ class ExpressionNormaliser:
         places = [place for place, _, _ in marks]
         for k in range(len(atoms) - 2, -1, -1):
             place, rebound, may_fail = marks[k]
-            if place == len(self.out) or not isinstance(nodes[k], (ast.Name, ast.NamedExpr)):
-                continue
             index = atoms[k].get("l")
-            changed = index is not None and self.form.locals[index] in self.rebound[rebound:]
+            if place == len(self.out) or not (
+                "g" in atoms[k] or isinstance(nodes[k], (ast.Name, ast.NamedExpr))
+            ):
+                continue
+            if index is None:
+                changed = any(_calls(statement) for statement in self.out[place:])
+            else:
+                changed = self.form.locals[index] in self.rebound[rebound:]
             if may_fail or changed:
                 to = self.temporary()
                 self.out.insert(
@@ -703,6 +708,14 @@ class ExpressionNormaliser:
     ) -> Atom | None:
         """The value of `builtin(x for x in …)` without a generator, or None if it needs one."""
         raise NotImplementedError
+
+
+def _calls(node: Node) -> bool:
+    """Whether a statement may call what binds global names anew."""
+    if isinstance(node, Simple):
+        operation = node.data.get("e", {})
+        return "call" in operation or "method" in operation
+    return True
 
 
 def _has_walrus(nodes: list[ast.expr]) -> bool:
