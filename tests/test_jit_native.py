@@ -50,6 +50,7 @@ def test_corpus(function, calls):
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT))
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_random_program(seed):
     source, calls = generate(seed)
     check(build(source, seed), calls)
