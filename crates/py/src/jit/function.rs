@@ -10,15 +10,15 @@ use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::HashMap;
 
 use opcodon_pyfn::{
-    ArrayTy, BOOL, Context, FLOAT, Form, FunctionInfo, Global, INT, NONE, NP_BOOL, NP_FLOAT,
-    NP_INT, OBJECT, Program, RAISED, Spec, Tags, Text, Ty, Unit,
+    ArrayTy, BOOL, Context, FLOAT, Form, FunctionInfo, Global, INT, OBJECT, Program, RAISED, Spec,
+    Text, Ty, Unit,
 };
-use pyo3::exceptions::{PyNotImplementedError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
-use super::calls::{PyObject_Vectorcall, array_of, box_value, type_of, value_of};
+use super::calls::{PyObject_Vectorcall, array_of, box_value, recursion, type_of, value_of};
 use super::layout::{Layout, known, layout};
 use crate::seal::vectorcall::{Callable, Entry, enable};
 
@@ -111,6 +111,7 @@ struct State {
     is_positional: bool,
     hoists: bool,
     /// Groups whose guards failed; their code may be running.
+    #[expect(clippy::vec_box, reason = "code refers to groups by their addresses")]
     retired: Vec<Box<Group>>,
     is_plain: bool,
     is_busy: bool,
@@ -300,6 +301,11 @@ impl Function {
         names: *mut PyObject,
     ) -> *mut PyObject {
         unsafe {
+            let here = 0u8;
+            if (&raw const here as usize) < stack_limit() {
+                recursion();
+                return std::ptr::null_mut();
+            }
             let state = self.state();
             if state.is_plain || state.is_busy {
                 return self.plain(args, n_args, names);
@@ -865,7 +871,3 @@ impl Function {
         state.is_plain = false;
     }
 }
-
-const _: [u8; 5] = [NONE, NP_BOOL, NP_FLOAT, NP_INT, 0];
-const _: fn(Tags) = |_| ();
-const _: fn(PyNotImplementedError) = |_| ();
