@@ -522,7 +522,7 @@ def parameters() -> list[tuple[str, str, str, list[str], str]]:
 def command_line(arguments: Sequence[str]) -> int:
     """Run the command line, the program's name first; returns the exit code."""
 
-class jit:
+class jit:  # noqa: N801 - a submodule is written as a class in a stub
     @final
     class Function:
         """A Python function that runs as machine code.
