@@ -22,6 +22,7 @@ POLICIES = [(0.0, 0.0), (0.02, 0.02), (0.2, 0.1)]
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT))
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_random_program(monkeypatch, seed):
     monkeypatch.setattr(decorator, "function_type", lambda: interpreter.Function)
     source, calls = generate(seed)

@@ -377,6 +377,25 @@ def evaluation_order(z):
     return log, d
 
 
+@case((2.0,), (-1.0,))
+def imports(x):
+    import math as m
+    from os.path import basename, join
+
+    total = 0.0
+    for k in range(3):
+        total += m.sqrt(x + k)
+    return total, basename(join("a", "b")), m.pi
+
+
+@case((1,))
+def import_fails(x):
+    x += 1
+    from math import no_such_name
+
+    return no_such_name(x)
+
+
 def make_adder(n):
     def adder(x):
         return x + n

@@ -1,9 +1,9 @@
-"""Random typed programs: functions over ints, floats, booleans, lists and strings.
+"""Random typed programs: functions over ints, floats, booleans, lists, strings and arrays.
 
-`generate(seed)` gives the source of a function `f` and arguments for it. A program always ends:
-loops are short, products of variables in loops are reduced. It may raise (an index out of range, a
-division by zero, a name that is not bound), since that is what has to be the same. Run as a script,
-it prints the program of a seed.
+`generate(seed)` gives the source of a function `f` and arguments for it; odd seeds give programs
+with arrays. A program always ends: loops are short, products of variables in loops are reduced. It
+may raise (an index out of range, a division by zero, a name that is not bound), since that is what
+has to be the same. Run as a script, it prints the program of a seed.
 """
 # ruff: noqa: E731
 
@@ -12,6 +12,8 @@ from __future__ import annotations
 import linecache
 import math
 import random
+
+import numpy as np
 
 INTS = ["i0", "i1", "i2", "i3"]
 FLOATS = ["x0", "x1", "x2"]
@@ -25,6 +27,7 @@ LARGE = [2**31, 2**62, 2**63 - 1, -(2**63), 2**63, 10**20]
 class Generator:
     def __init__(self, seed):
         self.random = random.Random(seed)
+        self.arrays = bool(seed % 2)
         self.lines = []
         self.loops = 0
         self.fresh = 0
@@ -43,7 +46,15 @@ class Generator:
                 return str(r.choice(LARGE))
             return r.choice(INTS) if r.random() < 0.7 else str(r.choice(SMALL))
         sub = lambda: self.int_(depth - 1)
+        arrays = [
+            lambda: "w0.shape[0]",
+            lambda: f"w0[{sub()} % 5]",
+            lambda: f"w0[{sub()}]",
+            lambda: f"m0[{sub()} % 2, {sub()} % 3]",
+            lambda: "len(v0)",
+        ]
         return self.pick(
+            *(arrays if self.arrays else []),
             lambda: f"({sub()} + {sub()})",
             lambda: f"({sub()} - {sub()})",
             lambda: f"({sub()} * {r.choice(SMALL)})",
@@ -76,7 +87,15 @@ class Generator:
         if depth == 0 or r.random() < 0.25:
             return r.choice(FLOATS) if r.random() < 0.7 else repr(r.choice([0.0, 0.5, -1.5, 1e10]))
         sub = lambda: self.float_(depth - 1)
+        arrays = [
+            lambda: f"v0[{self.int_(depth - 1)} % 4]",
+            lambda: f"v0[{self.int_(depth - 1)}]",
+            lambda: f"v0[{r.choice(SMALL)}]",
+            lambda: "v0.sum()",
+            lambda: "m0.mean()",
+        ]
         return self.pick(
+            *(arrays * 2 if self.arrays else []),
             lambda: f"({sub()} + {sub()})",
             lambda: f"({sub()} - {self.int_(depth - 1)})",
             lambda: f"({sub()} * {sub()})",
@@ -153,6 +172,18 @@ class Generator:
             lambda: f"{r.choice(INTS)} = u{r.randint(0, 1)}",
             lambda: f"assert {self.bool_()}, {self.text()}",
         ]
+        if self.arrays:
+            simple += 2 * [
+                lambda: f"v0[{self.int_(1)} % 4] = {self.float_()}",
+                lambda: f"v0[{self.int_(1)}] = {self.float_()}",
+                lambda: f"v0[{self.int_(0)} % 4] += {self.float_()}",
+                lambda: f"w0[{self.int_(1)} % 5] {r.choice(['', '+', '-', '^'])}= {self.int_(1)}",
+                lambda: f"m0[{self.int_(0)} % 2, {self.int_(0)}] = {self.float_(1)}",
+                lambda: f"v0 = v0 * {self.float_(0)}",
+                lambda: f"v0 = v0[{self.int_(0)}:]",
+                lambda: "v0 = v0.copy()",
+                lambda: f"{r.choice(FLOATS)} = {self.float_()}",
+            ]
         kinds = ["simple"] * 6 + ["if"] * 3
         if budget > 0 and self.loops < 3:
             kinds += ["for", "for", "for list", "while"]
@@ -211,6 +242,8 @@ class Generator:
             self.emit(depth, f"{fuel} = 0")
             self.emit(depth, f"while {fuel} < {r.randint(0, 5)} and {self.bool_(1)}:")
             self.emit(depth + 1, f"{fuel} += 1")
+        elif kind == "for list" and self.arrays and r.random() < 0.5:
+            self.emit(depth, f"for {r.choice(FLOATS)} in v0[:5]:")
         elif kind == "for list":
             self.emit(depth, f"for {r.choice(INTS)} in {r.choice(LISTS)}[:6]:")
         else:
@@ -226,12 +259,13 @@ class Generator:
             self.block(depth + 1, budget)
 
     def function(self):
-        self.emit(0, "def f(i0, i1, x0, a0, b0):")
+        more = ", v0, w0, m0" if self.arrays else ""
+        self.emit(0, f"def f(i0, i1, x0, a0, b0{more}):")
         self.emit(1, "i2, i3, x1, x2, b1, s0 = 1, -3, 0.25, 2.0, False, 'text'")
         self.emit(1, "a1 = [3, 1, 2, i0]")
         for _ in range(self.random.randint(2, 6)):
             self.statement(1, 3)
-        self.emit(1, "return i0, i1, i2, i3, x0, x1, x2, a0, a1, b0, b1, s0")
+        self.emit(1, f"return i0, i1, i2, i3, x0, x1, x2, a0, a1, b0, b1, s0{more}")
         return "\n".join(self.lines) + "\n"
 
     def arguments(self):
@@ -243,7 +277,16 @@ class Generator:
             r.choice([0.0, -0.0, 1.5, -2.25, 1e300, float("inf"), float("nan")]),
             [r.choice(SMALL) for _ in range(r.randint(0, 6))],
             r.random() < 0.5,
+            *(self.array_arguments() if self.arrays else ()),
         )
+
+    def array_arguments(self):
+        r = self.random
+        n = r.choice([0, 3, 4, 8])
+        v = np.array([r.uniform(-3, 3) for _ in range(2 * n)])
+        w = np.array([r.choice(SMALL) for _ in range(5)], dtype=r.choice([np.int64, np.int32]))
+        m = np.array([[r.uniform(-1, 1) for _ in range(3)] for _ in range(2)])
+        return v[::2] if r.random() < 0.3 else v[:n], w, m if r.random() < 0.7 else m.T.copy().T
 
 
 def h(a, b):

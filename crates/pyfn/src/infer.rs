@@ -291,7 +291,6 @@ pub(crate) fn loaded(element: &Ty) -> Ty {
 /// Inference of one function for given parameters.
 pub(crate) struct Inference<'a> {
     unit: &'a mut Unit,
-    function: FunctionId,
     info: std::rc::Rc<FunctionInfo>,
     joints: Vec<Joint>,
     /// For each loop around: the types behind it and at its head, and its number.
@@ -332,7 +331,6 @@ impl<'a> Inference<'a> {
         state[..info.program.n_params].clone_from_slice(&unit.specs[spec].params);
         let mut inference = Inference {
             unit,
-            function,
             joints: vec![Joint::default(); info.program.n_statements],
             info: std::rc::Rc::clone(&info),
             loops: Vec::new(),
@@ -350,9 +348,7 @@ impl<'a> Inference<'a> {
 
     fn block(&mut self, block: &[Statement], mut state: State) -> State {
         for statement in block {
-            let Some(types) = state else {
-                return None;
-            };
+            let types = state?;
             state = self.statement(statement, types);
         }
         state
@@ -404,9 +400,7 @@ impl<'a> Inference<'a> {
             }
             Kind::Unpack(to, a) => {
                 let ty = self.scope(&state).atom(a);
-                let Some(parts) = unpacked(&ty, to.len()) else {
-                    return None;
-                };
+                let parts = unpacked(&ty, to.len())?;
                 for (to, part) in to.iter().zip(parts) {
                     state[*to] = part;
                 }
@@ -424,9 +418,7 @@ impl<'a> Inference<'a> {
             Kind::Loop(body) => return self.repeat(statement.id, state, None, body, &[]),
             Kind::For(to, iterable, body, otherwise) => {
                 let ty = self.scope(&state).atom(iterable);
-                let Some(item) = iterated(&ty) else {
-                    return None;
-                };
+                let item = iterated(&ty)?;
                 return self.repeat(statement.id, state, Some((*to, item)), body, otherwise);
             }
             Kind::Break => {
@@ -511,7 +503,6 @@ impl<'a> Inference<'a> {
     }
 
     fn call(&mut self, id: FunctionId, args: &[Ty]) -> How {
-        let _ = self.function;
         match self.unit.result_of(id, args) {
             // Nothing is known yet: this path will be walked again.
             Some(ret) if ret.is_never() => How::Leave("never returns natively".to_owned()),
@@ -613,11 +604,11 @@ pub(crate) fn extend(list: &mut Ty, value: &Ty) {
     if let Form::List(element) = &mut list.form {
         let value = boxed_parts(value.narrowed());
         let joined = element.join(&value);
-        *element = Box::new(if joined.depth() >= DEPTH_MAX {
+        **element = if joined.depth() >= DEPTH_MAX {
             Ty::tags(joined.tags)
         } else {
             joined
-        });
+        };
     }
 }
 

@@ -88,8 +88,6 @@ pub struct Runtime {
     pub iter_next: usize,
     /// `(object, n, out: *mut object) -> 0 or -1`.
     pub unpack: usize,
-    /// `(array, out: *mut i64)`: data, then sizes, then strides.
-    pub array_fields: usize,
     /// `(base, exponent, out) -> 1` if the power fits.
     pub int_pow: usize,
     pub float_floordiv: usize,

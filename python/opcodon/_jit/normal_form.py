@@ -27,6 +27,7 @@ from opcodon._jit.form import (
 )
 from opcodon._jit.names import SCOPES, Names, RefusedError
 from opcodon._jit.patterns import PatternNormaliser
+from opcodon._jit.python_form import PythonForm
 from opcodon._jit.source import parameters
 from opcodon._jit.tools import ENTER_NAME
 
@@ -206,8 +207,24 @@ class Normaliser(ComprehensionNormaliser):
             else:
                 raise UnsupportedError("deletion of an attribute, a tuple or a global")
 
-    def _on_import(self, _node: ast.stmt) -> None:
-        raise UnsupportedError("import statement")
+    def _on_import(self, node: ast.Import | ast.ImportFrom) -> None:
+        """A small function imports; what it binds are its results."""
+        names = [alias.asname or alias.name.partition(".")[0] for alias in node.names]
+        if any(name not in self.index for name in names):
+            raise UnsupportedError("import of a global name")
+        writer = PythonForm(self.form)
+        writer.where = node
+        loads: list[ast.expr] = [writer.load(name) for name in names]
+        values = writer.at(ast.Tuple(elts=loads, ctx=ast.Load()))
+        self.form.constants.append(Helper([], [node, writer.at(ast.Return(value=values))]))
+        whole = self.temporary()
+        call = {"call": {"c": len(self.form.constants) - 1}, "args": []}
+        pack = writer.at(ast.Assign([writer.store(self.form.locals[whole])], values))
+        self.out.append(Simple(node, {"s": "set", "to": whole, "e": call}, [node, pack]))
+        to = [self.index[name] for name in names]
+        self.emit(node, {"s": "unpack", "to": to, "a": {"l": whole}})
+        for name in names:
+            self.bind(name)
 
     _on_importfrom = _on_import
 

@@ -4,7 +4,9 @@
 //! caller is generated code, which holds the interpreter lock and a reference to every object that
 //! it passes.
 
+use std::cell::Cell;
 use std::ffi::c_int;
+use std::time::{Duration, Instant};
 
 use numpy::npyffi::PY_ARRAY_API;
 use opcodon_pyfn::{
@@ -198,7 +200,17 @@ pub(super) unsafe extern "C" fn is_array(object: *mut PyObject, check: *const Ar
     u64::from(fits)
 }
 
+/// Also lets other threads run, as often as Python itself does.
 pub(super) unsafe extern "C" fn check_signals() -> i64 {
+    const INTERVAL: Duration = Duration::from_millis(5);
+    thread_local! {
+        static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    let now = Instant::now();
+    if LAST.get().is_none_or(|last| now - last > INTERVAL) {
+        LAST.set(Some(now));
+        unsafe { ffi::PyEval_RestoreThread(ffi::PyEval_SaveThread()) };
+    }
     i64::from(unsafe { ffi::PyErr_CheckSignals() })
 }
 
@@ -440,15 +452,11 @@ pub(super) unsafe extern "C" fn float_mod(a: f64, b: f64) -> f64 {
 }
 
 /// Python's `//` of floats; the divisor is not zero.
-#[expect(clippy::float_cmp, reason = "as Python does")]
 pub(super) unsafe extern "C" fn float_floordiv(a: f64, b: f64) -> f64 {
-    let mut rest = a % b;
+    let rest = a % b;
     let mut quotient = (a - rest) / b;
-    if rest != 0.0 {
-        if (b < 0.0) != (rest < 0.0) {
-            rest += b;
-            quotient -= 1.0;
-        }
+    if rest != 0.0 && (b < 0.0) != (rest < 0.0) {
+        quotient -= 1.0;
     }
     if quotient == 0.0 {
         return 0f64.copysign(a / b);

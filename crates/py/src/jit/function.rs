@@ -8,19 +8,23 @@
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::HashMap;
+use std::mem::MaybeUninit;
 
 use opcodon_pyfn::{
-    ArrayTy, BOOL, Context, FLOAT, Form, FunctionInfo, Global, INT, NONE, NP_BOOL, NP_FLOAT,
-    NP_INT, OBJECT, Program, RAISED, Spec, Tags, Text, Ty, Unit,
+    ArrayTy, BOOL, Context, FLOAT, Form, FunctionInfo, Global, INT, OBJECT, Program, RAISED, Spec,
+    Text, Ty, Unit,
 };
-use pyo3::exceptions::{PyNotImplementedError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
-use super::calls::{PyObject_Vectorcall, array_of, box_value, type_of, value_of};
+use super::calls::{PyObject_Vectorcall, array_of, box_value, recursion, type_of, value_of};
 use super::layout::{Layout, known, layout};
 use crate::seal::vectorcall::{Callable, Entry, enable};
+
+/// Functions of more parameters run in Python.
+const N_ARGS_MAX: usize = 16;
 
 /// Versions beyond which calls go to Python.
 const VERSIONS_MAX: usize = 64;
@@ -111,6 +115,7 @@ struct State {
     is_positional: bool,
     hoists: bool,
     /// Groups whose guards failed; their code may be running.
+    #[expect(clippy::vec_box, reason = "code refers to groups by their addresses")]
     retired: Vec<Box<Group>>,
     is_plain: bool,
     is_busy: bool,
@@ -245,25 +250,26 @@ impl Function {
         n_args: usize,
     ) -> *mut PyObject {
         unsafe {
-            let mut values = [[0u64; 2]; 16];
-            let mut classes = [0u64; 16];
-            if n_args > 16 {
+            let mut values = [const { MaybeUninit::<[u64; 2]>::uninit() }; N_ARGS_MAX];
+            if n_args > N_ARGS_MAX {
                 return self.plain(args, n_args, std::ptr::null_mut());
             }
-            for at in 0..n_args {
+            for (at, value) in values[..n_args].iter_mut().enumerate() {
                 let (class, bits) = classify(*args.add(at), 0);
-                classes[at] = class;
-                values[at] = [class, bits];
+                value.write([class, bits]);
             }
-            let classes = &classes[..n_args];
+            let values = std::slice::from_raw_parts(values.as_ptr().cast::<[u64; 2]>(), n_args);
             let state = self.state();
-            let found = state
-                .versions
-                .iter()
-                .find(|version| version.classes == classes);
+            let fits = |version: &&Version| {
+                let mut pairs = version.classes.iter().zip(values);
+                pairs.all(|(class, value)| *class == value[0])
+            };
+            let found = state.versions.iter().find(fits);
             let code = match found {
                 Some(version) => version.code,
-                None => match self.compile(py, classes) {
+                None => match self
+                    .compile(py, &values.iter().map(|value| value[0]).collect::<Vec<_>>())
+                {
                     Ok(code) => code,
                     Err(error) => {
                         error.restore(py);
@@ -300,6 +306,11 @@ impl Function {
         names: *mut PyObject,
     ) -> *mut PyObject {
         unsafe {
+            let here = 0u8;
+            if (&raw const here as usize) < stack_limit() {
+                recursion();
+                return std::ptr::null_mut();
+            }
             let state = self.state();
             if state.is_plain || state.is_busy {
                 return self.plain(args, n_args, names);
@@ -865,7 +876,3 @@ impl Function {
         state.is_plain = false;
     }
 }
-
-const _: [u8; 5] = [NONE, NP_BOOL, NP_FLOAT, NP_INT, 0];
-const _: fn(Tags) = |_| ();
-const _: fn(PyNotImplementedError) = |_| ();

@@ -24,7 +24,6 @@ pub(super) struct Layout {
     /// Whether dictionaries have a number that changes with them.
     pub(super) dict_versions: bool,
     pub(super) np_bool_type: usize,
-    pub(super) function_type: usize,
     pub(super) descr_float: *mut ffi::PyObject,
     pub(super) descr_int: *mut ffi::PyObject,
     pub(super) descr_bool: *mut ffi::PyObject,
@@ -344,7 +343,6 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         get_iter: at!(ffi::PyObject_GetIter),
         iter_next: at!(calls::iter_next),
         unpack: at!(calls::unpack),
-        array_fields: 0,
         int_pow: at!(calls::int_pow),
         float_floordiv: at!(calls::float_floordiv),
         float_mod: at!(calls::float_mod),
@@ -359,7 +357,6 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         _kept: kept,
         dict_versions: fine && dict_versions_are_known(py)?,
         np_bool_type: address(&numpy.getattr("bool_")?),
-        function_type: py.get_type::<super::function::Function>().as_ptr() as usize,
         descr_float: descr("float64")?,
         descr_int: descr("int64")?,
         descr_bool: descr("bool")?,

@@ -39,11 +39,14 @@ impl Emitter<'_, '_> {
                 vec![atom]
             }
             Index::Tuple(parts) => {
-                let atom = |part| match part {
-                    &Index::Atom(ref atom) => Some(atom),
-                    _ => None,
-                };
-                parts.iter().map(atom).collect::<Option<Vec<_>>>()?
+                let mut atoms = Vec::new();
+                for part in parts {
+                    let Index::Atom(atom) = part else {
+                        return None;
+                    };
+                    atoms.push(atom);
+                }
+                atoms
             }
             Index::Slice(_) => return None,
         };
@@ -163,11 +166,11 @@ impl Emitter<'_, '_> {
         };
         match array.dtype {
             Dtype::Float64 => {
-                let flt = self.to_flt(value);
+                let flt = self.double_of(value);
                 self.store(flt, at, 0);
             }
             Dtype::Float32 => {
-                let flt = self.to_flt(value);
+                let flt = self.double_of(value);
                 self.check_finite(flt);
                 let narrow = self.b.ins().fdemote(types::F32, flt);
                 let size = self.b.ins().fabs(narrow);

@@ -17,8 +17,8 @@ use crate::unit::LoopShape;
 enum Source {
     /// Nothing: it repeats.
     Forever,
-    /// A range, with its step if that is written in the program.
-    Range(Option<i64>),
+    /// A range, with its step if that is written in the program, and whether it goes up if not.
+    Range(Option<i64>, bool),
     /// The elements of a list or the first dimension of an array.
     Sequence(Val),
     /// Python's iterator.
@@ -314,7 +314,14 @@ impl Emitter<'_, '_> {
             };
             let state = words.into_iter().map(|word| self.variable(word));
             let state = state.collect();
-            let goes_on = self.repeat(statement, Source::Range(step), state, to, body, otherwise);
+            let goes_on = self.repeat(
+                statement,
+                Source::Range(step, value.ty.natural),
+                state,
+                to,
+                body,
+                otherwise,
+            );
             self.facts.truncate(n_known);
             return goes_on;
         }
@@ -382,7 +389,7 @@ impl Emitter<'_, '_> {
             id: statement.id,
             shape: match source {
                 Source::Forever => None,
-                Source::Range(_) => Some(LoopShape::Range),
+                Source::Range(..) => Some(LoopShape::Range),
                 Source::Sequence(_) => Some(LoopShape::Sequence),
                 Source::Iterator => Some(LoopShape::Iterator),
             },
@@ -395,7 +402,7 @@ impl Emitter<'_, '_> {
         self.begin(statement);
         let item = self.check_turn(&source, &state, inside, end);
         // Where the check is cheap it is repeated at the end of the loop, to save a jump.
-        let is_rotated = matches!(source, Source::Range(_) | Source::Sequence(_));
+        let is_rotated = matches!(source, Source::Range(..) | Source::Sequence(_));
         if is_rotated {
             self.b.seal_block(head);
             self.b.switch_to_block(inside);
@@ -415,7 +422,7 @@ impl Emitter<'_, '_> {
         self.start(latch);
         self.types.clone_from(&at_head);
         self.begin(statement);
-        if let Source::Range(step) = source {
+        if let Source::Range(step, _) = source {
             let now = self.b.use_var(state[0]);
             let next = match step {
                 Some(step) => self.b.ins().iadd_imm_s(now, step),
@@ -473,7 +480,7 @@ impl Emitter<'_, '_> {
                 self.jump(inside, &[]);
                 None
             }
-            Source::Range(step) => {
+            Source::Range(step, is_up) => {
                 let (now, stop) = (self.b.use_var(state[0]), self.b.use_var(state[1]));
                 let up =
                     |emitter: &mut Self| emitter.b.ins().icmp(IntCC::SignedLessThan, now, stop);
@@ -481,6 +488,7 @@ impl Emitter<'_, '_> {
                     |emitter: &mut Self| emitter.b.ins().icmp(IntCC::SignedGreaterThan, now, stop);
                 let goes_on = match step {
                     Some(1..) => up(self),
+                    None if *is_up => up(self),
                     Some(_) => down(self),
                     None => {
                         let step = self.b.use_var(state[2]);
@@ -538,7 +546,7 @@ impl Emitter<'_, '_> {
         let item = match (item, source) {
             (Some(item), _) => item,
             (None, Source::Forever | Source::Iterator) => self.int(0),
-            (None, Source::Range(_)) => self.b.use_var(state[0]),
+            (None, Source::Range(..)) => self.b.use_var(state[0]),
             (None, Source::Sequence(of)) => {
                 let index = self.b.use_var(state[1]);
                 let next = self.b.ins().iadd_imm_s(index, 1);
@@ -554,7 +562,7 @@ impl Emitter<'_, '_> {
             }
         };
         match source {
-            Source::Forever | Source::Range(_) => Self::from_word(Ty::of(INT), item),
+            Source::Forever | Source::Range(..) => Self::from_word(Ty::of(INT), item),
             Source::Iterator => Self::owned(ty.clone(), item),
             Source::Sequence(of) => match (of.ty.array(), of.array.as_ref()) {
                 (Some(array), Some(fields)) if array.ndim == 1 && array.dtype.tag().is_some() => {

@@ -482,7 +482,8 @@ impl Emitter<'_, '_> {
 
     /// Releases what the loops from that one on hold.
     pub(super) fn release_turns(&mut self, from: usize) {
-        for turn in self.turns[from..].to_vec() {
+        for at in from..self.turns.len() {
+            let turn = self.turns[at].clone();
             if matches!(turn.shape, Some(LoopShape::Sequence | LoopShape::Iterator)) {
                 let object = self.b.use_var(turn.state[0]);
                 self.dec_ref(object);

@@ -15,6 +15,11 @@
 //! Every local whose type may be an object owns its reference, except parameters that are never
 //! bound anew, which are borrowed.
 
+#![allow(
+    clippy::vec_box,
+    reason = "code refers to records and checks by their addresses"
+)]
+
 mod array;
 mod control;
 mod frame;
@@ -44,7 +49,7 @@ use crate::infer::{Scope, State};
 use crate::program::{Atom, Local, Statement};
 use crate::runtime::Runtime;
 use crate::types::{
-    ArrayTy, BOOL, Class, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET, class,
+    ArrayTy, BOOL, Class, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET, class,
 };
 use crate::unit::{ArrayCheck, CompileError, FunctionInfo, LoopShape, Record, SpecId, Unit};
 
@@ -1024,5 +1029,3 @@ pub(crate) fn new_place(b: &mut FunctionBuilder<'_>) -> Place {
         array: Vec::new(),
     }
 }
-
-const _: (u8, u8) = (FLOAT, BOOL);

@@ -7,11 +7,11 @@
 use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 
 use super::{Emitter, Val, has_word, native_signature};
-use crate::globals::{FunctionId, Global};
+use crate::globals::FunctionId;
 use crate::infer::{How, operation};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
-use crate::types::{BOOL, FLOAT, INT, NONE, OBJECT, RAISED, TUPLE, Tags, Ty};
+use crate::types::{NONE, OBJECT, RAISED, TUPLE, Tags, Ty};
 use crate::unit::parameter;
 
 impl Emitter<'_, '_> {
@@ -497,6 +497,3 @@ fn cmp_number(op: Cmp) -> i64 {
         _ => 5,
     }
 }
-
-const _: (u8, u8, u8) = (BOOL, FLOAT, INT);
-const _: fn(&Global) = |_| ();

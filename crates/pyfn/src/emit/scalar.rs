@@ -14,7 +14,7 @@ use super::{Emitter, Val};
 use crate::program::{Bin, Cmp, Un};
 use crate::rules::{self, Intrinsic};
 use crate::types::{
-    BOOL, Class, FLOAT, INT, NONE, NP_BOOL, NP_FLOAT, NP_INT, NUMPY, OBJECT, Tags, Ty, class,
+    BOOL, Class, FLOAT, INT, NONE, NP_BOOL, NP_INT, NUMPY, OBJECT, Tags, Ty, class,
 };
 
 /// Up to here every integer is a double.
@@ -152,7 +152,7 @@ impl Emitter<'_, '_> {
     }
 
     /// A number of one class as a double.
-    pub(super) fn to_flt(&mut self, value: &Val) -> Value {
+    pub(super) fn double_of(&mut self, value: &Val) -> Value {
         match Self::class_of(value) {
             Some(Class::Int) => match value.constant {
                 #[expect(clippy::cast_precision_loss, reason = "as Python rounds")]
@@ -170,7 +170,7 @@ impl Emitter<'_, '_> {
     pub(super) fn number_to_flt(&mut self, value: &Val) -> Value {
         let ty = Ty::of(FLOAT);
         let result = self.by_class(&[value], &ty, |emitter, seen| {
-            let flt = emitter.to_flt(&seen[0]);
+            let flt = emitter.double_of(&seen[0]);
             Some(Self::from_flt(Ty::of(FLOAT), flt))
         });
         self.flt(&result)
@@ -378,7 +378,7 @@ impl Emitter<'_, '_> {
     }
 
     fn bin_floats(&mut self, op: Bin, a: &Val, b: &Val, ints: bool) -> Option<Value> {
-        let (x, y) = (self.to_flt(a), self.to_flt(b));
+        let (x, y) = (self.double_of(a), self.double_of(b));
         Some(match op {
             Bin::Add => self.b.ins().fadd(x, y),
             Bin::Sub => self.b.ins().fsub(x, y),
@@ -474,7 +474,7 @@ impl Emitter<'_, '_> {
                 (_, Class::Int | Class::Float, Class::Int | Class::Float) => {
                     emitter.check_exact(a);
                     emitter.check_exact(b);
-                    let (x, y) = (emitter.to_flt(a), emitter.to_flt(b));
+                    let (x, y) = (emitter.double_of(a), emitter.double_of(b));
                     let truth = emitter.b.ins().fcmp(float_cc(op)?, x, y);
                     emitter.b.ins().uextend(types::I64, truth)
                 }
@@ -887,5 +887,3 @@ fn float_cc(op: Cmp) -> Option<FloatCC> {
         _ => return None,
     })
 }
-
-const _: (u8, u8) = (NP_FLOAT, NP_INT);
