@@ -289,6 +289,13 @@ def test_deep_nesting_is_no_crash():
     assert f(800) == 800
 
 
+def test_a_failing_compiler_leaves_python(monkeypatch):
+    monkeypatch.setattr(decorator, "normalise", lambda *_: 1 / 0)
+    f = jit(documented)
+    assert f(1) == 2
+    assert "please report" in f.__opcodon_front__.refusal
+
+
 def test_indented_and_odd_layout():
     if True:
         # a comment before

@@ -133,6 +133,9 @@ class Front:
                     self._normalise()
             except RefusedError as reason:
                 self.refusal = str(reason)
+            except Exception as error:
+                # The function is still good Python.
+                self.refusal = f"the compiler failed on it ({error!r}); please report this"
         return self._form
 
     def _normalise(self) -> None:
