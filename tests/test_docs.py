@@ -95,16 +95,20 @@ def test_page_runs_as_printed(page, tmp_path, monkeypatch):
 MODULES = [
     "opcodon",
     "opcodon.breeder",
+    "opcodon.classifier",
     "opcodon.deap_genome",
     "opcodon.expression",
     "opcodon.genome",
+    "opcodon.library",
     "opcodon.machine",
     "opcodon.regressor",
+    "opcodon.transformer",
 ]
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_docstring_examples_run_as_printed(name):
+def test_docstring_examples_run_as_printed(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     module = __import__(name, fromlist=["_"])
     finder = doctest.DocTestFinder(exclude_empty=True)
     report = []

@@ -45,7 +45,7 @@ def system_path(name):
         paths = {line.split()[-1] for line in maps if ".so" in line}
     del loaded
     stem = name.partition(".so")[0] + "."
-    found = [path for path in paths if Path(path).name.startswith(stem)]
+    found = [p for p in paths if Path(p).name.startswith(stem) and Path(p).is_file()]
     if not found:
         pytest.skip(f"the file of {name} is not found")
     return Path(found[0])

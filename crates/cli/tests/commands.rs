@@ -328,7 +328,7 @@ fn libraries_and_objects_are_listed_and_called() {
             "-42\n",
             "",
         );
-        call(how, file, &["f", "f64(f64)", "0"], 0, "0\n", "");
+        call(how, file, &["f", "f64(f64)", "0"], 0, "0.0\n", "");
         call(
             how,
             file,

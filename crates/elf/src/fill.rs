@@ -60,8 +60,8 @@ impl Linked<'_> {
         let at = place + size(relocation.at);
         let value = self.value(object, &relocation, at)?;
         let bytes = value.unwrap_or(0).to_le_bytes();
-        let narrow = value.is_none_or(|value| width.holds(value));
-        if !narrow {
+        let fits = value.is_none_or(|value| width.holds(value));
+        if !fits {
             let id = self.plan.resolved((object, relocation.symbol));
             return Err(file.error(ElfErrorKind::Reach {
                 relocation: format!("relocation type {}", relocation.kind.0),

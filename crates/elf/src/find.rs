@@ -21,41 +21,61 @@ const USUAL: [&str; 6] = [
 
 const CACHE: &str = "/etc/ld.so.cache";
 
-/// Who needs a library: folders as written in its file, and where that file is.
-pub(crate) struct Origin<'a> {
-    pub(crate) runpath: &'a [String],
-    pub(crate) folder: Option<&'a Path>,
+/// Who needs a library: where its file is, and in which folders it has others looked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    folder: Option<PathBuf>,
+    folders: Vec<PathBuf>,
 }
 
-impl Origin<'_> {
-    /// The folders, without those that are relative to a file that has no folder.
-    fn folders(&self) -> impl Iterator<Item = PathBuf> {
-        self.runpath.iter().filter_map(|path| {
-            if !path.contains("$ORIGIN") && !path.contains("${ORIGIN}") {
-                return Some(PathBuf::from(path));
-            }
-            let folder = self.folder?.to_str()?;
-            let path = path.replace("${ORIGIN}", folder);
-            Some(PathBuf::from(path.replace("$ORIGIN", folder)))
-        })
+impl Origin {
+    /// The folders are as written in the file; those that are relative to a file that has no
+    /// folder are left out.
+    pub(crate) fn new(folder: Option<PathBuf>, paths: &[String]) -> Self {
+        let mut origin = Self {
+            folder,
+            folders: Vec::new(),
+        };
+        let expanded = paths.iter().filter_map(|path| origin.expanded(path));
+        origin.folders = expanded.map(PathBuf::from).collect();
+        origin
+    }
+
+    /// With the folders of whoever needs it behind its own: an old way to name folders
+    /// (`DT_RPATH`) holds for what a library needs in turn.
+    pub(crate) fn inheriting(mut self, other: &Self) -> Self {
+        self.folders.extend_from_slice(&other.folders);
+        self
+    }
+
+    /// A path with the folder of the file in place of `$ORIGIN`.
+    pub(crate) fn expanded(&self, path: &str) -> Option<String> {
+        if !path.contains("$ORIGIN") && !path.contains("${ORIGIN}") {
+            return Some(path.to_owned());
+        }
+        let folder = self.folder.as_ref()?.to_str()?;
+        let path = path.replace("${ORIGIN}", folder);
+        Some(path.replace("$ORIGIN", folder))
     }
 
     /// The file of that name in one of the folders.
     pub(crate) fn find(&self, name: &str) -> Option<PathBuf> {
-        self.folders()
-            .map(|folder| folder.join(name))
-            .find(|path| path.is_file())
+        let mut paths = self.folders.iter().map(|folder| folder.join(name));
+        paths.find(|path| path.is_file())
     }
 }
 
 /// The file of a library, or the places in which it is not.
 pub(crate) fn find(name: &str, origin: &Origin) -> Result<PathBuf, Vec<String>> {
+    let Some(name) = origin.expanded(name) else {
+        return Err(vec![name.to_owned()]);
+    };
     if name.contains('/') {
-        let path = PathBuf::from(name);
+        let path = PathBuf::from(&name);
         return if path.is_file() {
             Ok(path)
         } else {
-            Err(vec![name.to_owned()])
+            Err(vec![name])
         };
     }
     let variable = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
@@ -64,14 +84,16 @@ pub(crate) fn find(name: &str, origin: &Origin) -> Result<PathBuf, Vec<String>> 
         .filter(|folder| !folder.is_empty());
     let mut searched = Vec::new();
     let mut look = |folder: &Path| {
-        let path = folder.join(name);
+        let path = folder.join(&name);
         if path.is_file() {
             return Some(path);
         }
         searched.push(folder.display().to_string());
         None
     };
-    let here = first.map(PathBuf::from).chain(origin.folders());
+    let here = first
+        .map(PathBuf::from)
+        .chain(origin.folders.iter().cloned());
     for folder in here {
         if let Some(path) = look(&folder) {
             return Ok(path);
@@ -79,7 +101,7 @@ pub(crate) fn find(name: &str, origin: &Origin) -> Result<PathBuf, Vec<String>> 
     }
     let cached = std::fs::read(CACHE)
         .ok()
-        .and_then(|cache| cached(&cache, name));
+        .and_then(|cache| cached(&cache, &name));
     if let Some(path) = cached.filter(|path| path.is_file()) {
         return Ok(path);
     }
@@ -125,10 +147,7 @@ mod tests {
 
     #[test]
     fn the_c_library_is_found_by_name() {
-        let nobody = Origin {
-            runpath: &[],
-            folder: None,
-        };
+        let nobody = Origin::default();
         if !cfg!(target_os = "linux") || std::fs::read(CACHE).is_err() {
             opcodon_testkit::skip!("no {CACHE} here");
         }
@@ -141,13 +160,17 @@ mod tests {
     #[test]
     fn origin_is_the_folder_of_the_file() {
         let folder = std::env::current_dir().unwrap();
-        let origin = Origin {
-            runpath: &["$ORIGIN/src".to_owned(), "${ORIGIN}".to_owned()],
-            folder: Some(&folder),
-        };
+        let paths = ["$ORIGIN/src".to_owned(), "${ORIGIN}".to_owned()];
+        let origin = Origin::new(Some(folder.clone()), &paths);
         assert_eq!(origin.find("lib.rs"), Some(folder.join("src/lib.rs")));
         assert_eq!(origin.find("Cargo.toml"), Some(folder.join("Cargo.toml")));
         assert_eq!(origin.find("nothing"), None);
+        let file = find("$ORIGIN/src/lib.rs", &origin);
+        assert_eq!(file, Ok(folder.join("src/lib.rs")));
+        let heir = Origin::new(None, &["$ORIGIN/src".to_owned()]);
+        assert_eq!(heir.find("lib.rs"), None);
+        let heir = heir.inheriting(&origin);
+        assert_eq!(heir.find("lib.rs"), Some(folder.join("src/lib.rs")));
     }
 
     #[test]

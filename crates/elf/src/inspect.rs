@@ -36,10 +36,7 @@ pub struct Description {
 /// # Errors
 /// There is none.
 pub fn find(name: &str) -> Result<PathBuf, ElfError> {
-    let nobody = Origin {
-        runpath: &[],
-        folder: None,
-    };
+    let nobody = Origin::default();
     // A path without a slash, such as that of an object in this folder, is none to the system.
     let path = PathBuf::from(name);
     if path.is_file() {

@@ -14,6 +14,7 @@
 //! | `find` | from a name to a file |
 //! | `load` | from files to images whose addresses are filled in |
 //! | `run` | from images to a library whose initialisers have run |
+//! | `scope` | where undefined names are looked up |
 //! | `tls` | thread-local variables of what is loaded here |
 //! | [`Library`] | what a caller has in hand |
 //! | `seal` | the system's loader, and calls into what was loaded |
@@ -35,6 +36,7 @@ mod link;
 mod load;
 mod relocatable;
 mod run;
+mod scope;
 #[cfg_attr(
     not(all(target_arch = "x86_64", target_os = "linux")),
     path = "seal_unsupported.rs"

@@ -140,10 +140,7 @@ impl Library {
     /// # Errors
     /// There is no such file, it is none that can be loaded here, a symbol is missing.
     pub fn open(name: &str, options: &Options) -> Result<Self, ElfError> {
-        let nobody = Origin {
-            runpath: &[],
-            folder: None,
-        };
+        let nobody = Origin::default();
         let failed = |kind| ElfError::new(name, kind);
         let path =
             find(name, &nobody).map_err(|searched| failed(ElfErrorKind::NotFound { searched }))?;
@@ -222,20 +219,12 @@ impl Library {
             // A second copy of these would break the process.
             System::open(soname, true)
         } else {
-            let origin = Origin {
-                runpath: &facts.runpath,
-                folder: folder.as_deref(),
-            };
+            let origin = Origin::new(folder, &facts.runpath);
             let is_loaded = options.dependencies == Dependencies::Process;
             // Seen from a file in memory, `$ORIGIN` would be another folder.
-            let needed = facts.needed.iter();
-            let needed = needed.map(|needed| {
-                load::system(needed, &origin, is_loaded).map_err(|message| {
-                    let name = needed.to_owned();
-                    failed(ElfErrorKind::Dependency { name, message })
-                })
-            });
-            let _kept = needed.collect::<Result<Vec<_>, _>>()?;
+            let kept = load::systems(&facts.needed, &origin, is_loaded);
+            let _kept =
+                kept.map_err(|(name, message)| failed(ElfErrorKind::Dependency { name, message }))?;
             System::open_bytes(&facts.data)
         };
         let system = system.map_err(|message| failed(ElfErrorKind::System(message)))?;

@@ -29,7 +29,8 @@ use crate::library::Library;
 use crate::load;
 use crate::relocatable::{Home, Purpose, Relocatable};
 use crate::run::{Choice, Sealed, run};
-use crate::seal::{self, System};
+use crate::scope::Scope;
+use crate::seal;
 use crate::symbol::{Definition, Symbol, SymbolKind};
 use crate::tls;
 use crate::{ElfError, ElfErrorKind, Refusal};
@@ -64,25 +65,22 @@ impl Object {
 /// address is out of reach.
 pub fn link(objects: &[Object], libraries: &[String]) -> Result<Library, ElfError> {
     let plan = Plan::new(objects)?;
-    let mut systems = Vec::new();
-    for name in libraries {
-        let nobody = Origin {
-            runpath: &[],
-            folder: None,
-        };
-        let system = load::system(name, &nobody, false);
-        let failed = |message| ElfError::new(name, ElfErrorKind::System(message));
-        systems.push(system.map_err(failed)?);
+    let mut scope = Scope::default();
+    let loaded = load::systems(libraries, &Origin::default(), false);
+    let failed =
+        |(name, message): (String, String)| ElfError::new(&name, ElfErrorKind::System(message));
+    for system in loaded.map_err(failed)? {
+        scope.add(system);
     }
-    let linked = plan.link(&systems)?;
+    let linked = plan.link(&scope)?;
     let (sealed, choices, borrowed) = linked.seal()?;
-    let loaded = run(vec![sealed], &choices, &[0], borrowed, systems)?;
+    let loaded = run(vec![sealed], &choices, &[0], borrowed, scope)?;
     Ok(Library::of(std::sync::Arc::new(loaded)))
 }
 
 /// Does everything that happens before something is executed.
 pub(crate) fn rehearse(objects: &[Object]) -> Result<(), ElfError> {
-    Plan::new(objects)?.link(&[]).map(|_| ())
+    Plan::new(objects)?.link(&Scope::default()).map(|_| ())
 }
 
 /// What a name means.
@@ -102,7 +100,7 @@ pub(crate) enum Meaning {
 
 impl<'d> Plan<'d> {
     /// Copies everything to where it will be, and fills in all addresses.
-    fn link(self, systems: &[System]) -> Result<Linked<'d>, ElfError> {
+    fn link(self, scope: &Scope) -> Result<Linked<'d>, ElfError> {
         let failed = |error| self.objects[0].file.error(ElfErrorKind::Memory(error));
         let place = if self.is_low {
             Place::Low
@@ -113,7 +111,8 @@ impl<'d> Plan<'d> {
         let draft = Draft::new(room, place).map_err(failed)?;
         let shift = draft.address().next_multiple_of(self.align) - draft.address();
         let mut linked = Linked {
-            meanings: self.meanings(draft.address() + shift, systems)?,
+            meanings: self.meanings(draft.address() + shift, scope)?,
+            scope: scope.clone(),
             number: (self.variables_len > 0).then(tls::Number::new),
             draft,
             shift,
@@ -129,11 +128,7 @@ impl<'d> Plan<'d> {
     }
 
     /// What all symbols mean that are used.
-    fn meanings(
-        &self,
-        base: usize,
-        systems: &[System],
-    ) -> Result<HashMap<SymbolId, Meaning>, ElfError> {
+    fn meanings(&self, base: usize, scope: &Scope) -> Result<HashMap<SymbolId, Meaning>, ElfError> {
         let mut meanings = HashMap::new();
         let mut missing = Vec::new();
         for (index, object) in self.objects.iter().enumerate() {
@@ -143,7 +138,7 @@ impl<'d> Plan<'d> {
                 if meanings.contains_key(&id) {
                     continue;
                 }
-                let meaning = self.meaning(id, base, systems).unwrap_or_else(|| {
+                let meaning = self.meaning(id, base, scope).unwrap_or_else(|| {
                     if !self.symbol(id).is_weak {
                         missing.push(self.symbol(id).name.clone());
                     }
@@ -153,7 +148,7 @@ impl<'d> Plan<'d> {
             }
         }
         for &id in self.globals.values() {
-            if let Some(meaning) = self.meaning(id, base, systems) {
+            if let Some(meaning) = self.meaning(id, base, scope) {
                 meanings.insert(id, meaning);
             }
         }
@@ -167,13 +162,13 @@ impl<'d> Plan<'d> {
         Err(ElfError::new(&names, ElfErrorKind::Missing(missing)))
     }
 
-    fn meaning(&self, id: SymbolId, base: usize, systems: &[System]) -> Option<Meaning> {
+    fn meaning(&self, id: SymbolId, base: usize, scope: &Scope) -> Option<Meaning> {
         let symbol = self.symbol(id);
         let at = |place: usize| (base + place) as u64;
         let section = match symbol.home {
             Home::Absolute => return Some(Meaning::Address(symbol.value)),
             Home::Common => return self.commons.get(&id).map(|&at_| Meaning::Address(at(at_))),
-            Home::Undefined => return self.foreign(id, base, systems),
+            Home::Undefined => return self.foreign(id, base, scope),
             Home::Section(section) => section,
         };
         let Some(&place) = self.places.get(&(id.0, section)) else {
@@ -194,7 +189,7 @@ impl<'d> Plan<'d> {
     }
 
     /// What a name means that no object defines.
-    fn foreign(&self, id: SymbolId, base: usize, systems: &[System]) -> Option<Meaning> {
+    fn foreign(&self, id: SymbolId, base: usize, scope: &Scope) -> Option<Meaning> {
         let symbol = self.symbol(id);
         let name = symbol.name.as_str();
         let address = match name {
@@ -203,8 +198,7 @@ impl<'d> Plan<'d> {
             "__tls_get_addr" => seal::tls_getter(),
             "__dso_handle" => base + self.handle,
             "_GLOBAL_OFFSET_TABLE_" => base + self.frozen.start,
-            _ => seal::find(name, None)
-                .or_else(|| systems.iter().find_map(|system| system.find(name, None)))?,
+            _ => scope.find(name, None)?,
         };
         if symbol.kind == SymbolKind::ThreadLocal {
             return Some(Meaning::ProcessVariable);
@@ -222,6 +216,7 @@ pub(crate) struct Linked<'d> {
     pub(crate) shift: usize,
     pub(crate) choices: Vec<Choice>,
     pub(crate) borrowed: Vec<tls::Number>,
+    pub(crate) scope: Scope,
     pub(crate) number: Option<tls::Number>,
 }
 
@@ -318,6 +313,7 @@ impl Linked<'_> {
                         number.define(tls::Module::Process {
                             name: self.plan.symbol(id).name.clone(),
                             version: None,
+                            scope: self.scope.clone(),
                         });
                         let words = [number.get(), 0];
                         self.borrowed.push(number);
@@ -327,7 +323,7 @@ impl Linked<'_> {
                 Entry::Static(id) => {
                     let name = &self.plan.symbol(id).name;
                     let offset = match self.meaning(id) {
-                        Meaning::ProcessVariable => seal::static_offset(name, None),
+                        Meaning::ProcessVariable => self.scope.static_offset(name, None),
                         _ => None,
                     };
                     [

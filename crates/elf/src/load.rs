@@ -30,6 +30,7 @@ use opcodon_codemem::{Access, Draft, Part, Place};
 use crate::file::{size, word};
 use crate::find::{Origin, find};
 use crate::run::{Choice, Loaded, Sealed, run};
+use crate::scope::Scope;
 use crate::seal::{self, System};
 use crate::shared::{C_LIBRARY, PAGE, RelocationKind, SharedObject};
 use crate::symbol::{Definition, Symbol, SymbolKind};
@@ -67,7 +68,7 @@ enum Meaning {
 #[derive(Debug, Default)]
 struct Set {
     modules: Vec<Loading>,
-    systems: Vec<System>,
+    scope: Scope,
     borrowed: Vec<tls::Number>,
     choices: Vec<Choice>,
 }
@@ -99,24 +100,22 @@ impl Set {
         folder: Option<PathBuf>,
         options: &Options,
     ) -> Result<(), ElfError> {
-        let mut folders = vec![folder];
+        let mut origins = vec![Origin::new(folder, &root.runpath)];
         let mut known: HashMap<String, usize> = HashMap::new();
         known.extend(root.soname.clone().map(|soname| (soname, 0)));
         self.add(root)?;
         let mut next = 0;
         while next < self.modules.len() {
             let object = &self.modules[next].object;
-            let (runpath, needed) = (object.runpath.clone(), object.needed.clone());
+            let (is_inherited, needed) = (object.is_rpath, object.needed.clone());
+            let origin = origins[next].clone();
             let asker = object.name.clone();
+            let mut left = Vec::new();
             for name in needed {
                 if let Some(&index) = known.get(&name) {
                     self.modules[next].needs.push(index);
                     continue;
                 }
-                let origin = Origin {
-                    runpath: &runpath,
-                    folder: folders[next].as_deref(),
-                };
                 let failed = |message: String| {
                     let name = name.clone();
                     ElfError::new(&asker, ElfErrorKind::Dependency { name, message })
@@ -132,14 +131,26 @@ impl Set {
                         self.modules[next].needs.push(index);
                         known.extend(object.soname.clone().map(|soname| (soname, index)));
                         known.insert(name, index);
-                        folders.push(path.parent().map(Path::to_owned));
+                        let folder = path.parent().map(Path::to_owned);
+                        let own = Origin::new(folder, &object.runpath);
+                        origins.push(if is_inherited {
+                            own.inheriting(&origin)
+                        } else {
+                            own
+                        });
                         self.add(object)?;
                         continue;
                     }
                 }
-                let is_loaded = options.dependencies == Dependencies::Process;
-                self.systems
-                    .push(system(&name, &origin, is_loaded).map_err(failed)?);
+                left.push(name);
+            }
+            let is_loaded = options.dependencies == Dependencies::Process;
+            let loaded = systems(&left, &origin, is_loaded);
+            let loaded = loaded.map_err(|(name, message)| {
+                ElfError::new(&asker, ElfErrorKind::Dependency { name, message })
+            })?;
+            for system in loaded {
+                self.scope.add(system);
             }
             next += 1;
         }
@@ -242,10 +253,7 @@ impl Set {
             }
         }
         let version = symbol.version.as_deref();
-        let address = seal::find(&symbol.name, version).or_else(|| {
-            let mut systems = self.systems.iter();
-            systems.find_map(|system| system.find(&symbol.name, version))
-        })?;
+        let address = self.scope.find(&symbol.name, version)?;
         if symbol.kind == SymbolKind::ThreadLocal {
             return Some(Meaning::ProcessVariable);
         }
@@ -316,6 +324,7 @@ impl Set {
                     number.define(tls::Module::Process {
                         name: symbol.name.clone(),
                         version: symbol.version.clone(),
+                        scope: self.scope.clone(),
                     });
                     let value = number.get();
                     self.borrowed.push(number);
@@ -325,7 +334,9 @@ impl Set {
                 (RelocationKind::TlsOffset, Some(Meaning::ProcessVariable)) => 0,
                 (RelocationKind::TlsStatic, Some(Meaning::ProcessVariable)) => {
                     let symbol = &this.object.symbols[symbol];
-                    let offset = seal::static_offset(&symbol.name, symbol.version.as_deref());
+                    let offset = self
+                        .scope
+                        .static_offset(&symbol.name, symbol.version.as_deref());
                     offset.ok_or_else(|| this.static_tls(relocation.offset))?
                 }
                 (RelocationKind::TlsStatic, _) => return Err(this.static_tls(relocation.offset)),
@@ -361,7 +372,7 @@ impl Set {
         let order = self.initialisation_order();
         let sealed: Result<Vec<Sealed>, ElfError> =
             self.modules.into_iter().map(Loading::seal).collect();
-        run(sealed?, &self.choices, &order, self.borrowed, self.systems)
+        run(sealed?, &self.choices, &order, self.borrowed, self.scope)
     }
 
     /// Dependencies before those that need them; where they need each other, whoever is met first
@@ -402,10 +413,37 @@ fn own(path: &Path) -> Result<Option<SharedObject>, ElfError> {
     Ok(object.refusal().is_none().then_some(object))
 }
 
+/// Has the system load dependencies. One of them may need another that is only found in the folders
+/// of whoever needs both; so those that fail are tried again as long as others succeed. An error
+/// is a name and why.
+pub(crate) fn systems(
+    names: &[String],
+    origin: &Origin,
+    is_loaded: bool,
+) -> Result<Vec<System>, (String, String)> {
+    let mut loaded = Vec::new();
+    let mut waiting = names.to_vec();
+    loop {
+        let mut failed = Vec::new();
+        for name in &waiting {
+            match system(name, origin, is_loaded) {
+                Ok(system) => loaded.push(system),
+                Err(message) => failed.push((name.clone(), message)),
+            }
+        }
+        match failed.first() {
+            None => return Ok(loaded),
+            Some(first) if failed.len() == waiting.len() => return Err(first.clone()),
+            Some(_) => waiting = failed.into_iter().map(|(name, _)| name).collect(),
+        }
+    }
+}
+
 /// Has the system load a dependency.
-pub(crate) fn system(name: &str, origin: &Origin, is_loaded: bool) -> Result<System, String> {
-    let path = origin.find(name);
-    let path = path.as_deref().and_then(Path::to_str).unwrap_or(name);
+fn system(name: &str, origin: &Origin, is_loaded: bool) -> Result<System, String> {
+    let name = origin.expanded(name).unwrap_or_else(|| name.to_owned());
+    let path = origin.find(&name);
+    let path = path.as_deref().and_then(Path::to_str).unwrap_or(&name);
     System::open(path, is_loaded).map_err(|error| {
         if is_loaded {
             "it is not in this process, and dependencies=\"process\" loads no others".to_owned()

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use opcodon_codemem::{Access, Image};
 
 use crate::file::size;
-use crate::seal::{self, Frames, System};
+use crate::scope::Scope;
+use crate::seal::{self, Frames};
 use crate::symbol::Symbol;
 use crate::tls;
 use crate::{ElfError, ElfErrorKind};
@@ -25,7 +26,7 @@ pub(crate) struct Loaded {
     /// Numbers of thread-local variables of the process.
     _borrowed: Vec<tls::Number>,
     /// Dependencies that the system loaded.
-    _systems: Vec<System>,
+    _scope: Scope,
     is_finalised: AtomicBool,
 }
 
@@ -120,7 +121,7 @@ pub(crate) fn run(
     choices: &[Choice],
     order: &[usize],
     borrowed: Vec<tls::Number>,
-    systems: Vec<System>,
+    scope: Scope,
 ) -> Result<Loaded, ElfError> {
     for choice in choices {
         let is_code = sealed.iter().any(|image| image.holds_code(choice.chooser));
@@ -155,7 +156,7 @@ pub(crate) fn run(
         modules: ordered.collect(),
         root: root.unwrap_or(0),
         _borrowed: borrowed,
-        _systems: systems,
+        _scope: scope,
         is_finalised: AtomicBool::new(false),
     })
 }

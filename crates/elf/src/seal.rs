@@ -122,18 +122,15 @@ fn thread_pointer() -> usize {
     pointer
 }
 
-/// How far a thread-local variable of the process is from the thread pointer, if that is the same
-/// in all threads.
-pub(crate) fn static_offset(name: &str, version: Option<&str>) -> Option<u64> {
-    let offset = |name: &str, version: Option<&str>| {
-        let address = find(name, version)?;
-        Some(address.wrapping_sub(thread_pointer()) as u64)
-    };
-    let here = offset(name, version)?;
+/// How far a thread-local variable is from the thread pointer, if that is the same in all threads;
+/// `find` gives its address in the thread that calls it.
+pub(crate) fn static_offset(find: &(impl Fn() -> Option<usize> + Sync)) -> Option<u64> {
+    let offset = || Some(find()?.wrapping_sub(thread_pointer()) as u64);
+    let here = offset()?;
     // A variable elsewhere is in memory that was allocated for this thread, at another distance
     // than in the next one.
     let there = std::thread::scope(|scope| {
-        let other = std::thread::Builder::new().spawn_scoped(scope, || offset(name, version));
+        let other = std::thread::Builder::new().spawn_scoped(scope, offset);
         other.ok()?.join().ok()?
     });
     (there == Some(here)).then_some(here)

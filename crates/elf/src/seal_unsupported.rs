@@ -32,7 +32,7 @@ pub(crate) fn find(_name: &str, _version: Option<&str>) -> Option<usize> {
     None
 }
 
-pub(crate) fn static_offset(_name: &str, _version: Option<&str>) -> Option<u64> {
+pub(crate) fn static_offset(_find: &(impl Fn() -> Option<usize> + Sync)) -> Option<u64> {
     None
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct SharedObject {
     pub(crate) needed: Vec<String>,
     /// Folders in which to look for those, as written.
     pub(crate) runpath: Vec<String>,
+    /// Whether those are for what the dependencies need, too.
+    pub(crate) is_rpath: bool,
     /// The dynamic symbols, by index.
     pub(crate) symbols: Vec<Symbol>,
     pub(crate) relocations: Vec<Relocation>,
@@ -344,6 +346,7 @@ impl<'d> Reader<'d> {
             let pages = (start & !(PAGE - 1))..(end & !(PAGE - 1));
             (pages.start < pages.end).then_some(pages)
         });
+        let is_rpath = dynamic.get(elf::DT_RUNPATH).is_none();
         let flags = dynamic.get(elf::DT_FLAGS_1).unwrap_or(0);
         if flags & DF_1_PIE != 0 {
             return Err(self.file.error(ElfErrorKind::Format {
@@ -362,9 +365,13 @@ impl<'d> Reader<'d> {
             eh_frame: self.eh_frame(),
             soname: dynamic.strings(elf::DT_SONAME).next(),
             needed: dynamic.strings(elf::DT_NEEDED).collect(),
+            is_rpath,
             runpath: dynamic
-                .strings(elf::DT_RUNPATH)
-                .chain(dynamic.strings(elf::DT_RPATH))
+                .strings(if is_rpath {
+                    elf::DT_RPATH
+                } else {
+                    elf::DT_RUNPATH
+                })
                 .flat_map(|paths| paths.split(':').map(str::to_owned).collect::<Vec<_>>())
                 .filter(|path| !path.is_empty())
                 .collect(),

@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
-use crate::seal;
+use crate::scope::Scope;
 
 /// What a module number stands for.
 #[derive(Clone, Debug)]
@@ -27,6 +27,7 @@ pub(crate) enum Module {
     Process {
         name: String,
         version: Option<String>,
+        scope: Scope,
     },
 }
 
@@ -114,8 +115,12 @@ pub(crate) fn address(number: u64) -> usize {
 impl Place {
     fn new(module: Module) -> Self {
         match module {
-            Module::Process { name, version } => Self {
-                address: seal::find(&name, version.as_deref()).unwrap_or(0),
+            Module::Process {
+                name,
+                version,
+                scope,
+            } => Self {
+                address: scope.find(&name, version.as_deref()).unwrap_or(0),
                 _memory: Vec::new(),
             },
             Module::Block {
@@ -165,8 +170,9 @@ mod tests {
         number.define(Module::Process {
             name: "errno".into(),
             version: Some("GLIBC_PRIVATE".into()),
+            scope: Scope::default(),
         });
-        let Some(here) = seal::find("errno", Some("GLIBC_PRIVATE")) else {
+        let Some(here) = crate::seal::find("errno", Some("GLIBC_PRIVATE")) else {
             opcodon_testkit::skip!("this C library has no symbol errno");
         };
         assert_eq!(address(number.get()), here);

@@ -3,9 +3,9 @@
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use common::{build, call, compile};
+use common::{Folder, call, compile};
 use opcodon_codemem::{Abi, CodeError, Signature, Value};
 use opcodon_elf::{Dependencies, ElfErrorKind, Library, Loader, Options, Refusal};
 
@@ -17,7 +17,7 @@ const OWN: Options = Options {
 fn own(name: &str, source: &str, flags: &[&str]) -> Option<Library> {
     let flags = [&["-shared", "-fPIC"], flags].concat();
     let data = compile(name, source, &flags)?;
-    Some(Library::from_bytes(name, data, &OWN).unwrap())
+    Some(Library::from_bytes(name, data, &OWN).expect("a library"))
 }
 
 fn int(library: &Library, name: &str, x: i32) -> i32 {
@@ -71,7 +71,8 @@ fn text_relocations_are_done_before_text_is_sealed() {
 fn versions_are_kept_apart() {
     let source = "int f1(int x) { return x + 1; } int f2(int x) { return x + 2; } \
         __asm__(\".symver f1, f@V1\\n.symver f2, f@@V2\");";
-    let map = common::folder("versions.c").join("versions.map");
+    let folder = Folder::new();
+    let map = folder.join("versions.map");
     std::fs::write(&map, "V1 { global: f; }; V2 { global: f; local: *; } V1;").unwrap();
     let flag = format!("-Wl,--version-script={}", map.display());
     let Some(library) = own("versions.c", source, &[&flag]) else {
@@ -148,47 +149,54 @@ fn exceptions_are_caught_inside() {
     }
 }
 
+#[test]
+fn variables_of_a_dependency_are_found_where_it_is() {
+    // What is called once is handed over in thread-local variables of the C++ library.
+    let source = "#include <mutex>\nstatic std::once_flag flag; static int n; \
+        extern \"C\" int f(int x) { std::call_once(flag, [&] { n = x; }); return n; }";
+    for flags in [&["-pthread"][..], &["-pthread", "-mtls-dialect=gnu", "-O0"]] {
+        if let Some(library) = own("once.cc", source, flags) {
+            assert_eq!([int(&library, "f", 7), int(&library, "f", 8)], [7, 7]);
+        }
+    }
+}
+
 /// Three libraries, of which two need each other, beside each other.
-fn cycle() -> Option<std::path::PathBuf> {
-    let folder = common::folder("cycle");
-    let source = |name: &str, text: &str, flags: &[&str]| {
-        let flags = [&["-shared", "-fPIC"], flags].concat();
-        let built = build(name, text, &flags)?;
-        let target = folder.join(built.file_name().unwrap());
-        std::fs::copy(built, &target).unwrap();
-        Some(target)
+fn cycle(folder: &Folder) -> Option<PathBuf> {
+    let build = |name: &str, text: &str, flags: &[&str]| {
+        folder.build(name, text, &[&["-shared", "-fPIC"], flags].concat())
     };
-    let here = folder.to_str().unwrap().to_owned();
-    let search = format!("-L{here}");
     let soname = |name: &str| format!("-Wl,-soname,{name}");
+    let search = format!("-L{}", folder.path());
     let origin = "-Wl,-rpath,$ORIGIN";
-    source(
-        "libleft.c",
+    // To link either, the other must be there.
+    build(
+        "libright.c",
         "int right(int x) { return x; }",
         &[&soname("libright.so")],
     )?;
-    std::fs::rename(folder.join("libleft.so"), folder.join("libright.so")).unwrap();
     let left = "int right(int); static int ready; \
         __attribute__((constructor)) static void go(void) { ready = right(1000) > 0; } \
         int left(int x) { return x ? right(x - 1) + ready : 7; }";
-    source(
+    build(
         "libleft.c",
         left,
         &[&search, "-lright", &soname("libleft.so"), origin],
     )?;
     let right = "int left(int); int right(int x) { return x > 100 ? 1 : left(x) + 10; }";
-    source(
+    build(
         "libright.c",
         right,
         &[&search, "-lleft", &soname("libright.so"), origin],
     )?;
     let top = "int left(int); int top(int x) { return left(x); }";
-    source("libtop.c", top, &[&search, "-lleft", origin])
+    build("libtop.c", top, &[&search, "-lleft", origin])
 }
 
 #[test]
 fn dependencies_that_need_each_other_are_loaded_once() {
-    let Some(top) = cycle() else {
+    let folder = Folder::new();
+    let Some(top) = cycle(&folder) else {
         return;
     };
     let open = |dependencies| {

@@ -1,4 +1,7 @@
 //! `LoadedLibrary`: the native half of `opcodon.Library`.
+//!
+//! Initialisers and finalisers run with the interpreter lock held, as when Python imports a module:
+//! a library that is made for Python may call Python in them.
 use opcodon_elf::{Dependencies, ElfError, Library, Loader, Object, Options};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -40,10 +43,10 @@ impl LoadedLibrary {
                 wrong("dependencies", known.collect(), dependencies)
             })?,
         };
-        let loaded = py.detach(|| match data {
+        let loaded = match data {
             None => Library::open(name, &options),
             Some(data) => Library::from_bytes(name, data, &options),
-        });
+        };
         Self::of(py, loaded)
     }
 
@@ -54,14 +57,12 @@ impl LoadedLibrary {
         objects: Vec<(String, Option<Vec<u8>>)>,
         libraries: Vec<String>,
     ) -> PyResult<Self> {
-        let linked = py.detach(|| {
-            let objects = objects.into_iter().map(|(name, data)| match data {
-                None => Object::read(&name),
-                Some(data) => Ok(Object { name, data }),
-            });
-            let objects = objects.collect::<Result<Vec<Object>, ElfError>>()?;
-            opcodon_elf::link(&objects, &libraries)
+        let objects = objects.into_iter().map(|(name, data)| match data {
+            None => Object::read(&name),
+            Some(data) => Ok(Object { name, data }),
         });
+        let objects = objects.collect::<Result<Vec<Object>, ElfError>>();
+        let linked = objects.and_then(|objects| opcodon_elf::link(&objects, &libraries));
         Self::of(py, linked)
     }
 
@@ -74,13 +75,13 @@ impl LoadedLibrary {
         abi: Option<&str>,
     ) -> PyResult<MachineFunction> {
         let (parsed, abi) = convention(py, signature, abi)?;
-        let function = py.detach(|| self.library.function(name, parsed, abi));
+        let function = self.library.function(name, parsed, abi);
         let function = function.map_err(|error| elf_error(py, &error))?;
         Ok(MachineFunction::of(function, Some(name.to_owned())))
     }
 
     fn address(&self, py: Python<'_>, name: &str) -> PyResult<usize> {
-        let address = py.detach(|| self.library.address(name));
+        let address = self.library.address(name);
         address.map_err(|error| elf_error(py, &error))
     }
 
@@ -101,8 +102,8 @@ impl LoadedLibrary {
             .collect()
     }
 
-    fn close(&self, py: Python<'_>) {
-        py.detach(|| self.library.close());
+    fn close(&self) {
+        self.library.close();
     }
 
     #[getter]

@@ -1,0 +1,32 @@
+//! Where names are looked up that nobody here defines: as any library would in this process, then
+//! in what the system loaded for the library that asks.
+
+use std::sync::Arc;
+
+use crate::seal::{self, System};
+
+/// The process, and libraries that the system loaded and keeps as long as this exists.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scope {
+    systems: Vec<Arc<System>>,
+}
+
+impl Scope {
+    pub(crate) fn add(&mut self, system: System) {
+        self.systems.push(Arc::new(system));
+    }
+
+    /// The address of a name; of a thread-local variable, that of this thread.
+    pub(crate) fn find(&self, name: &str, version: Option<&str>) -> Option<usize> {
+        seal::find(name, version).or_else(|| {
+            let mut systems = self.systems.iter();
+            systems.find_map(|system| system.find(name, version))
+        })
+    }
+
+    /// How far a thread-local variable is from the thread pointer, if that is the same in all
+    /// threads.
+    pub(crate) fn static_offset(&self, name: &str, version: Option<&str>) -> Option<u64> {
+        seal::static_offset(&|| self.find(name, version))
+    }
+}
