@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from opcodon._jit.form import Block, For, Form, If, Loop, Node, Simple, Try, With
+from opcodon._jit.names import RefusedError
 
 
 def to_program(form: Form, n_defaults: int = 0) -> dict[str, Any]:
@@ -29,6 +30,10 @@ def to_program(form: Form, n_defaults: int = 0) -> dict[str, Any]:
         "handlers": form.handlers,
         "body": _block(form.body),
     }
+
+
+# Blocks within blocks that the reader of programs follows.
+MAX_DEPTH = 50
 
 
 def _block(block: Block) -> list[dict[str, Any]]:
@@ -54,6 +59,14 @@ def _node(node: Node) -> list[dict[str, Any]]:
     return [{**head, "body": _block(node.body), "else": _block(node.orelse)}]
 
 
+def _depth(statements: list[dict[str, Any]]) -> int:
+    parts = ("then", "else", "body")
+    return 1 + max((_depth(each.get(part, [])) for each in statements for part in parts), default=0)
+
+
 def to_text(form: Form, n_defaults: int = 0) -> str:
     """The program of a function as JSON text."""
-    return json.dumps(to_program(form, n_defaults), separators=(",", ":"))
+    program = to_program(form, n_defaults)
+    if _depth(program["body"]) > MAX_DEPTH:
+        raise RefusedError(f"its statements are nested more than {MAX_DEPTH} deep")
+    return json.dumps(program, separators=(",", ":"))
