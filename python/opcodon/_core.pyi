@@ -39,6 +39,7 @@ __all__ = [
     "evolve",
     "evolve_parameters",
     "fit",
+    "jit",
     "operators",
     "parameters",
 ]
@@ -47,6 +48,9 @@ __version__: str
 
 # The native half of `opcodon.deap`, which has its documentation.
 deap: Any
+
+# The native half of `opcodon.jit`: the class `Function`, made by `opcodon._jit.decorator`.
+jit: Any
 
 _Language = Literal["infix", "prefix", "latex", "sympy", "numpy", "c", "rust"]
 
@@ -1191,60 +1195,3 @@ def parameters() -> list[tuple[str, str, str, list[str], str]]:
 
 def command_line(arguments: Sequence[str]) -> int:
     """Run the command line, the program's name first; returns the exit code."""
-
-class jit:  # noqa: N801 - a submodule is written as a class in a stub
-    @final
-    class Function:
-        """A Python function that runs as machine code.
-
-        Parameters
-        ----------
-        name
-            Its qualified name.
-        prepare
-            Called without arguments at the first call and whenever a guard fails: the program as
-            JSON text, the frozen values, the constants and the guards; or None.
-        fallback
-            The Python function.
-        resume
-            Called with the number of a statement and a mode: the Python function that continues
-            there.
-        unset
-            The object that stands for an unbound local.
-        options
-            `bind`, which gives the values of all parameters for a call, and `report`.
-        """
-
-        __wrapped__: Callable[..., Any]
-        def __new__(
-            cls,
-            name: str,
-            prepare: Callable[[], tuple[str, list[Any], list[Any], list[Any]] | None],
-            fallback: Callable[..., Any],
-            resume: Callable[[int, int], Callable[..., Any]],
-            unset: object,
-            options: dict[str, Any],
-        ) -> Self: ...
-        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
-        def __get__(self, instance: object, owner: type | None = None) -> Any: ...
-        @property
-        def name(self) -> str: ...
-        @property
-        def fallback(self) -> Callable[..., Any]: ...
-        def signatures(self) -> list[str]:
-            """The types of parameters that were compiled so far, and of the results."""
-
-        def exits(self) -> dict[int, dict[str, Any]]:
-            """Per statement that was left: its line, why, and how often."""
-
-        def report(self) -> Any:
-            """What the front's `report` option makes of this function."""
-
-        def is_native(self) -> bool:
-            """Whether there is machine code that was never left."""
-
-        def disassemble(self, signature: int | None = None) -> str:
-            """The machine code of a version, by its place in `signatures()`."""
-
-        def clear(self) -> None:
-            """Forget all versions."""
