@@ -88,6 +88,9 @@ def test_options_and_bare_decorator():
     assert jit(wrap=True, fast_math=True)(documented)(1) == 2
     with pytest.raises(TypeError, match="unexpected keyword"):
         jit(warp=True)
+    for missing in ("parallel", "cache"):
+        with pytest.raises(NotImplementedError, match=f"no {missing}=True"):
+            jit(**{missing: True})
     for wrong in (len, math.sin, int, object()):
         with pytest.raises(TypeError, match="compiles Python functions"):
             jit(wrong)

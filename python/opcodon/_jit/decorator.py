@@ -317,15 +317,15 @@ def jit(
     fn
         The function; without it, a decorator with the options is returned.
     wrap
-        Let integers wrap around at 64 bits instead of growing.
+        Permits integers to wrap around at 64 bits. This version makes no use of it: they grow.
     fast_math
-        Allow floating-point sums to be reordered and contracted.
+        Permits sums of floats to be reordered and contracted. This version makes no use of it.
     boundscheck
-        Check indices. Without it an index out of range is undefined behaviour.
+        False permits indices to be trusted. This version makes no use of it: they are checked.
     parallel
-        Run loops over `prange` on threads.
+        Loops on threads; not available in this version.
     cache
-        Keep compiled code on disk.
+        Compiled code on disk; not available in this version.
 
     Returns
     -------
@@ -337,6 +337,8 @@ def jit(
     ------
     TypeError
         If `fn` is not a Python function.
+    NotImplementedError
+        If an option is asked for that is not available.
 
     Examples
     --------
@@ -357,6 +359,11 @@ def jit(
         "parallel": parallel,
         "cache": cache,
     }
+    for name in ("parallel", "cache"):
+        if options[name]:
+            raise NotImplementedError(
+                f"opcodon.jit has no {name}=True in this version: leave the option out"
+            )
     if fn is None:
         return lambda function: jit(function, **options)
     if isinstance(fn, (staticmethod, classmethod)):
