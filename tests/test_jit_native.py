@@ -31,7 +31,7 @@ PARAMETERS = [
         function,
         calls,
         id=f"{function.__module__}.{function.__name__}",
-        marks=[pytest.mark.xfail(strict=False)] if function.__name__ in KNOWN else [],
+        marks=[pytest.mark.xfail(strict=True)] if function.__name__ in KNOWN else [],
     )
     for function, calls, _ in CASES
 ]

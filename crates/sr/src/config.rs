@@ -13,42 +13,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::accepts::Accepts;
 use crate::error::{SrError, nearest};
 use crate::guesses::Guesses;
 use crate::loss::{self, Loss};
 use crate::operators::Operators;
-
-/// Which values of a type a parameter accepts.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
-pub enum Accepts {
-    /// Whatever the type can hold.
-    Any,
-    /// From the first to the second, both included.
-    Between(f64, f64),
-    /// More than the first, at most the second.
-    Above(f64, f64),
-}
-
-impl Accepts {
-    fn contains(self, value: f64) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Between(low, high) => low <= value && value <= high,
-            Self::Above(low, high) => low < value && value <= high,
-        }
-    }
-}
-
-impl fmt::Display for Accepts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Any => write!(f, "any value is accepted"),
-            Self::Between(low, high) => write!(f, "accepted: {low} to {high}"),
-            Self::Above(low, high) => write!(f, "accepted: more than {low}, up to {high}"),
-        }
-    }
-}
 
 /// A type that a parameter can have.
 trait Value: Sized {
@@ -204,7 +173,7 @@ choices! {
 }
 
 impl Value for Guesses {
-    const KIND: &'static str = "formulas separated by semicolons";
+    const KIND: &'static str = "semicolon-separated formulas";
     fn parse(text: &str) -> Result<Self, Option<SrError>> {
         Ok(Self::from_text(text))
     }

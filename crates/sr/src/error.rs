@@ -3,7 +3,7 @@
 //! A formula that yields NaN is a bad *score*, never an error. Errors are mistakes in what the
 //! caller handed over, and every message says where the mistake is and what to do about it.
 
-use crate::config::Accepts;
+use crate::accepts::Accepts;
 
 /// What stops a fit, a prediction or the reading of a report.
 #[derive(Debug, thiserror::Error)]

@@ -29,6 +29,7 @@
 //! - A formula that cannot be evaluated is a bad score, never an error.
 //! - Formulas leave in the units and names of the table.
 
+mod accepts;
 mod candidate;
 mod choose;
 mod clock;
@@ -59,7 +60,8 @@ mod reweighted;
 mod search;
 mod seeds;
 
-pub use config::{Accepts, Config, Parameter, Selection};
+pub use accepts::Accepts;
+pub use config::{Config, Parameter, Selection};
 pub use error::SrError;
 pub use fit::{FrontEntry, Hooks, Observer, Progress, fit, fit_with};
 pub use guesses::Guesses;
