@@ -18,14 +18,14 @@ from opcodon import _core
 from opcodon._core import Expression, Genome, GenomeReport
 
 try:
-    from sklearn.base import BaseEstimator, RegressorMixin
-    from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+    from sklearn.base import RegressorMixin
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError(
         "MachineCodeRegressor needs scikit-learn 1.6 or later: pip install 'opcodon[sklearn]'"
     ) from error
 
+from opcodon.estimator import NativeSearch, write_whole
 from opcodon.regressor import _check_finite, _ProgressLine, _text, _value
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ __all__ = ["MachineCodeRegressor"]
 DEFAULT_OPERATORS = ("add", "sub", "mul", "div", "sqrt")
 
 
-class MachineCodeRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class MachineCodeRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     """Evolve machine code that predicts a target.
 
     The individuals of this genetic program are vector instructions: crossover and mutation copy
@@ -244,23 +244,14 @@ class MachineCodeRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         RuntimeError
             If this processor lacks AVX2.
         """
-        target = getattr(y, "name", None)
-        if y is None:
-            kind = type(self).__name__
-            raise ValueError(f"{kind} requires y to be passed, but the target y is None")
-        # Cells that are not finite are left to the search, which names their column and row.
-        rows: NDArray[np.float64] = validate_data(
-            self, X, dtype=np.float64, ensure_all_finite=False
-        )
-        y = column_or_1d(y, dtype=np.float64, warn=True)
-        check_consistent_length(rows, y)
+        rows, y, target = self._table(X, y)
         progress = self.callback or (_ProgressLine("genomes") if self.verbose else None)
         try:
             report = _core.evolve(
                 rows,
                 y,
                 names=self._names(),
-                target=target if isinstance(target, str) and target else "y",
+                target=target,
                 parameters=self._texts(),
                 progress=progress,
                 checkpoint=None if checkpoint is None else os.fspath(checkpoint),
@@ -377,7 +368,7 @@ class MachineCodeRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             The file to write.
         """
         check_is_fitted(self)
-        Path(path).write_text(self.report_.to_json() + "\n", encoding="utf-8")
+        write_whole(path, self.report_.to_json() + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> MachineCodeRegressor:
@@ -411,26 +402,11 @@ class MachineCodeRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             for name, default in cls().get_params().items()
             if name in texts
         }
-        model = cls(**parameters)
-        model.n_features_in_ = len(report.names)
-        if report.names != [f"x{i}" for i in range(len(report.names))]:
-            model.feature_names_in_ = np.array(report.names, dtype=object)
+        model = cls._restored(report.names, parameters)
         model.report_ = report
         return model
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "report_")
-
-    def _names(self) -> list[str]:
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            return [f"x{i}" for i in range(self.n_features_in_)]
-        return list(names)
-
     def _texts(self) -> dict[str, str]:
         """The hyper-parameters as the native configuration takes them."""
-        values = {k: v for k, v in self.get_params(deep=False).items() if k not in self._OWN}
-        values["n_jobs"] = 1 if self.n_jobs is None else self.n_jobs
-        if not (self.random_state is None or isinstance(self.random_state, (int, np.integer))):
-            values["random_state"] = check_random_state(self.random_state).randint(2**31)
+        values = self._values()
         return {name: _text(value) for name, value in values.items()}

@@ -19,6 +19,9 @@ import numpy as np
 from opcodon._core import Expression
 from opcodon.regressor import DEFAULT_OPERATORS, SymbolicRegressor
 
+# (after the regressor, whose message about a missing scikit-learn comes first)
+from opcodon.estimator import write_whole  # isort: skip
+
 # The message about a missing scikit-learn is the regressor's.
 from sklearn.base import BaseEstimator, ClassifierMixin  # isort: skip
 from sklearn.utils import assert_all_finite, check_random_state, column_or_1d  # isort: skip
@@ -293,10 +296,7 @@ class SymbolicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "classes": classes,
             "models": [json.loads(model.report_.to_json()) for model in self.estimators_],
         }
-        target = Path(path)
-        part = target.with_name(target.name + ".part")
-        part.write_text(json.dumps(model, indent=1) + "\n", encoding="utf-8")
-        part.replace(target)
+        write_whole(path, json.dumps(model, indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> SymbolicClassifier:

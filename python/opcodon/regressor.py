@@ -25,13 +25,14 @@ from opcodon._core import CompiledExpression, Expression, Report
 from opcodon.expression import parse
 
 try:
-    from sklearn.base import BaseEstimator, RegressorMixin
-    from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+    from sklearn.base import RegressorMixin
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError(
         "SymbolicRegressor needs scikit-learn 1.6 or later: pip install 'opcodon[sklearn]'"
     ) from error
+
+from opcodon.estimator import NativeSearch, write_whole
 
 if TYPE_CHECKING:
     import pandas
@@ -58,7 +59,7 @@ DEFAULT_OPERATORS = (
 )
 
 
-class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     """Find a short formula for a table.
 
     Genetic programming over formulas. Each candidate is translated into machine code and run
@@ -260,15 +261,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             If the table or a hyper-parameter is unusable; the message says where and why.
         """
-        target = getattr(y, "name", None)
-        if y is None:
-            raise ValueError("SymbolicRegressor requires y to be passed, but the target y is None")
-        # Cells that are not finite are left to the search, which names their column and row.
-        rows: NDArray[np.float64] = validate_data(
-            self, X, dtype=np.float64, ensure_all_finite=False
-        )
-        y = column_or_1d(y, dtype=np.float64, warn=True)
-        check_consistent_length(rows, y)
+        rows, y, target = self._table(X, y)
         if sample_weight is not None:
             sample_weight = _weights(sample_weight, len(rows))
         progress = self._progress()
@@ -277,7 +270,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 rows,
                 y,
                 names=self._names(),
-                target=target if isinstance(target, str) and target else "y",
+                target=target,
                 sample_weight=sample_weight,
                 parameters=self._texts(),
                 progress=progress,
@@ -422,7 +415,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             The file to write.
         """
         check_is_fitted(self)
-        Path(path).write_text(self.report_.to_json() + "\n", encoding="utf-8")
+        write_whole(path, self.report_.to_json() + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> SymbolicRegressor:
@@ -477,30 +470,17 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             for name, default in own.get_params().items()
             if name in texts
         }
-        model = cls(**parameters)
-        model.n_features_in_ = len(report.names)
-        if report.names != [f"x{i}" for i in range(len(report.names))]:
-            model.feature_names_in_ = np.array(report.names, dtype=object)
+        model = cls._restored(report.names, parameters)
         model._set_report(report)
         return model
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "report_")
 
     def _set_report(self, report: Report) -> None:
         self.report_ = report
         self._compiled: dict[int, CompiledExpression] = {}
 
-    def _names(self) -> list[str]:
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            return [f"x{i}" for i in range(self.n_features_in_)]
-        return list(names)
-
     def _texts(self) -> dict[str, str]:
         """The hyper-parameters as the native configuration takes them."""
-        values = {k: v for k, v in self.get_params(deep=False).items() if k not in self._OWN}
-        values["n_jobs"] = 1 if self.n_jobs is None else self.n_jobs
+        values = self._values()
         guesses = [self.guesses] if isinstance(self.guesses, str) else list(self.guesses)
         if self.warm_start and self.__sklearn_is_fitted__():
             guesses += [row["equation"] for row in self.report_.front()]
@@ -511,8 +491,6 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             values["operators"] = [
                 _definition(item) if callable(item) else item for item in self.operators
             ]
-        if not (self.random_state is None or isinstance(self.random_state, (int, np.integer))):
-            values["random_state"] = check_random_state(self.random_state).randint(2**31)
         return {name: _text(value) for name, value in values.items()}
 
     def _progress(self) -> Callable[[dict[str, Any]], object] | None:
