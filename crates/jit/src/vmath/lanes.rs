@@ -726,6 +726,15 @@ impl<'l> Value<'l> {
         terms[0]
     }
 
+    /// The polynomial by Horner's scheme: as few operations as there can be.
+    pub(crate) fn horner(self, coefficients: &[f64]) -> Value<'l> {
+        let mut rest = coefficients.iter().rev();
+        let highest = rest.next().copied().unwrap_or(0.0);
+        rest.fold(self.constant(highest), |sum, &coefficient| {
+            sum.mul_add(self, coefficient)
+        })
+    }
+
     /// The polynomial with the coefficients for the precision of the lanes, by Estrin's scheme.
     pub(crate) fn polynomial(self, double: &[f64], single: &[f64]) -> Value<'l> {
         match self.elem() {

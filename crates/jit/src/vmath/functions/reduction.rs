@@ -1,6 +1,7 @@
 //! Argument reduction of sin, cos, tan: |x| = n·u + r + low with |r| ≤ u/2.
 //!
-//! The unit u is π/2, or where AVX-512 has tables, π/16 in double and π/32 in single precision.
+//! The unit u is π/2, or π/16 where AVX-512 has tables of doubles. Singles of sin and cos are reduced
+//! by π, to multiples n or n + ½: one polynomial over half a period takes less than two and a choice.
 //!
 //! - *Moderate* |x|: n·u is subtracted in parts (Cody and Waite 1980). With fused operations, a
 //!   part has all bits of a number: x − n·u₁ is exact, since it is a multiple of the last bit of u₁
@@ -15,34 +16,53 @@
 //! only doubles need.
 
 use super::scaling::{Integer, MAGIC};
-use crate::vmath::lanes::{Both, Mask, Table, Value};
+use crate::vmath::lanes::{Mask, Table, Value};
 use crate::vmath::program::Elem;
 
-/// A unit in parts, and its inverse.
+/// A unit in parts, and its inverse, in one precision.
 struct Unit {
-    inverse: Both,
-    parts: [Both; 3],
-    /// How often it goes into π/2, in double and single precision.
-    per_half_pi: (f64, f64),
+    inverse: f64,
+    parts: [f64; 3],
+    /// How often it goes into π/2.
+    per_half_pi: f64,
 }
 
 static HALF_PI: Unit = Unit {
-    inverse: Both(std::f64::consts::FRAC_2_PI, 0.636_619_746_685_028_1),
+    inverse: std::f64::consts::FRAC_2_PI,
     parts: [
-        Both(std::f64::consts::FRAC_PI_2, 1.570_796_370_506_286_6),
-        Both(6.123_233_995_736_766e-17, -4.371_138_828_673_793e-8),
-        Both(-1.497_384_904_859_169_8e-33, -1.715_124_510_005_881_9e-15),
+        std::f64::consts::FRAC_PI_2,
+        6.123_233_995_736_766e-17,
+        -1.497_384_904_859_169_8e-33,
     ],
-    per_half_pi: (1.0, 1.0),
+    per_half_pi: 1.0,
 };
-static FINE: Unit = Unit {
-    inverse: Both(5.092_958_178_940_651, 10.185_915_946_960_45),
+static HALF_PI_SINGLE: Unit = Unit {
+    inverse: 0.636_619_746_685_028_1,
     parts: [
-        Both(0.196_349_540_849_362_07, 0.098_174_773_156_642_91),
-        Both(7.654_042_494_670_958e-18, -2.731_961_767_921_120_6e-9),
-        Both(-1.871_731_131_073_962_3e-34, -1.071_952_818_753_676_2e-16),
+        1.570_796_370_506_286_6,
+        -4.371_138_828_673_793e-8,
+        -1.715_124_510_005_881_9e-15,
     ],
-    per_half_pi: (8.0, 16.0),
+    per_half_pi: 1.0,
+};
+static PI_SINGLE: Unit = Unit {
+    inverse: 0.318_309_873_342_514_04,
+    parts: [
+        3.141_592_741_012_573_2,
+        -8.742_277_657_347_586e-8,
+        -3.430_249_020_011_763_7e-15,
+    ],
+    per_half_pi: 0.5,
+};
+/// The unit of tables.
+static FINE: Unit = Unit {
+    inverse: 5.092_958_178_940_651,
+    parts: [
+        0.196_349_540_849_362_07,
+        7.654_042_494_670_958e-18,
+        -1.871_731_131_073_962_3e-34,
+    ],
+    per_half_pi: 8.0,
 };
 /// Three parts of π/2 of 33 bits, and the rest.
 const HALF_PI_SHORT: [f64; 4] = [
@@ -71,7 +91,7 @@ impl<'l> Reduced<'l> {
         let [n, r, low] = is_huge(x, limit).replace([n, r, low], || match x.elem() {
             Elem::F64 => reduce_huge(x, &HALF_PI).with_error(),
             Elem::F32 => {
-                let [n, r] = reduce_in_halves(x, &HALF_PI);
+                let [n, r] = reduce_in_halves(x, &HALF_PI_SINGLE, 0.0);
                 [n, r, r.constant(0.0)]
             }
         });
@@ -84,13 +104,17 @@ pub(super) fn reduce(x: Value) -> Reduced {
     if !x.lanes().is_fused() {
         return reduce_short(x).or_huge(x, 1_048_576.0);
     }
+    let unit = match x.elem() {
+        Elem::F64 => &HALF_PI,
+        Elem::F32 => &HALF_PI_SINGLE,
+    };
     // Rounding x·2/π moves r by a small part of |x|, which the polynomials allow for.
-    let n = Integer::nearest_product(x, HALF_PI.inverse);
-    let exact = n.number.neg_mul_add(HALF_PI.parts[0], x);
-    let (second, second_low) = n.number.two_prod(HALF_PI.parts[1]);
+    let n = Integer::nearest_product(x, unit.inverse);
+    let exact = n.number.neg_mul_add(unit.parts[0], x);
+    let (second, second_low) = n.number.two_prod(unit.parts[1]);
     let r = exact - second;
     let lost = (exact - r) - second;
-    let low = n.number.neg_mul_add(HALF_PI.parts[2], lost - second_low);
+    let low = n.number.neg_mul_add(unit.parts[2], lost - second_low);
     Reduced { n: n.bits, r, low }.or_huge(x, fused_limit(x))
 }
 
@@ -105,8 +129,8 @@ pub(super) struct FinelyReduced<'l> {
     pub(super) rest: Value<'l>,
 }
 
-/// Reduces a magnitude by π/16 or π/32 with fused operations. `lost` is what rounding lost of the
-/// tabled result, and `sign` that of r in the result where that is zero.
+/// Reduces a magnitude by π/16, in double precision with fused operations. `lost` is what rounding
+/// lost of the tabled result, and `sign` that of r in the result where that is zero.
 pub(super) fn reduce_finely<'l>(
     x: Value<'l>,
     lost: &'static Table,
@@ -116,15 +140,58 @@ pub(super) fn reduce_finely<'l>(
     let exact = n.number.neg_mul_add(FINE.parts[0], x);
     let r = n.number.neg_mul_add(FINE.parts[1], exact);
     let [n, r, number] = is_huge(x, fused_limit(x)).replace([n.bits, r, n.number], || {
-        let [n, r] = match x.elem() {
-            Elem::F64 => reduce_huge(x, &FINE).rounded(),
-            Elem::F32 => reduce_in_halves(x, &FINE),
-        };
+        let [n, r] = reduce_huge(x, &FINE).rounded();
         [n, r, r.constant(0.0)]
     });
-    let last = FINE.parts[2];
-    let rest = number.mul_add(Both(-sign * last.0, -sign * last.1), n.lookup(lost));
+    let rest = number.mul_add(-sign * FINE.parts[2], n.lookup(lost));
     FinelyReduced { n, r, rest }
+}
+
+/// x = n·π + r or x = (n + ½)·π − r, or a multiple of 2π more.
+pub(super) struct Alternating<'l> {
+    /// n in the low bits.
+    pub(super) n: Value<'l>,
+    pub(super) r: Value<'l>,
+    pub(super) square: Value<'l>,
+}
+
+/// The square of the largest x for which rounding x·1/π moves r no further than to 1.62.
+const FAR_SQUARE: f64 = 1e12;
+
+/// Reduces a single by π with fused operations, to multiples n + `shift`, which is 0 or ½.
+pub(super) fn reduce_alternating(x: Value, shift: f64) -> Alternating {
+    let n = nearest_multiple(x, PI_SINGLE.inverse, shift);
+    let [first, second, third] = PI_SINGLE.parts;
+    // The first difference is exact.
+    let r = if shift == 0.0 {
+        let exact = n.number.neg_mul_add(first, x);
+        let r = n.number.neg_mul_add(second, exact);
+        n.number.neg_mul_add(third, r)
+    } else {
+        let exact = n.number.mul_sub(first, x);
+        n.number.mul_add(third, n.number.mul_add(second, exact))
+    };
+    let square = r * r;
+    // x² but for NaN and infinity, which make NaN of r and are left alone.
+    let is_far = x.mul_add(x, square).greater(FAR_SQUARE);
+    let [n, r, square] = is_far.replace([n.bits, r, square], || {
+        let [n, r] = reduce_in_halves(x.abs(), &PI_SINGLE, shift);
+        let r = if shift == 0.0 { r.xor_sign_of(x) } else { -r };
+        [n, r, r * r]
+    });
+    Alternating { n, r, square }
+}
+
+/// The n that makes n + `shift` nearest to `x`·`inverse`; as a number it includes the shift.
+fn nearest_multiple(x: Value, inverse: f64, shift: f64) -> Integer {
+    if shift == 0.0 {
+        return Integer::nearest_product(x, inverse);
+    }
+    let n = Integer::nearest(x.mul_add(inverse, -shift));
+    Integer {
+        number: n.number + shift,
+        ..n
+    }
 }
 
 /// Magnitudes from `limit` on. Infinity and NaN, common in a search, are none: subtracting multiples
@@ -154,17 +221,19 @@ fn reduce_short(x: Value) -> Reduced {
 
 /// n and r of a magnitude by π/2, for results in single precision by way of double.
 pub(super) fn reduce_wide<'l>(x: Value<'l>) -> (Value<'l>, Value<'l>) {
-    let [n, r] = is_huge(x, wide_limit(x)).replace(reduce_single(x, &HALF_PI), || {
-        reduce_huge_single(x, &HALF_PI)
-    });
+    let moderate = reduce_single(x, &HALF_PI_SINGLE, 0.0);
+    let [n, r] =
+        is_huge(x, wide_limit(x)).replace(moderate, || reduce_huge_single(x, &HALF_PI_SINGLE, 0.0));
     (n + MAGIC, r)
 }
 
-/// As [`reduce_wide`], of singles, which are reduced in halves: n in the low bits, and r.
-fn reduce_in_halves<'l>(x: Value<'l>, unit: &'static Unit) -> [Value<'l>; 2] {
-    let moderate = x.widened_pair(|x| reduce_single(x, unit));
-    let [n, r] = is_huge(x, wide_limit(x))
-        .replace(moderate, || x.widened_pair(|x| reduce_huge_single(x, unit)));
+/// As [`reduce_wide`], of singles, which are reduced in halves, to multiples n + `shift` of a unit: n
+/// in the low bits, and r.
+fn reduce_in_halves<'l>(x: Value<'l>, unit: &'static Unit, shift: f64) -> [Value<'l>; 2] {
+    let moderate = x.widened_pair(|x| reduce_single(x, unit, shift));
+    let [n, r] = is_huge(x, wide_limit(x)).replace(moderate, || {
+        x.widened_pair(|x| reduce_huge_single(x, unit, shift))
+    });
     [n + MAGIC, r]
 }
 
@@ -178,16 +247,21 @@ fn wide_limit(x: Value) -> f64 {
 }
 
 /// n as a number, modulo a period, and r, of singles in double precision.
-fn reduce_single<'l>(x: Value<'l>, unit: &'static Unit) -> [Value<'l>; 2] {
-    let times = unit.per_half_pi.1;
-    let n = Integer::nearest_product(x, Both(HALF_PI.inverse.0 * times, 0.0));
+fn reduce_single<'l>(x: Value<'l>, unit: &'static Unit, shift: f64) -> [Value<'l>; 2] {
+    let times = unit.per_half_pi;
+    let n = nearest_multiple(x, HALF_PI.inverse * times, shift);
     let subtract = |first: f64, second: f64| {
         let exact = n.number.neg_mul_add(first / times, x);
         n.number.neg_mul_add(second / times, exact)
     };
     let [first, second, _] = HALF_PI.parts;
     if x.lanes().is_fused() {
-        [modulo(n.number, 4.0 * times), subtract(first.0, second.0)]
+        let number = if shift == 0.0 {
+            n.number
+        } else {
+            n.number - shift
+        };
+        [modulo(number, 4.0 * times), subtract(first, second)]
     } else {
         [n.number, subtract(HALF_PI_SHORT[0], HALF_PI_SHORT_REST)]
     }
@@ -254,9 +328,10 @@ fn fraction(y: Value) -> Value {
     modulo(modulo(y, 1_048_576.0), 1.0)
 }
 
-/// x/2π modulo 1: n units, a fraction that is the exact sum of `large` and `small`, and what is
+/// x/2π modulo 1: multiples of a unit, a fraction that is the exact sum of `large` and `small`, and what is
 /// left to be multiplied.
 struct Turns<'l> {
+    /// As a number with its shift.
     n: Integer<'l>,
     large: [Value<'l>; 2],
     small: Value<'l>,
@@ -265,7 +340,7 @@ struct Turns<'l> {
     last: [Value<'l>; 2],
 }
 
-fn turns<'l>(x: Value<'l>, per_half_pi: f64) -> Turns<'l> {
+fn turns<'l>(x: Value<'l>, per_half_pi: f64, shift: f64) -> Turns<'l> {
     let index = x.shift_right(56).bit_and(x.bits(63));
     // A quarter of x', for turns instead of quarters.
     let exponent = x.bits((1008 - 2) << 52);
@@ -277,7 +352,7 @@ fn turns<'l>(x: Value<'l>, per_half_pi: f64) -> Turns<'l> {
     let whole = fraction(product) + fraction(rest);
     let next = fraction(next);
     let per_turn = 4.0 * per_half_pi;
-    let n = Integer::nearest_product(whole + next, Both(per_turn, per_turn));
+    let n = nearest_multiple(whole + next, per_turn, shift);
     Turns {
         n,
         large: [n.number.neg_mul_add(1.0 / per_turn, whole), next],
@@ -296,7 +371,7 @@ struct Huge<'l> {
 
 /// Of finite magnitudes from 2 on.
 fn reduce_huge<'l>(x: Value<'l>, unit: &'static Unit) -> Huge<'l> {
-    let turns = turns(x, unit.per_half_pi.0);
+    let turns = turns(x, unit.per_half_pi, 0.0);
     let [third, fourth] = turns.last;
     let (product, rest) = turns.x.two_prod(third);
     let (large, lost) = turns.large[0].two_sum(turns.large[1]);
@@ -336,11 +411,13 @@ impl<'l> Huge<'l> {
 }
 
 /// As [`reduce_huge`], for [`reduce_single`].
-fn reduce_huge_single<'l>(x: Value<'l>, unit: &'static Unit) -> [Value<'l>; 2] {
-    let turns = turns(x, unit.per_half_pi.1);
+fn reduce_huge_single<'l>(x: Value<'l>, unit: &'static Unit, shift: f64) -> [Value<'l>; 2] {
+    let turns = turns(x, unit.per_half_pi, shift);
     let [large, small] = [
         turns.large[0] + turns.large[1],
         turns.x.mul_add(turns.last[0], turns.small),
     ];
-    [turns.n.number, (large + small) * TURN[0]]
+    let number = turns.n.number;
+    let n = if shift == 0.0 { number } else { number - shift };
+    [n, (large + small) * TURN[0]]
 }

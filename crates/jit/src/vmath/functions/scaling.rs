@@ -4,7 +4,7 @@
 //! in the low bits of the sum, where shifts reach it: half the cost of a rounding instruction and
 //! a conversion, and SSE2 has it too.
 
-use crate::vmath::lanes::{Both, Value, encode};
+use crate::vmath::lanes::{Both, Operand, Value, encode};
 use crate::vmath::program::Elem;
 
 pub(super) const MAGIC: Both = Both(6_755_399_441_055_744.0, 12_582_912.0);
@@ -30,7 +30,7 @@ impl<'l> Integer<'l> {
     }
 
     /// The integer nearest to `x · factor`.
-    pub(super) fn nearest_product(x: Value<'l>, factor: Both) -> Integer<'l> {
+    pub(super) fn nearest_product(x: Value<'l>, factor: impl Operand<'l>) -> Integer<'l> {
         let bits = x.mul_add(factor, MAGIC);
         Integer {
             number: bits - MAGIC,

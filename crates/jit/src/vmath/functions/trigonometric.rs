@@ -6,13 +6,17 @@
 //! of degrees 5, 5, 14 (f64; errors 2⁻⁵⁸, 2⁻⁶⁴, 2⁻⁶⁰) and 2, 2, 6 (f32). What rounding r lost is
 //! carried along.
 //!
-//! On AVX-512, sin and cos reduce by π/16 (f64) or π/32 (f32), and addition theorems combine tabled
+//! On AVX-512, sin and cos in double precision reduce by π/16, and addition theorems combine tabled
 //! sines and cosines of the multiples with those of r: sin r = r + r·z·S(z), cos r = 1 + z·C(z) of
-//! degrees 3, 3 (errors 2⁻⁶⁷, 2⁻⁶⁴) and 0, 1 (2⁻²⁶, 2⁻³⁹). Half the operations, no selection.
+//! degrees 3, 3 (errors 2⁻⁶⁷, 2⁻⁶⁴). Half the operations, no selection.
 //!
-//! Single precision without fused operations works in double precision with shorter polynomials.
+//! sin and cos in single precision reduce by π, cos to multiples n + ½, which makes both ±sin r,
+//! sin r = r + r·z·S(z), |r| ≤ π/2, of degree 3 (error 2⁻²⁶·⁸). Without fused operations, single
+//! precision works in double precision with shorter polynomials.
 
-use super::reduction::{FinelyReduced, Reduced, reduce, reduce_finely, reduce_wide};
+use super::reduction::{
+    Alternating, FinelyReduced, Reduced, reduce, reduce_alternating, reduce_finely, reduce_wide,
+};
 use super::tables::{COS, COS_LOW, SIN, SIN_LOW};
 use crate::vmath::lanes::Value;
 use crate::vmath::program::Elem;
@@ -30,8 +34,13 @@ const FINE_COS_64: [f64; 4] = [
     -0.001_388_888_836_370_623,
     2.479_510_808_029_196_5e-5,
 ];
-const FINE_SIN_32: [f64; 1] = [-0.166_647_622_784_250_74];
-const FINE_COS_32: [f64; 2] = [-0.499_999_995_446_898, 0.041_661_332_267_544];
+/// (sin r − r)/r³ in z = r², |r| up to 1.62.
+const HALF_PERIOD_32: [f64; 4] = [
+    -0.166_666_582_226_753_23,
+    0.008_333_024_568_855_762,
+    -0.000_198_061_956_325_545_9,
+    2.597_704_678_919_399e-6,
+];
 
 /// (sin r − r)/r³ and (cos r − 1 + r²/2)/r⁴ in z = r².
 const SIN_64: [f64; 6] = [
@@ -49,16 +58,6 @@ const COS_64: [f64; 6] = [
     -2.755_731_440_475_021e-7,
     2.087_572_980_469_087e-9,
     -1.135_996_132_738_166e-11,
-];
-const SIN_32: [f64; 3] = [
-    -0.166_666_537_523_269_65,
-    0.008_332_097_902_894_02,
-    -0.000_195_060_230_907_984_08,
-];
-const COS_32: [f64; 3] = [
-    0.041_666_645_556_688_31,
-    -0.001_388_729_200_698_435_3,
-    2.442_884_033_371_228_7e-5,
 ];
 /// (tan r − r)/r³ in z = r².
 const TAN_64: [f64; 15] = [
@@ -117,9 +116,9 @@ fn sin_cos<'l>(reduced: Reduced<'l>) -> (Value<'l>, Value<'l>) {
     let z = r * r;
     let half_z = z * 0.5;
     let one_less = 1.0 - half_z;
-    let sin_rest = (r * z).mul_add(z.polynomial(&SIN_64, &SIN_32), low);
+    let sin_rest = (r * z).mul_add(z.estrin(&SIN_64), low);
     let lost = (1.0 - one_less) - half_z;
-    let cos_rest = (z * z).mul_add(z.polynomial(&COS_64, &COS_32), r.neg_mul_add(low, lost));
+    let cos_rest = (z * z).mul_add(z.estrin(&COS_64), r.neg_mul_add(low, lost));
     (r + sin_rest, one_less + cos_rest)
 }
 
@@ -152,16 +151,8 @@ fn cos_of<'l>(n: Value<'l>, (sin, cos): (Value<'l>, Value<'l>)) -> Value<'l> {
 /// sin r − r and cos r − 1 for r of tables.
 fn small_sin_cos<'l>(r: Value<'l>) -> (Value<'l>, Value<'l>) {
     let z = r * r;
-    let sin_rest = (r * z) * z.polynomial(&FINE_SIN_64, &FINE_SIN_32);
-    (sin_rest, z * z.polynomial(&FINE_COS_64, &FINE_COS_32))
-}
-
-/// A table's half period in bits of n.
-fn to_half_period(n: Value) -> Value {
-    match n.elem() {
-        Elem::F64 => to_sign(n, 4),
-        Elem::F32 => to_sign(n, 5),
-    }
+    let sin_rest = (r * z) * z.estrin(&FINE_SIN_64);
+    (sin_rest, z * z.estrin(&FINE_COS_64))
 }
 
 /// sin x by the sine of a sum, sin(nu + r) = sin nu·cos r + cos nu·sin r; AVX-512 only.
@@ -171,7 +162,8 @@ fn sin_by_table(x: Value) -> Value {
     let (sin_rest, cos_rest) = small_sin_cos(r);
     let rest = cos.mul_add(sin_rest, sin.mul_add(cos_rest, rest));
     let result = sin + cos.mul_add(r, rest);
-    result.xor_sign_of(to_half_period(n).bit_xor(x))
+    // Half a period of the table.
+    result.xor_sign_of(to_sign(n, 4).bit_xor(x))
 }
 
 /// cos x by the cosine of a sum; AVX-512 only.
@@ -181,7 +173,22 @@ fn cos_by_table(x: Value) -> Value {
     let (sin_rest, cos_rest) = small_sin_cos(r);
     let rest = sin.neg_mul_add(sin_rest, cos.mul_add(cos_rest, rest));
     let result = cos + sin.neg_mul_add(r, rest);
-    result.xor_sign_of(to_half_period(n))
+    result.xor_sign_of(to_sign(n, 4))
+}
+
+/// (−1)ⁿ·sin r, in single precision; +0 for r = −0.
+fn alternating_sin<'l>(reduced: Alternating<'l>) -> Value<'l> {
+    let Alternating { n, r, square } = reduced;
+    let result = (r * square).mul_add(square.horner(&HALF_PERIOD_32), r);
+    result.bit_xor(to_sign(n, 0))
+}
+
+/// `result`, but `x` where that is zero.
+fn keeping_zero<'l>(x: Value<'l>, result: Value<'l>) -> Value<'l> {
+    if x.lanes().is_avx512() {
+        return result.fixup_instruction(x, 0x0000_0100);
+    }
+    x.equal(0.0).select(x, result)
 }
 
 /// Whether a function takes the way through double precision: single precision without fused
@@ -192,32 +199,37 @@ fn is_wide(x: Value) -> bool {
 
 /// sin x.
 pub(crate) fn sin(x: Value) -> Value {
-    if x.lanes().is_avx512() {
-        return sin_by_table(x);
-    }
-    if is_wide(x) {
-        return x.widened(|x| {
+    match x.elem() {
+        Elem::F64 if x.lanes().is_avx512() => sin_by_table(x),
+        Elem::F64 => {
+            let reduced = reduce(x.abs());
+            sin_of(x, reduced.n, sin_cos(reduced))
+        }
+        Elem::F32 if x.lanes().is_fused() => {
+            keeping_zero(x, alternating_sin(reduce_alternating(x, 0.0)))
+        }
+        Elem::F32 => x.widened(|x| {
             let (n, r) = reduce_wide(x.abs());
             sin_of(x, n, sin_cos_wide(r))
-        });
+        }),
     }
-    let reduced = reduce(x.abs());
-    sin_of(x, reduced.n, sin_cos(reduced))
 }
 
 /// cos x.
 pub(crate) fn cos(x: Value) -> Value {
-    if x.lanes().is_avx512() {
-        return cos_by_table(x);
-    }
-    if is_wide(x) {
-        return x.widened(|x| {
+    match x.elem() {
+        Elem::F64 if x.lanes().is_avx512() => cos_by_table(x),
+        Elem::F64 => {
+            let reduced = reduce(x.abs());
+            cos_of(reduced.n, sin_cos(reduced))
+        }
+        // cos((n + ½)π − r) = (−1)ⁿ·sin r.
+        Elem::F32 if x.lanes().is_fused() => alternating_sin(reduce_alternating(x, 0.5)),
+        Elem::F32 => x.widened(|x| {
             let (n, r) = reduce_wide(x.abs());
             cos_of(n, sin_cos_wide(r))
-        });
+        }),
     }
-    let reduced = reduce(x.abs());
-    cos_of(reduced.n, sin_cos(reduced))
 }
 
 /// tan, or −cotan for odd n, of r + low.
