@@ -528,10 +528,10 @@ impl<'p> Emitter<'p> {
                 let dst = self.overwrite(id);
                 self.target.exponent(elem, dst, src);
             }
-            O::Significand => {
+            O::Significand | O::CentredSignificand => {
                 let src = self.rm(node.arg(0));
                 let dst = self.overwrite(id);
-                self.target.significand(elem, dst, src);
+                self.target.significand(node.op, elem, dst, src);
             }
             O::ShiftLeft(_) | O::ShiftRight(_) | O::ShiftRightHalves(_) => {
                 let src = self.reg(node.arg(0));

@@ -243,11 +243,15 @@ impl Target {
     }
 
     /// `dst` = significand of `src` (AVX-512).
-    pub(super) fn significand(&mut self, elem: Elem, dst: u8, src: Rm) {
-        // SDM, VGETMANTPD: bits 1–0 the interval [¾, 3/2), bits 3–2 a positive sign.
+    pub(super) fn significand(&mut self, op: Opcode, elem: Elem, dst: u8, src: Rm) {
+        // SDM, VGETMANTPD: bits 1–0 the interval, [1, 2) or [¾, 3/2), bits 3–2 a positive sign.
+        let interval = match op {
+            Opcode::CentredSignificand => 0b01_11,
+            _ => 0b01_00,
+        };
         let row = pick(elem, &inst::VGETMANTPD, &inst::VGETMANTPS);
         self.asm
-            .evex_i(row, self.width, Evex::NONE, v(dst), NONE, src, 0b01_11);
+            .evex_i(row, self.width, Evex::NONE, v(dst), NONE, src, interval);
     }
 
     /// `dst = dst op (second & third)` (AVX-512).

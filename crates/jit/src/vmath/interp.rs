@@ -197,6 +197,16 @@ impl Machine<'_> {
             }),
             O::Exponent => map(&|a| from_double(exponent(as_double(a, elem)), elem)),
             O::Significand => map(&|a| from_double(significand(as_double(a, elem)), elem)),
+            O::CentredSignificand => map(&|a| {
+                let significand = significand(as_double(a, elem));
+                let halved = significand / 2.0;
+                let centred = if significand >= 1.5 {
+                    halved
+                } else {
+                    significand
+                };
+                from_double(centred, elem)
+            }),
             O::Fixup => map3(&|a, b, table| fixup(a, b, table, elem)),
             O::Gather(number) => {
                 let table = self.program.tables[usize::from(number)];
@@ -311,7 +321,7 @@ fn exponent(x: f64) -> f64 {
     }
 }
 
-/// The magnitude's significand in [¾, 3/2); of zero and infinity, 1.
+/// The magnitude's significand in [1, 2); of zero and infinity, 1.
 fn significand(x: f64) -> f64 {
     if x.is_nan() {
         return x;
@@ -319,12 +329,7 @@ fn significand(x: f64) -> f64 {
     if x == 0.0 || x.is_infinite() {
         return 1.0;
     }
-    let fraction = f64::from_bits(normalised(x.abs()).0 & !EXPONENT | 1.0_f64.to_bits());
-    if fraction >= 1.5 {
-        fraction / 2.0
-    } else {
-        fraction
-    }
+    f64::from_bits(normalised(x.abs()).0 & !EXPONENT | 1.0_f64.to_bits())
 }
 
 /// `VFIXUPIMMPD`: the class of `b` chooses one of eight digits of the table, which says what

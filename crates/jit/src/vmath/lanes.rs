@@ -559,10 +559,16 @@ impl<'l> Value<'l> {
         self.unary(Opcode::Exponent)
     }
 
-    /// The significand in [¾, 3/2) (AVX-512 only).
+    /// The significand in [1, 2) (AVX-512 only).
     pub(crate) fn significand_instruction(self) -> Value<'l> {
         debug_assert!(self.lanes.is_avx512());
         self.unary(Opcode::Significand)
+    }
+
+    /// The significand in [¾, 3/2) (AVX-512 only).
+    pub(crate) fn centred_significand_instruction(self) -> Value<'l> {
+        debug_assert!(self.lanes.is_avx512());
+        self.unary(Opcode::CentredSignificand)
     }
 
     /// `self`, replaced where `x` is special as `table` says (AVX-512 only): one digit each for

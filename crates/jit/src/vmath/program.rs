@@ -103,8 +103,10 @@ pub(crate) enum Opcode {
     Scale,
     /// `log₂` of the magnitude, rounded down, for subnormal numbers too (`VGETEXPPD`, AVX-512).
     Exponent,
-    /// The significand in [¾, 3/2) (`VGETMANTPD`, AVX-512).
+    /// The significand in [1, 2) (`VGETMANTPD`, AVX-512).
     Significand,
+    /// The significand in [¾, 3/2) (`VGETMANTPD`, AVX-512).
+    CentredSignificand,
     /// `a`, replaced where `b` is special as table `c` says (`VFIXUPIMMPD`, AVX-512).
     Fixup,
     /// `table[a]`, where lanes of `a` are integers.

@@ -69,7 +69,7 @@ const M_32: [f64; 6] = [
 ];
 
 /// ln 2, and what rounding it lost.
-const LN_2: Both = Both(std::f64::consts::LN_2, 0.693_147_182_464_599_6);
+pub(super) const LN_2: Both = Both(std::f64::consts::LN_2, 0.693_147_182_464_599_6);
 const LN_2_REST: Both = Both(2.319_046_813_846_299_6e-17, -1.904_654_212_125_933_6e-9);
 /// (eʳ − 1 − r)/r², relative to eʳ, for r of tables.
 const TABLED_64: [f64; 5] = [

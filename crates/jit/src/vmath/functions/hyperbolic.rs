@@ -158,8 +158,10 @@ fn tanh_by_pieces(x: Value) -> Value {
     let [p0, p1, p2, p3, p4] = TANH_COEFFICIENTS
         .each_ref()
         .map(|table| index.lookup(table));
-    let square = d * d;
-    let high = p4.mul_add(square, p3.mul_add(d, p2));
-    let slope = high.mul_add(square, p1.mul_add(d, p0));
+    let slope = p4
+        .mul_add(d, p3)
+        .mul_add(d, p2)
+        .mul_add(d, p1)
+        .mul_add(d, p0);
     slope.mul_add(d, index.lookup(&TANH_VALUE)).or_sign_of(x)
 }

@@ -10,11 +10,13 @@
 //! log2 and log10 multiply log(1 + f), as a sum of two, by log₂e or log₁₀e, as a sum of two, of
 //! which the high parts have half as many bits and an exact product (fdlibm's `e_log10.c`).
 //! On AVX-512, log, log2 and log10 have a table of u near 1/m, so that z = u·m − 1 is below 2⁻⁵ and
-//! log x = k·log 2 − log u + log(1 + z) needs no division, and near 1, where u = 1, no table.
+//! log x = k·log 2 − log u + log(1 + z) needs no division, and near 1, where u = 1, no table. In single
+//! precision, log and log2 take m in [1, 2), and u = ½ below 2, where −log u cancels k·log 2 without
+//! error; log₁₀ 2 is too far from a single for that.
 //!
 //! log1p works on 1 + x as an exact sum u + c: log(u + c) = log u + c/u.
 
-use super::exponential::{LN_2_HIGH, LN_2_LOW};
+use super::exponential::{LN_2, LN_2_HIGH, LN_2_LOW};
 use super::scaling::{Decomposed, MAGIC, decompose};
 use super::tables::{LOG, LOG_RECIPROCAL, LOG2, LOG2_RECIPROCAL, LOG10, LOG10_RECIPROCAL};
 use crate::vmath::lanes::{Both, Table, Value};
@@ -58,7 +60,11 @@ const TABLED_64: [f64; 8] = [
     -0.125_197_941_783_141_2,
     0.111_328_346_141_318_16,
 ];
-const TABLED_32: [f64; 3] = [-0.5, 0.333_381_712_436_676, -0.250_066_637_992_858_9];
+const TABLED_32: [f64; 3] = [
+    -0.500_001_192_092_895_5,
+    0.333_369_761_705_398_56,
+    -0.244_130_671_024_322_5,
+];
 const TABLED_2_64: [f64; 9] = [
     2.062_987_619_109_651e-17,
     -0.721_347_520_444_478_7,
@@ -71,10 +77,10 @@ const TABLED_2_64: [f64; 9] = [
     0.160_616_614_934_539_44,
 ];
 const TABLED_2_32: [f64; 4] = [
-    1.614_831_113_272_430_2e-8,
-    -0.721_347_510_814_666_7,
-    0.480_982_095_003_128_05,
-    -0.360_779_374_837_875_37,
+    1.650_208_858_450_241_7e-8,
+    -0.721_349_418_163_299_6,
+    0.480_957_299_470_901_5,
+    -0.352_084_428_071_975_7,
 ];
 const TABLED_10_64: [f64; 9] = [
     1.106_586_007_655_028_4e-17,
@@ -140,6 +146,7 @@ pub(super) struct Tabled<'l> {
     pub(super) offset: Value<'l>,
 }
 
+/// With m in [¾, 3/2).
 pub(super) fn by_table<'l>(
     x: Value<'l>,
     reciprocals: &'static Table,
@@ -158,17 +165,35 @@ pub(super) fn by_table<'l>(
     }
 }
 
+/// With m in [1, 2), in single precision.
+fn by_octave_table<'l>(
+    x: Value<'l>,
+    reciprocals: &'static Table,
+    offsets: &'static Table,
+) -> Tabled<'l> {
+    let m = x.significand_instruction();
+    let index = m.shift_right(18);
+    Tabled {
+        k: x.exponent_instruction(),
+        z: m.mul_sub(index.lookup(reciprocals), 1.0),
+        offset: index.lookup(offsets),
+    }
+}
+
 fn log_of_positive(x: Value) -> Value {
     if x.lanes().is_avx512() {
-        let Tabled { k, z, offset } = by_table(x, &LOG_RECIPROCAL, &LOG);
-        let (start, z_low) = (k.mul_add(LN_2_HIGH, offset), k.mul_add(LN_2_LOW, z));
-        let tail = z.polynomial(&TABLED_64, &TABLED_32);
         return match x.elem() {
             Elem::F64 => {
-                let (sum, lost) = start.fast_two_sum(z_low);
-                sum + (z * z).mul_add(tail, lost)
+                let Tabled { k, z, offset } = by_table(x, &LOG_RECIPROCAL, &LOG);
+                let start = k.mul_add(LN_2_HIGH, offset);
+                let (sum, lost) = start.fast_two_sum(k.mul_add(LN_2_LOW, z));
+                sum + (z * z).mul_add(z.estrin(&TABLED_64), lost)
             }
-            Elem::F32 => (z * z).mul_add(tail, start + z_low),
+            Elem::F32 => {
+                let Tabled { k, z, offset } = by_octave_table(x, &LOG_RECIPROCAL, &LOG);
+                let sum = k.mul_add(LN_2, offset) + z;
+                (z * z).mul_add(z.horner(&TABLED_32), sum)
+            }
         };
     }
     let Decomposed {
@@ -212,7 +237,10 @@ fn short_sum<'l>(f: Value<'l>) -> (Value<'l>, Value<'l>) {
 /// log₂ x.
 pub(crate) fn log2(x: Value) -> Value {
     if x.lanes().is_avx512() {
-        let Tabled { k, z, offset } = by_table(x, &LOG2_RECIPROCAL, &LOG2);
+        let Tabled { k, z, offset } = match x.elem() {
+            Elem::F64 => by_table(x, &LOG2_RECIPROCAL, &LOG2),
+            Elem::F32 => by_octave_table(x, &LOG2_RECIPROCAL, &LOG2),
+        };
         let sum = z.mul_add(LOG2_E, k + offset);
         let result = z.mul_add(z.polynomial(&TABLED_2_64, &TABLED_2_32), sum);
         return with_specials(x, result);

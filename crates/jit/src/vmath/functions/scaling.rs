@@ -105,7 +105,7 @@ pub(super) struct Decomposed<'l> {
 /// Takes `x` apart; subnormal numbers too.
 pub(super) fn decompose<'l>(x: Value<'l>) -> Decomposed<'l> {
     if x.lanes().is_avx512() {
-        let significand = x.significand_instruction();
+        let significand = x.centred_significand_instruction();
         let exponent = x.exponent_instruction() - significand.exponent_instruction();
         let reciprocal_power = x.constant(1.0).scale_instruction(-exponent);
         return Decomposed {
