@@ -148,6 +148,8 @@ impl Operand {
 #[derive(Debug)]
 pub struct Cursor<'a> {
     code: &'a mut [u8],
+    /// Where the room begins.
+    base: usize,
     at: usize,
 }
 
@@ -183,16 +185,20 @@ impl Cursor<'_> {
         self.put(head | disp << (8 * len), disp >> (64 - 8 * len), total);
     }
 
-    /// Appends a call of an absolute address by way of `rax`, if `wanted`.
+    /// Appends a call of what stands at a position of the code before this, if `wanted`.
     ///
     /// # Panics
     /// If there is no room.
     #[inline(always)]
-    pub fn fill_call(&mut self, address: u64, wanted: bool) {
-        // 48 B8 imm64: mov rax, imm64. FF D0: call rax.
-        let low = 0xb848 | address << 16;
-        let high = address >> 48 | 0xd0ff << 16;
-        self.put(low, high, 12 * u8::from(wanted));
+    pub fn fill_call(&mut self, target: u32, wanted: bool) {
+        // E8 rel32, relative to the end of the call.
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "code is shorter than 2 GiB, distances wrap"
+        )]
+        let next = (self.base + self.at + 5) as u32;
+        let distance = target.wrapping_sub(next);
+        self.put(0xe8 | u64::from(distance) << 8, 0, 5 * u8::from(wanted));
     }
 
     #[inline(always)]
@@ -212,8 +218,10 @@ impl Assembler {
         room: usize,
         fill: impl FnOnce(&mut Cursor<'_>) -> R,
     ) -> Option<R> {
+        let base = self.position();
         let mut cursor = Cursor {
             code: self.room(room)?,
+            base,
             at: 0,
         };
         let result = fill(&mut cursor);

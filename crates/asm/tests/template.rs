@@ -99,13 +99,20 @@ fn filling_in_is_assembling() {
 }
 
 #[test]
-fn a_call_goes_by_way_of_rax() {
-    let mut asm = Assembler::new();
-    asm.append_with(16, |cursor| cursor.fill_call(0x1122_3344_5566_7788, true));
-    let mut long = Assembler::new();
-    long.mov_ri(gpr::RAX, 0x1122_3344_5566_7788);
-    long.call_r(gpr::RAX);
-    assert_eq!(asm.finish().unwrap(), long.finish().unwrap());
+fn a_call_reaches_back() {
+    for target in [0, 3] {
+        let (mut asm, mut long) = (Assembler::new(), Assembler::new());
+        for code in [&mut asm, &mut long] {
+            code.raw(&[0x90; 7]);
+        }
+        asm.append_with(32, |cursor| {
+            cursor.fill_call(u32::try_from(target).unwrap(), true);
+            cursor.fill_call(u32::try_from(target).unwrap(), true);
+        });
+        long.call_to(target);
+        long.call_to(target);
+        assert_eq!(asm.finish().unwrap(), long.finish().unwrap());
+    }
 }
 
 #[test]

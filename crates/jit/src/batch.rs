@@ -565,6 +565,9 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
             constants,
         } = self.compiler;
         asm.clear();
+        if let Some(direct) = direct {
+            asm.raw(direct.prologue());
+        }
         constants.clear();
         let fold = self.goal.fold();
         let targets = self.goal.targets().unwrap_or(Targets {

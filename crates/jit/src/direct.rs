@@ -24,7 +24,7 @@ use std::sync::OnceLock;
 use opcodon_asm::{AsmError, Assembler, Cursor, Encoding, Inst, Mem, Operand, Template, gpr};
 use opcodon_expr::{Expr, Node, Op};
 
-use crate::lower::{Installed, routines};
+use crate::lower::routines;
 use crate::machine::{MACHINES, Machine, Rows, number, offset};
 use crate::panel::stride;
 use crate::{Float, JitError, Tier};
@@ -102,8 +102,8 @@ impl Pick {
 struct Row {
     /// The instruction, or the load of a routine's first argument.
     main: Template,
-    /// A routine's address, or 0.
-    routine: u64,
+    /// Where the way to a routine stands in [`Tables::ways`], or 0.
+    routine: u32,
     /// The instruction's second and third operands.
     v: Pick,
     rm: Pick,
@@ -138,6 +138,10 @@ struct Tables {
     /// By [`kind`].
     kinds: [Kind; VALUES],
     rows: [Row; VALUES],
+    /// Jumps to the routines, for the beginning of the code that calls them: the calls reach them by
+    /// relative distances, which the processor follows while it decodes, and not only once it has
+    /// met each call before.
+    ways: Vec<u8>,
     /// Loads of operands that are vectors and that are broadcast elements.
     loads: [Template; 2],
     operands: [Operand; OPERANDS],
@@ -198,10 +202,26 @@ impl Tables {
         let leaf = Kind { step: 1, facts: 0 };
         let (mut rows, mut kinds) = ([none; VALUES], [leaf; VALUES]);
         let routines = routines::<M>()?;
+        let mut ways = Assembler::new();
+        // Position 0 is none.
+        ways.ud2();
         for (kind, &op) in Op::ALL.iter().enumerate() {
             let arity = u8::try_from(op.arity()).expect("at most three");
             let facts;
-            (rows[kind], facts) = operator(op, none, M::ROWS, routines, template)?;
+            (rows[kind], facts) = operator(
+                op,
+                none,
+                M::ROWS,
+                &mut |op| {
+                    let address = routines.address(op)?;
+                    ways.align(16);
+                    let way = u32::try_from(ways.position()).ok()?;
+                    ways.mov_ri(gpr::RAX, address.cast_signed() as i64);
+                    ways.jmp_r(gpr::RAX);
+                    Some(way)
+                },
+                template,
+            )?;
             kinds[kind] = Kind {
                 step: 1u8.wrapping_sub(arity),
                 facts,
@@ -226,6 +246,7 @@ impl Tables {
         Ok(Tables {
             kinds,
             rows,
+            ways: ways.finish()?.to_vec(),
             loads: [load, broadcast],
             operands: operands(0, 0)?,
             next_operands: operands(M::BYTES, PAIRED)?,
@@ -261,6 +282,11 @@ impl Direct {
             operators: [0; VALUES],
             constants: [0; VALUES],
         })))
+    }
+
+    /// What must stand at the beginning of the code.
+    pub(crate) fn prologue(&self) -> &[u8] {
+        &self.tables.ways
     }
 
     /// Whether two vectors of rows are better computed at a time. What a routine does is one long
@@ -370,7 +396,7 @@ impl Direct {
         {
             self.operators[last] &= 0xff_ffff;
         }
-        // An instruction is up to 10 bytes long; a call with its moves takes up to 38.
+        // An instruction is up to 10 bytes long; a call with its moves takes up to 31.
         asm.append_with(16 + 80 * survey.n_operators, |cursor| {
             let Tables {
                 operands,
@@ -384,61 +410,64 @@ impl Direct {
                 cursor.fill(encoding, load, 0, 0, leaf, true);
             } else if paired {
                 for &operator in operators {
-                    self.operator::<true>(cursor, encoding, operator, operands, 0);
-                    self.operator::<true>(cursor, encoding, operator, next_operands, PAIRED);
+                    let operands = [(operands, 0), (next_operands, PAIRED)];
+                    self.operator::<true, 2>(cursor, encoding, operator, operands);
                 }
             } else if survey.calls() {
                 for &operator in operators {
-                    self.operator::<true>(cursor, encoding, operator, operands, 0);
+                    self.operator::<true, 1>(cursor, encoding, operator, [(operands, 0)]);
                 }
             } else {
                 for &operator in operators {
-                    self.operator::<false>(cursor, encoding, operator, operands, 0);
+                    self.operator::<false, 1>(cursor, encoding, operator, [(operands, 0)]);
                 }
             }
         });
         true
     }
 
-    /// Emits one operator with these operands, `shift` registers ahead.
+    /// Emits one operator for each set of operands, whose results are so many registers ahead.
     #[inline(always)]
-    fn operator<const CALLS: bool>(
+    fn operator<const CALLS: bool, const N: usize>(
         &self,
         cursor: &mut Cursor<'_>,
         encoding: Encoding,
         operator: u32,
-        operands: &[Operand; OPERANDS],
-        shift: u8,
+        sets: [(&[Operand; OPERANDS], u8); N],
     ) {
         let Tables { rows, loads, .. } = self.tables;
         let [kind, _, _, dst] = operator.to_le_bytes();
-        let dst = dst + shift;
         let row = &rows[usize::from(kind)];
         let operator = u64::from(operator);
-        let operand = |pick: Pick| operands[usize::from(self.values[pick.of(operator)]) % OPERANDS];
-        let (v, rm) = (operand(row.v), operand(row.rm));
+        let place = |pick: Pick| usize::from(self.values[pick.of(operator)]) % OPERANDS;
+        // The sets differ in registers and distances, not in what is in memory.
+        let kinds = sets[0].0;
+        let (v, rm) = (place(row.v), place(row.rm));
         // The second operand must be a register.
-        let swap = row.commutes & v.is_memory() & !rm.is_memory();
+        let swap = row.commutes & kinds[v].is_memory() & !kinds[rm].is_memory();
         let (v, rm) = (select(swap, rm, v), select(swap, v, rm));
-        let (mut load, mut spare, mut is_loaded) = (v, 2, v.is_memory());
+        let v_is_memory = kinds[v].is_memory();
+        let (mut load, mut spare, mut is_loaded) = (v, 2, v_is_memory);
         if CALLS {
             let is_second = row.second.fixed == 0;
-            load = select(is_second, operand(row.second), load);
+            load = select(is_second, place(row.second), load);
             spare -= u8::from(is_second);
             is_loaded |= is_second;
         }
-        let load_by = loads[usize::from(load.is_broadcast())];
-        cursor.fill(encoding, load_by, spare, 0, load, is_loaded);
-        let v = select(v.is_memory(), 2, v.number());
-        if CALLS {
-            let calls = row.routine != 0;
-            let main = select(calls, loads[usize::from(rm.is_broadcast())], row.main);
-            cursor.fill(encoding, main, select(calls, 0, dst), v, rm, true);
-            cursor.fill_call(row.routine, calls);
-            let result = Operand::register(0);
-            cursor.fill(encoding, loads[0], dst, 0, result, calls & (dst != 0));
-        } else {
-            cursor.fill(encoding, row.main, dst, v, rm, true);
+        let load_by = loads[usize::from(kinds[load].is_broadcast())];
+        let calls = CALLS & (row.routine != 0);
+        let argument = loads[usize::from(kinds[rm].is_broadcast())];
+        let main = select(calls, argument, row.main);
+        for (operands, shift) in sets {
+            cursor.fill(encoding, load_by, spare, 0, operands[load], is_loaded);
+            let v = select(v_is_memory, 2, operands[v].number());
+            let dst = dst + shift;
+            cursor.fill(encoding, main, select(calls, 0, dst), v, operands[rm], true);
+            if CALLS {
+                cursor.fill_call(row.routine, calls);
+                let result = Operand::register(0);
+                cursor.fill(encoding, loads[0], dst, 0, result, calls & (dst != 0));
+            }
         }
     }
 }
@@ -448,7 +477,7 @@ fn operator(
     op: Op,
     none: Row,
     rows: &Rows,
-    routines: &Installed,
+    way: &mut dyn FnMut(Op) -> Option<u32>,
     template: impl Fn(&'static Inst) -> Result<Template, AsmError>,
 ) -> Result<(Row, u8), JitError> {
     let is_binary = op.arity() == 2;
@@ -468,11 +497,14 @@ fn operator(
             return Ok((none, fact::DECLINED));
         }
         _ => {
-            let (Some(address), 1..=2) = (routines.address(op), op.arity()) else {
+            if op.arity() > 2 {
+                return Ok((none, fact::DECLINED));
+            }
+            let Some(routine) = way(op) else {
                 return Ok((none, fact::DECLINED));
             };
             let row = Row {
-                routine: address as u64,
+                routine,
                 rm: if is_binary { SECOND } else { TOP },
                 second: if is_binary { TOP } else { NOTHING },
                 ..none
