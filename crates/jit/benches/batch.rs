@@ -5,7 +5,8 @@
 //! 15 instructions of 6–10 bytes and a loop; a template assembler emits them in 0.16 µs, and two
 //! vector units of eight lanes compute 16 operations a cycle.
 //!
-//! Run with `cargo bench -p opcodon-jit --bench batch`.
+//! Run with `cargo bench -p opcodon-jit --bench batch [-- word …]`: the words, as `avx512 functions
+//! 1000`, say which lines are wanted.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -37,7 +38,18 @@ const FUNCTIONS: [Op; 10] = [
     Op::Tanh,
 ];
 
+/// Whether the words of the command line are all among those of a line.
+fn is_wanted(line: &str) -> bool {
+    std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .all(|word| line.split(' ').any(|other| other == word))
+}
+
 fn measure<T: Float>(tier: Tier, name: &str, trees: &[Expr], n_rows: usize) {
+    if !is_wanted(&format!("{tier} {} {name} {n_rows}", T::NAME)) {
+        return;
+    }
     let mut random = Random(9);
     let panel = Panel::<T>::from_fn(6, n_rows, |_, _| T::from_f64(random.uniform(0.1, 3.0)));
     let nodes: usize = trees.iter().map(Expr::len).sum();

@@ -53,14 +53,18 @@ const MAX_COLUMNS: usize = REGISTERS - COLUMNS;
 /// The first register that values may take; the others follow.
 const FIRST: u8 = 3;
 
-/// With two vectors of rows at a time, registers for the values of one of them.
+/// With two or three vectors of rows at a time, registers for the values of one of them.
 const PAIRED: u8 = 5;
+const TRIPLED: u8 = 4;
 
-/// Rows from which on that pays.
+/// Rows from which on two and three pay.
 const MANY_ROWS: usize = 96;
+const MORE_ROWS: usize = 500;
 
-/// The registers of the tree's two values then.
-pub(crate) const RESULTS: [u8; 2] = [FIRST, FIRST + PAIRED];
+/// The register of the tree's value for each of several vectors of rows.
+pub(crate) fn result(n_vectors: u8, vector: u8) -> u8 {
+    FIRST + vector * if n_vectors == 3 { TRIPLED } else { PAIRED }
+}
 
 /// An operand of an instruction, by its place in the word of an [`Operator`].
 #[derive(Clone, Copy, Debug)]
@@ -145,8 +149,9 @@ struct Tables {
     /// Loads of operands that are vectors and that are broadcast elements.
     loads: [Template; 2],
     operands: [Operand; OPERANDS],
-    /// The same for the next vector of rows, in registers of its own.
-    next_operands: [Operand; OPERANDS],
+    /// The same for the next vectors of rows, in registers of their own: the second of two, the
+    /// second and the third of three.
+    next_operands: [[Operand; OPERANDS]; 3],
 }
 
 /// The compiler's memory.
@@ -249,7 +254,11 @@ impl Tables {
             ways: ways.finish()?.to_vec(),
             loads: [load, broadcast],
             operands: operands(0, 0)?,
-            next_operands: operands(M::BYTES, PAIRED)?,
+            next_operands: [
+                operands(M::BYTES, PAIRED)?,
+                operands(M::BYTES, TRIPLED)?,
+                operands(2 * M::BYTES, 2 * TRIPLED)?,
+            ],
         })
     }
 
@@ -289,13 +298,24 @@ impl Direct {
         &self.tables.ways
     }
 
-    /// Whether two vectors of rows are better computed at a time. What a routine does is one long
-    /// chain of instructions, each of which waits for the one before, and the processor does not
-    /// look far enough ahead to begin with the next rows; of plain arithmetic it sees dozens of
-    /// rows at once. Of few rows, computing does not gain what compiling twice as much costs.
-    pub(crate) fn is_paired<M: Machine>(&self, survey: Survey) -> bool {
-        let fits = M::TIER == Tier::Avx512 && survey.n_registers <= u32::from(PAIRED);
-        survey.calls() && fits && self.n_rows >= MANY_ROWS
+    /// How many vectors of rows are better computed at a time. What a routine does is one long chain
+    /// of instructions, each of which waits for the one before, and the processor does not look far
+    /// enough ahead to begin with the next rows; of plain arithmetic it sees dozens of rows at once.
+    /// Of few rows, computing does not gain what compiling several times as much costs.
+    pub(crate) fn n_vectors<M: Machine>(&self, survey: Survey, n_accumulators: usize) -> u8 {
+        let n_registers = survey.n_registers;
+        if M::TIER != Tier::Avx512 || !survey.calls() || self.n_rows < MANY_ROWS {
+            1
+        } else if n_registers <= u32::from(TRIPLED)
+            && self.n_rows >= MORE_ROWS
+            && n_accumulators <= 1
+        {
+            3
+        } else if n_registers <= u32::from(PAIRED) {
+            2
+        } else {
+            1
+        }
     }
 
     /// Lists a tree's values and operators and appends its constants; `None`, and nothing
@@ -375,15 +395,15 @@ impl Direct {
         })
     }
 
-    /// Emits the code of the tree that was surveyed. Its value goes to register 0; if `paired`, two
-    /// vectors of rows are computed, and their values go to [`RESULTS`]. `registers` is the set that
-    /// values may take. Nothing is emitted if they are not enough.
+    /// Emits the code of the tree that was surveyed. Its value goes to register 0, or of several
+    /// vectors of rows to the registers that [`result`] names. `registers` is the set that values may
+    /// take. Nothing is emitted if they are not enough.
     pub(crate) fn emit<M: Machine>(
         &mut self,
         asm: &mut Assembler,
         survey: Survey,
         registers: u32,
-        paired: bool,
+        n_vectors: u8,
     ) -> bool {
         let Some(encoding) = M::ENCODING else {
             return false;
@@ -392,12 +412,12 @@ impl Direct {
             return false;
         }
         if let Some(last) = survey.n_operators.checked_sub(1)
-            && !paired
+            && n_vectors == 1
         {
             self.operators[last] &= 0xff_ffff;
         }
         // An instruction is up to 10 bytes long; a call with its moves takes up to 31.
-        asm.append_with(16 + 80 * survey.n_operators, |cursor| {
+        asm.append_with(16 + 93 * survey.n_operators, |cursor| {
             let Tables {
                 operands,
                 next_operands,
@@ -408,10 +428,16 @@ impl Direct {
                 let leaf = operands[usize::from(self.values[0])];
                 let load = self.tables.loads[usize::from(leaf.is_broadcast())];
                 cursor.fill(encoding, load, 0, 0, leaf, true);
-            } else if paired {
+            } else if n_vectors == 2 {
+                let operands = [(operands, 0), (&next_operands[0], PAIRED)];
                 for &operator in operators {
-                    let operands = [(operands, 0), (next_operands, PAIRED)];
                     self.operator::<true, 2>(cursor, encoding, operator, operands);
+                }
+            } else if n_vectors == 3 {
+                let [_, next, last] = next_operands;
+                let operands = [(operands, 0), (next, TRIPLED), (last, 2 * TRIPLED)];
+                for &operator in operators {
+                    self.operator::<true, 3>(cursor, encoding, operator, operands);
                 }
             } else if survey.calls() {
                 for &operator in operators {

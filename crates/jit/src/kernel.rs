@@ -9,7 +9,7 @@
 //! ```text
 //! setup    frame, accumulators = 0, mask = all
 //! head     fewer rows left than lanes? mask = rows left
-//! (tape)   the value to register 0; two values to `RESULTS`
+//! (tape)   the value to register 0; several to `direct::result`
 //! fold     store, or add to accumulators
 //! advance  rows left? back to head
 //! finish   accumulators to output
@@ -23,7 +23,7 @@ use opcodon_asm::{Alu, Assembler, Cond, Gpr, K1, Mem, NONE, Rm, Shift, Vreg, Wid
 
 use opcodon_expr::Expr;
 
-use crate::direct::{Direct, RESULTS, Survey};
+use crate::direct::{self, Direct, Survey};
 use crate::lower::{Leaves, Lower, Workspace, calls, routines};
 use crate::machine::{Machine, offset, reg};
 use crate::panel::stride;
@@ -128,8 +128,8 @@ pub(crate) struct Shape {
     n_outputs: usize,
     /// Whether routines are called.
     calls: bool,
-    /// Whether two vectors of rows are computed an iteration.
-    paired: bool,
+    /// How many vectors of rows are computed an iteration.
+    n_vectors: u8,
     /// Slots for values that find no register.
     n_slots: usize,
 }
@@ -143,7 +143,7 @@ impl Shape {
             targets,
             n_outputs,
             calls,
-            paired: false,
+            n_vectors: 1,
             n_slots: 0,
         };
         let n_registers = shape.registers::<M>().count_ones() as usize;
@@ -163,7 +163,7 @@ impl Shape {
 
     /// Rows of an iteration.
     fn n_rows<M: Machine>(&self) -> usize {
-        if self.paired { 2 * M::LANES } else { M::LANES }
+        usize::from(self.n_vectors) * M::LANES
     }
 
     fn accumulate<M: Machine>(&self) -> Accumulate {
@@ -260,8 +260,8 @@ impl Shell {
             open: [&setup[..], &head].concat(),
             head: setup.len(),
             close: part(&|asm| {
-                if shape.paired {
-                    fold_pair::<M>(asm, shape);
+                if shape.n_vectors > 1 {
+                    fold_values::<M>(asm, shape);
                 } else {
                     fold_value::<M>(asm, shape);
                 }
@@ -334,12 +334,12 @@ pub(crate) fn emit_direct<M: Machine>(
         targets,
         n_outputs: 1,
         calls: survey.calls(),
-        paired: direct.is_paired::<M>(survey),
+        n_vectors: direct.n_vectors::<M>(survey, n_accumulators(fold, 1)),
         n_slots: 0,
     };
     let shell = Shell::of::<M>(shells, shape)?;
     let head = shell.open(asm);
-    if direct.emit::<M>(asm, survey, shape.registers::<M>(), shape.paired) {
+    if direct.emit::<M>(asm, survey, shape.registers::<M>(), shape.n_vectors) {
         shell.close(asm, head);
         return Ok(Some(survey));
     }
@@ -360,7 +360,7 @@ fn setup<M: Machine>(asm: &mut Assembler, shape: Shape) {
     }
     if M::TIER == Tier::Avx512 {
         asm.vex(&inst::KXNORW, Width::X, K1, K1, K1);
-        if shape.paired {
+        if shape.n_vectors > 1 {
             asm.mov_ri(NEXT_MASK, -1);
         }
     } else if shape.fold != Fold::Store {
@@ -378,7 +378,7 @@ fn head<M: Machine>(asm: &mut Assembler, shape: Shape) {
         asm.shift_cl(Shift::Shl, gpr::RAX);
         asm.alu_ri(Alu::Sub, gpr::RAX, 1);
         asm.vex(&inst::KMOVW_KR, Width::X, K1, NONE, gpr::RAX);
-        if shape.paired {
+        if shape.n_vectors > 1 {
             asm.mov_rr(NEXT_MASK, gpr::RAX);
             asm.shift_ri(Shift::Shr, NEXT_MASK, M::LANES.to_le_bytes()[0]);
         }
@@ -388,14 +388,20 @@ fn head<M: Machine>(asm: &mut Assembler, shape: Shape) {
     asm.bind(body);
 }
 
-/// What becomes of two values: of one after the other, so that sums are those of one at a time.
-fn fold_pair<M: Machine>(asm: &mut Assembler, shape: Shape) {
-    M::load(asm, 0, reg(RESULTS[0]));
-    fold_value::<M>(asm, shape);
-    asm.alu_ri(Alu::Add, gpr::RDI, offset(M::BYTES));
-    asm.vex(&inst::KMOVW_KR, Width::X, K1, NONE, NEXT_MASK);
-    M::load(asm, 0, reg(RESULTS[1]));
-    fold_value::<M>(asm, shape);
+/// What becomes of several values: of one after the other, so that sums are those of one at a time.
+fn fold_values<M: Machine>(asm: &mut Assembler, shape: Shape) {
+    for vector in 0..shape.n_vectors {
+        if vector > 0 {
+            asm.alu_ri(Alu::Add, gpr::RDI, offset(M::BYTES));
+            asm.vex(&inst::KMOVW_KR, Width::X, K1, NONE, NEXT_MASK);
+        }
+        if vector > 0 && vector + 1 < shape.n_vectors {
+            // The mask of all rows, -1, stays.
+            asm.shift_ri(Shift::Sar, NEXT_MASK, M::LANES.to_le_bytes()[0]);
+        }
+        M::load(asm, 0, reg(direct::result(shape.n_vectors, vector)));
+        fold_value::<M>(asm, shape);
+    }
 }
 
 fn fold_value<M: Machine>(asm: &mut Assembler, shape: Shape) {

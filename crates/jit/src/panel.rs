@@ -7,8 +7,9 @@
 //! and a last, partial vector is filled by repeating the last row, so that padding never
 //! produces a value (a NaN, a trap) which the data would not.
 //!
-//! The stride is one cache line more than the rows take, else all columns of a tile would fall
-//! into the same sets of the first-level cache.
+//! The stride is two cache lines more than the rows take: so far may a kernel read that computes
+//! three vectors at a time, and columns of a tile do not fall into the same sets of the first-level
+//! cache.
 
 use std::marker::PhantomData;
 
@@ -31,7 +32,7 @@ impl Line {
 
 /// Distance in bytes from one column of a tile to the next.
 pub(crate) const fn stride<T: Float>() -> usize {
-    TILE_ROWS * T::SIZE + LINE
+    TILE_ROWS * T::SIZE + 2 * LINE
 }
 
 /// Columns of equal length, in tiles, ready for kernels.
@@ -107,18 +108,19 @@ impl<T: Float> Panel<T> {
         }
     }
 
-    /// Repeats the last row to the end of the last two vectors, which kernels may compute at a time,
-    /// in every column.
+    /// Repeats the last row of each tile to the end of the last three vectors, which kernels may
+    /// compute at a time, in every column.
     fn pad(&mut self) {
-        let Some(tile) = self.n_tiles().checked_sub(1) else {
-            return;
-        };
-        let rows = self.tile_rows(tile);
-        let padded = rows.next_multiple_of(2 * LINE / T::SIZE);
-        for column in 0..self.n_columns {
-            let cells = self.column_mut(tile, column);
-            let last = cells[rows - 1];
-            cells[rows..padded].fill(last);
+        let end = stride::<T>() / T::SIZE;
+        for tile in 0..self.n_tiles() {
+            let rows = self.tile_rows(tile);
+            let padded = rows.next_multiple_of(3 * LINE / T::SIZE).min(end);
+            for column in 0..self.n_columns {
+                let start = self.column_start(tile, column);
+                let cells: &mut [T] = bytemuck::cast_slice_mut(&mut self.lines);
+                let last = cells[start + rows - 1];
+                cells[start + rows..start + padded].fill(last);
+            }
         }
     }
 

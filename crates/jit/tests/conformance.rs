@@ -99,6 +99,74 @@ fn exact_trees_are_bit_equal_in_single_precision() {
 }
 
 #[test]
+fn several_vectors_at_a_time_compute_what_one_does() {
+    const OPS: [Op; 7] = [
+        Op::Add,
+        Op::Mul,
+        Op::Sub,
+        Op::Sin,
+        Op::Exp,
+        Op::Tanh,
+        Op::Pow,
+    ];
+    fn check<T: Float>(tier: Tier, trees: &[Expr], data: &[Vec<f64>]) {
+        let panel = panel::<T>(data);
+        let goals = [
+            Goal::Predict,
+            Goal::Mse {
+                target: 2,
+                weight: Some(1),
+            },
+            Goal::Moments {
+                target: 2,
+                weight: None,
+            },
+        ];
+        for goal in goals {
+            let results = [1, 100, usize::MAX].map(|n_rows| {
+                let mut batch = Batch::<T>::new(tier).unwrap();
+                batch.expect_rows(n_rows);
+                batch.compile(trees, 2, goal).unwrap();
+                let mut results = Vec::new();
+                for index in 0..trees.len() {
+                    match goal {
+                        Goal::Predict => {
+                            let mut out = vec![T::default(); data[0].len()];
+                            batch.predict(index, &panel, &mut out).unwrap();
+                            results.extend(out.iter().map(|value| value.to_f64().to_bits()));
+                        }
+                        Goal::Mse { .. } => {
+                            results.push(batch.loss(index, &panel).unwrap().to_bits());
+                        }
+                        _ => {
+                            let moments = batch.moments(index, &panel).unwrap();
+                            let moments = [moments.p, moments.pp, moments.py];
+                            results.extend(moments.map(f64::to_bits));
+                        }
+                    }
+                }
+                results
+            });
+            assert_eq!(results[0], results[1], "{tier} {goal:?}");
+            assert_eq!(results[0], results[2], "{tier} {goal:?}");
+        }
+    }
+    let mut random = Random(17);
+    let trees: Vec<Expr> = (0..40).map(|k| tree(&mut random, &OPS, 4 + k, 2)).collect();
+    for tier in tiers() {
+        for n_rows in [
+            1, 7, 8, 16, 17, 23, 24, 25, 47, 48, 49, 500, 1023, 1024, 1025, 2100,
+        ] {
+            let column =
+                |random: &mut Random| (0..n_rows).map(|_| random.uniform(-2.0, 2.0)).collect();
+            let data: Vec<Vec<f64>> = (0..3).map(|_| column(&mut random)).collect();
+            check::<f64>(tier, &trees, &data);
+            check::<f32>(tier, &trees, &data);
+        }
+    }
+}
+
+#[test]
 fn trees_of_any_length_over_any_column_are_bit_equal_to_the_reference() {
     const N_COLUMNS: usize = 600;
     for tier in tiers() {
