@@ -185,12 +185,12 @@ impl Cursor<'_> {
         self.put(head | disp << (8 * len), disp >> (64 - 8 * len), total);
     }
 
-    /// Appends a call of what stands at a position of the code before this, if `wanted`.
+    /// Appends a call of what stands at a position of the code before this.
     ///
     /// # Panics
     /// If there is no room.
     #[inline(always)]
-    pub fn fill_call(&mut self, target: u32, wanted: bool) {
+    pub fn fill_call(&mut self, target: u32) {
         // E8 rel32, relative to the end of the call.
         #[expect(
             clippy::cast_possible_truncation,
@@ -198,7 +198,7 @@ impl Cursor<'_> {
         )]
         let next = (self.base + self.at + 5) as u32;
         let distance = target.wrapping_sub(next);
-        self.put(0xe8 | u64::from(distance) << 8, 0, 5 * u8::from(wanted));
+        self.put(0xe8 | u64::from(distance) << 8, 0, 5);
     }
 
     #[inline(always)]

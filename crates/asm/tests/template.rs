@@ -79,7 +79,6 @@ fn filling_in_is_assembling() {
                     asm.append_with(48, |cursor| {
                         cursor.fill(encoding, template, 3, 2, operand, false);
                         cursor.fill(encoding, template, reg, v, operand, true);
-                        cursor.fill_call(1, false);
                     })
                     .unwrap();
                     let found = asm.finish().unwrap();
@@ -106,8 +105,8 @@ fn a_call_reaches_back() {
             code.raw(&[0x90; 7]);
         }
         asm.append_with(32, |cursor| {
-            cursor.fill_call(u32::try_from(target).unwrap(), true);
-            cursor.fill_call(u32::try_from(target).unwrap(), true);
+            cursor.fill_call(u32::try_from(target).unwrap());
+            cursor.fill_call(u32::try_from(target).unwrap());
         });
         long.call_to(target);
         long.call_to(target);

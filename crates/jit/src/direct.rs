@@ -104,7 +104,7 @@ impl Pick {
 /// How one operator is compiled.
 #[derive(Clone, Copy, Debug)]
 struct Row {
-    /// The instruction, or the load of a routine's first argument.
+    /// The instruction; of no use to a routine.
     main: Template,
     /// Where the way to a routine stands in [`Tables::ways`], or 0.
     routine: u32,
@@ -468,32 +468,29 @@ impl Direct {
         let place = |pick: Pick| usize::from(self.values[pick.of(operator)]) % OPERANDS;
         // The sets differ in registers and distances, not in what is in memory.
         let kinds = sets[0].0;
+        let load_of = |place: usize| loads[usize::from(kinds[place].is_broadcast())];
         let (v, rm) = (place(row.v), place(row.rm));
+        // One branch, mispredicted as it may be, costs less than writing for every set what calls
+        // and instructions do not share.
+        if CALLS && row.routine != 0 {
+            let (is_second, second) = (row.second.fixed == 0, place(row.second));
+            for (operands, shift) in sets {
+                let dst = dst + shift;
+                cursor.fill(encoding, load_of(second), 1, 0, operands[second], is_second);
+                cursor.fill(encoding, load_of(rm), 0, 0, operands[rm], true);
+                cursor.fill_call(row.routine);
+                cursor.fill(encoding, loads[0], dst, 0, Operand::register(0), dst != 0);
+            }
+            return;
+        }
         // The second operand must be a register.
         let swap = row.commutes & kinds[v].is_memory() & !kinds[rm].is_memory();
         let (v, rm) = (select(swap, rm, v), select(swap, v, rm));
-        let v_is_memory = kinds[v].is_memory();
-        let (mut load, mut spare, mut is_loaded) = (v, 2, v_is_memory);
-        if CALLS {
-            let is_second = row.second.fixed == 0;
-            load = select(is_second, place(row.second), load);
-            spare -= u8::from(is_second);
-            is_loaded |= is_second;
-        }
-        let load_by = loads[usize::from(kinds[load].is_broadcast())];
-        let calls = CALLS & (row.routine != 0);
-        let argument = loads[usize::from(kinds[rm].is_broadcast())];
-        let main = select(calls, argument, row.main);
+        let is_loaded = kinds[v].is_memory();
         for (operands, shift) in sets {
-            cursor.fill(encoding, load_by, spare, 0, operands[load], is_loaded);
-            let v = select(v_is_memory, 2, operands[v].number());
-            let dst = dst + shift;
-            cursor.fill(encoding, main, select(calls, 0, dst), v, operands[rm], true);
-            if CALLS {
-                cursor.fill_call(row.routine, calls);
-                let result = Operand::register(0);
-                cursor.fill(encoding, loads[0], dst, 0, result, calls & (dst != 0));
-            }
+            cursor.fill(encoding, load_of(v), 2, 0, operands[v], is_loaded);
+            let v = select(is_loaded, 2, operands[v].number());
+            cursor.fill(encoding, row.main, dst + shift, v, operands[rm], true);
         }
     }
 }
