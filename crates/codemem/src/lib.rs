@@ -10,6 +10,7 @@
 //! | [`Draft`], [`Image`] | code, constants and data at fixed distances, as in a shared library |
 //! | [`Signature`], [`Ty`] | the text `"f64(f64, i32, ptr)"`, or its C spelling |
 //! | [`Function`], [`Value`], [`Abi`] | calling bytes with any arguments under System V or Microsoft rules |
+//! | [`Callback`] | a closure as code that is called under either |
 //! | [`kernel`] | the one calling convention of everything that works on columns |
 //! | [`cpu`] | tokens that prove what the processor can do |
 //!
@@ -27,6 +28,7 @@
 
 mod arena;
 mod call;
+mod callback;
 pub mod cpu;
 mod error;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -43,6 +45,7 @@ pub mod kernel;
     path = "pages_unsupported.rs"
 )]
 mod pages;
+mod passing;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod publish;
 mod signature;
@@ -51,16 +54,19 @@ mod signature;
     path = "trampoline_unsupported.rs"
 )]
 mod trampoline;
+mod ty;
 mod value;
 
 pub use arena::{Arena, Entry, SealedArena};
 pub use call::{Abi, Function, call_address};
+pub use callback::Callback;
 pub use error::CodeError;
 pub use heap::{Code, CodeHeap, Usage};
 pub use image::{Access, Draft, Image, Part, Place};
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub use pages::sealed_file;
 pub use pages::{Mapping, PAGE, probe};
-pub use signature::{Signature, SignatureError, SignatureErrorKind, Ty};
+pub use signature::{Signature, SignatureError, SignatureErrorKind};
 pub use trampoline::call_f64;
-pub use value::Value;
+pub use ty::{Array, Prototype, Struct, Ty};
+pub use value::{Record, Value};
