@@ -466,7 +466,12 @@ class MachineFunction:
     """
 
     def __new__(
-        cls, code: bytes, signature: str, abi: Abi | None = None, name: str | None = None
+        cls,
+        code: bytes,
+        signature: str,
+        abi: Abi | None = None,
+        name: str | None = None,
+        returns: Callable[..., Any] | None = None,
     ) -> Self: ...
     def __call__(self, *arguments: Any) -> Any: ...
     @property
@@ -495,7 +500,34 @@ class MachineFunction:
 
     def __reduce__(
         self,
-    ) -> tuple[type[MachineFunction], tuple[bytes, str, Abi, str | None]]: ...
+    ) -> tuple[
+        type[MachineFunction], tuple[bytes, str, Abi, str | None, Callable[..., Any] | None]
+    ]: ...
+
+@final
+class Callback:
+    """A Python callable that compiled code can call; make it with `callback`.
+
+    Attributes
+    ----------
+    address : int
+        What to call; valid as long as this object lives.
+    signature : str
+        Result and parameters.
+    abi : {"sysv", "win64"}
+        The calling convention of the callers.
+    """
+
+    def __new__(
+        cls, callable: Callable[..., Any], signature: str, abi: Abi | None = None
+    ) -> Self: ...
+    def __call__(self, *arguments: Any) -> Any: ...
+    @property
+    def address(self) -> int: ...
+    @property
+    def signature(self) -> str: ...
+    @property
+    def abi(self) -> Abi: ...
 
 @disjoint_base
 class Genome:
@@ -1086,7 +1118,13 @@ class LoadedLibrary:
     def link(
         objects: Sequence[tuple[str, bytes | None]], libraries: Sequence[str]
     ) -> LoadedLibrary: ...
-    def function(self, name: str, signature: str, abi: Abi | None = None) -> MachineFunction: ...
+    def function(
+        self,
+        name: str,
+        signature: str,
+        abi: Abi | None = None,
+        returns: Callable[..., Any] | None = None,
+    ) -> MachineFunction: ...
     def address(self, name: str) -> int: ...
     def symbols(self) -> list[tuple[str, str, str | None, Kind, int]]: ...
     def close(self) -> None: ...

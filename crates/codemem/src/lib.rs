@@ -10,6 +10,7 @@
 //! | [`Draft`], [`Image`] | code, constants and data at fixed distances, as in a shared library |
 //! | [`Signature`], [`Ty`] | the text `"f64(f64, i32, ptr)"`, or its C spelling |
 //! | [`Function`], [`Value`], [`Abi`] | calling bytes with any arguments under System V or Microsoft rules |
+//! | [`call_guarded`], [`Fault`] | the same in another process, from which a fault comes back as an error |
 //! | [`Callback`] | a closure as code that is called under either |
 //! | [`kernel`] | the one calling convention of everything that works on columns |
 //! | [`cpu`] | tokens that prove what the processor can do |
@@ -31,8 +32,14 @@ mod call;
 mod callback;
 pub mod cpu;
 mod error;
+mod fault;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod fork;
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_os = "linux")),
+    path = "guard_unsupported.rs"
+)]
+mod guard;
 mod heap;
 #[cfg_attr(
     not(all(target_arch = "x86_64", target_os = "linux")),
@@ -61,6 +68,8 @@ pub use arena::{Arena, Entry, SealedArena};
 pub use call::{Abi, Function, call_address};
 pub use callback::Callback;
 pub use error::CodeError;
+pub use fault::{Cause, Fault, GuardError, Limits, Loan, Memory, REGISTERS, State};
+pub use guard::call_guarded;
 pub use heap::{Code, CodeHeap, Usage};
 pub use image::{Access, Draft, Image, Part, Place};
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]

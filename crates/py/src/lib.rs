@@ -11,8 +11,10 @@
 use pyo3::prelude::*;
 
 mod array;
+mod callback;
 mod columns;
 mod compiled;
+mod convert;
 mod deap;
 mod error;
 mod expression;
@@ -32,6 +34,7 @@ mod _core {
 
     #[pymodule_export]
     use crate::{
+        callback::PyCallback,
         compiled::CompiledExpression,
         error::{LibraryError, ParseError},
         expression::{Expression, operators},

@@ -66,18 +66,23 @@ impl LoadedLibrary {
         Self::of(py, linked)
     }
 
-    #[pyo3(signature = (name, signature, abi=None))]
+    #[pyo3(signature = (name, signature, abi=None, returns=None))]
     fn function(
         &self,
         py: Python<'_>,
         name: &str,
         signature: &str,
         abi: Option<&str>,
+        returns: Option<Py<PyAny>>,
     ) -> PyResult<MachineFunction> {
         let (parsed, abi) = convention(py, signature, abi)?;
         let function = self.library.function(name, parsed, abi);
         let function = function.map_err(|error| elf_error(py, &error))?;
-        Ok(MachineFunction::of(function, Some(name.to_owned())))
+        Ok(MachineFunction::of(
+            function,
+            Some(name.to_owned()),
+            returns,
+        ))
     }
 
     fn address(&self, py: Python<'_>, name: &str) -> PyResult<usize> {

@@ -1,11 +1,13 @@
 //! `MachineFunction`: bytes that can be called with Python values; and bytes as text.
-use opcodon_codemem::{Abi, Function, Signature, Ty, Value};
+use opcodon_codemem::{Abi, Function, Signature, Value};
 use opcodon_listing::{Dialect, Listing, Syntax};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyFloat, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyTuple, PyType};
 
+use crate::callback;
+use crate::convert::{Kept, to_python, to_value, untyped};
 use crate::error::{code_error, parse_error, pointing};
 use crate::seal;
 use crate::seal::vectorcall::{self, Callable, Entry, Outcome};
@@ -15,6 +17,8 @@ use crate::seal::vectorcall::{self, Callable, Entry, Outcome};
 pub(crate) struct MachineFunction {
     function: Function,
     name: Option<String>,
+    /// What structures that are returned are made into; tuples otherwise.
+    returns: Option<Py<PyAny>>,
     entry: Entry,
 }
 
@@ -30,21 +34,45 @@ impl MachineFunction {
     }
 
     /// A function that exists already.
-    pub(crate) fn of(function: Function, name: Option<String>) -> Self {
+    pub(crate) fn of(function: Function, name: Option<String>, returns: Option<Py<PyAny>>) -> Self {
+        let entry = if returns.is_some() {
+            Entry::none()
+        } else {
+            Entry::new::<Self>(&function, Outcome::Float)
+        };
         Self {
-            entry: Entry::new::<Self>(&function, Outcome::Float),
+            entry,
             function,
             name,
+            returns,
         }
     }
 
-    fn value(&self, index: usize, ty: Ty, argument: &Bound<'_, PyAny>) -> PyResult<Value> {
-        convert(ty, argument).map_err(|error| {
+    pub(crate) fn function(&self) -> &Function {
+        &self.function
+    }
+
+    fn value<'py>(
+        &self,
+        index: usize,
+        argument: &Bound<'py, PyAny>,
+        kept: &mut Kept<'py>,
+    ) -> PyResult<Value> {
+        let (abi, ty) = (
+            self.function.abi(),
+            self.function.signature().params().get(index),
+        );
+        let value = match ty {
+            Some(&ty) => to_value(ty, abi, argument, kept),
+            None => untyped(abi, argument, kept),
+        };
+        value.map_err(|error| {
             let py = argument.py();
             let text = format!(
-                "argument {} of {} must be {ty}: {}",
+                "argument {} of {} must be {}: {}",
                 index + 1,
                 self.called(),
+                ty.map_or("a number or an address", |ty| ty.name()),
                 error.value(py)
             );
             if error.is_instance_of::<PyOverflowError>(py) {
@@ -63,17 +91,18 @@ impl MachineFunction {
 #[pymethods]
 impl MachineFunction {
     #[new]
-    #[pyo3(signature = (code, signature, abi=None, name=None))]
+    #[pyo3(signature = (code, signature, abi=None, name=None, returns=None))]
     fn new(
         py: Python<'_>,
         code: &[u8],
         signature: &str,
         abi: Option<&str>,
         name: Option<String>,
+        returns: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let (parsed, abi) = convention(py, signature, abi)?;
         let function = Function::new(code, parsed, abi).map_err(|error| code_error(&error))?;
-        Ok(Self::of(function, name))
+        Ok(Self::of(function, name, returns))
     }
 
     #[pyo3(signature = (*arguments))]
@@ -83,26 +112,33 @@ impl MachineFunction {
     ) -> PyResult<Bound<'py, PyAny>> {
         vectorcall::enable(slf);
         let (py, this) = (slf.py(), slf.get());
-        let params = this.function.signature().params();
-        if params.len() != arguments.len() {
+        let signature = this.function.signature();
+        let n_params = signature.params().len();
+        let is_few = arguments.len() < n_params;
+        if is_few || arguments.len() > n_params && !signature.is_variadic() {
             return Err(PyTypeError::new_err(format!(
-                "{} takes {} arguments ({}), but {} were given",
+                "{} takes {n_params} arguments ({signature}), but {} were given",
                 this.called(),
-                params.len(),
-                this.function.signature(),
                 arguments.len()
             )));
         }
-        let values = params
-            .iter()
-            .zip(arguments.iter_borrowed())
+        let mut kept = Kept::default();
+        let values = arguments
+            .iter_borrowed()
             .enumerate()
-            .map(|(index, (&ty, argument))| this.value(index, ty, &argument))
+            .map(|(index, argument)| this.value(index, &argument, &mut kept))
             .collect::<PyResult<Vec<Value>>>()?;
-        let result = py
-            .detach(|| seal::call(&this.function, &values))
-            .map_err(|error| code_error(&error))?;
-        to_python(py, result)
+        let call = || py.detach(|| seal::call(&this.function, &values));
+        let result = if callback::are_there() {
+            callback::raising(call)?
+        } else {
+            call()
+        };
+        let result = to_python(py, &result.map_err(|error| code_error(&error))?)?;
+        match &this.returns {
+            None => Ok(result),
+            Some(class) => class.bind(py).call1(result.cast::<PyTuple>()?),
+        }
     }
 
     #[getter]
@@ -153,7 +189,13 @@ impl MachineFunction {
         slf: &Bound<'py, Self>,
     ) -> PyResult<(
         Bound<'py, PyType>,
-        (Bound<'py, PyBytes>, String, &'static str, Option<String>),
+        (
+            Bound<'py, PyBytes>,
+            String,
+            &'static str,
+            Option<String>,
+            Option<Py<PyAny>>,
+        ),
     )> {
         let this = slf.get();
         if this.function.code().is_lent() {
@@ -168,6 +210,7 @@ impl MachineFunction {
             this.signature(),
             this.abi(),
             this.name.clone(),
+            this.returns.as_ref().map(|class| class.clone_ref(slf.py())),
         );
         Ok((slf.get_type(), arguments))
     }
@@ -190,72 +233,6 @@ pub(crate) fn convention(
         parse_error(py, &text, signature, &error.span)
     })?;
     Ok((parsed, abi))
-}
-
-fn convert(ty: Ty, argument: &Bound<'_, PyAny>) -> PyResult<Value> {
-    Ok(match ty {
-        Ty::F64 => Value::F64(argument.extract()?),
-        Ty::F32 => Value::F32(argument.extract()?),
-        Ty::I8 => Value::I8(argument.extract()?),
-        Ty::I16 => Value::I16(argument.extract()?),
-        Ty::I32 => Value::I32(argument.extract()?),
-        Ty::I64 => Value::I64(argument.extract()?),
-        Ty::U8 => Value::U8(argument.extract()?),
-        Ty::U16 => Value::U16(argument.extract()?),
-        Ty::U32 => Value::U32(argument.extract()?),
-        Ty::U64 => Value::U64(argument.extract()?),
-        Ty::Bool => Value::Bool(argument.extract()?),
-        Ty::Ptr => Value::Ptr(pointer(argument)?),
-        _ => {
-            return Err(PyTypeError::new_err(format!(
-                "values of type {ty} cannot be passed"
-            )));
-        }
-    })
-}
-
-/// The address that an argument stands for: a number, `None`, or the data of an array.
-fn pointer(argument: &Bound<'_, PyAny>) -> PyResult<usize> {
-    let py = argument.py();
-    if argument.is_none() {
-        return Ok(0);
-    }
-    if let Some(interface) = argument.getattr_opt(intern!(py, "__array_interface__"))? {
-        if !interface.get_item("strides")?.is_none() {
-            return Err(PyValueError::new_err(
-                "the array is not contiguous; pass numpy.ascontiguousarray(array)",
-            ));
-        }
-        return interface.get_item("data")?.get_item(0)?.extract();
-    }
-    argument.extract().map_err(|error: PyErr| {
-        if error.is_instance_of::<PyTypeError>(py) {
-            PyTypeError::new_err(format!(
-                "an address (int), None or a contiguous array is needed, not {}",
-                argument.get_type()
-            ))
-        } else {
-            error
-        }
-    })
-}
-
-fn to_python(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
-    Ok(match value {
-        Value::F64(x) => PyFloat::new(py, x).into_any(),
-        Value::F32(x) => PyFloat::new(py, x.into()).into_any(),
-        Value::I8(x) => x.into_pyobject(py)?.into_any(),
-        Value::I16(x) => x.into_pyobject(py)?.into_any(),
-        Value::I32(x) => x.into_pyobject(py)?.into_any(),
-        Value::I64(x) => x.into_pyobject(py)?.into_any(),
-        Value::U8(x) => x.into_pyobject(py)?.into_any(),
-        Value::U16(x) => x.into_pyobject(py)?.into_any(),
-        Value::U32(x) => x.into_pyobject(py)?.into_any(),
-        Value::U64(x) => x.into_pyobject(py)?.into_any(),
-        Value::Bool(x) => PyBool::new(py, x).to_owned().into_any(),
-        Value::Ptr(x) => x.into_pyobject(py)?.into_any(),
-        _ => py.None().into_bound(py),
-    })
 }
 
 /// Text as machine code.

@@ -11,6 +11,7 @@
 
 use opcodon_codemem::{CodeError, Function, Value};
 
+pub(crate) mod buffer;
 pub(crate) mod vectorcall;
 
 /// Calls a user's function with values of any types, which are checked against its signature.

@@ -34,6 +34,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFloat, PyTuple};
 use pyo3::{Borrowed, PyClass};
 
+use crate::callback;
+
 /// A class whose instances can be called through an entry.
 pub(crate) trait Callable: PyClass<Frozen = True> + Sync {
     /// The entry, a field of the instance itself.
@@ -163,7 +165,18 @@ unsafe extern "C" fn call<T: Callable, const N: usize>(
             let address = target.address as *const u8;
             // SAFETY: the target holds its code, which is open and takes `N` `f64`s, as whoever
             // made the entry knows.
-            let value = unsafe { call_f64(address, target.abi, &values) };
+            let run = || unsafe { call_f64(address, target.abi, &values) };
+            let value = if callback::are_there() {
+                match callback::raising(run) {
+                    Ok(value) => value,
+                    Err(error) => {
+                        error.restore(py);
+                        return std::ptr::null_mut();
+                    }
+                }
+            } else {
+                run()
+            };
             return match target.outcome {
                 // SAFETY: the interpreter lock is held.
                 Outcome::Float => unsafe { ffi::PyFloat_FromDouble(value) },
