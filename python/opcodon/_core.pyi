@@ -68,6 +68,35 @@ class ParseError(ValueError):
     text: str
     span: tuple[int, int]
 
+class MachineFault(RuntimeError):
+    """Guarded machine code that did not return.
+
+    Attributes
+    ----------
+    cause : str
+        ``"SIGSEGV"``, ``"SIGILL"``, ``"SIGFPE"`` and so on, ``"timeout"`` or ``"exit"``.
+    signal : int or None
+        The number of the signal.
+    exit_code : int or None
+        The exit code of a process that ended itself.
+    address : int or None
+        The address that could not be accessed.
+    offset : int or None
+        Where in the code it was, in bytes from its start.
+    instruction : str or None
+        The instruction there.
+    registers : dict of str to int
+        The general registers, ``rip`` and ``rflags``; empty if the process ended itself.
+    """
+
+    cause: str
+    signal: int | None
+    exit_code: int | None
+    address: int | None
+    offset: int | None
+    instruction: str | None
+    registers: dict[str, int]
+
 class LibraryError(OSError):
     """A file that cannot be loaded as a library or linked as an object.
 
@@ -463,6 +492,8 @@ class MachineFunction:
         The calling convention.
     name : str or None
         As given.
+    guard : bool
+        Whether calls run in another process.
     """
 
     def __new__(
@@ -472,6 +503,7 @@ class MachineFunction:
         abi: Abi | None = None,
         name: str | None = None,
         returns: Callable[..., Any] | None = None,
+        guard: tuple[float, int | None] | None = None,
     ) -> Self: ...
     def __call__(self, *arguments: Any) -> Any: ...
     @property
@@ -484,6 +516,8 @@ class MachineFunction:
     def abi(self) -> Abi: ...
     @property
     def name(self) -> str | None: ...
+    @property
+    def guard(self) -> bool: ...
     def disassemble(self, style: Style = "intel") -> Disassembly:
         """Show the machine code.
 
@@ -501,7 +535,15 @@ class MachineFunction:
     def __reduce__(
         self,
     ) -> tuple[
-        type[MachineFunction], tuple[bytes, str, Abi, str | None, Callable[..., Any] | None]
+        type[MachineFunction],
+        tuple[
+            bytes,
+            str,
+            Abi,
+            str | None,
+            Callable[..., Any] | None,
+            tuple[float, int | None] | None,
+        ],
     ]: ...
 
 @final
@@ -1124,6 +1166,7 @@ class LoadedLibrary:
         signature: str,
         abi: Abi | None = None,
         returns: Callable[..., Any] | None = None,
+        guard: tuple[float, int | None] | None = None,
     ) -> MachineFunction: ...
     def address(self, name: str) -> int: ...
     def symbols(self) -> list[tuple[str, str, str | None, Kind, int]]: ...

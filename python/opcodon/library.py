@@ -118,7 +118,14 @@ class Library:
         )
 
     def function(
-        self, name: str, signature: Signature, abi: Abi | None = None
+        self,
+        name: str,
+        signature: Signature,
+        abi: Abi | None = None,
+        *,
+        guard: bool = False,
+        time_limit: float = 10.0,
+        memory_limit: int | None = None,
     ) -> MachineFunction:
         """Give a function of the library.
 
@@ -134,6 +141,8 @@ class Library:
             for `opcodon.function`.
         abi : {"sysv", "win64"}, optional
             Its calling convention, by default the one of this machine.
+        guard, time_limit, memory_limit
+            As for `opcodon.function`; what a guarded call changes in the library is gone after it.
 
         Returns
         -------
@@ -160,7 +169,8 @@ class Library:
         5.0
         """
         text, returns, _ = _signature(signature)
-        return self._library.function(name, text, abi, returns)
+        limits = (time_limit, memory_limit) if guard else None
+        return self._library.function(name, text, abi, returns, limits)
 
     def address(self, name: str) -> int:
         """Give the address of a symbol, code or data, as long as the library is open.

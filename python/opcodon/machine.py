@@ -99,12 +99,16 @@ def function(
     signature: Signature,
     abi: Abi | None = None,
     name: str | None = None,
+    *,
+    guard: bool = False,
+    time_limit: float = 10.0,
+    memory_limit: int | None = None,
 ) -> MachineFunction:
     r"""Make machine code callable.
 
     The bytes are copied into memory that is executable and no longer writable, and are executed
-    as they are: wrong code or a wrong signature can end the process. The code should be
-    position independent and must end by returning.
+    as they are: wrong code or a wrong signature can end the process, unless calls are guarded. The
+    code should be position independent and must end by returning.
 
     A call with numbers that find registers runs with the interpreter lock held, which makes it as
     cheap as one of a builtin function. In all other calls the lock is released meanwhile.
@@ -142,6 +146,15 @@ def function(
         can be called on every operating system.
     name : str, optional
         What the function is called in its ``repr`` and in errors.
+    guard : bool
+        Whether each call runs in a process of its own, a copy of this one without its files,
+        network and other threads. What it writes into buffers that are passed comes back;
+        everything else that it changes is gone. A call costs about a
+        millisecond; one that does not return raises `MachineFault`.
+    time_limit : float
+        Seconds that a guarded call may take.
+    memory_limit : int, optional
+        Bytes that a guarded call may allocate.
 
     Returns
     -------
@@ -167,9 +180,15 @@ def function(
     >>> def total(values: "const f64[]", n: int) -> float: ...
     >>> opcodon.function(b"\xc3", total).signature
     'f64(const f64[], i64)'
+
+    >>> opcodon.function(opcodon.assemble("mov eax, [0]\nret"), "i32()", guard=True)()
+    Traceback (most recent call last):
+      ...
+    opcodon.MachineFault: the function: the code did not return: an access to memory ...
     """
     text, returns, named = _signature(signature)
-    return _core.MachineFunction(_bytes(code), text, abi, name or named, returns)
+    limits = (time_limit, memory_limit) if guard else None
+    return _core.MachineFunction(_bytes(code), text, abi, name or named, returns, limits)
 
 
 def callback(

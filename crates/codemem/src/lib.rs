@@ -12,6 +12,7 @@
 //! | [`Function`], [`Value`], [`Abi`] | calling bytes with any arguments under System V or Microsoft rules |
 //! | [`call_guarded`], [`Fault`] | the same in another process, from which a fault comes back as an error |
 //! | [`Callback`] | a closure as code that is called under either |
+//! | [`observe`] | telling debuggers and profilers which code there is |
 //! | [`kernel`] | the one calling convention of everything that works on columns |
 //! | [`cpu`] | tokens that prove what the processor can do |
 //!
@@ -31,6 +32,11 @@ mod arena;
 mod call;
 mod callback;
 pub mod cpu;
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_os = "linux")),
+    path = "debugger_unsupported.rs"
+)]
+mod debugger;
 mod error;
 mod fault;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -63,6 +69,13 @@ mod signature;
 mod trampoline;
 mod ty;
 mod value;
+mod watch;
+
+/// Who wants to know which code there is, and what such observers need of the operating system.
+pub mod observe {
+    pub use crate::debugger::{SymbolFile, UnwindTable, mark_for_perf, monotonic_ns, thread_id};
+    pub use crate::watch::{Observer, is_observed, naming, observe};
+}
 
 pub use arena::{Arena, Entry, SealedArena};
 pub use call::{Abi, Function, call_address};

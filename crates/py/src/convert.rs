@@ -11,14 +11,41 @@ use crate::seal::buffer::Buffer;
 /// What must live until a call is over.
 #[derive(Default)]
 pub(crate) struct Kept<'py> {
-    /// Buffers, each with the address that stands for it and whether it is only read.
-    pub(crate) buffers: Vec<(Buffer<'py>, bool)>,
-    pub(crate) callbacks: Vec<Callback>,
+    pub(crate) buffers: Vec<Held<'py>>,
+    callbacks: Vec<Callback>,
+    /// Whether the call is for another process, which cannot run Python.
+    is_guarded: bool,
+}
+
+/// A buffer of the caller.
+pub(crate) struct Held<'py> {
+    pub(crate) buffer: Buffer<'py>,
+    pub(crate) is_const: bool,
+    /// The argument that is its address; `None` if a field of a structure is.
+    pub(crate) argument: Option<usize>,
 }
 
 impl Kept<'_> {
+    /// Nothing yet, for a call here or in another process.
+    pub(crate) fn new(is_guarded: bool) -> Self {
+        Self {
+            is_guarded,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.buffers.is_empty() && self.callbacks.is_empty()
+    }
+
+    /// Refuses a Python callable where none can run.
+    fn check_callable(&self) -> PyResult<()> {
+        if self.is_guarded {
+            return Err(PyValueError::new_err(
+                "a guarded function runs in another process, where it cannot call Python",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -89,6 +116,7 @@ fn address<'py>(
         return Ok(function.get().function().code().address() as usize);
     }
     if let Ok(callback) = argument.cast::<PyCallback>() {
+        kept.check_callable()?;
         return Ok(callback.get().callback.address() as usize);
     }
     if !Buffer::has(argument) {
@@ -121,7 +149,11 @@ fn address<'py>(
         check_items(array, &buffer)?;
     }
     let address = buffer.address();
-    kept.buffers.push((buffer, is_const));
+    kept.buffers.push(Held {
+        buffer,
+        is_const,
+        argument: None,
+    });
     Ok(address)
 }
 
@@ -213,6 +245,7 @@ fn function<'py>(
             function.code().address(),
         ))
     } else if let Ok(callback) = argument.cast::<PyCallback>() {
+        kept.check_callable()?;
         let callback = &callback.get().callback;
         Some((callback.signature(), callback.abi(), callback.address()))
     } else {
@@ -228,6 +261,7 @@ fn function<'py>(
         None if argument.is_none() => Ok(0),
         None if argument.is_instance_of::<PyInt>() => argument.extract(),
         None => {
+            kept.check_callable()?;
             let callback = callback(argument, expected.clone(), abi)?;
             let address = callback.address() as usize;
             kept.callbacks.push(callback);

@@ -1,5 +1,8 @@
 //! `MachineFunction`: bytes that can be called with Python values; and bytes as text.
-use opcodon_codemem::{Abi, Function, Signature, Value};
+use std::time::Duration;
+
+use opcodon_codemem::observe::naming;
+use opcodon_codemem::{Abi, Function, Limits, Loan, Signature, Value};
 use opcodon_listing::{Dialect, Listing, Syntax};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -8,7 +11,7 @@ use pyo3::types::{PyBytes, PyTuple, PyType};
 
 use crate::callback;
 use crate::convert::{Kept, to_python, to_value, untyped};
-use crate::error::{code_error, parse_error, pointing};
+use crate::error::{code_error, guard_error, parse_error, pointing};
 use crate::seal;
 use crate::seal::vectorcall::{self, Callable, Entry, Outcome};
 
@@ -19,8 +22,27 @@ pub(crate) struct MachineFunction {
     name: Option<String>,
     /// What structures that are returned are made into; tuples otherwise.
     returns: Option<Py<PyAny>>,
+    /// Whether calls run in another process, and what they may use there.
+    guard: Option<Limits>,
     entry: Entry,
 }
+
+/// What a guarded call may use, as Python gives it: seconds, and bytes if they are limited.
+pub(crate) type Guard = (f64, Option<u64>);
+
+fn limits((seconds, memory): Guard) -> PyResult<Limits> {
+    let time = Duration::try_from_secs_f64(seconds).ok();
+    let time_ms = time.and_then(|time| u64::try_from(time.as_millis()).ok());
+    match time_ms {
+        Some(time_ms @ 1..=LONGEST_MS) => Ok(Limits { time_ms, memory }),
+        _ => Err(PyValueError::new_err(format!(
+            "time_limit must be from 0.001 seconds to a year, not {seconds}"
+        ))),
+    }
+}
+
+/// A year.
+const LONGEST_MS: u64 = 365 * 24 * 3600 * 1000;
 
 impl Callable for MachineFunction {
     fn entry(&self) -> &Entry {
@@ -34,18 +56,71 @@ impl MachineFunction {
     }
 
     /// A function that exists already.
-    pub(crate) fn of(function: Function, name: Option<String>, returns: Option<Py<PyAny>>) -> Self {
-        let entry = if returns.is_some() {
+    pub(crate) fn of(
+        function: Function,
+        name: Option<String>,
+        returns: Option<Py<PyAny>>,
+        guard: Option<Guard>,
+    ) -> PyResult<Self> {
+        let guard = guard.map(limits).transpose()?;
+        let entry = if returns.is_some() || guard.is_some() {
             Entry::none()
         } else {
             Entry::new::<Self>(&function, Outcome::Float)
         };
-        Self {
+        Ok(Self {
             entry,
             function,
             name,
             returns,
+            guard,
+        })
+    }
+
+    /// Calls the code.
+    fn run(&self, py: Python<'_>, values: &[Value]) -> PyResult<Value> {
+        let call = || py.detach(|| seal::call(&self.function, values));
+        let result = if callback::are_there() {
+            callback::raising(call)?
+        } else {
+            call()
+        };
+        result.map_err(|error| code_error(&error))
+    }
+
+    /// Calls the code in another process.
+    fn guarded(
+        &self,
+        py: Python<'_>,
+        values: Vec<Value>,
+        mut kept: Kept<'_>,
+        limits: Limits,
+    ) -> PyResult<Value> {
+        let mut loans = Vec::with_capacity(kept.buffers.len());
+        for held in &mut kept.buffers {
+            match held.argument {
+                Some(argument) => loans.push(held.buffer.loan(argument, held.is_const)),
+                None if held.is_const => {}
+                None => {
+                    return Err(PyValueError::new_err(
+                        "a guarded function cannot write through a pointer in a structure: what it \
+                         writes is gone with its process",
+                    ));
+                }
+            }
         }
+        let mut interrupt: Option<PyErr> = None;
+        let loans: &mut [Loan<'_>] = &mut loans;
+        let result = py.detach(|| {
+            seal::guarded(&self.function, values, loans, limits, || {
+                interrupt = Python::attach(|py| py.check_signals().err());
+                interrupt.is_none()
+            })
+        });
+        result.map_err(|error| {
+            let told = || guard_error(py, &error, self.called(), &self.function);
+            interrupt.take().unwrap_or_else(told)
+        })
     }
 
     pub(crate) fn function(&self) -> &Function {
@@ -62,10 +137,14 @@ impl MachineFunction {
             self.function.abi(),
             self.function.signature().params().get(index),
         );
+        let n_held = kept.buffers.len();
         let value = match ty {
             Some(&ty) => to_value(ty, abi, argument, kept),
             None => untyped(abi, argument, kept),
         };
+        if let (Some(held), Ok(Value::Ptr(_))) = (kept.buffers.get_mut(n_held), &value) {
+            held.argument = Some(index);
+        }
         value.map_err(|error| {
             let py = argument.py();
             let text = format!(
@@ -91,7 +170,7 @@ impl MachineFunction {
 #[pymethods]
 impl MachineFunction {
     #[new]
-    #[pyo3(signature = (code, signature, abi=None, name=None, returns=None))]
+    #[pyo3(signature = (code, signature, abi=None, name=None, returns=None, guard=None))]
     fn new(
         py: Python<'_>,
         code: &[u8],
@@ -99,10 +178,13 @@ impl MachineFunction {
         abi: Option<&str>,
         name: Option<String>,
         returns: Option<Py<PyAny>>,
+        guard: Option<Guard>,
     ) -> PyResult<Self> {
         let (parsed, abi) = convention(py, signature, abi)?;
-        let function = Function::new(code, parsed, abi).map_err(|error| code_error(&error))?;
-        Ok(Self::of(function, name, returns))
+        let install = || Function::new(code, parsed, abi);
+        let function = naming(&name.as_deref().unwrap_or("function"), install)
+            .map_err(|error| code_error(&error))?;
+        Self::of(function, name, returns, guard)
     }
 
     #[pyo3(signature = (*arguments))]
@@ -122,19 +204,17 @@ impl MachineFunction {
                 arguments.len()
             )));
         }
-        let mut kept = Kept::default();
+        let mut kept = Kept::new(this.guard.is_some());
         let values = arguments
             .iter_borrowed()
             .enumerate()
             .map(|(index, argument)| this.value(index, &argument, &mut kept))
             .collect::<PyResult<Vec<Value>>>()?;
-        let call = || py.detach(|| seal::call(&this.function, &values));
-        let result = if callback::are_there() {
-            callback::raising(call)?
-        } else {
-            call()
+        let result = match this.guard {
+            Some(limits) => this.guarded(py, values, kept, limits)?,
+            None => this.run(py, &values)?,
         };
-        let result = to_python(py, &result.map_err(|error| code_error(&error))?)?;
+        let result = to_python(py, &result)?;
         match &this.returns {
             None => Ok(result),
             Some(class) => class.bind(py).call1(result.cast::<PyTuple>()?),
@@ -166,6 +246,11 @@ impl MachineFunction {
         self.name.as_deref()
     }
 
+    #[getter]
+    fn guard(&self) -> bool {
+        self.guard.is_some()
+    }
+
     #[pyo3(signature = (style="intel"))]
     fn disassemble<'py>(&self, py: Python<'py>, style: &str) -> PyResult<Bound<'py, PyAny>> {
         disassemble(py, self.function.code().bytes(), style)
@@ -195,6 +280,7 @@ impl MachineFunction {
             &'static str,
             Option<String>,
             Option<Py<PyAny>>,
+            Option<Guard>,
         ),
     )> {
         let this = slf.get();
@@ -211,6 +297,8 @@ impl MachineFunction {
             this.abi(),
             this.name.clone(),
             this.returns.as_ref().map(|class| class.clone_ref(slf.py())),
+            this.guard
+                .map(|limits| (limits.time_ms as f64 / 1000.0, limits.memory)),
         );
         Ok((slf.get_type(), arguments))
     }

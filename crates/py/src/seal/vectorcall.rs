@@ -34,6 +34,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFloat, PyTuple};
 use pyo3::{Borrowed, PyClass};
 
+use super::numbers::Numbers;
 use crate::callback;
 
 /// A class whose instances can be called through an entry.
@@ -57,6 +58,8 @@ pub(crate) struct Entry {
     /// If there is none, CPython itself goes through `tp_call`.
     vectorcall: Option<ffi::vectorcallfunc>,
     target: Option<Target>,
+    /// The code, if it takes numbers of other types than `f64`.
+    numbers: Option<Numbers>,
 }
 
 /// Code that takes `n_args` `f64`s and returns one.
@@ -96,7 +99,19 @@ impl Entry {
             outcome,
             code: function.code().clone(),
         });
-        Self { vectorcall, target }
+        let numbers = match vectorcall {
+            None => Numbers::new(function),
+            Some(_) => None,
+        };
+        let of_numbers = || {
+            numbers.as_ref()?;
+            Some(call_numbers::<T> as ffi::vectorcallfunc)
+        };
+        Self {
+            vectorcall: vectorcall.or_else(of_numbers),
+            target,
+            numbers,
+        }
     }
 
     /// The entry of an instance that is called by a function of its own.
@@ -104,6 +119,7 @@ impl Entry {
         Self {
             vectorcall: Some(vectorcall),
             target: None,
+            numbers: None,
         }
     }
 
@@ -112,6 +128,7 @@ impl Entry {
         Self {
             vectorcall: None,
             target: None,
+            numbers: None,
         }
     }
 }
@@ -183,6 +200,36 @@ unsafe extern "C" fn call<T: Callable, const N: usize>(
                 // SAFETY: as above.
                 Outcome::Bool => unsafe { ffi::PyBool_FromLong((value != 0.0).into()) },
             };
+        }
+    }
+    // SAFETY: the arguments of this call.
+    unsafe { call_with_tuple(callable, args, n_args, names) }
+}
+
+/// The entry for numbers of several types: a `vectorcallfunc`.
+///
+/// # Safety
+/// As for [`call`].
+unsafe extern "C" fn call_numbers<T: Callable>(
+    callable: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    n_args_and_flag: usize,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    let n_args = n_args_and_flag & !PY_VECTORCALL_ARGUMENTS_OFFSET;
+    if names.is_null() {
+        // SAFETY: whoever calls objects holds the interpreter lock.
+        let py = unsafe { Python::assume_attached() };
+        // SAFETY: the caller has a reference to the object until the call is over.
+        let instance = unsafe { Borrowed::from_ptr(py, callable) };
+        // SAFETY: by the module's invariant it is an instance of `T`.
+        let instance = unsafe { instance.cast_unchecked::<T>() };
+        if let Some(numbers) = &instance.get().entry().numbers
+            // SAFETY: the arguments of this call; the layout is known, since otherwise nobody
+            // calls this function, and the signature is what the user vouches for.
+            && let Some(result) = unsafe { numbers.call(py, args, n_args) }
+        {
+            return result;
         }
     }
     // SAFETY: the arguments of this call.
@@ -268,7 +315,7 @@ const PY_VECTORCALL_ARGUMENTS_OFFSET: usize = 1 << (usize::BITS - 1);
 const PY_TPFLAGS_HAVE_VECTORCALL: c_ulong = 1 << 11;
 
 /// Where a `float` has its value: behind the reference count and the type.
-const OB_FVAL: usize = 2 * size_of::<usize>();
+pub(super) const OB_FVAL: usize = 2 * size_of::<usize>();
 
 /// Where a type has the offset of the function pointer in its instances: behind a head of three
 /// words, name, two sizes and destructor.
