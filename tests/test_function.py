@@ -62,7 +62,7 @@ def test_writing_needs_a_writable_buffer():
     ("ty", "argument", "error", "message"),
     [
         ("const f64[2]", np.zeros(1), ValueError, "has 1 items, but 2 are needed"),
-        ("const f64[]", np.zeros(1, np.float32), TypeError, "'f' of 4 bytes, but f64 is needed"),
+        ("const f64[]", np.zeros(1, np.float32), TypeError, '"f" of 4 bytes, but f64 is needed'),
         ("const i64[]", np.zeros(1), TypeError, "i64 is needed"),
         ("const i64[]", np.zeros(1, np.uint64), TypeError, "i64 is needed"),
         ("const f32[4]", b"\0" * 15, ValueError, "has 3 items, but 4"),
@@ -431,7 +431,7 @@ def test_results_of_the_short_way(ty):
 @pytest.mark.parametrize(
     ("text", "cause", "offset", "instruction"),
     [
-        ("nop\nmov eax, [0x10]\nret", "SIGSEGV", 1, "mov eax,[10h]"),
+        ("nop\nmov eax, [0x10]\nret", "SIGSEGV", 1, "mov eax,[0x10]"),
         ("ud2", "SIGILL", 0, "ud2"),
         ("xor ecx, ecx\nmov eax, 1\ncdq\nidiv ecx\nret", "SIGFPE", 8, "idiv ecx"),
         ("nop\nint3\nret", "SIGTRAP", 2, "ret"),
@@ -508,7 +508,7 @@ def test_guarded_calls_cannot_write_past_their_buffers():
     values = np.zeros(10)
     with pytest.raises(opcodon.MachineFault) as caught:
         fill(values, 20)
-    assert caught.value.instruction == "mov [rdi+rsi*8-8],rsi"
+    assert caught.value.instruction == "mov [rdi+rsi*8-0x8],rsi"
     assert caught.value.registers["rsi"] == 20
     assert not values.any()
     write = opcodon.function(code(SET), "void(const ptr)", guard=True)

@@ -306,7 +306,8 @@ def link(
     Parameters
     ----------
     objects : iterable of str, path or bytes-like
-        Files, or their contents. Compile with ``-fPIC``.
+        Files, or their contents; of archives (``.a``) those objects are taken that the others need,
+        or all if there are no others. Compile with ``-fPIC``.
     libraries : iterable of str or path
         Libraries to look names up in, loaded by the system's loader.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -72,6 +73,8 @@ class Disassembly(str):
     ----------
     instructions : tuple of Instruction
         The instructions in the order of their addresses.
+    source : str
+        Text that `assemble` turns back into the same bytes.
     """
 
     __slots__ = ("instructions",)
@@ -83,6 +86,22 @@ class Disassembly(str):
         self.instructions = tuple(Instruction(*row) for row in rows)
         return self
 
+    @property
+    def source(self) -> str:
+        """Text that `assemble` turns back into the same bytes (with ``syntax="att"`` if it is that).
+
+        Branches go to labels. What is no instruction, or has another encoding than the one that
+        `assemble` chooses, is written as data.
+        """
+        lines = []
+        for instruction in self.instructions:
+            if instruction.label is not None:
+                lines.append(f"{instruction.label}:")
+            same = _is_assembled(instruction)
+            data = ", ".join(f"{byte:#04x}" for byte in instruction.code)
+            lines.append(instruction.text if same else f".byte {data}")
+        return "\n".join(lines)
+
     def __reduce__(self) -> tuple[type[Disassembly], tuple[str, list[Row]]]:
         return Disassembly, (str(self), [i[:] for i in self.instructions])
 
@@ -92,6 +111,20 @@ class Disassembly(str):
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self)}</pre>"
+
+
+def _is_assembled(instruction: Instruction) -> bool:
+    """Whether the text of an instruction becomes its bytes again."""
+    text = instruction.text
+    # A label that stands elsewhere is a number here.
+    text = re.sub(r"\bL(\d+)\b", str(instruction.target), text)
+    for syntax in ("intel", "att"):
+        try:
+            if assemble(text, origin=instruction.offset, syntax=syntax) == instruction.code:
+                return True
+        except ValueError:
+            continue
+    return False
 
 
 def function(

@@ -18,6 +18,11 @@ pub trait Observer: Send + Sync {
 
     /// Code can be called no more.
     fn gone(&self, token: u64);
+
+    /// Whether somebody will set breakpoints in the code.
+    fn wants_breakpoints(&self) -> bool {
+        false
+    }
 }
 
 static OBSERVER: OnceLock<Box<dyn Observer>> = OnceLock::new();
@@ -37,6 +42,12 @@ pub fn observe(observer: Box<dyn Observer>) -> bool {
 #[must_use]
 pub fn is_observed() -> bool {
     OBSERVER.get().is_some()
+}
+
+pub(crate) fn wants_breakpoints() -> bool {
+    OBSERVER
+        .get()
+        .is_some_and(|observer| observer.wants_breakpoints())
 }
 
 /// Has the code that `make` makes on this thread be called by a name, if somebody observes.

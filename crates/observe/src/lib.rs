@@ -155,6 +155,10 @@ impl Observer for Watcher {
         token
     }
 
+    fn wants_breakpoints(&self) -> bool {
+        self.gdb
+    }
+
     fn gone(&self, token: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = state.kept.remove(&token);

@@ -62,12 +62,11 @@ pub(crate) struct Entry {
     numbers: Option<Numbers>,
 }
 
-/// Code that takes `n_args` `f64`s and returns one.
+/// Code that takes as many `f64`s as its entry and returns one.
 #[derive(Debug)]
 struct Target {
     address: usize,
     abi: Abi,
-    n_args: usize,
     outcome: Outcome,
     /// Keeps the code mapped, and knows whether it may be called.
     code: Code,
@@ -79,23 +78,33 @@ impl Entry {
     pub(crate) fn new<T: Callable>(function: &Function, outcome: Outcome) -> Self {
         let signature = function.signature();
         let n_args = signature.params().len();
+        let is_plain =
+            function.abi() == Abi::SysV && outcome == Outcome::Float && !function.code().is_lent();
+        macro_rules! entry {
+            ($n:literal) => {
+                Some(if is_plain {
+                    call::<T, $n, true> as ffi::vectorcallfunc
+                } else {
+                    call::<T, $n, false>
+                })
+            };
+        }
         let vectorcall = match n_args {
             _ if !signature.is_all_f64() => None,
-            0 => Some(call::<T, 0> as ffi::vectorcallfunc),
-            1 => Some(call::<T, 1> as ffi::vectorcallfunc),
-            2 => Some(call::<T, 2> as ffi::vectorcallfunc),
-            3 => Some(call::<T, 3> as ffi::vectorcallfunc),
-            4 => Some(call::<T, 4> as ffi::vectorcallfunc),
-            5 => Some(call::<T, 5> as ffi::vectorcallfunc),
-            6 => Some(call::<T, 6> as ffi::vectorcallfunc),
-            7 => Some(call::<T, 7> as ffi::vectorcallfunc),
-            8 => Some(call::<T, 8> as ffi::vectorcallfunc),
+            0 => entry!(0),
+            1 => entry!(1),
+            2 => entry!(2),
+            3 => entry!(3),
+            4 => entry!(4),
+            5 => entry!(5),
+            6 => entry!(6),
+            7 => entry!(7),
+            8 => entry!(8),
             _ => None,
         };
         let target = vectorcall.map(|_| Target {
             address: function.code().address() as usize,
             abi: function.abi(),
-            n_args,
             outcome,
             code: function.code().clone(),
         });
@@ -154,11 +163,12 @@ pub(crate) fn enable<T: Callable>(instance: &Bound<'_, T>) {
     unsafe { std::ptr::write(flags_field, flags | PY_TPFLAGS_HAVE_VECTORCALL) };
 }
 
-/// The entry for `N` arguments: a `vectorcallfunc`.
+/// The entry for `N` arguments: a `vectorcallfunc`. `PLAIN` is code of System V's convention that
+/// is always open and gives a `float`: then nothing of that is looked at.
 ///
 /// # Safety
 /// Called by CPython as PEP 590 has it, for the object of which it is the function pointer.
-unsafe extern "C" fn call<T: Callable, const N: usize>(
+unsafe extern "C" fn call<T: Callable, const N: usize, const PLAIN: bool>(
     callable: *mut ffi::PyObject,
     args: *const *mut ffi::PyObject,
     n_args_and_flag: usize,
@@ -176,13 +186,18 @@ unsafe extern "C" fn call<T: Callable, const N: usize>(
         // nobody calls this function.
         if let Some(values) = unsafe { floats::<N>(args) }
             && let Some(target) = &callable.get().entry().target
-            && target.n_args == N
-            && target.code.is_open()
+            && (PLAIN || target.code.is_open())
         {
+            let abi = if PLAIN { Abi::SysV } else { target.abi };
+            let outcome = if PLAIN {
+                Outcome::Float
+            } else {
+                target.outcome
+            };
             let address = target.address as *const u8;
             // SAFETY: the target holds its code, which is open and takes `N` `f64`s, as whoever
             // made the entry knows.
-            let run = || unsafe { call_f64(address, target.abi, &values) };
+            let run = || unsafe { call_f64(address, abi, &values) };
             let value = if callback::are_there() {
                 match callback::raising(run) {
                     Ok(value) => value,
@@ -194,7 +209,7 @@ unsafe extern "C" fn call<T: Callable, const N: usize>(
             } else {
                 run()
             };
-            return match target.outcome {
+            return match outcome {
                 // SAFETY: the interpreter lock is held.
                 Outcome::Float => unsafe { ffi::PyFloat_FromDouble(value) },
                 // SAFETY: as above.
