@@ -147,7 +147,7 @@ def test_structures_in_memory():
 def annotated() -> list[tuple[Callable[..., object], str]]:
     def plain(a: float, b: int, c: bool, d: bytes, e: None = None) -> None: ...
     def widths(a: np.float32, b: np.uint8, c: ctypes.c_short, d: ctypes.c_double) -> np.int64: ...
-    def texts(a: "f32", b: "const f64[3]", *rest: object) -> "u16": ...  # noqa: F821
+    def texts(a: "f32", b: "const f64[3]", *rest: object) -> "u16": ...  # noqa: F722, F821
     def pointers(a: np.ndarray, b: bytearray, c: ctypes.c_void_p, d: ctypes.c_char_p) -> int: ...
     def structures(a: Segment, b: CPoint) -> Point: ...
     def extra(a: Annotated[np.ndarray, "f64[]"], f: Callable[[float, int], bool]) -> float: ...
@@ -273,13 +273,13 @@ def test_what_a_callback_raises_is_raised(abi):
 
     assert repeat(outer, 2) == 1
     with pytest.raises(TypeError, match="a callback must return i64: 'str'"):
-        repeat(lambda n: "text", 1)
+        repeat(lambda _: "text", 1)
     with pytest.raises(TypeError, match="a callable"):
         repeat("text", 1)
 
 
 def test_short_calls_raise_what_callbacks_raise():
-    def fail(x):
+    def fail(_):
         raise LookupError("no")
 
     kept = opcodon.callback(fail, "f64(f64)")
@@ -329,7 +329,7 @@ def test_functions_are_passed_if_their_signature_is_right():
     with pytest.raises(TypeError, match=r"a function f64\(f64\) of the sysv .*not f32\(f32\)"):
         apply(other, 3.0)
     other = opcodon.function(b"\xc3", "f64(f64)", abi="win64")
-    with pytest.raises(TypeError, match="not .* of win64"):
+    with pytest.raises(TypeError, match=r"not .* of win64"):
         apply(other, 3.0)
 
 

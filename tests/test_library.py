@@ -144,7 +144,9 @@ def test_sqlite_runs_queries_and_calls_back(dependencies):
     handle = np.zeros(1, np.uint64)
     assert lib.function("sqlite3_open", "int(const ptr, ptr)")(b":memory:\0", handle) == 0
     db = int(handle[0])
-    execute = lib.function("sqlite3_exec", "int(ptr, const ptr, int(ptr, int, ptr, ptr)*, ptr, ptr)")
+    execute = lib.function(
+        "sqlite3_exec", "int(ptr, const ptr, int(ptr, int, ptr, ptr)*, ptr, ptr)"
+    )
     sql = "create table t(x real, s text); insert into t values (1.5, 'a'), (2.5, 'b'), (4, 'c')"
     assert execute(db, text(sql), None, None, None) == 0
     prepare = lib.function("sqlite3_prepare_v2", "int(ptr, const ptr, int, ptr, ptr)")

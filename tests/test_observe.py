@@ -23,7 +23,8 @@ code = opcodon.assemble('''
     ret
 ''')
 outer = opcodon.function(code, "i32(i32()*)", name="the_outer_one", abi="sysv")
-inner = opcodon.function(opcodon.assemble("mov eax, 42\\nret"), "i32()", name="the_inner_one", abi="sysv")
+code = opcodon.assemble("mov eax, 42\\nret")
+inner = opcodon.function(code, "i32()", name="the_inner_one", abi="sysv")
 pop = opcodon.Population([opcodon.parse("x + 1")])
 pop.evaluate(np.zeros((10, 1)))
 {rest}
@@ -137,7 +138,9 @@ def test_breakpoints_and_backtraces_in_gdb(tmp_path):
     text = done.stdout
     assert re.search(r"Breakpoint 1, 0x[0-9a-f]+ in the_inner_one \(\)", text), text + done.stderr
     # Below it our other frame, and below that a frame of the interpreter's module.
-    assert re.search(r"#0 +0x\w+ in the_inner_one \(\)\n#1 +0x\w+ in the_outer_one \(\)\n#2 ", text), text
+    assert re.search(
+        r"#0 +0x\w+ in the_inner_one \(\)\n#1 +0x\w+ in the_outer_one \(\)\n#2 ", text
+    ), text
     assert re.search(r"exited normally", text), text
 
 

@@ -69,8 +69,8 @@ def signature_of(function: Callable[..., Any]) -> tuple[str, Callable[..., Any] 
         types.append(_text(_resolved(parameter.annotation, names), where))
     result = _resolved(found.return_annotation, names)
     text = _text(result, f"the result of {name}")
-    make = getattr(result, "_make", None)
-    if make is not None:
+    returns: Callable[..., Any] | None
+    if hasattr(result, "_make"):
         returns = _Fields(result)
     elif isinstance(result, type) and issubclass(result, ctypes.Structure):
         returns = result
@@ -100,7 +100,7 @@ def _resolved(annotation: Any, names: dict[str, Any]) -> Any:
     if not isinstance(annotation, str):
         return annotation
     try:
-        return eval(annotation, names)  # noqa: S307  (as typing.get_type_hints does)
+        return eval(annotation, names)  # As typing.get_type_hints does.
     except (NameError, SyntaxError, TypeError, AttributeError):
         return annotation
 
@@ -139,6 +139,8 @@ def _text(annotation: Any, where: str) -> str:
 
 def _of_class(class_: type, where: str) -> str | None:
     """The type that a class stands for, if it does."""
+    # As classes of ctypes are, whose attributes its stubs do not tell.
+    known: Any = class_
     if issubclass(class_, np.generic):
         dtype = np.dtype(class_)
         if dtype.kind == "b":
@@ -149,11 +151,11 @@ def _of_class(class_: type, where: str) -> str | None:
         fields = [_text(field[1], where) for field in class_._fields_]
         return f"{{{', '.join(fields)}}}"
     if issubclass(class_, ctypes.Array):
-        return f"{{{', '.join([_text(class_._type_, where)] * class_._length_)}}}"
+        return f"{{{', '.join([_text(known._type_, where)] * known._length_)}}}"
     if issubclass(class_, ctypes._Pointer):
         return "ptr"
     if issubclass(class_, ctypes._SimpleCData):
-        letter = class_._type_
+        letter: str = known._type_
         if letter == "?":
             return "bool"
         for kind, letters in _KINDS.items():

@@ -68,7 +68,7 @@ class ParseError(ValueError):
     text: str
     span: tuple[int, int]
 
-class MachineFault(RuntimeError):
+class MachineFault(RuntimeError):  # noqa: N818  (a fault, as the processor says)
     """Guarded machine code that did not return.
 
     Attributes
@@ -561,7 +561,7 @@ class Callback:
     """
 
     def __new__(
-        cls, callable: Callable[..., Any], signature: str, abi: Abi | None = None
+        cls, function: Callable[..., Any], signature: str, abi: Abi | None = None
     ) -> Self: ...
     def __call__(self, *arguments: Any) -> Any: ...
     @property

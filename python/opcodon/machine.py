@@ -88,7 +88,7 @@ class Disassembly(str):
 
     @property
     def source(self) -> str:
-        """Text that `assemble` turns back into the same bytes (with ``syntax="att"`` if it is that).
+        """Text that `assemble` turns back into the same bytes, in the syntax of this text.
 
         Branches go to labels. What is no instruction, or has another encoding than the one that
         `assemble` chooses, is written as data.

@@ -20,7 +20,7 @@
 
 use std::cell::Cell;
 use std::io;
-use std::mem::{offset_of, size_of};
+use std::mem::size_of;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -418,9 +418,10 @@ fn filter() {
     const REFUSE: u32 = 0x0005_0000 | libc::EPERM as u32;
     const KILL: u32 = 0x8000_0000;
     const X86_64: u32 = 0xc000_003e;
-    const NUMBER: u32 = offset_of!(libc::seccomp_data, nr) as u32;
-    const ARCH: u32 = offset_of!(libc::seccomp_data, arch) as u32;
-    const ARGUMENT: u32 = offset_of!(libc::seccomp_data, args) as u32;
+    // Offsets in the kernel's `seccomp_data`.
+    const NUMBER: u32 = 0;
+    const ARCH: u32 = 4;
+    const ARGUMENT: u32 = 16;
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
     let number = |call: libc::c_long| u32::try_from(call).unwrap_or(u32::MAX);
     let mut program = vec![
@@ -503,7 +504,9 @@ unsafe extern "C" fn caught(
     if report.state.load(Ordering::SeqCst) == RUNNING {
         report.signal = signal;
         // SAFETY: the kernel passes it.
-        report.address = unsafe { (*info).si_addr() } as u64;
+        let info = unsafe { &*info };
+        // SAFETY: the signals that are caught have that member, or nobody reads it.
+        report.address = unsafe { info.si_addr() } as u64;
         // SAFETY: as above.
         let context = unsafe { &*context.cast::<libc::ucontext_t>() };
         for (to, from) in report.registers.iter_mut().zip(CONTEXT) {
@@ -520,10 +523,11 @@ unsafe extern "C" fn caught(
             iov_base: report.registers[16] as *mut libc::c_void,
             iov_len: report.bytes.len(),
         };
+        // SAFETY: takes nothing and touches no memory.
+        let this = unsafe { libc::getpid() };
         // SAFETY: copies what can be read at the instruction pointer, and fails where nothing can.
-        let n = unsafe {
-            libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0)
-        };
+        let n =
+            unsafe { libc::process_vm_readv(this, &raw const local, 1, &raw const remote, 1, 0) };
         report.n_bytes = usize::try_from(n).unwrap_or(0);
         report.state.store(FAULT, Ordering::SeqCst);
     }

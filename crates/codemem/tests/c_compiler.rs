@@ -37,6 +37,11 @@ impl Draw {
         x ^ (x >> 31)
     }
 
+    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let bytes = self.bits().to_le_bytes();
+        std::array::from_fn(|index| bytes[index])
+    }
+
     fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.bits() % n as u64).unwrap()
     }
@@ -82,18 +87,18 @@ impl Draw {
                 Value::Struct(Record::new(layout, &fields).unwrap())
             }
             Ty::F64 => Value::F64(f64::from_bits(self.bits())),
-            Ty::F32 => Value::F32(f32::from_bits(self.bits() as u32)),
-            Ty::I8 => Value::I8(self.bits() as i8),
-            Ty::I16 => Value::I16(self.bits() as i16),
-            Ty::I32 => Value::I32(self.bits() as i32),
-            Ty::I64 => Value::I64(self.bits().cast_signed()),
-            Ty::U8 => Value::U8(self.bits() as u8),
-            Ty::U16 => Value::U16(self.bits() as u16),
-            Ty::U32 => Value::U32(self.bits() as u32),
-            Ty::U64 => Value::U64(self.bits()),
+            Ty::F32 => Value::F32(f32::from_bits(u32::from_le_bytes(self.bytes()))),
+            Ty::I8 => Value::I8(i8::from_le_bytes(self.bytes())),
+            Ty::I16 => Value::I16(i16::from_le_bytes(self.bytes())),
+            Ty::I32 => Value::I32(i32::from_le_bytes(self.bytes())),
+            Ty::I64 => Value::I64(i64::from_le_bytes(self.bytes())),
+            Ty::U8 => Value::U8(u8::from_le_bytes(self.bytes())),
+            Ty::U16 => Value::U16(u16::from_le_bytes(self.bytes())),
+            Ty::U32 => Value::U32(u32::from_le_bytes(self.bytes())),
+            Ty::U64 => Value::U64(u64::from_le_bytes(self.bytes())),
             Ty::Bool => Value::Bool(self.bits() & 1 == 1),
             Ty::Void => Value::Void,
-            _ => Value::Ptr(self.bits() as usize),
+            _ => Value::Ptr(usize::from_le_bytes(self.bytes())),
         }
     }
 }
@@ -262,7 +267,7 @@ impl Source {
             )
             .unwrap();
         }
-        write!(self.text, " {prefix}va_end(list); return {index}; }}\n").unwrap();
+        writeln!(self.text, " {prefix}va_end(list); return {index}; }}").unwrap();
     }
 }
 

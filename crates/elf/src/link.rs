@@ -292,11 +292,7 @@ impl Linked<'_> {
                     Meaning::Variable(offset) => [own, offset],
                     _ => {
                         let number = tls::Number::new();
-                        number.define(tls::Module::Process {
-                            name: self.plan.symbol(id).name.clone(),
-                            version: None,
-                            scope: self.scope.clone(),
-                        });
+                        number.define(self.scope.variable(&self.plan.symbol(id).name, None));
                         let words = [number.get(), 0];
                         self.borrowed.push(number);
                         words

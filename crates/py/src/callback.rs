@@ -123,12 +123,12 @@ pub(crate) struct PyCallback {
 #[pymethods]
 impl PyCallback {
     #[new]
-    #[pyo3(signature = (callable, signature, abi=None))]
-    fn new(callable: &Bound<'_, PyAny>, signature: &str, abi: Option<&str>) -> PyResult<Self> {
-        let (parsed, abi) = convention(callable.py(), signature, abi)?;
+    #[pyo3(signature = (function, signature, abi=None))]
+    fn new(function: &Bound<'_, PyAny>, signature: &str, abi: Option<&str>) -> PyResult<Self> {
+        let (parsed, abi) = convention(function.py(), signature, abi)?;
         Ok(Self {
-            callback: callback(callable, parsed, abi)?,
-            callable: callable.clone().unbind(),
+            callback: callback(function, parsed, abi)?,
+            callable: function.clone().unbind(),
         })
     }
 
