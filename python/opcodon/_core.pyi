@@ -17,6 +17,7 @@ from opcodon.library import Kind
 from opcodon.machine import Abi, Dialect, Disassembly, Style
 
 __all__ = [
+    "Callback",
     "CompiledExpression",
     "Evaluator",
     "Expression",
@@ -25,6 +26,7 @@ __all__ = [
     "LibraryError",
     "LinearCode",
     "LoadedLibrary",
+    "MachineFault",
     "MachineFunction",
     "ParseError",
     "Population",
