@@ -171,7 +171,8 @@ fn check_items(array: Array, buffer: &Buffer<'_>) -> PyResult<()> {
     };
     // Bytes may be anything.
     let is_raw = matches!(letter, "B" | "c");
-    if !is_raw && !(is_item && buffer.item_size() == item.size()) {
+    let fits = is_raw || is_item && buffer.item_size() == item.size();
+    if !fits {
         return Err(PyTypeError::new_err(format!(
             "the items of the buffer are {format:?} of {} bytes, but {item} is needed",
             buffer.item_size()

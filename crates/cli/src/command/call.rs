@@ -64,7 +64,7 @@ pub(crate) fn run(mut flags: Flags, mut json: bool) -> Result<(), Failure> {
     let signature = Signature::parse_for(&flags.signature, abi)
         .map_err(|error| Failure::input(error.render()))?;
     let params = signature.params();
-    if params.len() != flags.args.len() || signature.is_variadic() {
+    if params.len() != flags.args.len() {
         return Err(Failure::input(format_args!(
             "{signature} takes {} arguments, {} given",
             params.len(),

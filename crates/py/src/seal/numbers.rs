@@ -111,7 +111,7 @@ impl Numbers {
                     // SAFETY: it is a float, and that is where floats have their value.
                     let value = unsafe { arg.wrapping_byte_add(OB_FVAL).cast::<f64>().read() };
                     let value = match param {
-                        Param::Single => f64::from_bits((value as f32).to_bits().into()),
+                        Param::Single => f64::from_bits(rounded(value).to_bits().into()),
                         _ => value,
                     };
                     *floats.get_mut(n_floats)? = value;
@@ -185,7 +185,7 @@ impl Numbers {
         clippy::cast_possible_truncation,
         reason = "the upper bits of a register are undefined"
     )]
-    fn boxed(&self, _py: Python<'_>, bits: u64) -> *mut ffi::PyObject {
+    fn boxed(&self, py: Python<'_>, bits: u64) -> *mut ffi::PyObject {
         let signed = match self.result {
             // SAFETY: the interpreter lock is held, as in all calls below.
             Ty::F64 => return unsafe { ffi::PyFloat_FromDouble(f64::from_bits(bits)) },
@@ -196,8 +196,7 @@ impl Numbers {
             }
             // SAFETY: as above.
             Ty::Bool => return unsafe { ffi::PyBool_FromLong((bits as u8 != 0).into()) },
-            // SAFETY: as above.
-            Ty::Void => return unsafe { ffi::Py_NewRef(ffi::Py_None()) },
+            Ty::Void => return py.None().into_ptr(),
             Ty::I8 => (bits as i8).into(),
             Ty::I16 => (bits as i16).into(),
             Ty::I32 => (bits as i32).into(),
@@ -211,6 +210,12 @@ impl Numbers {
         // SAFETY: as above.
         unsafe { ffi::PyLong_FromLongLong(signed) }
     }
+}
+
+/// The nearest number of 32 bits; an infinity if there is none near.
+#[expect(clippy::cast_possible_truncation, reason = "that is what it does")]
+fn rounded(value: f64) -> f32 {
+    value as f32
 }
 
 fn param(ty: Ty) -> Option<Param> {
