@@ -540,14 +540,17 @@ struct Shared {
     start: NonNull<u8>,
     len: usize,
     report: NonNull<Report>,
-    /// Of each loan: where its pages begin, how many bytes of pages, where it begins in them, and
-    /// whether it is only read.
+    /// One for each loan.
     pieces: Vec<Piece>,
 }
 
+/// Where a loan is in the mapping.
 struct Piece {
+    /// Where its pages begin.
     offset: usize,
+    /// Bytes of pages.
     pages: usize,
+    /// Where the memory itself begins.
     place: usize,
     len: usize,
     is_const: bool,

@@ -1,8 +1,8 @@
 //! The trampolines: from a frame in memory to a call with all argument registers loaded, and from a
 //! call that arrives to a frame in memory.
 //!
-//! Those that call are functions of the System V convention, whatever the convention of the callee and of
-//! the operating system, so that one piece of Rust calls either. They load every argument
+//! Those that call are functions of the System V convention, whatever the convention of the callee
+//! and of the operating system, so that one piece of Rust calls either. They load every argument
 //! register, also those that the callee does not read: fourteen loads cost less than choosing.
 //!
 //! # What is kept, whatever the callee does
@@ -54,8 +54,8 @@ pub(crate) struct Frame {
 /// Calls `frame.target` under System V's convention.
 ///
 /// # Safety
-/// `frame` is valid and nobody else uses it, `frame.stack` is valid for `frame.n_stack` reads, and `frame.target` is a function of that convention that takes
-/// these arguments.
+/// `frame` is valid and nobody else uses it, `frame.stack` is valid for `frame.n_stack` reads, and
+/// `frame.target` is a function of that convention that takes these arguments.
 #[unsafe(naked)]
 unsafe extern "sysv64" fn call_sysv(frame: *mut Frame) {
     naked_asm!(
