@@ -140,14 +140,16 @@ def c_string(address):
 def test_sqlite_runs_queries_and_calls_back(dependencies):
     lib = load("libsqlite3.so.0", loader="own", dependencies=dependencies)
     assert len(lib.files) == (1 if dependencies == "system" else 2)
-    text = lambda s: np.frombuffer(s.encode() + b"\0", np.uint8)  # noqa: E731
+    text = lambda s: s.encode() + b"\0"  # noqa: E731
     handle = np.zeros(1, np.uint64)
-    assert lib.function("sqlite3_open", "int(ptr, ptr)")(text(":memory:"), handle) == 0
+    assert lib.function("sqlite3_open", "int(const ptr, ptr)")(b":memory:\0", handle) == 0
     db = int(handle[0])
-    execute = lib.function("sqlite3_exec", "int(ptr, ptr, ptr, ptr, ptr)")
+    execute = lib.function(
+        "sqlite3_exec", "int(ptr, const ptr, int(ptr, int, ptr, ptr)*, ptr, ptr)"
+    )
     sql = "create table t(x real, s text); insert into t values (1.5, 'a'), (2.5, 'b'), (4, 'c')"
     assert execute(db, text(sql), None, None, None) == 0
-    prepare = lib.function("sqlite3_prepare_v2", "int(ptr, ptr, int, ptr, ptr)")
+    prepare = lib.function("sqlite3_prepare_v2", "int(ptr, const ptr, int, ptr, ptr)")
     statement = np.zeros(1, np.uint64)
     query = text("select sum(x), group_concat(s), sqrt(sum(x * x)), abs(-3) from t")
     if prepare(db, query, -1, statement, None) != 0:  # built without mathematical functions
@@ -166,16 +168,18 @@ def test_sqlite_runs_queries_and_calls_back(dependencies):
         opcodon.assemble("inc qword ptr [rdi]\nxor eax, eax\nret"), "int(ptr, int, ptr, ptr)"
     )
     count = np.zeros(1, np.uint64)
-    assert execute(db, text("select * from t"), counter.address, count, None) == 0
+    assert execute(db, text("select * from t"), counter, count, None) == 0
     assert count[0] == 3
     # And one that is a Python function.
     rows = []
-    kind = ctypes.CFUNCTYPE(
-        ctypes.c_int, ctypes.c_void_p, ctypes.c_int, *[ctypes.POINTER(ctypes.c_char_p)] * 2
-    )
-    python = kind(lambda _, n, values, names: rows.append((names[n - 1], values[n - 1])) or 0)
-    pointer = ctypes.cast(python, ctypes.c_void_p).value
-    assert execute(db, text("select * from t"), pointer, None, None) == 0
+
+    def keep(_, n, values, names):
+        strings = ctypes.POINTER(ctypes.c_char_p)
+        last = [ctypes.cast(table, strings)[n - 1] for table in (names, values)]
+        rows.append(tuple(last))
+        return 0
+
+    assert execute(db, text("select * from t"), keep, None, None) == 0
     assert rows == [(b"s", b"a"), (b"s", b"b"), (b"s", b"c")]
     assert execute(db, text("select nonsense"), None, None, None) == 1
     message = c_string(lib.function("sqlite3_errmsg", "ptr(ptr)")(db))
@@ -285,7 +289,7 @@ def test_a_foreign_c_plus_plus_library_works():
         for name, signature in {
             "Z3_mk_config": "ptr()",
             "Z3_mk_context": "ptr(ptr)",
-            "Z3_eval_smtlib2_string": "ptr(ptr, ptr)",
+            "Z3_eval_smtlib2_string": "ptr(ptr, const ptr)",
             "Z3_set_error_handler": "void(ptr, ptr)",
         }.items()
     }

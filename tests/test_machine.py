@@ -212,3 +212,31 @@ def test_errors_of_assembly_have_a_place():
     assert "(line 2, column 1)" in str(info.value)
     with pytest.raises(ValueError, match="syntax must be one of intel, att"):
         opcodon.assemble("nop", syntax="masm")
+
+
+@pytest.mark.parametrize("style", ["intel", "att", "masm", "nasm"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "addsd xmm0, xmm1\nret",
+        "again: dec rsi\njnz again\ncall again\njmp out\nnop\nout: ret",
+        "movsd xmm0, [rel half]\nret\nhalf: dq 0.5",
+        "vaddpd zmm0{k1}{z}, zmm1, [rax]{1to8}",
+        "db 0x06, 0xff, 0xff, 0x48",
+        "db 0x48, 0x81, 0xc0, 1, 0, 0, 0",
+        "lock inc dword ptr [rdi]\nrep movsb",
+    ],
+)
+def test_source_is_assembled_to_the_same_bytes(text, style):
+    code = opcodon.assemble(text)
+    source = opcodon.disassemble(code, style).source
+    assert opcodon.assemble(source, syntax="att" if style == "att" else "intel") == code
+    if style == "intel" and "addsd" in text:
+        assert source == "addsd xmm0,xmm1\nret"
+
+
+def test_source_of_any_bytes_is_assembled_to_them():
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        code = rng.bytes(30)
+        assert opcodon.assemble(opcodon.disassemble(code).source) == code

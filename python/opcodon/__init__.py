@@ -10,9 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from opcodon._core import (
+    Callback,
     CompiledExpression,
     Expression,
     LibraryError,
+    MachineFault,
     MachineFunction,
     ParseError,
     Population,
@@ -20,7 +22,7 @@ from opcodon._core import (
 )
 from opcodon.expression import compile, parse  # noqa: A004  (the promised name)
 from opcodon.library import Library, Symbol, link, load_library
-from opcodon.machine import Disassembly, Instruction, assemble, disassemble, function
+from opcodon.machine import Disassembly, Instruction, assemble, callback, disassemble, function
 
 if TYPE_CHECKING:
     from opcodon import deap, genome, plot, report
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from opcodon.transformer import SymbolicTransformer
 
 __all__ = [
+    "Callback",
     "CompiledExpression",
     "Disassembly",
     "Expression",
@@ -38,6 +41,7 @@ __all__ = [
     "Library",
     "LibraryError",
     "MachineCodeRegressor",
+    "MachineFault",
     "MachineFunction",
     "ParseError",
     "Population",
@@ -47,6 +51,7 @@ __all__ = [
     "SymbolicTransformer",
     "__version__",
     "assemble",
+    "callback",
     "compile",
     "deap",
     "disassemble",

@@ -17,6 +17,7 @@ from opcodon.library import Kind
 from opcodon.machine import Abi, Dialect, Disassembly, Style
 
 __all__ = [
+    "Callback",
     "CompiledExpression",
     "Evaluator",
     "Expression",
@@ -25,6 +26,7 @@ __all__ = [
     "LibraryError",
     "LinearCode",
     "LoadedLibrary",
+    "MachineFault",
     "MachineFunction",
     "ParseError",
     "Population",
@@ -67,6 +69,35 @@ class ParseError(ValueError):
 
     text: str
     span: tuple[int, int]
+
+class MachineFault(RuntimeError):  # noqa: N818  (a fault, as the processor says)
+    """Guarded machine code that did not return.
+
+    Attributes
+    ----------
+    cause : str
+        ``"SIGSEGV"``, ``"SIGILL"``, ``"SIGFPE"`` and so on, ``"timeout"`` or ``"exit"``.
+    signal : int or None
+        The number of the signal.
+    exit_code : int or None
+        The exit code of a process that ended itself.
+    address : int or None
+        The address that could not be accessed.
+    offset : int or None
+        Where in the code it was, in bytes from its start.
+    instruction : str or None
+        The instruction there.
+    registers : dict of str to int
+        The general registers, ``rip`` and ``rflags``; empty if the process ended itself.
+    """
+
+    cause: str
+    signal: int | None
+    exit_code: int | None
+    address: int | None
+    offset: int | None
+    instruction: str | None
+    registers: dict[str, int]
 
 class LibraryError(OSError):
     """A file that cannot be loaded as a library or linked as an object.
@@ -463,10 +494,18 @@ class MachineFunction:
         The calling convention.
     name : str or None
         As given.
+    guard : bool
+        Whether calls run in another process.
     """
 
     def __new__(
-        cls, code: bytes, signature: str, abi: Abi | None = None, name: str | None = None
+        cls,
+        code: bytes,
+        signature: str,
+        abi: Abi | None = None,
+        name: str | None = None,
+        returns: Callable[..., Any] | None = None,
+        guard: tuple[float, int | None] | None = None,
     ) -> Self: ...
     def __call__(self, *arguments: Any) -> Any: ...
     @property
@@ -479,6 +518,8 @@ class MachineFunction:
     def abi(self) -> Abi: ...
     @property
     def name(self) -> str | None: ...
+    @property
+    def guard(self) -> bool: ...
     def disassemble(self, style: Style = "intel") -> Disassembly:
         """Show the machine code.
 
@@ -495,7 +536,42 @@ class MachineFunction:
 
     def __reduce__(
         self,
-    ) -> tuple[type[MachineFunction], tuple[bytes, str, Abi, str | None]]: ...
+    ) -> tuple[
+        type[MachineFunction],
+        tuple[
+            bytes,
+            str,
+            Abi,
+            str | None,
+            Callable[..., Any] | None,
+            tuple[float, int | None] | None,
+        ],
+    ]: ...
+
+@final
+class Callback:
+    """A Python callable that compiled code can call; make it with `callback`.
+
+    Attributes
+    ----------
+    address : int
+        What to call; valid as long as this object lives.
+    signature : str
+        Result and parameters.
+    abi : {"sysv", "win64"}
+        The calling convention of the callers.
+    """
+
+    def __new__(
+        cls, function: Callable[..., Any], signature: str, abi: Abi | None = None
+    ) -> Self: ...
+    def __call__(self, *arguments: Any) -> Any: ...
+    @property
+    def address(self) -> int: ...
+    @property
+    def signature(self) -> str: ...
+    @property
+    def abi(self) -> Abi: ...
 
 @disjoint_base
 class Genome:
@@ -1086,7 +1162,14 @@ class LoadedLibrary:
     def link(
         objects: Sequence[tuple[str, bytes | None]], libraries: Sequence[str]
     ) -> LoadedLibrary: ...
-    def function(self, name: str, signature: str, abi: Abi | None = None) -> MachineFunction: ...
+    def function(
+        self,
+        name: str,
+        signature: str,
+        abi: Abi | None = None,
+        returns: Callable[..., Any] | None = None,
+        guard: tuple[float, int | None] | None = None,
+    ) -> MachineFunction: ...
     def address(self, name: str) -> int: ...
     def symbols(self) -> list[tuple[str, str, str | None, Kind, int]]: ...
     def close(self) -> None: ...

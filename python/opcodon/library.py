@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from opcodon import _core
+from opcodon.machine import _signature
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
 
     from opcodon._core import MachineFunction
-    from opcodon.machine import Abi
+    from opcodon.machine import Abi, Signature
 
 __all__ = ["Library", "Symbol", "link", "load_library"]
 
@@ -116,7 +117,16 @@ class Library:
             {key: Symbol(name, kind, size, version) for key, name, version, kind, size in rows}
         )
 
-    def function(self, name: str, signature: str, abi: Abi | None = None) -> MachineFunction:
+    def function(
+        self,
+        name: str,
+        signature: Signature,
+        abi: Abi | None = None,
+        *,
+        guard: bool = False,
+        time_limit: float = 10.0,
+        memory_limit: int | None = None,
+    ) -> MachineFunction:
         """Give a function of the library.
 
         The library stays in memory as long as the function lives. A wrong signature can end the
@@ -126,10 +136,13 @@ class Library:
         ----------
         name : str
             Its name; ``name@version`` for another version than the newest.
-        signature : str
-            Result and argument types, such as ``"f64(f64)"``, or the prototype from a C header.
+        signature : str or callable
+            Result and argument types, such as ``"f64(f64)"``, or the prototype from a C header; as
+            for `opcodon.function`.
         abi : {"sysv", "win64"}, optional
             Its calling convention, by default the one of this machine.
+        guard, time_limit, memory_limit
+            As for `opcodon.function`; what a guarded call changes in the library is gone after it.
 
         Returns
         -------
@@ -155,7 +168,9 @@ class Library:
         >>> hypot(3.0, 4.0)
         5.0
         """
-        return self._library.function(name, signature, abi)
+        text, returns, _ = _signature(signature)
+        limits = (time_limit, memory_limit) if guard else None
+        return self._library.function(name, text, abi, returns, limits)
 
     def address(self, name: str) -> int:
         """Give the address of a symbol, code or data, as long as the library is open.
@@ -269,8 +284,7 @@ def load_library(
     >>> libz = opcodon.load_library("libz.so.1")
     >>> crc32 = libz.function("crc32", "unsigned long(unsigned long, const char *, unsigned)")
     >>> text = b"123456789"
-    >>> import numpy as np
-    >>> hex(crc32(0, np.frombuffer(text, np.uint8), len(text)))
+    >>> hex(crc32(0, text, len(text)))
     '0xcbf43926'
     >>> libz.close()
     """
@@ -292,7 +306,8 @@ def link(
     Parameters
     ----------
     objects : iterable of str, path or bytes-like
-        Files, or their contents. Compile with ``-fPIC``.
+        Files, or their contents; of archives (``.a``) those objects are taken that the others need,
+        or all if there are no others. Compile with ``-fPIC``.
     libraries : iterable of str or path
         Libraries to look names up in, loaded by the system's loader.
 

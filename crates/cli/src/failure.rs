@@ -7,6 +7,8 @@ use std::fmt::Display;
 pub(crate) struct Failure {
     message: String,
     code: u8,
+    /// What `--json` says besides the message.
+    details: Option<serde_json::Value>,
 }
 
 impl Failure {
@@ -15,6 +17,7 @@ impl Failure {
         Failure {
             message: message.to_string(),
             code: 1,
+            details: None,
         }
     }
 
@@ -31,6 +34,15 @@ impl Failure {
         Failure {
             message: message.to_string(),
             code: 3,
+            details: None,
+        }
+    }
+
+    /// The failure with what `--json` says besides the message.
+    pub(crate) fn with_details(self, details: serde_json::Value) -> Failure {
+        Failure {
+            details: Some(details),
+            ..self
         }
     }
 
@@ -45,7 +57,11 @@ impl Failure {
     /// Writes the message where the caller looks for it and returns the exit code.
     pub(crate) fn report(&self, json: bool) -> u8 {
         if json {
-            crate::out(serde_json::json!({ "error": self.message }));
+            let mut told = serde_json::json!({ "error": self.message });
+            if let Some(details) = &self.details {
+                told["fault"] = details.clone();
+            }
+            crate::out(told);
         } else {
             // A message that points into a text starts with it, and its caret counts from there.
             let gap = if self.message.contains("\n") {

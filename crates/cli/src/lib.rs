@@ -49,7 +49,7 @@ enum Command {
     /// Assembly to machine code.
     Asm(asm::Flags),
     /// Run machine code, `opcodon call "f20f58c1 c3" "f64(f64, f64)" 1 2`, or a function of a
-    /// library, `opcodon call --library libm.so.6 cos "f64(f64)" 0`.
+    /// library, `opcodon call --library libm.so.6 cos "f64(f64)" 0`, in a process of its own.
     Call(call::Flags),
     /// List the symbols of a shared library or an object file; nothing of it runs.
     Symbols(symbols::Flags),
@@ -71,6 +71,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let json = line.json;
+    // Python has begun to observe when it loaded this library; then this changes nothing.
+    if let Err(error) = opcodon::observe::from_environment() {
+        return Failure::from(error).report(json);
+    }
     let done = match line.command {
         Command::Fit(flags) => fit::run(*flags, json),
         Command::Evolve(flags) => evolve::run(*flags, json),

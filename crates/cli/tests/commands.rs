@@ -108,6 +108,53 @@ fn machine_code_is_called() {
         "takes 1 arguments, 0 given",
     );
     check(&["call", "c3", "i8(i8)", "300"], 1, "", "argument 1");
+    check(
+        &["call", "c3", "f64(f64)", "--in-process", "-2.5"],
+        0,
+        "-2.5\n",
+        "",
+    );
+    check(
+        &[
+            "call",
+            "0f28d0 0f28c1 0f28ca c3",
+            "{f64, f64}({f64, f64})",
+            "{1, 2}",
+        ],
+        0,
+        "[2.0,1.0]\n",
+        "",
+    );
+}
+
+/// What machine code does wrong is told, with its place.
+#[test]
+fn faults_are_told() {
+    check(&["call", "0f0b", "void()"], 1, "", "at offset 0x0: ud2");
+    check(
+        &["call", "ebfe", "void()", "--time-limit", "0.1"],
+        1,
+        "",
+        "its time was up",
+    );
+    check(
+        &["call", "c3", "void()", "--time-limit", "0"],
+        1,
+        "",
+        "no number of seconds",
+    );
+    let done = opcodon(
+        &["call", "90 8b042510000000", "i32()", "--json"],
+        &std::env::temp_dir(),
+    );
+    assert_eq!(done.status.code(), Some(1));
+    let told: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let fault = &told["fault"];
+    assert_eq!(fault["cause"], "SIGSEGV");
+    assert_eq!(fault["address"], "0x10");
+    assert_eq!(fault["offset"], 1);
+    assert_eq!(fault["instruction"], "mov eax,[0x10]");
+    assert!(fault["registers"]["rip"].is_string());
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::marker::PhantomData;
 
 use crate::kernel::Kernel;
 use crate::pages::{PAGE, Pages, publish};
+use crate::watch::{Watched, is_observed};
 use crate::{CodeError, Mapping};
 
 /// Code memory that can be written.
@@ -35,6 +36,8 @@ pub struct Arena {
     len: usize,
     /// Bytes from `len` to here may hold code that was truncated.
     stale_end: usize,
+    /// Where each piece of code starts, if somebody observes.
+    starts: Vec<usize>,
 }
 
 impl Arena {
@@ -62,6 +65,7 @@ impl Arena {
             pages,
             len: 0,
             stale_end: 0,
+            starts: Vec::new(),
         }
     }
 
@@ -121,6 +125,9 @@ impl Arena {
             self.pages.fill(self.len, gap_end);
         }
         self.pages.write(start, code);
+        if is_observed() {
+            self.starts.push(start);
+        }
         self.len = end;
         self.stale_end = self.stale_end.max(end);
         Ok(start)
@@ -147,7 +154,16 @@ impl Arena {
         }
         self.pages.make_executable()?;
         publish();
+        let mut starts = self.starts;
+        starts.retain(|&start| start < self.len);
+        let ends = starts.iter().skip(1).copied().chain([self.len]);
+        let watched = starts.iter().zip(ends).filter_map(|(&start, end)| {
+            Watched::new("kernel", self.pages.bytes(start, end - start))
+        });
+        let watched = watched.collect();
         Ok(SealedArena {
+            watched,
+            starts,
             pages: self.pages,
             len: self.len,
         })
@@ -170,6 +186,9 @@ impl Arena {
 /// Code memory that can be run.
 #[derive(Debug)]
 pub struct SealedArena {
+    /// Reported gone before the pages are.
+    watched: Vec<Watched>,
+    starts: Vec<usize>,
     pages: Pages,
     len: usize,
 }
@@ -222,11 +241,13 @@ impl SealedArena {
     /// # Errors
     /// [`CodeError::Protect`] if the operating system refuses; the arena is lost.
     pub fn reopen(mut self) -> Result<Arena, CodeError> {
+        self.watched.clear();
         self.pages.make_writable()?;
         Ok(Arena {
             pages: self.pages,
             len: self.len,
             stale_end: self.len,
+            starts: self.starts,
         })
     }
 }

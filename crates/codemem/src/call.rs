@@ -1,26 +1,20 @@
 //! Calling bytes: a function is code with a signature and a calling convention.
 //!
 //! The signature is known only at run time, so the registers for a call are chosen at run time:
-//! arguments are sorted into a frame, as the convention says, and one small trampoline a
-//! convention loads all argument registers and the stack from the frame, calls, and stores both
-//! result registers. It does not need to know which of them count.
-//!
-//! | | System V | Microsoft |
-//! |---|---|---|
-//! | integers | `rdi rsi rdx rcx r8 r9` | `rcx rdx r8 r9`, by position |
-//! | floats | `xmm0`–`xmm7` | `xmm0`–`xmm3`, by position |
-//! | the others | on the stack, 8 bytes each | on the stack, above 32 bytes of shadow space |
-//! | result | `rax` or `xmm0` | `rax` or `xmm0` |
+//! arguments are sorted into a frame, where the convention has them
+//! ([`passing`](crate::passing)), and one small trampoline a convention loads all argument
+//! registers and the stack from the frame, calls, and stores all result registers. It does not
+//! need to know which of them count.
 //!
 //! Integers are extended to 64 bits by their type, `f32` travels in the low half, and of results
 //! only the bits of the type are read: the conventions leave the others undefined.
-//!
-//! Sources: System V ABI, AMD64 supplement, 3.2.3; Microsoft, "x64 calling convention".
 
 use std::fmt;
 
-use crate::trampoline::{call_f64, call_registers};
-use crate::{Code, CodeError, CodeHeap, Signature, Value};
+use crate::passing::{self, Place, Places, Word};
+use crate::trampoline::{Frame, call_f64};
+use crate::value::Record;
+use crate::{Code, CodeError, CodeHeap, Signature, Ty, Value};
 
 /// A calling convention of x86-64. Both can be called on every operating system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -189,27 +183,119 @@ pub unsafe fn call_address(
     args: &[Value],
 ) -> Result<Value, CodeError> {
     let params = signature.params();
-    if params.len() != args.len() {
+    let n_surplus = args.len().saturating_sub(params.len());
+    if args.len() < params.len() || n_surplus > 0 && !signature.is_variadic() {
         return Err(CodeError::ArgumentCount {
             expected: params.len(),
             found: args.len(),
         });
     }
     for (index, (&expected, arg)) in params.iter().zip(args).enumerate() {
-        let found = arg.ty();
-        if expected != found {
+        if !arg.is_of(expected) {
             return Err(CodeError::ArgumentType {
                 index,
                 expected,
-                found,
+                found: arg.ty(),
             });
         }
     }
-    let registers = args
-        .iter()
-        .map(|arg| (arg.ty().is_float(), arg.to_register()));
+    // Where C has no prototype, it passes floats as doubles.
+    let promoted = |(index, arg): (usize, &Value)| match *arg {
+        Value::F32(x) if index >= params.len() => Value::F64(x.into()),
+        _ => arg.clone(),
+    };
+    let args = args.iter().enumerate().map(promoted);
     // SAFETY: count and types of the arguments are those of the signature, checked above; that a
     // function of it stands at the address is the caller's promise.
-    let (rax, xmm0) = unsafe { call_registers(address, abi, registers) }?;
-    Ok(Value::from_registers(signature.result(), rax, xmm0))
+    unsafe { pass(address, abi, args, signature.result()) }
+}
+
+/// Sorts arguments into a frame, calls, and reads the result.
+///
+/// # Safety
+/// At the address there is a function of the convention that takes these arguments and returns a
+/// value of that type.
+pub(crate) unsafe fn pass(
+    target: *const u8,
+    abi: Abi,
+    args: impl Iterator<Item = Value>,
+    result: Ty,
+) -> Result<Value, CodeError> {
+    let mut frame = Frame::new(target);
+    let mut stack: Vec<u64> = Vec::new();
+    // Copies that are passed by address, which keep still while the list of them grows.
+    let mut copies: Vec<Vec<u128>> = Vec::new();
+    let mut places = Places::new(abi);
+    let mut put = |word, value| match word {
+        Word::Int(index) => frame.ints[index] = value,
+        // Under Microsoft's convention one register of a position is loaded from the other's.
+        Word::Float(index) if abi == Abi::Win64 => frame.ints[index] = value,
+        Word::Float(index) => frame.floats[index] = value,
+        Word::Stack(index) => put_at(&mut stack, index, value),
+    };
+    let result_place = passing::result(result, abi);
+    if let (Ty::Struct(layout), Place::Address(_)) = (result, result_place) {
+        copies.push(vec![0; layout.size().div_ceil(16)]);
+        if let (Place::Words([word, _], _), Some(copy)) = (places.next(Ty::Ptr), copies.last_mut())
+        {
+            put(word, copy.as_mut_ptr() as u64);
+        }
+    }
+    for arg in args {
+        match (places.next(arg.ty()), &arg) {
+            (Place::Words(words, n), Value::Struct(record)) => {
+                for (word, value) in words.into_iter().take(n).zip(record.words()) {
+                    put(word, value);
+                }
+            }
+            (Place::Words([word, _], _), number) => put(word, number.to_register()),
+            (Place::Run(start), Value::Struct(record)) => {
+                for (index, value) in record.words().enumerate() {
+                    put(Word::Stack(start + index), value);
+                }
+            }
+            (Place::Address(word), Value::Struct(record)) => {
+                let words: Vec<u64> = record.words().collect();
+                let pairs = words.chunks(2).map(|pair| {
+                    let high = pair.get(1).copied().unwrap_or(0);
+                    u128::from(pair[0]) | u128::from(high) << 64
+                });
+                let mut copy: Vec<u128> = pairs.collect();
+                put(word, copy.as_mut_ptr() as u64);
+                copies.push(copy);
+            }
+            _ => {}
+        }
+    }
+    // SAFETY: the arguments are where the convention has them; the rest is the caller's promise.
+    unsafe { frame.call(abi, &stack) }?;
+    let take = |word| match word {
+        Word::Int(index) => frame.int_results[index],
+        Word::Float(index) => frame.float_results[index],
+        Word::Stack(_) => 0,
+    };
+    Ok(match (result, result_place) {
+        (Ty::Struct(layout), Place::Words(words, n)) => {
+            let words = words.into_iter().take(n).map(take);
+            Value::Struct(Record::from_words(layout, words))
+        }
+        (Ty::Struct(layout), _) => {
+            let words = copies.first().into_iter().flatten();
+            #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
+            let words = words.flat_map(|&pair| [pair as u64, (pair >> 64) as u64]);
+            Value::Struct(Record::from_words(layout, words))
+        }
+        (ty, Place::Words([word, _], _)) => Value::from_register(ty, take(word)),
+        (ty, _) => Value::zero(ty),
+    })
+}
+
+/// Writes a word at an index, behind zeros if need be: the stack is filled in order.
+fn put_at(stack: &mut Vec<u64>, index: usize, value: u64) {
+    if stack.len() <= index {
+        stack.resize(index + 1, 0);
+    }
+    if let Some(place) = stack.get_mut(index) {
+        *place = value;
+    }
 }

@@ -105,6 +105,9 @@ pub enum CodeError {
         /// Type of the argument.
         found: Ty,
     },
+    /// A callback cannot find out which arguments follow.
+    #[error("a callback takes the arguments of its signature only: write their types for \"...\"")]
+    VariadicCallback,
     /// A text is not a value of the type.
     #[error("{text:?} is not {}", Value::allowed(*.ty))]
     Value {

@@ -41,7 +41,10 @@ fn at_fork(before: Handler, after: Handler) {
 
 /// Runs before the fork, so that both processes see the new count.
 unsafe extern "C" fn add_fork() {
-    FORKS.fetch_add(1, Ordering::SeqCst);
+    // A process for a guarded call never writes code: it has no view to write through.
+    if !crate::guard::is_forking() {
+        FORKS.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 /// The lock of the global heap, between the handlers before and after a fork.

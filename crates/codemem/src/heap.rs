@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use crate::pages::{Pages, keep_global_heap, publish};
+use crate::watch::Watched;
 use crate::{CodeError, Mapping};
 
 /// Block sizes, in bytes: cache lines, then about 25 % apart. A larger function gets own pages.
@@ -114,11 +115,14 @@ impl CodeHeap {
                 Home::Pages(pages)
             }
         };
-        let block = Arc::new(Block {
+        let mut block = Block {
             home,
             len: code.len(),
-        });
+            watched: None,
+        };
         publish();
+        block.watched = Watched::new("function", block.bytes());
+        let block = Arc::new(block);
         Ok(Code { block })
     }
 
@@ -175,10 +179,7 @@ impl Code {
     /// The code, as it is run.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: the block holds `len` bytes that were written before this `Code` was made and
-        // are not written again before the last clone is dropped; they are mapped readable. Of
-        // lent code its owner promised that.
-        unsafe { std::slice::from_raw_parts(self.address(), self.block.len) }
+        self.block.bytes()
     }
 
     /// Number of bytes, at least 1.
@@ -205,7 +206,11 @@ impl Code {
             open,
             _owner: owner,
         };
-        let block = Arc::new(Block { home, len });
+        let block = Arc::new(Block {
+            home,
+            len,
+            watched: None,
+        });
         Self { block }
     }
 
@@ -231,6 +236,7 @@ impl Code {
 struct Block {
     home: Home,
     len: usize,
+    watched: Option<Watched>,
 }
 
 /// Where the bytes of a function are.
@@ -274,10 +280,19 @@ impl Block {
             Home::Pages(pages) => pages.address(0),
         }
     }
+
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the block holds `len` bytes that were written before anybody can have it and are
+        // not written again before it is dropped; they are mapped readable. Of lent code its owner
+        // promised that.
+        unsafe { std::slice::from_raw_parts(self.address().as_ptr(), self.len) }
+    }
 }
 
 impl Drop for Block {
     fn drop(&mut self) {
+        // While the code is still there.
+        self.watched = None;
         if let Home::Chunk { heap, slot, .. } = &self.home {
             let unmapped = lock(heap).give_back(*slot, self.len);
             // Here, where nobody waits for the lock.

@@ -10,6 +10,9 @@
 //! | [`Draft`], [`Image`] | code, constants and data at fixed distances, as in a shared library |
 //! | [`Signature`], [`Ty`] | the text `"f64(f64, i32, ptr)"`, or its C spelling |
 //! | [`Function`], [`Value`], [`Abi`] | calling bytes with any arguments under System V or Microsoft rules |
+//! | [`call_guarded`], [`Fault`] | the same in another process, from which a fault comes back as an error |
+//! | [`Callback`] | a closure as code that is called under either |
+//! | [`observe`] | telling debuggers and profilers which code there is |
 //! | [`kernel`] | the one calling convention of everything that works on columns |
 //! | [`cpu`] | tokens that prove what the processor can do |
 //!
@@ -27,10 +30,22 @@
 
 mod arena;
 mod call;
+mod callback;
 pub mod cpu;
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_os = "linux")),
+    path = "debugger_unsupported.rs"
+)]
+mod debugger;
 mod error;
+mod fault;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod fork;
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_os = "linux")),
+    path = "guard_unsupported.rs"
+)]
+mod guard;
 mod heap;
 #[cfg_attr(
     not(all(target_arch = "x86_64", target_os = "linux")),
@@ -43,6 +58,7 @@ pub mod kernel;
     path = "pages_unsupported.rs"
 )]
 mod pages;
+mod passing;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod publish;
 mod signature;
@@ -51,16 +67,28 @@ mod signature;
     path = "trampoline_unsupported.rs"
 )]
 mod trampoline;
+mod ty;
 mod value;
+mod watch;
+
+/// Who wants to know which code there is, and what such observers need of the operating system.
+pub mod observe {
+    pub use crate::debugger::{SymbolFile, UnwindTable, mark_for_perf, monotonic_ns, thread_id};
+    pub use crate::watch::{Observer, is_observed, naming, observe};
+}
 
 pub use arena::{Arena, Entry, SealedArena};
 pub use call::{Abi, Function, call_address};
+pub use callback::Callback;
 pub use error::CodeError;
+pub use fault::{Cause, Fault, GuardError, Limits, Loan, Memory, REGISTERS, State};
+pub use guard::call_guarded;
 pub use heap::{Code, CodeHeap, Usage};
 pub use image::{Access, Draft, Image, Part, Place};
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub use pages::sealed_file;
 pub use pages::{Mapping, PAGE, probe};
-pub use signature::{Signature, SignatureError, SignatureErrorKind, Ty};
+pub use signature::{Signature, SignatureError, SignatureErrorKind};
 pub use trampoline::call_f64;
-pub use value::Value;
+pub use ty::{Array, Prototype, Struct, Ty};
+pub use value::{Record, Value};

@@ -34,6 +34,7 @@ use std::ptr::NonNull;
 
 pub(crate) use crate::fork::keep_global_heap;
 pub(crate) use crate::publish::publish;
+use crate::watch::wants_breakpoints;
 use crate::{CodeError, fork};
 
 /// Size of a page, and the largest alignment of code.
@@ -84,8 +85,14 @@ unsafe impl Send for Pages {}
 unsafe impl Sync for Pages {}
 
 impl Pages {
-    /// Reserves pages for at least `capacity` bytes, dual-mapped if that is allowed.
+    /// Reserves pages for at least `capacity` bytes, dual-mapped if that is allowed and nobody wants
+    /// to set breakpoints: a debugger cannot write into pages that are shared and sealed.
     pub(crate) fn new(capacity: usize) -> Result<Self, CodeError> {
+        if wants_breakpoints()
+            && let Ok(pages) = Self::with_mapping(capacity, Mapping::Flip)
+        {
+            return Ok(pages);
+        }
         match Self::with_mapping(capacity, Mapping::Dual) {
             Err(CodeError::Denied { memfd, .. }) => {
                 match Self::with_mapping(capacity, Mapping::Flip) {

@@ -1,8 +1,8 @@
-//! The trampolines: from a list of arguments, through a frame in memory, to a call with all
-//! argument registers loaded.
+//! The trampolines: from a frame in memory to a call with all argument registers loaded, and from a
+//! call that arrives to a frame in memory.
 //!
-//! Both are functions of the System V convention, whatever the convention of the callee and of
-//! the operating system, so that one piece of Rust calls either. They load every argument
+//! Those that call are functions of the System V convention, whatever the convention of the callee
+//! and of the operating system, so that one piece of Rust calls either. They load every argument
 //! register, also those that the callee does not read: fourteen loads cost less than choosing.
 //!
 //! # What is kept, whatever the callee does
@@ -26,54 +26,38 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
-use crate::{Abi, CodeError};
+use crate::call::pass;
+use crate::passing::{FLOATS, INTS};
+use crate::{Abi, CodeError, Ty, Value};
 
-/// Arguments and results of a call under System V's convention.
+/// Arguments and results of a call.
 #[derive(Debug)]
 #[repr(C)]
-struct SysVFrame {
-    /// `rdi rsi rdx rcx r8 r9`
-    ints: [u64; 6],
-    /// `xmm0`–`xmm7`, low halves; the high halves are zero.
-    floats: [u64; 8],
+pub(crate) struct Frame {
+    /// Integer registers in the order of the convention; under Microsoft's, where each argument is
+    /// loaded into its general and its vector register, all four.
+    pub(crate) ints: [u64; INTS],
+    /// `xmm0`–`xmm7` under System V's convention, low halves; the high halves are zero.
+    pub(crate) floats: [u64; FLOATS],
     /// Arguments on the stack, the first one at the lowest address.
     stack: *const u64,
     /// Number of arguments on the stack.
     n_stack: usize,
     /// The function to call.
     target: *const u8,
-    /// Result: `rax`.
-    rax: u64,
-    /// Result: low half of `xmm0`.
-    xmm0: u64,
-}
-
-/// Arguments and results of a call under Microsoft's convention.
-#[derive(Debug)]
-#[repr(C)]
-struct Win64Frame {
-    /// The first four arguments; each is loaded into its general and its vector register.
-    slots: [u64; 4],
-    /// Arguments on the stack, the first one at the lowest address.
-    stack: *const u64,
-    /// Number of arguments on the stack.
-    n_stack: usize,
-    /// The function to call.
-    target: *const u8,
-    /// Result: `rax`.
-    rax: u64,
-    /// Result: low half of `xmm0`.
-    xmm0: u64,
+    /// Results: `rax`, `rdx`.
+    pub(crate) int_results: [u64; 2],
+    /// Results: low halves of `xmm0`, `xmm1`.
+    pub(crate) float_results: [u64; 2],
 }
 
 /// Calls `frame.target` under System V's convention.
 ///
 /// # Safety
-/// `frame` is valid and nobody else uses it, `frame.stack` is valid for `frame.n_stack` reads, of
-/// which there are at most a page, and `frame.target` is a function of that convention that takes
-/// these arguments.
+/// `frame` is valid and nobody else uses it, `frame.stack` is valid for `frame.n_stack` reads, and
+/// `frame.target` is a function of that convention that takes these arguments.
 #[unsafe(naked)]
-unsafe extern "sysv64" fn call_sysv(frame: *mut SysVFrame) {
+unsafe extern "sysv64" fn call_sysv(frame: *mut Frame) {
     naked_asm!(
         ".cfi_startproc",
         "push rbp",
@@ -124,8 +108,10 @@ unsafe extern "sysv64" fn call_sysv(frame: *mut SysVFrame) {
         "call qword ptr [r10 + {target}]",
         // Results, and back.
         "mov r10, qword ptr [rbp - 48]",
-        "mov qword ptr [r10 + {rax}], rax",
-        "movsd qword ptr [r10 + {xmm0}], xmm0",
+        "mov qword ptr [r10 + {int_results}], rax",
+        "mov qword ptr [r10 + {int_results} + 8], rdx",
+        "movsd qword ptr [r10 + {float_results}], xmm0",
+        "movsd qword ptr [r10 + {float_results} + 8], xmm1",
         "ldmxcsr dword ptr [rbp - 56]",
         "cld",
         "lea rsp, [rbp - 40]",
@@ -138,13 +124,13 @@ unsafe extern "sysv64" fn call_sysv(frame: *mut SysVFrame) {
         ".cfi_def_cfa rsp, 8",
         "ret",
         ".cfi_endproc",
-        ints = const offset_of!(SysVFrame, ints),
-        floats = const offset_of!(SysVFrame, floats),
-        stack = const offset_of!(SysVFrame, stack),
-        n_stack = const offset_of!(SysVFrame, n_stack),
-        target = const offset_of!(SysVFrame, target),
-        rax = const offset_of!(SysVFrame, rax),
-        xmm0 = const offset_of!(SysVFrame, xmm0),
+        ints = const offset_of!(Frame, ints),
+        floats = const offset_of!(Frame, floats),
+        stack = const offset_of!(Frame, stack),
+        n_stack = const offset_of!(Frame, n_stack),
+        target = const offset_of!(Frame, target),
+        int_results = const offset_of!(Frame, int_results),
+        float_results = const offset_of!(Frame, float_results),
     )
 }
 
@@ -153,7 +139,7 @@ unsafe extern "sysv64" fn call_sysv(frame: *mut SysVFrame) {
 /// # Safety
 /// As for [`call_sysv`].
 #[unsafe(naked)]
-unsafe extern "sysv64" fn call_win64(frame: *mut Win64Frame) {
+unsafe extern "sysv64" fn call_win64(frame: *mut Frame) {
     naked_asm!(
         ".cfi_startproc",
         "push rbp",
@@ -185,10 +171,10 @@ unsafe extern "sysv64" fn call_win64(frame: *mut Win64Frame) {
         "jnz 3b",
         "2:",
         // Arguments in registers.
-        "mov rcx, qword ptr [r10 + {slots}]",
-        "mov rdx, qword ptr [r10 + {slots} + 8]",
-        "mov r8, qword ptr [r10 + {slots} + 16]",
-        "mov r9, qword ptr [r10 + {slots} + 24]",
+        "mov rcx, qword ptr [r10 + {ints}]",
+        "mov rdx, qword ptr [r10 + {ints} + 8]",
+        "mov r8, qword ptr [r10 + {ints} + 16]",
+        "mov r9, qword ptr [r10 + {ints} + 24]",
         "movq xmm0, rcx",
         "movq xmm1, rdx",
         "movq xmm2, r8",
@@ -196,8 +182,10 @@ unsafe extern "sysv64" fn call_win64(frame: *mut Win64Frame) {
         "call qword ptr [r10 + {target}]",
         // Results, and back.
         "mov r10, qword ptr [rbp - 48]",
-        "mov qword ptr [r10 + {rax}], rax",
-        "movsd qword ptr [r10 + {xmm0}], xmm0",
+        "mov qword ptr [r10 + {int_results}], rax",
+        "mov qword ptr [r10 + {int_results} + 8], rdx",
+        "movsd qword ptr [r10 + {float_results}], xmm0",
+        "movsd qword ptr [r10 + {float_results} + 8], xmm1",
         "ldmxcsr dword ptr [rbp - 56]",
         "cld",
         "lea rsp, [rbp - 40]",
@@ -210,117 +198,212 @@ unsafe extern "sysv64" fn call_win64(frame: *mut Win64Frame) {
         ".cfi_def_cfa rsp, 8",
         "ret",
         ".cfi_endproc",
-        slots = const offset_of!(Win64Frame, slots),
-        stack = const offset_of!(Win64Frame, stack),
-        n_stack = const offset_of!(Win64Frame, n_stack),
-        target = const offset_of!(Win64Frame, target),
-        rax = const offset_of!(Win64Frame, rax),
-        xmm0 = const offset_of!(Win64Frame, xmm0),
+        ints = const offset_of!(Frame, ints),
+        stack = const offset_of!(Frame, stack),
+        n_stack = const offset_of!(Frame, n_stack),
+        target = const offset_of!(Frame, target),
+        int_results = const offset_of!(Frame, int_results),
+        float_results = const offset_of!(Frame, float_results),
     )
 }
 
-/// Arguments on the stack for which no memory is allocated.
-const STACK_INLINE: usize = 16;
-
-/// Arguments on the stack.
-struct Spill {
-    inline: [u64; STACK_INLINE],
-    len: usize,
-    /// All of them, if there are more than fit inline.
-    heap: Vec<u64>,
-}
-
-impl Spill {
-    const fn new() -> Self {
+impl Frame {
+    /// A frame without arguments.
+    pub(crate) const fn new(target: *const u8) -> Self {
         Self {
-            inline: [0; STACK_INLINE],
-            len: 0,
-            heap: Vec::new(),
+            ints: [0; INTS],
+            floats: [0; FLOATS],
+            stack: std::ptr::null(),
+            n_stack: 0,
+            target,
+            int_results: [0; 2],
+            float_results: [0; 2],
         }
     }
 
-    fn push(&mut self, value: u64) {
-        match self.inline.get_mut(self.len) {
-            Some(slot) => *slot = value,
-            None => {
-                if self.heap.is_empty() {
-                    self.heap.extend_from_slice(&self.inline);
-                }
-                self.heap.push(value);
-            }
+    /// Loads all registers and the stack, and calls.
+    ///
+    /// # Safety
+    /// The target is a function of the convention that takes these arguments.
+    pub(crate) unsafe fn call(&mut self, abi: Abi, stack: &[u64]) -> Result<(), CodeError> {
+        self.stack = stack.as_ptr();
+        self.n_stack = stack.len();
+        let frame = std::ptr::from_mut(self);
+        match abi {
+            // SAFETY: the frame is borrowed mutably, its stack is that of the slice, and the
+            // target is the caller's promise.
+            Abi::SysV => unsafe { call_sysv(frame) },
+            // SAFETY: as above.
+            Abi::Win64 => unsafe { call_win64(frame) },
         }
-        self.len += 1;
-    }
-
-    fn as_ptr(&self) -> *const u64 {
-        if self.heap.is_empty() {
-            self.inline.as_ptr()
-        } else {
-            self.heap.as_ptr()
-        }
+        Ok(())
     }
 }
 
-/// Sorts arguments, each with whether it is a float, into a frame, and calls. Returns `rax` and
-/// the low half of `xmm0`.
+/// What arrives at a callback, and what it gives back.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Arrival {
+    /// Integer registers in the order of the convention.
+    pub(crate) ints: [u64; INTS],
+    /// Vector registers, low halves.
+    pub(crate) floats: [u64; FLOATS],
+    /// Results: `rax`, `rdx`.
+    pub(crate) int_results: [u64; 2],
+    /// Results: low halves of `xmm0`, `xmm1`.
+    pub(crate) float_results: [u64; 2],
+    /// The first argument on the stack.
+    pub(crate) stack: *const u64,
+    /// For alignment.
+    unused: u64,
+}
+
+/// Code that is called under a convention and hands over to [`receive`](crate::callback::receive).
+pub(crate) fn entrance(abi: Abi, context: *const u8) -> Result<Vec<u8>, CodeError> {
+    let stub = match abi {
+        Abi::SysV => arrive_sysv as *const u8,
+        Abi::Win64 => arrive_win64 as *const u8,
+    };
+    // mov r10, context; mov r11, stub; jmp r11
+    let mut code = vec![0x49, 0xba];
+    code.extend_from_slice(&(context as u64).to_le_bytes());
+    code.extend_from_slice(&[0x49, 0xbb]);
+    code.extend_from_slice(&(stub as u64).to_le_bytes());
+    code.extend_from_slice(&[0x41, 0xff, 0xe3]);
+    Ok(code)
+}
+
+/// What both stubs call.
 ///
 /// # Safety
-/// At the address there is a function of the convention that takes these arguments.
-pub(crate) unsafe fn call_registers(
-    target: *const u8,
-    abi: Abi,
-    args: impl Iterator<Item = (bool, u64)>,
-) -> Result<(u64, u64), CodeError> {
-    let mut spill = Spill::new();
-    Ok(match abi {
-        Abi::SysV => {
-            let mut frame = SysVFrame {
-                ints: [0; 6],
-                floats: [0; 8],
-                stack: std::ptr::null(),
-                n_stack: 0,
-                target,
-                rax: 0,
-                xmm0: 0,
-            };
-            let (mut ints, mut floats) = (frame.ints.iter_mut(), frame.floats.iter_mut());
-            for (is_float, value) in args {
-                match if is_float { floats.next() } else { ints.next() } {
-                    Some(register) => *register = value,
-                    None => spill.push(value),
-                }
-            }
-            frame.stack = spill.as_ptr();
-            frame.n_stack = spill.len;
-            // SAFETY: `frame` is a local, `frame.stack` points to `n_stack` values in `spill`,
-            // which lives until the end of this function and, as no signature has more than 255
-            // parameters, are less than a page; the target is the caller's promise.
-            unsafe { call_sysv(&raw mut frame) };
-            (frame.rax, frame.xmm0)
-        }
-        Abi::Win64 => {
-            let mut frame = Win64Frame {
-                slots: [0; 4],
-                stack: std::ptr::null(),
-                n_stack: 0,
-                target,
-                rax: 0,
-                xmm0: 0,
-            };
-            let mut slots = frame.slots.iter_mut();
-            for (_, value) in args {
-                match slots.next() {
-                    Some(slot) => *slot = value,
-                    None => spill.push(value),
-                }
-            }
-            frame.stack = spill.as_ptr();
-            frame.n_stack = spill.len;
-            // SAFETY: as above.
-            unsafe { call_win64(&raw mut frame) };
-            (frame.rax, frame.xmm0)
-        }
-    })
+/// As for [`receive`](crate::callback::receive).
+unsafe extern "sysv64" fn received(context: *const u8, arrival: *mut Arrival) {
+    // SAFETY: the stub has made the arrival in its frame, and nobody else knows it.
+    let arrival = unsafe { &mut *arrival };
+    // SAFETY: the stub's arguments.
+    unsafe { crate::callback::receive(context, arrival) };
+}
+
+/// Receives a call of System V's convention, with the context in `r10`.
+///
+/// # Safety
+/// Jumped to by the code of a callback only.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn arrive_sysv() {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "sub rsp, {size}",
+        "mov qword ptr [rsp + {ints}], rdi",
+        "mov qword ptr [rsp + {ints} + 8], rsi",
+        "mov qword ptr [rsp + {ints} + 16], rdx",
+        "mov qword ptr [rsp + {ints} + 24], rcx",
+        "mov qword ptr [rsp + {ints} + 32], r8",
+        "mov qword ptr [rsp + {ints} + 40], r9",
+        "movsd qword ptr [rsp + {floats}], xmm0",
+        "movsd qword ptr [rsp + {floats} + 8], xmm1",
+        "movsd qword ptr [rsp + {floats} + 16], xmm2",
+        "movsd qword ptr [rsp + {floats} + 24], xmm3",
+        "movsd qword ptr [rsp + {floats} + 32], xmm4",
+        "movsd qword ptr [rsp + {floats} + 40], xmm5",
+        "movsd qword ptr [rsp + {floats} + 48], xmm6",
+        "movsd qword ptr [rsp + {floats} + 56], xmm7",
+        // Above the return address.
+        "lea rax, [rbp + 16]",
+        "mov qword ptr [rsp + {stack}], rax",
+        "mov rdi, r10",
+        "mov rsi, rsp",
+        "call {received}",
+        "mov rax, qword ptr [rsp + {int_results}]",
+        "mov rdx, qword ptr [rsp + {int_results} + 8]",
+        "movsd xmm0, qword ptr [rsp + {float_results}]",
+        "movsd xmm1, qword ptr [rsp + {float_results} + 8]",
+        "leave",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+        size = const size_of::<Arrival>(),
+        ints = const offset_of!(Arrival, ints),
+        floats = const offset_of!(Arrival, floats),
+        int_results = const offset_of!(Arrival, int_results),
+        float_results = const offset_of!(Arrival, float_results),
+        stack = const offset_of!(Arrival, stack),
+        received = sym received,
+    )
+}
+
+/// As [`arrive_sysv`], under Microsoft's convention: there callees preserve `rsi`, `rdi` and
+/// `xmm6`–`xmm15`, which Rust's code does not.
+///
+/// # Safety
+/// Jumped to by the code of a callback only.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn arrive_win64() {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "push rdi",
+        "push rsi",
+        "sub rsp, {size} + 160",
+        "movaps xmmword ptr [rsp + {size}], xmm6",
+        "movaps xmmword ptr [rsp + {size} + 16], xmm7",
+        "movaps xmmword ptr [rsp + {size} + 32], xmm8",
+        "movaps xmmword ptr [rsp + {size} + 48], xmm9",
+        "movaps xmmword ptr [rsp + {size} + 64], xmm10",
+        "movaps xmmword ptr [rsp + {size} + 80], xmm11",
+        "movaps xmmword ptr [rsp + {size} + 96], xmm12",
+        "movaps xmmword ptr [rsp + {size} + 112], xmm13",
+        "movaps xmmword ptr [rsp + {size} + 128], xmm14",
+        "movaps xmmword ptr [rsp + {size} + 144], xmm15",
+        "mov qword ptr [rsp + {ints}], rcx",
+        "mov qword ptr [rsp + {ints} + 8], rdx",
+        "mov qword ptr [rsp + {ints} + 16], r8",
+        "mov qword ptr [rsp + {ints} + 24], r9",
+        "movsd qword ptr [rsp + {floats}], xmm0",
+        "movsd qword ptr [rsp + {floats} + 8], xmm1",
+        "movsd qword ptr [rsp + {floats} + 16], xmm2",
+        "movsd qword ptr [rsp + {floats} + 24], xmm3",
+        // Above the return address and the shadow space.
+        "lea rax, [rbp + 48]",
+        "mov qword ptr [rsp + {stack}], rax",
+        "mov rdi, r10",
+        "mov rsi, rsp",
+        "call {received}",
+        "mov rax, qword ptr [rsp + {int_results}]",
+        "movsd xmm0, qword ptr [rsp + {float_results}]",
+        "movaps xmm6, xmmword ptr [rsp + {size}]",
+        "movaps xmm7, xmmword ptr [rsp + {size} + 16]",
+        "movaps xmm8, xmmword ptr [rsp + {size} + 32]",
+        "movaps xmm9, xmmword ptr [rsp + {size} + 48]",
+        "movaps xmm10, xmmword ptr [rsp + {size} + 64]",
+        "movaps xmm11, xmmword ptr [rsp + {size} + 80]",
+        "movaps xmm12, xmmword ptr [rsp + {size} + 96]",
+        "movaps xmm13, xmmword ptr [rsp + {size} + 112]",
+        "movaps xmm14, xmmword ptr [rsp + {size} + 128]",
+        "movaps xmm15, xmmword ptr [rsp + {size} + 144]",
+        "lea rsp, [rbp - 16]",
+        "pop rsi",
+        "pop rdi",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+        size = const size_of::<Arrival>(),
+        ints = const offset_of!(Arrival, ints),
+        floats = const offset_of!(Arrival, floats),
+        int_results = const offset_of!(Arrival, int_results),
+        float_results = const offset_of!(Arrival, float_results),
+        stack = const offset_of!(Arrival, stack),
+        received = sym received,
+    )
 }
 
 /// Calls the function of `f64`s at an address, directly if it has at most eight parameters.
@@ -361,10 +444,12 @@ pub unsafe fn call_f64(address: *const u8, abi: Abi, args: &[f64]) -> f64 {
                     direct!($abi, a: f64, b: f64, c: f64, d: f64, e: f64, f: f64, g: f64, h: f64)
                 }
                 _ => {
-                    let registers = args.iter().map(|x| (true, x.to_bits()));
+                    let args = args.iter().map(|&x| Value::F64(x));
                     // SAFETY: the caller's promise.
-                    let called = unsafe { call_registers(address, abi, registers) };
-                    called.map_or(f64::NAN, |(_, xmm0)| f64::from_bits(xmm0))
+                    match unsafe { pass(address, abi, args, Ty::F64) } {
+                        Ok(Value::F64(result)) => result,
+                        _ => f64::NAN,
+                    }
                 }
             }
         };
@@ -468,27 +553,13 @@ mod tests {
     fn check(win64: bool, n_stack: usize) {
         let code = install(VANDAL);
         let stack = vec![7_u64; n_stack];
-        let mut sysv = SysVFrame {
-            ints: [0; 6],
-            floats: [0; 8],
-            stack: stack.as_ptr(),
-            n_stack,
-            target: code.address(),
-            rax: 0,
-            xmm0: 0,
-        };
-        let mut microsoft = Win64Frame {
-            slots: [0; 4],
-            stack: stack.as_ptr(),
-            n_stack,
-            target: code.address(),
-            rax: 0,
-            xmm0: 0,
-        };
-        let (trampoline, frame): (*const u8, *mut u8) = if win64 {
-            (call_win64 as *const u8, (&raw mut microsoft).cast())
+        let mut frame = Frame::new(code.address());
+        frame.stack = stack.as_ptr();
+        frame.n_stack = n_stack;
+        let trampoline = if win64 {
+            call_win64 as *const u8
         } else {
-            (call_sysv as *const u8, (&raw mut sysv).cast())
+            call_sysv as *const u8
         };
         let mut kept = Kept {
             registers: [0; 6],
@@ -498,9 +569,8 @@ mod tests {
         };
         // SAFETY: the frame is the one of the trampoline, and the target, though a vandal, only
         // writes registers that the trampoline restores.
-        unsafe { observe(trampoline, frame, &raw mut kept) };
-        let rax = if win64 { microsoft.rax } else { sysv.rax };
-        assert_eq!(rax, 42);
+        unsafe { observe(trampoline, (&raw mut frame).cast(), &raw mut kept) };
+        assert_eq!(frame.int_results[0], 42);
         let expected = Kept {
             registers: MARKS,
             stack_lost: 0,

@@ -1,11 +1,14 @@
 //! Values: the arguments and results of calls whose signature is known only at run time.
+//!
+//! A number is in registers what it is here, extended to 64 bits; a structure is its bytes, as they
+//! lie in memory, and is read and written field by field.
 
 use std::fmt;
 
-use crate::{CodeError, Ty};
+use crate::{CodeError, Struct, Ty};
 
 /// An argument or a result.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 #[expect(
     missing_docs,
@@ -23,16 +26,17 @@ pub enum Value {
     U32(u32),
     U64(u64),
     Bool(bool),
-    /// An address. The value does not keep alive what is there.
+    /// An address of any kind. The value does not keep alive what is there.
     Ptr(usize),
+    Struct(Record),
     /// The result of a function without one.
     Void,
 }
 
 impl Value {
-    /// The type.
+    /// The type; of all kinds of addresses [`Ty::Ptr`].
     #[must_use]
-    pub fn ty(self) -> Ty {
+    pub fn ty(&self) -> Ty {
         match self {
             Self::F64(_) => Ty::F64,
             Self::F32(_) => Ty::F32,
@@ -46,12 +50,23 @@ impl Value {
             Self::U64(_) => Ty::U64,
             Self::Bool(_) => Ty::Bool,
             Self::Ptr(_) => Ty::Ptr,
+            Self::Struct(record) => Ty::Struct(record.layout),
             Self::Void => Ty::Void,
         }
     }
 
+    /// Whether this can be passed where the type is asked for.
+    #[must_use]
+    pub fn is_of(&self, ty: Ty) -> bool {
+        match self {
+            Self::Ptr(_) => ty.is_address(),
+            other => other.ty() == ty,
+        }
+    }
+
     /// Reads a value of type `ty`: a number as Rust writes it, integers and addresses also in
-    /// hexadecimal (`0xff`), `true` and `false` also as 1 and 0.
+    /// hexadecimal (`0xff`), `true` and `false` also as 1 and 0; a structure as its fields in
+    /// braces.
     ///
     /// # Errors
     /// [`CodeError::Value`] if the text is not a number or the number does not fit the type.
@@ -73,7 +88,8 @@ impl Value {
                 "false" | "0" => Some(Self::Bool(false)),
                 _ => None,
             },
-            Ty::Ptr => integer(text).map(Self::Ptr),
+            Ty::Ptr | Ty::ConstPtr | Ty::Array(_) | Ty::Function(_) => integer(text).map(Self::Ptr),
+            Ty::Struct(layout) => Record::parse(layout, text).map(Self::Struct),
             Ty::Void => None,
         };
         value.ok_or_else(|| CodeError::Value {
@@ -98,14 +114,15 @@ impl Value {
             Ty::U32 => integer(&u32::MIN, &u32::MAX),
             Ty::U64 => integer(&u64::MIN, &u64::MAX),
             Ty::Bool => "true or false (bool)".to_owned(),
-            Ty::Ptr => "an address (ptr)".to_owned(),
+            Ty::Ptr | Ty::ConstPtr | Ty::Array(_) | Ty::Function(_) => format!("an address ({ty})"),
+            Ty::Struct(_) => format!("{ty} with a value for each field"),
             Ty::Void => "a value: there are none of type void".to_owned(),
         }
     }
 
     /// The register that carries the value: extended by its sign if it has one, else by zeros.
-    pub(crate) fn to_register(self) -> u64 {
-        match self {
+    pub(crate) fn to_register(&self) -> u64 {
+        match *self {
             Self::F64(x) => x.to_bits(),
             Self::F32(x) => u64::from(x.to_bits()),
             Self::I8(x) => i64::from(x).cast_unsigned(),
@@ -118,32 +135,164 @@ impl Value {
             Self::U64(x) => x,
             Self::Bool(x) => u64::from(x),
             Self::Ptr(x) => x as u64,
-            Self::Void => 0,
+            Self::Struct(_) | Self::Void => 0,
         }
     }
 
-    /// Reads a result of type `ty`; bits that the type does not have are ignored.
+    /// Reads a number or an address of type `ty` from the register that carries it; bits that the
+    /// type does not have are ignored.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the upper bits are undefined"
     )]
-    pub(crate) fn from_registers(ty: Ty, rax: u64, xmm0: u64) -> Self {
+    pub(crate) fn from_register(ty: Ty, bits: u64) -> Self {
         match ty {
-            Ty::F64 => Self::F64(f64::from_bits(xmm0)),
-            Ty::F32 => Self::F32(f32::from_bits(xmm0 as u32)),
-            Ty::I8 => Self::I8(rax as i8),
-            Ty::I16 => Self::I16(rax as i16),
-            Ty::I32 => Self::I32(rax as i32),
-            Ty::I64 => Self::I64(rax.cast_signed()),
-            Ty::U8 => Self::U8(rax as u8),
-            Ty::U16 => Self::U16(rax as u16),
-            Ty::U32 => Self::U32(rax as u32),
-            Ty::U64 => Self::U64(rax),
-            Ty::Bool => Self::Bool(rax as u8 != 0),
-            Ty::Ptr => Self::Ptr(rax as usize),
+            Ty::F64 => Self::F64(f64::from_bits(bits)),
+            Ty::F32 => Self::F32(f32::from_bits(bits as u32)),
+            Ty::I8 => Self::I8(bits as i8),
+            Ty::I16 => Self::I16(bits as i16),
+            Ty::I32 => Self::I32(bits as i32),
+            Ty::I64 => Self::I64(bits.cast_signed()),
+            Ty::U8 => Self::U8(bits as u8),
+            Ty::U16 => Self::U16(bits as u16),
+            Ty::U32 => Self::U32(bits as u32),
+            Ty::U64 => Self::U64(bits),
+            Ty::Bool => Self::Bool(bits as u8 != 0),
+            Ty::Ptr | Ty::ConstPtr | Ty::Array(_) | Ty::Function(_) => Self::Ptr(bits as usize),
+            Ty::Struct(layout) => Self::Struct(Record::zeroed(layout)),
             Ty::Void => Self::Void,
         }
     }
+
+    /// A value of the type all of whose bits are zero.
+    #[must_use]
+    pub fn zero(ty: Ty) -> Self {
+        Self::from_register(ty, 0)
+    }
+}
+
+/// A structure: its fields, in bytes as they lie in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    layout: Struct,
+    bytes: Vec<u8>,
+}
+
+impl Record {
+    /// A structure of these fields.
+    ///
+    /// # Errors
+    /// [`CodeError::ArgumentCount`] or [`CodeError::ArgumentType`] if they are not those of the
+    /// structure.
+    pub fn new(layout: Struct, fields: &[Value]) -> Result<Self, CodeError> {
+        let types = layout.fields();
+        if types.len() != fields.len() {
+            return Err(CodeError::ArgumentCount {
+                expected: types.len(),
+                found: fields.len(),
+            });
+        }
+        let mut record = Self::zeroed(layout);
+        for (index, (&(offset, ty), field)) in types.iter().zip(fields).enumerate() {
+            if !field.is_of(ty) {
+                return Err(CodeError::ArgumentType {
+                    index,
+                    expected: ty,
+                    found: field.ty(),
+                });
+            }
+            if let Some(place) = record.bytes.get_mut(offset..offset + ty.size()) {
+                match field {
+                    Value::Struct(inner) => place.copy_from_slice(&inner.bytes),
+                    number => {
+                        place.copy_from_slice(&number.to_register().to_le_bytes()[..ty.size()])
+                    }
+                }
+            }
+        }
+        Ok(record)
+    }
+
+    /// A structure of the bytes that it has in memory; `None` if their number is another.
+    #[must_use]
+    pub fn from_bytes(layout: Struct, bytes: Vec<u8>) -> Option<Self> {
+        (bytes.len() == layout.size()).then_some(Self { layout, bytes })
+    }
+
+    pub(crate) fn zeroed(layout: Struct) -> Self {
+        let bytes = vec![0; layout.size()];
+        Self { layout, bytes }
+    }
+
+    /// The fields.
+    #[must_use]
+    pub fn fields(&self) -> Vec<Value> {
+        let field = |&(offset, ty): &(usize, Ty)| {
+            let bytes = self
+                .bytes
+                .get(offset..offset + ty.size())
+                .unwrap_or_default();
+            if let Ty::Struct(layout) = ty {
+                let bytes = bytes.to_vec();
+                return Value::Struct(Self { layout, bytes });
+            }
+            Value::from_register(ty, word(bytes))
+        };
+        self.layout.fields().iter().map(field).collect()
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The bytes in words, the last one filled up with zeros.
+    pub(crate) fn words(&self) -> impl Iterator<Item = u64> {
+        self.bytes.chunks(8).map(word)
+    }
+
+    /// The structure that begins with the words.
+    pub(crate) fn from_words(layout: Struct, words: impl Iterator<Item = u64>) -> Self {
+        let mut bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+        bytes.resize(layout.size(), 0);
+        Self { layout, bytes }
+    }
+
+    /// Fields in braces, separated by commas. Structures are nested no deeper than signatures are.
+    fn parse(layout: Struct, text: &str) -> Option<Self> {
+        let inner = text.strip_prefix('{')?.strip_suffix('}')?;
+        let (mut fields, mut depth, mut start) = (Vec::new(), 0_usize, 0);
+        for (index, c) in inner.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth = depth.checked_sub(1)?,
+                ',' if depth == 0 => {
+                    fields.push(inner.get(start..index)?);
+                    start = index + 1;
+                }
+                _ => {}
+            }
+        }
+        fields.push(inner.get(start..)?);
+        if fields.len() != layout.fields().len() {
+            return None;
+        }
+        let types = layout.fields().iter();
+        let values = types
+            .zip(fields)
+            .map(|(&(_, ty), text)| Value::parse(ty, text).ok());
+        Self::new(layout, &values.collect::<Option<Vec<_>>>()?).ok()
+    }
+}
+
+/// Up to eight bytes as a number.
+fn word(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    for (to, from) in word.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    u64::from_le_bytes(word)
 }
 
 /// The number as Rust writes it, addresses in hexadecimal. [`Value::parse`] reads it back.
@@ -162,6 +311,14 @@ impl fmt::Display for Value {
             Self::U64(x) => x.fmt(f),
             Self::Bool(x) => x.fmt(f),
             Self::Ptr(x) => write!(f, "{x:#x}"),
+            Self::Struct(record) => {
+                f.write_str("{")?;
+                for (index, field) in record.fields().iter().enumerate() {
+                    let separator = if index == 0 { "" } else { ", " };
+                    write!(f, "{separator}{field}")?;
+                }
+                f.write_str("}")
+            }
             Self::Void => f.write_str("void"),
         }
     }
@@ -188,6 +345,7 @@ fn integer<T: TryFrom<i128>>(text: &str) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Signature;
 
     #[test]
     fn texts_are_read_by_type() {
@@ -235,12 +393,39 @@ mod tests {
     }
 
     #[test]
+    fn structures_are_read_by_field() {
+        let ty = |text: &str| Signature::parse(&format!("{text}()")).unwrap().result();
+        let table = [
+            ("{f64, i32}", "{1.5, -7}", Some("{1.5, -7}")),
+            (
+                "{{i8, u64}, f32[2]}",
+                "{ {1,2}, {0.5,3} }",
+                Some("{{1, 2}, {0.5, 3.0}}"),
+            ),
+            ("{f64, i32}", "{1.5}", None),
+            ("{f64, i32}", "{1.5, -7, 1}", None),
+            ("{f64, i32}", "1.5, -7", None),
+            ("{f64, i32}", "{1.5, x}", None),
+            ("{{i8, u64}, f32[2]}", "{1,2}, {0.5,3}", None),
+            ("{i8}", "{1}}", None),
+        ];
+        for (types, text, expected) in table {
+            let read = Value::parse(ty(types), text).map(|value| value.to_string());
+            assert_eq!(read.as_deref().ok(), expected, "{types} {text}");
+        }
+        let Ty::Struct(layout) = ty("{i8, f64, i16}") else {
+            panic!()
+        };
+        let offsets: Vec<usize> = layout.fields().iter().map(|field| field.0).collect();
+        assert_eq!((offsets, layout.size()), (vec![0, 8, 16], 24));
+    }
+
+    #[test]
     fn display_is_read_back() {
         arbtest::arbtest(|u| {
             let bits: u64 = u.arbitrary()?;
-            let float = f64::from_bits(bits);
             let ty = *u.choose(&Ty::ALL[..12])?;
-            let value = Value::from_registers(ty, bits, float.to_bits());
+            let value = Value::from_register(ty, bits);
             let read = Value::parse(ty, &value.to_string()).unwrap();
             assert_eq!(read.to_string(), value.to_string());
             assert!(

@@ -13,7 +13,7 @@
     reason = "signatures are written in their normal form"
 )]
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::Mutex;
 
 use arbitrary::Unstructured;
@@ -24,7 +24,7 @@ type void = ();
 
 thread_local! {
     static RECEIVED: RefCell<Vec<Value>> = const { RefCell::new(Vec::new()) };
-    static RESULT: Cell<Value> = const { Cell::new(Value::Void) };
+    static RESULT: RefCell<Value> = const { RefCell::new(Value::Void) };
 }
 
 /// A type of Rust that stands for a type of signatures.
@@ -93,7 +93,7 @@ macro_rules! callees {
                 #[allow(clippy::too_many_arguments, reason = "that is what is tested")]
                 pub(super) extern $abi fn $name($($arg: $ty),*) -> $result {
                     RECEIVED.set(vec![$($arg.value()),*]);
-                    <$result>::from_value(RESULT.get())
+                    <$result>::from_value(RESULT.with_borrow(Value::clone))
                 }
             )*
         }
@@ -230,7 +230,7 @@ fn check(callee: &Callee, abi: Abi, u: &mut Unstructured<'_>) -> arbitrary::Resu
     };
     let args = draw_args(&signature, u)?;
     let result = draw(signature.result(), u)?;
-    RESULT.set(result);
+    RESULT.set(result.clone());
     // SAFETY: the macro made the function and the text of its signature from the same row.
     let returned = unsafe { call_address(address, &signature, abi, &args) }.unwrap();
     let received: Vec<_> = RECEIVED.take().into_iter().map(bits).collect();
@@ -353,9 +353,13 @@ fn any_signature_puts_its_arguments_where_the_convention_says() {
         // SAFETY: the lock is held, and the spy has returned.
         let seen = unsafe { &*seen };
         assert_eq!(seen.rsp % 16, 8, "{abi} {signature}");
-        for (index, &arg) in args.iter().enumerate() {
+        for (index, arg) in args.iter().enumerate() {
             let found = found(seen, signature.params(), index, abi);
-            assert_eq!(found, extended(arg), "{abi} {signature}, argument {index}");
+            assert_eq!(
+                found,
+                extended(arg.clone()),
+                "{abi} {signature}, argument {index}"
+            );
         }
         Ok(())
     })
@@ -457,7 +461,7 @@ fn machine_code_is_called() {
             let function = function(code, signature, abi);
             // SAFETY: the code is a function of that signature and touches no memory.
             let result = unsafe { function.call(args) }.unwrap();
-            assert_eq!(bits(result), bits(*expected), "{signature} {abi}");
+            assert_eq!(bits(result), bits(expected.clone()), "{signature} {abi}");
             assert_eq!(function.code().bytes(), *code);
         }
     }

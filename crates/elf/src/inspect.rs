@@ -6,11 +6,11 @@ use object::elf;
 
 use crate::file::Named;
 use crate::find::{self, Origin};
-use crate::link::{self, Object};
+use crate::link;
 use crate::relocatable::{Home, Relocatable};
 use crate::shared::SharedObject;
 use crate::symbol::{Definition, Export};
-use crate::{ElfError, ElfErrorKind, library, load};
+use crate::{ElfError, ElfErrorKind, Object, archive, library, load};
 
 /// What a shared library or a relocatable object says about itself.
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ pub fn inspect(name: &str, data: Vec<u8>) -> Result<Description, ElfError> {
 /// # Errors
 /// Whatever loading or linking it would say.
 pub fn rehearse(name: &str, data: Vec<u8>) -> Result<(), ElfError> {
-    if is_object(&data) {
+    if is_object(&data) || archive::is_archive(&data) {
         let name = name.to_owned();
         return link::rehearse(&[Object { name, data }]);
     }

@@ -14,11 +14,10 @@ use object::elf;
 use opcodon_codemem::{Access, Part};
 
 use crate::file::{Named, size};
-use crate::link::Object;
 use crate::relocatable::{Home, ObjectSymbol, Purpose, Relocatable};
 use crate::shared::PAGE;
 use crate::symbol::SymbolKind;
-use crate::{ElfError, ElfErrorKind};
+use crate::{ElfError, ElfErrorKind, Object};
 
 /// Which symbol of which object.
 pub(crate) type SymbolId = (usize, usize);

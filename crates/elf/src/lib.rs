@@ -25,6 +25,7 @@
 //!   are filled in.
 //! * What only the system's loader can do is refused with a reason, or left to it and said so.
 
+mod archive;
 mod error;
 mod file;
 mod fill;
@@ -34,6 +35,7 @@ mod layout;
 mod library;
 mod link;
 mod load;
+mod object_file;
 mod relocatable;
 mod run;
 mod scope;
@@ -50,5 +52,6 @@ mod versions;
 pub use error::{ElfError, ElfErrorKind, Refusal};
 pub use inspect::{Description, find, inspect, rehearse};
 pub use library::{Dependencies, Library, Loader, Options};
-pub use link::{Object, link};
+pub use link::link;
+pub use object_file::Object;
 pub use symbol::{Export, SymbolKind};

@@ -22,6 +22,7 @@ use std::ops::Range;
 
 use opcodon_codemem::{Draft, Part, Place};
 
+use crate::archive;
 use crate::file::word;
 use crate::find::Origin;
 use crate::layout::{Entry, Plan, SectionId, SymbolId};
@@ -33,38 +34,18 @@ use crate::scope::Scope;
 use crate::seal;
 use crate::symbol::{Definition, Symbol, SymbolKind};
 use crate::tls;
-use crate::{ElfError, ElfErrorKind, Refusal};
+use crate::{ElfError, ElfErrorKind, Object, Refusal};
 
-/// An object to be linked: its bytes, and a name for messages.
-#[derive(Clone, Debug)]
-pub struct Object {
-    /// What it is called.
-    pub name: String,
-    /// The file.
-    pub data: Vec<u8>,
-}
-
-impl Object {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn read(path: &str) -> Result<Self, ElfError> {
-        let data = std::fs::read(path);
-        let data = data.map_err(|error| ElfError::new(path, ElfErrorKind::Read(error)))?;
-        let name = path.to_owned();
-        Ok(Self { name, data })
-    }
-}
-
-/// Links objects in memory and runs their initialisers. What they leave undefined is looked up in
+/// Links objects in memory and runs their initialisers; archives of objects give the members that
+/// are needed, or all of them if there is nothing else. What they leave undefined is looked up in
 /// the process, then in the given libraries, which the system loads.
 ///
 /// # Errors
 /// A file is no relocatable object for this processor, names are missing or defined twice, or an
 /// address is out of reach.
 pub fn link(objects: &[Object], libraries: &[String]) -> Result<Library, ElfError> {
-    let plan = Plan::new(objects)?;
+    let objects = archive::expanded(objects)?;
+    let plan = Plan::new(&objects)?;
     let mut scope = Scope::default();
     let loaded = load::systems(libraries, &Origin::default(), false);
     let failed =
@@ -80,7 +61,8 @@ pub fn link(objects: &[Object], libraries: &[String]) -> Result<Library, ElfErro
 
 /// Does everything that happens before something is executed.
 pub(crate) fn rehearse(objects: &[Object]) -> Result<(), ElfError> {
-    Plan::new(objects)?.link(&Scope::default()).map(|_| ())
+    let objects = archive::expanded(objects)?;
+    Plan::new(&objects)?.link(&Scope::default()).map(|_| ())
 }
 
 /// What a name means.
@@ -310,11 +292,7 @@ impl Linked<'_> {
                     Meaning::Variable(offset) => [own, offset],
                     _ => {
                         let number = tls::Number::new();
-                        number.define(tls::Module::Process {
-                            name: self.plan.symbol(id).name.clone(),
-                            version: None,
-                            scope: self.scope.clone(),
-                        });
+                        number.define(self.scope.variable(&self.plan.symbol(id).name, None));
                         let words = [number.get(), 0];
                         self.borrowed.push(number);
                         words

@@ -321,11 +321,7 @@ impl Set {
                 (RelocationKind::TlsModule, Some(Meaning::ProcessVariable)) => {
                     let symbol = &this.object.symbols[symbol];
                     let number = tls::Number::new();
-                    number.define(tls::Module::Process {
-                        name: symbol.name.clone(),
-                        version: symbol.version.clone(),
-                        scope: self.scope.clone(),
-                    });
+                    number.define(self.scope.variable(&symbol.name, symbol.version.as_deref()));
                     let value = number.get();
                     self.borrowed.push(number);
                     value

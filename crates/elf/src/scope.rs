@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::seal::{self, System};
+use crate::tls::{Lookup, Module};
 
 /// The process, and libraries that the system loaded and keeps as long as this exists.
 #[derive(Clone, Debug, Default)]
@@ -24,9 +25,34 @@ impl Scope {
         })
     }
 
+    /// A thread-local variable as a module of its own.
+    pub(crate) fn variable(&self, name: &str, version: Option<&str>) -> Module {
+        let (scope, name) = (self.clone(), name.to_owned());
+        let version = version.map(str::to_owned);
+        Module::Process(Lookup(Arc::new(move || {
+            scope.find(&name, version.as_deref())
+        })))
+    }
+
     /// How far a thread-local variable is from the thread pointer, if that is the same in all
     /// threads.
     pub(crate) fn static_offset(&self, name: &str, version: Option<&str>) -> Option<u64> {
         seal::static_offset(&|| self.find(name, version))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::{Number, address};
+
+    #[test]
+    fn variables_of_the_process_are_found() {
+        let number = Number::new();
+        number.define(Scope::default().variable("errno", Some("GLIBC_PRIVATE")));
+        let Some(here) = seal::find("errno", Some("GLIBC_PRIVATE")) else {
+            opcodon_testkit::skip!("this C library has no symbol errno");
+        };
+        assert_eq!(address(number.get()), here);
     }
 }

@@ -10,9 +10,8 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::{LazyLock, PoisonError, RwLock};
-
-use crate::scope::Scope;
+use std::fmt;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 /// What a module number stands for.
 #[derive(Clone, Debug)]
@@ -23,12 +22,18 @@ pub(crate) enum Module {
         len: usize,
         align: usize,
     },
-    /// A variable of the process.
-    Process {
-        name: String,
-        version: Option<String>,
-        scope: Scope,
-    },
+    /// A variable of the process: how its address in this thread is found.
+    Process(Lookup),
+}
+
+/// Gives the address of a variable in the thread that asks, if it is there.
+#[derive(Clone)]
+pub(crate) struct Lookup(pub(crate) Arc<dyn Fn() -> Option<usize> + Send + Sync>);
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lookup")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -115,12 +120,8 @@ pub(crate) fn address(number: u64) -> usize {
 impl Place {
     fn new(module: Module) -> Self {
         match module {
-            Module::Process {
-                name,
-                version,
-                scope,
-            } => Self {
-                address: scope.find(&name, version.as_deref()).unwrap_or(0),
+            Module::Process(Lookup(find)) => Self {
+                address: find().unwrap_or(0),
                 _memory: Vec::new(),
             },
             Module::Block {
@@ -162,19 +163,5 @@ mod tests {
         assert_ne!(there, here);
         drop(number);
         assert_eq!(address(raw), 0);
-    }
-
-    #[test]
-    fn variables_of_the_process_are_found() {
-        let number = Number::new();
-        number.define(Module::Process {
-            name: "errno".into(),
-            version: Some("GLIBC_PRIVATE".into()),
-            scope: Scope::default(),
-        });
-        let Some(here) = crate::seal::find("errno", Some("GLIBC_PRIVATE")) else {
-            opcodon_testkit::skip!("this C library has no symbol errno");
-        };
-        assert_eq!(address(number.get()), here);
     }
 }

@@ -282,3 +282,66 @@ fn what_is_out_of_reach_is_said() {
         "{error}"
     );
 }
+
+/// An archive of three objects, of which one has a long name, and an object that needs two.
+#[test]
+fn archives_give_what_is_needed() {
+    let folder = common::Folder::new();
+    let sources = [
+        (
+            "one.c",
+            "int two(void); int one(void) { return two() + 1; }",
+        ),
+        (
+            "a_name_longer_than_sixteen.c",
+            "int two(void) { return 2; }",
+        ),
+        (
+            "unneeded.c",
+            "int missing(void); int three(void) { return missing(); }",
+        ),
+    ];
+    let mut ar = std::process::Command::new("ar");
+    ar.arg("rcs").arg(folder.join("lib.a"));
+    for (name, source) in sources {
+        let Some(object) = folder.build(name, source, &["-fPIC"]) else {
+            return;
+        };
+        ar.arg(object);
+    }
+    if !ar.status().is_ok_and(|status| status.success()) {
+        opcodon_testkit::report_skip("no ar");
+        return;
+    }
+    let archive = Object::read(folder.join("lib.a").to_str().unwrap()).unwrap();
+    let main = "int one(void); int f(void) { return 10 * one(); }";
+    let main = object("main.c", main, &["-fPIC"]).unwrap();
+    for objects in [[main.clone(), archive.clone()], [archive.clone(), main]] {
+        let library = link(&objects, &[]).unwrap();
+        assert_eq!(call(&library, "f", "i32()", &[]), Value::I32(30));
+        assert!(
+            library
+                .symbols()
+                .iter()
+                .all(|symbol| symbol.name != "three")
+        );
+    }
+    // By itself it is taken whole, with what it lacks.
+    let error = link(std::slice::from_ref(&archive), &[]).unwrap_err();
+    assert!(matches!(&error.kind, ElfErrorKind::Missing(names) if *names == ["missing"]));
+    // Cut anywhere it is an error, not a crash.
+    for len in (8..archive.data.len()).step_by(7) {
+        let name = "cut.a".to_owned();
+        let data = archive.data[..len].to_vec();
+        let _ = opcodon_elf::rehearse(&name, data);
+    }
+    let damaged = Object {
+        name: "cut.a".to_owned(),
+        data: archive.data[..100].to_vec(),
+    };
+    let error = link(&[damaged], &[]).unwrap_err();
+    assert!(
+        error.to_string().contains("a member of the archive"),
+        "{error}"
+    );
+}

@@ -25,6 +25,7 @@
 //! tests.
 
 mod assemble;
+mod frame;
 mod render;
 mod syntax;
 
@@ -34,6 +35,7 @@ use std::ops::Range;
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind};
 
 pub use assemble::{AssembleError, AssembleErrorKind, Dialect, assemble};
+pub use frame::{FrameBase, FrameRow, frame_rows};
 pub use syntax::Syntax;
 
 /// One line of a listing.

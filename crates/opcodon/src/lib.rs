@@ -15,6 +15,7 @@
 //! | [`gp`] | tree genetic programming: initialisation, crossover, mutation |
 //! | [`mcode`] | machine code as the individual: genomes, verifier, evolution |
 //! | [`listing`] | bytes to annotated disassembly, assembly to bytes |
+//! | [`observe`] | generated code for debuggers and profilers |
 //! | [`elf`] | shared libraries and objects, loaded and linked in memory |
 //! | [`sr`] | symbolic regression, the main job |
 //!
@@ -37,4 +38,5 @@ pub use opcodon_gp as gp;
 pub use opcodon_jit as jit;
 pub use opcodon_listing as listing;
 pub use opcodon_mcode as mcode;
+pub use opcodon_observe as observe;
 pub use opcodon_sr as sr;

@@ -8,13 +8,14 @@ use std::error::Error;
 use std::fmt::{Display, Write as _};
 use std::ops::Range;
 
-use opcodon_codemem::CodeError;
+use opcodon_codemem::{Cause, CodeError, Fault, Function, GuardError, REGISTERS};
 use opcodon_elf::{ElfError, ElfErrorKind};
 use opcodon_jit::JitError;
+use opcodon_listing::{Listing, Syntax};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyLookupError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 create_exception!(
     opcodon,
@@ -28,6 +29,13 @@ create_exception!(
     LibraryError,
     PyOSError,
     "A file that cannot be loaded as a library or linked as an object."
+);
+
+create_exception!(
+    opcodon,
+    MachineFault,
+    PyRuntimeError,
+    "Guarded machine code that did not return: a signal, the end of its time, or of its process."
 );
 
 /// A `ParseError` that carries the text and the span, counted in characters.
@@ -103,6 +111,66 @@ pub(crate) fn code_error(error: &CodeError) -> PyErr {
         | CodeError::Offset { .. } => PyValueError::new_err(text),
         _ => PyOSError::new_err(text),
     }
+}
+
+/// What goes wrong in guarded calls.
+pub(crate) fn guard_error(
+    py: Python<'_>,
+    error: &GuardError,
+    name: &str,
+    function: &Function,
+) -> PyErr {
+    match error {
+        GuardError::Code(error) => code_error(error),
+        GuardError::Fault(fault) => {
+            machine_fault(py, fault, name, function).unwrap_or_else(|failure| failure)
+        }
+        _ => PyOSError::new_err(message(error)),
+    }
+}
+
+/// A `MachineFault` that carries what is known.
+fn machine_fault(
+    py: Python<'_>,
+    fault: &Fault,
+    name: &str,
+    function: &Function,
+) -> PyResult<PyErr> {
+    let state = fault.state.as_ref();
+    let offset = state.and_then(|state| state.offset);
+    let code = offset.and_then(|offset| function.code().bytes().get(offset..));
+    let code = code.or(state.map(|state| state.bytes.as_slice()));
+    let listing = Listing::new(code.unwrap_or_default(), Syntax::Intel);
+    let line = listing.lines().first();
+    let instruction = line.map(|line| format!("{} {}", line.mnemonic, line.operands));
+    let instruction = instruction.as_deref().map(str::trim_end);
+    let mut text = format!("{name}: {fault}");
+    if let Some(instruction) = instruction {
+        text.push_str(": ");
+        text.push_str(instruction);
+    }
+    let raised = MachineFault::new_err(text);
+    let value = raised.value(py);
+    let (signal, exit_code) = match fault.cause {
+        Cause::Signal(number) => (Some(number), None),
+        Cause::Exit(code) => (None, Some(code)),
+        _ => (None, None),
+    };
+    value.setattr("cause", fault.cause.name())?;
+    value.setattr("signal", signal)?;
+    value.setattr("exit_code", exit_code)?;
+    value.setattr("address", fault.address)?;
+    value.setattr("offset", offset)?;
+    value.setattr("instruction", instruction)?;
+    let registers = PyDict::new(py);
+    for (name, register) in REGISTERS
+        .iter()
+        .zip(state.iter().flat_map(|state| state.registers))
+    {
+        registers.set_item(name, register)?;
+    }
+    value.setattr("registers", registers)?;
+    Ok(raised)
 }
 
 /// What goes wrong around libraries.

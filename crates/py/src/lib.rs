@@ -11,8 +11,10 @@
 use pyo3::prelude::*;
 
 mod array;
+mod callback;
 mod columns;
 mod compiled;
+mod convert;
 mod deap;
 mod error;
 mod expression;
@@ -28,12 +30,14 @@ mod search;
 
 #[pymodule]
 mod _core {
+    use pyo3::exceptions::PyValueError;
     use pyo3::prelude::*;
 
     #[pymodule_export]
     use crate::{
+        callback::PyCallback,
         compiled::CompiledExpression,
-        error::{LibraryError, ParseError},
+        error::{LibraryError, MachineFault, ParseError},
         expression::{Expression, operators},
         genome::{
             Evaluator, Genome, GenomeReport, PyLinearCode, PyTreeCode, Repertoire, evolve,
@@ -53,6 +57,8 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        opcodon_observe::from_environment()
+            .map_err(|error| PyValueError::new_err(crate::error::message(&error)))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         super::add_submodule(module, "jit", super::jit::register)?;
         super::add_submodule(module, "deap", super::deap::register)

@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::error::elf_error;
-use crate::machine::{MachineFunction, convention};
+use crate::machine::{Guard, MachineFunction, convention};
 
 /// A library in memory.
 #[pyclass(frozen, module = "opcodon._core", name = "LoadedLibrary")]
@@ -66,18 +66,20 @@ impl LoadedLibrary {
         Self::of(py, linked)
     }
 
-    #[pyo3(signature = (name, signature, abi=None))]
+    #[pyo3(signature = (name, signature, abi=None, returns=None, guard=None))]
     fn function(
         &self,
         py: Python<'_>,
         name: &str,
         signature: &str,
         abi: Option<&str>,
+        returns: Option<Py<PyAny>>,
+        guard: Option<Guard>,
     ) -> PyResult<MachineFunction> {
         let (parsed, abi) = convention(py, signature, abi)?;
         let function = self.library.function(name, parsed, abi);
         let function = function.map_err(|error| elf_error(py, &error))?;
-        Ok(MachineFunction::of(function, Some(name.to_owned())))
+        MachineFunction::of(function, Some(name.to_owned()), returns, guard)
     }
 
     fn address(&self, py: Python<'_>, name: &str) -> PyResult<usize> {

@@ -1,12 +1,17 @@
 //! `MachineFunction`: bytes that can be called with Python values; and bytes as text.
-use opcodon_codemem::{Abi, Function, Signature, Ty, Value};
+use std::time::Duration;
+
+use opcodon_codemem::observe::naming;
+use opcodon_codemem::{Abi, Function, Limits, Loan, Signature, Value};
 use opcodon_listing::{Dialect, Listing, Syntax};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyFloat, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyTuple, PyType};
 
-use crate::error::{code_error, parse_error, pointing};
+use crate::callback;
+use crate::convert::{Kept, to_python, to_value, untyped};
+use crate::error::{code_error, guard_error, parse_error, pointing};
 use crate::seal;
 use crate::seal::vectorcall::{self, Callable, Entry, Outcome};
 
@@ -15,8 +20,29 @@ use crate::seal::vectorcall::{self, Callable, Entry, Outcome};
 pub(crate) struct MachineFunction {
     function: Function,
     name: Option<String>,
+    /// What structures that are returned are made into; tuples otherwise.
+    returns: Option<Py<PyAny>>,
+    /// Whether calls run in another process, and what they may use there.
+    guard: Option<Limits>,
     entry: Entry,
 }
+
+/// What a guarded call may use, as Python gives it: seconds, and bytes if they are limited.
+pub(crate) type Guard = (f64, Option<u64>);
+
+fn limits((seconds, memory): Guard) -> PyResult<Limits> {
+    let time = Duration::try_from_secs_f64(seconds).ok();
+    let time_ms = time.and_then(|time| u64::try_from(time.as_millis()).ok());
+    match time_ms {
+        Some(time_ms @ 1..=LONGEST_MS) => Ok(Limits { time_ms, memory }),
+        _ => Err(PyValueError::new_err(format!(
+            "time_limit must be from 0.001 seconds to a year, not {seconds}"
+        ))),
+    }
+}
+
+/// A year.
+const LONGEST_MS: u64 = 365 * 24 * 3600 * 1000;
 
 impl Callable for MachineFunction {
     fn entry(&self) -> &Entry {
@@ -30,21 +56,102 @@ impl MachineFunction {
     }
 
     /// A function that exists already.
-    pub(crate) fn of(function: Function, name: Option<String>) -> Self {
-        Self {
-            entry: Entry::new::<Self>(&function, Outcome::Float),
+    pub(crate) fn of(
+        function: Function,
+        name: Option<String>,
+        returns: Option<Py<PyAny>>,
+        guard: Option<Guard>,
+    ) -> PyResult<Self> {
+        let guard = guard.map(limits).transpose()?;
+        let entry = if returns.is_some() || guard.is_some() {
+            Entry::none()
+        } else {
+            Entry::new::<Self>(&function, Outcome::Float)
+        };
+        Ok(Self {
+            entry,
             function,
             name,
-        }
+            returns,
+            guard,
+        })
     }
 
-    fn value(&self, index: usize, ty: Ty, argument: &Bound<'_, PyAny>) -> PyResult<Value> {
-        convert(ty, argument).map_err(|error| {
+    /// Calls the code.
+    fn run(&self, py: Python<'_>, values: &[Value]) -> PyResult<Value> {
+        let call = || py.detach(|| seal::call(&self.function, values));
+        let result = if callback::are_there() {
+            callback::raising(call)?
+        } else {
+            call()
+        };
+        result.map_err(|error| code_error(&error))
+    }
+
+    /// Calls the code in another process.
+    fn guarded(
+        &self,
+        py: Python<'_>,
+        values: Vec<Value>,
+        mut kept: Kept<'_>,
+        limits: Limits,
+    ) -> PyResult<Value> {
+        let mut loans = Vec::with_capacity(kept.buffers.len());
+        for held in &mut kept.buffers {
+            match held.argument {
+                Some(argument) => loans.push(held.buffer.loan(argument, held.is_const)),
+                None if held.is_const => {}
+                None => {
+                    return Err(PyValueError::new_err(
+                        "a guarded function cannot write through a pointer in a structure: what it \
+                         writes is gone with its process",
+                    ));
+                }
+            }
+        }
+        let mut interrupt: Option<PyErr> = None;
+        let loans: &mut [Loan<'_>] = &mut loans;
+        let result = py.detach(|| {
+            seal::guarded(&self.function, values, loans, limits, || {
+                interrupt = Python::attach(|py| py.check_signals().err());
+                interrupt.is_none()
+            })
+        });
+        result.map_err(|error| {
+            let told = || guard_error(py, &error, self.called(), &self.function);
+            interrupt.take().unwrap_or_else(told)
+        })
+    }
+
+    pub(crate) fn function(&self) -> &Function {
+        &self.function
+    }
+
+    fn value<'py>(
+        &self,
+        index: usize,
+        argument: &Bound<'py, PyAny>,
+        kept: &mut Kept<'py>,
+    ) -> PyResult<Value> {
+        let (abi, ty) = (
+            self.function.abi(),
+            self.function.signature().params().get(index),
+        );
+        let n_held = kept.buffers.len();
+        let value = match ty {
+            Some(&ty) => to_value(ty, abi, argument, kept),
+            None => untyped(abi, argument, kept),
+        };
+        if let (Some(held), Ok(Value::Ptr(_))) = (kept.buffers.get_mut(n_held), &value) {
+            held.argument = Some(index);
+        }
+        value.map_err(|error| {
             let py = argument.py();
             let text = format!(
-                "argument {} of {} must be {ty}: {}",
+                "argument {} of {} must be {}: {}",
                 index + 1,
                 self.called(),
+                ty.map_or("a number or an address", |ty| ty.name()),
                 error.value(py)
             );
             if error.is_instance_of::<PyOverflowError>(py) {
@@ -63,17 +170,21 @@ impl MachineFunction {
 #[pymethods]
 impl MachineFunction {
     #[new]
-    #[pyo3(signature = (code, signature, abi=None, name=None))]
+    #[pyo3(signature = (code, signature, abi=None, name=None, returns=None, guard=None))]
     fn new(
         py: Python<'_>,
         code: &[u8],
         signature: &str,
         abi: Option<&str>,
         name: Option<String>,
+        returns: Option<Py<PyAny>>,
+        guard: Option<Guard>,
     ) -> PyResult<Self> {
         let (parsed, abi) = convention(py, signature, abi)?;
-        let function = Function::new(code, parsed, abi).map_err(|error| code_error(&error))?;
-        Ok(Self::of(function, name))
+        let install = || Function::new(code, parsed, abi);
+        let function = naming(&name.as_deref().unwrap_or("function"), install)
+            .map_err(|error| code_error(&error))?;
+        Self::of(function, name, returns, guard)
     }
 
     #[pyo3(signature = (*arguments))]
@@ -83,26 +194,31 @@ impl MachineFunction {
     ) -> PyResult<Bound<'py, PyAny>> {
         vectorcall::enable(slf);
         let (py, this) = (slf.py(), slf.get());
-        let params = this.function.signature().params();
-        if params.len() != arguments.len() {
+        let signature = this.function.signature();
+        let n_params = signature.params().len();
+        let is_few = arguments.len() < n_params;
+        if is_few || arguments.len() > n_params && !signature.is_variadic() {
             return Err(PyTypeError::new_err(format!(
-                "{} takes {} arguments ({}), but {} were given",
+                "{} takes {n_params} arguments ({signature}), but {} were given",
                 this.called(),
-                params.len(),
-                this.function.signature(),
                 arguments.len()
             )));
         }
-        let values = params
-            .iter()
-            .zip(arguments.iter_borrowed())
+        let mut kept = Kept::new(this.guard.is_some());
+        let values = arguments
+            .iter_borrowed()
             .enumerate()
-            .map(|(index, (&ty, argument))| this.value(index, ty, &argument))
+            .map(|(index, argument)| this.value(index, &argument, &mut kept))
             .collect::<PyResult<Vec<Value>>>()?;
-        let result = py
-            .detach(|| seal::call(&this.function, &values))
-            .map_err(|error| code_error(&error))?;
-        to_python(py, result)
+        let result = match this.guard {
+            Some(limits) => this.guarded(py, values, kept, limits)?,
+            None => this.run(py, &values)?,
+        };
+        let result = to_python(py, &result)?;
+        match &this.returns {
+            None => Ok(result),
+            Some(class) => class.bind(py).call1(result.cast::<PyTuple>()?),
+        }
     }
 
     #[getter]
@@ -130,6 +246,11 @@ impl MachineFunction {
         self.name.as_deref()
     }
 
+    #[getter]
+    fn guard(&self) -> bool {
+        self.guard.is_some()
+    }
+
     #[pyo3(signature = (style="intel"))]
     fn disassemble<'py>(&self, py: Python<'py>, style: &str) -> PyResult<Bound<'py, PyAny>> {
         disassemble(py, self.function.code().bytes(), style)
@@ -153,7 +274,14 @@ impl MachineFunction {
         slf: &Bound<'py, Self>,
     ) -> PyResult<(
         Bound<'py, PyType>,
-        (Bound<'py, PyBytes>, String, &'static str, Option<String>),
+        (
+            Bound<'py, PyBytes>,
+            String,
+            &'static str,
+            Option<String>,
+            Option<Py<PyAny>>,
+            Option<Guard>,
+        ),
     )> {
         let this = slf.get();
         if this.function.code().is_lent() {
@@ -168,6 +296,9 @@ impl MachineFunction {
             this.signature(),
             this.abi(),
             this.name.clone(),
+            this.returns.as_ref().map(|class| class.clone_ref(slf.py())),
+            this.guard
+                .map(|limits| (limits.time_ms as f64 / 1000.0, limits.memory)),
         );
         Ok((slf.get_type(), arguments))
     }
@@ -190,72 +321,6 @@ pub(crate) fn convention(
         parse_error(py, &text, signature, &error.span)
     })?;
     Ok((parsed, abi))
-}
-
-fn convert(ty: Ty, argument: &Bound<'_, PyAny>) -> PyResult<Value> {
-    Ok(match ty {
-        Ty::F64 => Value::F64(argument.extract()?),
-        Ty::F32 => Value::F32(argument.extract()?),
-        Ty::I8 => Value::I8(argument.extract()?),
-        Ty::I16 => Value::I16(argument.extract()?),
-        Ty::I32 => Value::I32(argument.extract()?),
-        Ty::I64 => Value::I64(argument.extract()?),
-        Ty::U8 => Value::U8(argument.extract()?),
-        Ty::U16 => Value::U16(argument.extract()?),
-        Ty::U32 => Value::U32(argument.extract()?),
-        Ty::U64 => Value::U64(argument.extract()?),
-        Ty::Bool => Value::Bool(argument.extract()?),
-        Ty::Ptr => Value::Ptr(pointer(argument)?),
-        _ => {
-            return Err(PyTypeError::new_err(format!(
-                "values of type {ty} cannot be passed"
-            )));
-        }
-    })
-}
-
-/// The address that an argument stands for: a number, `None`, or the data of an array.
-fn pointer(argument: &Bound<'_, PyAny>) -> PyResult<usize> {
-    let py = argument.py();
-    if argument.is_none() {
-        return Ok(0);
-    }
-    if let Some(interface) = argument.getattr_opt(intern!(py, "__array_interface__"))? {
-        if !interface.get_item("strides")?.is_none() {
-            return Err(PyValueError::new_err(
-                "the array is not contiguous; pass numpy.ascontiguousarray(array)",
-            ));
-        }
-        return interface.get_item("data")?.get_item(0)?.extract();
-    }
-    argument.extract().map_err(|error: PyErr| {
-        if error.is_instance_of::<PyTypeError>(py) {
-            PyTypeError::new_err(format!(
-                "an address (int), None or a contiguous array is needed, not {}",
-                argument.get_type()
-            ))
-        } else {
-            error
-        }
-    })
-}
-
-fn to_python(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
-    Ok(match value {
-        Value::F64(x) => PyFloat::new(py, x).into_any(),
-        Value::F32(x) => PyFloat::new(py, x.into()).into_any(),
-        Value::I8(x) => x.into_pyobject(py)?.into_any(),
-        Value::I16(x) => x.into_pyobject(py)?.into_any(),
-        Value::I32(x) => x.into_pyobject(py)?.into_any(),
-        Value::I64(x) => x.into_pyobject(py)?.into_any(),
-        Value::U8(x) => x.into_pyobject(py)?.into_any(),
-        Value::U16(x) => x.into_pyobject(py)?.into_any(),
-        Value::U32(x) => x.into_pyobject(py)?.into_any(),
-        Value::U64(x) => x.into_pyobject(py)?.into_any(),
-        Value::Bool(x) => PyBool::new(py, x).to_owned().into_any(),
-        Value::Ptr(x) => x.into_pyobject(py)?.into_any(),
-        _ => py.None().into_bound(py),
-    })
 }
 
 /// Text as machine code.

@@ -9,12 +9,28 @@
     reason = "executing a user's bytes is what opcodon.function is for"
 )]
 
-use opcodon_codemem::{CodeError, Function, Value};
+use opcodon_codemem::{CodeError, Function, GuardError, Limits, Loan, Value, call_guarded};
 
+pub(crate) mod buffer;
+mod numbers;
 pub(crate) mod vectorcall;
 
 /// Calls a user's function with values of any types, which are checked against its signature.
 pub(crate) fn call(function: &Function, arguments: &[Value]) -> Result<Value, CodeError> {
     // SAFETY: the user vouches that the bytes have the signature they gave.
     unsafe { function.call(arguments) }
+}
+
+/// Calls a user's function in another process.
+pub(crate) fn guarded(
+    function: &Function,
+    arguments: Vec<Value>,
+    loans: &mut [Loan<'_>],
+    limits: Limits,
+    keep_waiting: impl FnMut() -> bool,
+) -> Result<Value, GuardError> {
+    let (code, signature, abi) = (function.code(), function.signature(), function.abi());
+    // SAFETY: what the code does stays in its process; that it needs no other thread is what the
+    // user is told.
+    unsafe { call_guarded(code, signature, abi, arguments, loans, limits, keep_waiting) }
 }

@@ -1,8 +1,15 @@
 //! `opcodon call`: raw machine code, or a function of a library, with arguments.
+//!
+//! The call runs in a process of its own, so that code which fails is told of and not suffered.
+
+use std::ffi::CString;
 
 use clap::{Args, ValueEnum};
-use opcodon::codemem::{Abi, Function, Signature, Ty, Value};
+use opcodon::codemem::{
+    Abi, Cause, Fault, Function, GuardError, Limits, REGISTERS, Signature, Ty, Value, call_guarded,
+};
 use opcodon::elf::{Library, Options};
+use opcodon::listing::{Listing, Syntax};
 use serde_json::json;
 
 use super::eval::number;
@@ -28,6 +35,12 @@ pub(crate) struct Flags {
     /// The calling convention; the host's unless given.
     #[arg(long, value_enum)]
     abi: Option<Convention>,
+    /// Seconds that the call may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    time_limit: f64,
+    /// Run the code in this process: whatever it does wrong may end it.
+    #[arg(long)]
+    in_process: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -40,7 +53,8 @@ pub(crate) fn run(mut flags: Flags, mut json: bool) -> Result<(), Failure> {
     // Hyphens are allowed among the arguments for negative numbers, so flags land there too.
     flags.args.retain(|word| {
         json |= word == "--json";
-        word != "--json"
+        flags.in_process |= word == "--in-process";
+        word != "--json" && word != "--in-process"
     });
     let abi = match flags.abi {
         None => Abi::host(),
@@ -57,16 +71,12 @@ pub(crate) fn run(mut flags: Flags, mut json: bool) -> Result<(), Failure> {
             flags.args.len()
         )));
     }
+    // Texts that addresses point to.
+    let mut texts: Vec<CString> = Vec::new();
     let mut args = Vec::new();
     for (k, (ty, text)) in params.iter().zip(&flags.args).enumerate() {
-        let value = value(*ty, text).ok_or_else(|| {
-            Failure::input(format_args!(
-                "argument {}: {text:?} is no {}",
-                k + 1,
-                ty.name()
-            ))
-        })?;
-        args.push(value);
+        let value = value(*ty, text, &mut texts);
+        args.push(value.map_err(|failure| failure.about(format_args!("argument {}", k + 1)))?);
     }
     let function = if let Some(name) = &flags.library {
         let library = Library::open(name, &Options::default());
@@ -79,28 +89,22 @@ pub(crate) fn run(mut flags: Flags, mut json: bool) -> Result<(), Failure> {
         library.function(&flags.code, signature, abi)
     };
     let function = function.map_err(|error| Failure::elf(&error))?;
-    #[expect(
-        unsafe_code,
-        reason = "to run bytes that the user vouches for is this command's job"
-    )]
-    // SAFETY: number and types of the arguments are those of the signature. That the bytes are a
-    // function of it is what the user asserts by running the command, whose help says so.
-    let result = unsafe { function.call(&args) }?;
-    let shown = match result {
-        Value::F64(value) => number(value),
-        Value::F32(value) => number(f64::from(value)),
-        Value::I8(value) => json!(value),
-        Value::I16(value) => json!(value),
-        Value::I32(value) => json!(value),
-        Value::I64(value) => json!(value),
-        Value::U8(value) => json!(value),
-        Value::U16(value) => json!(value),
-        Value::U32(value) => json!(value),
-        Value::U64(value) => json!(value),
-        Value::Bool(value) => json!(value),
-        Value::Ptr(address) => json!(format!("{address:?}")),
-        _ => serde_json::Value::Null,
+    let result = if flags.in_process {
+        #[expect(
+            unsafe_code,
+            reason = "to run bytes that the user vouches for is this flag's job"
+        )]
+        // SAFETY: number and types of the arguments are those of the signature. That the bytes are
+        // a function of it is what the user asserts by the flag, whose help says so.
+        unsafe { function.call(&args) }?
+    } else {
+        let ended = guarded(&function, args, flags.time_limit)?;
+        match ended {
+            Ok(value) => value,
+            Err(fault) => return Err(told(&fault, &function, json)),
+        }
     };
+    let shown = shown(&result);
     if json {
         out(
             json!({ "signature": function.signature().to_string(), "abi": abi.name(), "result": shown }),
@@ -113,24 +117,101 @@ pub(crate) fn run(mut flags: Flags, mut json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An argument of a type from its text; `None` if the text is none.
-fn value(ty: Ty, text: &str) -> Option<Value> {
-    Some(match ty {
-        Ty::F64 => Value::F64(text.parse().ok()?),
-        Ty::F32 => Value::F32(text.parse().ok()?),
-        Ty::I8 => Value::I8(text.parse().ok()?),
-        Ty::I16 => Value::I16(text.parse().ok()?),
-        Ty::I32 => Value::I32(text.parse().ok()?),
-        Ty::I64 => Value::I64(text.parse().ok()?),
-        Ty::U8 => Value::U8(text.parse().ok()?),
-        Ty::U16 => Value::U16(text.parse().ok()?),
-        Ty::U32 => Value::U32(text.parse().ok()?),
-        Ty::U64 => Value::U64(text.parse().ok()?),
-        Ty::Bool => Value::Bool(match text {
-            "true" | "1" => true,
-            "false" | "0" => false,
-            _ => return None,
-        }),
-        _ => return None,
-    })
+/// Calls in another process: a result, or how it ended.
+fn guarded(
+    function: &Function,
+    args: Vec<Value>,
+    seconds: f64,
+) -> Result<Result<Value, Fault>, Failure> {
+    let time = std::time::Duration::try_from_secs_f64(seconds).ok();
+    let time_ms = time.and_then(|time| u64::try_from(time.as_millis()).ok());
+    let limits = Limits {
+        time_ms: time_ms
+            .filter(|&time| (1..1 << 40).contains(&time))
+            .ok_or_else(|| {
+                Failure::input(format_args!(
+                    "--time-limit: {seconds} is no number of seconds"
+                ))
+            })?,
+        ..Limits::default()
+    };
+    let (code, signature, abi) = (function.code(), function.signature(), function.abi());
+    #[expect(unsafe_code, reason = "the command line has no other thread")]
+    // SAFETY: the code is confined to its process, and this program's only other threads, if any,
+    // are those of libraries that it loaded.
+    let ended = unsafe { call_guarded(code, signature, abi, args, &mut [], limits, || true) };
+    match ended {
+        Ok(value) => Ok(Ok(value)),
+        Err(GuardError::Fault(fault)) => Ok(Err(*fault)),
+        Err(error) => Err(Failure::system(error)),
+    }
+}
+
+/// A fault as a failure; with `--json` what is known of it is written here.
+fn told(fault: &Fault, function: &Function, json: bool) -> Failure {
+    let state = fault.state.as_ref();
+    let offset = state.and_then(|state| state.offset);
+    let bytes = match (offset, state) {
+        (Some(offset), _) => function.code().bytes().get(offset..).unwrap_or_default(),
+        (None, Some(state)) => &state.bytes,
+        (None, None) => &[],
+    };
+    let listing = Listing::new(bytes, Syntax::Intel);
+    let instruction = listing.lines().first().map(|line| line.text.as_str());
+    let message = match instruction {
+        Some(instruction) => format!("{fault}: {instruction}"),
+        None => fault.to_string(),
+    };
+    if !json {
+        return Failure::input(message);
+    }
+    let registers: serde_json::Map<String, serde_json::Value> = REGISTERS
+        .iter()
+        .zip(state.iter().flat_map(|state| state.registers))
+        .map(|(name, value)| ((*name).to_owned(), json!(format!("{value:#x}"))))
+        .collect();
+    let details = json!({
+        "cause": fault.cause.name(),
+        "exit_code": match fault.cause {
+            Cause::Exit(code) => Some(code),
+            _ => None,
+        },
+        "address": fault.address.map(|address| format!("{address:#x}")),
+        "offset": offset,
+        "instruction": instruction,
+        "registers": registers,
+    });
+    Failure::input(message).with_details(details)
+}
+
+/// A result as JSON: a structure is a list.
+fn shown(value: &Value) -> serde_json::Value {
+    match value {
+        Value::F64(value) => number(*value),
+        Value::F32(value) => number(f64::from(*value)),
+        Value::I8(value) => json!(value),
+        Value::I16(value) => json!(value),
+        Value::I32(value) => json!(value),
+        Value::I64(value) => json!(value),
+        Value::U8(value) => json!(value),
+        Value::U16(value) => json!(value),
+        Value::U32(value) => json!(value),
+        Value::U64(value) => json!(value),
+        Value::Bool(value) => json!(value),
+        Value::Ptr(address) => json!(format!("{address:#x}")),
+        Value::Struct(record) => record.fields().iter().map(shown).collect(),
+        _ => serde_json::Value::Null,
+    }
+}
+
+/// An argument of a type from its text. Where an address of constant bytes is asked for, the text
+/// itself is meant.
+fn value(ty: Ty, text: &str, texts: &mut Vec<CString>) -> Result<Value, Failure> {
+    if ty != Ty::ConstPtr {
+        return Ok(Value::parse(ty, text)?);
+    }
+    let text = CString::new(text)?;
+    let address = text.as_ptr() as usize;
+    texts.push(text);
+    Ok(Value::Ptr(address))
 }

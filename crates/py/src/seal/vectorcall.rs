@@ -34,6 +34,9 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFloat, PyTuple};
 use pyo3::{Borrowed, PyClass};
 
+use super::numbers::Numbers;
+use crate::callback;
+
 /// A class whose instances can be called through an entry.
 pub(crate) trait Callable: PyClass<Frozen = True> + Sync {
     /// The entry, a field of the instance itself.
@@ -55,14 +58,15 @@ pub(crate) struct Entry {
     /// If there is none, CPython itself goes through `tp_call`.
     vectorcall: Option<ffi::vectorcallfunc>,
     target: Option<Target>,
+    /// The code, if it takes numbers of other types than `f64`.
+    numbers: Option<Numbers>,
 }
 
-/// Code that takes `n_args` `f64`s and returns one.
+/// Code that takes as many `f64`s as its entry and returns one.
 #[derive(Debug)]
 struct Target {
     address: usize,
     abi: Abi,
-    n_args: usize,
     outcome: Outcome,
     /// Keeps the code mapped, and knows whether it may be called.
     code: Code,
@@ -74,27 +78,49 @@ impl Entry {
     pub(crate) fn new<T: Callable>(function: &Function, outcome: Outcome) -> Self {
         let signature = function.signature();
         let n_args = signature.params().len();
+        let is_plain =
+            function.abi() == Abi::SysV && outcome == Outcome::Float && !function.code().is_lent();
+        macro_rules! entry {
+            ($n:literal) => {
+                Some(if is_plain {
+                    call::<T, $n, true> as ffi::vectorcallfunc
+                } else {
+                    call::<T, $n, false>
+                })
+            };
+        }
         let vectorcall = match n_args {
             _ if !signature.is_all_f64() => None,
-            0 => Some(call::<T, 0> as ffi::vectorcallfunc),
-            1 => Some(call::<T, 1> as ffi::vectorcallfunc),
-            2 => Some(call::<T, 2> as ffi::vectorcallfunc),
-            3 => Some(call::<T, 3> as ffi::vectorcallfunc),
-            4 => Some(call::<T, 4> as ffi::vectorcallfunc),
-            5 => Some(call::<T, 5> as ffi::vectorcallfunc),
-            6 => Some(call::<T, 6> as ffi::vectorcallfunc),
-            7 => Some(call::<T, 7> as ffi::vectorcallfunc),
-            8 => Some(call::<T, 8> as ffi::vectorcallfunc),
+            0 => entry!(0),
+            1 => entry!(1),
+            2 => entry!(2),
+            3 => entry!(3),
+            4 => entry!(4),
+            5 => entry!(5),
+            6 => entry!(6),
+            7 => entry!(7),
+            8 => entry!(8),
             _ => None,
         };
         let target = vectorcall.map(|_| Target {
             address: function.code().address() as usize,
             abi: function.abi(),
-            n_args,
             outcome,
             code: function.code().clone(),
         });
-        Self { vectorcall, target }
+        let numbers = match vectorcall {
+            None => Numbers::new(function),
+            Some(_) => None,
+        };
+        let of_numbers = || {
+            numbers.as_ref()?;
+            Some(call_numbers::<T> as ffi::vectorcallfunc)
+        };
+        Self {
+            vectorcall: vectorcall.or_else(of_numbers),
+            target,
+            numbers,
+        }
     }
 
     /// The entry of an instance that is called by a function of its own.
@@ -102,6 +128,7 @@ impl Entry {
         Self {
             vectorcall: Some(vectorcall),
             target: None,
+            numbers: None,
         }
     }
 
@@ -110,6 +137,7 @@ impl Entry {
         Self {
             vectorcall: None,
             target: None,
+            numbers: None,
         }
     }
 }
@@ -135,11 +163,12 @@ pub(crate) fn enable<T: Callable>(instance: &Bound<'_, T>) {
     unsafe { std::ptr::write(flags_field, flags | PY_TPFLAGS_HAVE_VECTORCALL) };
 }
 
-/// The entry for `N` arguments: a `vectorcallfunc`.
+/// The entry for `N` arguments: a `vectorcallfunc`. `PLAIN` is code of System V's convention that
+/// is always open and gives a `float`: then nothing of that is looked at.
 ///
 /// # Safety
 /// Called by CPython as PEP 590 has it, for the object of which it is the function pointer.
-unsafe extern "C" fn call<T: Callable, const N: usize>(
+unsafe extern "C" fn call<T: Callable, const N: usize, const PLAIN: bool>(
     callable: *mut ffi::PyObject,
     args: *const *mut ffi::PyObject,
     n_args_and_flag: usize,
@@ -157,19 +186,65 @@ unsafe extern "C" fn call<T: Callable, const N: usize>(
         // nobody calls this function.
         if let Some(values) = unsafe { floats::<N>(args) }
             && let Some(target) = &callable.get().entry().target
-            && target.n_args == N
-            && target.code.is_open()
+            && (PLAIN || target.code.is_open())
         {
+            let abi = if PLAIN { Abi::SysV } else { target.abi };
+            let outcome = if PLAIN {
+                Outcome::Float
+            } else {
+                target.outcome
+            };
             let address = target.address as *const u8;
             // SAFETY: the target holds its code, which is open and takes `N` `f64`s, as whoever
             // made the entry knows.
-            let value = unsafe { call_f64(address, target.abi, &values) };
-            return match target.outcome {
+            let run = || unsafe { call_f64(address, abi, &values) };
+            let value = if callback::are_there() {
+                match callback::raising(run) {
+                    Ok(value) => value,
+                    Err(error) => {
+                        error.restore(py);
+                        return std::ptr::null_mut();
+                    }
+                }
+            } else {
+                run()
+            };
+            return match outcome {
                 // SAFETY: the interpreter lock is held.
                 Outcome::Float => unsafe { ffi::PyFloat_FromDouble(value) },
                 // SAFETY: as above.
                 Outcome::Bool => unsafe { ffi::PyBool_FromLong((value != 0.0).into()) },
             };
+        }
+    }
+    // SAFETY: the arguments of this call.
+    unsafe { call_with_tuple(callable, args, n_args, names) }
+}
+
+/// The entry for numbers of several types: a `vectorcallfunc`.
+///
+/// # Safety
+/// As for [`call`].
+unsafe extern "C" fn call_numbers<T: Callable>(
+    callable: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    n_args_and_flag: usize,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    let n_args = n_args_and_flag & !PY_VECTORCALL_ARGUMENTS_OFFSET;
+    if names.is_null() {
+        // SAFETY: whoever calls objects holds the interpreter lock.
+        let py = unsafe { Python::assume_attached() };
+        // SAFETY: the caller has a reference to the object until the call is over.
+        let instance = unsafe { Borrowed::from_ptr(py, callable) };
+        // SAFETY: by the module's invariant it is an instance of `T`.
+        let instance = unsafe { instance.cast_unchecked::<T>() };
+        if let Some(numbers) = &instance.get().entry().numbers
+            // SAFETY: the arguments of this call; the layout is known, since otherwise nobody
+            // calls this function, and the signature is what the user vouches for.
+            && let Some(result) = unsafe { numbers.call(py, args, n_args) }
+        {
+            return result;
         }
     }
     // SAFETY: the arguments of this call.
@@ -255,7 +330,7 @@ const PY_VECTORCALL_ARGUMENTS_OFFSET: usize = 1 << (usize::BITS - 1);
 const PY_TPFLAGS_HAVE_VECTORCALL: c_ulong = 1 << 11;
 
 /// Where a `float` has its value: behind the reference count and the type.
-const OB_FVAL: usize = 2 * size_of::<usize>();
+pub(super) const OB_FVAL: usize = 2 * size_of::<usize>();
 
 /// Where a type has the offset of the function pointer in its instances: behind a head of three
 /// words, name, two sizes and destructor.

@@ -1,0 +1,161 @@
+"""What debuggers and profilers see of generated code."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import numpy as np, opcodon, os
+code = opcodon.assemble('''
+    push rbp
+    mov rbp, rsp
+    push rbx
+    sub rsp, 8
+    call rdi
+    add rsp, 8
+    pop rbx
+    pop rbp
+    ret
+''')
+outer = opcodon.function(code, "i32(i32()*)", name="the_outer_one", abi="sysv")
+code = opcodon.assemble("mov eax, 42\\nret")
+inner = opcodon.function(code, "i32()", name="the_inner_one", abi="sysv")
+pop = opcodon.Population([opcodon.parse("x + 1")])
+pop.evaluate(np.zeros((10, 1)))
+{rest}
+print(os.getpid(), outer(inner), hex(outer.address)[2:])
+"""
+
+
+def run(rest="", **variables):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("OPCODON_")}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(rest=rest)],
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    process, result, address = done.stdout.split()
+    assert result == "42"
+    return process, address
+
+
+def test_nothing_is_written_unless_asked_for(tmp_path):
+    process, _ = run(TMPDIR=str(tmp_path))
+    assert not Path(f"/tmp/perf-{process}.map").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_perf_map():
+    process, address = run(OPCODON_OBSERVE="perf")
+    path = Path(f"/tmp/perf-{process}.map")
+    lines = path.read_text().splitlines()
+    path.unlink()
+    assert f"{address} 12 the_outer_one" in lines
+    names = [line.split(" ", 2)[2] for line in lines]
+    assert {"the_outer_one", "the_inner_one", "kernel"} <= set(names)
+
+
+def test_jitdump(tmp_path):
+    process, address = run(OPCODON_OBSERVE="jitdump", TMPDIR=str(tmp_path))
+    data = (tmp_path / f"jit-{process}.dump").read_bytes()
+
+    def number(at, size):
+        return int.from_bytes(data[at : at + size], "little")
+
+    assert [number(at, 4) for at in (0, 4, 12, 20)] == [0x4A695444, 1, 62, int(process)]
+    at, found = number(8, 4), {}
+    while at < len(data):
+        size = number(at + 4, 4)
+        assert number(at, 4) == 0
+        code_size = number(at + 40, 8)
+        name = data[at + 56 : at + size - code_size - 1].decode()
+        found[name] = (number(at + 32, 8), data[at + size - code_size : at + size])
+        at += size
+    assert at == len(data)
+    assert found["the_outer_one"][0] == int(address, 16)
+    assert found["the_inner_one"][1] == b"\xb8\x2a\x00\x00\x00\xc3"
+
+
+def test_dump(tmp_path):
+    folder = tmp_path / "new" / "dump"
+    process, _ = run(OPCODON_DUMP=str(folder))
+    (binary,) = folder.glob(f"{process}-*-the_inner_one.bin")
+    assert binary.read_bytes() == b"\xb8\x2a\x00\x00\x00\xc3"
+    assert "mov eax,0x2a" in binary.with_suffix(".txt").read_text()
+    assert list(folder.glob("*-kernel.txt"))
+
+
+def test_words_that_mean_nothing_are_told():
+    done = subprocess.run(
+        [sys.executable, "-c", "import opcodon"],
+        env=os.environ | {"OPCODON_OBSERVE": "perf,pref"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert 'OPCODON_OBSERVE: unknown "pref"; known are perf, jitdump, gdb, unwind' in done.stderr
+
+
+gdb = pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
+
+
+@gdb
+def test_breakpoints_and_backtraces_in_gdb(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM.format(rest=""))
+    commands = [
+        "set breakpoint pending on",
+        "set confirm off",
+        "set debuginfod enabled off",
+        "break the_inner_one",
+        "run",
+        "backtrace 3",
+        "up",
+        "print/x $rip > (long)&the_outer_one",
+        "delete",
+        "continue",
+    ]
+    done = subprocess.run(
+        [
+            *("gdb", "-nx", "-batch", *(f"-ex={command}" for command in commands)),
+            *("--args", sys.executable, str(script)),
+        ],
+        env=os.environ | {"OPCODON_OBSERVE": "gdb"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    text = done.stdout
+    assert re.search(r"Breakpoint 1, 0x[0-9a-f]+ in the_inner_one \(\)", text), text + done.stderr
+    # Below it our other frame, and below that a frame of the interpreter's module.
+    assert re.search(
+        r"#0 +0x\w+ in the_inner_one \(\)\n#1 +0x\w+ in the_outer_one \(\)\n#2 ", text
+    ), text
+    assert re.search(r"exited normally", text), text
+
+
+UNWIND = """
+import ctypes
+libc = ctypes.CDLL("libc.so.6")
+frames = (ctypes.c_void_p * 50)()
+def count():
+    global n_frames
+    n_frames = libc.backtrace(frames, 50)
+    return 42
+outer(count)
+assert any(outer.address < frame <= outer.address + len(outer.code) for frame in frames[:n_frames])
+"""
+
+
+def test_backtraces_pass_through():
+    run(rest=UNWIND, OPCODON_OBSERVE="unwind")
