@@ -103,8 +103,14 @@ fn the_multiplexer_of_eleven_bits_is_solved() {
 #[test]
 fn wrong_cases_are_counted_and_padding_is_not() {
     for tier in common::tiers("wrong_cases_are_counted_and_padding_is_not") {
+        let bits: Vec<_> = Opcode::ALL
+            .iter()
+            .copied()
+            .filter(|o| o.is_bitwise())
+            .collect();
         let repertoire = Repertoire::boolean(tier, 3)
             .unwrap()
+            .opcodes(&bits)
             .constants(0.3, 0.0, 0.0);
         let mut rng = Rng::new(6, 6);
         for n_cases in [1, 63, 64, 65, 511, 513, 70_000] {
@@ -153,7 +159,9 @@ fn meaning(tree: &TreeCode, inputs: &[bool]) -> bool {
                     Opcode::And => a & b,
                     Opcode::Or => a | b,
                     Opcode::Xor => a ^ b,
-                    _ => !a & b,
+                    Opcode::Less => !a & b,
+                    Opcode::If if stack.pop().unwrap() => a,
+                    _ => b,
                 }
             }
         };

@@ -230,7 +230,7 @@ fn what_has_no_genome_is_refused_with_the_reason() {
     assert!(TreeCode::from_expression(&deep(16), Tier::Avx512, 1).is_ok());
     for n in [9, 100_000] {
         let error = TreeCode::from_expression(&deep(n), Tier::Avx2, 1).unwrap_err();
-        assert!(matches!(error, McodeError::TooDeep { depth: 9, .. }));
+        assert!(matches!(error, McodeError::TooDeep { depth, .. } if depth == n));
     }
     let tier = Tier::Avx512;
     assert_eq!(

@@ -563,7 +563,7 @@ impl PyTreeCode {
         let class = py
             .import(intern!(py, "opcodon.genome"))?
             .getattr(intern!(py, "Mark"))?;
-        let marks = as_tree(slf.as_super().get())?.marks().iter();
+        let marks = as_tree(slf.as_super().get())?.marks().into_iter();
         let marks = marks.map(|m| class.call1((m.begin, m.end, m.arity, m.opcode.name())));
         PyTuple::new(py, marks.collect::<PyResult<Vec<_>>>()?)
     }
