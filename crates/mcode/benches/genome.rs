@@ -7,7 +7,8 @@
 //!
 //! `child` is a generation whole: 1000 children of the same formulas as trees, as tree genomes and
 //! as linear genomes, bred and run. Run with `cargo bench -p opcodon-mcode --bench genome`, and with
-//! `-- vary`, `-- run`, `-- child`, `-- evolve` or `-- bits` for a part.
+//! `-- vary`, `-- run`, `-- child`, `-- evolve`, `-- bits` or `-- solve` (multiplexers; minutes) for
+//! a part.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -24,7 +25,7 @@ use opcodon_gp::{Constants, Limits, PrimitiveSet, Rates, Workspace};
 use opcodon_jit::{Goal, Panel};
 use opcodon_mcode::evolve::{Settings, Variation, run as run_evolution};
 use opcodon_mcode::{
-    Batch, Blocks, Code, Fold, Genome, LinearCode, Program, Repertoire, Tier, TreeCode,
+    Batch, Blocks, Code, Fold, Genome, LinearCode, Opcode, Program, Repertoire, Tier, TreeCode,
 };
 use opcodon_testkit::best;
 
@@ -276,6 +277,65 @@ fn bits(tier: Tier, n_cases: usize) {
     );
 }
 
+/// Cases of the multiplexer of so many address bits, of which the lowest bits of a case choose one
+/// of the others: columns of bits, the target last.
+fn multiplexer(n_address: usize, cases: impl Iterator<Item = u64>) -> Vec<Vec<u64>> {
+    let n_inputs = n_address + (1 << n_address);
+    let mut columns = vec![Vec::new(); n_inputs + 1];
+    for (number, case) in cases.enumerate() {
+        let address = case & ((1 << n_address) - 1);
+        let bits = case | (case >> n_address >> address & 1) << n_inputs;
+        for (k, column) in columns.iter_mut().enumerate() {
+            if number % 64 == 0 {
+                column.push(0);
+            }
+            column[number / 64] |= (bits >> k & 1) << (number % 64);
+        }
+    }
+    columns
+}
+
+/// Seconds and children until evolution has found a multiplexer from some of its cases; what it
+/// has found is judged by all of them.
+fn solve(tier: Tier, n_address: usize, n_cases: usize, population: usize, seeds: u64) {
+    let n_inputs = n_address + (1 << n_address);
+    let blocks = |columns: &[Vec<u64>], n_cases| {
+        let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
+        Blocks::from_bits(tier, &slices[..n_inputs], slices[n_inputs], n_cases).unwrap()
+    };
+    let n_all = 1 << n_inputs;
+    let all = blocks(&multiplexer(n_address, 0..n_all as u64), n_all);
+    let mut rng = Rng::new(6, 6);
+    let drawn = std::iter::repeat_with(|| rng.below(n_all) as u64).take(n_cases);
+    let some = blocks(&multiplexer(n_address, drawn), n_cases);
+    for seed in 0..seeds {
+        let repertoire = Repertoire::boolean(tier, n_inputs).unwrap();
+        let repertoire = repertoire
+            .opcodes(&[Opcode::If, Opcode::And, Opcode::Or])
+            .constants(0.0, 0.0, 0.0);
+        let mut settings = Settings::new(repertoire);
+        settings.variation.max_slots = 150;
+        settings.variation.max_nodes = 1000;
+        settings.variation.crossover = 0.8;
+        settings.population = population;
+        settings.tournament = 5;
+        settings.seed = seed;
+        settings.stop.evaluations = Some(10_000_000);
+        let start = std::time::Instant::now();
+        let found = run_evolution::<TreeCode>(&some, &settings, |_| ControlFlow::Continue(()));
+        let (found, seconds) = (found.unwrap(), start.elapsed().as_secs_f64());
+        let mut batch = Batch::new(tier, n_inputs, Fold::Bits).unwrap();
+        batch.load([&found.best]).unwrap();
+        println!(
+            "{:7} multiplexer of {n_inputs} bits, seed {seed}: {:.0} of {n_all} cases wrong after \
+             {} children, {seconds:.1} s",
+            tier.name(),
+            batch.loss(0, &all).unwrap() * n_all as f64,
+            found.evaluations,
+        );
+    }
+}
+
 /// A whole run: breeding, copying, running, choosing.
 fn evolution<G: Genome>(tier: Tier, what: &str, n_rows: usize) {
     let mut rng = Rng::new(8, 8);
@@ -304,7 +364,8 @@ fn main() {
         .skip(1)
         .filter(|arg| arg != "--bench")
         .collect();
-    let wants = |part: &str| wanted.is_empty() || wanted.iter().any(|arg| arg == part);
+    let wants =
+        |part: &str| wanted.is_empty() && part != "solve" || wanted.iter().any(|arg| arg == part);
     for tier in Tier::ALL.into_iter().filter(|tier| tier.is_available()) {
         let repertoire = Repertoire::new(tier, N_COLUMNS).unwrap();
         let linear: Vec<LinearCode> = (0..POPULATION as u64)
@@ -343,6 +404,10 @@ fn main() {
         for n_rows in [20, 1000].into_iter().filter(|_| wants("evolve")) {
             evolution::<LinearCode>(tier, "linear", n_rows);
             evolution::<TreeCode>(tier, "tree", n_rows);
+        }
+        if wants("solve") && Opcode::If.is_of(tier) {
+            solve(tier, 3, 2048, 4000, 3);
+            solve(tier, 4, 8192, 10_000, 3);
         }
         for n_cases in [1 << 11, 1 << 20].into_iter().filter(|_| wants("bits")) {
             bits(tier, n_cases);

@@ -101,6 +101,16 @@ fn the_multiplexer_of_eleven_bits_is_solved() {
 }
 
 #[test]
+fn the_multiplexer_of_eleven_bits_is_solved_by_choices() {
+    for tier in common::tiers("the_multiplexer_of_eleven_bits_is_solved_by_choices") {
+        if Opcode::If.is_of(tier) {
+            let blocks = blocks(tier, 11, |case| multiplexer(3, case));
+            check::<TreeCode>(&blocks, &[Opcode::If, Opcode::And, Opcode::Or], 100);
+        }
+    }
+}
+
+#[test]
 fn wrong_cases_are_counted_and_padding_is_not() {
     for tier in common::tiers("wrong_cases_are_counted_and_padding_is_not") {
         let bits: Vec<_> = Opcode::ALL
