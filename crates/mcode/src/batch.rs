@@ -169,7 +169,8 @@ impl Batch {
         self.members[genome].n_effective
     }
 
-    /// Mean squared error of one genome, or the share of wrong cases of one on bits.
+    /// Mean squared error of one genome, by weight, or the share of wrong cases of one on bits.
+    /// Where a value is infinite or none, so is the error: which of the two is not said.
     ///
     /// # Errors
     /// If the data are packed for another tier or have other columns, or no target.
@@ -349,7 +350,7 @@ impl Batch {
         if self.fold == Fold::Moments {
             return StraightLine::fit(sums, blocks).loss;
         }
-        sums[0] / blocks.n_cases() as f64
+        sums[0] / blocks.total_weight()
     }
 
     /// What a genome adds up over one tile: squared errors, wrong cases, or moments.
@@ -420,7 +421,7 @@ impl StraightLine {
     fn fit([sum, squares, products]: [f64; N_MOMENTS], blocks: &Blocks) -> StraightLine {
         /// A share of the squares that is rounding.
         const ROUNDING: f64 = 1e-14;
-        let n = blocks.n_rows() as f64;
+        let n = blocks.total_weight();
         let (target, variance) = blocks.target_moments();
         let mean = sum / n;
         let spread = squares - sum * mean;

@@ -8,7 +8,7 @@
 //! inputs   the registers that the genome reads before it writes them: columns, in turn
 //! (slots)  the genome, verbatim
 //! fold     store register 0, or add its squared error or the number of its wrong bits; errors are
-//!          masked to rows that exist
+//!          multiplied by the row's weight, which is 0 where no row is
 //! advance  next block; back to inputs while rows are left
 //! finish   accumulator to output
 //! ```
@@ -280,31 +280,31 @@ impl Emit {
 
     /// Fold and advance; the jump follows.
     fn close(&self, asm: &mut Assembler, fold: Fold) {
-        let (value, scratch) = (Vreg::new(0), self.reserved.scratch);
-        let [target, mask] = [0, 1].map(|k| self.column(self.n_columns + k));
+        let value = Vreg::new(0);
+        let Reserved {
+            accumulator,
+            scratch,
+            square,
+            product,
+            ..
+        } = self.reserved;
+        let [target, weight] = [0, 1].map(|k| self.column(self.n_columns + k));
         match fold {
             Fold::Predict => self.store(asm, value),
             Fold::Bits => {
                 self.vector(asm, &inst::XORPD, scratch, value, target);
-                self.vector(asm, &inst::ANDPD, scratch, scratch, mask);
+                self.vector(asm, &inst::ANDPD, scratch, scratch, weight);
                 self.count(asm);
             }
             Fold::Squares => {
-                let accumulator = self.reserved.accumulator;
                 self.vector(asm, &inst::SUBPD, scratch, value, target);
-                self.vector(asm, &inst::ANDPD, scratch, scratch, mask);
-                self.vector(asm, &inst::VFMADD231PD, accumulator, scratch, scratch);
+                self.vector(asm, &inst::MULPD, product, scratch, weight);
+                self.vector(asm, &inst::VFMADD231PD, accumulator, scratch, product);
             }
             Fold::Moments => {
-                let Reserved {
-                    accumulator,
-                    square,
-                    product,
-                    ..
-                } = self.reserved;
-                self.vector(asm, &inst::ANDPD, scratch, value, mask);
+                self.vector(asm, &inst::MULPD, scratch, value, weight);
                 self.vector(asm, &inst::ADDPD, accumulator, accumulator, scratch);
-                self.vector(asm, &inst::VFMADD231PD, square, scratch, scratch);
+                self.vector(asm, &inst::VFMADD231PD, square, scratch, value);
                 self.vector(asm, &inst::VFMADD231PD, product, scratch, target);
             }
         }

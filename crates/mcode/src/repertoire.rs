@@ -116,17 +116,22 @@ impl Repertoire {
     /// With the operations of these names.
     ///
     /// # Errors
-    /// If there are none, or one is unknown.
+    /// If there are none, or one is unknown or not of the tier.
     pub fn operators<S: AsRef<str>>(self, names: &[S]) -> Result<Repertoire, McodeError> {
         let opcode = |name: &S| {
             let name = name.as_ref();
-            let of_kind =
-                |opcode: &Opcode| opcode.is_bitwise() == self.is_boolean && opcode.is_of(self.tier);
-            let known = Opcode::from_name(name).filter(of_kind);
-            known.ok_or_else(|| McodeError::UnknownOperation {
-                name: name.to_owned(),
-                bits: self.is_boolean,
-            })
+            let of_kind = |opcode: &Opcode| opcode.is_bitwise() == self.is_boolean;
+            match Opcode::from_name(name).filter(of_kind) {
+                Some(opcode) if opcode.is_of(self.tier) => Ok(opcode),
+                Some(opcode) => Err(McodeError::NotOfTier {
+                    name: opcode.name(),
+                    tier: self.tier,
+                }),
+                None => Err(McodeError::UnknownOperation {
+                    name: name.to_owned(),
+                    bits: self.is_boolean,
+                }),
+            }
         };
         let opcodes = names.iter().map(opcode).collect::<Result<Vec<_>, _>>()?;
         if opcodes.is_empty() {

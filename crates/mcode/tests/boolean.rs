@@ -212,6 +212,11 @@ fn genomes_on_bits_are_printed_stored_and_kept_apart_from_numbers() {
     for text in ["x0 ^ 1", "x1 & x0", "0 < x1", "x0 | x1"] {
         assert!(texts.iter().any(|found| found == text), "{text}: {texts:?}");
     }
+    let narrow = Repertoire::boolean(Tier::Avx2, 2).unwrap();
+    assert_eq!(
+        narrow.operators(&["if"]).unwrap_err().to_string(),
+        "the operation \"if\" needs AVX-512, and these genomes are of the tier avx2"
+    );
     for tier in common::tiers("genomes_on_bits_are_printed_stored_and_kept_apart_from_numbers") {
         let bits = blocks(tier, 2, |case| case == 3);
         let numbers = Settings::new(Repertoire::new(tier, 2).unwrap());
