@@ -41,7 +41,7 @@ impl LinearCode {
             if full && end > 0 {
                 return LinearCode { code };
             }
-            code.push(gene, repertoire.value_of(rng, gene));
+            code.push(gene, repertoire.value(rng));
         }
     }
 
