@@ -44,6 +44,7 @@ bench: $(VENV)/.wheel $(VENV)/.bench
 	cd benches/rust && RUSTFLAGS="-C target-cpu=native" cargo run --release --target-dir ../../target/benches
 	$(BIN)/python benches/evaluate.py
 	$(BIN)/python benches/call.py
+	$(BIN)/python benches/genome.py
 	$(BIN)/python examples/deap_symbreg.py
 
 bench-quality: $(VENV)/.wheel $(VENV)/.bench

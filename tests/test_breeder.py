@@ -58,7 +58,14 @@ def model(request):
     return quick(genome=request.param, **large).fit(X, Y)
 
 
-@parametrize_with_checks([quick()])
+# Weights and repeated rows add up in another order; evolution amplifies the last bit.
+ROUNDING = {
+    "check_sample_weight_equivalence_on_dense_data": "sums of repeated and of weighted rows round "
+    "differently, and evolution amplifies that",
+}
+
+
+@parametrize_with_checks([quick()], expected_failed_checks=lambda _: ROUNDING)
 def test_scikit_learn_conventions(estimator, check):
     check(estimator)
 
@@ -174,6 +181,15 @@ def test_in_searches():
     assert search.best_params_["max_size"] == 15
 
 
+def test_weights_count():
+    y = Y.copy()
+    y[:60] = 0.0
+    weight = np.r_[np.zeros(60), np.ones(60)]
+    large = {"population_size": 1000, "islands": 4, "max_evaluations": 1_500_000}
+    model = quick(**large).fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(model.predict(X[60:]), Y[60:], rtol=1e-6)
+
+
 def test_bad_values_are_located():
     bad = X.copy()
     bad[3, 1] = np.nan
@@ -187,6 +203,10 @@ def test_bad_values_are_located():
         quick(islands=0).fit(X, Y)
     with pytest.raises(ValueError, match="number of columns is 300"):
         quick().fit(np.ones((5, 300)), np.arange(5))
+    with pytest.raises(ValueError, match=r"the weight of row 2 \(counted from 0\) is -1"):
+        quick().fit(X, Y, np.r_[1.0, 1.0, -1.0, np.ones(117)])
+    with pytest.raises(ValueError, match="all weights are 0"):
+        quick().fit(X, Y, np.zeros(120))
     with pytest.raises(NotFittedError):
         quick().predict(X)
 

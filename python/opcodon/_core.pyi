@@ -1025,8 +1025,10 @@ class Repertoire:
     variables : int or sequence of str
         The columns: their number or their names.
     operators : sequence of str, optional
-        Of ``add sub mul div sqrt neg abs pdiv min max``, or of ``and or xor less`` for bits;
-        ``less`` is the second bit without the first. Unless given, ``+ - * /``, or all on bits.
+        Of ``add sub mul div sqrt neg abs pdiv min max``, or of ``and or xor less if`` for bits;
+        ``less`` is the second bit without the first, and ``if``, which needs AVX-512, the second
+        where the first is set and else the third. Unless given, ``+ - * /``, or on bits all but
+        ``if``.
     constants : tuple of float, optional
         Random constants are uniform between these: -5 and 5 unless given. On bits they are 0 and
         1.
@@ -1260,6 +1262,7 @@ def evolve(
     y: ArrayLike,
     names: Sequence[str],
     target: str,
+    sample_weight: ArrayLike | None,
     parameters: Mapping[str, str],
     progress: Callable[[dict[str, Any]], object] | None,
     checkpoint: str | None,

@@ -26,7 +26,7 @@ except ImportError as error:
     ) from error
 
 from opcodon.estimator import NativeSearch, write_whole
-from opcodon.regressor import _check_finite, _ProgressLine, _text, _value
+from opcodon.regressor import _check_finite, _ProgressLine, _text, _value, _weights
 
 if TYPE_CHECKING:
     import pandas
@@ -213,6 +213,7 @@ class MachineCodeRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self,
         X: ArrayLike,
         y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: str | os.PathLike[str] | None = None,
@@ -225,6 +226,8 @@ class MachineCodeRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
             Inputs: an array, or a data frame whose column names appear in the formulas.
         y : array-like of shape (n_rows,)
             The target.
+        sample_weight : array-like of shape (n_rows,), optional
+            By how much the squared error of each row counts. Rows of weight 0 are left out.
         checkpoint : path-like, optional
             A file to which the whole search is written every ten seconds and at its end.
         resume : path-like, optional
@@ -245,6 +248,8 @@ class MachineCodeRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
             If this processor lacks AVX2.
         """
         rows, y, target = self._table(X, y)
+        if sample_weight is not None:
+            sample_weight = _weights(sample_weight, len(rows))
         progress = self.callback or (_ProgressLine("genomes") if self.verbose else None)
         try:
             report = _core.evolve(
@@ -252,6 +257,7 @@ class MachineCodeRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
                 y,
                 names=self._names(),
                 target=target,
+                sample_weight=sample_weight,
                 parameters=self._texts(),
                 progress=progress,
                 checkpoint=None if checkpoint is None else os.fspath(checkpoint),

@@ -53,6 +53,35 @@ token! {
     Avx512: "avx512f" "avx512dq" "avx512bw" "avx512vl" "avx2" "fma"
 }
 
+token! {
+    /// Counting the bits of 64-bit lanes of 512-bit registers.
+    Vpopcnt: "avx512f" "avx512vpopcntdq"
+}
+
+/// Runs a loop as the compiler makes it for the widest vectors of this processor. The closure has
+/// to be inlined into here for that; it computes the same either way.
+///
+/// ```
+/// let values = [1_u64, 2, 3];
+/// let sum = opcodon_codemem::cpu::widely(|| values.iter().map(|x| x * x).sum::<u64>());
+/// assert_eq!(sum, 14);
+/// ```
+#[inline]
+pub fn widely<R>(body: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+        fn wide<R>(body: impl FnOnce() -> R) -> R {
+            body()
+        }
+        if Avx512::new().is_some() {
+            // SAFETY: the token is the proof that the processor has these instructions.
+            return unsafe { wide(body) };
+        }
+    }
+    body()
+}
+
 /// What detection found, for people to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -5,8 +5,10 @@
 //! trees of 9 to 63 slots. An operation is an effective slot. Floors, AVX-512: a child is 256 bytes to
 //! copy; a slot computes 8 rows, and two vector units 16 operations a cycle.
 //!
-//! Run with `cargo bench -p opcodon-mcode --bench genome`, and with `-- vary`, `-- run`, `-- evolve` or
-//! `-- bits` for a part.
+//! `child` is a generation whole: 1000 children of the same formulas as trees, as tree genomes and
+//! as linear genomes, bred and run. Run with `cargo bench -p opcodon-mcode --bench genome`, and with
+//! `-- vary`, `-- run`, `-- child`, `-- evolve`, `-- bits` or `-- solve` (multiplexers; minutes) for
+//! a part.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -18,11 +20,12 @@ use std::hint::black_box;
 use std::ops::ControlFlow;
 
 use opcodon_evo::Rng;
-use opcodon_expr::Expr;
+use opcodon_expr::{Expr, Op};
+use opcodon_gp::{Constants, Limits, PrimitiveSet, Rates, Workspace};
 use opcodon_jit::{Goal, Panel};
-use opcodon_mcode::evolve::{Settings, run as run_evolution};
+use opcodon_mcode::evolve::{Settings, Variation, run as run_evolution};
 use opcodon_mcode::{
-    Batch, Blocks, Code, Fold, Genome, LinearCode, Program, Repertoire, Tier, TreeCode,
+    Batch, Blocks, Code, Fold, Genome, LinearCode, Opcode, Program, Repertoire, Tier, TreeCode,
 };
 use opcodon_testkit::best;
 
@@ -111,11 +114,7 @@ fn run(tier: Tier, what: &str, genomes: &[(Program<'_>, Expr, usize)], n_rows: u
     });
 
     let panel = Panel::<f64>::from_columns(&slices).unwrap();
-    let jit_tier = match tier {
-        Tier::Avx2 => opcodon_jit::Tier::Avx2,
-        Tier::Avx512 => opcodon_jit::Tier::Avx512,
-    };
-    let mut jit = opcodon_jit::Batch::<f64>::new(jit_tier).unwrap();
+    let mut jit = opcodon_jit::Batch::<f64>::new(jit_tier(tier)).unwrap();
     let goal = Goal::Mse {
         target: 5,
         weight: None,
@@ -148,9 +147,114 @@ fn run(tier: Tier, what: &str, genomes: &[(Program<'_>, Expr, usize)], n_rows: u
     );
 }
 
+/// Seconds in which children of genomes are bred, made executable and run.
+fn generation<G: Genome>(parents: &[G], repertoire: &Repertoire, blocks: &Blocks) -> f64 {
+    let variation = Variation {
+        crossover: 1.0,
+        mutation: 0.25,
+        ..Variation::default()
+    };
+    let mut children = parents.to_vec();
+    let mut scratch = parents[0].clone();
+    let mut losses = vec![0.0; parents.len()];
+    let mut batch = Batch::new(blocks.tier(), N_COLUMNS, Fold::Squares).unwrap();
+    let mut rng = Rng::new(5, 5);
+    best(|| {
+        for (k, child) in children.iter_mut().enumerate() {
+            let father = &parents[(k * 7 + 1) % parents.len()];
+            child.breed(
+                &mut scratch,
+                &mut rng,
+                &parents[k],
+                father,
+                repertoire,
+                &variation,
+            );
+        }
+        batch.load(children.iter().map(Genome::program)).unwrap();
+        batch.losses(black_box(blocks), &mut losses).unwrap();
+    })
+}
+
+/// A whole generation of the same parents: as trees that are bred and compiled, and as genomes.
+fn children(tier: Tier, repertoire: &Repertoire, trees: &[TreeCode], n_rows: usize) {
+    let mut rng = Rng::new(3, 3);
+    let columns: Vec<Vec<f64>> = (0..=N_COLUMNS)
+        .map(|_| (0..n_rows).map(|_| rng.uniform(0.5, 2.0)).collect())
+        .collect();
+    let slices: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+    let blocks = Blocks::new(tier, &slices[..N_COLUMNS], Some(slices[N_COLUMNS])).unwrap();
+    let formulas: Vec<Expr> = trees
+        .iter()
+        .map(|tree| tree.to_expression().unwrap())
+        .collect();
+    let linear: Vec<LinearCode> = formulas
+        .iter()
+        .map(|formula| LinearCode::from_expression(formula, tier, N_COLUMNS).unwrap())
+        .collect();
+
+    let set = PrimitiveSet::builder()
+        .operators(&[Op::Add, Op::Sub, Op::Mul, Op::Div])
+        .variables(5)
+        .constants(
+            Constants::Uniform {
+                low: -5.0,
+                high: 5.0,
+            },
+            2.0,
+        );
+    let variation =
+        opcodon_gp::Variation::new(set.build().unwrap(), Limits::new(64, 16), Rates::default());
+    let (variation, mut space) = (variation.unwrap(), Workspace::new());
+    let panel = Panel::<f64>::from_columns(&slices).unwrap();
+    let mut jit = opcodon_jit::Batch::<f64>::new(jit_tier(tier)).unwrap();
+    let goal = Goal::Mse {
+        target: 5,
+        weight: None,
+    };
+    let mut losses = vec![0.0; formulas.len()];
+    let mut rng = Rng::new(5, 5);
+    let compiled = best(|| {
+        let born: Vec<Expr> = (0..formulas.len())
+            .map(|k| {
+                let father = &formulas[(k * 7 + 1) % formulas.len()];
+                variation
+                    .vary(&mut rng, &mut space, &formulas[k], father)
+                    .expr
+            })
+            .collect();
+        jit.compile(&born, 5, goal).unwrap();
+        jit.losses(0, black_box(&panel), &mut losses).unwrap();
+    });
+    let ns = |seconds: f64| seconds / formulas.len() as f64 * 1e9;
+    let (of_trees, of_linear) = (
+        generation(trees, repertoire, &blocks),
+        generation(&linear, repertoire, &blocks),
+    );
+    println!(
+        "{:7} a child {n_rows:5} rows: bred, compiled and run {:5.0} ns │ tree code {:5.0} ns, \
+         {:.1}× │ linear code {:5.0} ns, {:.1}×",
+        tier.name(),
+        ns(compiled),
+        ns(of_trees),
+        compiled / of_trees,
+        ns(of_linear),
+        compiled / of_linear,
+    );
+}
+
+fn jit_tier(tier: Tier) -> opcodon_jit::Tier {
+    match tier {
+        Tier::Avx2 => opcodon_jit::Tier::Avx2,
+        Tier::Avx512 => opcodon_jit::Tier::Avx512,
+    }
+}
+
 /// Linear genomes on bits: a case is one bit of one operation.
 fn bits(tier: Tier, n_cases: usize) {
+    // Few registers, so that most slots are effective.
     let repertoire = Repertoire::boolean(tier, 11).unwrap();
+    let repertoire = repertoire.registers(4).unwrap();
     let genomes: Vec<LinearCode> = (0..POPULATION as u64)
         .map(|k| LinearCode::random(&mut Rng::new(5, k), &repertoire, MAX_SLOTS))
         .collect();
@@ -171,6 +275,65 @@ fn bits(tier: Tier, n_cases: usize) {
         seconds / genomes.len() as f64 * 1e9,
         (operations * n_cases) as f64 / seconds * 1e-9,
     );
+}
+
+/// Cases of the multiplexer of so many address bits, of which the lowest bits of a case choose one
+/// of the others: columns of bits, the target last.
+fn multiplexer(n_address: usize, cases: impl Iterator<Item = u64>) -> Vec<Vec<u64>> {
+    let n_inputs = n_address + (1 << n_address);
+    let mut columns = vec![Vec::new(); n_inputs + 1];
+    for (number, case) in cases.enumerate() {
+        let address = case & ((1 << n_address) - 1);
+        let bits = case | (case >> n_address >> address & 1) << n_inputs;
+        for (k, column) in columns.iter_mut().enumerate() {
+            if number % 64 == 0 {
+                column.push(0);
+            }
+            column[number / 64] |= (bits >> k & 1) << (number % 64);
+        }
+    }
+    columns
+}
+
+/// Seconds and children until evolution has found a multiplexer from some of its cases; what it
+/// has found is judged by all of them.
+fn solve(tier: Tier, n_address: usize, n_cases: usize, population: usize, seeds: u64) {
+    let n_inputs = n_address + (1 << n_address);
+    let blocks = |columns: &[Vec<u64>], n_cases| {
+        let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
+        Blocks::from_bits(tier, &slices[..n_inputs], slices[n_inputs], n_cases).unwrap()
+    };
+    let n_all = 1 << n_inputs;
+    let all = blocks(&multiplexer(n_address, 0..n_all as u64), n_all);
+    let mut rng = Rng::new(6, 6);
+    let drawn = std::iter::repeat_with(|| rng.below(n_all) as u64).take(n_cases);
+    let some = blocks(&multiplexer(n_address, drawn), n_cases);
+    for seed in 0..seeds {
+        let repertoire = Repertoire::boolean(tier, n_inputs).unwrap();
+        let repertoire = repertoire
+            .opcodes(&[Opcode::If, Opcode::And, Opcode::Or])
+            .constants(0.0, 0.0, 0.0);
+        let mut settings = Settings::new(repertoire);
+        settings.variation.max_slots = 150;
+        settings.variation.max_nodes = 1000;
+        settings.variation.crossover = 0.8;
+        settings.population = population;
+        settings.tournament = 5;
+        settings.seed = seed;
+        settings.stop.evaluations = Some(10_000_000);
+        let start = std::time::Instant::now();
+        let found = run_evolution::<TreeCode>(&some, &settings, |_| ControlFlow::Continue(()));
+        let (found, seconds) = (found.unwrap(), start.elapsed().as_secs_f64());
+        let mut batch = Batch::new(tier, n_inputs, Fold::Bits).unwrap();
+        batch.load([&found.best]).unwrap();
+        println!(
+            "{:7} multiplexer of {n_inputs} bits, seed {seed}: {:.0} of {n_all} cases wrong after \
+             {} children, {seconds:.1} s",
+            tier.name(),
+            batch.loss(0, &all).unwrap() * n_all as f64,
+            found.evaluations,
+        );
+    }
 }
 
 /// A whole run: breeding, copying, running, choosing.
@@ -201,7 +364,8 @@ fn main() {
         .skip(1)
         .filter(|arg| arg != "--bench")
         .collect();
-    let wants = |part: &str| wanted.is_empty() || wanted.iter().any(|arg| arg == part);
+    let wants =
+        |part: &str| wanted.is_empty() && part != "solve" || wanted.iter().any(|arg| arg == part);
     for tier in Tier::ALL.into_iter().filter(|tier| tier.is_available()) {
         let repertoire = Repertoire::new(tier, N_COLUMNS).unwrap();
         let linear: Vec<LinearCode> = (0..POPULATION as u64)
@@ -234,9 +398,16 @@ fn main() {
             run(tier, "linear", &of_linear, n_rows);
             run(tier, "tree", &of_trees, n_rows);
         }
+        for n_rows in [20, 1000].into_iter().filter(|_| wants("child")) {
+            children(tier, &repertoire, &trees, n_rows);
+        }
         for n_rows in [20, 1000].into_iter().filter(|_| wants("evolve")) {
             evolution::<LinearCode>(tier, "linear", n_rows);
             evolution::<TreeCode>(tier, "tree", n_rows);
+        }
+        if wants("solve") && Opcode::If.is_of(tier) {
+            solve(tier, 3, 2048, 4000, 3);
+            solve(tier, 4, 8192, 10_000, 3);
         }
         for n_cases in [1 << 11, 1 << 20].into_iter().filter(|_| wants("bits")) {
             bits(tier, n_cases);

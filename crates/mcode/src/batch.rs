@@ -7,11 +7,9 @@
 use opcodon_codemem::{Arena, CodeError, SealedArena};
 
 use crate::blocks::{Blocks, Line, TILE_ROWS};
-use crate::code::Code;
 use crate::kernel::{Fold, N_MOMENTS, SHELL_BYTES, Shell};
-use crate::linear::LinearCode;
+use crate::program::Program;
 use crate::seal::{self, Footprint};
-use crate::tree::TreeCode;
 use crate::{McodeError, Tier};
 
 /// Where one genome of a batch is.
@@ -22,35 +20,6 @@ struct Member {
     n_constants: usize,
     n_effective: usize,
     footprint: Footprint,
-}
-
-/// What is loaded into a batch: code, and whether all of it is known to be effective.
-#[derive(Clone, Copy, Debug)]
-pub struct Program<'a> {
-    pub(crate) code: &'a Code,
-    /// Code of a tree: there are no introns, and no register is read before it is written.
-    pub(crate) is_tree: bool,
-}
-
-impl<'a> From<&'a Code> for Program<'a> {
-    fn from(code: &'a Code) -> Program<'a> {
-        let is_tree = false;
-        Program { code, is_tree }
-    }
-}
-
-impl<'a> From<&'a LinearCode> for Program<'a> {
-    fn from(linear: &'a LinearCode) -> Program<'a> {
-        linear.code().into()
-    }
-}
-
-impl<'a> From<&'a TreeCode> for Program<'a> {
-    fn from(tree: &'a TreeCode) -> Program<'a> {
-        let code = tree.code();
-        let is_tree = true;
-        Program { code, is_tree }
-    }
 }
 
 /// Genomes in executable memory.
@@ -200,7 +169,8 @@ impl Batch {
         self.members[genome].n_effective
     }
 
-    /// Mean squared error of one genome, or the share of wrong cases of one on bits.
+    /// Mean squared error of one genome, by weight, or the share of wrong cases of one on bits.
+    /// Where a value is infinite or none, so is the error: which of the two is not said.
     ///
     /// # Errors
     /// If the data are packed for another tier or have other columns, or no target.
@@ -380,7 +350,7 @@ impl Batch {
         if self.fold == Fold::Moments {
             return StraightLine::fit(sums, blocks).loss;
         }
-        sums[0] / blocks.n_cases() as f64
+        sums[0] / blocks.total_weight()
     }
 
     /// What a genome adds up over one tile: squared errors, wrong cases, or moments.
@@ -392,18 +362,13 @@ impl Batch {
         tile: usize,
         constants: &[Line],
     ) -> [f64; N_MOMENTS] {
-        if self.fold != Fold::Bits {
-            let mut out = [Line::ZERO; N_MOMENTS];
-            self.run(member, blocks, tile, constants, &mut out);
-            return out.map(|line| line.0.iter().sum());
-        }
-        let mut out = [Line::ZERO; TILE_ROWS / 8];
+        let mut out = [Line::ZERO; N_MOMENTS];
         self.run(member, blocks, tile, constants, &mut out);
-        let words: &[u64] = bytemuck::cast_slice(&out);
-        let wrong = words[..blocks.tile_rows(tile)]
-            .iter()
-            .map(|word| word.count_ones());
-        [f64::from(wrong.sum::<u32>()), 0.0, 0.0]
+        if self.fold == Fold::Bits {
+            let counts: &[u64] = bytemuck::cast_slice(&out[..1]);
+            return [counts.iter().sum::<u64>() as f64, 0.0, 0.0];
+        }
+        out.map(|line| line.0.iter().sum())
     }
 
     #[inline]
@@ -456,7 +421,7 @@ impl StraightLine {
     fn fit([sum, squares, products]: [f64; N_MOMENTS], blocks: &Blocks) -> StraightLine {
         /// A share of the squares that is rounding.
         const ROUNDING: f64 = 1e-14;
-        let n = blocks.n_rows() as f64;
+        let n = blocks.total_weight();
         let (target, variance) = blocks.target_moments();
         let mean = sum / n;
         let spread = squares - sum * mean;

@@ -4,13 +4,13 @@
 //! of all columns for one vector of rows lie side by side, and code walks from block to block:
 //!
 //! ```text
-//! block 0: column 0, rows 0–7 │ column 1, rows 0–7 │ … │ target │ row mask │ block 1: …
+//! block 0: column 0, rows 0–7 │ column 1, rows 0–7 │ … │ target │ weight │ block 1: …
 //! ```
 //!
-//! Blocks are as wide as a tier's vectors. Behind the columns come the target and a mask whose
-//! lanes are all ones for rows that exist: the last block is filled by repeating the last row, and
-//! its errors are masked, so that the loop needs no special case for it. Boolean data are columns
-//! of words whose bits are cases, packed the same way: eight words are 512 cases. Blocks are grouped into
+//! Blocks are as wide as a tier's vectors. Behind the columns come the target and the weights: the
+//! last block is filled by repeating the last row with weight 0, so that the loop needs no special
+//! case for it. Boolean data are columns
+//! of words whose bits are cases, packed the same way, with a mask as weight: eight words are 512 cases. Blocks are grouped into
 //! tiles of 1024 rows, so that a population runs over data in the first-level cache.
 
 use crate::gene::MAX_INDEX;
@@ -28,7 +28,7 @@ impl Line {
     pub(crate) const ZERO: Line = Line([0.0; 8]);
 }
 
-/// Columns that stand behind the inputs of each block: target and row mask.
+/// Columns that stand behind the inputs of each block: target and weight.
 pub(crate) const EXTRA_COLUMNS: usize = 2;
 
 /// Input columns, and a target, as the code of genomes reads them.
@@ -38,10 +38,12 @@ pub struct Blocks {
     n_columns: usize,
     n_rows: usize,
     has_target: bool,
-    /// Sum of the target, and of its squared differences to the mean.
+    /// Mean of the target, and its mean squared difference to that, by weight.
     target: (f64, f64),
-    /// Cases of Boolean data, 64 a row.
-    n_cases: Option<usize>,
+    /// Sum of the weights: what a loss is the mean over.
+    weight: f64,
+    /// Whether a row is 64 cases, one a bit.
+    is_boolean: bool,
     lines: Vec<Line>,
 }
 
@@ -54,6 +56,20 @@ impl Blocks {
         tier: Tier,
         columns: &[&[f64]],
         target: Option<&[f64]>,
+    ) -> Result<Blocks, McodeError> {
+        Blocks::weighted(tier, columns, target, None)
+    }
+
+    /// As [`Blocks::new`], with weights by which errors count. A row of weight 0 still spoils a
+    /// loss if a genome has no number there.
+    ///
+    /// # Errors
+    /// As for [`Blocks::new`], or if weights differ in length from the columns.
+    pub fn weighted(
+        tier: Tier,
+        columns: &[&[f64]],
+        target: Option<&[f64]>,
+        weights: Option<&[f64]>,
     ) -> Result<Blocks, McodeError> {
         let range = |what, found, high| {
             if (1..=high).contains(&found) {
@@ -70,7 +86,9 @@ impl Blocks {
         let n_rows = range("the number of rows", columns[0].len(), usize::MAX)?;
         let named = columns.iter().enumerate();
         let named = named.map(|(index, column)| (format!("column {index}"), column.len()));
-        for (what, found) in named.chain(target.map(|target| ("the target".into(), target.len()))) {
+        let target_len = target.map(|target| ("the target".into(), target.len()));
+        let weights_len = weights.map(|weights| ("the weights".into(), weights.len()));
+        for (what, found) in named.chain(target_len).chain(weights_len) {
             if found != n_rows {
                 return Err(McodeError::RowCount {
                     what,
@@ -79,9 +97,11 @@ impl Blocks {
                 });
             }
         }
+        let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
         let lanes = tier.lanes();
         let n_blocks = n_rows.div_ceil(lanes);
         let block = (n_columns + EXTRA_COLUMNS) * lanes;
+        let total = (0..n_rows).map(weight).sum::<f64>();
         let mut lines = vec![Line::ZERO; (n_blocks * block).div_ceil(8)];
         let cells: &mut [f64] = bytemuck::cast_slice_mut(&mut lines);
         for (first_row, block) in (0..).step_by(lanes).zip(cells.chunks_exact_mut(block)) {
@@ -92,8 +112,7 @@ impl Blocks {
                 }
                 let exists = first_row + lane < n_rows;
                 block[n_columns * lanes + lane] = target.map_or(0.0, |target| target[row]);
-                block[(n_columns + 1) * lanes + lane] =
-                    f64::from_bits(if exists { u64::MAX } else { 0 });
+                block[(n_columns + 1) * lanes + lane] = if exists { weight(row) } else { 0.0 };
             }
         }
         Ok(Blocks {
@@ -102,11 +121,15 @@ impl Blocks {
             n_rows,
             has_target: target.is_some(),
             target: target.map_or((0.0, 0.0), |target| {
-                let sum: f64 = target.iter().sum();
-                let mean = sum / n_rows as f64;
-                (sum, target.iter().map(|y| (y - mean) * (y - mean)).sum())
+                let mean_of = |value: &dyn Fn(f64) -> f64| {
+                    let terms = target.iter().enumerate();
+                    terms.map(|(row, &y)| weight(row) * value(y)).sum::<f64>() / total
+                };
+                let mean = mean_of(&|y| y);
+                (mean, mean_of(&|y| (y - mean) * (y - mean)))
             }),
-            n_cases: None,
+            weight: total,
+            is_boolean: false,
             lines,
         })
     }
@@ -133,25 +156,36 @@ impl Blocks {
                 expected: n_cases.div_ceil(64),
             });
         }
-        blocks.n_cases = Some(n_cases);
+        blocks.is_boolean = true;
+        blocks.weight = n_cases as f64;
         let (lanes, last) = (tier.lanes(), blocks.n_rows - 1);
         let per_row = blocks.n_columns + EXTRA_COLUMNS;
-        let mask = (last / lanes * per_row + blocks.n_columns + 1) * lanes + last % lanes;
         let cells: &mut [u64] = bytemuck::cast_slice_mut(&mut blocks.lines);
-        cells[mask] = u64::MAX >> ((64 - n_cases % 64) % 64);
+        let masks = cells.chunks_exact_mut(per_row * lanes);
+        for (row, mask) in masks
+            .flat_map(|block| &mut block[per_row * lanes - lanes..])
+            .enumerate()
+        {
+            *mask = match row {
+                row if row < last => u64::MAX,
+                row if row == last => u64::MAX >> ((64 - n_cases % 64) % 64),
+                _ => 0,
+            };
+        }
         Ok(blocks)
     }
 
     /// Whether the columns are bits, 64 cases a row.
     #[must_use]
     pub fn is_boolean(&self) -> bool {
-        self.n_cases.is_some()
+        self.is_boolean
     }
 
-    /// Number of cases over which a loss is the mean: rows, or bits.
+    /// What a loss is the mean over: the sum of the weights, 1 for each row if there are none; of
+    /// bits, the number of cases.
     #[must_use]
-    pub fn n_cases(&self) -> usize {
-        self.n_cases.unwrap_or(self.n_rows)
+    pub fn total_weight(&self) -> f64 {
+        self.weight
     }
 
     /// The tier for which these are packed.
@@ -178,11 +212,10 @@ impl Blocks {
         self.has_target
     }
 
-    /// Mean of the target, and its mean squared difference to that; of numbers.
+    /// Mean of the target, and its mean squared difference to that, by weight; of numbers.
     #[must_use]
     pub fn target_moments(&self) -> (f64, f64) {
-        let n = self.n_rows as f64;
-        (self.target.0 / n, self.target.1 / n)
+        self.target
     }
 
     /// Number of tiles; all but the last have [`TILE_ROWS`] rows.

@@ -35,6 +35,9 @@ impl Code {
             }
         };
         let first = format!("r{}", gene.a);
+        if gene.opcode == Opcode::If {
+            return format!("r{} ? {first} : {name}", gene.dst);
+        }
         if let Some(symbol) = gene.opcode.symbol() {
             return format!("{first} {symbol} {name}");
         }

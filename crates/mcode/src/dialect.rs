@@ -12,59 +12,21 @@
 //! # Invariant
 //! [`Dialect::encode`] gives allowed slots only, and [`Dialect::decode`] takes those and no others.
 
+mod forms;
+
 use std::hint::select_unpredictable;
 use std::sync::LazyLock;
 
-use opcodon_asm::{AsmError, Assembler, Evex, K2, Mem, NONE, Reg, Rm, Vreg, Width, gpr, inst};
+use opcodon_asm::AsmError;
+use opcodon_codemem::cpu::widely;
 
 use crate::Tier;
 use crate::gene::{Gene, Opcode, Operand};
 use crate::slot::{
-    EVEX_MEMORY, EVEX_REGISTER, Fields, HEAD, HEAD_BIT, INNER, Kind, Layout, Role, Row, Slots,
-    VEX_IMMEDIATE, VEX_MEMORY, VEX_REGISTER, Values, WHOLE, is_inner, padded,
+    EVEX_REGISTER, Fields, HEAD_BIT, INNER, Kind, Layout, Role, Row, Slots, Values, WHOLE,
 };
-
-/// Registers that only phrases and the code around a genome use. In AVX-512 they are registers
-/// that the fields of a slot cannot express.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reserved {
-    pub(crate) accumulator: Vreg,
-    pub(crate) scratch: Vreg,
-    pub(crate) sign: Vreg,
-    pub(crate) zero: Vreg,
-    pub(crate) one: Vreg,
-    /// Without mask registers, the mask of a phrase.
-    pub(crate) mask: Vreg,
-    /// Two more sums.
-    pub(crate) square: Vreg,
-    pub(crate) product: Vreg,
-}
-
-impl Reserved {
-    pub(crate) fn of(tier: Tier) -> Reserved {
-        let first = tier.n_registers();
-        let register = |k| Vreg::new(first + k);
-        Reserved {
-            accumulator: register(0),
-            scratch: register(1),
-            sign: register(2),
-            zero: register(3),
-            one: register(4),
-            mask: register(5),
-            square: register(6),
-            product: register(7),
-        }
-    }
-}
-
-/// The two slots of a phrase behind its head, and what of the head's operands they repeat.
-#[derive(Clone, Copy, Debug)]
-struct Phrase {
-    test: Row,
-    /// The test compares the first operand with itself, else the last with zero.
-    tests_first: bool,
-    blend: Row,
-}
+pub(crate) use forms::{COLUMN_BIAS, CONSTANT_BIAS, Reserved};
+use forms::{Phrase, arithmetic, phrase};
 
 /// Keys of the index from a slot to its row: operand in a register or not; for registers head or
 /// whole, else the lowest bit of ModRM, which tells rdi from rsi; opcode.
@@ -94,48 +56,58 @@ const REFUSED: Check = Check {
     is_refused: true,
 };
 
-/// Bits of [`Dialect::reads`]: a first operand, a register as last operand, an operation.
-const READS_FIRST: u8 = 1;
-const READS_LAST: u8 = 2;
-const OPERATES: u8 = 4;
+/// What a slot does to registers, whatever it computes: one place is written, up to three are read.
+/// An absent operand is [`NOTHING`], one in memory [`MEMORY`]. The slots of a phrase hand their
+/// value on through [`SCRATCH`] and [`MASK`], so that none of them needs to be looked at with the
+/// others.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Step(u64);
 
-/// What a gene does to registers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Flow {
-    /// Where it begins.
-    pub(crate) start: usize,
-    /// The register that it writes.
-    pub(crate) dst: u8,
-    /// Of these only what `reads` says has a meaning.
-    values: Values,
-    reads: u8,
+/// Places of a [`Step`] beyond the registers.
+pub(crate) const SCRATCH: u8 = 16;
+const MASK: u8 = 17;
+const MEMORY: u8 = 18;
+pub(crate) const NOTHING: u8 = 19;
+/// Registers and places.
+pub(crate) const N_PLACES: usize = 20;
+
+impl Step {
+    /// The place that is written.
+    #[inline(always)]
+    pub(crate) fn dst(self) -> u8 {
+        self.0.to_le_bytes()[0]
+    }
+
+    /// The places that are read.
+    #[inline(always)]
+    pub(crate) fn operands(self) -> [u8; 3] {
+        let [_, a, b, c, ..] = self.0.to_le_bytes();
+        [a, b, c & 0x7f]
+    }
+
+    /// 1 for an operation; 0 for a load, and for what only hands on.
+    #[inline(always)]
+    pub(crate) fn operations(self) -> u8 {
+        self.0.to_le_bytes()[3] >> 7
+    }
+
+    /// Whether it is a load.
+    #[inline(always)]
+    pub(crate) fn is_load(self) -> bool {
+        let [_, _, b, c, ..] = self.0.to_le_bytes();
+        b == MEMORY && c >> 7 == 0
+    }
 }
 
-impl Flow {
-    /// The registers that it reads, one bit each.
-    #[inline(always)]
-    pub(crate) fn registers(self) -> u32 {
-        let Values { a, b, .. } = self.values;
-        u32::from(self.reads & READS_FIRST) << a | u32::from(self.reads >> 1 & 1) << b
-    }
+/// How the fields of a slot become its [`Step`]: in the upper half which fields count, in the lower
+/// half what stands in for the others.
+type Flow = u64;
 
-    /// The first operand of two.
-    #[inline(always)]
-    pub(crate) fn first(self) -> Option<u8> {
-        (self.reads & READS_FIRST != 0).then_some(self.values.a)
-    }
-
-    /// The last operand, if it is a register.
-    #[inline(always)]
-    pub(crate) fn last(self) -> Option<u8> {
-        (self.reads & READS_LAST != 0).then_some(self.values.b)
-    }
-
-    /// Whether it is more than a load.
-    #[inline(always)]
-    pub(crate) fn operates(self) -> bool {
-        self.reads & OPERATES != 0
-    }
+/// Of each place, the largest register that its field names, or what stands for it.
+fn flow(places: [Result<u8, u8>; 4], operates: bool) -> Flow {
+    let fields = u32::from_le_bytes(places.map(|place| place.unwrap_or(0)));
+    let fixed = u32::from_le_bytes(places.map(|place| place.err().unwrap_or(0)));
+    u64::from(fields) << 32 | u64::from(fixed | u32::from(operates) << 31)
 }
 
 /// All instructions of a tier.
@@ -150,8 +122,8 @@ pub(crate) struct Dialect {
     constant: Pattern,
     /// Row by key.
     index: Box<[u8; N_KEYS]>,
-    /// What a row reads, by key: all that finding introns needs to know, in one byte.
-    reads: Box<[u8; N_KEYS]>,
+    /// What slots do to registers, by key, inner slots of phrases too.
+    flows: Box<[Flow; N_KEYS]>,
     /// Row by opcode and kind of operand.
     by_gene: Vec<[u8; 3]>,
     /// Phrase by opcode.
@@ -163,8 +135,8 @@ pub(crate) struct Dialect {
 struct Pattern {
     mask: u64,
     bits: u64,
-    /// Number 0, in place.
-    origin: u64,
+    /// Where the number is. Adding to it there is adding modulo 256: it is the topmost byte, or it
+    /// stays below 256.
     shift: u8,
 }
 
@@ -186,23 +158,26 @@ impl Dialect {
             constant: Pattern::new(tier)?,
             index: Box::new([NO_ROW; N_KEYS]),
             checks: Box::new([REFUSED; N_KEYS]),
-            reads: Box::new([0; N_KEYS]),
+            flows: Box::new([flow([Err(NOTHING); 4], false); N_KEYS]),
             by_gene: vec![[NO_ROW; 3]; Opcode::ALL.len()],
             phrases: vec![None; Opcode::ALL.len()],
         };
         for &opcode in Opcode::ALL {
             for kind in [Kind::Register, Kind::Column, Kind::Constant] {
-                let allowed = match kind {
-                    Kind::Register => opcode.takes_register(),
-                    Kind::Column | Kind::Constant => opcode.takes_memory(),
-                };
+                let allowed = opcode.is_of(tier)
+                    && match kind {
+                        Kind::Register => opcode.takes_register(),
+                        Kind::Column | Kind::Constant => opcode.takes_memory(),
+                    };
                 if allowed {
                     let row = arithmetic(tier, opcode, kind)?;
                     dialect.by_gene[opcode as usize][kind as usize] = dialect.insert(row);
                 }
             }
             if opcode.n_slots() > 1 {
-                dialect.phrases[opcode as usize] = Some(phrase(tier, opcode)?);
+                let phrase = phrase(tier, opcode)?;
+                dialect.insert_inner(&phrase);
+                dialect.phrases[opcode as usize] = Some(phrase);
             }
         }
         Ok(dialect)
@@ -211,25 +186,58 @@ impl Dialect {
     fn insert(&mut self, row: Row) -> u8 {
         let number = self.n_rows;
         assert!(number < NO_ROW, "the table of rows is full");
-        let key = self.split(row.template).0;
-        assert_eq!(self.index[key], NO_ROW, "two rows share a key");
-        self.index[key] = number;
-        self.checks[key] = Check {
-            template: row.template,
-            fixed: !row.variable,
-            is_column: row.kind == Kind::Column,
-            is_constant: row.kind == Kind::Constant,
-            is_refused: row.role != Role::Whole,
-        };
-        let flags = [
-            (row.is_binary, READS_FIRST),
-            (row.kind == Kind::Register, READS_LAST),
-            (row.opcode != Opcode::Load, OPERATES),
-        ];
-        self.reads[key] = flags.into_iter().map(|(is, bit)| u8::from(is) * bit).sum();
+        let register = self.tier.n_registers() - 1;
+        let place = |is: bool, other| if is { Ok(register) } else { Err(other) };
+        let arity = row.opcode.arity();
+        let flow = flow(
+            [
+                place(row.role == Role::Whole, SCRATCH),
+                place(arity >= 2, NOTHING),
+                place(row.kind == Kind::Register, MEMORY),
+                place(arity == 3, NOTHING),
+            ],
+            row.opcode != Opcode::Load,
+        );
+        // Where a register's operation has the layout of others' memory, the lowest bit of the
+        // last operand is part of the key.
+        for last in [0, 1].map(|b| b & row.present.b) {
+            let values = Values {
+                b: last,
+                ..Values::default()
+            };
+            let key = self.split(row.encode(values)).0;
+            let taken = self.index[key];
+            assert!(taken == NO_ROW || taken == number, "two rows share a key");
+            self.index[key] = number;
+            self.flows[key] = flow;
+            self.checks[key] = Check {
+                template: row.template,
+                fixed: !row.variable,
+                is_column: row.kind == Kind::Column,
+                is_constant: row.kind == Kind::Constant,
+                is_refused: row.role != Role::Whole,
+            };
+        }
         self.rows[usize::from(number)] = row;
         self.n_rows += 1;
         number
+    }
+
+    /// The inner slots of a phrase, of which all have the same two.
+    fn insert_inner(&mut self, phrase: &Phrase) {
+        let register = self.tier.n_registers() - 1;
+        // The lowest bit of an operand's register is part of the key of some.
+        for last in [0, 1] {
+            let values = Values {
+                b: last,
+                ..Values::default()
+            };
+            let key = |row: &Row| self.split(row.encode(values)).0;
+            let [test, blend] = [key(&phrase.test), key(&phrase.blend)];
+            let nothing = Err(NOTHING);
+            self.flows[test] = flow([Err(MASK), nothing, Err(SCRATCH), nothing], false);
+            self.flows[blend] = flow([Ok(register), nothing, Err(MASK), nothing], false);
+        }
     }
 
     /// The key of a slot, and its operand fields wherever its layout may have them: what the rows
@@ -237,34 +245,54 @@ impl Dialect {
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "fields are cut to a byte")]
     fn split(&self, slot: u64) -> (usize, Values) {
-        let head = 2 | slot >> HEAD_BIT & 1;
+        let (key, word) = match self.tier {
+            Tier::Avx512 => evex_key(slot),
+            Tier::Avx2 => vex_key(slot),
+        };
+        let fields = match self.tier {
+            Tier::Avx512 => evex_fields(word),
+            Tier::Avx2 => vex_fields(word),
+        };
+        let [dst, a, b, _] = (fields as u32).to_le_bytes();
+        let index = match self.tier {
+            Tier::Avx512 => (word >> 40) as u8 ^ 0x80,
+            Tier::Avx2 => (slot >> 37) as u8,
+        };
+        (place(key), Values { dst, a, b, index })
+    }
+
+    /// What a slot of verified code does to registers.
+    #[inline]
+    pub(crate) fn step(&self, slot: u64) -> Step {
+        let mut step = [Step(0)];
         match self.tier {
-            Tier::Avx512 => {
-                // From P0 on.
-                let is_register = slot >> 8 & 0xff == u64::from(WHOLE);
-                let word = slot >> (16 + 8 * u32::from(is_register));
-                let deciding = select_unpredictable(is_register, head, word >> 32 & 1);
-                let values = Values {
-                    dst: (word >> 35 & 7 | (!word >> 7 & 1) << 3) as u8,
-                    a: (!word >> 11 & 15) as u8,
-                    b: (word >> 32 & 7 | (!word >> 5 & 1) << 3) as u8,
-                    index: (word >> 40) as u8 ^ 0x80,
-                };
-                ((deciding << 8 | word >> 24 & 0xff) as usize, values)
-            }
-            Tier::Avx2 => {
-                // From the byte on that is followed by vvvv.
-                let is_register = slot & 0xff != 0xc5;
-                let word = slot >> (32 * u32::from(is_register));
-                let deciding = select_unpredictable(is_register, head, word >> 24 & 1);
-                let values = Values {
-                    dst: (word >> 27 & 7) as u8,
-                    a: (!word >> 11 & 7) as u8,
-                    b: (word >> 24 & 7) as u8,
-                    index: (slot >> 37) as u8,
-                };
-                ((deciding << 8 | word >> 16 & 0xff) as usize, values)
-            }
+            Tier::Avx512 => evex_steps(&self.flows, &[slot], &mut step),
+            Tier::Avx2 => vex_steps(&self.flows, &[slot], &mut step),
+        }
+        step[0]
+    }
+
+    /// As [`Dialect::step`] of each slot.
+    #[inline]
+    pub(crate) fn steps(&self, slots: &[u64], steps: &mut [Step]) {
+        let n = slots.len();
+        let whole = n & !7;
+        if n < 8 {
+            return self.vector_steps(slots, steps);
+        }
+        self.vector_steps(&slots[..whole], &mut steps[..whole]);
+        if whole < n {
+            // The last vector overlaps the one before, so that no slot is left to a slower loop.
+            self.vector_steps(&slots[n - 8..], &mut steps[n - 8..n]);
+        }
+    }
+
+    #[inline]
+    fn vector_steps(&self, slots: &[u64], steps: &mut [Step]) {
+        let flows = &*self.flows;
+        match self.tier {
+            Tier::Avx512 => widely(move || evex_steps(flows, slots, steps)),
+            Tier::Avx2 => widely(move || vex_steps(flows, slots, steps)),
         }
     }
 
@@ -294,22 +322,22 @@ impl Dialect {
         (check, values.index, rest)
     }
 
-    /// Whether a slot of verified code reads a constant.
+    /// The number of the first constant that slots of verified code read.
     #[inline]
-    pub(crate) fn reads_constant(&self, slot: u64) -> bool {
-        slot & self.constant.mask == self.constant.bits
+    pub(crate) fn first_constant(&self, slots: &[u64]) -> Option<usize> {
+        let Pattern { mask, bits, .. } = self.constant;
+        let slot = slots.iter().find(|&slot| slot & mask == bits)?;
+        Some(usize::from(self.split(*slot).1.index))
     }
 
-    /// Numbers the constants that slots of verified code read, from `next` on.
+    /// Adds to the numbers of the constants that slots of verified code read, modulo 256.
     #[inline]
-    pub(crate) fn renumber(&self, slots: &mut [u64], next: usize) {
-        let Pattern { origin, shift, .. } = self.constant;
-        let mut number = next as u64;
+    pub(crate) fn renumber(&self, slots: &mut [u64], by: usize) {
+        let Pattern { mask, bits, shift } = self.constant;
+        let by = (by as u64) << shift;
         for slot in slots {
-            let reads = u64::from(self.reads_constant(*slot));
-            let place = (reads * 0xff) << shift;
-            *slot = *slot & !place | (origin ^ number << shift) & place;
-            number += reads;
+            let reads = *slot & mask == bits;
+            *slot = slot.wrapping_add(select_unpredictable(reads, by, 0));
         }
     }
 
@@ -375,42 +403,85 @@ impl Dialect {
         if rest != 0 || row.role == Role::Inner {
             return None;
         }
-        if let Some(phrase) = &self.phrases[row.opcode as usize] {
-            values.dst = phrase.blend.decode(*slots.get(2)?).0.dst;
-        }
-        let gene = Gene {
+        let gene = |values: Values| Gene {
             opcode: row.opcode,
             dst: values.dst,
             a: values.a,
             b: row.operand(values),
         };
+        let Some(phrase) = &self.phrases[row.opcode as usize] else {
+            // What differs from the template in operand fields only is what they encode to.
+            return Some((gene(values), 1));
+        };
+        values.dst = phrase.blend.decode(*slots.get(2)?).0.dst;
+        let gene = gene(values);
         let encoded = self.encode(gene)?;
         let same = slots.get(..encoded.len())? == &*encoded;
         same.then_some((gene, encoded.len()))
     }
+}
 
-    /// What the gene at the end of these slots, which are verified, does to registers.
-    #[inline(always)]
-    pub(crate) fn last(&self, slots: &[u64]) -> Flow {
-        let mut start = slots.len() - 1;
-        while is_inner(slots[start]) {
-            start -= 1;
-        }
-        let (key, values) = self.split(slots[start]);
-        let mut dst = values.dst;
-        if start + 1 < slots.len() {
-            let row = &self.rows[usize::from(self.index[key]) % N_ROWS];
-            if let Some(phrase) = &self.phrases[row.opcode as usize] {
-                dst = phrase.blend.decode(slots[start + 2]).0.dst;
-            }
-        }
-        Flow {
-            start,
-            dst,
-            values,
-            reads: self.reads[key],
-        }
+/// The place of a key in a table.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "a key has ten bits")]
+fn place(key: u64) -> usize {
+    key as usize % N_KEYS
+}
+
+#[inline(always)]
+fn evex_steps(flows: &[Flow; N_KEYS], slots: &[u64], steps: &mut [Step]) {
+    for (step, &slot) in steps.iter_mut().zip(slots) {
+        let (key, word) = evex_key(slot);
+        let flow = flows[place(key)];
+        *step = Step(evex_fields(word) & flow >> 32 | flow & 0xffff_ffff);
     }
+}
+
+#[inline(always)]
+fn vex_steps(flows: &[Flow; N_KEYS], slots: &[u64], steps: &mut [Step]) {
+    for (step, &slot) in steps.iter_mut().zip(slots) {
+        let (key, word) = vex_key(slot);
+        let flow = flows[place(key)];
+        *step = Step(vex_fields(word) & flow >> 32 | flow & 0xffff_ffff);
+    }
+}
+
+/// The key of an EVEX slot, and the slot from P0 on.
+#[inline(always)]
+fn evex_key(slot: u64) -> (u64, u64) {
+    let is_register = slot >> 8 & 0xff == u64::from(WHOLE);
+    let word = if is_register { slot >> 24 } else { slot >> 16 };
+    let head = 2 | slot >> HEAD_BIT & 1;
+    let deciding = if is_register { head } else { word >> 32 & 1 };
+    (deciding << 8 | word >> 24 & 0xff, word)
+}
+
+/// Destination and operands of an EVEX slot from P0 on, a byte each.
+#[inline(always)]
+fn evex_fields(word: u64) -> u64 {
+    let dst = word >> 35 & 7 | (!word >> 7 & 1) << 3;
+    let a = !word >> 11 & 15;
+    let b = word >> 32 & 7 | (!word >> 5 & 1) << 3;
+    dst | a << 8 | b << 16 | dst << 24
+}
+
+/// The key of a VEX slot, and the slot from the byte on that ends the bits of the first operand.
+#[inline(always)]
+fn vex_key(slot: u64) -> (u64, u64) {
+    let is_memory = slot & 0xff == 0xc5;
+    let is_inner = slot & 0xff == u64::from(INNER);
+    let register = if is_inner { slot >> 24 } else { slot >> 32 };
+    let word = if is_memory { slot } else { register };
+    let head = 2 | slot >> HEAD_BIT & 1;
+    let deciding = if is_memory { word >> 24 & 1 } else { head };
+    (deciding << 8 | word >> 16 & 0xff, word)
+}
+
+/// Destination and operands of a VEX slot, a byte each.
+#[inline(always)]
+fn vex_fields(word: u64) -> u64 {
+    let dst = word >> 27 & 7;
+    dst | (!word >> 11 & 7) << 8 | (word >> 24 & 7) << 16 | dst << 24
 }
 
 /// The row that fits nothing.
@@ -443,192 +514,15 @@ impl Pattern {
         Ok(Pattern {
             mask,
             bits: row.template & mask,
-            origin: row.template & 0xff << index,
             shift: index,
         })
     }
 }
 
-fn layout(tier: Tier, kind: Kind) -> Layout {
-    match (tier, kind) {
-        (Tier::Avx512, Kind::Register) => EVEX_REGISTER,
-        (Tier::Avx512, _) => EVEX_MEMORY,
-        (Tier::Avx2, Kind::Register) => VEX_REGISTER,
-        (Tier::Avx2, _) => VEX_MEMORY,
-    }
-}
-
-/// The one instruction of an operation, or the head of its phrase.
-fn arithmetic(tier: Tier, opcode: Opcode, kind: Kind) -> Result<Row, AsmError> {
-    let reserved = Reserved::of(tier);
-    let (open, none): (Reg, Reg) = (Vreg::new(0).into(), NONE);
-    let by_tier = |vex, evex| if tier == Tier::Avx2 { vex } else { evex };
-    let (inst, dst, first) = match opcode {
-        Opcode::Load if kind == Kind::Constant && tier == Tier::Avx512 => {
-            (&inst::VBROADCASTSD, open, none)
-        }
-        Opcode::Load => (&inst::MOVAPD, open, none),
-        Opcode::Add => (&inst::ADDPD, open, open),
-        Opcode::Sub => (&inst::SUBPD, open, open),
-        Opcode::Mul => (&inst::MULPD, open, open),
-        Opcode::Div => (&inst::DIVPD, open, open),
-        Opcode::Sqrt => (&inst::SQRTPD, open, none),
-        Opcode::Neg => (&inst::XORPD, open, reserved.sign.into()),
-        Opcode::Abs => (&inst::ANDNPD, open, reserved.sign.into()),
-        Opcode::Pdiv => (&inst::DIVPD, reserved.scratch.into(), open),
-        Opcode::Min => (&inst::MINPD, reserved.scratch.into(), open),
-        Opcode::Max => (&inst::MAXPD, reserved.scratch.into(), open),
-        Opcode::And => (by_tier(&inst::PAND, &inst::VPANDQ), open, open),
-        Opcode::Or => (by_tier(&inst::POR, &inst::VPORQ), open, open),
-        Opcode::Xor => (by_tier(&inst::PXOR, &inst::VPXORQ), open, open),
-        Opcode::Less => (by_tier(&inst::PANDN, &inst::VPANDNQ), open, open),
-    };
-    let mut asm = Assembler::new();
-    match (tier, kind) {
-        (Tier::Avx512, Kind::Register) => {
-            asm.evex(inst, Width::Z, Evex::NONE, dst, first, Vreg::new(0));
-        }
-        (Tier::Avx512, Kind::Column) => {
-            asm.evex(
-                inst,
-                Width::Z,
-                Evex::NONE,
-                dst,
-                first,
-                Mem::base(gpr::RDI).disp(-COLUMN_BIAS),
-            );
-        }
-        (Tier::Avx512, Kind::Constant) => {
-            let place = Mem::base(gpr::RSI).disp(-CONSTANT_BIAS);
-            let place = if opcode == Opcode::Load {
-                Rm::Mem(place)
-            } else {
-                place.bcast()
-            };
-            asm.evex(inst, Width::Z, Evex::NONE, dst, first, place);
-        }
-        (Tier::Avx2, Kind::Register) => asm.vex(inst, Width::Y, dst, first, Vreg::new(LONG_VEX)),
-        (Tier::Avx2, Kind::Column) => {
-            asm.vex(
-                inst,
-                Width::Y,
-                dst,
-                first,
-                Mem::base(gpr::RDI).disp(LONG_DISP),
-            );
-        }
-        (Tier::Avx2, Kind::Constant) => {
-            asm.vex(
-                inst,
-                Width::Y,
-                dst,
-                first,
-                Mem::base(gpr::RSI).disp(LONG_DISP),
-            );
-        }
-    }
-    let mut code = asm.finish()?.to_vec();
-    match (tier, kind) {
-        (Tier::Avx512, _) => {}
-        (Tier::Avx2, Kind::Register) => to_register_0(&mut code),
-        (Tier::Avx2, _) => code[4..].fill(0),
-    }
-    let role = if opcode.n_slots() == 1 {
-        Role::Whole
-    } else {
-        Role::Head
-    };
-    let first_byte = if role == Role::Whole { WHOLE } else { HEAD };
-    let fields = Fields {
-        dst: role == Role::Whole,
-        a: first == open,
-        b: kind == Kind::Register,
-        index: kind != Kind::Register,
-    };
-    let layout = layout(tier, kind);
-    let template = padded(&code, layout, first_byte);
-    Ok(Row::new(opcode, role, kind, layout, fields, template))
-}
-
-/// Test and blend of a phrase.
-fn phrase(tier: Tier, opcode: Opcode) -> Result<Phrase, AsmError> {
-    const EQUAL: u8 = 0;
-    const UNORDERED: u8 = 3;
-    let reserved = Reserved::of(tier);
-    let (open, tests_first) = (Vreg::new(0), opcode != Opcode::Pdiv);
-    let (compared, condition) = match tests_first {
-        true => (open, UNORDERED),
-        false => (reserved.zero, EQUAL),
-    };
-    let chosen = if tests_first { open } else { reserved.one };
-    let (mut test, mut blend) = (Assembler::new(), Assembler::new());
-    let layouts = match tier {
-        Tier::Avx512 => {
-            let (z, choice) = (Width::Z, Evex::mask(K2));
-            test.evex_i(&inst::CMPPD, z, Evex::NONE, K2, compared, open, condition);
-            blend.evex(&inst::VBLENDMPD, z, choice, open, reserved.scratch, chosen);
-            [EVEX_MEMORY, EVEX_REGISTER]
-        }
-        Tier::Avx2 => {
-            let (mask, tested) = (reserved.mask, Vreg::new(LONG_VEX));
-            test.vex_i(&inst::CMPPD, Width::Y, mask, compared, tested, condition);
-            blend.vex4(
-                &inst::VBLENDVPD,
-                Width::Y,
-                open,
-                reserved.scratch,
-                chosen,
-                mask,
-            );
-            [VEX_IMMEDIATE; 2]
-        }
-    };
-    let mut code = test.finish()?.to_vec();
-    if tier == Tier::Avx2 {
-        to_register_0(&mut code);
-    }
-    let row = |code: &[u8], layout, [dst, a, b]: [bool; 3]| {
-        let fields = Fields {
-            dst,
-            a,
-            b,
-            index: false,
-        };
-        let template = padded(code, layout, INNER);
-        Row::new(
-            opcode,
-            Role::Inner,
-            Kind::Register,
-            layout,
-            fields,
-            template,
-        )
-    };
-    Ok(Phrase {
-        test: row(&code, layouts[0], [false, tests_first, true]),
-        tests_first,
-        blend: row(blend.finish()?, layouts[1], [true, false, tests_first]),
-    })
-}
-
-/// A last operand that needs the three-byte form of VEX.
-const LONG_VEX: u8 = 8;
-/// A displacement that needs 32 bits.
-const LONG_DISP: i32 = 1 << 20;
-
-/// Takes [`LONG_VEX`] out again: the inverted bit B of the second byte.
-fn to_register_0(code: &mut [u8]) {
-    code[1] ^= 0x20;
-}
-
-/// How far behind the first column the base register of columns points, in bytes.
-pub(crate) const COLUMN_BIAS: i32 = 128 * 64;
-/// How far behind the first constant the base register of constants points, in bytes.
-pub(crate) const CONSTANT_BIAS: i32 = 128 * 8;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slot::is_inner;
 
     #[test]
     fn reading_a_slot_agrees_with_its_row() {
@@ -648,7 +542,8 @@ mod tests {
                     let (found, read, rest) = dialect.read(slot);
                     assert_eq!((read, rest), (values, 0), "{slot:x}");
                     assert!(std::ptr::eq(found, &dialect.rows[number]));
-                    assert_eq!(dialect.reads_constant(slot), row.kind == Kind::Constant);
+                    let number = (row.kind == Kind::Constant).then_some(usize::from(values.index));
+                    assert_eq!(dialect.first_constant(&[slot]), number);
                 }
             }
             for opcode in [Opcode::Min, Opcode::Max, Opcode::Pdiv] {

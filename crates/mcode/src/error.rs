@@ -83,6 +83,14 @@ pub enum McodeError {
         /// Whether the repertoire is for bits.
         bits: bool,
     },
+    /// The tier has no instruction for the operation.
+    #[error("the operation {name:?} needs AVX-512, and these genomes are of the tier {tier}")]
+    NotOfTier {
+        /// The operation.
+        name: &'static str,
+        /// The tier.
+        tier: Tier,
+    },
     /// A hyper-parameter that does not exist.
     #[error("there is no parameter {name:?}")]
     UnknownParameter {
@@ -123,6 +131,17 @@ pub enum McodeError {
         /// What it holds.
         value: f64,
     },
+    /// A weight is no weight.
+    #[error("the weight of row {row} (counted from 0) is {value}; weights are 0 or positive")]
+    Weight {
+        /// The row.
+        row: usize,
+        /// Its weight.
+        value: f64,
+    },
+    /// No row counts.
+    #[error("all weights are 0, so there is nothing to fit")]
+    NoWeight,
     /// As many names as columns are needed.
     #[error("there are {names} names for {columns} columns")]
     Names {

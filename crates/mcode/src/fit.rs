@@ -45,6 +45,9 @@ pub struct Observations<'a> {
     pub target_name: String,
     /// The target.
     pub target: Cow<'a, [f64]>,
+    /// By how much the error of each row counts; the same for all without. Rows of weight 0 are
+    /// left out.
+    pub weights: Option<Cow<'a, [f64]>>,
 }
 
 /// How far a fit is.
@@ -96,6 +99,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
 ///     columns: vec![(&x).into()],
 ///     target_name: "y".into(),
 ///     target: (&y).into(),
+///     weights: None,
 /// };
 /// let mut config = Config::default();
 /// config.set("max_evaluations", "100000")?;
@@ -272,13 +276,24 @@ fn check(data: &Observations<'_>) -> Result<(), McodeError> {
             });
         }
     }
+    if let Some(weights) = &data.weights {
+        let bad = |weight: &f64| !(weight.is_finite() && *weight >= 0.0);
+        if let Some(row) = weights.iter().position(bad) {
+            let value = weights[row];
+            return Err(McodeError::Weight { row, value });
+        }
+        if weights.iter().all(|&weight| weight == 0.0) {
+            return Err(McodeError::NoWeight);
+        }
+    }
     Ok(())
 }
 
 /// A number that tells one table from another: FNV-1a over all bits.
 fn fingerprint(data: &Observations<'_>) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for column in data.columns.iter().chain([&data.target]) {
+    let columns = data.columns.iter().chain([&data.target]);
+    for column in columns.chain(&data.weights) {
         for value in column.iter() {
             hash = (hash ^ value.to_bits()).wrapping_mul(0x0100_0000_01b3);
             hash ^= hash >> 32;
@@ -357,8 +372,20 @@ struct Workshop<'a> {
 impl<'a> Workshop<'a> {
     fn new(data: &'a Observations<'_>, config: &Config) -> Result<Workshop<'a>, McodeError> {
         let tier = Tier::best()?;
-        let columns: Vec<&[f64]> = data.columns.iter().map(AsRef::as_ref).collect();
-        let raw = Blocks::new(tier, &columns, Some(&data.target))?;
+        let weights = data.weights.as_deref();
+        // What does not count may be where a formula has no value.
+        let counts = |row: usize| weights.is_none_or(|weights| weights.get(row) != Some(&0.0));
+        let kept = |column: &[f64]| -> Vec<f64> {
+            let rows = column.iter().enumerate();
+            rows.filter(|(row, _)| counts(*row))
+                .map(|(_, &value)| value)
+                .collect()
+        };
+        let columns: Vec<Vec<f64>> = data.columns.iter().map(|column| kept(column)).collect();
+        let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+        let (target, weights) = (kept(&data.target), weights.map(kept));
+        let weights = weights.as_deref();
+        let raw = Blocks::weighted(tier, &columns, Some(&target), weights)?;
         let fold = if config.scaling {
             Fold::Moments
         } else {
@@ -369,11 +396,11 @@ impl<'a> Workshop<'a> {
         } else {
             0.0
         };
-        let target: Vec<f64> = data.target.iter().map(|y| y - mean).collect();
+        let centred: Vec<f64> = target.iter().map(|y| y - mean).collect();
         Ok(Workshop {
             names: &data.names,
             tier,
-            centred: Blocks::new(tier, &columns, Some(&target))?,
+            centred: Blocks::weighted(tier, &columns, Some(&centred), weights)?,
             raw,
             mean,
             fold,

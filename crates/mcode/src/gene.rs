@@ -8,6 +8,8 @@
 
 use opcodon_expr::Op;
 
+use crate::Tier;
+
 /// Most columns and most constants that a genome can address: an index is one byte.
 pub const MAX_INDEX: usize = 256;
 
@@ -64,6 +66,7 @@ opcodes! {
     Or   "or"    1 2 None,           "Either bit, or both.";
     Xor  "xor"   1 2 None,           "Either bit, not both.";
     Less "less"  1 2 None,           "The second bit without the first: not a, and b.";
+    If   "if"    1 3 None,           "The first operand's bit where the destination's is set, else the last's.";
 }
 
 impl Opcode {
@@ -94,8 +97,15 @@ impl Opcode {
             Opcode::Or => Some("|"),
             Opcode::Xor => Some("^"),
             Opcode::Less => Some("<"),
+            Opcode::If => Some("?"),
             _ => None,
         }
+    }
+
+    /// Whether the tier has it. Choosing among bits takes `vpternlog`, which AVX2 lacks.
+    #[must_use]
+    pub fn is_of(self, tier: Tier) -> bool {
+        self != Opcode::If || tier == Tier::Avx512
     }
 
     /// Whether the last operand may be a register.
@@ -105,7 +115,7 @@ impl Opcode {
 
     /// Whether the last operand may be a column or a constant.
     pub(crate) fn takes_memory(self) -> bool {
-        self.n_slots() == 1
+        self.n_slots() == 1 && self != Opcode::If
     }
 }
 
@@ -132,7 +142,7 @@ impl Operand {
     }
 }
 
-/// One operation with its operands: `dst = a op b`, or `dst = op b`.
+/// One operation with its operands: `dst = a op b`, or `dst = op b`, or `dst = dst ? a : b`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Gene {
     /// What is done.

@@ -5,13 +5,13 @@ use opcodon_expr::Expr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::batch::Program;
 use crate::code::Code;
-use crate::evolve::Variation;
 use crate::gene::{Gene, MAX_INDEX, Opcode, Operand};
 use crate::linear::LinearCode;
+use crate::program::Program;
 use crate::repertoire::Repertoire;
 use crate::tree::TreeCode;
+use crate::variation::Variation;
 use crate::{McodeError, Tier, effective};
 
 mod sealed {
@@ -66,8 +66,8 @@ pub trait Genome: sealed::Sealed + Clone + Send + Sync + Serialize + Deserialize
     /// Slots that influence the result.
     fn n_effective(&self) -> usize {
         let mut n = 0;
-        effective::walk(self.code(), |gene, is_effective| {
-            n += gene.len() * usize::from(is_effective);
+        effective::walk(self.code(), |_, is_effective| {
+            n += usize::from(is_effective)
         });
         n
     }
@@ -229,7 +229,7 @@ impl Genome for TreeCode {
     }
 
     fn n_nodes(&self) -> u64 {
-        self.marks().len() as u64
+        TreeCode::code(self).n_genes() as u64
     }
 
     fn n_effective(&self) -> usize {

@@ -46,9 +46,9 @@ impl Individual {
 
     /// The nodes of a tree in postfix order; none of a linear genome.
     #[must_use]
-    pub fn marks(&self) -> &[Mark] {
+    pub fn marks(&self) -> Vec<Mark> {
         match self {
-            Individual::Linear(_) => &[],
+            Individual::Linear(_) => Vec::new(),
             Individual::Tree(tree) => tree.marks(),
         }
     }
@@ -66,10 +66,11 @@ impl Individual {
     #[must_use]
     pub fn listing_notes(&self, names: &[String]) -> Vec<(usize, String)> {
         let effective = effective::mark(self.code()).slots;
+        let marks = self.marks();
         let mut notes = self.code().notes(names);
         for (node, (slot, note)) in notes.iter_mut().enumerate() {
             // A tree has a node a gene.
-            if let Some(mark) = self.marks().get(node) {
+            if let Some(mark) = marks.get(node) {
                 *note = format!("{note:<24} node {node}: [{}, {})", mark.begin, mark.end);
             } else if !effective[*slot] {
                 *note = format!("{note:<24} intron");

@@ -7,8 +7,8 @@
 //! setup    base registers, literals, accumulator
 //! inputs   the registers that the genome reads before it writes them: columns, in turn
 //! (slots)  the genome, verbatim
-//! fold     store register 0 or its wrong bits, or add the squared error; errors are masked to
-//!          rows that exist
+//! fold     store register 0, or add its squared error or the number of its wrong bits; errors are
+//!          multiplied by the row's weight, which is 0 where no row is
 //! advance  next block; back to inputs while rows are left
 //! finish   accumulator to output
 //! ```
@@ -20,11 +20,11 @@ use opcodon_asm::{
 };
 
 use crate::Tier;
-use crate::batch::Program;
 use crate::blocks::EXTRA_COLUMNS;
 use crate::dialect::{COLUMN_BIAS, CONSTANT_BIAS, Dialect, Reserved};
 use crate::effective;
 use crate::gene::{Gene, Opcode, Operand};
+use crate::program::Program;
 
 /// What a kernel does with the value of each row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub enum Fold {
     /// Adds it, its square and its product with the target: what the best straight line from it
     /// to the target takes.
     Moments,
-    /// Writes the bits in which it differs from the target.
+    /// Counts the bits in which it differs from the target.
     Bits,
 }
 
@@ -66,7 +66,7 @@ impl Shell {
             Ok(asm.finish()?.to_vec())
         };
         Ok(Shell {
-            setup: part(&|asm| emit.setup(asm))?,
+            setup: part(&|asm| emit.setup(asm, fold))?,
             inputs: (0..tier.n_registers())
                 .map(|r| input(tier, n_columns, r))
                 .collect(),
@@ -91,14 +91,9 @@ impl Shell {
             // Backwards from the end of the buffer; what is not effective is overwritten.
             kept.resize(code.slots.len(), 0);
             let mut first = kept.len();
-            let inputs = effective::walk(code, |gene, is_effective| {
-                let len = gene.len();
-                if len == 1 {
-                    kept[first - 1] = code.slots[gene.start];
-                } else {
-                    kept[first - len..first].copy_from_slice(&code.slots[gene]);
-                }
-                first -= len * usize::from(is_effective);
+            let inputs = effective::walk(code, |slot, is_effective| {
+                kept[first - 1] = code.slots[slot];
+                first -= usize::from(is_effective);
             });
             (&kept[first..], inputs)
         };
@@ -192,7 +187,7 @@ impl Emit {
         Mem::base(gpr::RDI).disp(self.bytes(column) - bias)
     }
 
-    fn setup(&self, asm: &mut Assembler) {
+    fn setup(&self, asm: &mut Assembler, fold: Fold) {
         let Reserved {
             accumulator,
             sign,
@@ -209,44 +204,107 @@ impl Emit {
         for register in [accumulator, zero, square, product] {
             self.vector(asm, &inst::XORPD, register, register, register);
         }
-        for (register, value) in [(sign, -0.0_f64), (one, 1.0)] {
-            asm.mov_ri(gpr::RAX, value.to_bits().cast_signed());
-            if self.tier == Tier::Avx512 {
-                self.vector(asm, &inst::VPBROADCASTQ_R, register, NONE, gpr::RAX);
-            } else {
-                asm.vex(&inst::MOVQ, Width::X, register, NONE, gpr::RAX);
-                self.vector(asm, &inst::VPBROADCASTQ, register, NONE, register);
-            }
+        if fold == Fold::Bits {
+            return self.setup_count(asm);
         }
+        for (register, value) in [(sign, -0.0_f64), (one, 1.0)] {
+            self.literal(asm, register, value.to_bits());
+        }
+    }
+
+    /// Eight bytes to every lane of a register.
+    fn literal(&self, asm: &mut Assembler, register: Vreg, bits: u64) {
+        asm.mov_ri(gpr::RAX, bits.cast_signed());
+        if self.tier == Tier::Avx512 {
+            self.vector(asm, &inst::VPBROADCASTQ_R, register, NONE, gpr::RAX);
+        } else {
+            asm.vex(&inst::MOVQ, Width::X, register, NONE, gpr::RAX);
+            self.vector(asm, &inst::VPBROADCASTQ, register, NONE, register);
+        }
+    }
+
+    /// How many bits are set in each number of four bits, and a mask for such a number in a byte.
+    /// Operations on bits need no literals of their own, so these have the registers of others.
+    fn setup_count(&self, asm: &mut Assembler) {
+        let Reserved {
+            sign: counts,
+            one: nibble,
+            square: other,
+            ..
+        } = self.reserved;
+        if self.counts_directly() {
+            return;
+        }
+        self.literal(asm, counts, 0x0302_0201_0201_0100);
+        self.literal(asm, other, 0x0403_0302_0302_0201);
+        self.vector(asm, &inst::PUNPCKLQDQ, counts, counts, other);
+        self.literal(asm, nibble, 0x0f0f_0f0f_0f0f_0f0f);
+    }
+
+    /// Whether one instruction counts bits.
+    fn counts_directly(&self) -> bool {
+        self.tier == Tier::Avx512 && opcodon_codemem::cpu::Vpopcnt::new().is_some()
+    }
+
+    /// Adds the number of bits of the scratch register, lane by lane, to the accumulator.
+    fn count(&self, asm: &mut Assembler) {
+        let Reserved {
+            accumulator,
+            scratch,
+            sign: counts,
+            zero,
+            one: nibble,
+            square: high,
+            ..
+        } = self.reserved;
+        if self.counts_directly() {
+            self.vector(asm, &inst::VPOPCNTQ, scratch, NONE, scratch);
+        } else {
+            let four = 4;
+            match self.tier {
+                Tier::Avx2 => asm.vex_i(&inst::PSRLQ_I, Width::Y, NONE, high, scratch, four),
+                Tier::Avx512 => {
+                    let (z, none) = (Width::Z, Evex::NONE);
+                    asm.evex_i(&inst::PSRLQ_I, z, none, NONE, high, scratch, four);
+                }
+            }
+            for part in [scratch, high] {
+                self.vector(asm, &inst::ANDPD, part, part, nibble);
+                self.vector(asm, &inst::PSHUFB, part, counts, part);
+            }
+            self.vector(asm, &inst::PADDB, scratch, scratch, high);
+            self.vector(asm, &inst::PSADBW, scratch, scratch, zero);
+        }
+        self.vector(asm, &inst::PADDQ, accumulator, accumulator, scratch);
     }
 
     /// Fold and advance; the jump follows.
     fn close(&self, asm: &mut Assembler, fold: Fold) {
-        let (value, scratch) = (Vreg::new(0), self.reserved.scratch);
-        let [target, mask] = [0, 1].map(|k| self.column(self.n_columns + k));
+        let value = Vreg::new(0);
+        let Reserved {
+            accumulator,
+            scratch,
+            square,
+            product,
+            ..
+        } = self.reserved;
+        let [target, weight] = [0, 1].map(|k| self.column(self.n_columns + k));
         match fold {
             Fold::Predict => self.store(asm, value),
             Fold::Bits => {
                 self.vector(asm, &inst::XORPD, scratch, value, target);
-                self.vector(asm, &inst::ANDPD, scratch, scratch, mask);
-                self.store(asm, scratch);
+                self.vector(asm, &inst::ANDPD, scratch, scratch, weight);
+                self.count(asm);
             }
             Fold::Squares => {
-                let accumulator = self.reserved.accumulator;
                 self.vector(asm, &inst::SUBPD, scratch, value, target);
-                self.vector(asm, &inst::ANDPD, scratch, scratch, mask);
-                self.vector(asm, &inst::VFMADD231PD, accumulator, scratch, scratch);
+                self.vector(asm, &inst::MULPD, product, scratch, weight);
+                self.vector(asm, &inst::VFMADD231PD, accumulator, scratch, product);
             }
             Fold::Moments => {
-                let Reserved {
-                    accumulator,
-                    square,
-                    product,
-                    ..
-                } = self.reserved;
-                self.vector(asm, &inst::ANDPD, scratch, value, mask);
+                self.vector(asm, &inst::MULPD, scratch, value, weight);
                 self.vector(asm, &inst::ADDPD, accumulator, accumulator, scratch);
-                self.vector(asm, &inst::VFMADD231PD, square, scratch, scratch);
+                self.vector(asm, &inst::VFMADD231PD, square, scratch, value);
                 self.vector(asm, &inst::VFMADD231PD, product, scratch, target);
             }
         }
@@ -274,8 +332,8 @@ impl Emit {
         } = self.reserved;
         let results = [accumulator, square, product];
         let n_results = match fold {
-            Fold::Predict | Fold::Bits => 0,
-            Fold::Squares => 1,
+            Fold::Predict => 0,
+            Fold::Squares | Fold::Bits => 1,
             Fold::Moments => N_MOMENTS,
         };
         for (line, result) in (0..).zip(&results[..n_results]) {

@@ -233,15 +233,16 @@ impl LinearCode {
         let code = &mut self.code;
         code.require_kind(repertoire.tier(), repertoire.n_columns());
         let n_slots = code.slots.len();
-        let start = gene_start(code, rng.below(n_slots));
+        let start = code.gene_start(rng.below(n_slots));
         let end = code.gene_end(start);
         let (mut gene, _) = code
             .dialect()
             .decode(&code.slots[start..end])
             .expect("a genome's slots are genes");
-        let mut value = match gene.b {
-            Operand::Constant(k) => code.constants[usize::from(k)],
-            Operand::Register(_) | Operand::Column(_) => repertoire.value(rng),
+        // A constant stays as long as its gene reads one.
+        let mut kept = match gene.b {
+            Operand::Constant(k) => Some(code.constants[usize::from(k)]),
+            Operand::Register(_) | Operand::Column(_) => None,
         };
         match rng.below(8) {
             0 | 1 => {
@@ -258,10 +259,10 @@ impl LinearCode {
                 }
             }
             2 => gene.dst = repertoire.register(rng),
-            3 if gene.opcode.arity() == 2 => gene.a = repertoire.register(rng),
+            3 if gene.opcode.arity() >= 2 => gene.a = repertoire.register(rng),
             3 | 4 if gene.opcode != Opcode::Load => {
                 gene.b = repertoire.operand(rng, gene.opcode);
-                value = repertoire.value(rng);
+                kept = None;
             }
             3..=5 => {
                 if let Operand::Constant(k) = gene.b {
@@ -273,6 +274,7 @@ impl LinearCode {
             }
             6 => {
                 let gene = repertoire.gene(rng);
+                let value = repertoire.value_of(rng, gene);
                 if n_slots + gene.opcode.n_slots() <= max_slots.min(MAX_LINEAR_SLOTS) {
                     code.replace(start..start, Some(gene), value);
                 }
@@ -287,6 +289,7 @@ impl LinearCode {
         }
         let grown = n_slots - (end - start) + gene.opcode.n_slots();
         if grown <= max_slots.clamp(1, MAX_LINEAR_SLOTS) || grown <= n_slots {
+            let value = kept.unwrap_or_else(|| repertoire.value_of(rng, gene));
             code.replace(start..end, Some(gene), value);
         }
     }
@@ -300,21 +303,18 @@ impl LinearCode {
     /// The genome without introns. One whose result is an untouched column keeps its last gene.
     #[must_use]
     pub fn strip(&self) -> LinearCode {
-        let effective = self.effective();
-        let mut code = self.code.clone();
-        let mut kept = effective.slots.iter().copied();
-        if !effective.slots.contains(&true) {
+        let effective = self.effective().slots;
+        if !effective.contains(&true) {
             return self.clone();
         }
-        let constants = self.code.genes().filter_map(|(slot, gene)| match gene.b {
-            Operand::Constant(k) if effective.slots[slot] => {
-                Some(self.code.constants[usize::from(k)])
+        let mut code = Code::empty(self.code.tier(), self.code.n_columns());
+        let mut at = 0;
+        for run in effective.chunk_by(PartialEq::eq) {
+            if run[0] {
+                code.append(&self.code, at..at + run.len());
             }
-            _ => None,
-        });
-        code.constants = constants.collect();
-        code.slots.retain(|_| kept.next() == Some(true));
-        code.renumber(0, 0);
+            at += run.len();
+        }
         LinearCode { code }
     }
 
@@ -357,12 +357,4 @@ fn run(rng: &mut Rng, code: &Code) -> Range<usize> {
 
 fn ordered(a: usize, b: usize) -> [usize; 2] {
     [a.min(b), a.max(b)]
-}
-
-/// The first slot of the gene to which a slot belongs.
-fn gene_start(code: &Code, mut slot: usize) -> usize {
-    while code.boundary(slot) != slot {
-        slot -= 1;
-    }
-    slot
 }

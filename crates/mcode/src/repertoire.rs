@@ -59,14 +59,14 @@ impl Repertoire {
         })
     }
 
-    /// With these operations, each as likely as the others. [`Opcode::Load`] is passed over: loads
-    /// are made where they are needed. Without any operation left, those of before stay.
+    /// With these operations, each as likely as the others. [`Opcode::Load`] is passed over, since
+    /// loads are made where they are needed, and so are operations that the tier lacks. Without any operation left, those of before stay.
     #[must_use]
     pub fn opcodes(mut self, opcodes: &[Opcode]) -> Repertoire {
         let operations = opcodes
             .iter()
             .copied()
-            .filter(|&opcode| opcode != Opcode::Load);
+            .filter(|&opcode| opcode != Opcode::Load && opcode.is_of(self.tier));
         let operations: Vec<_> = operations.collect();
         if !operations.is_empty() {
             self.opcodes = operations;
@@ -116,16 +116,22 @@ impl Repertoire {
     /// With the operations of these names.
     ///
     /// # Errors
-    /// If there are none, or one is unknown.
+    /// If there are none, or one is unknown or not of the tier.
     pub fn operators<S: AsRef<str>>(self, names: &[S]) -> Result<Repertoire, McodeError> {
         let opcode = |name: &S| {
             let name = name.as_ref();
             let of_kind = |opcode: &Opcode| opcode.is_bitwise() == self.is_boolean;
-            let known = Opcode::from_name(name).filter(of_kind);
-            known.ok_or_else(|| McodeError::UnknownOperation {
-                name: name.to_owned(),
-                bits: self.is_boolean,
-            })
+            match Opcode::from_name(name).filter(of_kind) {
+                Some(opcode) if opcode.is_of(self.tier) => Ok(opcode),
+                Some(opcode) => Err(McodeError::NotOfTier {
+                    name: opcode.name(),
+                    tier: self.tier,
+                }),
+                None => Err(McodeError::UnknownOperation {
+                    name: name.to_owned(),
+                    bits: self.is_boolean,
+                }),
+            }
         };
         let opcodes = names.iter().map(opcode).collect::<Result<Vec<_>, _>>()?;
         if opcodes.is_empty() {
@@ -158,6 +164,12 @@ impl Repertoire {
     #[must_use]
     pub fn is_boolean(&self) -> bool {
         self.is_boolean
+    }
+
+    /// Operands that an operation has at most.
+    pub(crate) fn max_arity(&self) -> usize {
+        let arities = self.opcodes.iter().map(|opcode| opcode.arity());
+        arities.max().unwrap_or(0)
     }
 
     pub(crate) fn opcode(&self, rng: &mut Rng) -> Opcode {
@@ -194,6 +206,14 @@ impl Repertoire {
         rng.uniform(self.range.0, self.range.1)
     }
 
+    /// A constant for a gene, if it reads one.
+    pub(crate) fn value_of(&self, rng: &mut Rng, gene: Gene) -> f64 {
+        match gene.b {
+            Operand::Constant(_) => self.value(rng),
+            Operand::Register(_) | Operand::Column(_) => 0.0,
+        }
+    }
+
     /// A constant that is a little different.
     pub(crate) fn near(&self, rng: &mut Rng, constant: f64) -> f64 {
         if self.is_boolean {
@@ -217,7 +237,7 @@ impl Repertoire {
         Gene {
             opcode,
             dst: self.register(rng),
-            a: if opcode.arity() == 2 {
+            a: if opcode.arity() >= 2 {
                 self.register(rng)
             } else {
                 0

@@ -119,8 +119,9 @@ impl TryFrom<Stored> for LinearCode {
 }
 
 fn marks(tree: &TreeCode) -> Vec<(u32, u32, u8)> {
-    let mark = tree.marks().iter();
-    mark.map(|mark| (mark.begin, mark.end, mark.arity))
+    let marks = tree.marks().into_iter();
+    marks
+        .map(|mark| (mark.begin, mark.end, mark.arity))
         .collect()
 }
 

@@ -8,7 +8,7 @@
 //! ```text
 //! EVEX  3E 3E 62 P0 P1 P2 op modrm              operand is a register
 //!       3E 62 P0 P1 P2 op modrm disp8           column [rdi+disp8·64], constant [rsi+disp8·8]{1to8}
-//!       3E 62 P0 P1 P2 op modrm imm             test of a phrase
+//!       3E 62 P0 P1 P2 op modrm imm             test of a phrase, choice among bits
 //! VEX   3E 3E 3E C4 b1 b2 op modrm              operand is a register
 //!       C5 b1 op modrm disp32                   column [rdi+32·i], constant [rsi+32·i]
 //!       3E 3E C4 b1 b2 op modrm imm             test and blend of a phrase
@@ -127,8 +127,6 @@ pub(crate) struct Row {
     pub(crate) role: Role,
     /// What the last operand is.
     pub(crate) kind: Kind,
-    /// Whether there are two operands.
-    pub(crate) is_binary: bool,
 }
 
 /// What the last operand of a row is.
@@ -180,7 +178,6 @@ impl Row {
             opcode,
             role,
             kind,
-            is_binary: opcode.arity() == 2,
         }
     }
 

@@ -10,6 +10,11 @@
 //! marks              [0,1)        [1,2)        [0,3)            [3,4)         [0,5)
 //! ```
 //!
+//! The register discipline marks the nodes: a subtree that ends with the value in register r is the
+//! longest run of slots before its end that write r or above, since what stands before it has left
+//! its value in r − 1. So [`Mark`]s are read off the bytes, and nothing beside the slots has to be
+//! kept right by variation; a stored genome has them as a second proof.
+//!
 //! What depends on the depth of the stack is the register numbers and nothing else. A splice adds
 //! the difference of two depths to the register fields of the donor's slots: a few operations a
 //! slot, less than copying a mispredicted branch. The other design, values on a stack in memory,
@@ -18,19 +23,21 @@
 //! arithmetic.
 //!
 //! # Invariant
-//! The code is verified, its registers follow the discipline above, and the marks are those of the
-//! code: one a node in postfix order.
+//! The code is verified, and its registers follow the discipline above.
 
+use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use opcodon_evo::Rng;
 use opcodon_expr::{Expr, Node};
 
-use crate::code::{Code, MAX_SLOTS, Splice};
+use crate::code::{Code, Splice};
+use crate::dialect::SCRATCH;
 use crate::error::VerifyError;
 use crate::gene::{Gene, MAX_INDEX, Opcode, Operand};
 use crate::repertoire::Repertoire;
 use crate::slot::Role;
+use crate::verify::MAX_SLOTS;
 use crate::{McodeError, Tier};
 
 /// Where the code of one node's subtree lies.
@@ -58,7 +65,15 @@ impl Mark {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TreeCode {
     code: Code,
-    marks: Vec<Mark>,
+}
+
+/// One subtree of a genome: its slots, and the registers that it touches.
+struct Span {
+    slots: Range<usize>,
+    /// Where it leaves its value, the lowest.
+    register: u8,
+    /// The highest.
+    top: u8,
 }
 
 /// Draws for a donor that fits before the child becomes a copy.
@@ -75,80 +90,42 @@ impl TreeCode {
         tier: Tier,
         n_columns: usize,
     ) -> Result<TreeCode, McodeError> {
-        let range = |what, found, low, high| McodeError::Range {
-            what,
-            found,
-            low,
-            high,
-        };
-        if !(1..=MAX_INDEX).contains(&n_columns) {
-            return Err(range("the number of columns", n_columns, 1, MAX_INDEX));
+        require("the number of columns", n_columns, 1, MAX_INDEX)?;
+        let what = "the number of columns that the expression reads";
+        require(what, expr.n_variables(), 0, n_columns)?;
+        let what = "the number of constants of the expression";
+        require(what, expr.n_constants(), 0, MAX_INDEX)?;
+        // Values that wait at a time.
+        let (mut height, mut depth) = (0, 0);
+        for node in expr.nodes() {
+            height = height + 1 - node.arity();
+            depth = depth.max(height);
         }
-        if expr.n_variables() > n_columns {
-            let what = "the number of columns that the expression reads";
-            return Err(range(what, expr.n_variables(), 0, n_columns));
+        if depth > usize::from(tier.n_registers()) {
+            return Err(McodeError::TooDeep { depth, tier });
         }
-        if expr.n_constants() > MAX_INDEX {
-            let what = "the number of constants of the expression";
-            return Err(range(what, expr.n_constants(), 0, MAX_INDEX));
-        }
-        let mut tree = Builder::new(tier, n_columns, 0);
+        let mut code = Code::empty(tier, n_columns);
+        let mut stack = Stack::new(&mut code, 0);
         for node in expr.nodes() {
             #[expect(clippy::cast_possible_truncation, reason = "compared above")]
             match *node {
-                Node::Var(index) => tree.leaf(Operand::Column(index as u8), 0.0),
-                Node::Const(value) => tree.leaf(Operand::Constant(0), value),
+                Node::Var(index) => stack.leaf(Operand::Column(index as u8), 0.0),
+                Node::Const(value) => stack.leaf(Operand::Constant(0), value),
                 Node::Op(op) => {
-                    let opcode = Opcode::of(op).ok_or(McodeError::NoInstruction { op })?;
-                    tree.operator(opcode);
+                    stack.operator(Opcode::of(op).ok_or(McodeError::NoInstruction { op })?);
                 }
             }
-            if tree.depth > usize::from(tier.n_registers()) {
-                let depth = tree.depth;
-                return Err(McodeError::TooDeep { depth, tier });
-            }
-            if tree.slots() > MAX_SLOTS {
-                return Err(range("the number of slots", tree.slots(), 1, MAX_SLOTS));
-            }
+            require("the number of slots", stack.code.slots.len(), 1, MAX_SLOTS)?;
         }
-        Ok(tree.finish())
+        Ok(TreeCode { code })
     }
 
-    /// A random tree of at most this depth (1 is a leaf) whose root leaves its value in register
-    /// `register`; about a third of the nodes that could have operands are leaves.
-    pub(crate) fn grow(
-        rng: &mut Rng,
-        repertoire: &Repertoire,
-        max_depth: usize,
-        register: u8,
-    ) -> TreeCode {
-        enum Todo {
-            Grow(usize),
-            Apply(Opcode),
-        }
-        let spare = usize::from(repertoire.tier().n_registers() - register);
-        let mut tree = Builder::new(repertoire.tier(), repertoire.n_columns(), register);
-        let mut todo = vec![Todo::Grow(max_depth.clamp(1, spare.min(8)))];
-        while let Some(next) = todo.pop() {
-            match next {
-                Todo::Apply(opcode) => tree.operator(opcode),
-                Todo::Grow(depth) if depth == 1 || rng.bool(0.3) && !todo.is_empty() => {
-                    let value = repertoire.value(rng);
-                    tree.leaf(repertoire.leaf(rng), value);
-                }
-                Todo::Grow(depth) => {
-                    let opcode = repertoire.opcode(rng);
-                    todo.push(Todo::Apply(opcode));
-                    todo.extend((0..opcode.arity()).map(|_| Todo::Grow(depth - 1)));
-                }
-            }
-        }
-        tree.finish()
-    }
-
-    /// A random tree of at most this depth and at most 8.
+    /// A random tree of at most this depth (1 is a leaf) and at most 8; about a third of the nodes
+    /// that could have operands are leaves.
     pub fn random(rng: &mut Rng, repertoire: &Repertoire, max_depth: usize) -> TreeCode {
-        TreeCode::grow(rng, repertoire, max_depth, 0)
+        let mut code = Code::empty(repertoire.tier(), repertoire.n_columns());
+        grow(&mut code, rng, repertoire, max_depth, 0);
+        TreeCode { code }
     }
 
     /// The genome of these slots, constants and marks.
@@ -162,10 +139,11 @@ impl TreeCode {
         constants: Vec<f64>,
         marks: &[Mark],
     ) -> Result<TreeCode, VerifyError> {
-        let tree = TreeCode::try_from(Code::verify(tier, n_columns, slots, constants)?)?;
-        let differs = |node: &usize| tree.marks.get(*node) != marks.get(*node);
-        match (0..tree.marks.len().max(marks.len())).find(differs) {
-            None => Ok(tree),
+        let code = Code::verify(tier, n_columns, slots, constants)?;
+        let found = read_marks(&code)?;
+        let differs = |node: &usize| found.get(*node) != marks.get(*node);
+        match (0..found.len().max(marks.len())).find(differs) {
+            None => Ok(TreeCode { code }),
             Some(node) => Err(VerifyError::Marks { node }),
         }
     }
@@ -176,10 +154,10 @@ impl TreeCode {
         &self.code
     }
 
-    /// The nodes in postfix order; the last is the root.
+    /// The nodes in postfix order, read off the bytes; the last is the root.
     #[must_use]
-    pub fn marks(&self) -> &[Mark] {
-        &self.marks
+    pub fn marks(&self) -> Vec<Mark> {
+        read_marks(&self.code).expect("a tree's registers follow the discipline")
     }
 
     /// The constants, to be refitted in place.
@@ -192,7 +170,7 @@ impl TreeCode {
     /// # Errors
     /// If the genome works on bits.
     pub fn to_expression(&self) -> Result<Expr, McodeError> {
-        let mut nodes = Vec::with_capacity(self.marks.len());
+        let mut nodes = Vec::with_capacity(self.code.slots.len());
         for (_, gene) in self.code.genes() {
             nodes.push(match (gene.opcode, gene.b) {
                 (Opcode::Load, Operand::Constant(k)) => {
@@ -211,12 +189,7 @@ impl TreeCode {
     /// If the genome is none, which is a defect of this crate.
     pub fn check(&self) -> Result<(), VerifyError> {
         self.code.check()?;
-        let expected = read_marks(&self.code)?;
-        let differs = |node: &usize| self.marks.get(*node) != expected.get(*node);
-        let longer = expected.len().max(self.marks.len());
-        (0..longer)
-            .find(differs)
-            .map_or(Ok(()), |node| Err(VerifyError::Marks { node }))
+        read_marks(&self.code).map(|_| ())
     }
 
     /// Becomes a child of two parents: a subtree of the first is replaced by one of the second.
@@ -232,17 +205,17 @@ impl TreeCode {
         second: &TreeCode,
         max_slots: usize,
     ) -> Option<Splice> {
-        first
-            .code
-            .require_kind(second.code.tier(), second.code.n_columns());
+        let (first, second) = (&first.code, &second.code);
+        first.require_kind(second.tier(), second.n_columns());
         for _ in 0..DRAWS {
-            let (node, donor) = (first.pick(rng), second.pick(rng));
-            if self.graft(first, node, second, donor, max_slots).is_ok() {
-                let [cut, donor] = [first.marks[node], second.marks[donor]].map(Mark::slots);
+            let cut = span(first, pick(first, rng));
+            let donor = span(second, pick(second, rng));
+            if self.graft(first, &cut, second, &donor, max_slots).is_ok() {
+                let [cut, donor] = [cut.slots, donor.slots];
                 return Some(Splice { cut, donor });
             }
         }
-        self.clone_from(first);
+        self.code.clone_from(first);
         None
     }
 
@@ -259,25 +232,19 @@ impl TreeCode {
         donor: usize,
     ) -> Result<TreeCode, McodeError> {
         self.code.require_same_kind(&other.code)?;
-        for (tree, found) in [(self, node), (other, donor)] {
-            let high = tree.marks.len() - 1;
-            if found > high {
-                let (what, low) = ("the number of a node", 0);
-                return Err(McodeError::Range {
-                    what,
-                    found,
-                    low,
-                    high,
-                });
-            }
-        }
+        let subtree = |tree: &TreeCode, node: usize| {
+            let marks = tree.marks();
+            require("the number of a node", node, 0, marks.len() - 1)?;
+            Ok::<_, McodeError>(span(&tree.code, marks[node].end as usize))
+        };
+        let (cut, donor) = (subtree(self, node)?, subtree(other, donor)?);
         let mut child = self.clone();
-        child.graft(self, node, other, donor, MAX_SLOTS)?;
+        child.graft(&self.code, &cut, &other.code, &donor, MAX_SLOTS)?;
         Ok(child)
     }
 
-    /// Changes the genome `original` at one place: another subtree, another operator or leaf, a
-    /// subtree in place of the one around it, or another constant.
+    /// Becomes the genome `original` changed at one place: another subtree, another operator or
+    /// leaf, a subtree in place of the one around it, or another constant.
     ///
     /// # Panics
     /// If the repertoire is for another tier or number of columns.
@@ -288,249 +255,224 @@ impl TreeCode {
         repertoire: &Repertoire,
         max_slots: usize,
     ) {
-        original
-            .code
-            .require_kind(repertoire.tier(), repertoire.n_columns());
-        let node = original.pick(rng);
-        let changed = match rng.below(4) {
+        let original = &original.code;
+        original.require_kind(repertoire.tier(), repertoire.n_columns());
+        let fits = match rng.below(4) {
             0 => {
-                let register = original.register(node);
-                let donor = TreeCode::grow(rng, repertoire, 4, register);
-                let root = donor.marks.len() - 1;
-                self.graft(original, node, &donor, root, max_slots).is_ok()
+                let cut = span(original, pick(original, rng));
+                self.regrow(original, &cut, rng, repertoire, 4);
+                self.code.slots.len() <= max_slots && self.code.constants.len() <= MAX_INDEX
             }
             1 => {
-                let node = rng.below(original.marks.len());
-                self.point(rng, original, node, repertoire, max_slots)
+                let end = original.gene_end(rng.below(original.slots.len()));
+                self.point(original, end, rng, repertoire);
+                self.code.slots.len() <= max_slots && self.code.constants.len() <= MAX_INDEX
             }
             2 => {
-                let first = original.first_node(node);
-                let donor = rng.range(first, node);
-                self.graft(original, node, original, donor, max_slots)
+                let cut = span(original, pick(original, rng));
+                let inside = rng.range(cut.slots.start, cut.slots.end - 1);
+                let donor = span(original, original.gene_end(inside));
+                self.graft(original, &cut, original, &donor, max_slots)
                     .is_ok()
             }
-            _ => self.constant(rng, original, repertoire),
-        };
-        if !changed {
-            self.clone_from(original);
-        }
-    }
-
-    /// Another operator of as many operands, or another leaf.
-    fn point(
-        &mut self,
-        rng: &mut Rng,
-        original: &TreeCode,
-        node: usize,
-        repertoire: &Repertoire,
-        max_slots: usize,
-    ) -> bool {
-        let mark = original.marks[node];
-        let register = original.register(node);
-        if mark.arity == 0 {
-            let mut leaf = Builder::new(repertoire.tier(), repertoire.n_columns(), register);
-            let value = repertoire.value(rng);
-            leaf.leaf(repertoire.leaf(rng), value);
-            let leaf = leaf.finish();
-            return self.graft(original, node, &leaf, 0, max_slots).is_ok();
-        }
-        let Some(opcode) = repertoire.opcode_like(rng, mark.opcode) else {
-            return false;
-        };
-        let (old, new) = (mark.opcode.n_slots(), opcode.n_slots());
-        if original.code.slots.len() + new > max_slots + old {
-            return false;
-        }
-        self.clone_from(original);
-        let end = mark.end as usize;
-        let gene = operator(opcode, register);
-        self.code.replace(end - old..end, Some(gene), 0.0);
-        self.marks[node].opcode = opcode;
-        for later in &mut self.marks[node..] {
-            #[expect(clippy::cast_possible_truncation, reason = "at most 3 slots")]
-            let moved = |slot: u32| slot + new as u32 - old as u32;
-            later.end = moved(later.end);
-            if later.begin >= mark.end {
-                later.begin = moved(later.begin);
-            }
-        }
-        true
-    }
-
-    fn constant(&mut self, rng: &mut Rng, original: &TreeCode, repertoire: &Repertoire) -> bool {
-        self.clone_from(original);
-        let n = self.code.constants.len();
-        if n > 0 {
-            let constant = &mut self.code.constants[rng.below(n)];
-            *constant = repertoire.near(rng, *constant);
-        }
-        n > 0
-    }
-
-    /// A random node, an operator nine times out of ten if there is one.
-    fn pick(&self, rng: &mut Rng) -> usize {
-        let n = self.marks.len();
-        let inner = rng.bool(0.9);
-        let mut node = rng.below(n);
-        if inner && n > 1 {
-            for _ in 0..4 {
-                if self.marks[node].arity > 0 {
-                    break;
+            _ => {
+                self.code.clone_from(original);
+                let n = self.code.constants.len();
+                if n > 0 {
+                    let constant = &mut self.code.constants[rng.below(n)];
+                    *constant = repertoire.near(rng, *constant);
                 }
-                node = rng.below(n);
+                true
             }
+        };
+        if !fits {
+            self.code.clone_from(original);
         }
-        node
     }
 
-    /// The first node of a node's subtree.
-    fn first_node(&self, node: usize) -> usize {
-        let begin = self.marks[node].begin;
-        self.marks[..=node].partition_point(|mark| mark.end <= begin)
+    /// Becomes `original` with a random tree of at most this depth in place of a subtree.
+    fn regrow(
+        &mut self,
+        original: &Code,
+        cut: &Span,
+        rng: &mut Rng,
+        repertoire: &Repertoire,
+        depth: usize,
+    ) {
+        self.code.begin(original, cut.slots.start);
+        grow(&mut self.code, rng, repertoire, depth, cut.register);
+        self.code
+            .append(original, cut.slots.end..original.slots.len());
     }
 
-    /// The register in which a node leaves its value.
-    fn register(&self, node: usize) -> u8 {
-        let end = self.marks[node].end as usize;
-        self.code.dialect().last(&self.code.slots[..end]).dst
+    /// Becomes `original` with another operator of as many operands, or another leaf, in place of
+    /// the node that ends at `end`.
+    fn point(&mut self, original: &Code, end: usize, rng: &mut Rng, repertoire: &Repertoire) {
+        let start = original.gene_start(end - 1);
+        let dialect = original.dialect();
+        let decoded = dialect.decode(&original.slots[start..]);
+        let (gene, _) = decoded.expect("a genome's slots are genes");
+        if gene.opcode == Opcode::Load {
+            let leaf = Span {
+                slots: start..end,
+                register: gene.dst,
+                top: gene.dst,
+            };
+            return self.regrow(original, &leaf, rng, repertoire, 1);
+        }
+        self.code.clone_from(original);
+        if let Some(opcode) = repertoire.opcode_like(rng, gene.opcode) {
+            let gene = operator(opcode, gene.dst);
+            self.code.replace(start..end, Some(gene), 0.0);
+        }
     }
 
-    /// Becomes `first` with the subtree of `node` replaced by that of `donor` in `second`.
+    /// Becomes `first` with one subtree replaced by one of `second`.
     ///
     /// # Errors
     /// If the result is beyond the limits.
     fn graft(
         &mut self,
-        first: &TreeCode,
-        node: usize,
-        second: &TreeCode,
-        donor: usize,
+        first: &Code,
+        cut: &Span,
+        second: &Code,
+        donor: &Span,
         max_slots: usize,
     ) -> Result<(), McodeError> {
-        let [cut, given] = [first.marks[node], second.marks[donor]].map(Mark::slots);
-        let n_slots = first.code.slots.len() - cut.len() + given.len();
-        let n_constants = first.code.constants.len() - first.code.count_constants(cut.clone())
-            + second.code.count_constants(given.clone());
-        let (to, from) = (first.register(node), second.register(donor));
-        let top = second.top_register(given.clone());
-        let tier = first.code.tier();
-        let n_registers = usize::from(top - from + to) + 1;
-        for (what, found, high) in [
-            (
-                "the number of the child's slots",
-                n_slots,
-                max_slots.min(MAX_SLOTS),
-            ),
-            (
-                "the number of the child's constants",
-                n_constants,
-                MAX_INDEX,
-            ),
-            (
-                "the number of the child's registers",
-                n_registers,
-                tier.n_registers().into(),
-            ),
-        ] {
-            if found > high {
-                let low = 0;
-                return Err(McodeError::Range {
-                    what,
-                    found,
-                    low,
-                    high,
-                });
-            }
+        let n_slots = first.slots.len() - cut.slots.len() + donor.slots.len();
+        let what = "the number of the child's slots";
+        require(what, n_slots, 0, max_slots.min(MAX_SLOTS))?;
+        let n_registers = usize::from(donor.top - donor.register + cut.register) + 1;
+        let what = "the number of the child's registers";
+        require(what, n_registers, 0, first.tier().n_registers().into())?;
+        if first.constants.len() + second.constants.len() > MAX_INDEX {
+            let n_constants = first.constants.len() - first.count_constants(cut.slots.clone())
+                + second.count_constants(donor.slots.clone());
+            let what = "the number of the child's constants";
+            require(what, n_constants, 0, MAX_INDEX)?;
         }
-        let moved = cut.start..cut.start + given.len();
-        let [old, new] = [cut.len(), given.len()];
-        self.code
-            .splice_from(&first.code, cut.clone(), &second.code, given.clone());
-        self.shift(moved, to.wrapping_sub(from));
-        self.splice_marks(first, node, second, donor, old, new);
+        let moved = cut.slots.start..cut.slots.start + donor.slots.len();
+        self.code.begin(first, cut.slots.start);
+        self.code.append(second, donor.slots.clone());
+        shift(
+            &mut self.code,
+            moved,
+            cut.register.wrapping_sub(donor.register),
+        );
+        self.code.append(first, cut.slots.end..first.slots.len());
         Ok(())
     }
+}
 
-    #[expect(clippy::cast_possible_truncation, reason = "at most MAX_SLOTS slots")]
-    fn splice_marks(
-        &mut self,
-        first: &TreeCode,
-        node: usize,
-        second: &TreeCode,
-        donor: usize,
-        old: usize,
-        new: usize,
-    ) {
-        let (start, cut) = (first.first_node(node), first.marks[node]);
-        let given = &second.marks[second.first_node(donor)..=donor];
-        let offset = cut.begin.wrapping_sub(second.marks[donor].begin);
-        let growth = (new as u32).wrapping_sub(old as u32);
-        self.marks.clear();
-        self.marks.extend_from_slice(&first.marks[..start]);
-        self.marks.extend(given.iter().map(|mark| Mark {
-            begin: mark.begin.wrapping_add(offset),
-            end: mark.end.wrapping_add(offset),
-            ..*mark
-        }));
-        self.marks
-            .extend(first.marks[node + 1..].iter().map(|mark| {
-                let behind = mark.begin >= cut.end;
-                Mark {
-                    begin: mark.begin.wrapping_add(if behind { growth } else { 0 }),
-                    end: mark.end.wrapping_add(growth),
-                    ..*mark
-                }
-            }));
+fn require(what: &'static str, found: usize, low: usize, high: usize) -> Result<(), McodeError> {
+    if (low..=high).contains(&found) {
+        return Ok(());
     }
+    Err(McodeError::Range {
+        what,
+        found,
+        low,
+        high,
+    })
+}
 
-    /// The highest register that a range of genes touches: one that it writes.
-    fn top_register(&self, slots: Range<usize>) -> u8 {
-        let dialect = self.code.dialect();
-        let touches = |slot: &u64| {
-            let (_, values, _) = dialect.read(*slot);
-            // The head of a phrase writes below its last operand; inner slots read as 0.
-            values.dst.max(values.b)
-        };
-        self.code.slots[slots]
-            .iter()
-            .map(touches)
-            .max()
-            .unwrap_or(0)
+/// The end of a random node, an operator about nine times out of ten. Draws are made ahead:
+/// whether one is a leaf cannot be predicted.
+fn pick(code: &Code, rng: &mut Rng) -> usize {
+    let (dialect, n) = (code.dialect(), code.slots.len());
+    let mut slot = rng.below(n);
+    for _ in 0..2 {
+        let other = rng.below(n);
+        slot = select_unpredictable(dialect.step(code.slots[slot]).is_load(), other, slot);
     }
+    code.gene_end(slot)
+}
 
-    /// Adds to all register numbers of a range of whole genes.
-    fn shift(&mut self, slots: Range<usize>, by: u8) {
-        if by == 0 {
-            return;
+/// The subtree that ends before `end`.
+fn span(code: &Code, end: usize) -> Span {
+    let dialect = code.dialect();
+    let register = dialect.step(code.slots[end - 1]).dst();
+    let (mut start, mut top) = (end, register);
+    for slot in code.slots[..end].iter().rev() {
+        let dst = dialect.step(*slot).dst();
+        if dst < register {
+            break;
         }
-        let dialect = self.code.dialect();
-        let mut at = slots.start;
-        while at < slots.end {
-            let slot = self.code.slots[at];
-            let (row, ..) = dialect.read(slot);
-            if row.role == Role::Whole {
-                self.code.slots[at] = row.shift(slot, by);
-                at += 1;
-                continue;
+        // A phrase touches no register that the values before it have not.
+        top = top.max(if dst < SCRATCH { dst } else { 0 });
+        start -= 1;
+    }
+    Span {
+        slots: start..end,
+        register,
+        top,
+    }
+}
+
+/// Adds to all register numbers of a range of whole genes.
+fn shift(code: &mut Code, slots: Range<usize>, by: u8) {
+    if by == 0 {
+        return;
+    }
+    let dialect = code.dialect();
+    let mut at = slots.start;
+    while at < slots.end {
+        let slot = code.slots[at];
+        let (row, ..) = dialect.read(slot);
+        if row.role == Role::Whole {
+            code.slots[at] = row.shift(slot, by);
+            at += 1;
+            continue;
+        }
+        let decoded = dialect.decode(&code.slots[at..]);
+        let (gene, len) = decoded.expect("a genome's slots are genes");
+        let shifted = dialect.encode(operator(gene.opcode, gene.dst.wrapping_add(by)));
+        let shifted = shifted.expect("registers were compared with the limit");
+        code.slots[at..at + len].copy_from_slice(&shifted);
+        at += len;
+    }
+}
+
+/// Appends a random tree of at most this depth whose root leaves its value in `register`.
+fn grow(code: &mut Code, rng: &mut Rng, repertoire: &Repertoire, max_depth: usize, register: u8) {
+    enum Todo {
+        Grow(usize),
+        Apply(Opcode),
+    }
+    // Each level adds the operands that wait while the last is computed.
+    let spare = usize::from(repertoire.tier().n_registers() - register);
+    let most = (spare - 1) / (repertoire.max_arity() - 1).max(1) + 1;
+    let mut stack = Stack::new(code, register);
+    let mut todo = Vec::with_capacity(24);
+    todo.push(Todo::Grow(max_depth.clamp(1, most.min(8))));
+    while let Some(next) = todo.pop() {
+        match next {
+            Todo::Apply(opcode) => stack.operator(opcode),
+            Todo::Grow(depth) if depth == 1 || rng.bool(0.3) && !todo.is_empty() => {
+                let value = repertoire.value(rng);
+                stack.leaf(repertoire.leaf(rng), value);
             }
-            let decoded = dialect.decode(&self.code.slots[at..]);
-            let (gene, len) = decoded.expect("a genome's slots are genes");
-            let shifted = dialect.encode(operator(gene.opcode, gene.dst.wrapping_add(by)));
-            let shifted = shifted.expect("registers were compared with the limit");
-            self.code.slots[at..at + len].copy_from_slice(&shifted);
-            at += len;
+            Todo::Grow(depth) => {
+                let opcode = repertoire.opcode(rng);
+                todo.push(Todo::Apply(opcode));
+                todo.extend((0..opcode.arity()).map(|_| Todo::Grow(depth - 1)));
+            }
         }
     }
 }
 
-/// The gene of an operator whose value goes to a register.
+/// The gene of an operator whose value goes to a register: that of its first operand.
 fn operator(opcode: Opcode, register: u8) -> Gene {
-    let binary = opcode.arity() == 2;
+    let (a, b) = match opcode.arity() {
+        1 => (0, register),
+        2 => (register, register + 1),
+        _ => (register + 1, register + 2),
+    };
     Gene {
         opcode,
         dst: register,
-        a: if binary { register } else { 0 },
-        b: Operand::Register(register + u8::from(binary)),
+        a,
+        b: Operand::Register(b),
     }
 }
 
@@ -538,8 +480,8 @@ impl TryFrom<Code> for TreeCode {
     type Error = VerifyError;
 
     fn try_from(code: Code) -> Result<TreeCode, VerifyError> {
-        let marks = read_marks(&code)?;
-        Ok(TreeCode { code, marks })
+        read_marks(&code)?;
+        Ok(TreeCode { code })
     }
 }
 
@@ -586,77 +528,36 @@ fn read_marks(code: &Code) -> Result<Vec<Mark>, VerifyError> {
     }
 }
 
-/// Appends nodes in postfix order.
-struct Builder {
-    tree: TreeCode,
-    /// First slots of the subtrees whose values wait.
-    waiting: Vec<u32>,
-    base: u8,
-    /// Most values that waited, with those below the base.
-    depth: usize,
+/// Appends nodes in postfix order: the stack is the registers.
+struct Stack<'a> {
+    code: &'a mut Code,
+    /// The register above all values that wait.
+    next: u8,
 }
 
-impl Builder {
-    fn new(tier: Tier, n_columns: usize, base: u8) -> Builder {
-        Builder {
-            tree: TreeCode {
-                code: Code::empty(tier, n_columns),
-                marks: Vec::new(),
-            },
-            waiting: Vec::new(),
-            base,
-            depth: usize::from(base),
+impl Stack<'_> {
+    fn new(code: &mut Code, register: u8) -> Stack<'_> {
+        Stack {
+            code,
+            next: register,
         }
     }
 
-    fn slots(&self) -> usize {
-        self.tree.code.slots.len()
-    }
-
-    fn leaf(&mut self, operand: Operand, value: f64) {
-        let mut b = operand;
-        if let Operand::Constant(_) = operand {
-            #[expect(clippy::cast_possible_truncation, reason = "limited by the callers")]
-            let index = self.tree.code.constants.len() as u8;
-            b = Operand::Constant(index);
-            self.tree.code.constants.push(value);
-        }
-        let gene = |dst| Gene {
+    fn leaf(&mut self, b: Operand, value: f64) {
+        let gene = Gene {
             opcode: Opcode::Load,
-            dst,
+            dst: self.next,
             a: 0,
             b,
         };
-        self.push(Opcode::Load, gene);
+        self.code.push(gene, value);
+        self.next += 1;
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "at most 3")]
     fn operator(&mut self, opcode: Opcode) {
-        self.push(opcode, |register| operator(opcode, register));
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "limited by the callers")]
-    fn push(&mut self, opcode: Opcode, gene: impl FnOnce(u8) -> Gene) {
-        let code = &mut self.tree.code;
-        let position = code.slots.len() as u32;
-        let height = self.waiting.len() - opcode.arity();
-        let begin = self.waiting.get(height).copied().unwrap_or(position);
-        self.waiting.truncate(height);
-        self.waiting.push(begin);
-        self.depth = self.depth.max(usize::from(self.base) + height + 1);
-        // Beyond the registers there is no code; the caller sees the depth.
-        if self.depth <= usize::from(code.tier().n_registers()) {
-            let slots = code.dialect().encode(gene(self.base + height as u8));
-            code.slots.extend_from_slice(&slots.expect("a node's gene"));
-        }
-        self.tree.marks.push(Mark {
-            begin,
-            end: code.slots.len() as u32,
-            arity: opcode.arity() as u8,
-            opcode,
-        });
-    }
-
-    fn finish(self) -> TreeCode {
-        self.tree
+        let register = self.next - opcode.arity() as u8;
+        self.code.push(operator(opcode, register), 0.0);
+        self.next = register + 1;
     }
 }

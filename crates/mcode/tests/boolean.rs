@@ -101,10 +101,26 @@ fn the_multiplexer_of_eleven_bits_is_solved() {
 }
 
 #[test]
+fn the_multiplexer_of_eleven_bits_is_solved_by_choices() {
+    for tier in common::tiers("the_multiplexer_of_eleven_bits_is_solved_by_choices") {
+        if Opcode::If.is_of(tier) {
+            let blocks = blocks(tier, 11, |case| multiplexer(3, case));
+            check::<TreeCode>(&blocks, &[Opcode::If, Opcode::And, Opcode::Or], 100);
+        }
+    }
+}
+
+#[test]
 fn wrong_cases_are_counted_and_padding_is_not() {
     for tier in common::tiers("wrong_cases_are_counted_and_padding_is_not") {
+        let bits: Vec<_> = Opcode::ALL
+            .iter()
+            .copied()
+            .filter(|o| o.is_bitwise())
+            .collect();
         let repertoire = Repertoire::boolean(tier, 3)
             .unwrap()
+            .opcodes(&bits)
             .constants(0.3, 0.0, 0.0);
         let mut rng = Rng::new(6, 6);
         for n_cases in [1, 63, 64, 65, 511, 513, 70_000] {
@@ -153,7 +169,9 @@ fn meaning(tree: &TreeCode, inputs: &[bool]) -> bool {
                     Opcode::And => a & b,
                     Opcode::Or => a | b,
                     Opcode::Xor => a ^ b,
-                    _ => !a & b,
+                    Opcode::Less => !a & b,
+                    Opcode::If if stack.pop().unwrap() => a,
+                    _ => b,
                 }
             }
         };
@@ -194,6 +212,11 @@ fn genomes_on_bits_are_printed_stored_and_kept_apart_from_numbers() {
     for text in ["x0 ^ 1", "x1 & x0", "0 < x1", "x0 | x1"] {
         assert!(texts.iter().any(|found| found == text), "{text}: {texts:?}");
     }
+    let narrow = Repertoire::boolean(Tier::Avx2, 2).unwrap();
+    assert_eq!(
+        narrow.operators(&["if"]).unwrap_err().to_string(),
+        "the operation \"if\" needs AVX-512, and these genomes are of the tier avx2"
+    );
     for tier in common::tiers("genomes_on_bits_are_printed_stored_and_kept_apart_from_numbers") {
         let bits = blocks(tier, 2, |case| case == 3);
         let numbers = Settings::new(Repertoire::new(tier, 2).unwrap());

@@ -19,6 +19,7 @@ fn table(formula: impl Fn(f64, f64) -> f64) -> Observations<'static> {
         names: vec!["mass".into(), "speed (m/s)".into()],
         columns: vec![mass.into(), speed.into()],
         target_name: "energy".into(),
+        weights: None,
     }
 }
 
@@ -166,6 +167,24 @@ fn unusable_tables_are_refused() {
         d.columns = vec![d.columns[0].clone(); 300];
     };
     assert!(refused(&many).contains("the number of columns is 300"));
+    let weights = |weights: Vec<f64>| refused(&|d| d.weights = Some(weights.clone().into()));
+    assert!(weights(vec![0.0; 60]).contains("all weights are 0"));
+    assert!(weights(vec![1.0, -1.0]).contains("the weight of row 1 (counted from 0) is -1"));
+    assert!(weights(vec![1.0; 59]).contains("the weights has 59 rows"));
+}
+
+#[test]
+fn rows_of_weight_zero_do_not_count() {
+    if !supported("rows_of_weight_zero_do_not_count") {
+        return;
+    }
+    let mut data = table(|m, v| m * v * v);
+    data.target.to_mut()[7] = 1e6;
+    let mut weights = vec![1.0; 60];
+    weights[7] = 0.0;
+    data.weights = Some(weights.into());
+    let report = fit(&data, &config(&[]), Hooks::default()).unwrap();
+    assert!(report.best().r2 > 0.999, "{}", report.best().r2);
 }
 
 #[test]

@@ -229,7 +229,7 @@ fn what_a_crossover_replaced_makes_the_same_child_again() {
                 continue;
             };
             let node = |tree: &TreeCode, slots| {
-                let mut marks = tree.marks().iter();
+                let mut marks = tree.marks().into_iter();
                 marks.position(|mark| mark.slots() == slots).unwrap()
             };
             let (cut, donor) = (node(&a, splice.cut), node(&b, splice.donor));

@@ -129,6 +129,7 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
         columns: columns.map(|column| column.as_slice().into()).collect(),
         target_name: dataset.target_name().to_owned(),
         target: dataset.target().into(),
+        weights: None,
     };
 
     let interrupt = Arc::new(AtomicBool::new(false));

@@ -50,7 +50,9 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Evolves genomes for a table.
 #[pyfunction]
-#[pyo3(signature = (X, y, names, target, parameters, progress, checkpoint, resume))]
+#[pyo3(signature = (
+    X, y, names, target, sample_weight, parameters, progress, checkpoint, resume
+))]
 #[expect(non_snake_case, reason = "the name of the argument in Python")]
 #[expect(
     clippy::too_many_arguments,
@@ -62,6 +64,7 @@ pub(crate) fn evolve(
     y: &Bound<'_, PyAny>,
     names: Vec<String>,
     target: String,
+    sample_weight: Option<&Bound<'_, PyAny>>,
     parameters: BTreeMap<String, String>,
     progress: Option<&Bound<'_, PyAny>>,
     checkpoint: Option<std::path::PathBuf>,
@@ -71,6 +74,11 @@ pub(crate) fn evolve(
     let matrix = Matrix::extract("X", X, &names)?;
     let view = matrix.view();
     let target_values = Vector::extract("y", y, view.n_rows())?.to_vec();
+    let weights = sample_weight
+        .map(|weight| {
+            Ok::<_, PyErr>(Vector::extract("sample_weight", weight, view.n_rows())?.to_vec())
+        })
+        .transpose()?;
     let columns = py.detach(|| {
         (0..view.n_columns())
             .map(|c| Cow::Owned(view.column(c)))
@@ -81,6 +89,7 @@ pub(crate) fn evolve(
         columns,
         target_name: target,
         target: Cow::Owned(target_values),
+        weights: weights.map(Cow::Owned),
     };
     let mut unwritten = None;
     let report = supervise(py, progress, tell, |interrupt, observer| {

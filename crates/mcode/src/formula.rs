@@ -1,0 +1,124 @@
+//! Formulas: what verified code computes, read off its bytes.
+//!
+//! A linear genome is straight code over registers, so its formula is what comes of running it on
+//! formulas in place of numbers. It may be far longer than the code, which uses values twice; so
+//! it is measured first.
+
+use opcodon_expr::{Expr, Node};
+
+use crate::McodeError;
+use crate::code::Code;
+use crate::dialect::{N_PLACES, NOTHING, Step};
+use crate::effective;
+use crate::gene::{Opcode, Operand};
+
+impl Code {
+    /// Nodes of the formula as a tree, at most `u64::MAX`.
+    #[must_use]
+    pub fn n_nodes(&self) -> u64 {
+        let dialect = self.dialect();
+        let mut sizes = [1_u64; N_PLACES];
+        sizes[usize::from(NOTHING)] = 0;
+        let mut steps = [Step::default(); 64];
+        for slots in self.slots.chunks(steps.len()) {
+            dialect.steps(slots, &mut steps);
+            for step in &steps[..slots.len()] {
+                let operands = step
+                    .operands()
+                    .map(|place| sizes[usize::from(place) % N_PLACES]);
+                let root = u64::from(step.operations());
+                let size = operands.into_iter().fold(root, u64::saturating_add);
+                sizes[usize::from(step.dst()) % N_PLACES] = size;
+            }
+        }
+        sizes[0]
+    }
+
+    /// What register 0 holds at the end, read off the bytes. Registers begin as columns, in turn.
+    ///
+    /// # Errors
+    /// If the formula has more than `max_nodes` nodes as a tree (a genome that squares a register
+    /// over and over doubles it each time), or works on bits.
+    pub fn to_expression(&self, max_nodes: u64) -> Result<Expr, McodeError> {
+        self.require_nodes(max_nodes)?;
+        let nodes = self.fold(
+            |operand| {
+                vec![match operand {
+                    Operand::Constant(k) => Node::Const(self.constants[usize::from(k)]),
+                    leaf => Node::Var(u32::from(leaf.number())),
+                }]
+            },
+            |opcode, [_, first], last| {
+                let mut nodes = first.cloned().unwrap_or_default();
+                nodes.extend_from_slice(last);
+                nodes.push(Node::Op(opcode.op()?));
+                Some(nodes)
+            },
+        );
+        let nodes = nodes.ok_or(McodeError::Bitwise)?;
+        Ok(Expr::from_postfix(nodes).expect("operands come before their operator"))
+    }
+
+    /// What register 0 holds at the end, for genomes on bits: `x0 ^ (x1 & 1)`, with all operations
+    /// in parentheses. `a < b` is the second bit without the first, and `a ? b : c` is b where a is
+    /// set and c elsewhere.
+    ///
+    /// # Errors
+    /// If the formula has more than `max_nodes` nodes as a tree.
+    pub fn to_boolean_text(&self, max_nodes: u64) -> Result<String, McodeError> {
+        self.require_nodes(max_nodes)?;
+        let leaf = |operand| match operand {
+            Operand::Constant(k) if self.constants[usize::from(k)].to_bits() == 0 => "0".into(),
+            Operand::Constant(_) => "1".into(),
+            leaf => format!("x{}", leaf.number()),
+        };
+        let text = self.fold(leaf, |opcode, [condition, first], last| {
+            let (symbol, first) = (opcode.symbol()?, first?);
+            Some(match condition {
+                Some(condition) => format!("({condition} {symbol} {first} : {last})"),
+                None => format!("({first} {symbol} {last})"),
+            })
+        });
+        let text = text.ok_or(McodeError::Domain { bits: true })?;
+        let bare = text
+            .strip_prefix('(')
+            .and_then(|text| text.strip_suffix(')'));
+        Ok(bare.unwrap_or(&text).to_owned())
+    }
+
+    fn require_nodes(&self, limit: u64) -> Result<(), McodeError> {
+        let nodes = self.n_nodes();
+        if nodes > limit {
+            return Err(McodeError::TooLong { nodes, limit });
+        }
+        Ok(())
+    }
+
+    /// Runs the effective genes on values of another kind, operands but the last given as there are; `None` as soon as one has no meaning.
+    fn fold<V: Clone>(
+        &self,
+        leaf: impl Fn(Operand) -> V,
+        apply: impl Fn(Opcode, [Option<&V>; 2], &V) -> Option<V>,
+    ) -> Option<V> {
+        let live = effective::mark(self);
+        let mut values: [V; 16] = std::array::from_fn(|register| {
+            #[expect(clippy::cast_possible_truncation, reason = "at most 256 columns")]
+            leaf(Operand::Column((register % self.n_columns()) as u8))
+        });
+        for (_, gene) in self.genes().filter(|(slot, _)| live.slots[*slot]) {
+            let arity = gene.opcode.arity();
+            let value = |is: bool, register| is.then(|| &values[usize::from(register)]);
+            let front = [value(arity == 3, gene.dst), value(arity >= 2, gene.a)];
+            let last = match gene.b {
+                Operand::Register(b) => values[usize::from(b)].clone(),
+                operand => leaf(operand),
+            };
+            values[usize::from(gene.dst)] = match gene.opcode {
+                Opcode::Load => last,
+                opcode => apply(opcode, front, &last)?,
+            };
+        }
+        let [result, ..] = values;
+        Some(result)
+    }
+}
