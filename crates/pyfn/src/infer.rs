@@ -48,8 +48,9 @@ pub(crate) struct Scope<'a> {
     pub(crate) state: &'a [Ty],
 }
 
-/// Joins two states; locals that nobody reads any more are forgotten, if they own nothing.
-pub(crate) fn join(into: &mut State, state: State, live: &Locals) {
+/// Joins two states; locals that nobody reads any more are forgotten, if they own nothing. At the
+/// head of a loop, integers that grow are widened, so that an end is reached.
+pub(crate) fn join(into: &mut State, state: State, live: &Locals, widens: bool) {
     let Some(mut state) = state else {
         return;
     };
@@ -65,6 +66,8 @@ pub(crate) fn join(into: &mut State, state: State, live: &Locals) {
                 let joined = into.join(ty);
                 *into = if joined.depth() > DEPTH_MAX {
                     Ty::tags(joined.tags)
+                } else if widens {
+                    joined.widened(into)
                 } else {
                     joined
                 };
@@ -92,15 +95,9 @@ impl Scope<'_> {
                     ..ty.clone()
                 }
             }
-            Atom::Int(value) => Ty {
-                natural: *value >= 0,
-                ..Ty::of(INT)
-            },
+            Atom::Int(value) => Ty::integer(*value),
             Atom::Float(_) => Ty::of(FLOAT),
-            Atom::Bool(_) => Ty {
-                natural: true,
-                ..Ty::of(BOOL)
-            },
+            Atom::Bool(_) => Ty::truth(),
             Atom::None => Ty::of(NONE),
             Atom::Str(_) => Ty::object(Form::Str),
             Atom::Const(index) => {
@@ -409,9 +406,9 @@ impl<'a> Inference<'a> {
                 let mut after = None;
                 let live = self.info.liveness.after[statement.id].clone();
                 let end = self.block(then, Some(state.clone()));
-                join(&mut after, end, &live);
+                join(&mut after, end, &live, false);
                 let end = self.block(otherwise, Some(state));
-                join(&mut after, end, &live);
+                join(&mut after, end, &live, false);
                 self.joints[statement.id].after.clone_from(&after);
                 return after;
             }
@@ -423,13 +420,13 @@ impl<'a> Inference<'a> {
             }
             Kind::Break => {
                 if let Some((after, _, id)) = self.loops.last_mut() {
-                    join(after, Some(state), &self.info.liveness.after[*id]);
+                    join(after, Some(state), &self.info.liveness.after[*id], false);
                 }
                 return None;
             }
             Kind::Continue => {
                 if let Some((_, head, id)) = self.loops.last_mut() {
-                    join(head, Some(state), &self.info.liveness.head[*id]);
+                    join(head, Some(state), &self.info.liveness.head[*id], true);
                 }
                 return None;
             }
@@ -456,7 +453,7 @@ impl<'a> Inference<'a> {
     ) -> State {
         let head_live = self.info.liveness.head[id].clone();
         let mut head = None;
-        join(&mut head, Some(state), &head_live);
+        join(&mut head, Some(state), &head_live, false);
         let mut after;
         loop {
             self.loops.push((None, head.clone(), id));
@@ -467,7 +464,7 @@ impl<'a> Inference<'a> {
             let end = self.block(body, turn);
             let (left, next, _) = self.loops.pop().unwrap_or_default();
             let mut next = next;
-            join(&mut next, end, &head_live);
+            join(&mut next, end, &head_live, true);
             after = left;
             if next == head {
                 break;
@@ -478,7 +475,7 @@ impl<'a> Inference<'a> {
         let live = self.info.liveness.after[id].clone();
         if item.is_some() {
             let end = self.block(otherwise, head);
-            join(&mut after, end, &live);
+            join(&mut after, end, &live, false);
         }
         self.joints[id].after.clone_from(&after);
         after
@@ -532,7 +529,10 @@ pub(crate) fn boxed_parts(ty: &Ty) -> Ty {
         };
         Ty::object(form)
     } else {
-        ty.clone()
+        Ty {
+            room: 0,
+            ..ty.clone()
+        }
     }
 }
 
@@ -647,7 +647,7 @@ pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
     if ty.tags == Tags::of(RANGE) {
         return Some(Ty {
             natural: ty.natural,
-            ..Ty::of(INT)
+            ..Ty::count()
         });
     }
     if let Some(array) = ty.array() {
@@ -709,10 +709,7 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
             rules::cmp(*op, &scope.atom(a), &scope.atom(b)),
             "no native comparison of these types",
         ),
-        Expr::Truth(_) => How::Gives(Ty {
-            natural: true,
-            ..Ty::of(BOOL)
-        }),
+        Expr::Truth(_) => How::Gives(Ty::truth()),
         Expr::Call(function, args, named) => match scope.intrinsic(function, args, named) {
             Some((_, ty)) => How::Gives(ty),
             None => How::Gives(Ty::of(OBJECT)),
@@ -762,8 +759,8 @@ pub(crate) fn has_plain_methods(of: &Ty) -> bool {
 pub(crate) fn attribute(of: &Ty, name: &str) -> Ty {
     if let Some(array) = of.array() {
         match name {
-            "shape" => return Ty::tuple(vec![Ty::natural(); array.ndim]),
-            "size" | "ndim" => return Ty::natural(),
+            "shape" => return Ty::tuple(vec![Ty::count(); array.ndim]),
+            "size" | "ndim" => return Ty::count(),
             "T" => {
                 let transposed = ArrayTy {
                     contiguous: array.ndim < 2 && array.contiguous,

@@ -159,15 +159,41 @@ pub(crate) fn bin(op: Bin, a: &Ty, b: &Ty, power: Option<i64>) -> Option<Ty> {
     };
     let result = Ty {
         natural,
+        room: room(op, a, b, power),
         ..Ty::tags(tags)
     };
     (!tags.is_empty()).then_some(result)
+}
+
+/// The room of the integers `a op b`. If there is any, the operation cannot go beyond 64 bits.
+pub(crate) fn room(op: Bin, a: &Ty, b: &Ty, constant: Option<i64>) -> u8 {
+    let (x, y) = (a.int_room(), b.int_room());
+    let constant = constant.and_then(|constant| u8::try_from(constant).ok());
+    match op {
+        Bin::Add | Bin::Sub | Bin::Or | Bin::Xor => x.min(y).saturating_sub(1),
+        Bin::Mul => (x + y).saturating_sub(63),
+        Bin::FloorDiv | Bin::RShift => x,
+        Bin::Mod => y,
+        Bin::And => match (a.natural, b.natural) {
+            (true, true) => x.max(y),
+            (true, false) => x,
+            (false, true) => y,
+            (false, false) => x.min(y).saturating_sub(1),
+        },
+        Bin::LShift => constant.map_or(0, |by| x.saturating_sub(by)),
+        Bin::Pow => constant.map_or(0, |n| {
+            let bits = u32::from(63 - x) * u32::from(n);
+            u8::try_from(63_u32.saturating_sub(bits)).unwrap_or(0)
+        }),
+        Bin::TrueDiv | Bin::MatMul => 0,
+    }
 }
 
 /// The type of `a op b`, a comparison.
 pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
     let truth = |tags: Tags| Ty {
         natural: true,
+        room: 63,
         ..Ty::tags(tags)
     };
     if matches!(op, Cmp::In | Cmp::NotIn) {
@@ -200,10 +226,7 @@ pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
 pub(crate) fn un(op: Un, a: &Ty) -> Option<Ty> {
     if is_boxed(a) {
         return Some(match (op, a.array()) {
-            (Un::Not, _) => Ty {
-                natural: true,
-                ..Ty::of(BOOL)
-            },
+            (Un::Not, _) => Ty::truth(),
             (_, Some(array)) => new_array(array.dtype, array.ndim).boxed(),
             _ => Ty::of(OBJECT),
         });
@@ -212,13 +235,15 @@ pub(crate) fn un(op: Un, a: &Ty) -> Option<Ty> {
     for tag in a.tags.iter().filter_map(|tag| un_tag(op, tag)) {
         tags = tags.or(Tags::of(tag));
     }
-    let natural = match op {
-        Un::Not => true,
-        Un::Pos => a.natural,
-        _ => false,
+    let (natural, room) = match op {
+        Un::Not => (true, 63),
+        Un::Pos => (a.natural, a.room),
+        Un::Neg => (false, a.room),
+        Un::Invert => (false, a.room.saturating_sub(1)),
     };
     (!tags.is_empty()).then(|| Ty {
         natural,
+        room,
         ..Ty::tags(tags)
     })
 }
@@ -314,10 +339,7 @@ pub(crate) fn call(
     }
     let numbers = args.iter().all(is_number);
     let float = Ty::of(FLOAT);
-    let truth = Ty {
-        natural: true,
-        ..Ty::of(BOOL)
-    };
+    let truth = Ty::truth();
     if let Some(function) = name.strip_prefix("math.") {
         let known = LIBM.iter().find(|&&known| known == function);
         return match (function, args) {
@@ -362,6 +384,7 @@ pub(crate) fn call(
             };
             let result = Ty {
                 natural: true,
+                room: a.room,
                 ..Ty::tags(tags)
             };
             (Intrinsic::Abs, result)
@@ -379,17 +402,19 @@ pub(crate) fn call(
                 natural: args
                     .iter()
                     .all(|arg| arg.natural || !arg.tags.any(Tags::INTS)),
+                room: args.iter().map(Ty::int_room).min().unwrap_or(0),
                 ..Ty::tags(tags)
             };
             (how, result)
         }
         ("len", [a]) if is_boxed(a) && a.tags.within(Tags(1 << OBJECT | 1 << TUPLE)) => {
-            (Intrinsic::Len, Ty::natural())
+            (Intrinsic::Len, Ty::count())
         }
         ("int", [a]) if is_number(a) => {
             let natural = a.natural && !a.tags.any(Tags::FLOATS);
             let result = Ty {
                 natural,
+                room: if a.tags.any(Tags::FLOATS) { 0 } else { a.room },
                 ..Ty::of(INT)
             };
             (Intrinsic::ToInt, result)
@@ -403,10 +428,12 @@ pub(crate) fn call(
         ("divmod", [a, b]) if a.tags.within(plain) && b.tags.within(plain) && numbers => {
             let remainder = Ty {
                 natural: b.natural,
+                room: b.room,
                 ..Ty::of(INT)
             };
             let quotient = Ty {
                 natural: a.natural && b.natural,
+                room: a.room,
                 ..Ty::of(INT)
             };
             (Intrinsic::Divmod, Ty::tuple(vec![quotient, remainder]))

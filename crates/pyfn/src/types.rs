@@ -37,6 +37,9 @@ pub const NP_FLOAT: u8 = NUMPY | FLOAT;
 /// What a native function returns in place of a tag if an exception is raised.
 pub const RAISED: u8 = 31;
 
+/// The room of counts, counters and what indexes: they are at most `2^56`.
+pub const COUNT_ROOM: u8 = 7;
+
 /// A set of tags.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Tags(pub u32);
@@ -266,6 +269,8 @@ pub struct Ty {
     pub tags: Tags,
     /// No integer among them is negative.
     pub natural: bool,
+    /// Integers among them are at most `2^(63 - room)` in size.
+    pub room: u8,
     /// What is known of objects.
     pub form: Form,
     /// What the value is taken for from the next statement on, where that is looked at.
@@ -324,6 +329,61 @@ impl Ty {
             natural: true,
             ..Self::of(INT)
         }
+    }
+
+    /// The number of elements of something: at most `2^56`.
+    #[must_use]
+    pub fn count() -> Self {
+        Self {
+            room: COUNT_ROOM,
+            ..Self::natural()
+        }
+    }
+
+    /// The type of an integer.
+    #[must_use]
+    pub fn integer(value: i64) -> Self {
+        let bits = 64 - value.unsigned_abs().saturating_sub(1).leading_zeros();
+        Self {
+            natural: value >= 0,
+            room: u8::try_from(63 - bits.min(63)).unwrap_or(0),
+            ..Self::of(INT)
+        }
+    }
+
+    /// A truth value.
+    #[must_use]
+    pub fn truth() -> Self {
+        Self {
+            natural: true,
+            room: 63,
+            ..Self::of(BOOL)
+        }
+    }
+
+    /// The room of integers, if there are any among the values.
+    #[must_use]
+    pub fn int_room(&self) -> u8 {
+        if self.tags.any(Tags::INTS) {
+            self.room
+        } else {
+            63
+        }
+    }
+
+    /// The type where integers may grow from turn to turn: no room is left where it has shrunk.
+    #[must_use]
+    pub fn widened(mut self, before: &Self) -> Self {
+        if self.room != before.room {
+            self.room = 0;
+        }
+        if let (Form::Tuple(parts), Some(others)) = (&mut self.form, before.parts())
+            && parts.len() == others.len()
+        {
+            let pairs = parts.iter_mut().zip(others);
+            pairs.for_each(|(part, other)| *part = std::mem::take(part).widened(other));
+        }
+        self
     }
 
     /// An object of which something is known.
@@ -442,6 +502,7 @@ impl Ty {
         Self {
             tags,
             natural: naturals(self) && naturals(other),
+            room: self.int_room().min(other.int_room()),
             form,
             narrow,
         }

@@ -338,14 +338,13 @@ pub(crate) fn parameter(arg: &Ty) -> Ty {
     let form = match &ty.form {
         Form::List(element) => Form::List(Box::new(Ty {
             natural: false,
+            room: 0,
             ..(**element).clone()
         })),
         form => form.clone(),
     };
     Ty {
-        natural: false,
         form,
-        narrow: None,
-        tags: ty.tags,
+        ..Ty::tags(ty.tags)
     }
 }

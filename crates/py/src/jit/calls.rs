@@ -180,6 +180,11 @@ pub(super) fn array_of(object: *mut PyObject) -> Option<ArrayTy> {
             return None;
         }
         let ndim = usize::try_from(ndim).ok().filter(|&ndim| ndim <= 8)?;
+        // Inference counts on sizes that leave room for sums of indices.
+        let sizes = bytes.add(32).cast::<*const i64>().read();
+        if (0..ndim).any(|at| sizes.add(at).read() >= 1 << 56) {
+            return None;
+        }
         Some(ArrayTy {
             dtype,
             ndim,

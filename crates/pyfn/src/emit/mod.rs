@@ -24,6 +24,7 @@ mod array;
 mod control;
 mod frame;
 mod hoist;
+mod island;
 mod list;
 mod object;
 
@@ -45,6 +46,7 @@ use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
+use self::island::Island;
 use crate::infer::{Scope, State};
 use crate::program::{Atom, Local, Statement};
 use crate::runtime::Runtime;
@@ -116,6 +118,7 @@ pub(crate) struct Turn {
     pub(crate) n_facts_inside: usize,
     /// Between two turns: Python does not get the loop's state.
     pub(crate) is_between: bool,
+    pub(crate) island: Option<Island>,
 }
 
 /// The emitter of one function.
@@ -140,6 +143,8 @@ pub(crate) struct Emitter<'a, 'f> {
     pub(crate) facts: Vec<hoist::Fact>,
     scratch: StackSlot,
     scratch_words: usize,
+    /// Memory that values are taken through.
+    ferry: Option<StackSlot>,
     pub(crate) context: Value,
     pub(crate) ticks: Variable,
     signatures: Vec<(ir::Signature, SigRef)>,
@@ -331,6 +336,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             facts: Vec::new(),
             scratch,
             scratch_words: 0,
+            ferry: None,
             context,
             ticks,
             signatures: Vec::new(),
@@ -601,13 +607,9 @@ impl<'a, 'f> Emitter<'a, 'f> {
 
     fn int_val(&mut self, value: i64) -> Val {
         let word = self.int(value);
-        let ty = Ty {
-            natural: value >= 0,
-            ..Ty::of(INT)
-        };
         Val {
             constant: Some(value),
-            ..Self::from_word(ty, word)
+            ..Self::from_word(Ty::integer(value), word)
         }
     }
 
@@ -939,12 +941,17 @@ impl<'a, 'f> Emitter<'a, 'f> {
 
     /// Joins the current types with those that are expected where it jumps.
     pub(crate) fn jump_to(&mut self, to: Block, target: &State) {
+        self.coerce_to(target);
+        self.jump(to, &[]);
+    }
+
+    /// Brings the locals into the form that is expected somewhere.
+    pub(crate) fn coerce_to(&mut self, target: &State) {
         if let Some(target) = target {
             for (local, target) in target.iter().enumerate() {
                 self.coerce(local, target);
             }
         }
-        self.jump(to, &[]);
     }
 
     fn coerce(&mut self, local: Local, target: &Ty) {

@@ -103,7 +103,7 @@ impl Emitter<'_, '_> {
                 let of = self.atom(of);
                 if let (Some(array), Some(fields)) = (of.ty.array(), of.array.clone()) {
                     if name == "shape" {
-                        let size = |&size: &Value| Self::from_word(Ty::natural(), size);
+                        let size = |&size: &Value| Self::from_word(Ty::count(), size);
                         return Some(Val {
                             ty: ty.clone(),
                             parts: fields.sizes.iter().map(size).collect(),

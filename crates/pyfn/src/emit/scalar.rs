@@ -5,7 +5,7 @@
 //! beside it. Whatever Python would raise or numpy would warn about leaves the function before.
 
 use cranelift_codegen::ir::{
-    InstBuilder, Value,
+    InstBuilder, InstructionData, Value,
     condcodes::{FloatCC, IntCC},
     types,
 };
@@ -291,6 +291,9 @@ impl Emitter<'_, '_> {
             Bin::LShift => {
                 self.check_shift(b, y);
                 let value = self.b.ins().ishl(x, y);
+                if rules::room(op, &a.ty, &b.ty, b.constant) > 0 {
+                    return Some(value);
+                }
                 let back = self.b.ins().sshr(value, y);
                 let lost = self.b.ins().icmp(IntCC::NotEqual, back, x);
                 self.exit_if(lost, "an integer of more than 64 bits");
@@ -315,6 +318,13 @@ impl Emitter<'_, '_> {
             return self.checked(op, b, a);
         }
         let (x, y) = (self.word(a), self.word(b));
+        if rules::room(op, &a.ty, &b.ty, b.constant) > 0 {
+            return match op {
+                Bin::Add => self.b.ins().iadd(x, y),
+                Bin::Sub => self.b.ins().isub(x, y),
+                _ => self.b.ins().imul(x, y),
+            };
+        }
         let constant = b.constant.filter(|&constant| constant != i64::MIN);
         match (op, constant) {
             (Bin::Add | Bin::Sub, Some(constant)) => {
@@ -414,7 +424,7 @@ impl Emitter<'_, '_> {
     }
 
     fn check_divisor(&mut self, divisor: &Val, flt: Value) {
-        if divisor.constant.is_some_and(|divisor| divisor != 0) {
+        if divisor.constant.is_some_and(|divisor| divisor != 0) || self.is_nonzero_constant(flt) {
             return;
         }
         let zero = self.b.ins().f64const(0.0);
@@ -422,10 +432,17 @@ impl Emitter<'_, '_> {
         self.exit_if(is_zero, "division by zero");
     }
 
+    /// Whether the double is written in the program, and not zero.
+    fn is_nonzero_constant(&self, flt: Value) -> bool {
+        let dfg = &self.b.func.dfg;
+        let inst = dfg.value_def(flt).inst().map(|inst| dfg.insts[inst]);
+        matches!(inst, Some(InstructionData::UnaryIeee64 { imm, .. }) if imm.bits() << 1 != 0)
+    }
+
     /// Leaves unless the integer is a double.
     fn check_exact(&mut self, value: &Val) {
         if Self::class_of(value) != Some(Class::Int)
-            || value.constant.is_some_and(|value| value.abs() <= EXACT)
+            || value.ty.room >= 10
             || value.ty.tags.within(Tags(1 << BOOL | 1 << NP_BOOL))
         {
             return;
@@ -548,6 +565,13 @@ impl Emitter<'_, '_> {
                 (Class::Int, Un::Pos) => Self::from_word(Ty::tags(tags), emitter.word(a)),
                 (Class::Int, Un::Neg) => {
                     let (zero, word) = (emitter.int(0), emitter.word(a));
+                    if a.ty.room > 0 {
+                        let value = emitter.b.ins().isub(zero, word);
+                        return Some(Val {
+                            tag,
+                            ..Self::from_word(Ty::tags(tags), value)
+                        });
+                    }
                     let (value, overflow) = emitter.b.ins().ssub_overflow(zero, word);
                     emitter.exit_if(overflow, "an integer of more than 64 bits");
                     Self::from_word(Ty::tags(tags), value)
