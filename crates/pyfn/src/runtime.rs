@@ -40,6 +40,12 @@ pub struct Runtime {
     pub fail: usize,
     /// `(tag, word, double bits) -> object`.
     pub box_value: usize,
+    /// `(context: *mut Context) -> 1`, or 0 if there is no room on the stack: fills the context.
+    pub enter: usize,
+    /// `(double) -> object`.
+    pub make_float: usize,
+    /// `(integer) -> object`.
+    pub make_int: usize,
     /// `(object, tags, out: *mut [u64; 2]) -> tag`, which is 0 if the object has none of the tags.
     pub unbox: usize,
     /// `(object, check: *const ArrayCheck) -> 0 or 1`.

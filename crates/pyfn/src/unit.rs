@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use opcodon_codemem::{Code, CodeHeap};
 
-use crate::emit;
+use crate::emit::{self, EntryGuards};
 use crate::globals::{FunctionId, Global};
 use crate::infer::{Inference, Joint, boxed_parts};
 use crate::liveness::Liveness;
@@ -151,6 +151,8 @@ pub struct Spec {
     pub ret: Ty,
     /// Its code; the entry for Python comes first.
     pub code: Option<Code>,
+    /// Where in its code the entry is that Python calls without help, if there is one.
+    pub vectorcall_offset: Option<usize>,
     /// Where it can be left. The records are addressed by code and never move.
     pub records: Vec<Box<Record>>,
     /// Descriptions of arrays that code refers to.
@@ -180,6 +182,8 @@ pub struct Unit {
     pub functions: Vec<Rc<FunctionInfo>>,
     /// All versions.
     pub specs: Vec<Spec>,
+    /// What the entries of the first function's versions look at, if they can be called by Python.
+    pub entry: Option<EntryGuards>,
     by_key: HashMap<(FunctionId, Vec<Ty>), SpecId>,
     n_specs: Vec<usize>,
     /// Versions that are being inferred.
@@ -197,6 +201,7 @@ impl Unit {
             runtime,
             functions: Vec::new(),
             specs: Vec::new(),
+            entry: None,
             by_key: HashMap::new(),
             n_specs: Vec::new(),
             open: Vec::new(),
@@ -253,6 +258,7 @@ impl Unit {
             params,
             ret: Ty::default(),
             code: None,
+            vectorcall_offset: None,
             records: Vec::new(),
             checks: Vec::new(),
             cell: Box::default(),
@@ -324,6 +330,7 @@ impl Unit {
         spec.cell
             .set(code.address() as usize + emitted.native_offset);
         spec.code = Some(code);
+        spec.vectorcall_offset = emitted.vectorcall_offset;
         spec.records = emitted.records;
         spec.checks = emitted.checks;
         spec.leaves = emitted.leaves;

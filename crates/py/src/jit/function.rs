@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::mem::MaybeUninit;
 
 use opcodon_pyfn::{
-    ArrayTy, BOOL, Context, FLOAT, Form, FunctionInfo, Global, INT, OBJECT, Program, RAISED, Spec,
-    Text, Ty, Unit,
+    ArrayTy, BOOL, Context, EntryGuards, FLOAT, Form, FunctionInfo, Global, INT, OBJECT, Program,
+    RAISED, Spec, Text, Ty, Unit,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi::{self, PyObject};
@@ -388,6 +388,7 @@ impl Function {
             state.retired.push(old);
         }
         state.versions.clear();
+        self.entry.set(vectorcall as *const () as usize);
         match group? {
             Some(group) => {
                 let info = group.unit.borrow().functions[0].clone();
@@ -457,6 +458,15 @@ impl Function {
             }
         }
         group.settle(py, layout);
+        let words = group.versions.iter();
+        let words = words.map(|(dict, version)| (dict + 24, version.as_ptr() as usize));
+        if group.guards.is_empty() || !group.versions.is_empty() {
+            group.unit.borrow_mut().entry = Some(EntryGuards {
+                words: words.collect(),
+                refuted: group.is_refuted.as_ptr() as usize,
+                otherwise: vectorcall as *const () as usize,
+            });
+        }
         Ok(Some(group))
     }
 
@@ -473,9 +483,17 @@ impl Function {
             let mut unit = group.unit.borrow_mut();
             // What cannot be compiled runs in Python; the report says why.
             if let Ok(spec) = unit.specialise(0, &types)
-                && let Some(compiled) = &unit.specs[spec].code
+                && let Some(compiled) = unit.specs[spec].code.clone()
             {
                 let entry = compiled.address();
+                if let Some(offset) = unit.specs[spec].vectorcall_offset {
+                    let address = entry as usize + offset;
+                    // The next version's entry goes on to this one.
+                    if let Some(guards) = &mut unit.entry {
+                        guards.otherwise = address;
+                    }
+                    self.entry.set(address);
+                }
                 let entry = unsafe { std::mem::transmute::<*const u8, EntryPoint>(entry) };
                 code = Some((entry, unit.specs[spec].cell.get()));
             }
@@ -709,6 +727,19 @@ fn stack_limit() -> usize {
     limit
 }
 
+/// Fills a context for a call, unless the stack is full.
+pub(super) unsafe extern "C" fn enter(context: *mut Context) -> u64 {
+    let limit = stack_limit();
+    unsafe {
+        *context = Context {
+            depth: i64::from(ffi::Py_GetRecursionLimit()),
+            stack_limit: limit,
+            status: 0,
+        };
+    }
+    u64::from((&raw const limit as usize) >= limit)
+}
+
 const PY_VECTORCALL_ARGUMENTS_OFFSET: usize = 1 << (usize::BITS - 1);
 
 unsafe extern "C" fn vectorcall(
@@ -873,6 +904,7 @@ impl Function {
             state.retired.push(old);
         }
         state.versions.clear();
+        self.entry.set(vectorcall as *const () as usize);
         state.is_plain = false;
     }
 }

@@ -12,7 +12,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{calls, leave};
+use super::{calls, function, leave};
 
 /// What is known of the interpreter and of numpy.
 pub(super) struct Layout {
@@ -314,6 +314,9 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         leave: at!(leave::leave),
         fail: at!(leave::fail),
         box_value: at!(calls::box_value),
+        enter: at!(function::enter),
+        make_float: at!(ffi::PyFloat_FromDouble),
+        make_int: at!(ffi::PyLong_FromLongLong),
         unbox: at!(calls::unbox),
         is_array: at!(calls::is_array),
         check_signals: at!(calls::check_signals),

@@ -30,9 +30,11 @@ mod object;
 
 mod scalar;
 mod trampoline;
+mod vectorcall;
 
 pub use hoist::HOISTED;
 pub use object::names_key;
+pub use vectorcall::EntryGuards;
 
 use std::rc::Rc;
 use std::sync::OnceLock;
@@ -60,6 +62,8 @@ pub(crate) struct Emitted {
     pub(crate) bytes: Vec<u8>,
     /// Where the entry for other native functions is; the one for Python is at the start.
     pub(crate) native_offset: usize,
+    /// Where the entry is that Python calls without help, if there is one.
+    pub(crate) vectorcall_offset: Option<usize>,
     pub(crate) records: Vec<Box<Record>>,
     pub(crate) checks: Vec<Box<ArrayCheck>>,
     pub(crate) leaves: Vec<(usize, String)>,
@@ -271,14 +275,27 @@ pub(crate) fn function(unit: &mut Unit, spec: SpecId) -> Result<Emitted, Compile
     let mut entry = Codegen::new();
     frame::entry(&mut entry.func, &mut builder_context, &params, &isa);
     let mut bytes = bytes_of(&mut entry)?;
-    while bytes.len() % 64 != 0 {
-        bytes.push(0xcc);
+    let pad = |bytes: &mut Vec<u8>| bytes.resize(bytes.len().next_multiple_of(64), 0xcc);
+    let mut vectorcall_offset = None;
+    let is_called = unit.specs[spec].function == 0 && unit.functions[0].program.is_positional;
+    if let Some(guards) = unit.entry.as_ref().filter(|_| is_called) {
+        let mut entry = Codegen::new();
+        let cell = unit.specs[spec].cell.as_ptr() as usize;
+        let shape = (params.as_slice(), &unit.specs[spec].ret, cell);
+        let (func, runtime) = (&mut entry.func, &unit.runtime);
+        if vectorcall::entry(func, &mut builder_context, shape, guards, runtime, &isa) {
+            pad(&mut bytes);
+            vectorcall_offset = Some(bytes.len());
+            bytes.extend(bytes_of(&mut entry)?);
+        }
     }
+    pad(&mut bytes);
     let native_offset = bytes.len();
     bytes.extend(native);
     Ok(Emitted {
         bytes,
         native_offset,
+        vectorcall_offset,
         records,
         checks,
         leaves,
