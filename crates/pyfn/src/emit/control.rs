@@ -238,6 +238,9 @@ impl Emitter<'_, '_> {
     ) -> bool {
         let value = self.atom(test);
         let truth = self.truth(&value);
+        if self.convert(statement, truth, [then, otherwise]) {
+            return true;
+        }
         self.end_checks();
         let after = self.joint(statement.id).after;
         let (yes, no, done) = (self.new_block(), self.new_block(), self.new_block());
@@ -253,7 +256,7 @@ impl Emitter<'_, '_> {
         self.resume_at(done, after)
     }
 
-    fn joint(&self, id: usize) -> crate::infer::Joint {
+    pub(super) fn joint(&self, id: usize) -> crate::infer::Joint {
         self.unit.specs[self.spec].joints[id].clone()
     }
 
@@ -391,6 +394,9 @@ impl Emitter<'_, '_> {
         otherwise: &[Statement],
     ) -> bool {
         self.end_checks();
+        if matches!(source, Source::Forever) {
+            self.run_ahead(body);
+        }
         let joint = self.joint(statement.id);
         let (head, latch, inside, end, after) = (
             self.new_block(),

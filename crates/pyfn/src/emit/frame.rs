@@ -273,6 +273,7 @@ impl Emitter<'_, '_> {
 
     /// Leaves before this statement if the condition holds.
     pub(super) fn exit_if(&mut self, condition: Value, why: &str) {
+        let condition = self.on_this_side(condition);
         let exit = self.exit_block(why);
         self.branch_if(condition, exit);
     }

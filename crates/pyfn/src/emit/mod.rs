@@ -22,8 +22,10 @@
 
 mod array;
 mod control;
+mod convert;
 mod frame;
 mod hoist;
+mod idiom;
 mod island;
 mod list;
 mod object;
@@ -147,6 +149,8 @@ pub(crate) struct Emitter<'a, 'f> {
     pub(crate) facts: Vec<hoist::Fact>,
     scratch: StackSlot,
     scratch_words: usize,
+    /// What is bound on one side of a branch where both are done.
+    side: Option<convert::Side>,
     /// Memory that values are taken through.
     ferry: Option<StackSlot>,
     pub(crate) context: Value,
@@ -353,6 +357,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             facts: Vec::new(),
             scratch,
             scratch_words: 0,
+            side: None,
             ferry: None,
             context,
             ticks,
@@ -581,6 +586,9 @@ impl<'a, 'f> Emitter<'a, 'f> {
         let ty = self.scope().atom(atom);
         match atom {
             Atom::Local(local) => {
+                if let Some(value) = self.side.as_ref().and_then(|side| side.get(*local)) {
+                    return value.clone();
+                }
                 let place = self.places[*local].clone();
                 self.read(&place, &ty)
             }
