@@ -84,34 +84,22 @@ impl Emitter<'_, '_> {
         if indices.len() != array.ndim || array.ndim == 0 {
             return None;
         }
-        let mut at = None;
+        let mut at = fields.data?;
         for (k, index) in indices.iter().enumerate() {
             let word = if known.get(k) == Some(&true) {
                 self.word(index)
             } else {
                 self.in_bounds(index, fields.sizes[k])
             };
-            at = Some(match (at, array.contiguous) {
-                (None, true) => word,
-                (Some(at), true) => {
-                    let row = self.b.ins().imul(at, fields.sizes[k]);
-                    self.b.ins().iadd(row, word)
-                }
-                (at, false) => {
-                    let step = self.b.ins().imul(word, fields.strides[k]);
-                    match at {
-                        Some(at) => self.b.ins().iadd(at, step),
-                        None => step,
-                    }
-                }
-            });
+            // Dimension by dimension, so that the address of a row is the same in a loop along it.
+            let step = if array.contiguous && k + 1 == array.ndim {
+                self.b.ins().imul_imm_s(word, array.dtype.size())
+            } else {
+                self.b.ins().imul(word, fields.strides[k])
+            };
+            at = self.b.ins().iadd(at, step);
         }
-        let bytes = if array.contiguous {
-            self.b.ins().imul_imm_s(at?, array.dtype.size())
-        } else {
-            at?
-        };
-        Some(self.b.ins().iadd(fields.data?, bytes))
+        Some(at)
     }
 
     /// `of[indices]`, a numpy scalar.

@@ -29,8 +29,10 @@ enum Source {
 struct Pause {
     counter: Variable,
     step: i64,
-    /// The counter at the last pause, or at the start.
+    /// The counter at the last pause, or at the start; in its berth, as the next.
     begun: Variable,
+    /// What the counter must stay below.
+    end: Variable,
     /// The counter at the next one.
     at: Variable,
 }
@@ -284,10 +286,13 @@ impl Emitter<'_, '_> {
         };
         let joint = self.joint(turn.id);
         if is_break {
+            if let Some(island) = &turn.island {
+                self.leave_island(island);
+            }
             self.release_turns(self.turns.len() - 1);
             self.coerce_to(&joint.after);
             if let Some(island) = &turn.island {
-                self.leave_island(island);
+                self.bring_along(island);
             }
             self.jump(turn.after, &[]);
         } else {
@@ -419,13 +424,17 @@ impl Emitter<'_, '_> {
             _ => None,
         };
         let counted = counted.filter(|_| is_innermost(body));
-        let island = counted.map(|_| self.enter_island(to.as_ref().map(|(to, _)| *to), body));
+        let to_local = to.as_ref().map(|(to, _)| *to);
+        let n_settled = self.settle(to_local, body);
+        let island = counted.map(|(counter, _)| {
+            let rest = state.iter().enumerate();
+            let rest = rest.filter_map(|(at, &state)| (at != counter).then_some(state));
+            let island = self.enter_island(to_local, &rest.collect::<Vec<_>>(), body);
+            self.put_away(state[counter]);
+            self.fetch(state[counter]);
+            island
+        });
         if island.is_some() {
-            for &variable in &state {
-                let value = self.b.use_var(variable);
-                let moved = self.through_memory(value);
-                self.b.def_var(variable, moved);
-            }
             if let Source::Sequence(Val {
                 array: Some(fields),
                 ..
@@ -433,7 +442,7 @@ impl Emitter<'_, '_> {
             {
                 let words = fields.data.iter_mut().chain(&mut fields.sizes);
                 for word in words.chain(&mut fields.strides) {
-                    *word = self.through_memory(*word);
+                    *word = self.ferried(*word);
                 }
             }
         }
@@ -492,7 +501,7 @@ impl Emitter<'_, '_> {
             self.b.def_var(state[0], next);
         }
         if let Some(pause) = &pause {
-            self.turn_or_pause(pause, &source, &state, inside, end);
+            self.turn_or_pause(pause, inside, end);
             self.b.seal_block(inside);
         } else if is_rotated {
             self.tick();
@@ -506,8 +515,11 @@ impl Emitter<'_, '_> {
         self.end_checks();
         self.start(end);
         self.types = at_head;
+        self.unsettle(n_settled);
         if let Some(island) = &island {
+            self.end_island();
             self.leave_island(island);
+            self.bring_along(island);
         }
         if matches!(source, Source::Forever) {
             // Never reached: the loop is only left by break.
@@ -654,17 +666,6 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// What the counter of a loop is compared with.
-    fn end_of_count(&mut self, source: &Source, state: &[Variable]) -> Value {
-        match source {
-            Source::Sequence(Val {
-                array: Some(fields),
-                ..
-            }) => fields.sizes[0],
-            _ => self.b.use_var(state[1]),
-        }
-    }
-
     /// Where the counter pauses first.
     fn first_pause(
         &mut self,
@@ -674,14 +675,23 @@ impl Emitter<'_, '_> {
         step: i64,
     ) -> Pause {
         let now = self.b.use_var(state[counter]);
-        let end = self.end_of_count(source, state);
-        let (begun, at) = (self.variable(now), self.pause_after(now, end, step));
-        let at = self.variable(at);
+        let end = match source {
+            Source::Sequence(Val {
+                array: Some(fields),
+                ..
+            }) => fields.sizes[0],
+            _ => self.b.use_var(state[1]),
+        };
+        let (begun, end_of_count) = (self.variable(now), self.variable(end));
+        self.put_away(begun);
+        self.put_away(end_of_count);
+        let at = self.pause_after(now, end, step);
         Pause {
             counter: state[counter],
             step,
             begun,
-            at,
+            end: end_of_count,
+            at: self.variable(at),
         }
     }
 
@@ -692,29 +702,25 @@ impl Emitter<'_, '_> {
     }
 
     /// Goes on with the next turn; after many, or at the end, the turns are taken off the ticks.
-    fn turn_or_pause(
-        &mut self,
-        pause: &Pause,
-        source: &Source,
-        state: &[Variable],
-        inside: Block,
-        end: Block,
-    ) {
+    fn turn_or_pause(&mut self, pause: &Pause, inside: Block, end: Block) {
         let (now, at) = (self.b.use_var(pause.counter), self.b.use_var(pause.at));
         let goes_on = self.b.ins().icmp(IntCC::SignedLessThan, now, at);
         let paused = self.new_block();
         self.b.ins().brif(goes_on, inside, &[], paused, &[]);
         self.start(paused);
-        let begun = self.b.use_var(pause.begun);
+        let begun = self.berthed(pause.begun, types::I64);
         let done = self.b.ins().isub(now, begun);
+        self.fetch(self.ticks);
         self.take_ticks(done);
-        let stop = self.end_of_count(source, state);
+        self.put_away(self.ticks);
+        let stop = self.berthed(pause.end, types::I64);
         let goes_on = self.b.ins().icmp(IntCC::SignedLessThan, now, stop);
         let more = self.cold_block();
         self.b.ins().brif(goes_on, more, &[], end, &[]);
         self.start(more);
         let next = self.pause_after(now, stop, pause.step);
         self.b.def_var(pause.begun, now);
+        self.put_away(pause.begun);
         self.b.def_var(pause.at, next);
         self.jump(inside, &[]);
     }

@@ -391,7 +391,7 @@ impl Emitter<'_, '_> {
             }
             loops.push(shape);
             for var in state {
-                let word = self.b.use_var(var);
+                let word = self.last_value(var, types::I64);
                 self.store(word, frame, offset(at));
                 at += 1;
             }
@@ -427,19 +427,23 @@ impl Emitter<'_, '_> {
         }
         if ty.tags == Tags::of(RANGE) {
             for place in &place.parts {
-                let word = self.b.use_var(place.word);
+                let word = self.last_value(place.word, types::I64);
                 self.store(word, frame, offset(*at));
                 *at += 1;
             }
             return Shape::Range;
         }
-        let value = self.read(place, &Ty::tags(ty.tags));
-        let tag = self.tag(&value);
+        let tag = match ty.tags.single() {
+            Some(tag) => self.tag_value(tag),
+            None => self.last_value(place.tag, types::I64),
+        };
         self.store(tag, frame, offset(*at));
-        if let Some(word) = value.word {
+        if has_word(ty.tags) {
+            let word = self.last_value(place.word, types::I64);
             self.store(word, frame, offset(*at + 1));
         }
-        if let Some(flt) = value.flt {
+        if ty.tags.any(Tags::FLOATS) {
+            let flt = self.last_value(place.flt, types::F64);
             self.store(flt, frame, offset(*at + 2));
         }
         *at += 3;

@@ -50,7 +50,7 @@ use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
-use self::island::Island;
+use self::island::{Berths, Island};
 use crate::infer::{Scope, State};
 use crate::program::{Atom, Local, Statement};
 use crate::runtime::Runtime;
@@ -151,8 +151,7 @@ pub(crate) struct Emitter<'a, 'f> {
     scratch_words: usize,
     /// What is bound on one side of a branch where both are done.
     side: Option<convert::Side>,
-    /// Memory that values are taken through.
-    ferry: Option<StackSlot>,
+    pub(crate) berths: Berths,
     pub(crate) context: Value,
     pub(crate) ticks: Variable,
     signatures: Vec<(ir::Signature, SigRef)>,
@@ -335,6 +334,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         };
         let frame = slot(&mut b);
         let scratch = slot(&mut b);
+        let berths = slot(&mut b);
         let places = info.program.locals.iter().map(|_| new_place(&mut b));
         let places = places.collect();
         let ticks = b.declare_var(types::I64);
@@ -358,7 +358,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             scratch,
             scratch_words: 0,
             side: None,
-            ferry: None,
+            berths: Berths::new(berths),
             context,
             ticks,
             signatures: Vec::new(),
@@ -384,6 +384,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         self.b.func.sized_stack_slots[self.frame].size = frame_bytes;
         let scratch_bytes = u32::try_from(8 * self.scratch_words).unwrap_or(u32::MAX);
         self.b.func.sized_stack_slots[self.scratch].size = scratch_bytes;
+        self.b.func.sized_stack_slots[self.berths.slot].size = self.berths.size();
         self.b.seal_all_blocks();
         self.b.finalize(config);
         (self.records, self.checks, self.leaves, self.callees)
