@@ -163,7 +163,7 @@ impl Scope<'_> {
     /// The type of `of[index]`, and whether it is read natively.
     pub(crate) fn item(&self, of: &Ty, index: &Index) -> (Ty, bool) {
         let boxed = (Ty::of(OBJECT), false);
-        let int = |ty: &Ty| ty.tags.within(Tags(1 << INT | 1 << crate::types::NP_INT));
+        let int = |ty: &Ty| ty.tags.within(Tags::INDICES);
         if let Some(array) = of.array() {
             let Some(parts) = self.index_parts(index) else {
                 return boxed;
@@ -173,8 +173,8 @@ impl Scope<'_> {
                 .filter(|part| matches!(part, Part::Int(ty) if int(ty)))
                 .count();
             if n_ints == parts.len() && n_ints == array.ndim {
-                return match array.dtype.tag() {
-                    Some(tag) => (Ty::of(tag), true),
+                return match array.dtype.element() {
+                    Some(element) => (element, true),
                     None => boxed,
                 };
             }
@@ -651,8 +651,8 @@ pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
         });
     }
     if let Some(array) = ty.array() {
-        return Some(match (array.ndim, array.dtype.tag()) {
-            (1, Some(tag)) => Ty::of(tag),
+        return Some(match (array.ndim, array.dtype.element()) {
+            (1, Some(element)) => element,
             (0 | 1, _) => Ty::of(OBJECT),
             (ndim, _) => {
                 let row = ArrayTy {

@@ -10,8 +10,8 @@
 use crate::globals::Global;
 use crate::program::{Atom, Bin, Cmp, Un};
 use crate::types::{
-    ArrayTy, BOOL, Class, Dtype, FLOAT, Form, INT, NONE, NP_BOOL, NP_FLOAT, NP_INT, NUMPY, OBJECT,
-    RANGE, TUPLE, Tags, Ty, class,
+    ArrayTy, BOOL, Class, Dtype, FLOAT, Form, INT, NONE, NP_BOOL, NP_F32, NP_FLOAT, NP_INT, NUMPY,
+    OBJECT, RANGE, TUPLE, Tags, Ty, class,
 };
 
 /// The tag of `a op b`; `power` is the exponent where it is written in the program.
@@ -68,11 +68,112 @@ pub(crate) fn un_tag(op: Un, a: u8) -> Option<u8> {
     match (op, a) {
         (Un::Not, NONE) => Some(BOOL),
         (Un::Not, _) => matches!(class(a), Class::Int | Class::Float).then_some(BOOL),
-        (Un::Neg | Un::Pos, INT | FLOAT | NP_INT | NP_FLOAT) => Some(a),
+        (Un::Neg | Un::Pos, INT | FLOAT | NP_INT | NP_FLOAT | NP_F32) => Some(a),
         (Un::Neg | Un::Pos, BOOL) => Some(INT),
         (Un::Invert, INT | NP_INT | NP_BOOL) => Some(a),
         _ => None,
     }
+}
+
+/// The tag of `a op b` where one of them is a scalar of numpy's of less than 64 bits: numpy's
+/// promotion, in which Python's own numbers are weak.
+fn narrow_tag(op: Bin, a: u8, b: u8) -> Option<u8> {
+    let is_float = |tag: u8| class(tag) == Class::Float;
+    let size = |tag: u8| Dtype::of_tag(tag).map_or(8, Dtype::size);
+    let is_unsigned = |tag: u8| {
+        let dtype = Dtype::of_tag(tag);
+        matches!(dtype, Some(Dtype::UInt8 | Dtype::UInt16 | Dtype::UInt32))
+    };
+    let is_weak = |tag: u8| matches!(tag, BOOL | INT | FLOAT);
+    if a == NP_BOOL || b == NP_BOOL {
+        return None;
+    }
+    let both_ints = !is_float(a) && !is_float(b);
+    match op {
+        Bin::Add | Bin::Sub | Bin::Mul => {}
+        Bin::TrueDiv if both_ints => return Some(NP_FLOAT),
+        Bin::TrueDiv => {}
+        Bin::FloorDiv | Bin::Mod | Bin::And | Bin::Or | Bin::Xor if both_ints => {}
+        _ => return None,
+    }
+    if a == b {
+        return Some(a);
+    }
+    if is_weak(a) || is_weak(b) {
+        let (weak, strong) = if is_weak(a) { (a, b) } else { (b, a) };
+        return Some(if weak == FLOAT && !is_float(strong) {
+            NP_FLOAT
+        } else {
+            strong
+        });
+    }
+    if is_float(a) || is_float(b) {
+        let fits = |tag: u8| tag == NP_F32 || !is_float(tag) && size(tag) <= 2;
+        return Some(if fits(a) && fits(b) { NP_F32 } else { NP_FLOAT });
+    }
+    let (big, small) = if size(a) >= size(b) { (a, b) } else { (b, a) };
+    if is_unsigned(a) == is_unsigned(b) || !is_unsigned(big) && size(big) > size(small) {
+        return Some(big);
+    }
+    let wider = match size(if is_unsigned(a) { a } else { b }) {
+        1 => Dtype::Int16,
+        2 => Dtype::Int32,
+        _ => Dtype::Int64,
+    };
+    wider.tag()
+}
+
+/// The tag of `a op b` where one of them may be such a scalar; `None` if none is, and then
+/// `Some(None)` if it depends on more than the types, so that Python has to do it.
+pub(crate) fn narrow(op: Bin, a: &Ty, b: &Ty) -> Option<Option<u8>> {
+    if !a.tags.or(b.tags).any(Tags::NARROW) {
+        return None;
+    }
+    let mut pairs = a
+        .tags
+        .iter()
+        .flat_map(|a| b.tags.iter().map(move |b| (a, b)));
+    let is_number = |tag: u8| Tags::of(tag).within(Tags::NUMBERS);
+    let is_narrow = |tag: u8| Tags::of(tag).within(Tags::NARROW);
+    let tag_of = |(a, b): (u8, u8)| {
+        let is_known = is_number(a) && is_number(b) && (is_narrow(a) || is_narrow(b));
+        is_known.then(|| narrow_tag(op, a, b)).flatten()
+    };
+    let first = pairs.next().and_then(tag_of);
+    let same = pairs.all(|pair| tag_of(pair) == first);
+    Some(first.filter(|_| same))
+}
+
+/// Whether numbers are compared as `numpy.float32`; `None` if that depends on more than the types.
+pub(crate) fn compares_single(a: &Ty, b: &Ty) -> Option<bool> {
+    let mut all = [false; 2];
+    for a in a.tags.iter() {
+        for b in b.tags.iter() {
+            let other = match (a, b) {
+                (NP_F32, NP_F32) => continue,
+                (NP_F32, other) | (other, NP_F32) => other,
+                _ => NP_FLOAT,
+            };
+            all[usize::from(matches!(other, FLOAT | INT | BOOL))] = true;
+        }
+    }
+    (!(all[0] && all[1])).then_some(all[1])
+}
+
+/// Whether Python has to do an operation on two values.
+pub(crate) fn bin_is_boxed(op: Bin, a: &Ty, b: &Ty) -> bool {
+    is_boxed(a) || is_boxed(b) || narrow(op, a, b) == Some(None)
+}
+
+/// Whether Python has to compare two values.
+pub(crate) fn cmp_is_boxed(a: &Ty, b: &Ty) -> bool {
+    is_boxed(a) || is_boxed(b) || compares_single(a, b).is_none()
+}
+
+/// Whether Python has to do an operation on one value.
+pub(crate) fn un_is_boxed(op: Un, a: &Ty) -> bool {
+    let narrow_ints = Tags(Tags::NARROW.0 & !Tags::of(NP_F32).0);
+    is_boxed(a) || op != Un::Not && a.tags.any(narrow_ints)
 }
 
 /// The union of what a rule makes of all pairs of tags.
@@ -103,6 +204,7 @@ fn common_dtype(a: &Ty, b: &Ty) -> Option<(Dtype, usize)> {
             Dtype::Bool => Some((0, array.ndim)),
             _ => None,
         },
+        (None, Some(tag)) if Tags::of(tag).any(Tags::NARROW) => None,
         (None, Some(tag)) => match class(tag) {
             Class::Float => Some((2, 0)),
             Class::Int if tag == BOOL || tag == NP_BOOL => Some((0, 0)),
@@ -148,6 +250,11 @@ pub(crate) fn bin(op: Bin, a: &Ty, b: &Ty, power: Option<i64>) -> Option<Ty> {
             _ => Form::Any,
         };
         return Some(Ty::object(form));
+    }
+    match narrow(op, a, b) {
+        None => {}
+        Some(None) => return Some(Ty::of(OBJECT)),
+        Some(Some(tag)) => return Dtype::of_tag(tag).and_then(Dtype::element),
     }
     let tags = pairs(a.tags, b.tags, |a, b| bin_tag(op, a, b, power));
     let natural = match op {
@@ -219,12 +326,15 @@ pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
             }
         });
     }
+    if compares_single(a, b).is_none() {
+        return Some(Ty::of(OBJECT));
+    }
     (!tags.is_empty()).then(|| truth(tags))
 }
 
 /// The type of `op a`.
 pub(crate) fn un(op: Un, a: &Ty) -> Option<Ty> {
-    if is_boxed(a) {
+    if un_is_boxed(op, a) {
         return Some(match (op, a.array()) {
             (Un::Not, _) => Ty::truth(),
             (_, Some(array)) => new_array(array.dtype, array.ndim).boxed(),
@@ -277,6 +387,8 @@ pub(crate) enum Intrinsic {
     ToFloat,
     ToNumpyFloat,
     ToNumpyInt,
+    /// To a scalar of numpy's of less than 64 bits, if it is one.
+    ToNarrow(Dtype),
     ToBool,
     Divmod,
     Pow,
@@ -376,7 +488,7 @@ pub(crate) fn call(
     }
     let plain = Tags::of(INT).or(Tags::of(BOOL));
     match (name, args) {
-        ("abs", [a]) if is_number(a) && !a.tags.has(NP_BOOL) => {
+        ("abs", [a]) if is_number(a) && !a.tags.has(NP_BOOL) && !un_is_boxed(Un::Neg, a) => {
             let tags = if a.tags.has(BOOL) {
                 Tags(a.tags.0 & !Tags::of(BOOL).0).or(Tags::of(INT))
             } else {
@@ -389,7 +501,13 @@ pub(crate) fn call(
             };
             (Intrinsic::Abs, result)
         }
-        ("min" | "max", [_, _, ..]) if numbers => {
+        ("min" | "max", [first, rest @ ..])
+            if numbers
+                && !rest.is_empty()
+                && (args.iter().all(|arg| !arg.tags.any(Tags::NARROW))
+                    || rest.iter().all(|arg| arg.tags == first.tags)
+                        && first.tags.single().is_some()) =>
+        {
             let tags = args
                 .iter()
                 .fold(Tags::default(), |tags, arg| tags.or(arg.tags));
@@ -526,8 +644,11 @@ fn numpy_call(
     let array =
         |dtype: Dtype, ndim: usize| Some((Intrinsic::Boxed, new_array(dtype, ndim).boxed()));
     let truths = Tags(1 << BOOL | 1 << NP_BOOL);
-    let scalar =
-        args.len() == 1 && named.is_empty() && is_number(&args[0]) && !args[0].tags.any(truths);
+    let scalar = args.len() == 1
+        && named.is_empty()
+        && is_number(&args[0])
+        && !args[0].tags.any(truths.or(Tags::NARROW));
+    let number = args.len() == 1 && named.is_empty() && is_number(&args[0]);
     match function {
         "zeros" | "ones" | "empty" => {
             let ndim = ndim_of(args.first()?)?;
@@ -565,8 +686,19 @@ fn numpy_call(
         "abs" | "absolute" if scalar && args[0].tags.within(Tags::FLOATS) => {
             Some((Intrinsic::Fabs, Ty::of(NP_FLOAT)))
         }
-        "float64" if scalar => Some((Intrinsic::ToNumpyFloat, Ty::of(NP_FLOAT))),
-        "int64" if scalar && is_int(&args[0]) => Some((Intrinsic::ToNumpyInt, Ty::of(NP_INT))),
+        "float32" if number => Some((Intrinsic::ToNarrow(Dtype::Float32), Ty::of(NP_F32))),
+        "int8" | "int16" | "int32" | "uint8" | "uint16" | "uint32"
+            if number && args[0].tags.within(Tags::INDICES) =>
+        {
+            let dtype = Dtype::ALL
+                .into_iter()
+                .find(|dtype| dtype.name() == function)?;
+            Some((Intrinsic::ToNarrow(dtype), dtype.element()?))
+        }
+        "float64" if number => Some((Intrinsic::ToNumpyFloat, Ty::of(NP_FLOAT))),
+        "int64" if number && args[0].tags.within(Tags::INDICES) => {
+            Some((Intrinsic::ToNumpyInt, Ty::of(NP_INT)))
+        }
         _ if scalar && UFUNCS.contains(&function) => {
             Some((Intrinsic::Boxed, Ty::of(NP_FLOAT).boxed()))
         }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use numpy::npyffi::PY_ARRAY_API;
 use opcodon_pyfn::{
-    ArrayCheck, ArrayTy, BOOL, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_FLOAT, NP_INT, OBJECT, RANGE,
-    Tags,
+    ArrayCheck, ArrayTy, BOOL, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32, NP_FLOAT, NP_I8, NP_INT,
+    NP_U32, OBJECT, RANGE, Tags,
 };
 use pyo3::ffi::{self, Py_ssize_t, PyObject};
 use pyo3::prelude::*;
@@ -49,7 +49,23 @@ pub(super) unsafe extern "C" fn box_value(tag: u64, word: i64, bits: u64) -> *mu
             NP_BOOL => np_scalar((&raw const word).cast(), layout.descr_bool),
             NP_INT => np_scalar((&raw const word).cast(), layout.descr_int),
             NP_FLOAT => np_scalar((&raw const bits).cast(), layout.descr_float),
+            NP_F32 => {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "the double is of that size"
+                )]
+                let single = f64::from_bits(bits) as f32;
+                np_scalar(
+                    (&raw const single).cast(),
+                    layout.descrs[Dtype::Float32 as usize],
+                )
+            }
             RANGE => range(word as *const i64),
+            // The low bytes come first.
+            tag @ NP_I8..=NP_U32 => match Dtype::of_tag(tag) {
+                Some(dtype) => np_scalar((&raw const word).cast(), layout.descrs[dtype as usize]),
+                None => ffi::Py_NewRef(ffi::Py_None()),
+            },
             _ => ffi::Py_NewRef(ffi::Py_None()),
         }
     }
@@ -144,8 +160,22 @@ pub(super) fn value_of(object: *mut PyObject) -> Option<(u8, u64)> {
         if type_ == layout.np_bool_type {
             return Some((NP_BOOL, u64::from(field.cast::<u8>().read() != 0)));
         }
+        let narrow = layout.narrow_types.iter();
+        let dtype = narrow.clone().find(|(known, _)| *known == type_)?.1;
+        let word = match dtype {
+            Dtype::Int8 => i64::from(field.cast::<i8>().read()),
+            Dtype::Int16 => i64::from(field.cast::<i16>().read()),
+            Dtype::Int32 => i64::from(field.cast::<i32>().read()),
+            Dtype::UInt8 => i64::from(field.cast::<u8>().read()),
+            Dtype::UInt16 => i64::from(field.cast::<u16>().read()),
+            Dtype::UInt32 => i64::from(field.cast::<u32>().read()),
+            _ => {
+                let bits = f64::from(field.cast::<f32>().read()).to_bits();
+                return Some((NP_F32, bits));
+            }
+        };
+        dtype.tag().map(|tag| (tag, word as u64))
     }
-    None
 }
 
 /// What an array is, if it is one that native code can work on.

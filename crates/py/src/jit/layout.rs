@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use opcodon_pyfn::Runtime;
+use opcodon_pyfn::{Dtype, Runtime, Tags};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -24,6 +24,10 @@ pub(super) struct Layout {
     /// Whether dictionaries have a number that changes with them.
     pub(super) dict_versions: bool,
     pub(super) np_bool_type: usize,
+    /// The types of scalars of less than 64 bits.
+    pub(super) narrow_types: Vec<(usize, Dtype)>,
+    /// The descriptions of all dtypes, in their order.
+    pub(super) descrs: Vec<*mut ffi::PyObject>,
     pub(super) descr_float: *mut ffi::PyObject,
     pub(super) descr_int: *mut ffi::PyObject,
     pub(super) descr_bool: *mut ffi::PyObject,
@@ -360,6 +364,19 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         _kept: kept,
         dict_versions: fine && dict_versions_are_known(py)?,
         np_bool_type: address(&numpy.getattr("bool_")?),
+        narrow_types: {
+            let is_narrow = |dtype: &Dtype| {
+                let tag = dtype.tag();
+                tag.is_some_and(|tag| Tags::of(tag).any(Tags::NARROW))
+            };
+            let narrow = Dtype::ALL.into_iter().filter(is_narrow);
+            let pairs = narrow.map(|dtype| Ok((address(&numpy.getattr(dtype.name())?), dtype)));
+            pairs.collect::<PyResult<Vec<_>>>()?
+        },
+        descrs: {
+            let all = Dtype::ALL.into_iter().map(|dtype| descr(dtype.name()));
+            all.collect::<PyResult<Vec<_>>>()?
+        },
         descr_float: descr("float64")?,
         descr_int: descr("int64")?,
         descr_bool: descr("bool")?,

@@ -651,7 +651,7 @@ impl Emitter<'_, '_> {
                     let bytes = self.b.ins().imul(item, step);
                     let data = fields.data.unwrap_or(item);
                     let at = self.b.ins().iadd(data, bytes);
-                    self.load_at(array.dtype, array.dtype.tag().unwrap_or(INT), at)
+                    self.load_at(array.dtype, at)
                 }
                 (Some(_), _) => {
                     let object = self.b.use_var(state[0]);

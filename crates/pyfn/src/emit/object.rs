@@ -41,7 +41,7 @@ impl Emitter<'_, '_> {
             Expr::Atom(a) => Some(self.atom(a)),
             Expr::Bin(op, a, b, in_place) => {
                 let (a, b) = (self.atom(a), self.atom(b));
-                if rules::is_boxed(&a.ty) || rules::is_boxed(&b.ty) {
+                if rules::bin_is_boxed(*op, &a.ty, &b.ty) {
                     let op = [self.int(bin_number(*op)), self.int(i64::from(*in_place))];
                     return Some(self.through(&[&a, &b], ty, |emitter, words| {
                         emitter.call_word(emitter.rt.binary, &[op[0], op[1], words[0], words[1]])
@@ -51,7 +51,7 @@ impl Emitter<'_, '_> {
             }
             Expr::Un(op, a) => {
                 let a = self.atom(a);
-                if !rules::is_boxed(&a.ty) {
+                if !rules::un_is_boxed(*op, &a.ty) {
                     return Some(self.un_number(*op, &a, ty));
                 }
                 if *op == Un::Not {
@@ -251,7 +251,7 @@ impl Emitter<'_, '_> {
                 Some(Self::from_word(ty.clone(), word))
             }
             Cmp::Is | Cmp::IsNot => Some(self.cmp_numbers(op, a, b, ty)),
-            _ if rules::is_boxed(&a.ty) || rules::is_boxed(&b.ty) => {
+            _ if rules::cmp_is_boxed(&a.ty, &b.ty) => {
                 let op = self.int(cmp_number(op));
                 Some(self.through(&[a, b], ty, |emitter, words| {
                     emitter.call_word(emitter.rt.compare, &[op, words[0], words[1]])

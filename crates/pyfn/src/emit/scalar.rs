@@ -14,7 +14,7 @@ use super::{Emitter, Val};
 use crate::program::{Bin, Cmp, Un};
 use crate::rules::{self, Intrinsic};
 use crate::types::{
-    BOOL, Class, FLOAT, INT, NONE, NP_BOOL, NP_INT, NUMPY, OBJECT, Tags, Ty, class,
+    BOOL, Class, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32, NP_INT, NUMPY, OBJECT, Tags, Ty, class,
 };
 
 /// Up to here every integer is a double.
@@ -179,6 +179,9 @@ impl Emitter<'_, '_> {
     /// `a op b` on numbers.
     pub(super) fn bin_numbers(&mut self, op: Bin, a: &Val, b: &Val, ty: &Ty) -> Val {
         let power = b.constant;
+        if let Some(Some(tag)) = rules::narrow(op, &a.ty, &b.ty) {
+            return self.bin_narrow(op, a, b, tag, ty);
+        }
         self.by_class(&[a, b], ty, |emitter, seen| {
             let [a, b] = seen else { return None };
             let (ca, cb) = (Self::class_of(a)?, Self::class_of(b)?);
@@ -218,6 +221,63 @@ impl Emitter<'_, '_> {
             };
             Some(Val { tag, ..value })
         })
+    }
+
+    /// The same where one of them is a scalar of numpy's of less than 64 bits.
+    fn bin_narrow(&mut self, op: Bin, a: &Val, b: &Val, tag: u8, ty: &Ty) -> Val {
+        self.by_class(&[a, b], ty, |emitter, seen| {
+            let [a, b] = seen else { return None };
+            let ints = [a, b].map(|value| Self::class_of(value) == Some(Class::Int));
+            if tag == NP_F32 {
+                let (x, y) = (emitter.single_of(a), emitter.single_of(b));
+                if op == Bin::TrueDiv {
+                    let divisor = emitter.double_of(b);
+                    emitter.check_divisor(b, divisor);
+                }
+                let single = match op {
+                    Bin::Add => emitter.b.ins().fadd(x, y),
+                    Bin::Sub => emitter.b.ins().fsub(x, y),
+                    Bin::Mul => emitter.b.ins().fmul(x, y),
+                    Bin::TrueDiv => emitter.b.ins().fdiv(x, y),
+                    _ => return None,
+                };
+                let flt = emitter.b.ins().fpromote(types::F64, single);
+                emitter.check_finite(flt);
+                return Some(Self::from_flt(ty.clone(), flt));
+            }
+            if class(tag) == Class::Float {
+                let flt = emitter.bin_floats(op, a, b, ints == [true, true])?;
+                return Some(Self::from_flt(ty.clone(), flt));
+            }
+            let dtype = Dtype::of_tag(tag)?;
+            for operand in [a, b] {
+                // A number of Python's has to fit.
+                if operand.ty.tags.has(INT) {
+                    let word = emitter.word(operand);
+                    emitter.check_range(dtype, word);
+                }
+            }
+            let word = emitter.bin_ints(op, a, b)?;
+            emitter.check_range(dtype, word);
+            Some(Self::from_word(ty.clone(), word))
+        })
+    }
+
+    /// A number of one class as a `numpy.float32`.
+    fn single_of(&mut self, value: &Val) -> Value {
+        self.check_exact(value);
+        let flt = self.double_of(value);
+        let single = self.b.ins().fdemote(types::F32, flt);
+        if !value.ty.tags.within(Tags::of(NP_F32)) {
+            // Infinity is one, a number beyond is none.
+            let back = self.b.ins().fpromote(types::F64, single);
+            let (off, lost) = (self.b.ins().fsub(flt, flt), self.b.ins().fsub(back, back));
+            let is_finite = self.b.ins().fcmp(FloatCC::Ordered, off, off);
+            let is_lost = self.b.ins().fcmp(FloatCC::Unordered, lost, lost);
+            let beyond = self.b.ins().band(is_finite, is_lost);
+            self.exit_if(beyond, "a number beyond float32");
+        }
+        single
     }
 
     fn bin_ints(&mut self, op: Bin, a: &Val, b: &Val) -> Option<Value> {
@@ -463,6 +523,7 @@ impl Emitter<'_, '_> {
 
     /// `a op b`, a comparison of numbers or with `None`.
     pub(super) fn cmp_numbers(&mut self, op: Cmp, a: &Val, b: &Val, ty: &Ty) -> Val {
+        let is_single = rules::compares_single(&a.ty, &b.ty) == Some(true);
         self.by_class(&[a, b], ty, |emitter, seen| {
             let [a, b] = seen else { return None };
             let (ca, cb) = (Self::class_of(a)?, Self::class_of(b)?);
@@ -491,7 +552,11 @@ impl Emitter<'_, '_> {
                 (_, Class::Int | Class::Float, Class::Int | Class::Float) => {
                     emitter.check_exact(a);
                     emitter.check_exact(b);
-                    let (x, y) = (emitter.double_of(a), emitter.double_of(b));
+                    let (x, y) = if is_single {
+                        (emitter.single_of(a), emitter.single_of(b))
+                    } else {
+                        (emitter.double_of(a), emitter.double_of(b))
+                    };
                     let truth = emitter.b.ins().fcmp(float_cc(op)?, x, y);
                     emitter.b.ins().uextend(types::I64, truth)
                 }
@@ -763,6 +828,19 @@ impl Emitter<'_, '_> {
             (Intrinsic::ToNumpyInt, [a]) => {
                 let word = self.word(a);
                 Some(Self::from_word(Ty::of(NP_INT), word))
+            }
+            (Intrinsic::ToNarrow(Dtype::Float32), [a]) => {
+                let value = self.by_class(&[a], ty, |emitter, seen| {
+                    let single = emitter.single_of(&seen[0]);
+                    let flt = emitter.b.ins().fpromote(types::F64, single);
+                    Some(Self::from_flt(ty.clone(), flt))
+                });
+                Some(value)
+            }
+            (Intrinsic::ToNarrow(dtype), [a]) => {
+                let word = self.word(a);
+                self.check_range(dtype, word);
+                word_result(word)
             }
             (Intrinsic::ToFloat | Intrinsic::ToNumpyFloat, [a]) => {
                 let flt = self.number_to_flt(a);
