@@ -230,6 +230,7 @@ impl Scope<'_> {
             (Form::List(_), None) if matches!(index, Index::Slice(_)) => {
                 (Ty::object(of.form.clone()), false)
             }
+            (Form::Str, Some(index)) if is_str(of) && int(&index) => (Ty::object(Form::Str), true),
             (Form::Str, _) => (Ty::object(Form::Str), false),
             _ => boxed,
         }
@@ -640,6 +641,11 @@ pub(crate) fn unpacked(ty: &Ty, n_parts: usize) -> Option<Vec<Ty>> {
         }
         None => None,
     }
+}
+
+/// Whether the value is a string for certain.
+pub(crate) fn is_str(ty: &Ty) -> bool {
+    ty.form == Form::Str && ty.tags == Tags::of(OBJECT)
 }
 
 /// The type of what a loop over such a value gets.

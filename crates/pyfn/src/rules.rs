@@ -8,6 +8,7 @@
 //! (division by zero, an integer that overflows) the function is left before.
 
 use crate::globals::Global;
+use crate::infer::is_str;
 use crate::program::{Atom, Bin, Cmp, Un};
 use crate::types::{
     ArrayTy, BOOL, Class, Dtype, FLOAT, Form, INT, NONE, NP_BOOL, NP_F32, NP_FLOAT, NP_INT, NUMPY,
@@ -310,6 +311,9 @@ pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
     if matches!(op, Cmp::Is | Cmp::IsNot) {
         return (!tags.is_empty()).then(|| truth(tags));
     }
+    if is_str(a) && is_str(b) {
+        return Some(truth(Tags::of(BOOL)));
+    }
     if is_boxed(a) || is_boxed(b) {
         // Arrays compare element by element, and so may what is not known.
         let plain = |ty: &Ty| {
@@ -383,6 +387,7 @@ pub(crate) enum Intrinsic {
     Min,
     Max,
     Len,
+    Ord,
     ToInt,
     ToFloat,
     ToNumpyFloat,
@@ -580,6 +585,13 @@ pub(crate) fn call(
                 ..Ty::of(RANGE)
             };
             (Intrinsic::Range, result)
+        }
+        ("ord", [a]) if is_str(a) => {
+            let code = Ty {
+                room: 42,
+                ..Ty::natural()
+            };
+            (Intrinsic::Ord, code)
         }
         ("ord", [_]) => (Intrinsic::Boxed, Ty::natural().boxed()),
         ("chr" | "str" | "hex" | "bin" | "repr", [_]) => {

@@ -71,6 +71,12 @@ pub struct Runtime {
     /// `(object) -> length or -1`.
     pub length: usize,
     pub get_item: usize,
+    /// `(str, index) -> object`.
+    pub str_item: usize,
+    /// `(str, str) -> -1, 0 or 1`, as they compare.
+    pub str_compare: usize,
+    /// `(str) -> code point or -1`.
+    pub str_ord: usize,
     /// `(object, key, value) -> 0 or -1`.
     pub set_item: usize,
     pub del_item: usize,

@@ -235,6 +235,38 @@ pub(super) unsafe extern "C" fn is_array(object: *mut PyObject, check: *const Ar
     u64::from(fits)
 }
 
+pub(super) unsafe extern "C" fn str_item(text: *mut PyObject, index: i64) -> *mut PyObject {
+    unsafe {
+        let n_chars = ffi::PyUnicode_GetLength(text) as i64;
+        let index = if index < 0 { index + n_chars } else { index };
+        if !(0..n_chars).contains(&index) {
+            ffi::PyErr_SetString(ffi::PyExc_IndexError, c"string index out of range".as_ptr());
+            return std::ptr::null_mut();
+        }
+        let found = ffi::PyUnicode_ReadChar(text, index as Py_ssize_t);
+        ffi::PyUnicode_FromOrdinal(found as c_int)
+    }
+}
+
+pub(super) unsafe extern "C" fn str_compare(a: *mut PyObject, b: *mut PyObject) -> i64 {
+    if a == b {
+        return 0;
+    }
+    i64::from(unsafe { ffi::PyUnicode_Compare(a, b) })
+}
+
+pub(super) unsafe extern "C" fn str_ord(text: *mut PyObject) -> i64 {
+    unsafe {
+        let n_chars = ffi::PyUnicode_GetLength(text);
+        if n_chars == 1 {
+            return i64::from(ffi::PyUnicode_ReadChar(text, 0));
+        }
+        let message = format!("ord() expected a character, but string of length {n_chars} found\0");
+        ffi::PyErr_SetString(ffi::PyExc_TypeError, message.as_ptr().cast());
+        -1
+    }
+}
+
 /// Also lets other threads run, as often as Python itself does.
 pub(super) unsafe extern "C" fn check_signals() -> i64 {
     const INTERVAL: Duration = Duration::from_millis(5);

@@ -55,7 +55,7 @@ use crate::infer::{Scope, State};
 use crate::program::{Atom, Local, Statement};
 use crate::runtime::Runtime;
 use crate::types::{
-    ArrayTy, BOOL, Class, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET, class,
+    ArrayTy, BOOL, Class, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET, class,
 };
 use crate::unit::{ArrayCheck, CompileError, FunctionInfo, LoopShape, Record, SpecId, Unit};
 
@@ -854,6 +854,15 @@ impl<'a, 'f> Emitter<'a, 'f> {
     }
 
     pub(crate) fn dec_ref(&mut self, object: Value) {
+        self.dec_ref_that(object, false);
+    }
+
+    /// The same where the object is often one that nobody else refers to.
+    pub(crate) fn dec_ref_often(&mut self, object: Value) {
+        self.dec_ref_that(object, true);
+    }
+
+    fn dec_ref_that(&mut self, object: Value, often_dies: bool) {
         if self.rt.plain_refcounts {
             let count = self.load(types::I64, object, 0);
             let count = self.b.ins().iadd_imm_s(count, -1);
@@ -861,7 +870,11 @@ impl<'a, 'f> Emitter<'a, 'f> {
             let (last, after) = (self.cold_block(), self.new_block());
             self.b.ins().brif(count, after, &[], last, &[]);
             self.start(last);
-            self.call_rarely(self.rt.dealloc, &[object]);
+            if often_dies {
+                self.call(self.rt.dealloc, &[object], None);
+            } else {
+                self.call_rarely(self.rt.dealloc, &[object]);
+            }
             self.jump(after, &[]);
             self.start(after);
         } else {
@@ -889,6 +902,14 @@ impl<'a, 'f> Emitter<'a, 'f> {
                 let object = self.b.ins().select(word, yes, no);
                 return Self::from_word(Ty::of(OBJECT), object);
             }
+            Some(INT) => {
+                let word = self.word(value);
+                self.call_word(self.rt.make_int, &[word])
+            }
+            Some(FLOAT) => {
+                let flt = self.flt(value);
+                self.call_word(self.rt.make_float, &[flt])
+            }
             _ => {
                 let (tag, word, flt) = (self.tag(value), self.word(value), self.flt(value));
                 // A union with objects: the runtime adds a reference.
@@ -898,6 +919,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         Self::owned(Ty::of(OBJECT), object)
     }
 
+    /// A new object of a number.
     fn call_boxing(&mut self, tag: Value, word: Value, flt: Value) -> Value {
         let bits = self.b.ins().bitcast(types::I64, MemFlagsData::new(), flt);
         self.call_word(self.rt.box_value, &[tag, word, bits])

@@ -6,9 +6,9 @@
 
 use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 
-use super::{Emitter, Val, has_word, native_signature};
+use super::{Emitter, Val, has_word, native_signature, scalar::int_cc};
 use crate::globals::FunctionId;
-use crate::infer::{How, operation};
+use crate::infer::{How, is_str, operation};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
 use crate::types::{NONE, OBJECT, RAISED, TUPLE, Tags, Ty};
@@ -251,6 +251,13 @@ impl Emitter<'_, '_> {
                 Some(Self::from_word(ty.clone(), word))
             }
             Cmp::Is | Cmp::IsNot => Some(self.cmp_numbers(op, a, b, ty)),
+            _ if is_str(&a.ty) && is_str(&b.ty) => {
+                let (x, y) = (self.word(a), self.word(b));
+                let order = self.call_word(self.rt.str_compare, &[x, y]);
+                let truth = self.b.ins().icmp_imm_s(int_cc(op)?, order, 0);
+                let word = self.b.ins().uextend(types::I64, truth);
+                Some(Self::from_word(ty.clone(), word))
+            }
             _ if rules::cmp_is_boxed(&a.ty, &b.ty) => {
                 let op = self.int(cmp_number(op));
                 Some(self.through(&[a, b], ty, |emitter, words| {
@@ -280,6 +287,12 @@ impl Emitter<'_, '_> {
         let values = args.iter().map(|arg| self.atom(arg)).collect::<Vec<_>>();
         match how {
             Some((Intrinsic::Len, _)) => self.length(&values[0], ty),
+            Some((Intrinsic::Ord, _)) => {
+                let text = self.word(&values[0]);
+                let code = self.call_word(self.rt.str_ord, &[text]);
+                self.fail_if_negative(code);
+                Some(Self::from_word(ty.clone(), code))
+            }
             Some((Intrinsic::Boxed, _)) | None => {
                 Some(self.boxed_call(function, values, named, ty))
             }
@@ -432,6 +445,12 @@ impl Emitter<'_, '_> {
                 return of.parts.get(at).cloned();
             }
             let index = self.atom(atom);
+            if of.ty.list().is_none() {
+                let (text, index) = (self.word(of), self.word(&index));
+                let item = self.call_word(self.rt.str_item, &[text, index]);
+                self.fail_if_null(item);
+                return Some(Self::owned(ty.clone(), item));
+            }
             return self.load_from_list(of, &index);
         }
         let key = self.index(index);

@@ -966,7 +966,7 @@ impl Emitter<'_, '_> {
     }
 }
 
-fn int_cc(op: Cmp) -> Option<IntCC> {
+pub(super) fn int_cc(op: Cmp) -> Option<IntCC> {
     Some(match op {
         Cmp::Lt => IntCC::SignedLessThan,
         Cmp::Le => IntCC::SignedLessThanOrEqual,
