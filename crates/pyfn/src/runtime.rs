@@ -38,6 +38,10 @@ pub struct Runtime {
     /// `(record, frame) -> object`: Python raises at the statement the exception that is set, and
     /// finishes the call if a handler catches it.
     pub fail: usize,
+    /// `(record, frame) -> object`: Python goes on behind the statement.
+    pub leave_behind: usize,
+    /// `(owner) -> 1` if all names that were frozen are still what they were, or 0.
+    pub guards_hold: usize,
     /// `(tag, word, double bits) -> object`.
     pub box_value: usize,
     /// `(context: *mut Context) -> 1`, or 0 if there is no room on the stack: fills the context.

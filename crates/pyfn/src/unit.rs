@@ -13,7 +13,7 @@ use crate::emit::{self, EntryGuards};
 use crate::globals::{FunctionId, Global};
 use crate::infer::{Inference, Joint, boxed_parts};
 use crate::liveness::Liveness;
-use crate::program::Program;
+use crate::program::{Atom, Expr, Kind, Program};
 use crate::runtime::Runtime;
 use crate::types::{Form, Ty};
 
@@ -56,6 +56,8 @@ pub struct FunctionInfo {
     pub(crate) liveness: Liveness,
     /// The statements that bind each parameter anew.
     pub(crate) is_rebound: Vec<bool>,
+    /// Whether it calls what is not known here, so that names may be bound anew meanwhile.
+    calls_unknown: bool,
 }
 
 impl FunctionInfo {
@@ -75,15 +77,41 @@ impl FunctionInfo {
             });
             todo.extend(statement.blocks().into_iter().flatten());
         }
+        let calls_unknown = calls_unknown(&program, &globals);
         Self {
             liveness: Liveness::of(&program),
             is_rebound,
+            calls_unknown,
             program,
             globals,
             consts,
             strings,
         }
     }
+}
+
+/// Whether a function calls anything but builtins and functions of its unit.
+fn calls_unknown(program: &Program, globals: &[Global]) -> bool {
+    let mut todo = program.body.iter().collect::<Vec<_>>();
+    while let Some(statement) = todo.pop() {
+        todo.extend(statement.blocks().into_iter().flatten());
+        let is_unknown = match &statement.kind {
+            Kind::Set(_, e) | Kind::Expr(e) => match e {
+                Expr::Call(Atom::Global(index), ..) => !matches!(
+                    globals.get(*index),
+                    Some(Global::Builtin { .. } | Global::Function { .. })
+                ),
+                Expr::Call(..) => true,
+                _ => false,
+            },
+            Kind::Leave(_) => true,
+            _ => false,
+        };
+        if is_unknown {
+            return true;
+        }
+    }
+    false
 }
 
 /// How the frame of an exit is to be read.
@@ -124,6 +152,8 @@ pub struct Record {
     pub function: FunctionId,
     /// The statement before which Python resumes, or that failed.
     pub statement: usize,
+    /// Whether Python resumes behind the statement instead, which is done.
+    pub is_done: bool,
     /// Its line.
     pub line: u32,
     /// For each local how it lies in the frame.
@@ -305,6 +335,27 @@ impl Unit {
         // Looked at once now, so that callers mostly need not be run again.
         self.infer(spec);
         Some(spec)
+    }
+
+    /// Whether names may be bound anew while a function runs.
+    pub(crate) fn may_rebind(&self, function: FunctionId) -> bool {
+        let mut reached = vec![function];
+        let mut at = 0;
+        while let Some(&id) = reached.get(at) {
+            let info = &self.functions[id];
+            if info.calls_unknown {
+                return true;
+            }
+            for global in &info.globals {
+                if let Global::Function { id, .. } = global
+                    && !reached.contains(id)
+                {
+                    reached.push(*id);
+                }
+            }
+            at += 1;
+        }
+        false
     }
 
     /// The version that was inferred for such arguments.

@@ -18,6 +18,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
 
 use super::calls::{PyObject_Vectorcall, array_of, box_value, recursion, type_of, value_of};
 use super::layout::{Layout, known, layout};
@@ -543,7 +544,7 @@ impl Reached {
 }
 
 impl Group {
-    fn is_valid(&self, py: Python<'_>) -> bool {
+    pub(super) fn is_valid(&self, py: Python<'_>) -> bool {
         if self.is_refuted.get() {
             return false;
         }
@@ -895,6 +896,39 @@ impl Function {
         };
         let syntax = opcodon_listing::Syntax::default();
         Ok(opcodon_listing::disassemble(code.bytes(), syntax))
+    }
+
+    /// What it refers to; the cycles that it is in are broken elsewhere, as all of them go through
+    /// a function or a dictionary of Python's.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for object in [&self.prepare, &self.fallback, &self.resume, &self.unset] {
+            visit.call(object)?;
+        }
+        for object in self.bind.iter().chain(&self.report) {
+            visit.call(object)?;
+        }
+        let state = unsafe { self.state() };
+        for group in state.group.iter().chain(&state.retired) {
+            visit.call(&group.unset)?;
+            for guard in &group.guards {
+                visit.call(&guard.holder)?;
+                for object in guard.key.iter().chain(&guard.expected) {
+                    visit.call(object)?;
+                }
+            }
+            for object in &group._kept {
+                visit.call(object)?;
+            }
+            for member in &group.members {
+                visit.call(&member.resume)?;
+                if let Ok(resumed) = member.resumed.try_borrow() {
+                    for object in resumed.values() {
+                        visit.call(object)?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Forgets all compiled versions.

@@ -317,6 +317,8 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         digits30: fine && ints_are_known(py)?,
         leave: at!(leave::leave),
         fail: at!(leave::fail),
+        leave_behind: at!(leave::leave),
+        guards_hold: at!(leave::guards_hold),
         box_value: at!(calls::box_value),
         enter: at!(function::enter),
         make_float: at!(ffi::PyFloat_FromDouble),

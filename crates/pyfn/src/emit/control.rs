@@ -70,6 +70,9 @@ impl Emitter<'_, '_> {
                 self.end_checks();
                 if goes_on {
                     self.finish_step(statement);
+                    if self.may_rebind {
+                        self.look_at_guards();
+                    }
                 }
                 goes_on
             }

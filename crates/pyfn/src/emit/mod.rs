@@ -143,6 +143,8 @@ pub(crate) struct Emitter<'a, 'f> {
     pub(crate) line: u32,
     exit: Option<(Block, String)>,
     failure: Option<Block>,
+    /// The current statement calls what may bind names anew.
+    pub(crate) may_rebind: bool,
     frame: StackSlot,
     frame_words: usize,
     /// Indices that are known to be within bounds here.
@@ -352,6 +354,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             line: 0,
             exit: None,
             failure: None,
+            may_rebind: false,
             frame,
             frame_words: 0,
             facts: Vec::new(),
@@ -1068,6 +1071,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         self.statement = statement.id;
         self.line = statement.line;
         self.before.clone_from(&self.types);
+        self.may_rebind = false;
     }
 
     pub(crate) fn is_live_after(&self, local: Local) -> bool {

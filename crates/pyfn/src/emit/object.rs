@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 
 use super::{Emitter, Val, has_word, native_signature, scalar::int_cc};
 use crate::globals::FunctionId;
-use crate::infer::{How, is_str, operation};
+use crate::infer::{How, has_plain_methods, is_str, operation};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
 use crate::types::{NONE, OBJECT, RAISED, TUPLE, Tags, Ty};
@@ -82,6 +82,7 @@ impl Emitter<'_, '_> {
             }
             Expr::Method(name, of, args, named, _) => {
                 let of = self.atom(of);
+                self.may_rebind |= !has_plain_methods(&of.ty);
                 if name == "append" && of.ty.list().is_some() && args.len() == 1 && named.is_empty()
                 {
                     return self.append(&of, &args[0]);
@@ -327,6 +328,15 @@ impl Emitter<'_, '_> {
         named: &[(String, Atom)],
         ty: &Ty,
     ) -> Val {
+        use crate::globals::Global;
+        self.may_rebind |= match function {
+            Atom::Global(index) => match self.info.globals[*index] {
+                Global::Builtin { .. } => false,
+                Global::Function { id, .. } => self.unit.may_rebind(id),
+                _ => true,
+            },
+            _ => true,
+        };
         let n = self.int(i64::try_from(args.len()).unwrap_or(0));
         let function = self.atom(function);
         let function = self.boxed(&function);
@@ -353,6 +363,7 @@ impl Emitter<'_, '_> {
             self.leave("the function called never returns natively");
             return None;
         }
+        self.may_rebind |= self.unit.may_rebind(id);
         if !self.callees.contains(&id) {
             self.callees.push(id);
         }
