@@ -437,16 +437,15 @@ impl Emitter<'_, '_> {
             self.fetch(state[counter]);
             island
         });
-        if island.is_some() {
-            if let Source::Sequence(Val {
+        if island.is_some()
+            && let Source::Sequence(Val {
                 array: Some(fields),
                 ..
             }) = &mut source
-            {
-                let words = fields.data.iter_mut().chain(&mut fields.sizes);
-                for word in words.chain(&mut fields.strides) {
-                    *word = self.ferried(*word);
-                }
+        {
+            let words = fields.data.iter_mut().chain(&mut fields.sizes);
+            for word in words.chain(&mut fields.strides) {
+                *word = self.ferried(*word);
             }
         }
         let pause = counted.map(|(at, step)| self.first_pause(&source, &state, at, step));
