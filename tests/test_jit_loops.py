@@ -14,6 +14,7 @@ import weakref
 
 import numpy as np
 import pytest
+
 import opcodon
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "jit_corpus"))
@@ -60,7 +61,7 @@ def find_in_array(values, wanted):
     for value in values:
         if value == wanted:
             return at, value
-        at += 1
+        at += 1  # noqa: SIM113
     return None
 
 
@@ -116,7 +117,7 @@ def count_bits_of(v):
 def chain(n):
     steps = 0
     for _ in range(60):
-        if n % 2 == 0:
+        if n % 2 == 0:  # noqa: SIM108
             n = n // 2
         else:
             n = 3 * n + 1
@@ -182,12 +183,13 @@ def test_loops(function, calls):
     check(function, calls)
 
 
-OPERATORS = "+ - * / // % & | ^ < <= == != > >= ** << >>".split()
-DTYPES = "float32 int8 int16 int32 uint8 uint16 uint32 float64 int64 bool uint64".split()
-NUMBERS = (
-    (0, 1, -2, 300, 2**40, 0.5, -1e40, float("inf"), True)
-    + (np.float32(2.5), np.int32(7), np.uint8(9), np.int64(-3), np.float64(2.0))
-)  # fmt: skip
+ARITHMETIC = ["+", "-", "*", "/", "//", "%", "**", "&", "|", "^", "<<", ">>"]
+OPERATORS = [*ARITHMETIC, "<", "<=", "==", "!=", ">", ">="]
+INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+DTYPES = ["float32", "float64", "bool", *INTEGERS]
+PLAIN = (0, 1, -2, 300, 2**40, 0.5, -1e40, float("inf"), True)
+NUMPY = (np.float32(2.5), np.int32(7), np.uint8(9), np.int64(-3), np.float64(2.0))
+NUMBERS = PLAIN + NUMPY
 SOURCE = """\
 def left(a, y, i):
     return a[i] {0} y
@@ -266,8 +268,11 @@ def test_entries_take_what_fits_and_hand_on_the_rest():
 
     check(
         twice,
-        [(2.5, 2.0), (2, 4), (2**40, 2**40), (2**70, 1), (True, 2), ("ab", 2), ([1], 2), (1.5,), ()]
-        + [(np.arange(3.0), 2.0), (np.arange(3), 2), (np.float32(2), 3), (None, 1), (1, 2, 3)],
+        [
+            *[(2.5, 2.0), (2, 4), (2**40, 2**40), (2**70, 1), (True, 2), ("ab", 2), ([1], 2)],
+            *[(np.arange(3.0), 2.0), (np.arange(3), 2), (np.float32(2), 3), (None, 1)],
+            *[(1.5,), (), (1, 2, 3)],
+        ],
     )
     made = opcodon.jit(twice)
     assert made(2, y=5) == 10

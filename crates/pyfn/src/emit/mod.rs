@@ -286,7 +286,8 @@ pub(crate) fn function(unit: &mut Unit, spec: SpecId) -> Result<Emitted, Compile
     if let Some(guards) = unit.entry.as_ref().filter(|_| is_called) {
         let mut entry = Codegen::new();
         let cell = unit.specs[spec].cell.as_ptr() as usize;
-        let shape = (params.as_slice(), &unit.specs[spec].ret, cell);
+        let ret = &unit.specs[spec].ret;
+        let shape = (params.as_slice(), ret, cell, callees.is_empty());
         let (func, runtime) = (&mut entry.func, &unit.runtime);
         if vectorcall::entry(func, &mut builder_context, shape, guards, runtime, &isa) {
             pad(&mut bytes);

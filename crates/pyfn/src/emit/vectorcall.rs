@@ -62,13 +62,14 @@ struct Builder<'a, 'f> {
     otherwise: Block,
 }
 
-/// Emits the entry; `cell` is where the address of the native function is.
+/// Emits the entry; `cell` is where the address of the native function is, a leaf is a function that
+/// calls no native one, so that it never looks at what there is of the stack.
 ///
 /// Returns `false` if the parameters are not such that there can be one.
 pub(super) fn entry(
     func: &mut ir::Function,
     builder_context: &mut FunctionBuilderContext,
-    (params, ret, cell): (&[Ty], &Ty, usize),
+    (params, ret, cell, is_leaf): (&[Ty], &Ty, usize, bool),
     guards: &EntryGuards,
     rt: &Runtime,
     isa: &OwnedTargetIsa,
@@ -110,7 +111,7 @@ pub(super) fn entry(
         let object = builder.load(types::I64, args, offset);
         values.extend(builder.unboxed(object, ty));
     }
-    let result = builder.call(&values, params, cell);
+    let result = builder.call(&values, params, cell, is_leaf);
     builder.boxed(&result, ret);
     let Builder { mut b, .. } = builder;
     b.switch_to_block(otherwise);
@@ -235,19 +236,21 @@ impl Builder<'_, '_> {
     }
 
     /// Calls the native function: tag, word, double.
-    fn call(&mut self, values: &[Value], params: &[Ty], cell: usize) -> Vec<Value> {
+    fn call(&mut self, values: &[Value], params: &[Ty], cell: usize, is_leaf: bool) -> Vec<Value> {
         let size = u32::try_from(size_of::<Context>()).unwrap_or(0);
         let room = ir::StackSlotData::new(ir::StackSlotKind::ExplicitSlot, size, 3);
         let room = self.b.create_sized_stack_slot(room);
         let context = self.b.ins().stack_addr(types::I64, room, 0);
-        let mut signature = ir::Signature::new(CallConv::SystemV);
-        signature.params.push(AbiParam::new(types::I64));
-        signature.returns.push(AbiParam::new(types::I64));
-        let signature = self.b.import_signature(signature);
-        let fill = self.address(self.rt.enter);
-        let call = self.b.ins().call_indirect(signature, fill, &[context]);
-        let fine = self.b.inst_results(call)[0];
-        self.must(fine);
+        if !is_leaf {
+            let mut signature = ir::Signature::new(CallConv::SystemV);
+            signature.params.push(AbiParam::new(types::I64));
+            signature.returns.push(AbiParam::new(types::I64));
+            let signature = self.b.import_signature(signature);
+            let fill = self.address(self.rt.enter);
+            let call = self.b.ins().call_indirect(signature, fill, &[context]);
+            let fine = self.b.inst_results(call)[0];
+            self.must(fine);
+        }
         let mut all = vec![context];
         all.extend(values);
         let native = self.word_at(cell);
