@@ -235,15 +235,15 @@ pub(super) unsafe extern "C" fn is_array(object: *mut PyObject, check: *const Ar
     u64::from(fits)
 }
 
-pub(super) unsafe extern "C" fn str_item(text: *mut PyObject, index: i64) -> *mut PyObject {
+pub(super) unsafe extern "C" fn str_item(text: *mut PyObject, index: Py_ssize_t) -> *mut PyObject {
     unsafe {
-        let n_chars = ffi::PyUnicode_GetLength(text) as i64;
+        let n_chars = ffi::PyUnicode_GetLength(text);
         let index = if index < 0 { index + n_chars } else { index };
         if !(0..n_chars).contains(&index) {
             ffi::PyErr_SetString(ffi::PyExc_IndexError, c"string index out of range".as_ptr());
             return std::ptr::null_mut();
         }
-        let found = ffi::PyUnicode_ReadChar(text, index as Py_ssize_t);
+        let found = ffi::PyUnicode_ReadChar(text, index);
         ffi::PyUnicode_FromOrdinal(found as c_int)
     }
 }
