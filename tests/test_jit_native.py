@@ -24,15 +24,8 @@ if not hasattr(importlib.import_module("opcodon._core"), "jit"):
 
 load_corpus()
 FIRST, COUNT = map(int, os.environ.get("OPCODON_FUZZ", "0:150").split(":"))
-# What is known to differ: a callee binds a global anew that the caller has frozen for this call.
-KNOWN = {"reads_changed_global"}
 PARAMETERS = [
-    pytest.param(
-        function,
-        calls,
-        id=f"{function.__module__}.{function.__name__}",
-        marks=[pytest.mark.xfail(strict=True)] if function.__name__ in KNOWN else [],
-    )
+    pytest.param(function, calls, id=f"{function.__module__}.{function.__name__}")
     for function, calls, _ in CASES
 ]
 

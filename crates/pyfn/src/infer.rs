@@ -48,8 +48,9 @@ pub(crate) struct Scope<'a> {
     pub(crate) state: &'a [Ty],
 }
 
-/// Joins two states; locals that nobody reads any more are forgotten, if they own nothing.
-pub(crate) fn join(into: &mut State, state: State, live: &Locals) {
+/// Joins two states; locals that nobody reads any more are forgotten, if they own nothing. At the
+/// head of a loop, integers that grow are widened, so that an end is reached.
+pub(crate) fn join(into: &mut State, state: State, live: &Locals, widens: bool) {
     let Some(mut state) = state else {
         return;
     };
@@ -65,6 +66,8 @@ pub(crate) fn join(into: &mut State, state: State, live: &Locals) {
                 let joined = into.join(ty);
                 *into = if joined.depth() > DEPTH_MAX {
                     Ty::tags(joined.tags)
+                } else if widens {
+                    joined.widened(into)
                 } else {
                     joined
                 };
@@ -92,15 +95,9 @@ impl Scope<'_> {
                     ..ty.clone()
                 }
             }
-            Atom::Int(value) => Ty {
-                natural: *value >= 0,
-                ..Ty::of(INT)
-            },
+            Atom::Int(value) => Ty::integer(*value),
             Atom::Float(_) => Ty::of(FLOAT),
-            Atom::Bool(_) => Ty {
-                natural: true,
-                ..Ty::of(BOOL)
-            },
+            Atom::Bool(_) => Ty::truth(),
             Atom::None => Ty::of(NONE),
             Atom::Str(_) => Ty::object(Form::Str),
             Atom::Const(index) => {
@@ -166,7 +163,7 @@ impl Scope<'_> {
     /// The type of `of[index]`, and whether it is read natively.
     pub(crate) fn item(&self, of: &Ty, index: &Index) -> (Ty, bool) {
         let boxed = (Ty::of(OBJECT), false);
-        let int = |ty: &Ty| ty.tags.within(Tags(1 << INT | 1 << crate::types::NP_INT));
+        let int = |ty: &Ty| ty.tags.within(Tags::INDICES);
         if let Some(array) = of.array() {
             let Some(parts) = self.index_parts(index) else {
                 return boxed;
@@ -176,8 +173,8 @@ impl Scope<'_> {
                 .filter(|part| matches!(part, Part::Int(ty) if int(ty)))
                 .count();
             if n_ints == parts.len() && n_ints == array.ndim {
-                return match array.dtype.tag() {
-                    Some(tag) => (Ty::of(tag), true),
+                return match array.dtype.element() {
+                    Some(element) => (element, true),
                     None => boxed,
                 };
             }
@@ -233,6 +230,7 @@ impl Scope<'_> {
             (Form::List(_), None) if matches!(index, Index::Slice(_)) => {
                 (Ty::object(of.form.clone()), false)
             }
+            (Form::Str, Some(index)) if is_str(of) && int(&index) => (Ty::object(Form::Str), true),
             (Form::Str, _) => (Ty::object(Form::Str), false),
             _ => boxed,
         }
@@ -409,9 +407,9 @@ impl<'a> Inference<'a> {
                 let mut after = None;
                 let live = self.info.liveness.after[statement.id].clone();
                 let end = self.block(then, Some(state.clone()));
-                join(&mut after, end, &live);
+                join(&mut after, end, &live, false);
                 let end = self.block(otherwise, Some(state));
-                join(&mut after, end, &live);
+                join(&mut after, end, &live, false);
                 self.joints[statement.id].after.clone_from(&after);
                 return after;
             }
@@ -423,13 +421,13 @@ impl<'a> Inference<'a> {
             }
             Kind::Break => {
                 if let Some((after, _, id)) = self.loops.last_mut() {
-                    join(after, Some(state), &self.info.liveness.after[*id]);
+                    join(after, Some(state), &self.info.liveness.after[*id], false);
                 }
                 return None;
             }
             Kind::Continue => {
                 if let Some((_, head, id)) = self.loops.last_mut() {
-                    join(head, Some(state), &self.info.liveness.head[*id]);
+                    join(head, Some(state), &self.info.liveness.head[*id], true);
                 }
                 return None;
             }
@@ -456,7 +454,7 @@ impl<'a> Inference<'a> {
     ) -> State {
         let head_live = self.info.liveness.head[id].clone();
         let mut head = None;
-        join(&mut head, Some(state), &head_live);
+        join(&mut head, Some(state), &head_live, false);
         let mut after;
         loop {
             self.loops.push((None, head.clone(), id));
@@ -467,7 +465,7 @@ impl<'a> Inference<'a> {
             let end = self.block(body, turn);
             let (left, next, _) = self.loops.pop().unwrap_or_default();
             let mut next = next;
-            join(&mut next, end, &head_live);
+            join(&mut next, end, &head_live, true);
             after = left;
             if next == head {
                 break;
@@ -478,7 +476,7 @@ impl<'a> Inference<'a> {
         let live = self.info.liveness.after[id].clone();
         if item.is_some() {
             let end = self.block(otherwise, head);
-            join(&mut after, end, &live);
+            join(&mut after, end, &live, false);
         }
         self.joints[id].after.clone_from(&after);
         after
@@ -532,7 +530,10 @@ pub(crate) fn boxed_parts(ty: &Ty) -> Ty {
         };
         Ty::object(form)
     } else {
-        ty.clone()
+        Ty {
+            room: 0,
+            ..ty.clone()
+        }
     }
 }
 
@@ -642,17 +643,22 @@ pub(crate) fn unpacked(ty: &Ty, n_parts: usize) -> Option<Vec<Ty>> {
     }
 }
 
+/// Whether the value is a string for certain.
+pub(crate) fn is_str(ty: &Ty) -> bool {
+    ty.form == Form::Str && ty.tags == Tags::of(OBJECT)
+}
+
 /// The type of what a loop over such a value gets.
 pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
     if ty.tags == Tags::of(RANGE) {
         return Some(Ty {
             natural: ty.natural,
-            ..Ty::of(INT)
+            ..Ty::count()
         });
     }
     if let Some(array) = ty.array() {
-        return Some(match (array.ndim, array.dtype.tag()) {
-            (1, Some(tag)) => Ty::of(tag),
+        return Some(match (array.ndim, array.dtype.element()) {
+            (1, Some(element)) => element,
             (0 | 1, _) => Ty::of(OBJECT),
             (ndim, _) => {
                 let row = ArrayTy {
@@ -709,10 +715,7 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
             rules::cmp(*op, &scope.atom(a), &scope.atom(b)),
             "no native comparison of these types",
         ),
-        Expr::Truth(_) => How::Gives(Ty {
-            natural: true,
-            ..Ty::of(BOOL)
-        }),
+        Expr::Truth(_) => How::Gives(Ty::truth()),
         Expr::Call(function, args, named) => match scope.intrinsic(function, args, named) {
             Some((_, ty)) => How::Gives(ty),
             None => How::Gives(Ty::of(OBJECT)),
@@ -762,8 +765,8 @@ pub(crate) fn has_plain_methods(of: &Ty) -> bool {
 pub(crate) fn attribute(of: &Ty, name: &str) -> Ty {
     if let Some(array) = of.array() {
         match name {
-            "shape" => return Ty::tuple(vec![Ty::natural(); array.ndim]),
-            "size" | "ndim" => return Ty::natural(),
+            "shape" => return Ty::tuple(vec![Ty::count(); array.ndim]),
+            "size" | "ndim" => return Ty::count(),
             "T" => {
                 let transposed = ArrayTy {
                     contiguous: array.ndim < 2 && array.contiguous,

@@ -24,7 +24,7 @@ mod runtime;
 mod types;
 mod unit;
 
-pub use emit::{HOISTED, names_key};
+pub use emit::{EntryGuards, HOISTED, names_key};
 pub use globals::{FunctionId, Global};
 pub use program::{Atom, Expr, Id, Index, Kind, Local, Program, ProgramError, Statement, Text};
 pub use program::{Bin, Cmp, Un};

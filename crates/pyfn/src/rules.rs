@@ -8,10 +8,11 @@
 //! (division by zero, an integer that overflows) the function is left before.
 
 use crate::globals::Global;
+use crate::infer::is_str;
 use crate::program::{Atom, Bin, Cmp, Un};
 use crate::types::{
-    ArrayTy, BOOL, Class, Dtype, FLOAT, Form, INT, NONE, NP_BOOL, NP_FLOAT, NP_INT, NUMPY, OBJECT,
-    RANGE, TUPLE, Tags, Ty, class,
+    ArrayTy, BOOL, Class, Dtype, FLOAT, Form, INT, NONE, NP_BOOL, NP_F32, NP_FLOAT, NP_INT, NUMPY,
+    OBJECT, RANGE, TUPLE, Tags, Ty, class,
 };
 
 /// The tag of `a op b`; `power` is the exponent where it is written in the program.
@@ -68,11 +69,112 @@ pub(crate) fn un_tag(op: Un, a: u8) -> Option<u8> {
     match (op, a) {
         (Un::Not, NONE) => Some(BOOL),
         (Un::Not, _) => matches!(class(a), Class::Int | Class::Float).then_some(BOOL),
-        (Un::Neg | Un::Pos, INT | FLOAT | NP_INT | NP_FLOAT) => Some(a),
+        (Un::Neg | Un::Pos, INT | FLOAT | NP_INT | NP_FLOAT | NP_F32) => Some(a),
         (Un::Neg | Un::Pos, BOOL) => Some(INT),
         (Un::Invert, INT | NP_INT | NP_BOOL) => Some(a),
         _ => None,
     }
+}
+
+/// The tag of `a op b` where one of them is a scalar of numpy's of less than 64 bits: numpy's
+/// promotion, in which Python's own numbers are weak.
+fn narrow_tag(op: Bin, a: u8, b: u8) -> Option<u8> {
+    let is_float = |tag: u8| class(tag) == Class::Float;
+    let size = |tag: u8| Dtype::of_tag(tag).map_or(8, Dtype::size);
+    let is_unsigned = |tag: u8| {
+        let dtype = Dtype::of_tag(tag);
+        matches!(dtype, Some(Dtype::UInt8 | Dtype::UInt16 | Dtype::UInt32))
+    };
+    let is_weak = |tag: u8| matches!(tag, BOOL | INT | FLOAT);
+    if a == NP_BOOL || b == NP_BOOL {
+        return None;
+    }
+    let both_ints = !is_float(a) && !is_float(b);
+    match op {
+        Bin::Add | Bin::Sub | Bin::Mul => {}
+        Bin::TrueDiv if both_ints => return Some(NP_FLOAT),
+        Bin::TrueDiv => {}
+        Bin::FloorDiv | Bin::Mod | Bin::And | Bin::Or | Bin::Xor if both_ints => {}
+        _ => return None,
+    }
+    if a == b {
+        return Some(a);
+    }
+    if is_weak(a) || is_weak(b) {
+        let (weak, strong) = if is_weak(a) { (a, b) } else { (b, a) };
+        return Some(if weak == FLOAT && !is_float(strong) {
+            NP_FLOAT
+        } else {
+            strong
+        });
+    }
+    if is_float(a) || is_float(b) {
+        let fits = |tag: u8| tag == NP_F32 || !is_float(tag) && size(tag) <= 2;
+        return Some(if fits(a) && fits(b) { NP_F32 } else { NP_FLOAT });
+    }
+    let (big, small) = if size(a) >= size(b) { (a, b) } else { (b, a) };
+    if is_unsigned(a) == is_unsigned(b) || !is_unsigned(big) && size(big) > size(small) {
+        return Some(big);
+    }
+    let wider = match size(if is_unsigned(a) { a } else { b }) {
+        1 => Dtype::Int16,
+        2 => Dtype::Int32,
+        _ => Dtype::Int64,
+    };
+    wider.tag()
+}
+
+/// The tag of `a op b` where one of them may be such a scalar; `None` if none is, and then
+/// `Some(None)` if it depends on more than the types, so that Python has to do it.
+pub(crate) fn narrow(op: Bin, a: &Ty, b: &Ty) -> Option<Option<u8>> {
+    if !a.tags.or(b.tags).any(Tags::NARROW) {
+        return None;
+    }
+    let mut pairs = a
+        .tags
+        .iter()
+        .flat_map(|a| b.tags.iter().map(move |b| (a, b)));
+    let is_number = |tag: u8| Tags::of(tag).within(Tags::NUMBERS);
+    let is_narrow = |tag: u8| Tags::of(tag).within(Tags::NARROW);
+    let tag_of = |(a, b): (u8, u8)| {
+        let is_known = is_number(a) && is_number(b) && (is_narrow(a) || is_narrow(b));
+        is_known.then(|| narrow_tag(op, a, b)).flatten()
+    };
+    let first = pairs.next().and_then(tag_of);
+    let same = pairs.all(|pair| tag_of(pair) == first);
+    Some(first.filter(|_| same))
+}
+
+/// Whether numbers are compared as `numpy.float32`; `None` if that depends on more than the types.
+pub(crate) fn compares_single(a: &Ty, b: &Ty) -> Option<bool> {
+    let mut all = [false; 2];
+    for a in a.tags.iter() {
+        for b in b.tags.iter() {
+            let other = match (a, b) {
+                (NP_F32, NP_F32) => continue,
+                (NP_F32, other) | (other, NP_F32) => other,
+                _ => NP_FLOAT,
+            };
+            all[usize::from(matches!(other, FLOAT | INT | BOOL))] = true;
+        }
+    }
+    (!(all[0] && all[1])).then_some(all[1])
+}
+
+/// Whether Python has to do an operation on two values.
+pub(crate) fn bin_is_boxed(op: Bin, a: &Ty, b: &Ty) -> bool {
+    is_boxed(a) || is_boxed(b) || narrow(op, a, b) == Some(None)
+}
+
+/// Whether Python has to compare two values.
+pub(crate) fn cmp_is_boxed(a: &Ty, b: &Ty) -> bool {
+    is_boxed(a) || is_boxed(b) || compares_single(a, b).is_none()
+}
+
+/// Whether Python has to do an operation on one value.
+pub(crate) fn un_is_boxed(op: Un, a: &Ty) -> bool {
+    let narrow_ints = Tags(Tags::NARROW.0 & !Tags::of(NP_F32).0);
+    is_boxed(a) || op != Un::Not && a.tags.any(narrow_ints)
 }
 
 /// The union of what a rule makes of all pairs of tags.
@@ -103,6 +205,7 @@ fn common_dtype(a: &Ty, b: &Ty) -> Option<(Dtype, usize)> {
             Dtype::Bool => Some((0, array.ndim)),
             _ => None,
         },
+        (None, Some(tag)) if Tags::of(tag).any(Tags::NARROW) => None,
         (None, Some(tag)) => match class(tag) {
             Class::Float => Some((2, 0)),
             Class::Int if tag == BOOL || tag == NP_BOOL => Some((0, 0)),
@@ -149,6 +252,11 @@ pub(crate) fn bin(op: Bin, a: &Ty, b: &Ty, power: Option<i64>) -> Option<Ty> {
         };
         return Some(Ty::object(form));
     }
+    match narrow(op, a, b) {
+        None => {}
+        Some(None) => return Some(Ty::of(OBJECT)),
+        Some(Some(tag)) => return Dtype::of_tag(tag).and_then(Dtype::element),
+    }
     let tags = pairs(a.tags, b.tags, |a, b| bin_tag(op, a, b, power));
     let natural = match op {
         Bin::Add | Bin::Mul | Bin::FloorDiv | Bin::Or | Bin::Xor => a.natural && b.natural,
@@ -159,15 +267,41 @@ pub(crate) fn bin(op: Bin, a: &Ty, b: &Ty, power: Option<i64>) -> Option<Ty> {
     };
     let result = Ty {
         natural,
+        room: room(op, a, b, power),
         ..Ty::tags(tags)
     };
     (!tags.is_empty()).then_some(result)
+}
+
+/// The room of the integers `a op b`. If there is any, the operation cannot go beyond 64 bits.
+pub(crate) fn room(op: Bin, a: &Ty, b: &Ty, constant: Option<i64>) -> u8 {
+    let (x, y) = (a.int_room(), b.int_room());
+    let constant = constant.and_then(|constant| u8::try_from(constant).ok());
+    match op {
+        Bin::Add | Bin::Sub | Bin::Or | Bin::Xor => x.min(y).saturating_sub(1),
+        Bin::Mul => (x + y).saturating_sub(63),
+        Bin::FloorDiv | Bin::RShift => x,
+        Bin::Mod => y,
+        Bin::And => match (a.natural, b.natural) {
+            (true, true) => x.max(y),
+            (true, false) => x,
+            (false, true) => y,
+            (false, false) => x.min(y).saturating_sub(1),
+        },
+        Bin::LShift => constant.map_or(0, |by| x.saturating_sub(by)),
+        Bin::Pow => constant.map_or(0, |n| {
+            let bits = u32::from(63 - x) * u32::from(n);
+            u8::try_from(63_u32.saturating_sub(bits)).unwrap_or(0)
+        }),
+        Bin::TrueDiv | Bin::MatMul => 0,
+    }
 }
 
 /// The type of `a op b`, a comparison.
 pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
     let truth = |tags: Tags| Ty {
         natural: true,
+        room: 63,
         ..Ty::tags(tags)
     };
     if matches!(op, Cmp::In | Cmp::NotIn) {
@@ -176,6 +310,9 @@ pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
     let tags = pairs(a.tags, b.tags, |a, b| cmp_tag(op, a, b));
     if matches!(op, Cmp::Is | Cmp::IsNot) {
         return (!tags.is_empty()).then(|| truth(tags));
+    }
+    if is_str(a) && is_str(b) {
+        return Some(truth(Tags::of(BOOL)));
     }
     if is_boxed(a) || is_boxed(b) {
         // Arrays compare element by element, and so may what is not known.
@@ -193,17 +330,17 @@ pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
             }
         });
     }
+    if compares_single(a, b).is_none() {
+        return Some(Ty::of(OBJECT));
+    }
     (!tags.is_empty()).then(|| truth(tags))
 }
 
 /// The type of `op a`.
 pub(crate) fn un(op: Un, a: &Ty) -> Option<Ty> {
-    if is_boxed(a) {
+    if un_is_boxed(op, a) {
         return Some(match (op, a.array()) {
-            (Un::Not, _) => Ty {
-                natural: true,
-                ..Ty::of(BOOL)
-            },
+            (Un::Not, _) => Ty::truth(),
             (_, Some(array)) => new_array(array.dtype, array.ndim).boxed(),
             _ => Ty::of(OBJECT),
         });
@@ -212,13 +349,15 @@ pub(crate) fn un(op: Un, a: &Ty) -> Option<Ty> {
     for tag in a.tags.iter().filter_map(|tag| un_tag(op, tag)) {
         tags = tags.or(Tags::of(tag));
     }
-    let natural = match op {
-        Un::Not => true,
-        Un::Pos => a.natural,
-        _ => false,
+    let (natural, room) = match op {
+        Un::Not => (true, 63),
+        Un::Pos => (a.natural, a.room),
+        Un::Neg => (false, a.room),
+        Un::Invert => (false, a.room.saturating_sub(1)),
     };
     (!tags.is_empty()).then(|| Ty {
         natural,
+        room,
         ..Ty::tags(tags)
     })
 }
@@ -248,10 +387,13 @@ pub(crate) enum Intrinsic {
     Min,
     Max,
     Len,
+    Ord,
     ToInt,
     ToFloat,
     ToNumpyFloat,
     ToNumpyInt,
+    /// To a scalar of numpy's of less than 64 bits, if it is one.
+    ToNarrow(Dtype),
     ToBool,
     Divmod,
     Pow,
@@ -314,10 +456,7 @@ pub(crate) fn call(
     }
     let numbers = args.iter().all(is_number);
     let float = Ty::of(FLOAT);
-    let truth = Ty {
-        natural: true,
-        ..Ty::of(BOOL)
-    };
+    let truth = Ty::truth();
     if let Some(function) = name.strip_prefix("math.") {
         let known = LIBM.iter().find(|&&known| known == function);
         return match (function, args) {
@@ -354,7 +493,7 @@ pub(crate) fn call(
     }
     let plain = Tags::of(INT).or(Tags::of(BOOL));
     match (name, args) {
-        ("abs", [a]) if is_number(a) && !a.tags.has(NP_BOOL) => {
+        ("abs", [a]) if is_number(a) && !a.tags.has(NP_BOOL) && !un_is_boxed(Un::Neg, a) => {
             let tags = if a.tags.has(BOOL) {
                 Tags(a.tags.0 & !Tags::of(BOOL).0).or(Tags::of(INT))
             } else {
@@ -362,11 +501,18 @@ pub(crate) fn call(
             };
             let result = Ty {
                 natural: true,
+                room: a.room,
                 ..Ty::tags(tags)
             };
             (Intrinsic::Abs, result)
         }
-        ("min" | "max", [_, _, ..]) if numbers => {
+        ("min" | "max", [first, rest @ ..])
+            if numbers
+                && !rest.is_empty()
+                && (args.iter().all(|arg| !arg.tags.any(Tags::NARROW))
+                    || rest.iter().all(|arg| arg.tags == first.tags)
+                        && first.tags.single().is_some()) =>
+        {
             let tags = args
                 .iter()
                 .fold(Tags::default(), |tags, arg| tags.or(arg.tags));
@@ -379,17 +525,19 @@ pub(crate) fn call(
                 natural: args
                     .iter()
                     .all(|arg| arg.natural || !arg.tags.any(Tags::INTS)),
+                room: args.iter().map(Ty::int_room).min().unwrap_or(0),
                 ..Ty::tags(tags)
             };
             (how, result)
         }
         ("len", [a]) if is_boxed(a) && a.tags.within(Tags(1 << OBJECT | 1 << TUPLE)) => {
-            (Intrinsic::Len, Ty::natural())
+            (Intrinsic::Len, Ty::count())
         }
         ("int", [a]) if is_number(a) => {
             let natural = a.natural && !a.tags.any(Tags::FLOATS);
             let result = Ty {
                 natural,
+                room: if a.tags.any(Tags::FLOATS) { 0 } else { a.room },
                 ..Ty::of(INT)
             };
             (Intrinsic::ToInt, result)
@@ -403,10 +551,12 @@ pub(crate) fn call(
         ("divmod", [a, b]) if a.tags.within(plain) && b.tags.within(plain) && numbers => {
             let remainder = Ty {
                 natural: b.natural,
+                room: b.room,
                 ..Ty::of(INT)
             };
             let quotient = Ty {
                 natural: a.natural && b.natural,
+                room: a.room,
                 ..Ty::of(INT)
             };
             (Intrinsic::Divmod, Ty::tuple(vec![quotient, remainder]))
@@ -435,6 +585,13 @@ pub(crate) fn call(
                 ..Ty::of(RANGE)
             };
             (Intrinsic::Range, result)
+        }
+        ("ord", [a]) if is_str(a) => {
+            let code = Ty {
+                room: 42,
+                ..Ty::natural()
+            };
+            (Intrinsic::Ord, code)
         }
         ("ord", [_]) => (Intrinsic::Boxed, Ty::natural().boxed()),
         ("chr" | "str" | "hex" | "bin" | "repr", [_]) => {
@@ -499,8 +656,11 @@ fn numpy_call(
     let array =
         |dtype: Dtype, ndim: usize| Some((Intrinsic::Boxed, new_array(dtype, ndim).boxed()));
     let truths = Tags(1 << BOOL | 1 << NP_BOOL);
-    let scalar =
-        args.len() == 1 && named.is_empty() && is_number(&args[0]) && !args[0].tags.any(truths);
+    let scalar = args.len() == 1
+        && named.is_empty()
+        && is_number(&args[0])
+        && !args[0].tags.any(truths.or(Tags::NARROW));
+    let number = args.len() == 1 && named.is_empty() && is_number(&args[0]);
     match function {
         "zeros" | "ones" | "empty" => {
             let ndim = ndim_of(args.first()?)?;
@@ -538,8 +698,19 @@ fn numpy_call(
         "abs" | "absolute" if scalar && args[0].tags.within(Tags::FLOATS) => {
             Some((Intrinsic::Fabs, Ty::of(NP_FLOAT)))
         }
-        "float64" if scalar => Some((Intrinsic::ToNumpyFloat, Ty::of(NP_FLOAT))),
-        "int64" if scalar && is_int(&args[0]) => Some((Intrinsic::ToNumpyInt, Ty::of(NP_INT))),
+        "float32" if number => Some((Intrinsic::ToNarrow(Dtype::Float32), Ty::of(NP_F32))),
+        "int8" | "int16" | "int32" | "uint8" | "uint16" | "uint32"
+            if number && args[0].tags.within(Tags::INDICES) =>
+        {
+            let dtype = Dtype::ALL
+                .into_iter()
+                .find(|dtype| dtype.name() == function)?;
+            Some((Intrinsic::ToNarrow(dtype), dtype.element()?))
+        }
+        "float64" if number => Some((Intrinsic::ToNumpyFloat, Ty::of(NP_FLOAT))),
+        "int64" if number && args[0].tags.within(Tags::INDICES) => {
+            Some((Intrinsic::ToNumpyInt, Ty::of(NP_INT)))
+        }
         _ if scalar && UFUNCS.contains(&function) => {
             Some((Intrinsic::Boxed, Ty::of(NP_FLOAT).boxed()))
         }

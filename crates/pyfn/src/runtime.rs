@@ -38,8 +38,18 @@ pub struct Runtime {
     /// `(record, frame) -> object`: Python raises at the statement the exception that is set, and
     /// finishes the call if a handler catches it.
     pub fail: usize,
+    /// `(record, frame) -> object`: Python goes on behind the statement.
+    pub leave_behind: usize,
+    /// `(owner) -> 1` if all names that were frozen are still what they were, or 0.
+    pub guards_hold: usize,
     /// `(tag, word, double bits) -> object`.
     pub box_value: usize,
+    /// `(context: *mut Context) -> 1`, or 0 if there is no room on the stack: fills the context.
+    pub enter: usize,
+    /// `(double) -> object`.
+    pub make_float: usize,
+    /// `(integer) -> object`.
+    pub make_int: usize,
     /// `(object, tags, out: *mut [u64; 2]) -> tag`, which is 0 if the object has none of the tags.
     pub unbox: usize,
     /// `(object, check: *const ArrayCheck) -> 0 or 1`.
@@ -65,6 +75,12 @@ pub struct Runtime {
     /// `(object) -> length or -1`.
     pub length: usize,
     pub get_item: usize,
+    /// `(str, index) -> object`.
+    pub str_item: usize,
+    /// `(str, str) -> -1, 0 or 1`, as they compare.
+    pub str_compare: usize,
+    /// `(str) -> code point or -1`.
+    pub str_ord: usize,
     /// `(object, key, value) -> 0 or -1`.
     pub set_item: usize,
     pub del_item: usize,

@@ -34,8 +34,25 @@ pub const NP_BOOL: u8 = NUMPY | BOOL;
 pub const NP_INT: u8 = NUMPY | INT;
 /// `numpy.float64`.
 pub const NP_FLOAT: u8 = NUMPY | FLOAT;
+/// `numpy.float32`, as the double of the same value.
+pub const NP_F32: u8 = 21;
+/// `numpy.int8`.
+pub const NP_I8: u8 = 22;
+/// `numpy.int16`.
+pub const NP_I16: u8 = 23;
+/// `numpy.int32`.
+pub const NP_I32: u8 = 24;
+/// `numpy.uint8`.
+pub const NP_U8: u8 = 25;
+/// `numpy.uint16`.
+pub const NP_U16: u8 = 26;
+/// `numpy.uint32`.
+pub const NP_U32: u8 = 27;
 /// What a native function returns in place of a tag if an exception is raised.
 pub const RAISED: u8 = 31;
+
+/// The room of counts, counters and what indexes: they are at most `2^56`.
+pub const COUNT_ROOM: u8 = 7;
 
 /// A set of tags.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -63,6 +80,13 @@ pub fn tag_name(tag: u8) -> &'static str {
         NP_BOOL => "numpy.bool",
         NP_INT => "numpy.int64",
         NP_FLOAT => "numpy.float64",
+        NP_F32 => "numpy.float32",
+        NP_I8 => "numpy.int8",
+        NP_I16 => "numpy.int16",
+        NP_I32 => "numpy.int32",
+        NP_U8 => "numpy.uint8",
+        NP_U16 => "numpy.uint16",
+        NP_U32 => "numpy.uint32",
         _ => "?",
     }
 }
@@ -86,8 +110,8 @@ pub enum Class {
 #[must_use]
 pub const fn class(tag: u8) -> Class {
     match tag {
-        BOOL | INT | NP_BOOL | NP_INT => Class::Int,
-        FLOAT | NP_FLOAT => Class::Float,
+        BOOL | INT | NP_BOOL | NP_INT | NP_I8..=NP_U32 => Class::Int,
+        FLOAT | NP_FLOAT | NP_F32 => Class::Float,
         OBJECT => Class::Object,
         TUPLE | RANGE => Class::Parts,
         _ => Class::Nothing,
@@ -96,13 +120,17 @@ pub const fn class(tag: u8) -> Class {
 
 impl Tags {
     /// Numbers whose bits are a word.
-    pub const INTS: Self = Self(1 << BOOL | 1 << INT | 1 << NP_BOOL | 1 << NP_INT);
+    pub const INTS: Self = Self(1 << BOOL | 1 << NP_BOOL | Self::INDICES.0);
     /// Numbers whose bits are a double.
-    pub const FLOATS: Self = Self(1 << FLOAT | 1 << NP_FLOAT);
+    pub const FLOATS: Self = Self(1 << FLOAT | 1 << NP_FLOAT | 1 << NP_F32);
+    /// Integers proper: what may be an index.
+    pub const INDICES: Self = Self(1 << INT | 1 << NP_INT | 0b11_1111 << NP_I8);
+    /// numpy's scalars of less than 64 bits, which have arithmetic of their own.
+    pub const NARROW: Self = Self(1 << NP_F32 | 0b11_1111 << NP_I8);
     /// All numbers.
     pub const NUMBERS: Self = Self(Self::INTS.0 | Self::FLOATS.0);
     /// numpy's scalars.
-    pub const NUMPY: Self = Self(1 << NP_BOOL | 1 << NP_INT | 1 << NP_FLOAT);
+    pub const NUMPY: Self = Self(1 << NP_BOOL | 1 << NP_INT | 1 << NP_FLOAT | Self::NARROW.0);
 
     /// One tag.
     #[must_use]
@@ -219,8 +247,41 @@ impl Dtype {
             Self::Bool => Some(NP_BOOL),
             Self::Int64 => Some(NP_INT),
             Self::Float64 => Some(NP_FLOAT),
-            _ => None,
+            Self::Float32 => Some(NP_F32),
+            Self::Int8 => Some(NP_I8),
+            Self::Int16 => Some(NP_I16),
+            Self::Int32 => Some(NP_I32),
+            Self::UInt8 => Some(NP_U8),
+            Self::UInt16 => Some(NP_U16),
+            Self::UInt32 => Some(NP_U32),
+            Self::UInt64 => None,
         }
+    }
+
+    /// The dtype of a scalar.
+    #[must_use]
+    pub fn of_tag(tag: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|dtype| dtype.tag() == Some(tag))
+    }
+
+    /// The type of an element that is read.
+    #[must_use]
+    pub fn element(self) -> Option<Ty> {
+        let (natural, room) = match self {
+            Self::Bool => (true, 63),
+            Self::Int8 => (false, 56),
+            Self::Int16 => (false, 48),
+            Self::Int32 => (false, 32),
+            Self::UInt8 => (true, 55),
+            Self::UInt16 => (true, 47),
+            Self::UInt32 => (true, 31),
+            _ => (false, 0),
+        };
+        self.tag().map(|tag| Ty {
+            natural,
+            room,
+            ..Ty::of(tag)
+        })
     }
 }
 
@@ -266,6 +327,8 @@ pub struct Ty {
     pub tags: Tags,
     /// No integer among them is negative.
     pub natural: bool,
+    /// Integers among them are at most `2^(63 - room)` in size.
+    pub room: u8,
     /// What is known of objects.
     pub form: Form,
     /// What the value is taken for from the next statement on, where that is looked at.
@@ -324,6 +387,61 @@ impl Ty {
             natural: true,
             ..Self::of(INT)
         }
+    }
+
+    /// The number of elements of something: at most `2^56`.
+    #[must_use]
+    pub fn count() -> Self {
+        Self {
+            room: COUNT_ROOM,
+            ..Self::natural()
+        }
+    }
+
+    /// The type of an integer.
+    #[must_use]
+    pub fn integer(value: i64) -> Self {
+        let bits = 64 - value.unsigned_abs().saturating_sub(1).leading_zeros();
+        Self {
+            natural: value >= 0,
+            room: u8::try_from(63 - bits.min(63)).unwrap_or(0),
+            ..Self::of(INT)
+        }
+    }
+
+    /// A truth value.
+    #[must_use]
+    pub fn truth() -> Self {
+        Self {
+            natural: true,
+            room: 63,
+            ..Self::of(BOOL)
+        }
+    }
+
+    /// The room of integers, if there are any among the values.
+    #[must_use]
+    pub fn int_room(&self) -> u8 {
+        if self.tags.any(Tags::INTS) {
+            self.room
+        } else {
+            63
+        }
+    }
+
+    /// The type where integers may grow from turn to turn: no room is left where it has shrunk.
+    #[must_use]
+    pub fn widened(mut self, before: &Self) -> Self {
+        if self.room != before.room {
+            self.room = 0;
+        }
+        if let (Form::Tuple(parts), Some(others)) = (&mut self.form, before.parts())
+            && parts.len() == others.len()
+        {
+            let pairs = parts.iter_mut().zip(others);
+            pairs.for_each(|(part, other)| *part = std::mem::take(part).widened(other));
+        }
+        self
     }
 
     /// An object of which something is known.
@@ -442,6 +560,7 @@ impl Ty {
         Self {
             tags,
             natural: naturals(self) && naturals(other),
+            room: self.int_room().min(other.int_room()),
             form,
             narrow,
         }

@@ -9,11 +9,11 @@ use std::rc::Rc;
 
 use opcodon_codemem::{Code, CodeHeap};
 
-use crate::emit;
+use crate::emit::{self, EntryGuards};
 use crate::globals::{FunctionId, Global};
 use crate::infer::{Inference, Joint, boxed_parts};
 use crate::liveness::Liveness;
-use crate::program::Program;
+use crate::program::{Atom, Expr, Kind, Program};
 use crate::runtime::Runtime;
 use crate::types::{Form, Ty};
 
@@ -56,6 +56,8 @@ pub struct FunctionInfo {
     pub(crate) liveness: Liveness,
     /// The statements that bind each parameter anew.
     pub(crate) is_rebound: Vec<bool>,
+    /// Whether it calls what is not known here, so that names may be bound anew meanwhile.
+    calls_unknown: bool,
 }
 
 impl FunctionInfo {
@@ -75,15 +77,41 @@ impl FunctionInfo {
             });
             todo.extend(statement.blocks().into_iter().flatten());
         }
+        let calls_unknown = calls_unknown(&program, &globals);
         Self {
             liveness: Liveness::of(&program),
             is_rebound,
+            calls_unknown,
             program,
             globals,
             consts,
             strings,
         }
     }
+}
+
+/// Whether a function calls anything but builtins and functions of its unit.
+fn calls_unknown(program: &Program, globals: &[Global]) -> bool {
+    let mut todo = program.body.iter().collect::<Vec<_>>();
+    while let Some(statement) = todo.pop() {
+        todo.extend(statement.blocks().into_iter().flatten());
+        let is_unknown = match &statement.kind {
+            Kind::Set(_, e) | Kind::Expr(e) => match e {
+                Expr::Call(Atom::Global(index), ..) => !matches!(
+                    globals.get(*index),
+                    Some(Global::Builtin { .. } | Global::Function { .. })
+                ),
+                Expr::Call(..) => true,
+                _ => false,
+            },
+            Kind::Leave(_) => true,
+            _ => false,
+        };
+        if is_unknown {
+            return true;
+        }
+    }
+    false
 }
 
 /// How the frame of an exit is to be read.
@@ -124,6 +152,8 @@ pub struct Record {
     pub function: FunctionId,
     /// The statement before which Python resumes, or that failed.
     pub statement: usize,
+    /// Whether Python resumes behind the statement instead, which is done.
+    pub is_done: bool,
     /// Its line.
     pub line: u32,
     /// For each local how it lies in the frame.
@@ -151,6 +181,8 @@ pub struct Spec {
     pub ret: Ty,
     /// Its code; the entry for Python comes first.
     pub code: Option<Code>,
+    /// Where in its code the entry is that Python calls without help, if there is one.
+    pub vectorcall_offset: Option<usize>,
     /// Where it can be left. The records are addressed by code and never move.
     pub records: Vec<Box<Record>>,
     /// Descriptions of arrays that code refers to.
@@ -180,6 +212,8 @@ pub struct Unit {
     pub functions: Vec<Rc<FunctionInfo>>,
     /// All versions.
     pub specs: Vec<Spec>,
+    /// What the entries of the first function's versions look at, if they can be called by Python.
+    pub entry: Option<EntryGuards>,
     by_key: HashMap<(FunctionId, Vec<Ty>), SpecId>,
     n_specs: Vec<usize>,
     /// Versions that are being inferred.
@@ -197,6 +231,7 @@ impl Unit {
             runtime,
             functions: Vec::new(),
             specs: Vec::new(),
+            entry: None,
             by_key: HashMap::new(),
             n_specs: Vec::new(),
             open: Vec::new(),
@@ -253,6 +288,7 @@ impl Unit {
             params,
             ret: Ty::default(),
             code: None,
+            vectorcall_offset: None,
             records: Vec::new(),
             checks: Vec::new(),
             cell: Box::default(),
@@ -301,6 +337,27 @@ impl Unit {
         Some(spec)
     }
 
+    /// Whether names may be bound anew while a function runs.
+    pub(crate) fn may_rebind(&self, function: FunctionId) -> bool {
+        let mut reached = vec![function];
+        let mut at = 0;
+        while let Some(&id) = reached.get(at) {
+            let info = &self.functions[id];
+            if info.calls_unknown {
+                return true;
+            }
+            for global in &info.globals {
+                if let Global::Function { id, .. } = global
+                    && !reached.contains(id)
+                {
+                    reached.push(*id);
+                }
+            }
+            at += 1;
+        }
+        false
+    }
+
     /// The version that was inferred for such arguments.
     pub(crate) fn find(&self, function: FunctionId, args: &[Ty]) -> Option<SpecId> {
         let params = args.iter().map(parameter).collect::<Vec<_>>();
@@ -324,6 +381,7 @@ impl Unit {
         spec.cell
             .set(code.address() as usize + emitted.native_offset);
         spec.code = Some(code);
+        spec.vectorcall_offset = emitted.vectorcall_offset;
         spec.records = emitted.records;
         spec.checks = emitted.checks;
         spec.leaves = emitted.leaves;
@@ -338,14 +396,13 @@ pub(crate) fn parameter(arg: &Ty) -> Ty {
     let form = match &ty.form {
         Form::List(element) => Form::List(Box::new(Ty {
             natural: false,
+            room: 0,
             ..(**element).clone()
         })),
         form => form.clone(),
     };
     Ty {
-        natural: false,
         form,
-        narrow: None,
-        tags: ty.tags,
+        ..Ty::tags(ty.tags)
     }
 }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use numpy::npyffi::PY_ARRAY_API;
 use opcodon_pyfn::{
-    ArrayCheck, ArrayTy, BOOL, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_FLOAT, NP_INT, OBJECT, RANGE,
-    Tags,
+    ArrayCheck, ArrayTy, BOOL, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32, NP_FLOAT, NP_I8, NP_INT,
+    NP_U32, OBJECT, RANGE, Tags,
 };
 use pyo3::ffi::{self, Py_ssize_t, PyObject};
 use pyo3::prelude::*;
@@ -49,7 +49,23 @@ pub(super) unsafe extern "C" fn box_value(tag: u64, word: i64, bits: u64) -> *mu
             NP_BOOL => np_scalar((&raw const word).cast(), layout.descr_bool),
             NP_INT => np_scalar((&raw const word).cast(), layout.descr_int),
             NP_FLOAT => np_scalar((&raw const bits).cast(), layout.descr_float),
+            NP_F32 => {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "the double is of that size"
+                )]
+                let single = f64::from_bits(bits) as f32;
+                np_scalar(
+                    (&raw const single).cast(),
+                    layout.descrs[Dtype::Float32 as usize],
+                )
+            }
             RANGE => range(word as *const i64),
+            // The low bytes come first.
+            tag @ NP_I8..=NP_U32 => match Dtype::of_tag(tag) {
+                Some(dtype) => np_scalar((&raw const word).cast(), layout.descrs[dtype as usize]),
+                None => ffi::Py_NewRef(ffi::Py_None()),
+            },
             _ => ffi::Py_NewRef(ffi::Py_None()),
         }
     }
@@ -144,8 +160,22 @@ pub(super) fn value_of(object: *mut PyObject) -> Option<(u8, u64)> {
         if type_ == layout.np_bool_type {
             return Some((NP_BOOL, u64::from(field.cast::<u8>().read() != 0)));
         }
+        let narrow = layout.narrow_types.iter();
+        let dtype = narrow.clone().find(|(known, _)| *known == type_)?.1;
+        let word = match dtype {
+            Dtype::Int8 => i64::from(field.cast::<i8>().read()),
+            Dtype::Int16 => i64::from(field.cast::<i16>().read()),
+            Dtype::Int32 => i64::from(field.cast::<i32>().read()),
+            Dtype::UInt8 => i64::from(field.cast::<u8>().read()),
+            Dtype::UInt16 => i64::from(field.cast::<u16>().read()),
+            Dtype::UInt32 => i64::from(field.cast::<u32>().read()),
+            _ => {
+                let bits = f64::from(field.cast::<f32>().read()).to_bits();
+                return Some((NP_F32, bits));
+            }
+        };
+        dtype.tag().map(|tag| (tag, word as u64))
     }
-    None
 }
 
 /// What an array is, if it is one that native code can work on.
@@ -180,6 +210,11 @@ pub(super) fn array_of(object: *mut PyObject) -> Option<ArrayTy> {
             return None;
         }
         let ndim = usize::try_from(ndim).ok().filter(|&ndim| ndim <= 8)?;
+        // Inference counts on sizes that leave room for sums of indices.
+        let sizes = bytes.add(32).cast::<*const i64>().read();
+        if (0..ndim).any(|at| sizes.add(at).read() >= 1 << 56) {
+            return None;
+        }
         Some(ArrayTy {
             dtype,
             ndim,
@@ -198,6 +233,38 @@ pub(super) unsafe extern "C" fn is_array(object: *mut PyObject, check: *const Ar
             && (found.writable || !wanted.writable)
     });
     u64::from(fits)
+}
+
+pub(super) unsafe extern "C" fn str_item(text: *mut PyObject, index: Py_ssize_t) -> *mut PyObject {
+    unsafe {
+        let n_chars = ffi::PyUnicode_GetLength(text);
+        let index = if index < 0 { index + n_chars } else { index };
+        if !(0..n_chars).contains(&index) {
+            ffi::PyErr_SetString(ffi::PyExc_IndexError, c"string index out of range".as_ptr());
+            return std::ptr::null_mut();
+        }
+        let found = ffi::PyUnicode_ReadChar(text, index);
+        ffi::PyUnicode_FromOrdinal(found as c_int)
+    }
+}
+
+pub(super) unsafe extern "C" fn str_compare(a: *mut PyObject, b: *mut PyObject) -> i64 {
+    if a == b {
+        return 0;
+    }
+    i64::from(unsafe { ffi::PyUnicode_Compare(a, b) })
+}
+
+pub(super) unsafe extern "C" fn str_ord(text: *mut PyObject) -> i64 {
+    unsafe {
+        let n_chars = ffi::PyUnicode_GetLength(text);
+        if n_chars == 1 {
+            return i64::from(ffi::PyUnicode_ReadChar(text, 0));
+        }
+        let message = format!("ord() expected a character, but string of length {n_chars} found\0");
+        ffi::PyErr_SetString(ffi::PyExc_TypeError, message.as_ptr().cast());
+        -1
+    }
 }
 
 /// Also lets other threads run, as often as Python itself does.

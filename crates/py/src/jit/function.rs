@@ -11,13 +11,14 @@ use std::collections::HashMap;
 use std::mem::MaybeUninit;
 
 use opcodon_pyfn::{
-    ArrayTy, BOOL, Context, FLOAT, Form, FunctionInfo, Global, INT, OBJECT, Program, RAISED, Spec,
-    Text, Ty, Unit,
+    ArrayTy, BOOL, Context, EntryGuards, FLOAT, Form, FunctionInfo, Global, INT, OBJECT, Program,
+    RAISED, Spec, Text, Ty, Unit,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
 
 use super::calls::{PyObject_Vectorcall, array_of, box_value, recursion, type_of, value_of};
 use super::layout::{Layout, known, layout};
@@ -388,6 +389,7 @@ impl Function {
             state.retired.push(old);
         }
         state.versions.clear();
+        self.entry.set(vectorcall as *const () as usize);
         match group? {
             Some(group) => {
                 let info = group.unit.borrow().functions[0].clone();
@@ -457,6 +459,15 @@ impl Function {
             }
         }
         group.settle(py, layout);
+        let words = group.versions.iter();
+        let words = words.map(|(dict, version)| (dict + 24, version.as_ptr() as usize));
+        if group.guards.is_empty() || !group.versions.is_empty() {
+            group.unit.borrow_mut().entry = Some(EntryGuards {
+                words: words.collect(),
+                refuted: group.is_refuted.as_ptr() as usize,
+                otherwise: vectorcall as *const () as usize,
+            });
+        }
         Ok(Some(group))
     }
 
@@ -473,9 +484,17 @@ impl Function {
             let mut unit = group.unit.borrow_mut();
             // What cannot be compiled runs in Python; the report says why.
             if let Ok(spec) = unit.specialise(0, &types)
-                && let Some(compiled) = &unit.specs[spec].code
+                && let Some(compiled) = unit.specs[spec].code.clone()
             {
                 let entry = compiled.address();
+                if let Some(offset) = unit.specs[spec].vectorcall_offset {
+                    let address = entry as usize + offset;
+                    // The next version's entry goes on to this one.
+                    if let Some(guards) = &mut unit.entry {
+                        guards.otherwise = address;
+                    }
+                    self.entry.set(address);
+                }
                 let entry = unsafe { std::mem::transmute::<*const u8, EntryPoint>(entry) };
                 code = Some((entry, unit.specs[spec].cell.get()));
             }
@@ -525,7 +544,7 @@ impl Reached {
 }
 
 impl Group {
-    fn is_valid(&self, py: Python<'_>) -> bool {
+    pub(super) fn is_valid(&self, py: Python<'_>) -> bool {
         if self.is_refuted.get() {
             return false;
         }
@@ -709,6 +728,19 @@ fn stack_limit() -> usize {
     limit
 }
 
+/// Fills a context for a call, unless the stack is full.
+pub(super) unsafe extern "C" fn enter(context: *mut Context) -> u64 {
+    let limit = stack_limit();
+    unsafe {
+        *context = Context {
+            depth: i64::from(ffi::Py_GetRecursionLimit()),
+            stack_limit: limit,
+            status: 0,
+        };
+    }
+    u64::from((&raw const limit as usize) >= limit)
+}
+
 const PY_VECTORCALL_ARGUMENTS_OFFSET: usize = 1 << (usize::BITS - 1);
 
 unsafe extern "C" fn vectorcall(
@@ -866,6 +898,39 @@ impl Function {
         Ok(opcodon_listing::disassemble(code.bytes(), syntax))
     }
 
+    /// What it refers to; the cycles that it is in are broken elsewhere, as all of them go through
+    /// a function or a dictionary of Python's.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for object in [&self.prepare, &self.fallback, &self.resume, &self.unset] {
+            visit.call(object)?;
+        }
+        for object in self.bind.iter().chain(&self.report) {
+            visit.call(object)?;
+        }
+        let state = unsafe { self.state() };
+        for group in state.group.iter().chain(&state.retired) {
+            visit.call(&group.unset)?;
+            for guard in &group.guards {
+                visit.call(&guard.holder)?;
+                for object in guard.key.iter().chain(&guard.expected) {
+                    visit.call(object)?;
+                }
+            }
+            for object in &group._kept {
+                visit.call(object)?;
+            }
+            for member in &group.members {
+                visit.call(&member.resume)?;
+                if let Ok(resumed) = member.resumed.try_borrow() {
+                    for object in resumed.values() {
+                        visit.call(object)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets all compiled versions.
     fn clear(&self) {
         let state = unsafe { self.state() };
@@ -873,6 +938,7 @@ impl Function {
             state.retired.push(old);
         }
         state.versions.clear();
+        self.entry.set(vectorcall as *const () as usize);
         state.is_plain = false;
     }
 }

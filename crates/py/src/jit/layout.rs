@@ -7,12 +7,12 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use opcodon_pyfn::Runtime;
+use opcodon_pyfn::{Dtype, Runtime, Tags};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{calls, leave};
+use super::{calls, function, leave};
 
 /// What is known of the interpreter and of numpy.
 pub(super) struct Layout {
@@ -24,6 +24,10 @@ pub(super) struct Layout {
     /// Whether dictionaries have a number that changes with them.
     pub(super) dict_versions: bool,
     pub(super) np_bool_type: usize,
+    /// The types of scalars of less than 64 bits.
+    pub(super) narrow_types: Vec<(usize, Dtype)>,
+    /// The descriptions of all dtypes, in their order.
+    pub(super) descrs: Vec<*mut ffi::PyObject>,
     pub(super) descr_float: *mut ffi::PyObject,
     pub(super) descr_int: *mut ffi::PyObject,
     pub(super) descr_bool: *mut ffi::PyObject,
@@ -313,7 +317,12 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         digits30: fine && ints_are_known(py)?,
         leave: at!(leave::leave),
         fail: at!(leave::fail),
+        leave_behind: at!(leave::leave),
+        guards_hold: at!(leave::guards_hold),
         box_value: at!(calls::box_value),
+        enter: at!(function::enter),
+        make_float: at!(ffi::PyFloat_FromDouble),
+        make_int: at!(ffi::PyLong_FromLongLong),
         unbox: at!(calls::unbox),
         is_array: at!(calls::is_array),
         check_signals: at!(calls::check_signals),
@@ -328,6 +337,9 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         is_true: at!(calls::is_true),
         length: at!(ffi::PyObject_Size),
         get_item: at!(ffi::PyObject_GetItem),
+        str_item: at!(calls::str_item),
+        str_compare: at!(calls::str_compare),
+        str_ord: at!(calls::str_ord),
         set_item: at!(calls::set_item),
         del_item: at!(calls::del_item),
         get_attr: at!(ffi::PyObject_GetAttr),
@@ -357,6 +369,19 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         _kept: kept,
         dict_versions: fine && dict_versions_are_known(py)?,
         np_bool_type: address(&numpy.getattr("bool_")?),
+        narrow_types: {
+            let is_narrow = |dtype: &Dtype| {
+                let tag = dtype.tag();
+                tag.is_some_and(|tag| Tags::of(tag).any(Tags::NARROW))
+            };
+            let narrow = Dtype::ALL.into_iter().filter(is_narrow);
+            let pairs = narrow.map(|dtype| Ok((address(&numpy.getattr(dtype.name())?), dtype)));
+            pairs.collect::<PyResult<Vec<_>>>()?
+        },
+        descrs: {
+            let all = Dtype::ALL.into_iter().map(|dtype| descr(dtype.name()));
+            all.collect::<PyResult<Vec<_>>>()?
+        },
         descr_float: descr("float64")?,
         descr_int: descr("int64")?,
         descr_bool: descr("bool")?,

@@ -9,11 +9,17 @@ use super::function::Group;
 
 /// Continue before the statement.
 const BEFORE: i64 = 0;
+/// Continue behind the statement, which is done.
+const BEHIND: i64 = 1;
 /// The statement raised.
 const RAISED: i64 = 2;
 
 pub(super) unsafe extern "C" fn leave(record: *const Record, frame: *const u64) -> *mut PyObject {
     unsafe { hand_over(&*record, frame, std::ptr::null_mut()) }
+}
+
+pub(super) unsafe extern "C" fn guards_hold(owner: *const Group) -> u64 {
+    u64::from(unsafe { (*owner).is_valid(Python::assume_attached()) })
 }
 
 pub(super) unsafe extern "C" fn fail(record: *const Record, frame: *const u64) -> *mut PyObject {
@@ -75,7 +81,11 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
                 }
             }
         }
-        let mode = if exception.is_null() { BEFORE } else { RAISED };
+        let mode = match (exception.is_null(), record.is_done) {
+            (false, _) => RAISED,
+            (true, true) => BEHIND,
+            (true, false) => BEFORE,
+        };
         if !exception.is_null() {
             args.push(exception);
         }

@@ -25,6 +25,7 @@
 
 use std::ffi::{c_int, c_uint, c_ulong, c_void};
 use std::mem::size_of;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use opcodon_codemem::{Abi, Code, Function, call_f64};
 use pyo3::ffi;
@@ -55,8 +56,8 @@ pub(crate) enum Outcome {
 /// The function that CPython calls, and the code that it calls in turn.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// If there is none, CPython itself goes through `tp_call`.
-    vectorcall: Option<ffi::vectorcallfunc>,
+    /// The address of the function; if it is 0, CPython itself goes through `tp_call`.
+    vectorcall: AtomicUsize,
     target: Option<Target>,
     /// The code, if it takes numbers of other types than `f64`.
     numbers: Option<Numbers>,
@@ -116,26 +117,33 @@ impl Entry {
             numbers.as_ref()?;
             Some(call_numbers::<T> as ffi::vectorcallfunc)
         };
+        let vectorcall = vectorcall.or_else(of_numbers);
         Self {
-            vectorcall: vectorcall.or_else(of_numbers),
+            vectorcall: AtomicUsize::new(vectorcall.map_or(0, |entry| entry as usize)),
             target,
             numbers,
         }
     }
 
     /// The entry of an instance that is called by a function of its own.
-    pub(crate) const fn custom(vectorcall: ffi::vectorcallfunc) -> Self {
+    pub(crate) fn custom(vectorcall: ffi::vectorcallfunc) -> Self {
         Self {
-            vectorcall: Some(vectorcall),
+            vectorcall: AtomicUsize::new(vectorcall as usize),
             target: None,
             numbers: None,
         }
     }
 
+    /// Has the instance be called by another function from now on: the address of a
+    /// `vectorcallfunc` that lives as long as the instance.
+    pub(crate) fn set(&self, address: usize) {
+        self.vectorcall.store(address, Ordering::Relaxed);
+    }
+
     /// The entry of an instance that is called through `tp_call` only.
     pub(crate) const fn none() -> Self {
         Self {
-            vectorcall: None,
+            vectorcall: AtomicUsize::new(0),
             target: None,
             numbers: None,
         }

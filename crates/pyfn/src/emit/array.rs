@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{
 
 use super::{Emitter, Val, trusted};
 use crate::program::{Atom, Index};
-use crate::types::{ArrayTy, BOOL, Class, Dtype, INT, NP_BOOL, NP_INT, Tags, Ty};
+use crate::types::{ArrayTy, BOOL, Class, Dtype, NP_BOOL, NP_F32, Tags};
 
 impl Emitter<'_, '_> {
     /// Which parts of the index of a local are known to be within bounds.
@@ -28,7 +28,7 @@ impl Emitter<'_, '_> {
 
     /// The integers of an index, if it consists of nothing else.
     pub(super) fn int_indices(&mut self, index: &Index) -> Option<Vec<Val>> {
-        let ints = Tags(1 << INT | 1 << NP_INT);
+        let ints = Tags::INDICES;
         let atoms = match index {
             Index::Atom(atom) => {
                 let value = self.atom(atom);
@@ -84,34 +84,22 @@ impl Emitter<'_, '_> {
         if indices.len() != array.ndim || array.ndim == 0 {
             return None;
         }
-        let mut at = None;
+        let mut at = fields.data?;
         for (k, index) in indices.iter().enumerate() {
             let word = if known.get(k) == Some(&true) {
                 self.word(index)
             } else {
                 self.in_bounds(index, fields.sizes[k])
             };
-            at = Some(match (at, array.contiguous) {
-                (None, true) => word,
-                (Some(at), true) => {
-                    let row = self.b.ins().imul(at, fields.sizes[k]);
-                    self.b.ins().iadd(row, word)
-                }
-                (at, false) => {
-                    let step = self.b.ins().imul(word, fields.strides[k]);
-                    match at {
-                        Some(at) => self.b.ins().iadd(at, step),
-                        None => step,
-                    }
-                }
-            });
+            // Dimension by dimension, so that the address of a row is the same in a loop along it.
+            let step = if array.contiguous && k + 1 == array.ndim {
+                self.b.ins().imul_imm_s(word, array.dtype.size())
+            } else {
+                self.b.ins().imul(word, fields.strides[k])
+            };
+            at = self.b.ins().iadd(at, step);
         }
-        let bytes = if array.contiguous {
-            self.b.ins().imul_imm_s(at?, array.dtype.size())
-        } else {
-            at?
-        };
-        Some(self.b.ins().iadd(fields.data?, bytes))
+        Some(at)
     }
 
     /// `of[indices]`, a numpy scalar.
@@ -122,26 +110,34 @@ impl Emitter<'_, '_> {
         known: &[bool],
     ) -> Option<Val> {
         let array = of.ty.array()?;
-        let tag = array.dtype.tag()?;
+        array.dtype.tag()?;
         let at = self.element(of, array, indices, known)?;
-        Some(self.load_at(array.dtype, tag, at))
+        Some(self.load_at(array.dtype, at))
     }
 
-    pub(super) fn load_at(&mut self, dtype: Dtype, tag: u8, at: Value) -> Val {
-        match dtype {
-            Dtype::Float64 => {
-                let flt = self.load(types::F64, at, 0);
-                Self::from_flt(Ty::of(tag), flt)
-            }
-            Dtype::Bool => {
-                let word = self.b.ins().uload8(types::I64, trusted(), at, 0);
-                Self::from_word(Ty::of(tag), word)
-            }
-            _ => {
-                let word = self.load(types::I64, at, 0);
-                Self::from_word(Ty::of(tag), word)
-            }
+    /// What is read from an address.
+    pub(super) fn load_at(&mut self, dtype: Dtype, at: Value) -> Val {
+        let ty = dtype.element().unwrap_or_default();
+        if dtype == Dtype::Float64 {
+            let flt = self.load(types::F64, at, 0);
+            return Self::from_flt(ty, flt);
         }
+        if dtype == Dtype::Float32 {
+            let single = self.load(types::F32, at, 0);
+            let flt = self.b.ins().fpromote(types::F64, single);
+            return Self::from_flt(ty, flt);
+        }
+        let (ins, flags) = (self.b.ins(), trusted());
+        let word = match dtype {
+            Dtype::Bool | Dtype::UInt8 => ins.uload8(types::I64, flags, at, 0),
+            Dtype::Int8 => ins.sload8(types::I64, flags, at, 0),
+            Dtype::UInt16 => ins.uload16(types::I64, flags, at, 0),
+            Dtype::Int16 => ins.sload16(types::I64, flags, at, 0),
+            Dtype::UInt32 => ins.uload32(flags, at, 0),
+            Dtype::Int32 => ins.sload32(flags, at, 0),
+            _ => ins.load(types::I64, flags, at, 0),
+        };
+        Self::from_word(ty, word)
     }
 
     /// `of[indices] = value`; `false` if that is not done natively.
@@ -169,6 +165,11 @@ impl Emitter<'_, '_> {
                 let flt = self.double_of(value);
                 self.store(flt, at, 0);
             }
+            Dtype::Float32 if value.ty.tags == Tags::of(NP_F32) => {
+                let flt = self.double_of(value);
+                let single = self.b.ins().fdemote(types::F32, flt);
+                self.store(single, at, 0);
+            }
             Dtype::Float32 => {
                 let flt = self.double_of(value);
                 self.check_finite(flt);
@@ -190,7 +191,9 @@ impl Emitter<'_, '_> {
                     Class::Int => self.word(value),
                     _ => self.flt_to_word(value),
                 };
-                let exact = value.ty.tags.within(Tags(1 << BOOL | 1 << NP_BOOL));
+                let own = dtype.tag().map_or(Tags::default(), Tags::of);
+                let exact = Tags(1 << BOOL | 1 << NP_BOOL).or(own);
+                let exact = value.ty.tags.within(exact);
                 if !exact {
                     self.check_range(dtype, word);
                 }
@@ -216,7 +219,7 @@ impl Emitter<'_, '_> {
     }
 
     /// Leaves unless the integer is one of the dtype.
-    fn check_range(&mut self, dtype: Dtype, word: Value) {
+    pub(super) fn check_range(&mut self, dtype: Dtype, word: Value) {
         let (low, n_values) = match dtype {
             Dtype::Int8 => (-128, 1 << 8),
             Dtype::UInt8 => (0, 1 << 8),

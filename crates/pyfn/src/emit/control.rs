@@ -7,10 +7,10 @@
 use cranelift_codegen::ir::{Block, InstBuilder, Value, condcodes::IntCC, types};
 use cranelift_frontend::Variable;
 
-use super::{Emitter, Turn, Val, frame::TICKS};
+use super::{Emitter, Turn, Val, frame::TICKS, island::is_innermost};
 use crate::infer::{State, extend, has_plain_methods, iterated, note_append, unpacked};
 use crate::program::{Atom, Expr, Index, Kind, Local, Statement};
-use crate::types::{Form, INT, OBJECT, RANGE, Tags, Ty, UNSET};
+use crate::types::{COUNT_ROOM, Form, INT, OBJECT, RANGE, Tags, Ty, UNSET};
 use crate::unit::LoopShape;
 
 /// What a loop runs over.
@@ -24,6 +24,21 @@ enum Source {
     /// Python's iterator.
     Iterator,
 }
+
+/// Where a counted loop interrupts itself to look at signals, so that no turn has to.
+struct Pause {
+    counter: Variable,
+    step: i64,
+    /// The counter at the last pause, or at the start; in its berth, as the next.
+    begun: Variable,
+    /// What the counter must stay below.
+    end: Variable,
+    /// The counter at the next one.
+    at: Variable,
+}
+
+/// Steps beyond which a loop looks at signals in every turn.
+const FAR_STEP: i64 = 1 << 40;
 
 impl Emitter<'_, '_> {
     /// Emits a block; whether its end is reached.
@@ -55,6 +70,9 @@ impl Emitter<'_, '_> {
                 self.end_checks();
                 if goes_on {
                     self.finish_step(statement);
+                    if self.may_rebind {
+                        self.look_at_guards();
+                    }
                 }
                 goes_on
             }
@@ -225,6 +243,9 @@ impl Emitter<'_, '_> {
     ) -> bool {
         let value = self.atom(test);
         let truth = self.truth(&value);
+        if self.convert(statement, truth, [then, otherwise]) {
+            return true;
+        }
         self.end_checks();
         let after = self.joint(statement.id).after;
         let (yes, no, done) = (self.new_block(), self.new_block(), self.new_block());
@@ -240,7 +261,7 @@ impl Emitter<'_, '_> {
         self.resume_at(done, after)
     }
 
-    fn joint(&self, id: usize) -> crate::infer::Joint {
+    pub(super) fn joint(&self, id: usize) -> crate::infer::Joint {
         self.unit.specs[self.spec].joints[id].clone()
     }
 
@@ -268,8 +289,15 @@ impl Emitter<'_, '_> {
         };
         let joint = self.joint(turn.id);
         if is_break {
+            if let Some(island) = &turn.island {
+                self.leave_island(island);
+            }
             self.release_turns(self.turns.len() - 1);
-            self.jump_to(turn.after, &joint.after);
+            self.coerce_to(&joint.after);
+            if let Some(island) = &turn.island {
+                self.bring_along(island);
+            }
+            self.jump(turn.after, &[]);
         } else {
             self.jump_to(turn.head, &joint.head);
         }
@@ -304,10 +332,10 @@ impl Emitter<'_, '_> {
             };
             let words = value.parts.iter().map(|part| self.word(part));
             let words = words.collect::<Vec<_>>();
-            self.check_range_ends(&words, step);
+            self.check_range_ends(&words, step, value.ty.natural);
             let n_known = match step {
                 Some(1..) => {
-                    let is_natural = value.parts[0].ty.natural;
+                    let is_natural = value.ty.natural;
                     self.hoist(to_local, body, [words[0], words[1]], is_natural)
                 }
                 _ => self.facts.len(),
@@ -343,32 +371,40 @@ impl Emitter<'_, '_> {
         self.repeat(statement, Source::Iterator, state, to, body, otherwise)
     }
 
-    /// Leaves if the counter of a range could run over.
-    fn check_range_ends(&mut self, words: &[Value], step: Option<i64>) {
-        const FAR: i64 = 1 << 62;
-        if step.is_some_and(|step| step.abs() <= FAR) {
-            let moved = self.b.ins().iadd_imm_s(words[1], FAR);
-            let beyond = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, moved, 0);
-            self.exit_if(beyond, "a range that goes far");
+    /// Leaves if the counter of a range could go so far that inference would be wrong about it.
+    fn check_range_ends(&mut self, words: &[Value], step: Option<i64>, is_natural: bool) {
+        const FAR: i64 = 1 << (63 - COUNT_ROOM);
+        const WHY: &str = "a range that goes far";
+        // A loop upwards from zero or more has no turns if its end is below.
+        if is_natural && step.is_some_and(|step| (1..=FAR).contains(&step)) {
+            let far = self.int(FAR);
+            let beyond = self.b.ins().icmp(IntCC::SignedGreaterThan, words[1], far);
+            self.exit_if(beyond, WHY);
+            let beyond = self.b.ins().icmp(IntCC::SignedGreaterThan, words[0], far);
+            self.exit_if(beyond, WHY);
             return;
         }
-        for &word in &words[1..] {
+        let limit = self.int(2 * FAR);
+        for &word in words {
             let moved = self.b.ins().iadd_imm_s(word, FAR);
-            let beyond = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, moved, 0);
-            self.exit_if(beyond, "a range that goes far");
+            let beyond = self.b.ins().icmp(IntCC::UnsignedGreaterThan, moved, limit);
+            self.exit_if(beyond, WHY);
         }
     }
 
     fn repeat(
         &mut self,
         statement: &Statement,
-        source: Source,
+        mut source: Source,
         state: Vec<Variable>,
         to: Option<(Local, Ty)>,
         body: &[Statement],
         otherwise: &[Statement],
     ) -> bool {
         self.end_checks();
+        if matches!(source, Source::Forever) {
+            self.run_ahead(body);
+        }
         let joint = self.joint(statement.id);
         let (head, latch, inside, end, after) = (
             self.new_block(),
@@ -377,12 +413,44 @@ impl Emitter<'_, '_> {
             self.new_block(),
             self.new_block(),
         );
-        self.jump_to(head, &joint.head);
-        self.b.switch_to_block(head);
+        self.coerce_to(&joint.head);
         let Some(at_head) = joint.head.clone() else {
+            self.jump(head, &[]);
+            self.b.switch_to_block(head);
             return false;
         };
         self.types.clone_from(&at_head);
+        // Loops that count, and do nothing that takes long but call Python, which looks at signals.
+        let counted = match &source {
+            Source::Range(Some(step), _) if (1..=FAR_STEP).contains(step) => Some((0, *step)),
+            Source::Sequence(of) if of.array.is_some() => Some((1, 1)),
+            _ => None,
+        };
+        let counted = counted.filter(|_| is_innermost(body));
+        let to_local = to.as_ref().map(|(to, _)| *to);
+        let n_settled = self.settle(to_local, body);
+        let island = counted.map(|(counter, _)| {
+            let rest = state.iter().enumerate();
+            let rest = rest.filter_map(|(at, &state)| (at != counter).then_some(state));
+            let island = self.enter_island(to_local, &rest.collect::<Vec<_>>(), body);
+            self.put_away(state[counter]);
+            self.fetch(state[counter]);
+            island
+        });
+        if island.is_some()
+            && let Source::Sequence(Val {
+                array: Some(fields),
+                ..
+            }) = &mut source
+        {
+            let words = fields.data.iter_mut().chain(&mut fields.sizes);
+            for word in words.chain(&mut fields.strides) {
+                *word = self.ferried(*word);
+            }
+        }
+        let pause = counted.map(|(at, step)| self.first_pause(&source, &state, at, step));
+        self.jump(head, &[]);
+        self.b.switch_to_block(head);
         let n_facts = self.turns.last().map_or(0, |turn| turn.n_facts_inside);
         self.turns.push(Turn {
             n_facts_inside: self.facts.len(),
@@ -397,6 +465,7 @@ impl Emitter<'_, '_> {
             head: latch,
             after,
             is_between: true,
+            island: island.clone(),
         });
         // What fails at the head or the latch fails in this line.
         self.begin(statement);
@@ -433,17 +502,27 @@ impl Emitter<'_, '_> {
             };
             self.b.def_var(state[0], next);
         }
-        self.tick();
-        if is_rotated {
+        if let Some(pause) = &pause {
+            self.turn_or_pause(pause, inside, end);
+            self.b.seal_block(inside);
+        } else if is_rotated {
+            self.tick();
             self.check_turn(&source, &state, inside, end);
             self.b.seal_block(inside);
         } else {
+            self.tick();
             self.jump(head, &[]);
             self.b.seal_block(head);
         }
         self.end_checks();
         self.start(end);
         self.types = at_head;
+        self.unsettle(n_settled);
+        if let Some(island) = &island {
+            self.end_island();
+            self.leave_island(island);
+            self.bring_along(island);
+        }
         if matches!(source, Source::Forever) {
             // Never reached: the loop is only left by break.
             let raised = self.tag_value(crate::types::RAISED);
@@ -574,7 +653,7 @@ impl Emitter<'_, '_> {
                     let bytes = self.b.ins().imul(item, step);
                     let data = fields.data.unwrap_or(item);
                     let at = self.b.ins().iadd(data, bytes);
-                    self.load_at(array.dtype, array.dtype.tag().unwrap_or(INT), at)
+                    self.load_at(array.dtype, at)
                 }
                 (Some(_), _) => {
                     let object = self.b.use_var(state[0]);
@@ -589,13 +668,78 @@ impl Emitter<'_, '_> {
         }
     }
 
+    /// Where the counter pauses first.
+    fn first_pause(
+        &mut self,
+        source: &Source,
+        state: &[Variable],
+        counter: usize,
+        step: i64,
+    ) -> Pause {
+        let now = self.b.use_var(state[counter]);
+        let end = match source {
+            Source::Sequence(Val {
+                array: Some(fields),
+                ..
+            }) => fields.sizes[0],
+            _ => self.b.use_var(state[1]),
+        };
+        let (begun, end_of_count) = (self.variable(now), self.variable(end));
+        self.put_away(begun);
+        self.put_away(end_of_count);
+        let at = self.pause_after(now, end, step);
+        Pause {
+            counter: state[counter],
+            step,
+            begun,
+            end: end_of_count,
+            at: self.variable(at),
+        }
+    }
+
+    fn pause_after(&mut self, now: Value, end: Value, step: i64) -> Value {
+        let later = self.b.ins().iadd_imm_s(now, TICKS * step);
+        let is_over = self.b.ins().icmp(IntCC::SignedLessThan, end, later);
+        self.b.ins().select(is_over, end, later)
+    }
+
+    /// Goes on with the next turn; after many, or at the end, the turns are taken off the ticks.
+    fn turn_or_pause(&mut self, pause: &Pause, inside: Block, end: Block) {
+        let (now, at) = (self.b.use_var(pause.counter), self.b.use_var(pause.at));
+        let goes_on = self.b.ins().icmp(IntCC::SignedLessThan, now, at);
+        let paused = self.new_block();
+        self.b.ins().brif(goes_on, inside, &[], paused, &[]);
+        self.start(paused);
+        let begun = self.berthed(pause.begun, types::I64);
+        let done = self.b.ins().isub(now, begun);
+        self.fetch(self.ticks);
+        self.take_ticks(done);
+        self.put_away(self.ticks);
+        let stop = self.berthed(pause.end, types::I64);
+        let goes_on = self.b.ins().icmp(IntCC::SignedLessThan, now, stop);
+        let more = self.cold_block();
+        self.b.ins().brif(goes_on, more, &[], end, &[]);
+        self.start(more);
+        let next = self.pause_after(now, stop, pause.step);
+        self.b.def_var(pause.begun, now);
+        self.put_away(pause.begun);
+        self.b.def_var(pause.at, next);
+        self.jump(inside, &[]);
+    }
+
     /// Looks at signals once in a while, so that a long loop can be interrupted.
     fn tick(&mut self) {
+        let one = self.int(1);
+        self.take_ticks(one);
+    }
+
+    fn take_ticks(&mut self, n_ticks: Value) {
         let ticks = self.b.use_var(self.ticks);
-        let ticks = self.b.ins().iadd_imm_s(ticks, -1);
+        let ticks = self.b.ins().isub(ticks, n_ticks);
         self.b.def_var(self.ticks, ticks);
         let (look, on) = (self.cold_block(), self.new_block());
-        self.b.ins().brif(ticks, on, &[], look, &[]);
+        let is_left = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, ticks, 0);
+        self.b.ins().brif(is_left, on, &[], look, &[]);
         self.start(look);
         let status = self.call_rarely(self.rt.check_signals, &[]);
         self.fail_if_negative(status);

@@ -273,6 +273,7 @@ impl Emitter<'_, '_> {
 
     /// Leaves before this statement if the condition holds.
     pub(super) fn exit_if(&mut self, condition: Value, why: &str) {
+        let condition = self.on_this_side(condition);
         let exit = self.exit_block(why);
         self.branch_if(condition, exit);
     }
@@ -344,7 +345,44 @@ impl Emitter<'_, '_> {
     /// Hands the call over to Python and returns what it makes of it.
     fn hand_over_at(&mut self, block: Block, function: usize, why: String) {
         self.start(block);
-        let (record, frame) = self.hand_over(why);
+        let (record, frame) = self.hand_over(why, false);
+        self.return_from(function, record, frame);
+    }
+
+    /// Leaves behind a statement that is done if a name that was frozen is not what it was.
+    pub(super) fn look_at_guards(&mut self) {
+        let changed = match &self.unit.entry {
+            Some(guards) => {
+                let words = guards.words.clone();
+                if words.is_empty() {
+                    return;
+                }
+                let mut changed = self.int(0);
+                for (word, expected) in words {
+                    let (word, expected) = (self.address(word), self.address(expected));
+                    let word = self.load(types::I64, word, 0);
+                    let expected = self.load(types::I64, expected, 0);
+                    let differs = self.b.ins().bxor(word, expected);
+                    changed = self.b.ins().bor(changed, differs);
+                }
+                changed
+            }
+            None => self.int(1),
+        };
+        let (look, gone, on) = (self.cold_block(), self.cold_block(), self.new_block());
+        self.b.ins().brif(changed, look, &[], on, &[]);
+        self.start(look);
+        let owner = self.address(self.unit.owner);
+        let holds = self.call_rarely(self.rt.guards_hold, &[owner]);
+        self.b.ins().brif(holds, on, &[], gone, &[]);
+        self.start(gone);
+        self.before.clone_from(&self.types);
+        let (record, frame) = self.hand_over("a global that has changed".to_owned(), true);
+        self.return_from(self.rt.leave_behind, record, frame);
+        self.start(on);
+    }
+
+    fn return_from(&mut self, function: usize, record: Value, frame: Value) {
         let object = self.call_word(function, &[record, frame]);
         let (raised, boxed) = (self.tag_value(RAISED), self.tag_value(OBJECT));
         let failed = self.b.ins().icmp_imm_s(IntCC::Equal, object, 0);
@@ -354,13 +392,18 @@ impl Emitter<'_, '_> {
     }
 
     /// Stores what Python needs, and describes it.
-    fn hand_over(&mut self, why: String) -> (Value, Value) {
+    fn hand_over(&mut self, why: String, is_done: bool) -> (Value, Value) {
         let frame = self.b.ins().stack_addr(types::I64, self.frame, 0);
         let mut at = 0;
         let mut locals = Vec::new();
         for local in 0..self.places.len() {
             let mut ty = self.before[local].clone();
-            let live = self.info.liveness.before[self.statement].has(local);
+            let liveness = &self.info.liveness;
+            let live = if is_done {
+                liveness.after[self.statement].has(local)
+            } else {
+                liveness.before[self.statement].has(local)
+            };
             let borrowed = self.is_borrowed(local);
             let wanted = owns(&ty) && !borrowed || live;
             if !wanted || ty.tags == Tags::of(UNSET) {
@@ -390,7 +433,7 @@ impl Emitter<'_, '_> {
             }
             loops.push(shape);
             for var in state {
-                let word = self.b.use_var(var);
+                let word = self.last_value(var, types::I64);
                 self.store(word, frame, offset(at));
                 at += 1;
             }
@@ -400,6 +443,7 @@ impl Emitter<'_, '_> {
             owner: self.unit.owner,
             function: self.unit.specs[self.spec].function,
             statement: self.statement,
+            is_done,
             line: self.line,
             locals,
             loops,
@@ -426,19 +470,23 @@ impl Emitter<'_, '_> {
         }
         if ty.tags == Tags::of(RANGE) {
             for place in &place.parts {
-                let word = self.b.use_var(place.word);
+                let word = self.last_value(place.word, types::I64);
                 self.store(word, frame, offset(*at));
                 *at += 1;
             }
             return Shape::Range;
         }
-        let value = self.read(place, &Ty::tags(ty.tags));
-        let tag = self.tag(&value);
+        let tag = match ty.tags.single() {
+            Some(tag) => self.tag_value(tag),
+            None => self.last_value(place.tag, types::I64),
+        };
         self.store(tag, frame, offset(*at));
-        if let Some(word) = value.word {
+        if has_word(ty.tags) {
+            let word = self.last_value(place.word, types::I64);
             self.store(word, frame, offset(*at + 1));
         }
-        if let Some(flt) = value.flt {
+        if ty.tags.any(Tags::FLOATS) {
+            let flt = self.last_value(place.flt, types::F64);
             self.store(flt, frame, offset(*at + 2));
         }
         *at += 3;

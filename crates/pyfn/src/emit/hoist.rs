@@ -15,7 +15,7 @@ use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC};
 use super::Emitter;
 use crate::liveness::for_each_target;
 use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Statement};
-use crate::types::{INT, NP_INT, Tags};
+use crate::types::Tags;
 
 /// Why a function is left where the guess was wrong.
 pub const HOISTED: &str = "a loop that may leave the bounds of an array";
@@ -121,7 +121,7 @@ impl Emitter<'_, '_> {
                 }
             } else if n_bound == 0 && index != counter {
                 let ty = &self.types[index];
-                let is_int = ty.tags.within(Tags(1 << INT | 1 << NP_INT)) && !ty.is_never();
+                let is_int = ty.tags.within(Tags::INDICES) && !ty.is_never();
                 if !is_int || !ty.natural || ty.narrow.is_some() {
                     continue;
                 }

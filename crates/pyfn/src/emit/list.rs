@@ -122,7 +122,7 @@ impl Emitter<'_, '_> {
         }
         let old = self.load(types::I64, place, 0);
         self.store(object, place, 0);
-        self.dec_ref(old);
+        self.dec_ref_often(old);
         true
     }
 }

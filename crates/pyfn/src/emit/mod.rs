@@ -22,16 +22,21 @@
 
 mod array;
 mod control;
+mod convert;
 mod frame;
 mod hoist;
+mod idiom;
+mod island;
 mod list;
 mod object;
 
 mod scalar;
 mod trampoline;
+mod vectorcall;
 
 pub use hoist::HOISTED;
 pub use object::names_key;
+pub use vectorcall::EntryGuards;
 
 use std::rc::Rc;
 use std::sync::OnceLock;
@@ -45,11 +50,12 @@ use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
+use self::island::{Berths, Island};
 use crate::infer::{Scope, State};
 use crate::program::{Atom, Local, Statement};
 use crate::runtime::Runtime;
 use crate::types::{
-    ArrayTy, BOOL, Class, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET, class,
+    ArrayTy, BOOL, Class, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET, class,
 };
 use crate::unit::{ArrayCheck, CompileError, FunctionInfo, LoopShape, Record, SpecId, Unit};
 
@@ -58,6 +64,8 @@ pub(crate) struct Emitted {
     pub(crate) bytes: Vec<u8>,
     /// Where the entry for other native functions is; the one for Python is at the start.
     pub(crate) native_offset: usize,
+    /// Where the entry is that Python calls without help, if there is one.
+    pub(crate) vectorcall_offset: Option<usize>,
     pub(crate) records: Vec<Box<Record>>,
     pub(crate) checks: Vec<Box<ArrayCheck>>,
     pub(crate) leaves: Vec<(usize, String)>,
@@ -116,6 +124,7 @@ pub(crate) struct Turn {
     pub(crate) n_facts_inside: usize,
     /// Between two turns: Python does not get the loop's state.
     pub(crate) is_between: bool,
+    pub(crate) island: Option<Island>,
 }
 
 /// The emitter of one function.
@@ -134,12 +143,17 @@ pub(crate) struct Emitter<'a, 'f> {
     pub(crate) line: u32,
     exit: Option<(Block, String)>,
     failure: Option<Block>,
+    /// The current statement calls what may bind names anew.
+    pub(crate) may_rebind: bool,
     frame: StackSlot,
     frame_words: usize,
     /// Indices that are known to be within bounds here.
     pub(crate) facts: Vec<hoist::Fact>,
     scratch: StackSlot,
     scratch_words: usize,
+    /// What is bound on one side of a branch where both are done.
+    side: Option<convert::Side>,
+    pub(crate) berths: Berths,
     pub(crate) context: Value,
     pub(crate) ticks: Variable,
     signatures: Vec<(ir::Signature, SigRef)>,
@@ -266,14 +280,28 @@ pub(crate) fn function(unit: &mut Unit, spec: SpecId) -> Result<Emitted, Compile
     let mut entry = Codegen::new();
     frame::entry(&mut entry.func, &mut builder_context, &params, &isa);
     let mut bytes = bytes_of(&mut entry)?;
-    while bytes.len() % 64 != 0 {
-        bytes.push(0xcc);
+    let pad = |bytes: &mut Vec<u8>| bytes.resize(bytes.len().next_multiple_of(64), 0xcc);
+    let mut vectorcall_offset = None;
+    let is_called = unit.specs[spec].function == 0 && unit.functions[0].program.is_positional;
+    if let Some(guards) = unit.entry.as_ref().filter(|_| is_called) {
+        let mut entry = Codegen::new();
+        let cell = unit.specs[spec].cell.as_ptr() as usize;
+        let ret = &unit.specs[spec].ret;
+        let shape = (params.as_slice(), ret, cell, callees.is_empty());
+        let (func, runtime) = (&mut entry.func, &unit.runtime);
+        if vectorcall::entry(func, &mut builder_context, shape, guards, runtime, &isa) {
+            pad(&mut bytes);
+            vectorcall_offset = Some(bytes.len());
+            bytes.extend(bytes_of(&mut entry)?);
+        }
     }
+    pad(&mut bytes);
     let native_offset = bytes.len();
     bytes.extend(native);
     Ok(Emitted {
         bytes,
         native_offset,
+        vectorcall_offset,
         records,
         checks,
         leaves,
@@ -309,6 +337,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         };
         let frame = slot(&mut b);
         let scratch = slot(&mut b);
+        let berths = slot(&mut b);
         let places = info.program.locals.iter().map(|_| new_place(&mut b));
         let places = places.collect();
         let ticks = b.declare_var(types::I64);
@@ -326,11 +355,14 @@ impl<'a, 'f> Emitter<'a, 'f> {
             line: 0,
             exit: None,
             failure: None,
+            may_rebind: false,
             frame,
             frame_words: 0,
             facts: Vec::new(),
             scratch,
             scratch_words: 0,
+            side: None,
+            berths: Berths::new(berths),
             context,
             ticks,
             signatures: Vec::new(),
@@ -356,6 +388,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         self.b.func.sized_stack_slots[self.frame].size = frame_bytes;
         let scratch_bytes = u32::try_from(8 * self.scratch_words).unwrap_or(u32::MAX);
         self.b.func.sized_stack_slots[self.scratch].size = scratch_bytes;
+        self.b.func.sized_stack_slots[self.berths.slot].size = self.berths.size();
         self.b.seal_all_blocks();
         self.b.finalize(config);
         (self.records, self.checks, self.leaves, self.callees)
@@ -558,6 +591,9 @@ impl<'a, 'f> Emitter<'a, 'f> {
         let ty = self.scope().atom(atom);
         match atom {
             Atom::Local(local) => {
+                if let Some(value) = self.side.as_ref().and_then(|side| side.get(*local)) {
+                    return value.clone();
+                }
                 let place = self.places[*local].clone();
                 self.read(&place, &ty)
             }
@@ -601,13 +637,9 @@ impl<'a, 'f> Emitter<'a, 'f> {
 
     fn int_val(&mut self, value: i64) -> Val {
         let word = self.int(value);
-        let ty = Ty {
-            natural: value >= 0,
-            ..Ty::of(INT)
-        };
         Val {
             constant: Some(value),
-            ..Self::from_word(ty, word)
+            ..Self::from_word(Ty::integer(value), word)
         }
     }
 
@@ -826,6 +858,15 @@ impl<'a, 'f> Emitter<'a, 'f> {
     }
 
     pub(crate) fn dec_ref(&mut self, object: Value) {
+        self.dec_ref_that(object, false);
+    }
+
+    /// The same where the object is often one that nobody else refers to.
+    pub(crate) fn dec_ref_often(&mut self, object: Value) {
+        self.dec_ref_that(object, true);
+    }
+
+    fn dec_ref_that(&mut self, object: Value, often_dies: bool) {
         if self.rt.plain_refcounts {
             let count = self.load(types::I64, object, 0);
             let count = self.b.ins().iadd_imm_s(count, -1);
@@ -833,7 +874,11 @@ impl<'a, 'f> Emitter<'a, 'f> {
             let (last, after) = (self.cold_block(), self.new_block());
             self.b.ins().brif(count, after, &[], last, &[]);
             self.start(last);
-            self.call_rarely(self.rt.dealloc, &[object]);
+            if often_dies {
+                self.call(self.rt.dealloc, &[object], None);
+            } else {
+                self.call_rarely(self.rt.dealloc, &[object]);
+            }
             self.jump(after, &[]);
             self.start(after);
         } else {
@@ -861,6 +906,14 @@ impl<'a, 'f> Emitter<'a, 'f> {
                 let object = self.b.ins().select(word, yes, no);
                 return Self::from_word(Ty::of(OBJECT), object);
             }
+            Some(INT) => {
+                let word = self.word(value);
+                self.call_word(self.rt.make_int, &[word])
+            }
+            Some(FLOAT) => {
+                let flt = self.flt(value);
+                self.call_word(self.rt.make_float, &[flt])
+            }
             _ => {
                 let (tag, word, flt) = (self.tag(value), self.word(value), self.flt(value));
                 // A union with objects: the runtime adds a reference.
@@ -870,6 +923,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         Self::owned(Ty::of(OBJECT), object)
     }
 
+    /// A new object of a number.
     fn call_boxing(&mut self, tag: Value, word: Value, flt: Value) -> Value {
         let bits = self.b.ins().bitcast(types::I64, MemFlagsData::new(), flt);
         self.call_word(self.rt.box_value, &[tag, word, bits])
@@ -939,12 +993,17 @@ impl<'a, 'f> Emitter<'a, 'f> {
 
     /// Joins the current types with those that are expected where it jumps.
     pub(crate) fn jump_to(&mut self, to: Block, target: &State) {
+        self.coerce_to(target);
+        self.jump(to, &[]);
+    }
+
+    /// Brings the locals into the form that is expected somewhere.
+    pub(crate) fn coerce_to(&mut self, target: &State) {
         if let Some(target) = target {
             for (local, target) in target.iter().enumerate() {
                 self.coerce(local, target);
             }
         }
-        self.jump(to, &[]);
     }
 
     fn coerce(&mut self, local: Local, target: &Ty) {
@@ -1013,6 +1072,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         self.statement = statement.id;
         self.line = statement.line;
         self.before.clone_from(&self.types);
+        self.may_rebind = false;
     }
 
     pub(crate) fn is_live_after(&self, local: Local) -> bool {

@@ -6,9 +6,9 @@
 
 use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 
-use super::{Emitter, Val, has_word, native_signature};
+use super::{Emitter, Val, has_word, native_signature, scalar::int_cc};
 use crate::globals::FunctionId;
-use crate::infer::{How, operation};
+use crate::infer::{How, has_plain_methods, is_str, operation};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
 use crate::types::{NONE, OBJECT, RAISED, TUPLE, Tags, Ty};
@@ -41,7 +41,7 @@ impl Emitter<'_, '_> {
             Expr::Atom(a) => Some(self.atom(a)),
             Expr::Bin(op, a, b, in_place) => {
                 let (a, b) = (self.atom(a), self.atom(b));
-                if rules::is_boxed(&a.ty) || rules::is_boxed(&b.ty) {
+                if rules::bin_is_boxed(*op, &a.ty, &b.ty) {
                     let op = [self.int(bin_number(*op)), self.int(i64::from(*in_place))];
                     return Some(self.through(&[&a, &b], ty, |emitter, words| {
                         emitter.call_word(emitter.rt.binary, &[op[0], op[1], words[0], words[1]])
@@ -51,7 +51,7 @@ impl Emitter<'_, '_> {
             }
             Expr::Un(op, a) => {
                 let a = self.atom(a);
-                if !rules::is_boxed(&a.ty) {
+                if !rules::un_is_boxed(*op, &a.ty) {
                     return Some(self.un_number(*op, &a, ty));
                 }
                 if *op == Un::Not {
@@ -82,6 +82,7 @@ impl Emitter<'_, '_> {
             }
             Expr::Method(name, of, args, named, _) => {
                 let of = self.atom(of);
+                self.may_rebind |= !has_plain_methods(&of.ty);
                 if name == "append" && of.ty.list().is_some() && args.len() == 1 && named.is_empty()
                 {
                     return self.append(&of, &args[0]);
@@ -103,7 +104,7 @@ impl Emitter<'_, '_> {
                 let of = self.atom(of);
                 if let (Some(array), Some(fields)) = (of.ty.array(), of.array.clone()) {
                     if name == "shape" {
-                        let size = |&size: &Value| Self::from_word(Ty::natural(), size);
+                        let size = |&size: &Value| Self::from_word(Ty::count(), size);
                         return Some(Val {
                             ty: ty.clone(),
                             parts: fields.sizes.iter().map(size).collect(),
@@ -251,7 +252,14 @@ impl Emitter<'_, '_> {
                 Some(Self::from_word(ty.clone(), word))
             }
             Cmp::Is | Cmp::IsNot => Some(self.cmp_numbers(op, a, b, ty)),
-            _ if rules::is_boxed(&a.ty) || rules::is_boxed(&b.ty) => {
+            _ if is_str(&a.ty) && is_str(&b.ty) => {
+                let (x, y) = (self.word(a), self.word(b));
+                let order = self.call_word(self.rt.str_compare, &[x, y]);
+                let truth = self.b.ins().icmp_imm_s(int_cc(op)?, order, 0);
+                let word = self.b.ins().uextend(types::I64, truth);
+                Some(Self::from_word(ty.clone(), word))
+            }
+            _ if rules::cmp_is_boxed(&a.ty, &b.ty) => {
                 let op = self.int(cmp_number(op));
                 Some(self.through(&[a, b], ty, |emitter, words| {
                     emitter.call_word(emitter.rt.compare, &[op, words[0], words[1]])
@@ -280,6 +288,12 @@ impl Emitter<'_, '_> {
         let values = args.iter().map(|arg| self.atom(arg)).collect::<Vec<_>>();
         match how {
             Some((Intrinsic::Len, _)) => self.length(&values[0], ty),
+            Some((Intrinsic::Ord, _)) => {
+                let text = self.word(&values[0]);
+                let code = self.call_word(self.rt.str_ord, &[text]);
+                self.fail_if_negative(code);
+                Some(Self::from_word(ty.clone(), code))
+            }
             Some((Intrinsic::Boxed, _)) | None => {
                 Some(self.boxed_call(function, values, named, ty))
             }
@@ -314,6 +328,15 @@ impl Emitter<'_, '_> {
         named: &[(String, Atom)],
         ty: &Ty,
     ) -> Val {
+        use crate::globals::Global;
+        self.may_rebind |= match function {
+            Atom::Global(index) => match self.info.globals[*index] {
+                Global::Builtin { .. } => false,
+                Global::Function { id, .. } => self.unit.may_rebind(id),
+                _ => true,
+            },
+            _ => true,
+        };
         let n = self.int(i64::try_from(args.len()).unwrap_or(0));
         let function = self.atom(function);
         let function = self.boxed(&function);
@@ -340,6 +363,7 @@ impl Emitter<'_, '_> {
             self.leave("the function called never returns natively");
             return None;
         }
+        self.may_rebind |= self.unit.may_rebind(id);
         if !self.callees.contains(&id) {
             self.callees.push(id);
         }
@@ -432,6 +456,12 @@ impl Emitter<'_, '_> {
                 return of.parts.get(at).cloned();
             }
             let index = self.atom(atom);
+            if of.ty.list().is_none() {
+                let (text, index) = (self.word(of), self.word(&index));
+                let item = self.call_word(self.rt.str_item, &[text, index]);
+                self.fail_if_null(item);
+                return Some(Self::owned(ty.clone(), item));
+            }
             return self.load_from_list(of, &index);
         }
         let key = self.index(index);

@@ -5,7 +5,7 @@
 //! beside it. Whatever Python would raise or numpy would warn about leaves the function before.
 
 use cranelift_codegen::ir::{
-    InstBuilder, Value,
+    InstBuilder, InstructionData, Value,
     condcodes::{FloatCC, IntCC},
     types,
 };
@@ -14,7 +14,7 @@ use super::{Emitter, Val};
 use crate::program::{Bin, Cmp, Un};
 use crate::rules::{self, Intrinsic};
 use crate::types::{
-    BOOL, Class, FLOAT, INT, NONE, NP_BOOL, NP_INT, NUMPY, OBJECT, Tags, Ty, class,
+    BOOL, Class, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32, NP_INT, NUMPY, OBJECT, Tags, Ty, class,
 };
 
 /// Up to here every integer is a double.
@@ -179,6 +179,9 @@ impl Emitter<'_, '_> {
     /// `a op b` on numbers.
     pub(super) fn bin_numbers(&mut self, op: Bin, a: &Val, b: &Val, ty: &Ty) -> Val {
         let power = b.constant;
+        if let Some(Some(tag)) = rules::narrow(op, &a.ty, &b.ty) {
+            return self.bin_narrow(op, a, b, tag, ty);
+        }
         self.by_class(&[a, b], ty, |emitter, seen| {
             let [a, b] = seen else { return None };
             let (ca, cb) = (Self::class_of(a)?, Self::class_of(b)?);
@@ -218,6 +221,63 @@ impl Emitter<'_, '_> {
             };
             Some(Val { tag, ..value })
         })
+    }
+
+    /// The same where one of them is a scalar of numpy's of less than 64 bits.
+    fn bin_narrow(&mut self, op: Bin, a: &Val, b: &Val, tag: u8, ty: &Ty) -> Val {
+        self.by_class(&[a, b], ty, |emitter, seen| {
+            let [a, b] = seen else { return None };
+            let ints = [a, b].map(|value| Self::class_of(value) == Some(Class::Int));
+            if tag == NP_F32 {
+                let (x, y) = (emitter.single_of(a), emitter.single_of(b));
+                if op == Bin::TrueDiv {
+                    let divisor = emitter.double_of(b);
+                    emitter.check_divisor(b, divisor);
+                }
+                let single = match op {
+                    Bin::Add => emitter.b.ins().fadd(x, y),
+                    Bin::Sub => emitter.b.ins().fsub(x, y),
+                    Bin::Mul => emitter.b.ins().fmul(x, y),
+                    Bin::TrueDiv => emitter.b.ins().fdiv(x, y),
+                    _ => return None,
+                };
+                let flt = emitter.b.ins().fpromote(types::F64, single);
+                emitter.check_finite(flt);
+                return Some(Self::from_flt(ty.clone(), flt));
+            }
+            if class(tag) == Class::Float {
+                let flt = emitter.bin_floats(op, a, b, ints == [true, true])?;
+                return Some(Self::from_flt(ty.clone(), flt));
+            }
+            let dtype = Dtype::of_tag(tag)?;
+            for operand in [a, b] {
+                // A number of Python's has to fit.
+                if operand.ty.tags.has(INT) {
+                    let word = emitter.word(operand);
+                    emitter.check_range(dtype, word);
+                }
+            }
+            let word = emitter.bin_ints(op, a, b)?;
+            emitter.check_range(dtype, word);
+            Some(Self::from_word(ty.clone(), word))
+        })
+    }
+
+    /// A number of one class as a `numpy.float32`.
+    fn single_of(&mut self, value: &Val) -> Value {
+        self.check_exact(value);
+        let flt = self.double_of(value);
+        let single = self.b.ins().fdemote(types::F32, flt);
+        if !value.ty.tags.within(Tags::of(NP_F32)) {
+            // Infinity is one, a number beyond is none.
+            let back = self.b.ins().fpromote(types::F64, single);
+            let (off, lost) = (self.b.ins().fsub(flt, flt), self.b.ins().fsub(back, back));
+            let is_finite = self.b.ins().fcmp(FloatCC::Ordered, off, off);
+            let is_lost = self.b.ins().fcmp(FloatCC::Unordered, lost, lost);
+            let beyond = self.b.ins().band(is_finite, is_lost);
+            self.exit_if(beyond, "a number beyond float32");
+        }
+        single
     }
 
     fn bin_ints(&mut self, op: Bin, a: &Val, b: &Val) -> Option<Value> {
@@ -291,6 +351,9 @@ impl Emitter<'_, '_> {
             Bin::LShift => {
                 self.check_shift(b, y);
                 let value = self.b.ins().ishl(x, y);
+                if rules::room(op, &a.ty, &b.ty, b.constant) > 0 {
+                    return Some(value);
+                }
                 let back = self.b.ins().sshr(value, y);
                 let lost = self.b.ins().icmp(IntCC::NotEqual, back, x);
                 self.exit_if(lost, "an integer of more than 64 bits");
@@ -315,6 +378,13 @@ impl Emitter<'_, '_> {
             return self.checked(op, b, a);
         }
         let (x, y) = (self.word(a), self.word(b));
+        if rules::room(op, &a.ty, &b.ty, b.constant) > 0 {
+            return match op {
+                Bin::Add => self.b.ins().iadd(x, y),
+                Bin::Sub => self.b.ins().isub(x, y),
+                _ => self.b.ins().imul(x, y),
+            };
+        }
         let constant = b.constant.filter(|&constant| constant != i64::MIN);
         match (op, constant) {
             (Bin::Add | Bin::Sub, Some(constant)) => {
@@ -414,7 +484,7 @@ impl Emitter<'_, '_> {
     }
 
     fn check_divisor(&mut self, divisor: &Val, flt: Value) {
-        if divisor.constant.is_some_and(|divisor| divisor != 0) {
+        if divisor.constant.is_some_and(|divisor| divisor != 0) || self.is_nonzero_constant(flt) {
             return;
         }
         let zero = self.b.ins().f64const(0.0);
@@ -422,10 +492,17 @@ impl Emitter<'_, '_> {
         self.exit_if(is_zero, "division by zero");
     }
 
+    /// Whether the double is written in the program, and not zero.
+    fn is_nonzero_constant(&self, flt: Value) -> bool {
+        let dfg = &self.b.func.dfg;
+        let inst = dfg.value_def(flt).inst().map(|inst| dfg.insts[inst]);
+        matches!(inst, Some(InstructionData::UnaryIeee64 { imm, .. }) if imm.bits() << 1 != 0)
+    }
+
     /// Leaves unless the integer is a double.
     fn check_exact(&mut self, value: &Val) {
         if Self::class_of(value) != Some(Class::Int)
-            || value.constant.is_some_and(|value| value.abs() <= EXACT)
+            || value.ty.room >= 10
             || value.ty.tags.within(Tags(1 << BOOL | 1 << NP_BOOL))
         {
             return;
@@ -446,6 +523,7 @@ impl Emitter<'_, '_> {
 
     /// `a op b`, a comparison of numbers or with `None`.
     pub(super) fn cmp_numbers(&mut self, op: Cmp, a: &Val, b: &Val, ty: &Ty) -> Val {
+        let is_single = rules::compares_single(&a.ty, &b.ty) == Some(true);
         self.by_class(&[a, b], ty, |emitter, seen| {
             let [a, b] = seen else { return None };
             let (ca, cb) = (Self::class_of(a)?, Self::class_of(b)?);
@@ -474,7 +552,11 @@ impl Emitter<'_, '_> {
                 (_, Class::Int | Class::Float, Class::Int | Class::Float) => {
                     emitter.check_exact(a);
                     emitter.check_exact(b);
-                    let (x, y) = (emitter.double_of(a), emitter.double_of(b));
+                    let (x, y) = if is_single {
+                        (emitter.single_of(a), emitter.single_of(b))
+                    } else {
+                        (emitter.double_of(a), emitter.double_of(b))
+                    };
                     let truth = emitter.b.ins().fcmp(float_cc(op)?, x, y);
                     emitter.b.ins().uextend(types::I64, truth)
                 }
@@ -548,6 +630,13 @@ impl Emitter<'_, '_> {
                 (Class::Int, Un::Pos) => Self::from_word(Ty::tags(tags), emitter.word(a)),
                 (Class::Int, Un::Neg) => {
                     let (zero, word) = (emitter.int(0), emitter.word(a));
+                    if a.ty.room > 0 {
+                        let value = emitter.b.ins().isub(zero, word);
+                        return Some(Val {
+                            tag,
+                            ..Self::from_word(Ty::tags(tags), value)
+                        });
+                    }
                     let (value, overflow) = emitter.b.ins().ssub_overflow(zero, word);
                     emitter.exit_if(overflow, "an integer of more than 64 bits");
                     Self::from_word(Ty::tags(tags), value)
@@ -740,6 +829,19 @@ impl Emitter<'_, '_> {
                 let word = self.word(a);
                 Some(Self::from_word(Ty::of(NP_INT), word))
             }
+            (Intrinsic::ToNarrow(Dtype::Float32), [a]) => {
+                let value = self.by_class(&[a], ty, |emitter, seen| {
+                    let single = emitter.single_of(&seen[0]);
+                    let flt = emitter.b.ins().fpromote(types::F64, single);
+                    Some(Self::from_flt(ty.clone(), flt))
+                });
+                Some(value)
+            }
+            (Intrinsic::ToNarrow(dtype), [a]) => {
+                let word = self.word(a);
+                self.check_range(dtype, word);
+                word_result(word)
+            }
             (Intrinsic::ToFloat | Intrinsic::ToNumpyFloat, [a]) => {
                 let flt = self.number_to_flt(a);
                 flt_result(flt)
@@ -864,7 +966,7 @@ impl Emitter<'_, '_> {
     }
 }
 
-fn int_cc(op: Cmp) -> Option<IntCC> {
+pub(super) fn int_cc(op: Cmp) -> Option<IntCC> {
     Some(match op {
         Cmp::Lt => IntCC::SignedLessThan,
         Cmp::Le => IntCC::SignedLessThanOrEqual,
