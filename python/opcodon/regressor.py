@@ -91,6 +91,9 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         Most nodes in a formula: operators, functions, variables and constants.
     max_depth : int, default=12
         Most levels in a formula.
+    constraints : str or iterable of str, default=()
+        Rules that formulas keep: ``"sin <= 2"`` for at most two sines, ``"exp in sin <= 0"`` for no
+        exponential inside a sine, ``"pow[2] <= 1"`` for a second argument of one node.
     max_generations : int or None, default=None
         Generations after which the search stops.
     max_evaluations : int or None, default=None
@@ -107,6 +110,8 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         Share of an island that is sent to the next one at an exchange.
     tournament_size : int, default=5
         Formulas among which a parent is the best.
+    brood_size : int, default=4
+        Children drawn for each that is judged on all rows: the one that promises most on a few.
     crossover_probability : float, default=0.7
         Probability that a child mixes two parents.
     mutation_probability : float, default=0.5
@@ -181,6 +186,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         loss: str | Callable[[Expression, Expression], Expression] = "mse",
         max_size: int = 50,
         max_depth: int = 12,
+        constraints: str | Iterable[str] = (),
         max_generations: int | None = None,
         max_evaluations: int | None = None,
         target_error: float | None = 1e-12,
@@ -189,6 +195,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         migration_interval: int = 10,
         migration_fraction: float = 0.05,
         tournament_size: int = 5,
+        brood_size: int = 4,
         crossover_probability: float = 0.7,
         mutation_probability: float = 0.5,
         constant_iterations: int = 6,
@@ -211,6 +218,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self.loss = loss
         self.max_size = max_size
         self.max_depth = max_depth
+        self.constraints = constraints
         self.max_generations = max_generations
         self.max_evaluations = max_evaluations
         self.target_error = target_error
@@ -219,6 +227,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self.migration_interval = migration_interval
         self.migration_fraction = migration_fraction
         self.tournament_size = tournament_size
+        self.brood_size = brood_size
         self.crossover_probability = crossover_probability
         self.mutation_probability = mutation_probability
         self.constant_iterations = constant_iterations
@@ -484,6 +493,8 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         guesses = [self.guesses] if isinstance(self.guesses, str) else list(self.guesses)
         if self.warm_start and self.__sklearn_is_fitted__():
             guesses += [row["equation"] for row in self.report_.front()]
+        if not isinstance(self.constraints, str):
+            values["constraints"] = "; ".join(self.constraints)
         values["guesses"] = "; ".join(str(guess) for guess in guesses)
         if callable(self.loss):
             values["loss"] = _traced(self.loss, "loss", ["p", "y"])

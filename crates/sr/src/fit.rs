@@ -200,7 +200,7 @@ fn judged(
         .iter()
         .filter_map(|expr| normaliser.normal_form(expr, Slots::Closed));
     let candidates = forms
-        .filter(|form| form.expr.len() <= config.max_size)
+        .filter(|form| form.expr.len() <= config.max_size && config.constraints.allow(&form.expr))
         .map(|form| Candidate {
             expr: form.expr,
             score: Score::WORST,
