@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import inspect
+import json
 import os
 import re
 import sys
@@ -110,8 +111,9 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         Share of an island that is sent to the next one at an exchange.
     tournament_size : int, default=5
         Formulas among which a parent is the best.
-    brood_size : int, default=4
-        Children drawn for each that is judged on all rows: the one that promises most on a few.
+    brood_size : int, default=1
+        Children drawn for each that is judged on all rows: the one that promises most on a few rows;
+        1 judges every child.
     crossover_probability : float, default=0.7
         Probability that a child mixes two parents.
     mutation_probability : float, default=0.5
@@ -141,6 +143,8 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         Called about once a generation with a dictionary: ``generation``, ``evaluations``,
         ``elapsed`` (seconds), ``fraction`` (of the budget), ``front``. An exception that it
         raises ends the fit.
+    log : str, path or None, default=None
+        A file that gets what `callback` is told as lines of JSON. It is written anew by each fit.
     verbose : int, default=0
         1 shows progress on standard error.
 
@@ -195,7 +199,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         migration_interval: int = 10,
         migration_fraction: float = 0.05,
         tournament_size: int = 5,
-        brood_size: int = 4,
+        brood_size: int = 1,
         crossover_probability: float = 0.7,
         mutation_probability: float = 0.5,
         constant_iterations: int = 6,
@@ -209,6 +213,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         test_fraction: float = 0.0,
         warm_start: bool = False,
         callback: Callable[[dict[str, Any]], object] | None = None,
+        log: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
         self.time_limit = time_limit
@@ -241,10 +246,11 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self.test_fraction = test_fraction
         self.warm_start = warm_start
         self.callback = callback
+        self.log = log
         self.verbose = verbose
 
     # What is no hyper-parameter of the native search.
-    _OWN = frozenset({"callback", "verbose", "warm_start"})
+    _OWN = frozenset({"callback", "log", "verbose", "warm_start"})
 
     def fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -285,7 +291,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
                 progress=progress,
             )
         finally:
-            if isinstance(progress, _ProgressLine):
+            if isinstance(progress, (_ProgressLine, _Log)):
                 progress.close()
         self._set_report(report)
         if report.interrupted:
@@ -505,7 +511,8 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         return {name: _text(value) for name, value in values.items()}
 
     def _progress(self) -> Callable[[dict[str, Any]], object] | None:
-        return self.callback or (_ProgressLine() if self.verbose else None)
+        told = self.callback or (_ProgressLine() if self.verbose else None)
+        return told if self.log is None else _Log(self.log, told)
 
     def _html_repr(self) -> str:
         """The estimator's diagram, and the front below it once there is one."""
@@ -547,6 +554,29 @@ class _ProgressLine:
         if self._rewrites:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+class _Log:
+    """What a callback is told, as lines of JSON, and the callback itself."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        then: Callable[[dict[str, Any]], object] | None,
+    ) -> None:
+        self._file = Path(path).open("w", encoding="utf-8")
+        self._then = then
+
+    def __call__(self, state: dict[str, Any]) -> None:
+        self._file.write(json.dumps(state) + "\n")
+        self._file.flush()
+        if self._then is not None:
+            self._then(state)
+
+    def close(self) -> None:
+        self._file.close()
+        if isinstance(self._then, _ProgressLine):
+            self._then.close()
 
 
 def _traced(function: Callable[..., Expression], what: str, names: list[str]) -> str:

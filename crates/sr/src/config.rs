@@ -187,7 +187,7 @@ impl Value for Guesses {
 }
 
 impl Value for Constraints {
-    const KIND: &'static str = "semicolon-separated rules such as sin <= 2; exp in sin <= 0";
+    const KIND: &'static str = "semicolon-separated rules";
     fn parse(text: &str) -> Result<Self, Option<SrError>> {
         Self::from_text(text).map_err(Some)
     }
@@ -271,7 +271,7 @@ macro_rules! for_each_parameter { ($then:ident) => { $then! {
         "Share of an island that is sent to the next one at an exchange.")
     (tournament_size,        usize,          5,                     Accepts::Between(1.0, 1000.0),
         "Formulas among which a parent is the best.")
-    (brood_size,             usize,          4,                     Accepts::Between(1.0, 64.0),
+    (brood_size,             usize,          1,                     Accepts::Between(1.0, 64.0),
         "Children drawn for each that is judged on all rows: the one that promises most on a few rows; 1 judges every child.")
     (crossover_probability,  f64,            0.7,                   Accepts::Between(0.0, 1.0),
         "Probability that a child mixes two parents.")

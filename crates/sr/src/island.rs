@@ -1,11 +1,11 @@
 //! One population: parents, children, and which of them live on.
 //!
-//! A generation of an island makes a brood of children for each of its members, looks at all of them
-//! on few rows, and takes from each brood the most promising one whose shape was not met lately. The
-//! children taken are brought into their normal form and scored on all rows in one batch; those
-//! that come near the best of their size have the constants of their open forms fitted in a
-//! few Levenberg-Marquardt steps in a second batch; and whichever of the two versions of a child
-//! pays for its nodes joins the contest. Survivors are the first fronts of (log error, size).
+//! A generation of an island makes as many children as it has members, or a brood for each of them,
+//! of which the most promising one on few rows goes on. A child is brought into its normal form and
+//! thrown away if its shape was met lately; the others are scored in one batch; those that come near
+//! the best of their size have the constants of their open forms fitted in a few
+//! Levenberg-Marquardt steps in a second batch; and whichever of the two versions of a child pays
+//! for its nodes joins the contest. Survivors are the first fronts of (log error, size).
 //!
 //! # Invariant
 //! What an island does in a generation depends on its members, its numbers (seed, island,
@@ -308,7 +308,6 @@ impl Island {
         let objectives = objectives(&self.members);
         let ranking = Ranking::new(&objectives, [LOG_EPSILON, 0.0]);
         let n = self.members.len();
-        // Of each brood the child lives that promises most on few rows.
         let mut children = Vec::with_capacity(self.size * self.brood_size);
         for child in 0..u32::try_from(self.size).unwrap_or(u32::MAX) {
             let mut rng = self.rng(seed, generation, child);
@@ -329,14 +328,30 @@ impl Island {
                 children.push(self.with_definition(&mut rng, tree));
             }
         }
+        let forms = self.forms(&children, generation, clock)?;
+        self.contest(forms, clock)
+    }
+
+    /// What is judged of these children: all whose shape was not met lately, or of each brood the
+    /// one of them that promises most on few rows.
+    fn forms(
+        &mut self,
+        children: &[Expr],
+        generation: u64,
+        clock: &Clock,
+    ) -> Result<Vec<NormalForm>, SrError> {
+        if self.brood_size == 1 {
+            let admit = |child| self.admit(child, generation);
+            let forms: Vec<NormalForm> = children.iter().filter_map(admit).collect();
+            self.evaluations += forms.len() as u64;
+            return Ok(forms);
+        }
         let exprs: Vec<&Expr> = children.iter().collect();
         let scores = self.rungs.screen().scores(&exprs, clock)?;
         self.evaluations += children.len() as u64;
         let mut forms = Vec::with_capacity(self.size);
-        for (brood, scores) in children
-            .chunks(self.brood_size)
-            .zip(scores.chunks(self.brood_size))
-        {
+        let broods = children.chunks(self.brood_size);
+        for (brood, scores) in broods.zip(scores.chunks(self.brood_size)) {
             let mut order: Vec<(f64, usize)> = scores
                 .iter()
                 .enumerate()
@@ -344,12 +359,10 @@ impl Island {
                 .map(|(k, score)| (self.promise(score.error, &brood[k]), k))
                 .collect();
             order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            let admitted = order
-                .into_iter()
-                .find_map(|(_, k)| self.admit(&brood[k], generation));
-            forms.extend(admitted);
+            let mut order = order.into_iter();
+            forms.extend(order.find_map(|(_, k)| self.admit(&brood[k], generation)));
         }
-        self.contest(forms, clock)
+        Ok(forms)
     }
 
     /// How a formula compares with the best of its size: below 1 it is a new best.

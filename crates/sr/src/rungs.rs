@@ -1,9 +1,10 @@
 //! A ladder of evaluators: the more rows, the fewer formulas get to see them.
 //!
-//! Of the children of a generation most are hopeless, and a hundred rows tell which. So a child is
-//! looked at on few rows first, judged on all rows of its island only if it stands out among its
-//! siblings, and has its constants fitted on some of them only if it comes near the best of its
-//! size (racing; Maron & Moore, "Hoeffding races", 1994).
+//! Of the children of a generation most are hopeless, and a hundred rows tell which. So a child of a
+//! large brood is looked at on few rows first and judged on all rows of its island only if it
+//! stands out among its siblings (racing; Maron & Moore, "Hoeffding races", 1994). That makes
+//! candidates cheap, two to four times as many a second; but what is found depends more on the
+//! constants that are fitted than on the number of candidates, so by default all are judged.
 
 use opcodon_evo::Rng;
 
@@ -12,7 +13,7 @@ use crate::error::SrError;
 use crate::evaluate::Evaluator;
 use crate::problem::Rows;
 
-/// Rows that every child is looked at on.
+/// Rows that the children of a brood are looked at on.
 const SCREEN_ROWS: usize = 128;
 /// Rows that constants are fitted on during the search; more make a step dearer, not better.
 const TUNING_ROWS: usize = 400;
@@ -54,7 +55,7 @@ impl Rungs {
         })
     }
 
-    /// What looks at every child.
+    /// What looks at the children of a brood.
     pub(crate) fn screen(&mut self) -> &mut Evaluator {
         self.screen.as_mut().unwrap_or(&mut self.scorer)
     }
