@@ -112,7 +112,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     tournament_size : int, default=5
         Formulas among which a parent is the best.
     brood_size : int, default=1
-        Children drawn for each that is judged on all rows: the one that promises most on a few rows;
+        Children drawn for each that is judged on all rows: the one that promises most on few;
         1 judges every child.
     crossover_probability : float, default=0.7
         Probability that a child mixes two parents.
@@ -564,17 +564,17 @@ class _Log:
         path: str | os.PathLike[str],
         then: Callable[[dict[str, Any]], object] | None,
     ) -> None:
-        self._file = Path(path).open("w", encoding="utf-8")
+        self._path = Path(path)
+        self._path.write_text("", encoding="utf-8")
         self._then = then
 
     def __call__(self, state: dict[str, Any]) -> None:
-        self._file.write(json.dumps(state) + "\n")
-        self._file.flush()
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(state) + "\n")
         if self._then is not None:
             self._then(state)
 
     def close(self) -> None:
-        self._file.close()
         if isinstance(self._then, _ProgressLine):
             self._then.close()
 
