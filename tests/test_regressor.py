@@ -63,7 +63,7 @@ def test_scikit_learn_conventions(estimator, check):
 
 def test_parameters_are_those_of_the_search():
     signature = inspect.signature(SymbolicRegressor.__init__).parameters
-    own = {"self", "callback", "verbose", "warm_start"}
+    own = {"self", "callback", "log", "verbose", "warm_start"}
     defaults = {name: p.default for name, p in signature.items() if name not in own}
     table = {name: text for name, _, text, _, _ in _core.parameters()}
     assert set(defaults) == set(table)
@@ -208,6 +208,29 @@ def test_callback_sees_the_search():
     assert set(last) == {"generation", "evaluations", "elapsed", "fraction", "front"}
     assert 0 <= last["fraction"] <= 1
     assert {"equation", "size", "r2"} == set(last["front"][0])
+
+
+def test_the_log_is_what_the_callback_is_told(tmp_path):
+    states, path = [], tmp_path / "search.jsonl"
+    noisy = Y + RNG.normal(size=len(Y))
+    quick(max_generations=30, callback=states.append, log=path).fit(X, noisy)
+    assert [json.loads(line) for line in path.read_text().splitlines()] == states != []
+    with pytest.raises(FileNotFoundError):
+        quick(log=tmp_path / "no" / "search.jsonl").fit(X, noisy)
+
+
+def test_formulas_keep_constraints():
+    noisy = np.sin(np.sin(X[:, 0])) / (X[:, 1] + 1)
+    for rules in ("sin in sin <= 0; div[2] <= 1", ("sin in sin <= 0", "div[2] <= 1")):
+        model = quick(max_generations=10, constraints=rules).fit(X, noisy)
+        for row in model.report_.front():
+            assert row["equation"].count("sin") < 2 or "sin(sin" not in row["equation"]
+            assert "/(" not in row["equation"]
+    stored = SymbolicRegressor.from_json(model.report_.to_json())
+    assert stored.constraints == ("sin in sin <= 0", "div[2] <= 1")
+    for rules, told in [("sine <= 1", "no operator 'sine'"), ("sin < 1", "there is no <= in it")]:
+        with pytest.raises(ValueError, match=told):
+            quick(constraints=rules).fit(X, noisy)
 
 
 def test_an_exception_in_the_callback_ends_the_fit():

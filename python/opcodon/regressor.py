@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import inspect
+import json
 import os
 import re
 import sys
@@ -91,6 +92,9 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         Most nodes in a formula: operators, functions, variables and constants.
     max_depth : int, default=12
         Most levels in a formula.
+    constraints : str or iterable of str, default=()
+        Rules that formulas keep: ``"sin <= 2"`` for at most two sines, ``"exp in sin <= 0"`` for no
+        exponential inside a sine, ``"pow[2] <= 1"`` for a second argument of one node.
     max_generations : int or None, default=None
         Generations after which the search stops.
     max_evaluations : int or None, default=None
@@ -107,6 +111,9 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         Share of an island that is sent to the next one at an exchange.
     tournament_size : int, default=5
         Formulas among which a parent is the best.
+    brood_size : int, default=1
+        Children drawn for each that is judged on all rows: the one that promises most on few;
+        1 judges every child.
     crossover_probability : float, default=0.7
         Probability that a child mixes two parents.
     mutation_probability : float, default=0.5
@@ -136,6 +143,8 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         Called about once a generation with a dictionary: ``generation``, ``evaluations``,
         ``elapsed`` (seconds), ``fraction`` (of the budget), ``front``. An exception that it
         raises ends the fit.
+    log : str, path or None, default=None
+        A file that gets what `callback` is told as lines of JSON. It is written anew by each fit.
     verbose : int, default=0
         1 shows progress on standard error.
 
@@ -181,6 +190,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         loss: str | Callable[[Expression, Expression], Expression] = "mse",
         max_size: int = 50,
         max_depth: int = 12,
+        constraints: str | Iterable[str] = (),
         max_generations: int | None = None,
         max_evaluations: int | None = None,
         target_error: float | None = 1e-12,
@@ -189,6 +199,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         migration_interval: int = 10,
         migration_fraction: float = 0.05,
         tournament_size: int = 5,
+        brood_size: int = 1,
         crossover_probability: float = 0.7,
         mutation_probability: float = 0.5,
         constant_iterations: int = 6,
@@ -202,6 +213,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         test_fraction: float = 0.0,
         warm_start: bool = False,
         callback: Callable[[dict[str, Any]], object] | None = None,
+        log: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
         self.time_limit = time_limit
@@ -211,6 +223,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self.loss = loss
         self.max_size = max_size
         self.max_depth = max_depth
+        self.constraints = constraints
         self.max_generations = max_generations
         self.max_evaluations = max_evaluations
         self.target_error = target_error
@@ -219,6 +232,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self.migration_interval = migration_interval
         self.migration_fraction = migration_fraction
         self.tournament_size = tournament_size
+        self.brood_size = brood_size
         self.crossover_probability = crossover_probability
         self.mutation_probability = mutation_probability
         self.constant_iterations = constant_iterations
@@ -232,10 +246,11 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self.test_fraction = test_fraction
         self.warm_start = warm_start
         self.callback = callback
+        self.log = log
         self.verbose = verbose
 
     # What is no hyper-parameter of the native search.
-    _OWN = frozenset({"callback", "verbose", "warm_start"})
+    _OWN = frozenset({"callback", "log", "verbose", "warm_start"})
 
     def fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -276,7 +291,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
                 progress=progress,
             )
         finally:
-            if isinstance(progress, _ProgressLine):
+            if isinstance(progress, (_ProgressLine, _Log)):
                 progress.close()
         self._set_report(report)
         if report.interrupted:
@@ -484,6 +499,8 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         guesses = [self.guesses] if isinstance(self.guesses, str) else list(self.guesses)
         if self.warm_start and self.__sklearn_is_fitted__():
             guesses += [row["equation"] for row in self.report_.front()]
+        if not isinstance(self.constraints, str):
+            values["constraints"] = "; ".join(self.constraints)
         values["guesses"] = "; ".join(str(guess) for guess in guesses)
         if callable(self.loss):
             values["loss"] = _traced(self.loss, "loss", ["p", "y"])
@@ -494,7 +511,8 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         return {name: _text(value) for name, value in values.items()}
 
     def _progress(self) -> Callable[[dict[str, Any]], object] | None:
-        return self.callback or (_ProgressLine() if self.verbose else None)
+        told = self.callback or (_ProgressLine() if self.verbose else None)
+        return told if self.log is None else _Log(self.log, told)
 
     def _html_repr(self) -> str:
         """The estimator's diagram, and the front below it once there is one."""
@@ -536,6 +554,29 @@ class _ProgressLine:
         if self._rewrites:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+class _Log:
+    """What a callback is told, as lines of JSON, and the callback itself."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        then: Callable[[dict[str, Any]], object] | None,
+    ) -> None:
+        self._path = Path(path)
+        self._path.write_text("", encoding="utf-8")
+        self._then = then
+
+    def __call__(self, state: dict[str, Any]) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(state) + "\n")
+        if self._then is not None:
+            self._then(state)
+
+    def close(self) -> None:
+        if isinstance(self._then, _ProgressLine):
+            self._then.close()
 
 
 def _traced(function: Callable[..., Expression], what: str, names: list[str]) -> str:

@@ -244,8 +244,16 @@ fn a_table_becomes_a_model_that_predicts() {
         "--time-limit",
         "60s",
         "--quiet",
+        "--log",
+        "search.jsonl",
+        "--constraints",
+        "exp <= 0; sin <= 0",
     ];
     let done = opcodon(&[&fit[..], &budget[..]].concat(), &place);
+    let log = std::fs::read_to_string(place.join("search.jsonl")).expect("a log");
+    let state = log.lines().last().expect("a line");
+    let state: serde_json::Value = serde_json::from_str(state).expect("JSON");
+    assert!(state["generation"] == 5 && state["front"][0]["r2"].is_number());
     let text = String::from_utf8_lossy(&done.stdout).into_owned();
     assert_eq!(
         done.status.code(),

@@ -10,7 +10,6 @@ use crate::constants::Effort;
 use crate::error::SrError;
 use crate::evaluate::{Evaluator, Score};
 use crate::normal_form::{Normaliser, Slots};
-use crate::polish::PERFECT;
 
 /// A formula with the linear scaling that goes with it.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +26,9 @@ impl Candidate {
         self.score.error <= PERFECT && 2 * self.expr.len() <= n_rows
     }
 }
+
+/// Errors below this share of the variance are rounding, and all the same.
+pub(crate) const PERFECT: f64 = 1e-12;
 
 /// Errors below this are rounding.
 pub(crate) const ERROR_FLOOR: f64 = 1e-14;

@@ -9,6 +9,7 @@ use opcodon_data::split::k_fold;
 use opcodon_expr::Expr;
 use rayon::prelude::*;
 
+use crate::candidate::PERFECT;
 use crate::clock::Clock;
 use crate::config::{Config, Selection};
 use crate::constants::Effort;
@@ -16,7 +17,7 @@ use crate::error::SrError;
 use crate::evaluate::Evaluator;
 use crate::floor::{self, Floor};
 use crate::linear;
-use crate::polish::{PERFECT, Polished};
+use crate::polish::Polished;
 use crate::predict::{Predictor, predict};
 use crate::present::present;
 use crate::problem::{Problem, Rows};
@@ -292,6 +293,9 @@ impl LeftOut {
             return pick;
         };
         let expr = present(&floor::formula(&model), &config.operators);
+        if !config.constraints.allow(&expr) {
+            return pick;
+        }
         let position = front.partition_point(|m| m.expr.len() < expr.len());
         let free = vec![true; expr.n_constants()];
         let (_, of_constant) = rows.best_constant();

@@ -14,6 +14,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::accepts::Accepts;
+use crate::constraints::Constraints;
 use crate::error::{SrError, nearest};
 use crate::guesses::Guesses;
 use crate::loss::{self, Loss};
@@ -185,6 +186,19 @@ impl Value for Guesses {
     }
 }
 
+impl Value for Constraints {
+    const KIND: &'static str = "semicolon-separated rules";
+    fn parse(text: &str) -> Result<Self, Option<SrError>> {
+        Self::from_text(text).map_err(Some)
+    }
+    fn text(&self) -> String {
+        self.to_string()
+    }
+    fn number(&self) -> Option<f64> {
+        None
+    }
+}
+
 impl Value for Operators {
     const KIND: &'static str =
         "a list of operators and definitions such as add,mul,sin,gauss(x) = exp(-x^2)";
@@ -245,6 +259,8 @@ macro_rules! for_each_parameter { ($then:ident) => { $then! {
         "Most nodes in a formula: operators, functions, variables and constants.")
     (max_depth,              usize,          12,                    Accepts::Between(1.0, 200.0),
         "Most levels in a formula.")
+    (constraints,            Constraints,    Constraints::default(), Accepts::Any,
+        "Rules that formulas keep, separated by semicolons: `sin <= 2` for at most two sines, `exp in sin <= 0` for no exponential inside a sine, `pow[2] <= 1` for a second argument of one node.")
     (population_size,        usize,          1000,                  Accepts::Between(8.0, 1e7),
         "Formulas kept from one generation to the next, all islands together.")
     (islands,                usize,          4,                     Accepts::Between(1.0, 1024.0),
@@ -255,6 +271,8 @@ macro_rules! for_each_parameter { ($then:ident) => { $then! {
         "Share of an island that is sent to the next one at an exchange.")
     (tournament_size,        usize,          5,                     Accepts::Between(1.0, 1000.0),
         "Formulas among which a parent is the best.")
+    (brood_size,             usize,          1,                     Accepts::Between(1.0, 64.0),
+        "Children drawn for each that is judged on all rows: the one that promises most on a few rows; 1 judges every child.")
     (crossover_probability,  f64,            0.7,                   Accepts::Between(0.0, 1.0),
         "Probability that a child mixes two parents.")
     (mutation_probability,   f64,            0.5,                   Accepts::Between(0.0, 1.0),

@@ -134,6 +134,17 @@ pub enum SrError {
         /// Why not.
         reason: String,
     },
+    /// A constraint cannot be read.
+    #[error(
+        "the constraint '{text}' cannot be read: {reason}; constraints look like 'sin <= 2', \
+         'exp in sin <= 0' or 'pow[2] <= 1'"
+    )]
+    Constraint {
+        /// What was given.
+        text: String,
+        /// Why not.
+        reason: String,
+    },
     /// A guess is no formula of the table's columns.
     #[error("the guess '{text}' is no formula of the columns: {reason}")]
     Guess {

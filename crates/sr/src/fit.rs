@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use opcodon_expr::{Expr, print};
+use serde::{Serialize, Serializer};
 
 use crate::candidate::{Candidate, refit};
 use crate::clock::Clock;
@@ -20,14 +21,15 @@ use crate::seeds::Scope;
 use crate::{choose, constants, polish, seeds};
 
 /// What is known of a search under way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// Generations done.
     pub generation: u64,
     /// Formulas evaluated.
     pub evaluations: u64,
-    /// Wall-clock time since the start.
+    /// Wall-clock time since the start; in JSON, seconds.
+    #[serde(serialize_with = "seconds")]
     pub elapsed: Duration,
     /// How much of the budget is spent, from 0 to 1.
     pub fraction: f64,
@@ -35,8 +37,21 @@ pub struct Progress {
     pub front: Vec<FrontEntry>,
 }
 
+fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
+}
+
+impl Progress {
+    /// One line of JSON, for logs.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Numbers and texts under texts: nothing that JSON has no word for but NaN, which is null.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
 /// A formula of the front so far.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct FrontEntry {
     /// The formula as text, in the units and names of the table.
@@ -200,7 +215,7 @@ fn judged(
         .iter()
         .filter_map(|expr| normaliser.normal_form(expr, Slots::Closed));
     let candidates = forms
-        .filter(|form| form.expr.len() <= config.max_size)
+        .filter(|form| form.expr.len() <= config.max_size && config.constraints.allow(&form.expr))
         .map(|form| Candidate {
             expr: form.expr,
             score: Score::WORST,

@@ -1,10 +1,11 @@
 //! One population: parents, children, and which of them live on.
 //!
-//! A generation of an island makes as many children as it has members. A child is brought into its
-//! normal form and thrown away if its shape was met lately; the others are scored in one batch;
-//! those that come near the best of their size have the constants of their open forms fitted in a
-//! few Levenberg-Marquardt steps in a second batch; and whichever of the two versions of a child
-//! pays for its nodes joins the contest. Survivors are the first fronts of (log error, size).
+//! A generation of an island makes as many children as it has members, or a brood for each of them,
+//! of which the most promising one on few rows goes on. A child is brought into its normal form and
+//! thrown away if its shape was met lately; the others are scored in one batch; those that come near
+//! the best of their size have the constants of their open forms fitted in a few
+//! Levenberg-Marquardt steps in a second batch; and whichever of the two versions of a child pays
+//! for its nodes joins the contest. Survivors are the first fronts of (log error, size).
 //!
 //! # Invariant
 //! What an island does in a generation depends on its members, its numbers (seed, island,
@@ -20,13 +21,15 @@ use opcodon_gp::{Constants, Limits, PrimitiveSet, Rates, Variation, Workspace, i
 use crate::candidate::{ByShape, Candidate, ERROR_FLOOR, JUDGING, refit};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::constants::Effort;
+use crate::constraints::Constraints;
 use crate::error::SrError;
-use crate::evaluate::{Evaluator, Refined, Score};
+use crate::evaluate::Score;
 use crate::fronts::{self, Fronts};
 use crate::normal_form::{NormalForm, Normaliser, Slots};
 use crate::operators::Definition;
 use crate::problem::{Problem, Rows};
+use crate::rungs::Rungs;
+use crate::tune::pays;
 
 /// When a shape was met last, and how often since it was last forgotten.
 #[derive(Debug, Clone, Copy)]
@@ -43,13 +46,6 @@ const MEMORY: u64 = 60;
 const DRAWS_MAX: usize = 5;
 /// Share of new trees in which a definition of the user is put around a subtree.
 const DEFINED: f64 = 0.2;
-/// Rows that constants are fitted on during the search; more make a step dearer, not better.
-const TUNING_ROWS: usize = 400;
-/// One in so many new formulas has its constants fitted, those that come nearest to the best of
-/// their size as they are: of what enters the archive, nine in ten are among the better half.
-const HOPEFUL: usize = 2;
-/// One in so many of these has its constants fitted to the end.
-const PROMISING: usize = 3;
 /// Differences of the log error below this are no difference.
 const LOG_EPSILON: f64 = 1e-4;
 
@@ -59,14 +55,15 @@ pub(crate) struct Island {
     pub(crate) size: usize,
     pub(crate) members: Vec<Candidate>,
     visits: ByShape<Visit>,
-    variation: Variation,
+    pub(crate) variation: Variation,
     definitions: Vec<Definition>,
-    pub(crate) scorer: Evaluator,
-    pub(crate) tuner: Evaluator,
-    normaliser: Normaliser,
+    pub(crate) constraints: Constraints,
+    pub(crate) rungs: Rungs,
+    pub(crate) normaliser: Normaliser,
     space: Workspace,
     tournament_size: usize,
-    constant_iterations: usize,
+    brood_size: usize,
+    pub(crate) constant_iterations: usize,
     pub(crate) evaluations: u64,
     /// Judged on the island's rows.
     pub(crate) fronts: Fronts,
@@ -75,24 +72,6 @@ pub(crate) struct Island {
     /// Members that entered a front since they were last judged on all rows.
     pub(crate) fresh: Vec<Candidate>,
 }
-
-/// Evaluators on a sample of these rows: one to score with, one to tune constants with.
-pub(crate) fn evaluators(
-    rows: &Rows,
-    config: &Config,
-    seed: u64,
-) -> Result<(Evaluator, Evaluator), SrError> {
-    let n_rows = rows.n_rows();
-    let mut order: Vec<usize> = (0..n_rows).collect();
-    if n_rows > config.search_rows.min(TUNING_ROWS) {
-        Rng::new(seed, SAMPLE_STREAM).shuffle(&mut order);
-    }
-    let scorer = Evaluator::new(rows.pick(&order[..n_rows.min(config.search_rows)]))?;
-    let tuner = Evaluator::new(rows.pick(&order[..n_rows.min(TUNING_ROWS)]))?;
-    Ok((scorer, tuner))
-}
-
-const SAMPLE_STREAM: u64 = u64::MAX - 1;
 
 /// What trees are made of and how they vary.
 pub(crate) fn variation(problem: &Problem, config: &Config) -> Result<Variation, SrError> {
@@ -129,12 +108,12 @@ pub(crate) fn variation(problem: &Problem, config: &Config) -> Result<Variation,
 }
 
 impl Island {
-    /// Without members yet; it learns from the rows of its evaluators (see [`evaluators`]).
+    /// Without members yet; it learns from the rows of its evaluators.
     pub(crate) fn new(
         index: usize,
         config: &Config,
         variation: Variation,
-        (scorer, tuner): (Evaluator, Evaluator),
+        rungs: Rungs,
         reach: Arc<[Interval]>,
         tame_only: bool,
     ) -> Self {
@@ -145,11 +124,12 @@ impl Island {
             visits: ByShape::default(),
             variation,
             definitions: config.operators.definitions().to_vec(),
-            scorer,
-            tuner,
+            constraints: config.constraints.clone(),
+            rungs,
             normaliser: Normaliser::default(),
             space: Workspace::new(),
             tournament_size: config.tournament_size,
+            brood_size: config.brood_size,
             constant_iterations: config.constant_iterations,
             evaluations: 0,
             fronts: Fronts::new(config.max_size, reach),
@@ -181,8 +161,9 @@ impl Island {
                 }
             }
         }
+        self.evaluations += forms.len() as u64;
         let exprs: Vec<&Expr> = seeds.iter().map(|c| &c.expr).collect();
-        let scores = self.scorer.scores(&exprs, clock)?;
+        let scores = self.rungs.scorer.scores(&exprs, clock)?;
         self.members = seeds
             .iter()
             .zip(scores)
@@ -196,7 +177,7 @@ impl Island {
         let mut members = std::mem::take(&mut self.members);
         members.extend_from_slice(known);
         let exprs: Vec<&Expr> = members.iter().map(|c| &c.expr).collect();
-        let scores = self.scorer.scores(&exprs, clock)?;
+        let scores = self.rungs.scorer.scores(&exprs, clock)?;
         for (member, score) in members.iter_mut().zip(scores) {
             member.score = score;
         }
@@ -220,10 +201,10 @@ impl Island {
     ) -> Result<[Vec<Vec<f64>>; 2], SrError> {
         let found = self.fronts.candidates();
         let mut learned = Fronts::new(max_size, Arc::clone(&self.fronts.reach));
-        for candidate in refit(&mut self.scorer, found, JUDGING, clock)? {
+        for candidate in refit(&mut self.rungs.scorer, found, JUDGING, clock)? {
             learned.insert(&candidate);
         }
-        let (constant, of_constant) = self.scorer.rows().best_constant();
+        let (constant, of_constant) = self.rungs.scorer.rows().best_constant();
         let columns = unseen.column_refs();
         // No formula has a value so wrong that it could outweigh all other rows.
         let ceiling = 1e4 * of_constant;
@@ -296,6 +277,9 @@ impl Island {
         if form.expr.len() > limits.max_size || form.expr.depth() > limits.max_depth + 2 {
             return None;
         }
+        if !self.constraints.allow(&form.expr) {
+            return None;
+        }
         if self.tame_only && !fronts::is_tame(&form.expr, &self.fronts.reach) {
             return None;
         }
@@ -324,10 +308,10 @@ impl Island {
         let objectives = objectives(&self.members);
         let ranking = Ranking::new(&objectives, [LOG_EPSILON, 0.0]);
         let n = self.members.len();
-        let mut forms = Vec::with_capacity(self.size);
+        let mut children = Vec::with_capacity(self.size * self.brood_size);
         for child in 0..u32::try_from(self.size).unwrap_or(u32::MAX) {
             let mut rng = self.rng(seed, generation, child);
-            for _ in 0..DRAWS_MAX {
+            for _ in 0..self.brood_size {
                 let parent = |rng: &mut Rng| {
                     tournament::select(rng, n, self.tournament_size, |a, b| ranking.compare(a, b))
                 };
@@ -341,28 +325,63 @@ impl Island {
                         &self.members[father].expr,
                     )
                     .expr;
-                let tree = self.with_definition(&mut rng, tree);
-                if let Some(form) = self.admit(&tree, generation) {
-                    forms.push(form);
-                    break;
-                }
+                children.push(self.with_definition(&mut rng, tree));
             }
         }
+        let forms = self.forms(&children, generation, clock)?;
         self.contest(forms, clock)
+    }
+
+    /// What is judged of these children: all whose shape was not met lately, or of each brood the
+    /// one of them that promises most on few rows.
+    fn forms(
+        &mut self,
+        children: &[Expr],
+        generation: u64,
+        clock: &Clock,
+    ) -> Result<Vec<NormalForm>, SrError> {
+        if self.brood_size == 1 {
+            let admit = |child| self.admit(child, generation);
+            let forms: Vec<NormalForm> = children.iter().filter_map(admit).collect();
+            self.evaluations += forms.len() as u64;
+            return Ok(forms);
+        }
+        let exprs: Vec<&Expr> = children.iter().collect();
+        let scores = self.rungs.screen().scores(&exprs, clock)?;
+        self.evaluations += children.len() as u64;
+        let mut forms = Vec::with_capacity(self.size);
+        let broods = children.chunks(self.brood_size);
+        for (brood, scores) in broods.zip(scores.chunks(self.brood_size)) {
+            let mut order: Vec<(f64, usize)> = scores
+                .iter()
+                .enumerate()
+                .filter(|(_, score)| score.error.is_finite())
+                .map(|(k, score)| (self.promise(score.error, &brood[k]), k))
+                .collect();
+            order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            let mut order = order.into_iter();
+            forms.extend(order.find_map(|(_, k)| self.admit(&brood[k], generation)));
+        }
+        Ok(forms)
+    }
+
+    /// How a formula compares with the best of its size: below 1 it is a new best.
+    pub(crate) fn promise(&self, error: f64, expr: &Expr) -> f64 {
+        let rival = self.fronts.all.best_within(expr.len());
+        error / rival.map_or(1.0, |rival| rival.error)
     }
 
     /// Scores and tunes new forms, and selects the next members from them and the old ones.
     fn contest(&mut self, forms: Vec<NormalForm>, clock: &Clock) -> Result<(), SrError> {
         let exprs: Vec<&Expr> = forms.iter().map(|f| &f.expr).collect();
-        let closed = self.scorer.scores(&exprs, clock)?;
-        self.evaluations += forms.len() as u64;
+        let closed = self.rungs.scorer.scores(&exprs, clock)?;
         let tuned = if self.constant_iterations > 0 {
             self.tune(&forms, &closed, clock)?
         } else {
             vec![None; forms.len()]
         };
         #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
-        let n_rows = self.scorer.rows().n_rows() as f64;
+        let n_rows = self.rungs.scorer.rows().n_rows() as f64;
         for ((form, score), tuned) in forms.into_iter().zip(closed).zip(tuned) {
             let plain = Candidate {
                 expr: form.expr,
@@ -386,122 +405,6 @@ impl Island {
         self.members = survivors(std::mem::take(&mut self.members), self.size);
         Ok(())
     }
-
-    /// Fits the constants of the open forms and closes them again.
-    fn tune(
-        &mut self,
-        forms: &[NormalForm],
-        scores: &[Score],
-        clock: &Clock,
-    ) -> Result<Vec<Option<Candidate>>, SrError> {
-        // How a form compares with the best of its size: below 1 it is a new best.
-        let promise = |error: f64, expr: &Expr| {
-            let rival = self.fronts.all.best_within(expr.len());
-            error / rival.map_or(1.0, |rival| rival.error)
-        };
-        let mut hopeful: Vec<(f64, usize)> = forms
-            .iter()
-            .zip(scores)
-            .enumerate()
-            .filter(|(_, (_, score))| score.error.is_finite())
-            .map(|(index, (form, score))| (promise(score.error, &form.expr), index))
-            .collect();
-        hopeful.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        hopeful.truncate(hopeful.len().div_ceil(HOPEFUL));
-        let mut which = Vec::new();
-        let mut open = Vec::new();
-        for (_, index) in hopeful {
-            if let Some(opened) = self
-                .normaliser
-                .normal_form(&forms[index].expr, Slots::Open)
-                .filter(|opened| opened.expr.n_constants() > 0)
-            {
-                // What the normal form took out of the formula goes to its scaling.
-                let Score {
-                    scale,
-                    offset,
-                    error,
-                } = scores[index];
-                let start = Score {
-                    scale: scale * opened.scale,
-                    offset: scale.mul_add(opened.offset, offset),
-                    error,
-                };
-                which.push(index);
-                open.push((opened.expr, start));
-            }
-        }
-        let starts: Vec<(&Expr, Score)> = open.iter().map(|(expr, start)| (expr, *start)).collect();
-        // Two steps show which constants are worth fitting to the end.
-        let first = Effort {
-            passes: 3.min(self.constant_iterations + 1),
-            tolerance: 1e-4,
-            rss: ERROR_FLOOR,
-        };
-        let mut refined = self.tuner.refine(&starts, first, clock)?;
-        if self.constant_iterations > 2 {
-            let mut ranked: Vec<(f64, usize)> = refined
-                .iter()
-                .enumerate()
-                .filter_map(|(k, refined)| {
-                    let refined = refined.as_ref()?;
-                    Some((promise(refined.score.error, &refined.expr), k))
-                })
-                .collect();
-            ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            ranked.truncate(ranked.len().div_ceil(PROMISING));
-            let best: Vec<Refined> = ranked
-                .iter()
-                .filter_map(|&(_, k)| refined[k].clone())
-                .collect();
-            let again: Vec<(&Expr, Score)> = best.iter().map(|r| (&r.expr, r.score)).collect();
-            let effort = Effort {
-                passes: self.constant_iterations - 1,
-                ..first
-            };
-            let more = self.tuner.refine(&again, effort, clock)?;
-            for (&(_, k), more) in ranked.iter().zip(more) {
-                if more.is_some() {
-                    refined[k] = more;
-                }
-            }
-        }
-        let limits = self.variation.limits();
-        let mut tuned: Vec<Option<Candidate>> = vec![None; forms.len()];
-        let mut again = Vec::new();
-        for (index, refined) in which.into_iter().zip(refined) {
-            if let Some(refined) = refined
-                && let Some(form) = self.normaliser.normal_form(&refined.expr, Slots::Closed)
-                && form.expr.len() <= limits.max_size
-            {
-                again.push((index, form));
-            }
-        }
-        let exprs: Vec<&Expr> = again.iter().map(|(_, form)| &form.expr).collect();
-        let scores = self.scorer.scores(&exprs, clock)?;
-        self.evaluations += exprs.len() as u64;
-        for ((index, form), score) in again.into_iter().zip(scores) {
-            tuned[index] = Some(Candidate {
-                expr: form.expr,
-                score,
-                shape: form.shape,
-            });
-        }
-        Ok(tuned)
-    }
-}
-
-/// Whether `tuned` is enough better than `plain` for its additional nodes (BIC: a constant costs
-/// half a log of the rows, and takes two nodes with its operator).
-fn pays(tuned: &Candidate, plain: &Candidate, n_rows: f64) -> bool {
-    if !tuned.score.error.is_finite() {
-        return false;
-    }
-    let gain =
-        (plain.score.error.max(ERROR_FLOOR) / tuned.score.error.max(ERROR_FLOOR)).ln() * n_rows;
-    #[expect(clippy::cast_precision_loss, reason = "sizes are small")]
-    let nodes = tuned.expr.len() as f64 - plain.expr.len() as f64;
-    gain > 0.5 * nodes.max(0.0) * n_rows.ln()
 }
 
 fn objectives(members: &[Candidate]) -> Vec<[f64; 2]> {

@@ -120,7 +120,7 @@ impl Operators {
 }
 
 /// An operator by its name or spelling.
-fn operator(name: &str) -> Result<Op, SrError> {
+pub(crate) fn operator(name: &str) -> Result<Op, SrError> {
     let name = name.trim();
     Op::from_spelling(name).ok_or_else(|| SrError::UnknownOperator {
         name: name.to_owned(),

@@ -13,7 +13,7 @@
 use opcodon_expr::{Expr, Interval, Node};
 use rayon::prelude::*;
 
-use crate::candidate::{Candidate, refit};
+use crate::candidate::{Candidate, PERFECT, refit};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::constants::Effort;
@@ -25,9 +25,6 @@ use crate::nice;
 use crate::normal_form::{Normaliser, Slots};
 use crate::present::present;
 use crate::problem::{Problem, Rows};
-
-/// Errors below this share of the variance are rounding, and all the same.
-pub(crate) const PERFECT: f64 = 1e-12;
 
 /// A formula in the units of the table, variables by inner number.
 #[derive(Debug, Clone)]
@@ -139,7 +136,10 @@ pub(crate) fn polish(
             })
             .collect::<Result<_, SrError>>()
     })?;
-    Ok(fronts_of(polished.into_iter().flatten().collect()))
+    let kept = polished.into_iter().flatten();
+    Ok(fronts_of(
+        kept.filter(|m| config.constraints.allow(&m.expr)).collect(),
+    ))
 }
 
 /// Nodes of a formula without its outer scale and offset.

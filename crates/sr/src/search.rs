@@ -24,15 +24,21 @@ use crate::config::{Config, Selection};
 use crate::error::SrError;
 use crate::evaluate::Evaluator;
 use crate::fronts::{self, Fronts};
-use crate::island::{Island, evaluators, variation};
+use crate::island::{Island, variation};
 use crate::problem::{Problem, Rows};
 use crate::report::StopReason;
+use crate::rungs::Rungs;
 use crate::seeds::Scope;
 
 /// Rows up to which the search is cross-validated, and from which on there are enough to.
 const APART_ROWS: std::ops::RangeInclusive<usize> = 8..=2000;
 /// Share of the budget for which islands stay apart.
 const APART_SHARE: f64 = 0.5;
+
+/// Share of the variance that is too little to be apart for.
+const NEARLY: f64 = 0.02;
+/// Rows for each node of a formula that does not fit by chance.
+const ROWS_PER_NODE: usize = 10;
 
 /// What islands that learned without a fold each say about that fold.
 #[derive(Debug, Clone)]
@@ -81,6 +87,13 @@ fn folds(n_rows: usize, config: &Config, seed: u64) -> Option<Vec<Vec<usize>>> {
     Some(folds)
 }
 
+/// Whether a seed leaves so little to explain that being apart could hardly save any of it: the
+/// worst of choices would lose no more than this share, and a law is found sooner on all rows.
+fn settles(seed: &Candidate, n_rows: usize) -> bool {
+    let nearly = seed.score.error <= NEARLY && ROWS_PER_NODE * seed.expr.len() <= n_rows;
+    nearly || seed.is_law(n_rows)
+}
+
 /// The rows that are not in a fold.
 pub(crate) fn without(n_rows: usize, fold: &[usize]) -> Vec<usize> {
     let mut kept = vec![true; n_rows];
@@ -104,35 +117,31 @@ impl<'a> Search<'a> {
         let reach = fronts::reach(train);
         let variation = variation(problem, config)?;
         let all_seeds = pool.install(|| seeds(train, Scope::Whole))?;
-        // A law that is known already needs no cross-validation.
-        let folds = if all_seeds.iter().any(|seed| seed.is_law(train.n_rows())) {
+        let folds = if all_seeds.iter().any(|seed| settles(seed, train.n_rows())) {
             None
         } else {
             folds(train.n_rows(), config, seed)
         };
-        let shared = evaluators(train, config, seed)?;
+        let shared = Rungs::new(train, config, seed)?;
         let judge = Evaluator::new(train.clone())?;
         let made: Vec<(Island, Vec<Candidate>)> = pool.install(|| {
             (0..config.islands)
                 .into_par_iter()
                 .map(|index| {
-                    let (evaluators, seeds) = match &folds {
+                    let (rungs, seeds) = match &folds {
                         Some(folds) => {
                             let rows = train.pick(&without(train.n_rows(), &folds[index]));
-                            let evaluators = evaluators(&rows, config, seed)?;
-                            (evaluators, seeds(&rows, Scope::Fold)?)
+                            let rungs = Rungs::new(&rows, config, seed)?;
+                            (rungs, seeds(&rows, Scope::Fold)?)
                         }
-                        None => {
-                            let evaluators = (shared.0.sibling()?, shared.1.sibling()?);
-                            (evaluators, all_seeds.clone())
-                        }
+                        None => (shared.sibling()?, all_seeds.clone()),
                     };
                     let tame_only = folds.is_some() && index % 2 == 1;
                     let island = Island::new(
                         index,
                         config,
                         variation.clone(),
-                        evaluators,
+                        rungs,
                         Arc::clone(&reach),
                         tame_only,
                     );
@@ -184,11 +193,10 @@ impl<'a> Search<'a> {
             return Ok(());
         };
         self.apart = Some(self.told_apart(folds, whole)?);
-        let (scorer, tuner) = evaluators(self.train, self.config, self.seed)?;
+        let rungs = Rungs::new(self.train, self.config, self.seed)?;
         let known = self.fronts.candidates();
         for island in &mut self.islands {
-            island.scorer = scorer.sibling()?;
-            island.tuner = tuner.sibling()?;
+            island.rungs = rungs.sibling()?;
         }
         self.each_island(|island| island.rejudge(&known, whole))?;
         self.judge(whole)

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use opcodon_evo::Rng;
-use opcodon_sr::{Config, Hooks, Observations, Report, SrError, StopReason, fit, fit_with};
+use opcodon_sr::{
+    Config, Constraints, Hooks, Observations, Report, SrError, StopReason, fit, fit_with,
+};
 
 /// Reproducible numbers in [0, 1) for test tables.
 fn spread(n: usize, column: u64) -> impl Iterator<Item = f64> {
@@ -99,6 +101,46 @@ fn guesses_are_where_the_search_starts() {
     assert!(
         error.contains("guess '2*z'") && error.contains("unknown variable `z`"),
         "{error}"
+    );
+}
+
+#[test]
+fn every_formula_of_a_front_keeps_the_constraints() {
+    // The law itself breaks each rule, so that the search is drawn to break it.
+    let columns = inputs(120, &[(0.5, 3.0), (0.5, 3.0)]);
+    let y: Vec<f64> = (0..120)
+        .map(|row| (columns[0][row] + columns[1][row].sin()).sin() / (columns[1][row] + 1.0))
+        .collect();
+    for rules in [
+        "sin in sin <= 0",
+        "sin <= 1; cos <= 0",
+        "div[2] <= 1; / <= 1",
+    ] {
+        let constraints = Constraints::from_text(rules).expect(rules);
+        let report = run(&["x", "a"], &columns, &y, &[("constraints", rules)]);
+        assert!(report.front.len() > 2, "{report}");
+        for model in &report.front {
+            assert!(constraints.allow(&model.expr), "{rules}: {}", model.formula);
+        }
+    }
+}
+
+#[test]
+fn children_are_screened_on_few_rows_or_all_judged() {
+    let columns = inputs(600, &[(0.5, 3.0), (0.5, 3.0)]);
+    let y: Vec<f64> = (0..600)
+        .map(|row| columns[0][row] / (columns[1][row] + 1.0) + columns[1][row].sin())
+        .collect();
+    let report = |brood_size| {
+        let settings = [("brood_size", brood_size), ("seeds", "false")];
+        run(&["x", "a"], &columns, &y, &settings)
+    };
+    let (all, screened) = (report("1"), report("8"));
+    assert!(screened.evaluations > 3 * all.evaluations, "{screened}");
+    let error = |report: &Report| 1.0 - report.front.last().expect("front").r2;
+    assert!(
+        error(&screened) < error(&all) && error(&all) < 0.05,
+        "{all}{screened}"
     );
 }
 

@@ -1,5 +1,7 @@
 //! `opcodon fit`: a CSV file to a formula.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +36,9 @@ pub(crate) struct Flags {
     /// Do not save the model.
     #[arg(long, conflicts_with = "output")]
     no_save: bool,
+    /// A file that gets the state of the search as lines of JSON, about one a generation.
+    #[arg(long)]
+    log: Option<PathBuf>,
     /// No progress line.
     #[arg(long, short)]
     quiet: bool,
@@ -122,7 +127,13 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
     // Without a handler Ctrl-C ends the process, which is no reason not to start.
     let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
     let line = progress::Line::new(flags.quiet || json);
-    let mut show = |state: &sr::Progress| line.show(state.fraction, told(state));
+    let mut log = flags.log.as_deref().map(Log::create).transpose()?;
+    let mut show = |state: &sr::Progress| {
+        line.show(state.fraction, told(state));
+        if let Some(log) = &mut log {
+            log.write(state);
+        }
+    };
     let hooks = Hooks {
         progress: Some(&mut show),
         interrupt: Some(interrupt),
@@ -145,6 +156,31 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// A file of JSON lines.
+struct Log<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl Log<'_> {
+    fn create(path: &Path) -> Result<Log<'_>, Failure> {
+        let file = File::create(path).map_err(|error| {
+            Failure::input(format_args!(
+                "--log: cannot write {}: {error}",
+                path.display()
+            ))
+        })?;
+        Ok(Log { path, file })
+    }
+
+    /// A log that cannot be written is no reason to lose the search.
+    fn write(&mut self, state: &sr::Progress) {
+        if let Err(error) = writeln!(self.file, "{}", state.to_json()) {
+            note(format_args!("note: {}: {error}", self.path.display()));
+        }
+    }
 }
 
 fn told(state: &sr::Progress) -> String {
