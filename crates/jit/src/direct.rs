@@ -10,6 +10,7 @@
 //! emit    every operator: its instruction
 //! ```
 //!
+//! One branch is left, where a tree calls routines: a call and an instruction have little in common.
 //! A table says what differs between operators. What one of them does not need is written as well,
 //! but the position does not move. Giving out registers is easy in postfix order: the values that
 //! operators have computed are a stack, and the height of a value is its register.

@@ -241,6 +241,24 @@ def sin():
     show("COS_WIDE", range(4), c, lambda z: z, 0, high)
 
 
+def sin_half_period():
+    """sin(r) = r + r z S(z) for |r| up to pi/2 and a little, single precision."""
+    s = lambda z: series(lambda k: (-1) ** k / mp.factorial(2 * k + 1), z, 1)
+    high = mp.mpf("1.62") ** 2
+    show("HALF_PERIOD_32", range(4), s, lambda z: z / (1 + z * s(z)), 0, high, 24)
+    pieces("PI_SINGLE", mp.pi, (24, 24, 24))
+
+
+def log_octave_table():
+    """log(1 + z) = z + z^2 P(z) and log2(1 + z) = c z + z P(z) beside tables, single precision."""
+    low, high = mp.mpf(-1) / 63, mp.mpf(1) / 32
+    p = lambda z: series(lambda k: mp.mpf((-1) ** (k + 1)) / k, z, 2)
+    show("TABLED_32", range(3), p, lambda z: z, low, high, 24)
+    c = round_to(1 / LN2, 24)
+    q = lambda z: series(lambda k: mp.mpf((-1) ** (k + 1)) / k / LN2, z, 1) - c
+    show("TABLED_2_32", range(4), q, lambda z: mp.mpf(1), low, high, 24)
+
+
 def tan():
     """tan(r) = r + r z T(z), |r| up to pi/4 and a little."""
 
@@ -373,7 +391,23 @@ def cbrt():
         show(name, range(degree + 1), f, lambda m: 1 / f(m), high / 2, high, bits)
 
 
-ALL = [constants, exp, expm1, log, sin, tan, asin, atan, sinh, pow_table, pow, erf, cbrt]
+ALL = [
+    constants,
+    exp,
+    expm1,
+    log,
+    log_octave_table,
+    sin,
+    sin_half_period,
+    tan,
+    asin,
+    atan,
+    sinh,
+    pow_table,
+    pow,
+    erf,
+    cbrt,
+]
 
 if __name__ == "__main__":
     words = sys.argv[1:]
