@@ -54,9 +54,11 @@ const MAX_COLUMNS: usize = REGISTERS - COLUMNS;
 /// The first register that values may take; the others follow.
 const FIRST: u8 = 3;
 
-/// With two or three vectors of rows at a time, registers for the values of one of them.
+/// With two or three vectors of rows at a time, registers for the values of one of them. Trees that
+/// need but two are mostly chains of calls, and gain by a third vector; in others there is enough side
+/// by side.
 const PAIRED: u8 = 5;
-const TRIPLED: u8 = 4;
+const TRIPLED: u8 = 2;
 
 /// Rows from which on two and three pay.
 const MANY_ROWS: usize = 96;
@@ -303,14 +305,11 @@ impl Direct {
     /// of instructions, each of which waits for the one before, and the processor does not look far
     /// enough ahead to begin with the next rows; of plain arithmetic it sees dozens of rows at once.
     /// Of few rows, computing does not gain what compiling several times as much costs.
-    pub(crate) fn n_vectors<M: Machine>(&self, survey: Survey, n_accumulators: usize) -> u8 {
+    pub(crate) fn n_vectors<M: Machine>(&self, survey: Survey) -> u8 {
         let n_registers = survey.n_registers;
         if M::TIER != Tier::Avx512 || !survey.calls() || self.n_rows < MANY_ROWS {
             1
-        } else if n_registers <= u32::from(TRIPLED)
-            && self.n_rows >= MORE_ROWS
-            && n_accumulators <= 1
-        {
+        } else if n_registers <= u32::from(TRIPLED) && self.n_rows >= MORE_ROWS {
             3
         } else if n_registers <= u32::from(PAIRED) {
             2

@@ -334,7 +334,7 @@ pub(crate) fn emit_direct<M: Machine>(
         targets,
         n_outputs: 1,
         calls: survey.calls(),
-        n_vectors: direct.n_vectors::<M>(survey, n_accumulators(fold, 1)),
+        n_vectors: direct.n_vectors::<M>(survey),
         n_slots: 0,
     };
     let shell = Shell::of::<M>(shells, shape)?;

@@ -140,7 +140,7 @@ pub enum McodeError {
         value: f64,
     },
     /// No row counts.
-    #[error("all weights are 0, so there is nothing to fit")]
+    #[error("all weights are zero, so there is nothing to fit")]
     NoWeight,
     /// As many names as columns are needed.
     #[error("there are {names} names for {columns} columns")]

@@ -168,7 +168,7 @@ fn unusable_tables_are_refused() {
     };
     assert!(refused(&many).contains("the number of columns is 300"));
     let weights = |weights: Vec<f64>| refused(&|d| d.weights = Some(weights.clone().into()));
-    assert!(weights(vec![0.0; 60]).contains("all weights are 0"));
+    assert!(weights(vec![0.0; 60]).contains("all weights are zero"));
     assert!(weights(vec![1.0, -1.0]).contains("the weight of row 1 (counted from 0) is -1"));
     assert!(weights(vec![1.0; 59]).contains("the weights has 59 rows"));
 }
