@@ -205,7 +205,7 @@ def test_bad_values_are_located():
         quick().fit(np.ones((5, 300)), np.arange(5))
     with pytest.raises(ValueError, match=r"the weight of row 2 \(counted from 0\) is -1"):
         quick().fit(X, Y, np.r_[1.0, 1.0, -1.0, np.ones(117)])
-    with pytest.raises(ValueError, match="all weights are 0"):
+    with pytest.raises(ValueError, match="all weights are zero"):
         quick().fit(X, Y, np.zeros(120))
     with pytest.raises(NotFittedError):
         quick().predict(X)
