@@ -191,8 +191,8 @@ fn log_of_positive(x: Value) -> Value {
             }
             Elem::F32 => {
                 let Tabled { k, z, offset } = by_octave_table(x, &LOG_RECIPROCAL, &LOG);
-                let sum = k.mul_add(LN_2, offset) + z;
-                (z * z).mul_add(z.horner(&TABLED_32), sum)
+                // What is small is added up first.
+                k.mul_add(LN_2, offset) + (z * z).mul_add(z.horner(&TABLED_32), z)
             }
         };
     }
