@@ -145,9 +145,8 @@ struct Tables {
     /// By [`kind`].
     kinds: [Kind; VALUES],
     rows: [Row; VALUES],
-    /// Jumps to the routines, for the beginning of the code that calls them: the calls reach them by
-    /// relative distances, which the processor follows while it decodes, and not only once it has
-    /// met each call before.
+    /// Jumps to the routines, for the beginning of the code that calls them: a call by a relative
+    /// distance is five bytes, one by an address twelve.
     ways: Vec<u8>,
     /// Loads of operands that are vectors and that are broadcast elements.
     loads: [Template; 2],

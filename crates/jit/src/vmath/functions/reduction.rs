@@ -160,16 +160,16 @@ const FAR_SQUARE: f64 = 1e12;
 
 /// Reduces a single by π with fused operations, to multiples n + `shift`, which is 0 or ½.
 pub(super) fn reduce_alternating(x: Value, shift: f64) -> Alternating {
-    let n = nearest_multiple(x, PI_SINGLE.inverse, shift);
+    let (n, multiple) = nearest_multiple(x, PI_SINGLE.inverse, shift);
     let [first, second, third] = PI_SINGLE.parts;
     // The first difference is exact.
     let r = if shift == 0.0 {
-        let exact = n.number.neg_mul_add(first, x);
-        let r = n.number.neg_mul_add(second, exact);
-        n.number.neg_mul_add(third, r)
+        let exact = multiple.neg_mul_add(first, x);
+        let r = multiple.neg_mul_add(second, exact);
+        multiple.neg_mul_add(third, r)
     } else {
-        let exact = n.number.mul_sub(first, x);
-        n.number.mul_add(third, n.number.mul_add(second, exact))
+        let exact = multiple.mul_sub(first, x);
+        multiple.mul_add(third, multiple.mul_add(second, exact))
     };
     let square = r * r;
     // x² but for NaN and infinity, which make NaN of r and are left alone.
@@ -182,16 +182,14 @@ pub(super) fn reduce_alternating(x: Value, shift: f64) -> Alternating {
     Alternating { n, r, square }
 }
 
-/// The n that makes n + `shift` nearest to `x`·`inverse`; as a number it includes the shift.
-fn nearest_multiple(x: Value, inverse: f64, shift: f64) -> Integer {
+/// The n that makes n + `shift` nearest to `x`·`inverse`, and that sum.
+fn nearest_multiple<'l>(x: Value<'l>, inverse: f64, shift: f64) -> (Integer<'l>, Value<'l>) {
     if shift == 0.0 {
-        return Integer::nearest_product(x, inverse);
+        let n = Integer::nearest_product(x, inverse);
+        return (n, n.number);
     }
     let n = Integer::nearest(x.mul_add(inverse, -shift));
-    Integer {
-        number: n.number + shift,
-        ..n
-    }
+    (n, n.number + shift)
 }
 
 /// Magnitudes from `limit` on. Infinity and NaN, common in a search, are none: subtracting multiples
@@ -249,19 +247,14 @@ fn wide_limit(x: Value) -> f64 {
 /// n as a number, modulo a period, and r, of singles in double precision.
 fn reduce_single<'l>(x: Value<'l>, unit: &'static Unit, shift: f64) -> [Value<'l>; 2] {
     let times = unit.per_half_pi;
-    let n = nearest_multiple(x, HALF_PI.inverse * times, shift);
+    let (n, multiple) = nearest_multiple(x, HALF_PI.inverse * times, shift);
     let subtract = |first: f64, second: f64| {
-        let exact = n.number.neg_mul_add(first / times, x);
-        n.number.neg_mul_add(second / times, exact)
+        let exact = multiple.neg_mul_add(first / times, x);
+        multiple.neg_mul_add(second / times, exact)
     };
     let [first, second, _] = HALF_PI.parts;
     if x.lanes().is_fused() {
-        let number = if shift == 0.0 {
-            n.number
-        } else {
-            n.number - shift
-        };
-        [modulo(number, 4.0 * times), subtract(first, second)]
+        [modulo(n.number, 4.0 * times), subtract(first, second)]
     } else {
         [n.number, subtract(HALF_PI_SHORT[0], HALF_PI_SHORT_REST)]
     }
@@ -331,7 +324,6 @@ fn fraction(y: Value) -> Value {
 /// x/2π modulo 1: multiples of a unit, a fraction that is the exact sum of `large` and `small`, and what is
 /// left to be multiplied.
 struct Turns<'l> {
-    /// As a number with its shift.
     n: Integer<'l>,
     large: [Value<'l>; 2],
     small: Value<'l>,
@@ -352,10 +344,10 @@ fn turns<'l>(x: Value<'l>, per_half_pi: f64, shift: f64) -> Turns<'l> {
     let whole = fraction(product) + fraction(rest);
     let next = fraction(next);
     let per_turn = 4.0 * per_half_pi;
-    let n = nearest_multiple(whole + next, per_turn, shift);
+    let (n, multiple) = nearest_multiple(whole + next, per_turn, shift);
     Turns {
         n,
-        large: [n.number.neg_mul_add(1.0 / per_turn, whole), next],
+        large: [multiple.neg_mul_add(1.0 / per_turn, whole), next],
         small: next_rest,
         x,
         last: [third, fourth],
@@ -417,7 +409,5 @@ fn reduce_huge_single<'l>(x: Value<'l>, unit: &'static Unit, shift: f64) -> [Val
         turns.large[0] + turns.large[1],
         turns.x.mul_add(turns.last[0], turns.small),
     ];
-    let number = turns.n.number;
-    let n = if shift == 0.0 { number } else { number - shift };
-    [n, (large + small) * TURN[0]]
+    [turns.n.number, (large + small) * TURN[0]]
 }
