@@ -8,7 +8,7 @@
 //!
 //! Source: `pthread_atfork(3)`.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{MutexGuard, Once};
 
@@ -39,10 +39,22 @@ fn at_fork(before: Handler, after: Handler) {
     debug_assert_eq!(refused, 0, "no memory for a fork handler");
 }
 
+thread_local! {
+    /// Whether this thread's fork does not count.
+    static UNCOUNTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a fork for a process that never writes code, having no view to write through.
+pub(crate) fn uncounted<R>(fork: impl FnOnce() -> R) -> R {
+    UNCOUNTED.set(true);
+    let result = fork();
+    UNCOUNTED.set(false);
+    result
+}
+
 /// Runs before the fork, so that both processes see the new count.
 unsafe extern "C" fn add_fork() {
-    // A process for a guarded call never writes code: it has no view to write through.
-    if !crate::guard::is_forking() {
+    if !UNCOUNTED.get() {
         FORKS.fetch_add(1, Ordering::SeqCst);
     }
 }

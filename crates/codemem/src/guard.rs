@@ -18,7 +18,6 @@
 //!
 //! Sources: `fork(2)`, `sigaltstack(2)`, `seccomp(2)`, `getrlimit(2)`.
 
-use std::cell::Cell;
 use std::io;
 use std::mem::size_of;
 use std::ptr::NonNull;
@@ -38,16 +37,6 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// Bytes of the stack of signal handlers.
 const SIGNAL_STACK: usize = 64 * 1024;
-
-thread_local! {
-    /// Whether this thread forks for a guarded call right now.
-    static FORKING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether a fork of this thread is for a guarded call: then the other process never writes code.
-pub(crate) fn is_forking() -> bool {
-    FORKING.get()
-}
 
 /// What both processes see.
 #[repr(C)]
@@ -173,10 +162,8 @@ fn fault(report: &Report, state: u32, status: Option<i32>, code: &Code) -> Fault
 fn fork() -> Result<libc::pid_t, GuardError> {
     // SAFETY: null means all streams of C; what they hold would be written twice.
     unsafe { libc::fflush(std::ptr::null_mut()) };
-    FORKING.set(true);
     // SAFETY: the child runs `run` only, which is written for that.
-    let child = unsafe { libc::fork() };
-    FORKING.set(false);
+    let child = crate::fork::uncounted(|| unsafe { libc::fork() });
     if child < 0 {
         return Err(system("no process"));
     }
