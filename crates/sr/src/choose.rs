@@ -1,9 +1,10 @@
 //! The one model of the front to predict with.
 //!
 //! The lowest training error chooses the most overfitted model. Where rows are few, models are
-//! judged on rows left out, constants refitted without them; where they are many or noise is
-//! absent, by description length. A shrunken linear model ([`crate::floor`]) that does better on
-//! the rows left out is taken instead.
+//! judged on rows left out, constants refitted without them; where they are many, or noise is small
+//! or absent, by description length: shapes that were selected on all rows follow what noise there
+//! is, which leaving out rows afterwards does not tell. A shrunken linear model ([`crate::floor`])
+//! that does better on the rows left out is taken instead.
 
 use opcodon_data::split::k_fold;
 use opcodon_expr::Expr;
@@ -22,7 +23,7 @@ use crate::predict::{Predictor, predict};
 use crate::present::present;
 use crate::problem::{Problem, Rows};
 use crate::report::Judged;
-use crate::search::{Apart, without};
+use crate::search::{Apart, Learned, without};
 
 /// Rows up to which `auto` cross-validates.
 const CV_ROWS: usize = 2000;
@@ -43,7 +44,7 @@ const REPETITIONS: u64 = 3;
 /// Judges the front, and says which model to take and why.
 pub(crate) fn choose(
     front: Vec<Polished>,
-    apart: Option<Apart>,
+    learned: Learned,
     problem: &Problem,
     config: &Config,
     seed: u64,
@@ -55,51 +56,26 @@ pub(crate) fn choose(
     let mut front = with_constant(front, constant, config.max_size);
     // Few rows can be met exactly by a long formula; that is a law only if it is a short account.
     let perfect = front[by_length(&front, rows.n_rows())].error <= PERFECT;
+    let few = rows.n_rows() <= CV_ROWS && !perfect;
+    let settled = matches!(learned, Learned::Settled);
     let wanted = match config.model_selection {
-        Selection::Auto if rows.n_rows() <= CV_ROWS && !perfect => Selection::Cv,
+        Selection::Auto if few && !settled => Selection::Cv,
         Selection::Auto => Selection::Mdl,
         other => other,
     };
+    let apart = match learned {
+        Learned::Apart(apart) => Some(apart),
+        Learned::Settled | Learned::Together => None,
+    };
     let mut errors = None;
     let mut taken = None;
-    if wanted == Selection::Cv {
+    if wanted == Selection::Cv || (config.model_selection == Selection::Auto && few) {
         let mut judged = pool.install(|| cross_validate(&front, &rows, config, seed, clock))?;
-        let size = apart
-            .as_ref()
-            .map_or(usize::MAX, |apart| one_standard_error(&apart.losses));
-        let mean = |errors: &[f64]| linear::mean(errors, None);
-        let promised = apart
-            .as_ref()
-            .map_or(f64::INFINITY, |apart| mean(&apart.losses[size]));
-        let pick_within = |size: usize| {
-            let within = |m: &Polished| m.tame && m.core_size <= size;
-            let within: Vec<bool> = front.iter().map(within).collect();
-            smallest_good(&judged.models, &within)
+        let (pick, honest) = match &apart {
+            _ if wanted == Selection::Mdl => (by_length(&front, rows.n_rows()), None),
+            Some(apart) => by_islands(&judged.models, apart, &front),
+            None => (by_rows_left_out(&judged.models, &front), None),
         };
-        let mut pick = pick_within(size);
-        // The front need not have a formula of the size that the islands found enough.
-        if mean(&judged.models[pick]) > TOLERABLE * promised {
-            let longer = front.iter().filter(|m| m.tame && m.core_size > size);
-            if let Some(next) = longer.map(|m| m.core_size).min() {
-                pick = pick_within(next);
-            }
-        }
-        // A law with a true singularity beats all tame formulas by far, not by a little, and also
-        // on rows that the search itself did without.
-        let wild = one_standard_error(&judged.models);
-        let (wild_error, tame_error) = match &apart {
-            Some(apart) => {
-                let best = one_standard_error(&apart.wild_losses);
-                (mean(&apart.wild_losses[best]), mean(&apart.losses[size]))
-            }
-            None => (mean(&judged.models[wild]), mean(&judged.models[pick])),
-        };
-        if wild_error < WILD * tame_error {
-            pick = wild;
-        }
-        let honest = apart
-            .as_ref()
-            .map(|apart| (&apart.folds[..], mean(&apart.losses[size])));
         taken = Some(judged.take_floor(pick, honest, &mut front, &rows, config));
         errors = Some(judged.models);
     }
@@ -148,7 +124,7 @@ pub(crate) fn choose(
             ),
             (Selection::Score, _) => (by_score(&models), "chosen by score"),
             _ => (
-                by_length(&front, rows.n_rows()),
+                taken.unwrap_or_else(|| by_length(&front, rows.n_rows())),
                 "chosen by description length",
             ),
         }
@@ -162,6 +138,49 @@ pub(crate) fn choose(
         };
     let (models, chosen) = without_dominated(models, chosen, rounding);
     Ok((models, chosen, choice.to_owned()))
+}
+
+/// The choice by what the models of the front say about rows that their constants were not fitted
+/// to. A law with a true singularity beats all tame formulas by far, not by a little.
+fn by_rows_left_out(errors: &[Vec<f64>], front: &[Polished]) -> usize {
+    let mean = |index: usize| linear::mean(&errors[index], None);
+    let tame: Vec<bool> = front.iter().map(|m| m.tame).collect();
+    let (pick, wild) = (smallest_good(errors, &tame), one_standard_error(errors));
+    if mean(wild) < WILD * mean(pick) {
+        wild
+    } else {
+        pick
+    }
+}
+
+/// The choice by what islands said about rows that they had never seen, with the folds and the mean
+/// loss that say how good it promises to be.
+fn by_islands<'a>(
+    errors: &[Vec<f64>],
+    apart: &'a Apart,
+    front: &[Polished],
+) -> (usize, Option<(&'a [Vec<usize>], f64)>) {
+    let mean = |errors: &[f64]| linear::mean(errors, None);
+    let size = one_standard_error(&apart.losses);
+    let promised = mean(&apart.losses[size]);
+    let pick_within = |size: usize| {
+        let within = |m: &Polished| m.tame && m.core_size <= size;
+        let within: Vec<bool> = front.iter().map(within).collect();
+        smallest_good(errors, &within)
+    };
+    let mut pick = pick_within(size);
+    // The front need not have a formula of the size that the islands found enough.
+    if mean(&errors[pick]) > TOLERABLE * promised {
+        let longer = front.iter().filter(|m| m.tame && m.core_size > size);
+        if let Some(next) = longer.map(|m| m.core_size).min() {
+            pick = pick_within(next);
+        }
+    }
+    let wild = one_standard_error(&apart.wild_losses);
+    if mean(&apart.wild_losses[wild]) < WILD * promised {
+        pick = one_standard_error(errors);
+    }
+    (pick, Some((&apart.folds, promised)))
 }
 
 /// The models by size, each with a lower loss than all before it, and the chosen one. Losses below

@@ -72,6 +72,23 @@ impl Normal {
             .collect()
     }
 
+    /// Nats that say these constants as exactly as residuals of this variance determine them
+    /// together: `½ ln det(1 + Θ JᵀJ Θ / variance)` with `Θ` the constants on a diagonal, the
+    /// information gained on a prior as wide as the constants are large. Two large constants whose
+    /// difference matters cost the digits of that difference, however little each of them alone
+    /// is determined.
+    pub(crate) fn nats(&self, constants: &[f64], variance: f64) -> f64 {
+        let n = constants.len();
+        let gained = DMatrix::from_fn(n, n, |i, j| {
+            constants[i] * self.jtj[(i, j)] * constants[j] / variance
+        });
+        if n == 0 {
+            return 0.0;
+        }
+        let eigen = gained.symmetric_eigenvalues();
+        0.5 * eigen.iter().map(|e| e.max(0.0).ln_1p()).sum::<f64>()
+    }
+
     /// The equations in these constants alone, the others held.
     pub(crate) fn only(&self, free: &[usize]) -> Self {
         Self {
@@ -168,6 +185,27 @@ fn damped_step(normal: &Normal, damping: f64) -> Option<DVector<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn constants_that_cancel_cost_the_digits_of_their_difference() {
+        let normal = |rows: &[[f64; 2]]| {
+            let j = DMatrix::from_fn(rows.len(), 2, |i, k| rows[i][k]);
+            Normal {
+                jtj: j.transpose() * &j,
+                jtr: DVector::zeros(2),
+                rss: 0.0,
+            }
+        };
+        // Two constants of their own: the sum of what each costs.
+        let apart = normal(&[[1.0, 0.0], [0.0, 1.0]]);
+        let alone = |size: f64, deviation: f64| 0.5 * (size / deviation).powi(2).ln_1p();
+        let both = apart.nats(&[3.0, 50.0], 0.01);
+        assert!((both - alone(3.0, 0.1) - alone(50.0, 0.1)).abs() < 1e-9);
+        // Only their sum is determined: nearly as if it were of the size of its parts.
+        let together = normal(&[[1.0, 1.0], [1.0, 1.0]]);
+        let sum = together.nats(&[1e6, -1e6], 0.02);
+        assert!((sum - (1e6f64 / 0.1).ln()).abs() < 1.0, "{sum}");
+    }
 
     /// Normal equations of `f` at `theta` with a Jacobian by central differences.
     fn normal_of(

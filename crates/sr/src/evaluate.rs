@@ -61,9 +61,14 @@ pub(crate) struct Adjusted {
     pub(crate) error: f64,
     /// For each constant the variance that residuals of unit variance give it; 0 where it was held.
     pub(crate) variances: Vec<f64>,
+    /// The equations in the free constants.
+    pub(crate) normal: Normal,
     /// The variance of residuals.
     pub(crate) dispersion: f64,
 }
+
+/// How many times larger than the rounding of its sums an error must be to be read off them.
+const DIGITS: f64 = 1e3;
 
 /// Constants beyond which no normal equations are formed; two go to scale and offset.
 const CONSTANTS_MAX: usize = 60;
@@ -178,7 +183,8 @@ impl Evaluator {
                     return Ok(scores);
                 }
                 let sums = batch.moments(k, panel).map_err(compile_error)?;
-                scores[i] = self.shared.score(sums.p, sums.pp, sums.py);
+                let score = self.shared.score(sums.p, sums.pp, sums.py);
+                scores[i] = score.unwrap_or_else(|| self.shared.reference_score(exprs[i]));
             }
         }
         for (i, expr) in exprs.iter().enumerate() {
@@ -335,6 +341,7 @@ impl Evaluator {
                     expr,
                     error,
                     variances,
+                    normal: fit.normal,
                     dispersion: error * self.shared.target_variance,
                 })
             });
@@ -456,12 +463,22 @@ fn masked(
 }
 
 impl Shared {
-    /// Linear scaling from the sums Σwf, Σwf², Σwfy.
-    fn score(&self, p: f64, pp: f64, py: f64) -> Score {
+    /// Linear scaling from the sums Σwf, Σwf², Σwfy. `None` where the values vary so little beside
+    /// their mean that the error would be rounding of the sums: where they all but cancel, a
+    /// formula that explains nothing more than a line would seem exact.
+    fn score(&self, p: f64, pp: f64, py: f64) -> Option<Score> {
         let mean = p / self.n;
         let variance = pp / self.n - mean * mean;
         let covariance = py / self.n - mean * self.target_mean;
-        // Below this, what is left of the variance is rounding of the sums.
+        let score = self.scaled(mean, variance, covariance);
+        let rounding = f64::EPSILON * mean * mean / variance;
+        let told = score.error >= DIGITS * rounding || !score.error.is_finite();
+        told.then_some(score)
+    }
+
+    /// Linear scaling of values with these moments.
+    fn scaled(&self, mean: f64, variance: f64, covariance: f64) -> Score {
+        // Below this, little but rounding of the values themselves is left.
         if !(variance > 1e-13 * mean * mean && variance < 1e280 && covariance.is_finite()) {
             return Score::WORST;
         }
@@ -491,16 +508,17 @@ impl Shared {
         self.n * self.target_variance
     }
 
-    /// Linear scaling of a formula with these values.
+    /// Linear scaling of a formula with these values, from their deviations.
     fn score_of(&self, values: &[f64]) -> Score {
-        let (mut p, mut pp, mut py) = (0.0, 0.0, 0.0);
-        for (row, v) in values.iter().enumerate() {
-            let w = self.weight(row);
-            p += w * v;
-            pp += w * v * v;
-            py += w * v * self.rows.target[row];
+        let weights = self.rows.weights.as_deref();
+        let mean = linear::mean(values, weights);
+        let (mut variance, mut covariance) = (0.0, 0.0);
+        for (row, value) in values.iter().enumerate() {
+            let deviation = self.weight(row) * (value - mean);
+            variance += deviation * (value - mean);
+            covariance += deviation * (self.rows.target[row] - self.target_mean);
         }
-        self.score(p, pp, py)
+        self.scaled(mean, variance / self.n, covariance / self.n)
     }
 
     /// Derivatives as formulas, evaluated by the reference.

@@ -128,12 +128,12 @@ pub fn fit_with(
         }
     };
     let (generations, evaluations) = (search.generation, search.evaluations);
-    let apart = search.apart.take();
+    let learned = search.learned();
     let found = search.fronts.candidates();
     let mut judge = Evaluator::new(problem.train.clone())?;
     let polished = polish::polish(found, &problem, config, &pool, &mut judge, &clock)?;
     let (models, chosen, choice) =
-        choose::choose(polished, apart, &problem, config, seed, &pool, &clock)?;
+        choose::choose(polished, learned, &problem, config, seed, &pool, &clock)?;
     let outcome = Outcome {
         chosen,
         choice,

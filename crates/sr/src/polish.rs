@@ -42,6 +42,9 @@ pub(crate) struct Polished {
     pub(crate) tame: bool,
 }
 
+/// Nats for a number to all its digits.
+const ANY_NUMBER: f64 = 36.0;
+
 /// What a description length is counted with.
 #[derive(Debug, Clone)]
 pub(crate) struct Coding {
@@ -80,26 +83,31 @@ impl Coding {
             .ln()
     }
 
-    /// The whole length.
-    fn length(&self, adjusted: &Adjusted, free: &[bool]) -> f64 {
+    /// Nats for all constants of a formula, those that were fitted and simple numbers.
+    fn constants(&self, adjusted: &Adjusted, free: &[bool]) -> f64 {
         let constants = adjusted.expr.constants();
-        let cost: f64 = constants
-            .iter()
-            .zip(free)
-            .zip(&adjusted.variances)
-            .map(|((&value, &free), &variance)| {
-                let fitted = Self::fitted(value, self.deviation(adjusted.dispersion, variance));
-                if free {
-                    fitted
-                } else {
-                    nice::cost_of(value).unwrap_or(fitted)
-                }
-            })
-            .sum();
+        let (fitted, held): (Vec<_>, Vec<_>) = constants.iter().zip(free).partition(|(_, f)| **f);
+        let values: Vec<f64> = fitted.iter().map(|(value, _)| **value).collect();
+        let dispersion = adjusted.dispersion.max(self.rounding);
+        let named = held.iter().map(|(value, _)| nice::cost_of(**value));
         #[expect(clippy::cast_precision_loss, reason = "sizes are small")]
-        let nodes = adjusted.expr.len() as f64 * self.node;
-        let error = adjusted.error.max(PERFECT);
-        self.measure.misfit(self.n_rows, error, self.of_constant) + nodes + cost
+        let n_fitted = values.len() as f64;
+        n_fitted
+            + adjusted.normal.nats(&values, dispersion)
+            + named.map(|cost| cost.unwrap_or(ANY_NUMBER)).sum::<f64>()
+    }
+
+    /// The whole length of a formula whose constants cost this much.
+    fn whole(&self, expr: &Expr, error: f64, constants: f64) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "sizes are small")]
+        let nodes = expr.len() as f64;
+        let error = error.max(PERFECT);
+        self.measure.misfit(self.n_rows, error, self.of_constant) + nodes * self.node + constants
+    }
+
+    fn length(&self, adjusted: &Adjusted, free: &[bool]) -> f64 {
+        let constants = self.constants(adjusted, free);
+        self.whole(&adjusted.expr, adjusted.error, constants)
     }
 }
 
@@ -226,21 +234,15 @@ impl Polisher<'_> {
         let free: Vec<bool> = start.constants().iter().map(|c| c.abs() != 1.0).collect();
         let Some(mut here) = self.adjust(&start, &free, 30)? else {
             // Not evaluable in these units, or out of time: as the search left it.
-            let variances = vec![0.0; free.len()];
-            let adjusted = Adjusted {
-                expr: start,
-                error,
-                variances,
-                dispersion: 0.0,
-            };
-            let length = self.coding.length(&adjusted, &free);
+            #[expect(clippy::cast_precision_loss, reason = "sizes are small")]
+            let constants = ANY_NUMBER * free.len() as f64;
             return Ok(Some(Polished {
-                tame: fronts::is_tame(&adjusted.expr, self.reach),
-                core_size: core_size(&adjusted.expr),
-                expr: adjusted.expr,
+                tame: fronts::is_tame(&start, self.reach),
+                core_size: core_size(&start),
+                length: self.coding.whole(&start, error, constants),
+                expr: start,
                 free,
                 error,
-                length,
             }));
         };
         let mut free = free;

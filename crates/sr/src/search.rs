@@ -52,6 +52,16 @@ pub(crate) struct Apart {
     pub(crate) folds: Vec<Vec<usize>>,
 }
 
+/// How islands learned, and so what can be known of how their formulas do on other rows.
+pub(crate) enum Learned {
+    /// Each without some rows, on which its formulas were then judged.
+    Apart(Apart),
+    /// All on all rows, nearly all of which a seed explains.
+    Settled,
+    /// All on all rows.
+    Together,
+}
+
 /// What an exchange and the caller see of a search.
 pub(crate) struct Search<'a> {
     config: &'a Config,
@@ -64,8 +74,10 @@ pub(crate) struct Search<'a> {
     pub(crate) evaluations: u64,
     /// While islands are apart, the rows that each does without.
     folds: Option<Vec<Vec<usize>>>,
+    /// Whether islands need not be apart, since a seed all but explains the target.
+    settled: bool,
     /// What being apart has told, once it is over.
-    pub(crate) apart: Option<Apart>,
+    apart: Option<Apart>,
     pool: &'a rayon::ThreadPool,
     judges: Vec<Evaluator>,
 }
@@ -117,7 +129,8 @@ impl<'a> Search<'a> {
         let reach = fronts::reach(train);
         let variation = variation(problem, config)?;
         let all_seeds = pool.install(|| seeds(train, Scope::Whole))?;
-        let folds = if all_seeds.iter().any(|seed| settles(seed, train.n_rows())) {
+        let settled = all_seeds.iter().any(|seed| settles(seed, train.n_rows()));
+        let folds = if settled {
             None
         } else {
             folds(train.n_rows(), config, seed)
@@ -162,6 +175,7 @@ impl<'a> Search<'a> {
             generation: 0,
             evaluations: 0,
             folds,
+            settled,
             apart: None,
             pool,
             judges,
@@ -174,6 +188,15 @@ impl<'a> Search<'a> {
         })?;
         search.judge(clock)?;
         Ok(search)
+    }
+
+    /// How the islands learned, once the search is over.
+    pub(crate) fn learned(&mut self) -> Learned {
+        match self.apart.take() {
+            Some(apart) => Learned::Apart(apart),
+            None if self.settled => Learned::Settled,
+            None => Learned::Together,
+        }
     }
 
     /// Ends the islands' separation once its share of the budget is spent.

@@ -227,6 +227,26 @@ fn noise_is_not_fitted_and_constants_are_snapped() {
 }
 
 #[test]
+fn what_is_nearly_a_line_gets_its_bend_and_nothing_of_its_noise() {
+    // A bend of a thousandth, noise of a hundredth of that. Formulas whose values all but cancel
+    // bend as little, and must not seem exact; waves could follow the noise.
+    let columns = inputs(120, &[(10.0, 900.0), (0.0, 1.0)]);
+    let mut rng = Rng::new(3, 3);
+    let y: Vec<f64> = columns[0]
+        .iter()
+        .map(|d| 1.013 + 0.0981 * d * (1.0 + 2e-5 * d) + 0.02 * rng.normal())
+        .collect();
+    for seed in ["1", "2", "3"] {
+        let settings = [("random_state", seed), ("max_generations", "120")];
+        let report = run(&["depth", "junk"], &columns, &y, &settings);
+        let best = report.best();
+        assert_ne!(report.stop, StopReason::TargetError, "{}", best.formula);
+        assert!(best.size <= 12, "{}", best.formula);
+        assert!((0.7..1.5).contains(&(best.loss / 4e-4)), "{}", best.formula);
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bits_for_any_number_of_threads() {
     let columns = inputs(150, &[(0.5, 4.0), (0.5, 4.0), (0.5, 4.0)]);
     let y: Vec<f64> = (0..150)
