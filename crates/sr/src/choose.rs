@@ -6,6 +6,8 @@
 //! is, which leaving out rows afterwards does not tell. A shrunken linear model ([`crate::floor`])
 //! that does better on the rows left out is taken instead.
 
+use std::cmp::Ordering;
+
 use opcodon_data::split::k_fold;
 use opcodon_expr::Expr;
 use rayon::prelude::*;
@@ -153,13 +155,20 @@ fn by_rows_left_out(errors: &[Vec<f64>], front: &[Polished]) -> usize {
     }
 }
 
-/// The choice by what islands said about rows that they had never seen, with the folds and the mean
-/// loss that say how good it promises to be.
+/// How good a choice promises to be, where the search itself was cross-validated.
+#[derive(Clone, Copy)]
+struct Honest<'a> {
+    folds: &'a [Vec<usize>],
+    /// For each row, of islands that had not seen it.
+    losses: &'a [f64],
+}
+
+/// The choice by what islands said about rows that they had never seen.
 fn by_islands<'a>(
     errors: &[Vec<f64>],
     apart: &'a Apart,
     front: &[Polished],
-) -> (usize, Option<(&'a [Vec<usize>], f64)>) {
+) -> (usize, Option<Honest<'a>>) {
     let mean = |errors: &[f64]| linear::mean(errors, None);
     let size = one_standard_error(&apart.losses);
     let promised = mean(&apart.losses[size]);
@@ -180,7 +189,11 @@ fn by_islands<'a>(
     if mean(&apart.wild_losses[wild]) < WILD * promised {
         pick = one_standard_error(errors);
     }
-    (pick, Some((&apart.folds, promised)))
+    let honest = Honest {
+        folds: &apart.folds,
+        losses: &apart.losses[size],
+    };
+    (pick, Some(honest))
 }
 
 /// The models by size, each with a lower loss than all before it, and the chosen one. Losses below
@@ -287,25 +300,30 @@ impl LeftOut {
     fn take_floor(
         &mut self,
         pick: usize,
-        honest: Option<(&[Vec<usize>], f64)>,
+        honest: Option<Honest<'_>>,
         front: &mut Vec<Polished>,
         rows: &Rows,
         config: &Config,
     ) -> usize {
         let mean = |errors: &[f64]| linear::mean(errors, None);
         // Where the search itself was cross-validated, both sides are judged on its folds.
-        let rival = honest.map_or_else(|| mean(&self.models[pick]), |(_, error)| error);
-        let judged = self.floors.iter().map(|(floor, errors)| {
-            let error = match honest {
-                Some((folds, _)) => floor_error(*floor, folds, rows, config.max_size),
-                None => mean(errors),
-            };
-            (error, *floor, errors)
+        let rival = honest.map_or(&self.models[pick][..], |honest| honest.losses);
+        let judged = self.floors.iter().map(|(floor, errors)| match honest {
+            Some(Honest { folds, .. }) => (
+                *floor,
+                floor_errors(*floor, folds, rows, config.max_size),
+                errors,
+            ),
+            None => (*floor, errors.clone(), errors),
         });
-        let Some((error, floor, errors)) = judged.min_by(|a, b| a.0.total_cmp(&b.0)) else {
+        let Some((floor, of_floor, errors)) =
+            judged.min_by(|a, b| mean(&a.1).total_cmp(&mean(&b.1)))
+        else {
             return pick;
         };
-        if error >= rival {
+        // The formula is what was asked for: as good is good enough.
+        let (gain, deviation) = advantage(&of_floor, rival);
+        if gain.partial_cmp(&(INDIFFERENCE * deviation)) != Some(Ordering::Greater) {
             return pick;
         }
         let Some(model) = floor.fit(rows, config.max_size) else {
@@ -337,15 +355,25 @@ impl LeftOut {
     }
 }
 
-/// Mean loss of a floor model on folds it does without.
-fn floor_error(floor: Floor, folds: &[Vec<usize>], rows: &Rows, max_size: usize) -> f64 {
+/// How much less the mean of `errors` is than that of `rival`, row by row, and its standard error.
+fn advantage(errors: &[f64], rival: &[f64]) -> (f64, f64) {
+    let differences: Vec<f64> = rival.iter().zip(errors).map(|(a, b)| a - b).collect();
+    let centre = linear::mean(&differences, None);
+    #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
+    let n = errors.len() as f64;
+    let spread = linear::spread(&differences, centre, None).sqrt();
+    (centre, spread / n.sqrt())
+}
+
+/// Losses of a floor model on folds it does without, averaged where rows are in several.
+fn floor_errors(floor: Floor, folds: &[Vec<usize>], rows: &Rows, max_size: usize) -> Vec<f64> {
     let mut sums = vec![0.0; rows.n_rows()];
     let mut counts = vec![0.0; rows.n_rows()];
     for fold in folds {
         let train = rows.pick(&without(rows.n_rows(), fold));
         let test = rows.pick(fold);
         let Some(model) = floor.fit(&train, max_size) else {
-            return f64::INFINITY;
+            return vec![f64::INFINITY; rows.n_rows()];
         };
         let losses = test.losses(&floor::values(&model, &test));
         for (&row, loss) in fold.iter().zip(losses) {
@@ -353,12 +381,8 @@ fn floor_error(floor: Floor, folds: &[Vec<usize>], rows: &Rows, max_size: usize)
             counts[row] += 1.0;
         }
     }
-    let means: Vec<f64> = sums
-        .iter()
-        .zip(&counts)
-        .map(|(s, c)| s / f64::max(*c, 1.0))
-        .collect();
-    linear::mean(&means, None)
+    let means = sums.iter().zip(&counts).map(|(s, c)| s / f64::max(*c, 1.0));
+    means.collect()
 }
 
 fn cross_validate(
@@ -447,17 +471,9 @@ fn smallest_good(errors: &[Vec<f64>], among: &[bool]) -> usize {
     else {
         return 0;
     };
-    #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
-    let n = errors[best].len() as f64;
     let good = |index: usize| {
-        let differences: Vec<f64> = errors[index]
-            .iter()
-            .zip(&errors[best])
-            .map(|(a, b)| a - b)
-            .collect();
-        let centre = linear::mean(&differences, None);
-        let spread = linear::spread(&differences, centre, None).sqrt();
-        centre <= INDIFFERENCE * spread / n.sqrt() && mean(index) <= TOLERABLE * mean(best)
+        let (gain, deviation) = advantage(&errors[best], &errors[index]);
+        gain <= INDIFFERENCE * deviation && mean(index) <= TOLERABLE * mean(best)
     };
     among
         .into_iter()
