@@ -99,6 +99,19 @@ def test_front_and_models_by_index(model):
         model.predict(X, index=len(front))
 
 
+def test_constants_and_intervals(model):
+    table = model.constants()
+    assert table["value"].tolist() == list(model.expression_.constants)
+    noisy = Y + np.where(np.arange(120) % 2, 0.2, -0.2)
+    fitted = quick(max_generations=20, population_size=1000).fit(X, noisy)
+    low, high = fitted.predict_interval(X, level=0.9).T
+    assert np.allclose((low + high) / 2, fitted.predict(X))
+    assert np.mean((low <= noisy) & (noisy <= high)) >= 0.9
+    assert 0.15 < (high - low)[0] / 2 < 0.8
+    with pytest.raises(ValueError, match=r"take one of 0\.5, 0\.68, 0\.8"):
+        model.predict_interval(X, level=0.7)
+
+
 def test_sympy_and_latex(model):
     sympy = pytest.importorskip("sympy")
     expression = model.sympy()

@@ -1206,6 +1206,15 @@ class Report:
     def predict(self, X: ArrayLike, index: int | None = None) -> NDArray[np.float64]:
         """Compute a formula of the front, by default the chosen one, for each row."""
 
+    def constants(self, index: int | None = None) -> list[tuple[float, float | None]]:
+        """List the constants of a formula, each with its standard error if it was fitted."""
+
+    def margins(self, index: int | None = None) -> list[tuple[float, float]]:
+        """List shares of new rows, each with the distance within which they are expected."""
+
+    def margin(self, level: float, index: int | None = None) -> float:
+        """Give the distance within which this share of new rows is expected."""
+
     def front(self) -> list[dict[str, Any]]:
         """List the formulas from small to large, each with its figures."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import html
 import inspect
 import json
+import math
 import os
 import re
 import sys
@@ -323,6 +324,75 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         )
         _check_finite(rows, self.report_.names)
         return self.report_.predict(rows, index)
+
+    def predict_interval(
+        self, X: ArrayLike, level: float = 0.9, index: int | None = None
+    ) -> NDArray[np.float64]:
+        """Tell between which values new rows are expected.
+
+        The margin around a prediction is the distance within which that share of the rows left out
+        in cross-validation lay (cross-conformal prediction: Vovk 2015, Annals of Mathematics and
+        Artificial Intelligence 74); with more than 2000 rows, of the rows learned from.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_columns)
+            Inputs, in the columns of `fit`.
+        level : {0.5, 0.68, 0.8, 0.9, 0.95, 0.99}, default=0.9
+            The share of new rows that is expected between the values.
+        index : int, optional
+            Which row of `equations_` to predict with.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, 2)
+            Lower and upper ends, in units of the target.
+
+        Raises
+        ------
+        ValueError
+            If the level is another one, or the rows were too few to tell.
+
+        Examples
+        --------
+        >>> import numpy as np, opcodon
+        >>> x = np.linspace(0, 5, 60)[:, None]
+        >>> y = 2 * x[:, 0] + np.where(np.arange(60) % 2, 0.1, -0.1)
+        >>> model = opcodon.SymbolicRegressor(max_generations=5, time_limit=None, random_state=0)
+        >>> model.fit(x, y).predict_interval([[1.0]], level=0.8).round(1).tolist()
+        [[1.9, 2.1]]
+        """
+        middle = self.predict(X, index)
+        margin = self.report_.margin(level, index)
+        return np.stack([middle - margin, middle + margin], axis=1)
+
+    def constants(self, index: int | None = None) -> pandas.DataFrame | list[dict[str, Any]]:
+        """The constants of a formula of the front, in the order in which they stand in it.
+
+        Standard errors are those of nonlinear least squares at the fit (Seber & Wild, Nonlinear
+        Regression, 1989, section 2.1): they take the shape of the formula for granted.
+
+        Parameters
+        ----------
+        index : int, optional
+            Row of `equations_`; by default the chosen one.
+
+        Returns
+        -------
+        DataFrame or list of dict
+            Columns ``value`` and ``standard_error``; NaN for a number that was not fitted, such as
+            one that was found to be simple. A list of rows where pandas is not installed.
+        """
+        check_is_fitted(self)
+        rows = [
+            {"value": value, "standard_error": math.nan if error is None else error}
+            for value, error in self.report_.constants(index)
+        ]
+        try:
+            import pandas
+        except ImportError:
+            return rows
+        return pandas.DataFrame(rows, columns=["value", "standard_error"])
 
     @property
     def expression_(self) -> Expression:

@@ -286,6 +286,17 @@ fn a_table_becomes_a_model_that_predicts() {
     assert_eq!(done.status.code(), Some(0));
     let written = std::fs::read_to_string(place.join("out.csv")).expect("the file");
     assert!(written.starts_with("period_predicted\n"), "{written}");
+    // Eight rows say where half of the others are, and not where 99 of 100 are.
+    let predict = ["predict", "planets.model.json", "planets.csv", "--interval"];
+    let done = opcodon(&[&predict[..], &["0.5", "-o", "out.csv"]].concat(), &place);
+    assert_eq!(done.status.code(), Some(0));
+    let written = std::fs::read_to_string(place.join("out.csv")).expect("the file");
+    let head = "period_predicted,period_low,period_high\n";
+    assert!(written.starts_with(head), "{written}");
+    let done = opcodon(&[&predict[..], &["0.99"]].concat(), &place);
+    let err = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(1), "{err}");
+    assert!(err.contains("take one of 0.5"), "{err}");
 
     let done = opcodon(&["disasm", "planets.model.json"], &place);
     assert!(String::from_utf8_lossy(&done.stdout).contains("ret"));

@@ -183,6 +183,27 @@ impl Report {
         ))
     }
 
+    /// The constants of a formula of the front, each with its standard error if it was fitted.
+    #[pyo3(signature = (index=None))]
+    fn constants(&self, index: Option<usize>) -> PyResult<Vec<(f64, Option<f64>)>> {
+        Ok(self.model(index)?.constants())
+    }
+
+    /// How far predictions may be off, by the share of new rows for which that is expected.
+    #[pyo3(signature = (index=None))]
+    fn margins(&self, index: Option<usize>) -> PyResult<Vec<(f64, f64)>> {
+        let margins = &self.model(index)?.margins;
+        Ok(margins.iter().map(|m| (m.level, m.distance)).collect())
+    }
+
+    /// The distance within which this share of new rows is expected.
+    #[pyo3(signature = (level, index=None))]
+    fn margin(&self, level: f64, index: Option<usize>) -> PyResult<f64> {
+        self.report
+            .margin(index, level)
+            .map_err(|error| sr_error(&error))
+    }
+
     /// The front, from small to large, as one dictionary for each formula.
     fn front<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);

@@ -6,33 +6,23 @@
 //! is, which leaving out rows afterwards does not tell. A shrunken linear model ([`crate::floor`])
 //! that does better on the rows left out is taken instead.
 
-use std::cmp::Ordering;
-
-use opcodon_data::split::k_fold;
 use opcodon_expr::Expr;
-use rayon::prelude::*;
 
 use crate::candidate::PERFECT;
+use crate::certainty;
 use crate::clock::Clock;
 use crate::config::{Config, Selection};
-use crate::constants::Effort;
 use crate::error::SrError;
-use crate::evaluate::Evaluator;
-use crate::floor::{self, Floor};
+use crate::left_out::{Honest, INDIFFERENCE, LeftOut, advantage};
 use crate::linear;
 use crate::polish::Polished;
-use crate::predict::{Predictor, predict};
-use crate::present::present;
+use crate::predict::Predictor;
 use crate::problem::{Problem, Rows};
 use crate::report::Judged;
-use crate::search::{Apart, Learned, without};
+use crate::search::{Apart, Learned};
 
 /// Rows up to which `auto` cross-validates.
 const CV_ROWS: usize = 2000;
-const FOLDS: usize = 5;
-/// Standard errors of the difference within which a smaller model is preferred. A whole one, as
-/// the rule of thumb has it, takes the mean where a few odd rows dominate the error.
-const INDIFFERENCE: f64 = 0.15;
 /// However uncertain the difference is, since one row makes all of it, an error this many times as
 /// large is no small matter.
 const TOLERABLE: f64 = 2.0;
@@ -41,7 +31,6 @@ const TOLERABLE: f64 = 2.0;
 const WILD: f64 = 0.2;
 /// Nats of misfit that are no difference.
 const SAME_FIT: f64 = 2.0;
-const REPETITIONS: u64 = 3;
 
 /// Judges the front, and says which model to take and why.
 pub(crate) fn choose(
@@ -69,20 +58,25 @@ pub(crate) fn choose(
         Learned::Apart(apart) => Some(apart),
         Learned::Settled | Learned::Together => None,
     };
-    let mut errors = None;
+    let mut left_out = None;
     let mut taken = None;
     if wanted == Selection::Cv || (config.model_selection == Selection::Auto && few) {
-        let mut judged = pool.install(|| cross_validate(&front, &rows, config, seed, clock))?;
+        let mut judged = pool.install(|| LeftOut::new(&front, &rows, config, seed, clock))?;
         let (pick, honest) = match &apart {
             _ if wanted == Selection::Mdl => (by_length(&front, rows.n_rows()), None),
-            Some(apart) => by_islands(&judged.models, apart, &front),
-            None => (by_rows_left_out(&judged.models, &front), None),
+            Some(apart) => by_islands(&judged.losses, apart, &front),
+            None => (by_rows_left_out(&judged.losses, &front), None),
         };
         taken = Some(judged.take_floor(pick, honest, &mut front, &rows, config));
-        errors = Some(judged.models);
+        left_out = Some(judged);
     }
     let unscaled = |rows: &Option<Rows>| rows.as_ref().map(|rows| problem.unscaled_rows(rows));
     let losses = losses_on(&rows, &front);
+    // With many rows, or none left out, those learned from say nearly the same.
+    let distances = distances_on(
+        unscaled(&problem.validation).as_ref().unwrap_or(&rows),
+        &front,
+    );
     let r2s = (!config.loss.is_squares()).then(|| r2s_on(&rows, &front));
     let validation_r2s = unscaled(&problem.validation).map(|rows| r2s_on(&rows, &front));
     let test_r2s = unscaled(&problem.test).map(|rows| r2s_on(&rows, &front));
@@ -102,11 +96,19 @@ pub(crate) fn choose(
                     let error = model.error.max(PERFECT);
                     2.0 * rows.measure.misfit(n, error, of_constant) + free * n.ln()
                 },
-                cv_r2: errors
+                cv_r2: left_out
                     .as_ref()
-                    .map(|e| 1.0 - linear::mean(&e[index], None) / of_constant),
+                    .map(|l| 1.0 - linear::mean(&l.losses[index], None) / of_constant),
                 validation_r2: validation_r2s.as_ref().map(|r2s| r2s[index]),
                 test_r2: test_r2s.as_ref().map(|r2s| r2s[index]),
+                standard_errors: model.standard_errors.clone(),
+                margins: certainty::margins(match (&apart, &left_out) {
+                    (Some(apart), _) if config.loss.is_squares() => {
+                        certainty::of_islands(apart, model)
+                    }
+                    (_, Some(left_out)) => left_out.distances[index].clone(),
+                    _ => distances[index].clone(),
+                }),
             }
         })
         .collect();
@@ -153,14 +155,6 @@ fn by_rows_left_out(errors: &[Vec<f64>], front: &[Polished]) -> usize {
     } else {
         pick
     }
-}
-
-/// How good a choice promises to be, where the search itself was cross-validated.
-#[derive(Clone, Copy)]
-struct Honest<'a> {
-    folds: &'a [Vec<usize>],
-    /// For each row, of islands that had not seen it.
-    losses: &'a [f64],
 }
 
 /// The choice by what islands said about rows that they had never seen.
@@ -235,6 +229,7 @@ fn with_constant(front: Vec<Polished>, constant: f64, max_size: usize) -> Vec<Po
         length: front.iter().map(|m| m.length).fold(0.0, f64::max),
         core_size: 0,
         tame: true,
+        standard_errors: vec![None],
     };
     // A variable alone is a model; another constant is not. The search counts cores: with scale
     // and offset a formula may have become too long.
@@ -244,23 +239,20 @@ fn with_constant(front: Vec<Polished>, constant: f64, max_size: usize) -> Vec<Po
     std::iter::once(constant).chain(better).collect()
 }
 
-/// What a formula says for rows; NaN where that cannot be known.
-fn values_on(rows: &Rows, expr: &Expr) -> Vec<f64> {
-    predict(expr, &rows.column_refs(), rows.n_rows())
-        .unwrap_or_else(|_| vec![f64::NAN; rows.n_rows()])
-}
-
-/// What `of` makes of the predictions of each model on some rows.
-fn told_on(rows: &Rows, models: &[Polished], of: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+/// What `of` makes of the predictions of each model on some rows; of NaN, where there are none.
+fn told_on<T>(rows: &Rows, models: &[Polished], of: impl Fn(&[f64]) -> T) -> Vec<T> {
     let columns = rows.column_refs();
+    let nothing = vec![f64::NAN; rows.n_rows()];
     let Ok(mut predictor) = Predictor::new(&columns, rows.n_rows()) else {
-        return vec![f64::NAN; models.len()];
+        return models.iter().map(|_| of(&nothing)).collect();
     };
-    let mut told = |model: &Polished| match predictor.predict(&model.expr) {
-        Ok(values) => of(&values),
-        Err(_) => f64::NAN,
-    };
-    models.iter().map(&mut told).collect()
+    let told = models
+        .iter()
+        .map(|model| match predictor.predict(&model.expr) {
+            Ok(values) => of(&values),
+            Err(_) => of(&nothing),
+        });
+    told.collect()
 }
 
 /// The loss of each model on some rows.
@@ -268,6 +260,14 @@ fn losses_on(rows: &Rows, models: &[Polished]) -> Vec<f64> {
     let weights = rows.weights.as_deref();
     told_on(rows, models, |values| {
         linear::mean(&rows.losses(values), weights)
+    })
+}
+
+/// How far each model is off on each of some rows.
+fn distances_on(rows: &Rows, models: &[Polished]) -> Vec<Vec<f64>> {
+    let off = |(y, value): (&f64, &f64)| (y - value).abs();
+    told_on(rows, models, |values| {
+        rows.target.iter().zip(values).map(off).collect()
     })
 }
 
@@ -285,173 +285,6 @@ fn position_of_least(models: &[Judged], key: impl Fn(&Judged) -> f64) -> usize {
     (0..models.len())
         .min_by(|&a, &b| key(&models[a]).total_cmp(&key(&models[b])))
         .unwrap_or(0)
-}
-
-/// Losses of rows left out, averaged over repetitions.
-struct LeftOut {
-    /// A vector for each model of the front.
-    models: Vec<Vec<f64>>,
-    /// The same for the floor models that fit into the size limit.
-    floors: Vec<(Floor, Vec<f64>)>,
-}
-
-impl LeftOut {
-    /// Puts the best floor model into the front and picks it, if it beats the pick.
-    fn take_floor(
-        &mut self,
-        pick: usize,
-        honest: Option<Honest<'_>>,
-        front: &mut Vec<Polished>,
-        rows: &Rows,
-        config: &Config,
-    ) -> usize {
-        let mean = |errors: &[f64]| linear::mean(errors, None);
-        // Where the search itself was cross-validated, both sides are judged on its folds.
-        let rival = honest.map_or(&self.models[pick][..], |honest| honest.losses);
-        let judged = self.floors.iter().map(|(floor, errors)| match honest {
-            Some(Honest { folds, .. }) => (
-                *floor,
-                floor_errors(*floor, folds, rows, config.max_size),
-                errors,
-            ),
-            None => (*floor, errors.clone(), errors),
-        });
-        let Some((floor, of_floor, errors)) =
-            judged.min_by(|a, b| mean(&a.1).total_cmp(&mean(&b.1)))
-        else {
-            return pick;
-        };
-        // The formula is what was asked for: as good is good enough.
-        let (gain, deviation) = advantage(&of_floor, rival);
-        if gain.partial_cmp(&(INDIFFERENCE * deviation)) != Some(Ordering::Greater) {
-            return pick;
-        }
-        let Some(model) = floor.fit(rows, config.max_size) else {
-            return pick;
-        };
-        let expr = present(&floor::formula(&model), &config.operators);
-        if !config.constraints.allow(&expr) {
-            return pick;
-        }
-        let position = front.partition_point(|m| m.expr.len() < expr.len());
-        let free = vec![true; expr.n_constants()];
-        let (_, of_constant) = rows.best_constant();
-        let losses = rows.losses(&floor::values(&model, rows));
-        let loss = linear::mean(&losses, rows.weights.as_deref());
-        let error = rows.measure.error(loss, of_constant);
-        let length = front[pick].length;
-        let core_size = expr.len();
-        let model = Polished {
-            expr,
-            free,
-            error,
-            length,
-            core_size,
-            tame: true,
-        };
-        front.insert(position, model);
-        self.models.insert(position, errors.clone());
-        position
-    }
-}
-
-/// How much less the mean of `errors` is than that of `rival`, row by row, and its standard error.
-fn advantage(errors: &[f64], rival: &[f64]) -> (f64, f64) {
-    let differences: Vec<f64> = rival.iter().zip(errors).map(|(a, b)| a - b).collect();
-    let centre = linear::mean(&differences, None);
-    #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
-    let n = errors.len() as f64;
-    let spread = linear::spread(&differences, centre, None).sqrt();
-    (centre, spread / n.sqrt())
-}
-
-/// Losses of a floor model on folds it does without, averaged where rows are in several.
-fn floor_errors(floor: Floor, folds: &[Vec<usize>], rows: &Rows, max_size: usize) -> Vec<f64> {
-    let mut sums = vec![0.0; rows.n_rows()];
-    let mut counts = vec![0.0; rows.n_rows()];
-    for fold in folds {
-        let train = rows.pick(&without(rows.n_rows(), fold));
-        let test = rows.pick(fold);
-        let Some(model) = floor.fit(&train, max_size) else {
-            return vec![f64::INFINITY; rows.n_rows()];
-        };
-        let losses = test.losses(&floor::values(&model, &test));
-        for (&row, loss) in fold.iter().zip(losses) {
-            sums[row] += loss;
-            counts[row] += 1.0;
-        }
-    }
-    let means = sums.iter().zip(&counts).map(|(s, c)| s / f64::max(*c, 1.0));
-    means.collect()
-}
-
-fn cross_validate(
-    front: &[Polished],
-    rows: &Rows,
-    config: &Config,
-    seed: u64,
-    clock: &Clock,
-) -> Result<LeftOut, SrError> {
-    let n_rows = rows.n_rows();
-    let folds = FOLDS.min(n_rows);
-    let mut splits = Vec::new();
-    for repetition in 0..REPETITIONS {
-        let seed = seed.wrapping_add(repetition);
-        splits.extend(
-            k_fold(n_rows, folds, seed).map_err(|error| SrError::Compile(Box::new(error)))?,
-        );
-    }
-    let models: Vec<(&Expr, &[bool])> = front.iter().map(|m| (&m.expr, &m.free[..])).collect();
-    let floors: Vec<Floor> = Floor::BOTH
-        .into_iter()
-        .filter(|f| f.fit(rows, config.max_size).is_some())
-        .collect();
-    let effort = Effort {
-        passes: 10,
-        tolerance: 1e-6,
-        rss: 0.0,
-    };
-    let by_split: Vec<Vec<Vec<f64>>> = splits
-        .par_iter()
-        .map(|split| {
-            let test = rows.pick(&split.test);
-            let train = rows.pick(&split.train);
-            let linear: Vec<Vec<f64>> = floors
-                .iter()
-                .map(|f| match f.fit(&train, config.max_size) {
-                    Some(model) => test.losses(&floor::values(&model, &test)),
-                    None => vec![f64::INFINITY; test.n_rows()],
-                })
-                .collect();
-            let mut evaluator = Evaluator::new(train)?;
-            let adjusted = evaluator.adjust(&models, effort, clock)?;
-            let fitted = models.iter().zip(adjusted).map(|(&(expr, _), adjusted)| {
-                let expr = adjusted.map_or_else(|| expr.clone(), |a| a.expr);
-                test.losses(&values_on(&test, &expr))
-            });
-            Ok(fitted.chain(linear).collect())
-        })
-        .collect::<Result<_, SrError>>()?;
-    #[expect(clippy::cast_precision_loss, reason = "a handful")]
-    let share = 1.0 / REPETITIONS as f64;
-    // A formula without a value on a row left out is worse than any with one.
-    let ceiling = 1e6 * rows.best_constant().1;
-    let mut errors = vec![vec![0.0; n_rows]; front.len() + floors.len()];
-    for (split, losses) in splits.iter().zip(by_split) {
-        for (errors, losses) in errors.iter_mut().zip(losses) {
-            for (&row, loss) in split.test.iter().zip(losses) {
-                errors[row] += share * if loss < ceiling { loss } else { ceiling };
-            }
-        }
-    }
-    let floors = floors
-        .into_iter()
-        .zip(errors.split_off(front.len()))
-        .collect();
-    Ok(LeftOut {
-        models: errors,
-        floors,
-    })
 }
 
 /// The smallest model that is not worse than the best by more than [`INDIFFERENCE`] and

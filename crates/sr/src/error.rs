@@ -185,6 +185,22 @@ pub enum SrError {
         /// How many there are.
         len: usize,
     },
+    /// It is not known how far off that share of rows is.
+    #[error(
+        "no margin is known for a share of {level} of the rows; {}",
+        if known.is_empty() {
+            "this model has none, for too few rows were left out".to_owned()
+        } else {
+            let known: Vec<String> = known.iter().map(f64::to_string).collect();
+            format!("take one of {}", known.join(", "))
+        }
+    )]
+    Level {
+        /// What was asked for.
+        level: f64,
+        /// The shares for which there are margins.
+        known: Vec<f64>,
+    },
     /// A stored report is not JSON, or not of this shape.
     #[error("this is not a report of a fit")]
     ReportFormat(#[source] serde_json::Error),

@@ -171,6 +171,8 @@ fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Repo
         cv_r2: None,
         validation_r2: None,
         test_r2: None,
+        standard_errors: vec![None],
+        margins: Vec::new(),
     };
     let outcome = Outcome {
         chosen: 0,

@@ -31,6 +31,7 @@
 
 mod accepts;
 mod candidate;
+mod certainty;
 mod choose;
 mod clock;
 mod config;
@@ -45,6 +46,7 @@ mod fronts;
 mod guesses;
 mod island;
 mod judge;
+mod left_out;
 mod linear;
 mod loss;
 mod nice;
@@ -64,6 +66,7 @@ mod seeds;
 mod tune;
 
 pub use accepts::Accepts;
+pub use certainty::Margin;
 pub use config::{Config, Parameter, Selection};
 pub use constraints::Constraints;
 pub use error::SrError;

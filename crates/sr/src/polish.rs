@@ -14,6 +14,7 @@ use opcodon_expr::{Expr, Interval, Node};
 use rayon::prelude::*;
 
 use crate::candidate::{Candidate, PERFECT, refit};
+use crate::certainty::standard_errors;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::constants::Effort;
@@ -40,6 +41,8 @@ pub(crate) struct Polished {
     pub(crate) core_size: usize,
     /// Whether it surely has a value everywhere in the box of the inputs.
     pub(crate) tame: bool,
+    /// For each constant, if it was fitted.
+    pub(crate) standard_errors: Vec<Option<f64>>,
 }
 
 /// Nats for a number to all its digits.
@@ -241,6 +244,7 @@ impl Polisher<'_> {
                 core_size: core_size(&start),
                 length: self.coding.whole(&start, error, constants),
                 expr: start,
+                standard_errors: vec![None; free.len()],
                 free,
                 error,
             }));
@@ -265,6 +269,7 @@ impl Polisher<'_> {
         Ok(Some(Polished {
             tame: fronts::is_tame(&here.expr, self.reach),
             core_size: core_size(&here.expr),
+            standard_errors: standard_errors(&here, &free, self.evaluator.rows().n_rows()),
             error: here.error,
             expr: here.expr,
             free,

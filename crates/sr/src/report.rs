@@ -15,6 +15,7 @@ use std::time::Duration;
 use opcodon_expr::{Expr, Node, parse, print};
 use serde::{Deserialize, Serialize};
 
+use crate::certainty::Margin;
 use crate::config::Config;
 use crate::error::SrError;
 
@@ -48,6 +49,13 @@ pub struct Model {
     pub validation_r2: Option<f64>,
     /// R² on the test rows, if some were set apart.
     pub test_r2: Option<f64>,
+    /// The standard error of each constant, in the order of [`Expr::constants`]; `None` for one
+    /// that was not fitted, such as a simple number. Nothing where it is not known.
+    #[serde(default)]
+    pub standard_errors: Vec<Option<f64>>,
+    /// How far predictions may be off, by the share of new rows for which that holds.
+    #[serde(default)]
+    pub margins: Vec<Margin>,
 }
 
 /// Stands in until the formula's text is parsed.
@@ -174,6 +182,22 @@ impl Report {
         crate::predict::predict(&model.expr, columns, n_rows)
     }
 
+    /// How far a prediction may be off: the distance within which this share of new rows is
+    /// expected, `0.5`, `0.68`, `0.8`, `0.9`, `0.95` or `0.99`. Told by rows that were left out.
+    ///
+    /// # Errors
+    /// [`SrError::ModelIndex`]; [`SrError::Level`] for another share, or where the rows are too few
+    /// to tell.
+    pub fn margin(&self, index: Option<usize>, level: f64) -> Result<f64, SrError> {
+        let margins = &self.model(index)?.margins;
+        #[expect(clippy::float_cmp, reason = "one of a few shares that are named")]
+        let margin = margins.iter().find(|margin| margin.level == level);
+        margin.map(|m| m.distance).ok_or_else(|| SrError::Level {
+            level,
+            known: margins.iter().map(|m| m.level).collect(),
+        })
+    }
+
     /// The report as JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -218,6 +242,12 @@ impl Report {
                     model.size
                 )));
             }
+            let (told, constants) = (model.standard_errors.len(), model.expr.n_constants());
+            if told != 0 && told != constants {
+                return Err(damaged(format!(
+                    "formula {index} has {constants} constants and {told} standard errors"
+                )));
+            }
         }
         Ok(report)
     }
@@ -245,6 +275,8 @@ pub(crate) struct Judged {
     pub(crate) cv_r2: Option<f64>,
     pub(crate) validation_r2: Option<f64>,
     pub(crate) test_r2: Option<f64>,
+    pub(crate) standard_errors: Vec<Option<f64>>,
+    pub(crate) margins: Vec<Margin>,
 }
 
 impl Report {
@@ -274,6 +306,8 @@ impl Report {
                 cv_r2: judged.cv_r2,
                 validation_r2: judged.validation_r2,
                 test_r2: judged.test_r2,
+                standard_errors: judged.standard_errors,
+                margins: judged.margins,
                 expr: judged.expr,
             });
         }
@@ -294,6 +328,17 @@ impl Report {
             config: config.clone(),
             notes: problem.notes.clone(),
         }
+    }
+}
+
+impl Model {
+    /// The constants of the formula in the order in which they stand in it, each with its standard
+    /// error if it was fitted.
+    #[must_use]
+    pub fn constants(&self) -> Vec<(f64, Option<f64>)> {
+        let told = self.standard_errors.iter().copied();
+        let told = told.chain(std::iter::repeat(None));
+        self.expr.constants().into_iter().zip(told).collect()
     }
 }
 

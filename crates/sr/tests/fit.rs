@@ -466,6 +466,11 @@ fn reports_are_stored_and_read_back() {
             "\"population_size\": 1",
             "population_size",
         ),
+        (
+            "\"standard_errors\": [",
+            "\"standard_errors\": [1, 1,",
+            "standard errors",
+        ),
         ("{", "[", "not a report"),
     ] {
         assert!(text.contains(from), "{from}");
@@ -480,6 +485,39 @@ fn reports_are_stored_and_read_back() {
         shown.contains(">>") && shown.contains("`speed of x`"),
         "{shown}"
     );
+}
+
+#[test]
+fn fits_say_how_sure_they_are() {
+    // y = 3.1 a + b + noise: the constant's error and the margins are those of the textbook.
+    let columns = inputs(200, &[(-1.0, 1.0), (-1.0, 1.0)]);
+    let mut rng = Rng::new(5, 5);
+    let y: Vec<f64> = (0..200)
+        .map(|row| 3.14159 * columns[0][row] + columns[1][row] + 0.05 * rng.normal())
+        .collect();
+    let settings = [("operators", "add,mul"), ("snap_constants", "false")];
+    let report = run(&["a", "b"], &columns, &y, &settings);
+    let line = report
+        .front
+        .iter()
+        .find(|m| m.size <= 9 && m.r2 > 0.99)
+        .expect("the line");
+    let slopes = line.constants().into_iter();
+    let (_, error) = slopes
+        .filter_map(|(value, error)| Some((value, error?)))
+        .find(|(value, _)| (value - 3.14159).abs() < 0.05)
+        .expect("the slope");
+    let square_sum: f64 = columns[0].iter().map(|a| a * a).sum();
+    let textbook = 0.05 / square_sum.sqrt();
+    assert!((0.7..1.4).contains(&(error / textbook)), "{error}");
+    // Nine of ten normal errors are within 1.64 deviations.
+    let margin = report.margin(None, 0.9).expect("enough rows");
+    assert!((0.06..0.12).contains(&margin), "{margin}");
+    let refused = report
+        .margin(None, 0.7)
+        .expect_err("not a level")
+        .to_string();
+    assert!(refused.contains("take one of 0.5, 0.68"), "{refused}");
 }
 
 #[test]

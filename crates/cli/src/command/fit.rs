@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use opcodon::data::csv::Columns;
 use opcodon::data::{Dataset, Target, write};
+use opcodon::expr::{Expr, print};
 use opcodon::listing::Syntax;
 use opcodon::sr::{self, Config, Hooks, Observations, Report};
 
@@ -200,12 +201,33 @@ fn show_report(report: &Report) -> Result<(), Failure> {
     out(report);
     out(format_args!("{} = {}", report.target, best.formula));
     out(format_args!(
-        "R² {:.6}, size {}, {} formulas tried in {:.1} s\n",
+        "R² {:.6}, size {}, {} formulas tried in {:.1} s",
         best.r2,
         best.size,
         grouped(report.evaluations),
         report.elapsed_s
     ));
+    let constants: Vec<String> = best
+        .constants()
+        .iter()
+        .filter_map(|(value, error)| {
+            Some(format!(
+                "{} ± {}",
+                rounded(*value, 6),
+                rounded((*error)?, 2)
+            ))
+        })
+        .collect();
+    if !constants.is_empty() {
+        out(format_args!("constants {}", constants.join(", ")));
+    }
+    if let Ok(margin) = report.margin(None, 0.9) {
+        out(format_args!(
+            "nine of ten new rows are expected within ± {}",
+            rounded(margin, 3)
+        ));
+    }
+    out("");
     let listing = super::disasm::compiled(&best.expr, &report.names, false, Syntax::Intel)?;
     let text = listing.to_string();
     for line in text.lines().take(N_LINES) {
@@ -219,6 +241,12 @@ fn show_report(report: &Report) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// A number to so many digits: for reading, not for computing.
+fn rounded(value: f64, digits: usize) -> String {
+    let value = format!("{value:.*e}", digits - 1).parse().unwrap_or(value);
+    print::infix(&Expr::constant(value), &[""; 0])
 }
 
 fn save(flags: &Flags, report: &Report) -> Result<PathBuf, Failure> {

@@ -67,6 +67,16 @@ impl Model {
         })
     }
 
+    /// How far predictions may be off; models of genomes do not say.
+    pub(crate) fn margin(&self, index: Option<usize>, level: f64) -> Result<f64, Failure> {
+        match self {
+            Model::Formula(report) => Ok(report.margin(index, level)?),
+            Model::Genome(_) => Err(Failure::input(
+                "a model of genomes does not tell how far off it may be: leave out --interval",
+            )),
+        }
+    }
+
     pub(crate) fn predict(
         &self,
         index: Option<usize>,

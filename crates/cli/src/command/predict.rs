@@ -22,6 +22,9 @@ pub(crate) struct Flags {
     /// Which model of the front, counted from 0; the chosen one unless given.
     #[arg(long)]
     index: Option<usize>,
+    /// Also tell between which numbers this share of new rows is expected, such as 0.9.
+    #[arg(long, value_name = "SHARE")]
+    interval: Option<f64>,
     /// Write a CSV file instead of one number a line.
     #[arg(long, short)]
     output: Option<PathBuf>,
@@ -37,11 +40,18 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
         .read(&flags.file, Columns::Only(model.names().to_vec()))?;
     let columns = table.select(model.names())?;
     let predictions = model.predict(flags.index, &columns)?;
+    let margin = flags.interval.map(|level| model.margin(flags.index, level));
+    let margin = margin.transpose()?;
+    let shifted = |by: f64| predictions.iter().map(|value| value + by).collect();
+    let bounds: Option<[Vec<f64>; 2]> = margin.map(|m| [shifted(-m), shifted(m)]);
     if let Some(path) = &flags.output {
-        write::write_csv(
-            path,
-            &[(&format!("{}_predicted", model.target()), &predictions)],
-        )?;
+        let name = |what: &str| format!("{}_{what}", model.target());
+        let names = [name("predicted"), name("low"), name("high")];
+        let mut columns: Vec<(&str, &[f64])> = vec![(&names[0], &predictions)];
+        if let Some([low, high]) = &bounds {
+            columns.extend([(&names[1][..], &low[..]), (&names[2], high)]);
+        }
+        write::write_csv(path, &columns)?;
         note(format_args!(
             "{} predictions written to {}",
             predictions.len(),
@@ -50,14 +60,21 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
     }
     if json {
         let values: Vec<_> = predictions.iter().map(|value| number(*value)).collect();
-        out(json!({
+        let mut told = json!({
             "target": model.target(),
             "formula": model.formula(flags.index)?,
             "predictions": values,
-        }));
+        });
+        if let Some(margin) = margin {
+            told["margin"] = number(margin);
+        }
+        out(told);
     } else if flags.output.is_none() {
-        for value in predictions {
-            out(value);
+        for (row, value) in predictions.iter().enumerate() {
+            match &bounds {
+                Some([low, high]) => out(format_args!("{value} {} {}", low[row], high[row])),
+                None => out(value),
+            }
         }
     }
     Ok(())
