@@ -12,8 +12,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::Adjusted;
-use crate::polish::Polished;
-use crate::search::Apart;
 
 /// Shares of new rows for which margins are told.
 pub(crate) const LEVELS: [f64; 6] = [0.5, 0.68, 0.8, 0.9, 0.95, 0.99];
@@ -69,18 +67,6 @@ pub(crate) fn margins(mut distances: Vec<f64>) -> Vec<Margin> {
         distance.is_finite().then_some(Margin { level, distance })
     });
     told.collect()
-}
-
-/// The distances of a model's like from the target, where islands were apart: of formulas as long as
-/// it that had not seen the row. Squares only, of which the losses are.
-pub(crate) fn of_islands(apart: &Apart, model: &Polished) -> Vec<f64> {
-    let by_size = if model.tame {
-        &apart.losses
-    } else {
-        &apart.wild_losses
-    };
-    let losses = &by_size[model.core_size.min(by_size.len() - 1)];
-    losses.iter().map(|loss| loss.sqrt()).collect()
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ pub(crate) fn choose(
                 standard_errors: model.standard_errors.clone(),
                 margins: certainty::margins(match (&apart, &left_out) {
                     (Some(apart), _) if config.loss.is_squares() => {
-                        certainty::of_islands(apart, model)
+                        distances_of_islands(apart, model)
                     }
                     (_, Some(left_out)) => left_out.distances[index].clone(),
                     _ => distances[index].clone(),
@@ -261,6 +261,18 @@ fn losses_on(rows: &Rows, models: &[Polished]) -> Vec<f64> {
     told_on(rows, models, |values| {
         linear::mean(&rows.losses(values), weights)
     })
+}
+
+/// The distances of a model's like from the target, where islands were apart: of formulas as long as
+/// it that had not seen the row. Squares only, of which the losses are.
+fn distances_of_islands(apart: &Apart, model: &Polished) -> Vec<f64> {
+    let by_size = if model.tame {
+        &apart.losses
+    } else {
+        &apart.wild_losses
+    };
+    let losses = &by_size[model.core_size.min(by_size.len() - 1)];
+    losses.iter().map(|loss| loss.sqrt()).collect()
 }
 
 /// How far each model is off on each of some rows.

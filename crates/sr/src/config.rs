@@ -7,7 +7,7 @@
 //!
 //! # Invariant
 //! Whatever passes [`Config::validate`] is safe to run. Every door (text, JSON, a struct filled by
-//! hand) leads through it, because [`crate::fit`] calls it first.
+//! hand) leads through it, because a fit calls it first.
 
 use std::fmt;
 

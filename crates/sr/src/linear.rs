@@ -9,6 +9,7 @@
 //! Columns are centred and scaled inside; coefficients come back in the units of the columns.
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use opcodon_expr::{Expr, Node, Op};
 
 /// `intercept + Σ coefficient · column`.
 #[derive(Debug, Clone, PartialEq)]
@@ -286,6 +287,19 @@ fn solve(chosen: &[usize], columns: &[DVector<f64>], y: &DVector<f64>) -> Option
     beta.iter()
         .all(|b| b.is_finite())
         .then(|| beta.as_slice().to_vec())
+}
+
+/// `Σ coefficient · term`, without the intercept: linear scaling finds that again.
+pub(crate) fn combination(terms: &[(Expr, f64)]) -> Option<Expr> {
+    let mut nodes = Vec::new();
+    for (index, (expr, coefficient)) in terms.iter().enumerate() {
+        nodes.extend_from_slice(expr.nodes());
+        nodes.extend([Node::Const(*coefficient), Node::Op(Op::Mul)]);
+        if index > 0 {
+            nodes.push(Node::Op(Op::Add));
+        }
+    }
+    Expr::from_postfix(nodes).ok()
 }
 
 #[cfg(test)]

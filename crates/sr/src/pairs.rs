@@ -19,7 +19,6 @@ use crate::clock::Clock;
 use crate::dictionary::{Atom, Dictionary, allowed};
 use crate::linear::{self, Linear};
 use crate::operators::Operators;
-use crate::seeds::combination;
 
 /// Formulas kept for each size.
 const KEPT: usize = 6;
@@ -314,7 +313,7 @@ pub(crate) fn sum_of(model: &Linear, atoms: &[&Atom]) -> Option<Expr> {
         .iter()
         .map(|&(k, c)| (atoms[k].expr.clone(), c / atoms[k].rms))
         .collect();
-    combination(&terms)
+    linear::combination(&terms)
 }
 
 /// The kept pairs as formulas with their scaling.

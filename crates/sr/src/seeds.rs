@@ -24,19 +24,6 @@ const DEFINED_MAX: usize = 400;
 /// Rows that selection looks at; more only take time.
 const SELECTION_ROWS: usize = 4000;
 
-/// `Σ coefficient · term`, without the intercept: linear scaling finds that again.
-pub(crate) fn combination(terms: &[(Expr, f64)]) -> Option<Expr> {
-    let mut nodes = Vec::new();
-    for (index, (expr, coefficient)) in terms.iter().enumerate() {
-        nodes.extend_from_slice(expr.nodes());
-        nodes.extend([Node::Const(*coefficient), Node::Op(Op::Mul)]);
-        if index > 0 {
-            nodes.push(Node::Op(Op::Add));
-        }
-    }
-    Expr::from_postfix(nodes).ok()
-}
-
 fn variable(index: usize) -> Expr {
     Expr::var(u32::try_from(index).unwrap_or(u32::MAX))
 }
@@ -102,7 +89,7 @@ fn expression(model: &Linear, term: &dyn Fn(usize) -> Expr) -> Option<Expr> {
     if terms.is_empty() {
         None
     } else {
-        combination(&terms)
+        linear::combination(&terms)
     }
 }
 
