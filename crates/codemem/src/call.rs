@@ -9,57 +9,10 @@
 //! Integers are extended to 64 bits by their type, `f32` travels in the low half, and of results
 //! only the bits of the type are read: the conventions leave the others undefined.
 
-use std::fmt;
-
 use crate::passing::{self, Place, Places, Word};
-use crate::trampoline::{Frame, call_f64};
+use crate::trampoline::{Frame, call_few_f64};
 use crate::value::Record;
-use crate::{Code, CodeError, CodeHeap, Signature, Ty, Value};
-
-/// A calling convention of x86-64. Both can be called on every operating system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Abi {
-    /// System V: Linux, macOS, the BSDs.
-    SysV,
-    /// Microsoft: Windows.
-    Win64,
-}
-
-impl Abi {
-    /// Both conventions.
-    pub const ALL: [Self; 2] = [Self::SysV, Self::Win64];
-
-    /// The convention of the operating system this runs on.
-    #[must_use]
-    pub const fn host() -> Self {
-        if cfg!(windows) {
-            Self::Win64
-        } else {
-            Self::SysV
-        }
-    }
-
-    /// `sysv` or `win64`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SysV => "sysv",
-            Self::Win64 => "win64",
-        }
-    }
-
-    /// The convention of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|abi| abi.name() == name)
-    }
-}
-
-impl fmt::Display for Abi {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
+use crate::{Abi, Code, CodeError, CodeHeap, Signature, Ty, Value};
 
 /// Machine code that can be called with values.
 ///
@@ -210,12 +163,42 @@ pub unsafe fn call_address(
     unsafe { pass(address, abi, args, signature.result()) }
 }
 
+/// Calls the function of `f64`s at an address, directly if it has at most eight parameters. NaN
+/// where there is no code to call.
+///
+/// # Safety
+/// As for [`call_address`](crate::call_address), for a function that takes that many `f64` and
+/// returns one; and the function keeps all of its convention, since nothing is repaired.
+#[inline]
+#[must_use]
+pub unsafe fn call_f64(address: *const u8, abi: Abi, args: &[f64]) -> f64 {
+    // SAFETY: the caller's promise.
+    match unsafe { call_few_f64(address, abi, args) } {
+        Some(result) => result,
+        // SAFETY: as above.
+        None => unsafe { call_many_f64(address, abi, args) },
+    }
+}
+
+/// The same for any number of parameters.
+///
+/// # Safety
+/// As for [`call_f64`].
+unsafe fn call_many_f64(address: *const u8, abi: Abi, args: &[f64]) -> f64 {
+    let args = args.iter().map(|&x| Value::F64(x));
+    // SAFETY: the caller's promise.
+    match unsafe { pass(address, abi, args, Ty::F64) } {
+        Ok(Value::F64(result)) => result,
+        _ => f64::NAN,
+    }
+}
+
 /// Sorts arguments into a frame, calls, and reads the result.
 ///
 /// # Safety
 /// At the address there is a function of the convention that takes these arguments and returns a
 /// value of that type.
-pub(crate) unsafe fn pass(
+unsafe fn pass(
     target: *const u8,
     abi: Abi,
     args: impl Iterator<Item = Value>,

@@ -11,15 +11,17 @@
 use std::fmt;
 
 use crate::passing::{self, Place, Places, Word};
-use crate::trampoline::{Arrival, entrance};
+use crate::trampoline::{Arrival, Receiver, entrance};
 use crate::value::Record;
 use crate::{Abi, Code, CodeError, CodeHeap, Signature, Ty, Value};
 
 /// What a callback runs.
 type Handler = Box<dyn Fn(&[Value]) -> Value + Send + Sync>;
 
-/// What the code of a callback knows.
+/// What the code of a callback knows; its head is what the stub calls.
+#[repr(C)]
 struct Context {
+    receiver: Receiver,
     signature: Signature,
     abi: Abi,
     handler: Handler,
@@ -71,6 +73,7 @@ impl Callback {
             return Err(CodeError::VariadicCallback);
         }
         let context = Box::new(Context {
+            receiver: Receiver(receive),
             signature,
             abi,
             handler: Box::new(handler),
@@ -104,11 +107,7 @@ impl Callback {
 /// # Safety
 /// The context is the one that the code of a live callback holds, and the arrival what the stub of
 /// its convention stored.
-#[cfg_attr(
-    not(all(target_arch = "x86_64", target_os = "linux")),
-    expect(dead_code, reason = "nothing arrives")
-)]
-pub(crate) unsafe fn receive(context: *const u8, arrival: &mut Arrival) {
+unsafe fn receive(context: *const Receiver, arrival: &mut Arrival) {
     // SAFETY: the context is that of a live callback.
     let context = unsafe { &*context.cast::<Context>() };
     let (abi, result) = (context.abi, context.signature.result());

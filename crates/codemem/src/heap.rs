@@ -20,9 +20,9 @@ use std::any::Any;
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::pages::{Pages, keep_global_heap, publish};
+use crate::pages::{Pages, publish};
 use crate::watch::Watched;
 use crate::{CodeError, Mapping};
 
@@ -66,17 +66,7 @@ impl Default for CodeHeap {
     }
 }
 
-pub(crate) static GLOBAL: LazyLock<CodeHeap> = LazyLock::new(CodeHeap::new);
-
 impl CodeHeap {
-    /// The heap of this process.
-    #[must_use]
-    pub fn global() -> &'static Self {
-        let heap = &*GLOBAL;
-        keep_global_heap();
-        heap
-    }
-
     /// A heap of its own. Its memory is freed when the heap and all its code are dropped.
     #[must_use]
     pub fn new() -> Self {

@@ -28,6 +28,7 @@
     reason = "this is the one crate that maps executable memory and calls into it"
 )]
 
+mod abi;
 mod arena;
 mod call;
 mod callback;
@@ -39,8 +40,12 @@ pub mod cpu;
 mod debugger;
 mod error;
 mod fault;
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_os = "linux")),
+    path = "fork_unsupported.rs"
+)]
 mod fork;
+mod global;
 #[cfg_attr(
     not(all(target_arch = "x86_64", target_os = "linux")),
     path = "guard_unsupported.rs"
@@ -77,8 +82,9 @@ pub mod observe {
     pub use crate::watch::{Observer, is_observed, naming, observe};
 }
 
+pub use abi::Abi;
 pub use arena::{Arena, Entry, SealedArena};
-pub use call::{Abi, Function, call_address};
+pub use call::{Function, call_address, call_f64};
 pub use callback::Callback;
 pub use error::CodeError;
 pub use fault::{Cause, Fault, GuardError, Limits, Loan, Memory, REGISTERS, State};
@@ -89,6 +95,5 @@ pub use image::{Access, Draft, Image, Part, Place};
 pub use pages::sealed_file;
 pub use pages::{Mapping, PAGE, probe};
 pub use signature::{Signature, SignatureError, SignatureErrorKind};
-pub use trampoline::call_f64;
 pub use ty::{Array, Prototype, Struct, Ty};
 pub use value::{Record, Value};

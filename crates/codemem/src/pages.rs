@@ -32,7 +32,6 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 
-pub(crate) use crate::fork::keep_global_heap;
 pub(crate) use crate::publish::publish;
 use crate::watch::wants_breakpoints;
 use crate::{CodeError, fork};

@@ -38,9 +38,6 @@ pub(crate) fn unsupported() -> CodeError {
 /// Publishes nothing.
 pub(crate) fn publish() {}
 
-/// Keeps nothing across forks.
-pub(crate) fn keep_global_heap() {}
-
 /// A region of code memory, of which there is none.
 #[derive(Debug)]
 pub(crate) enum Pages {}

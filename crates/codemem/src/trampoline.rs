@@ -26,9 +26,8 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
-use crate::call::pass;
 use crate::passing::{FLOATS, INTS};
-use crate::{Abi, CodeError, Ty, Value};
+use crate::{Abi, CodeError};
 
 /// Arguments and results of a call.
 #[derive(Debug)]
@@ -258,8 +257,13 @@ pub(crate) struct Arrival {
     unused: u64,
 }
 
-/// Code that is called under a convention and hands over to [`receive`](crate::callback::receive).
-pub(crate) fn entrance(abi: Abi, context: *const u8) -> Result<Vec<u8>, CodeError> {
+/// What is run with an arrival: the head of every context.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Receiver(pub(crate) unsafe fn(*const Receiver, &mut Arrival));
+
+/// Code that is called under a convention and hands over to the receiver at this address.
+pub(crate) fn entrance(abi: Abi, context: *const Receiver) -> Result<Vec<u8>, CodeError> {
     let stub = match abi {
         Abi::SysV => arrive_sysv as *const u8,
         Abi::Win64 => arrive_win64 as *const u8,
@@ -276,12 +280,14 @@ pub(crate) fn entrance(abi: Abi, context: *const u8) -> Result<Vec<u8>, CodeErro
 /// What both stubs call.
 ///
 /// # Safety
-/// As for [`receive`](crate::callback::receive).
-unsafe extern "sysv64" fn received(context: *const u8, arrival: *mut Arrival) {
+/// The context is a receiver that is alive, which allows to be called with what arrives.
+unsafe extern "sysv64" fn received(context: *const Receiver, arrival: *mut Arrival) {
     // SAFETY: the stub has made the arrival in its frame, and nobody else knows it.
     let arrival = unsafe { &mut *arrival };
-    // SAFETY: the stub's arguments.
-    unsafe { crate::callback::receive(context, arrival) };
+    // SAFETY: the caller's promise.
+    let Receiver(receive) = unsafe { *context };
+    // SAFETY: as above.
+    unsafe { receive(context, arrival) };
 }
 
 /// Receives a call of System V's convention, with the context in `r10`.
@@ -406,14 +412,12 @@ unsafe extern "sysv64" fn arrive_win64() {
     )
 }
 
-/// Calls the function of `f64`s at an address, directly if it has at most eight parameters.
+/// Calls the function of `f64`s at an address directly, if it has at most eight parameters.
 ///
 /// # Safety
-/// As for [`call_address`](crate::call_address), for a function that takes that many `f64` and
-/// returns one; and the function keeps all of its convention, since nothing is repaired.
+/// As for [`call_f64`](crate::call_f64).
 #[inline]
-#[must_use]
-pub unsafe fn call_f64(address: *const u8, abi: Abi, args: &[f64]) -> f64 {
+pub(crate) unsafe fn call_few_f64(address: *const u8, abi: Abi, args: &[f64]) -> Option<f64> {
     macro_rules! direct {
         ($abi:literal, $($arg:ident: $ty:ty),*) => {{
             // SAFETY: a function pointer is an address; that a function of this convention and
@@ -443,21 +447,14 @@ pub unsafe fn call_f64(address: *const u8, abi: Abi, args: &[f64]) -> f64 {
                 [a, b, c, d, e, f, g, h] => {
                     direct!($abi, a: f64, b: f64, c: f64, d: f64, e: f64, f: f64, g: f64, h: f64)
                 }
-                _ => {
-                    let args = args.iter().map(|&x| Value::F64(x));
-                    // SAFETY: the caller's promise.
-                    match unsafe { pass(address, abi, args, Ty::F64) } {
-                        Ok(Value::F64(result)) => result,
-                        _ => f64::NAN,
-                    }
-                }
+                _ => return None,
             }
         };
     }
-    match abi {
+    Some(match abi {
         Abi::SysV => by_count!("sysv64"),
         Abi::Win64 => by_count!("win64"),
-    }
+    })
 }
 
 #[cfg(test)]

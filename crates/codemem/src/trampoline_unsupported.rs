@@ -42,16 +42,23 @@ pub(crate) struct Arrival {
     pub(crate) stack: *const u64,
 }
 
+/// What is run with an arrival: the head of every context.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Receiver(
+    #[expect(dead_code, reason = "nothing arrives")]
+    pub(crate)  unsafe fn(*const Receiver, &mut Arrival),
+);
+
 /// Refuses.
-pub(crate) fn entrance(_abi: Abi, _context: *const u8) -> Result<Vec<u8>, CodeError> {
+pub(crate) fn entrance(_abi: Abi, _context: *const Receiver) -> Result<Vec<u8>, CodeError> {
     Err(unsupported())
 }
 
-/// NaN: there is no code to call.
+/// Nothing: there is no code to call.
 ///
 /// # Safety
 /// Nothing is called.
-#[must_use]
-pub unsafe fn call_f64(_address: *const u8, _abi: Abi, _args: &[f64]) -> f64 {
-    f64::NAN
+pub(crate) const unsafe fn call_few_f64(_: *const u8, _: Abi, _: &[f64]) -> Option<f64> {
+    None
 }
