@@ -3,7 +3,7 @@
 use iced_x86::{Instruction, MemorySize, OpCodeInfo, OpCodeOperandKind as Kind, OpKind, Register};
 
 use super::expr::{Expr, Scope};
-use super::fit::{Misfit, Place, in_64_bits, set_kind};
+use super::place::{Misfit, Place, in_64_bits, set_kind};
 use super::program::{Memory, Written};
 
 /// A number of 64 bits as a signed one, which is how displacements count.

@@ -1,19 +1,19 @@
 //! Operands and mnemonics as AT&T's syntax writes them.
 //!
 //! Sources come before the destination, registers have a `%`, numbers a `$`, and a letter at the
-//! end of the mnemonic says how large memory is. What comes out is what the Intel parser would
+//! end of the mnemonic says how large memory is. What comes out is what the Intel cursor would
 //! have made of the same instruction.
 
 use iced_x86::Register;
 
+use super::cursor::Cursor;
+use super::directive::unknown;
 use super::error::Fault;
-use super::expr::expected;
 use super::intel::register;
 use super::kinds::is_branch;
 use super::names;
-use super::parse::{Parser, unknown};
 use super::program::{Decorations, Immediate, Memory, Operand, Value, Written};
-use super::token::Token;
+use super::token::{Token, expected};
 
 /// Instructions with names of their own.
 const NAMES: [(&str, &str); 23] = [
@@ -74,15 +74,15 @@ const SIZED: [(&str, &str, usize); 12] = [
 ];
 
 /// Takes the operands of an instruction and finds out which one it is.
-pub(super) fn operands(parser: &mut Parser<'_>, written: &mut Written) -> Result<(), Fault> {
+pub(super) fn operands(cursor: &mut Cursor<'_>, written: &mut Written) -> Result<(), Fault> {
     let name = written.name.clone();
     let takes_target = |name: &str| {
         names::mnemonic(name).is_some_and(|found| found.codes.iter().any(|&code| is_branch(code)))
     };
     let jumps = takes_target(&name) || name.strip_suffix('q').is_some_and(takes_target);
     let is_far = name.starts_with("lj") || name.starts_with("lcall");
-    parser.list(written, |parser, decorations| {
-        operand(parser, decorations, jumps, is_far)
+    cursor.list(written, |cursor, decorations| {
+        operand(cursor, decorations, jumps, is_far)
     })?;
     if name != "enter" {
         written.operands.reverse();
@@ -179,28 +179,28 @@ fn other_way_round(name: &str) -> String {
 }
 
 fn operand(
-    parser: &mut Parser<'_>,
+    cursor: &mut Cursor<'_>,
     decorations: &mut Decorations,
     jumps: bool,
     is_far: bool,
 ) -> Result<Operand, Fault> {
-    let start = parser.peek().span.start;
-    let is_indirect = parser.takes("*");
+    let start = cursor.peek().span.start;
+    let is_indirect = cursor.takes("*");
     let mut memory = Memory {
         far: is_far,
         ..Memory::default()
     };
     let mut value = None;
-    if parser.takes("$") {
+    if cursor.takes("$") {
         value = Some(Value::Immediate(Immediate {
-            expr: parser.expr()?,
+            expr: cursor.expr()?,
             size: None,
             is_offset: true,
             short: None,
         }));
-    } else if parser.peek().token == Token::Mark("%") {
-        let found = register(parser)?.unwrap_or_default();
-        if parser.takes(":") {
+    } else if cursor.peek().token == Token::Mark("%") {
+        let found = register(cursor)?.unwrap_or_default();
+        if cursor.takes(":") {
             memory.segment = Some(found);
         } else {
             value = Some(Value::Register(found));
@@ -209,14 +209,14 @@ fn operand(
     let value = match value {
         Some(value) => value,
         None => {
-            let opens = parser.peek().token == Token::Mark("(");
-            let is_registers = opens && matches!(parser.peek_at(1).token, Token::Mark("%" | ","));
+            let opens = cursor.peek().token == Token::Mark("(");
+            let is_registers = opens && matches!(cursor.peek_at(1).token, Token::Mark("%" | ","));
             if !is_registers {
-                memory.displacement = Some(parser.expr()?);
+                memory.displacement = Some(cursor.expr()?);
             }
-            let has_registers = parser.takes("(");
+            let has_registers = cursor.takes("(");
             if has_registers {
-                registers(parser, &mut memory)?;
+                registers(cursor, &mut memory)?;
             }
             match memory.displacement {
                 Some(expr) if jumps && !is_indirect && !has_registers => {
@@ -234,8 +234,8 @@ fn operand(
             }
         }
     };
-    let span = start..parser.end();
-    let broadcast = parser.decorations(decorations)?;
+    let span = start..cursor.end();
+    let broadcast = cursor.decorations(decorations)?;
     let value = match value {
         Value::Memory(memory) => Value::Memory(Memory {
             broadcast,
@@ -247,24 +247,24 @@ fn operand(
 }
 
 /// Base, index and scale, from behind the opening parenthesis on.
-fn registers(parser: &mut Parser<'_>, memory: &mut Memory) -> Result<(), Fault> {
-    if parser.peek().token == Token::Mark("%") {
-        memory.base = register(parser)?.unwrap_or(Register::None);
+fn registers(cursor: &mut Cursor<'_>, memory: &mut Memory) -> Result<(), Fault> {
+    if cursor.peek().token == Token::Mark("%") {
+        memory.base = register(cursor)?.unwrap_or(Register::None);
     }
-    if parser.takes(",") {
-        if parser.peek().token == Token::Mark("%") {
-            memory.index = register(parser)?.unwrap_or(Register::None);
+    if cursor.takes(",") {
+        if cursor.peek().token == Token::Mark("%") {
+            memory.index = register(cursor)?.unwrap_or(Register::None);
         }
-        if parser.takes(",") {
-            memory.scale = match parser.peek().token {
+        if cursor.takes(",") {
+            memory.scale = match cursor.peek().token {
                 Token::Number(Some(1), _) => 1,
                 Token::Number(Some(2), _) => 2,
                 Token::Number(Some(4), _) => 4,
                 Token::Number(Some(8), _) => 8,
-                _ => return Err(expected("1, 2, 4 or 8", parser.peek())),
+                _ => return Err(expected("1, 2, 4 or 8", cursor.peek())),
             };
-            parser.advance();
+            cursor.advance();
         }
     }
-    parser.expect(")", "`)`")
+    cursor.expect(")", "`)`")
 }

@@ -9,9 +9,10 @@ use iced_x86::{CpuidFeature, EncodingKind, FlowControl, OpCodeOperandKind};
 
 use super::error::{AssembleErrorKind, Fault, fault};
 use super::expr::Scope;
-use super::fit::{Candidate, Misfit, Place, candidate};
+use super::fit::{Candidate, candidate};
 use super::intel::lone_name;
 use super::kinds::is_branch;
+use super::place::{Misfit, Place};
 use super::program::{Operand, Value, Written};
 
 /// The encodings of an instruction in the order in which they are to be tried.

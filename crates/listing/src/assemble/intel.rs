@@ -4,16 +4,16 @@ use std::ops::Range;
 
 use iced_x86::Register;
 
+use super::cursor::Cursor;
 use super::error::{AssembleErrorKind as Kind, Fault, fault};
-use super::expr::{Expr, Step, expected};
+use super::expr::{Expr, Step};
 use super::names;
-use super::parse::Parser;
 use super::program::{Decorations, Immediate, Memory, Operand, Value, Written};
-use super::token::Token;
+use super::token::{Token, expected};
 
 /// Takes the operands of an instruction.
-pub(super) fn operands(parser: &mut Parser<'_>, written: &mut Written) -> Result<(), Fault> {
-    parser.list(written, operand)
+pub(super) fn operands(cursor: &mut Cursor<'_>, written: &mut Written) -> Result<(), Fault> {
+    cursor.list(written, operand)
 }
 
 /// Words that can stand before an operand.
@@ -27,13 +27,13 @@ struct Words {
     short: Option<bool>,
 }
 
-fn operand(parser: &mut Parser<'_>, decorations: &mut Decorations) -> Result<Operand, Fault> {
-    let start = parser.peek().span.start;
-    let words = words(parser);
+fn operand(cursor: &mut Cursor<'_>, decorations: &mut Decorations) -> Result<Operand, Fault> {
+    let start = cursor.peek().span.start;
+    let words = words(cursor);
     let mut segment = None;
     let mut value = None;
-    if let Some(register) = register(parser)? {
-        if parser.takes(":") {
+    if let Some(register) = register(cursor)? {
+        if cursor.takes(":") {
             segment = Some(register);
         } else {
             value = Some(Value::Register(register));
@@ -42,11 +42,11 @@ fn operand(parser: &mut Parser<'_>, decorations: &mut Decorations) -> Result<Ope
     let value = match value {
         Some(value) => value,
         None => {
-            let displacement = match parser.peek().token {
+            let displacement = match cursor.peek().token {
                 Token::Mark("[") => None,
-                _ => Some(parser.expr()?),
+                _ => Some(cursor.expr()?),
             };
-            let is_bracket = parser.peek().token == Token::Mark("[");
+            let is_bracket = cursor.peek().token == Token::Mark("[");
             match displacement {
                 Some(expr) if !is_bracket && segment.is_none() && !words.is_memory => {
                     Value::Immediate(Immediate {
@@ -64,16 +64,16 @@ fn operand(parser: &mut Parser<'_>, decorations: &mut Decorations) -> Result<Ope
                         far: words.is_far,
                         ..Memory::default()
                     };
-                    while parser.takes("[") {
-                        brackets(parser, &mut memory)?;
+                    while cursor.takes("[") {
+                        brackets(cursor, &mut memory)?;
                     }
                     Value::Memory(memory)
                 }
             }
         }
     };
-    let span = start..parser.end();
-    let broadcast = parser.decorations(decorations)?;
+    let span = start..cursor.end();
+    let broadcast = cursor.decorations(decorations)?;
     let value = match (value, broadcast) {
         (Value::Memory(memory), broadcast) => Value::Memory(Memory {
             broadcast,
@@ -88,9 +88,9 @@ fn operand(parser: &mut Parser<'_>, decorations: &mut Decorations) -> Result<Ope
     Ok(Operand { value, span })
 }
 
-fn words(parser: &mut Parser<'_>) -> Words {
+fn words(cursor: &mut Cursor<'_>) -> Words {
     let mut words = Words::default();
-    while let Some(word) = parser.word() {
+    while let Some(word) = cursor.word() {
         match word.as_str() {
             "ptr" | "bcst" => words.is_memory = true,
             "offset" => words.is_offset = true,
@@ -103,72 +103,72 @@ fn words(parser: &mut Parser<'_>) -> Words {
                 None => break,
             },
         }
-        parser.advance();
+        cursor.advance();
     }
     words
 }
 
 /// A register, if one comes next.
-pub(super) fn register(parser: &mut Parser<'_>) -> Result<Option<Register>, Fault> {
-    let is_marked = parser.peek().token == Token::Mark("%");
+pub(super) fn register(cursor: &mut Cursor<'_>) -> Result<Option<Register>, Fault> {
+    let is_marked = cursor.peek().token == Token::Mark("%");
     if is_marked {
-        parser.advance();
+        cursor.advance();
     }
-    let found = parser.word().and_then(|word| names::register(&word));
+    let found = cursor.word().and_then(|word| names::register(&word));
     let Some(mut register) = found else {
         if is_marked {
-            return Err(expected("a register", parser.peek()));
+            return Err(expected("a register", cursor.peek()));
         }
         return Ok(None);
     };
-    let is_st = parser.word().as_deref() == Some("st");
-    parser.advance();
-    if is_st && parser.takes("(") {
-        register = match parser.peek().token {
+    let is_st = cursor.word().as_deref() == Some("st");
+    cursor.advance();
+    if is_st && cursor.takes("(") {
+        register = match cursor.peek().token {
             Token::Number(Some(n), _) => names::register(&format!("st({n})")),
             _ => None,
         }
-        .ok_or_else(|| expected("a number from 0 to 7", parser.peek()))?;
-        parser.advance();
-        parser.expect(")", "`)`")?;
+        .ok_or_else(|| expected("a number from 0 to 7", cursor.peek()))?;
+        cursor.advance();
+        cursor.expect(")", "`)`")?;
     }
     Ok(Some(register))
 }
 
 /// What stands between brackets, from behind the opening one on.
-fn brackets(parser: &mut Parser<'_>, memory: &mut Memory) -> Result<(), Fault> {
-    match parser.word().as_deref() {
+fn brackets(cursor: &mut Cursor<'_>, memory: &mut Memory) -> Result<(), Fault> {
+    match cursor.word().as_deref() {
         Some("rel") => {
             memory.relative = true;
-            parser.advance();
+            cursor.advance();
         }
-        Some("abs") => parser.advance(),
+        Some("abs") => cursor.advance(),
         _ => {}
     }
     let mut minus = false;
     loop {
-        while let Token::Mark(sign @ ("+" | "-")) = parser.peek().token {
+        while let Token::Mark(sign @ ("+" | "-")) = cursor.peek().token {
             minus ^= sign == "-";
-            parser.advance();
+            cursor.advance();
         }
-        let start = parser.peek().span.start;
-        if let Some(found) = register(parser)? {
-            if parser.takes(":") {
+        let start = cursor.peek().span.start;
+        if let Some(found) = register(cursor)? {
+            if cursor.takes(":") {
                 memory.segment = Some(found);
                 continue;
             }
             let mut scale = None;
-            if parser.takes("*") {
-                scale = Some(factor(parser)?);
+            if cursor.takes("*") {
+                scale = Some(factor(cursor)?);
             }
-            let span = start..parser.end();
+            let span = start..cursor.end();
             place(memory, found, scale, minus, &span)?;
         } else {
             // Up to the next sign outside of parentheses, since `4*rax` is no expression.
-            let expr = term(parser)?;
+            let expr = term(cursor)?;
             match expr {
                 Term::Scaled(register, scale) => {
-                    let span = start..parser.end();
+                    let span = start..cursor.end();
                     place(memory, register, Some(scale), minus, &span)?;
                 }
                 Term::Number(expr) => {
@@ -181,13 +181,13 @@ fn brackets(parser: &mut Parser<'_>, memory: &mut Memory) -> Result<(), Fault> {
             }
         }
         minus = false;
-        match parser.peek().token {
+        match cursor.peek().token {
             Token::Mark("+" | "-") => {}
             Token::Mark("]") => {
-                parser.advance();
+                cursor.advance();
                 return Ok(());
             }
-            _ => return Err(expected("`+`, `-` or `]`", parser.peek())),
+            _ => return Err(expected("`+`, `-` or `]`", cursor.peek())),
         }
     }
 }
@@ -198,28 +198,28 @@ enum Term {
 }
 
 /// A number times a register, or an expression.
-fn term(parser: &mut Parser<'_>) -> Result<Term, Fault> {
+fn term(cursor: &mut Cursor<'_>) -> Result<Term, Fault> {
     if let (Token::Number(Some(scale), _), Token::Mark("*"), Token::Word(word)) = (
-        &parser.peek().token,
-        &parser.peek_at(1).token,
-        &parser.peek_at(2).token,
+        &cursor.peek().token,
+        &cursor.peek_at(1).token,
+        &cursor.peek_at(2).token,
     ) && let Some(register) = names::register(word)
     {
         let scale = u32::try_from(*scale).unwrap_or(0);
         for _ in 0..3 {
-            parser.advance();
+            cursor.advance();
         }
         return Ok(Term::Scaled(register, scale));
     }
-    parser.summand().map(Term::Number)
+    cursor.summand().map(Term::Number)
 }
 
 /// What a register is multiplied with.
-fn factor(parser: &mut Parser<'_>) -> Result<u32, Fault> {
-    let Token::Number(Some(scale), _) = parser.peek().token else {
-        return Err(expected("1, 2, 4 or 8", parser.peek()));
+fn factor(cursor: &mut Cursor<'_>) -> Result<u32, Fault> {
+    let Token::Number(Some(scale), _) = cursor.peek().token else {
+        return Err(expected("1, 2, 4 or 8", cursor.peek()));
     };
-    parser.advance();
+    cursor.advance();
     Ok(u32::try_from(scale).unwrap_or(0))
 }
 
@@ -265,7 +265,7 @@ fn place(
     Ok(())
 }
 
-impl Parser<'_> {
+impl Cursor<'_> {
     /// An expression up to the next `+` or `-` outside of parentheses.
     fn summand(&mut self) -> Result<Expr, Fault> {
         let mut depth = 0_usize;

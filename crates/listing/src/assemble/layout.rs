@@ -12,8 +12,9 @@ use super::MAX_LEN;
 use super::choose::{choose, misfit_fault};
 use super::error::{AssembleErrorKind as Kind, Fault, fault};
 use super::expr::{Expr, Scope};
-use super::fit::{Candidate, Place};
+use super::fit::Candidate;
 use super::kinds::is_branch;
+use super::place::Place;
 use super::program::{Body, Program, Statement, Value, Written};
 use super::symbols::{Definition, Symbols};
 

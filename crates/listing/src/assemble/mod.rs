@@ -11,8 +11,11 @@
 //! disagree about what a text means, the text is refused.
 
 mod address;
+mod arithmetic;
 mod att;
 mod choose;
+mod cursor;
+mod directive;
 mod error;
 mod expr;
 mod fit;
@@ -21,6 +24,7 @@ mod kinds;
 mod layout;
 mod names;
 mod parse;
+mod place;
 mod program;
 mod symbols;
 mod token;

@@ -1,217 +1,63 @@
 //! Tokens to statements: labels, directives, and instructions with their prefixes.
 //!
-//! The directives are those of NASM and of GNU's assembler side by side; where the two give one
-//! spelling two meanings, the text is refused or the meaning is the one that both know.
+//! Where NASM and GNU's assembler give one spelling of a directive two meanings, the text is refused
+//! or the meaning is the one that both know.
 
 use std::ops::Range;
 
-use iced_x86::{Register, RoundingControl};
-
-use super::error::{AssembleErrorKind as Kind, Fault, fault, nearest};
-use super::expr::{self, Expr, expected};
+use super::cursor::Cursor;
+use super::directive::{Directive, directive, unknown};
+use super::error::Fault;
+use super::expr::{self, Expr};
 use super::names;
-use super::program::{Body, Decorations, Operand, Prefixes, Program, Statement, Written};
+use super::program::{Body, Decorations, Prefixes, Program, Statement, Written};
 use super::symbols::{Definition, Names};
-use super::token::{Placed, Token};
+use super::token::{Placed, Token, expected};
 use super::{att, intel};
 
 /// A text on its way to statements.
-pub(super) struct Parser<'a> {
+struct Parser<'a> {
     text: &'a str,
-    tokens: &'a [Placed],
-    at: usize,
-    pub(super) att: bool,
-    names: Names,
+    cursor: Cursor<'a>,
+    att: bool,
     statements: Vec<Statement>,
-}
-
-/// What a directive does.
-#[derive(Clone, Copy)]
-enum Directive {
-    /// Numbers of so many bytes, and strings between them.
-    Data(usize),
-    /// Numbers with a point of so many bytes.
-    Float(usize),
-    Ascii {
-        zero: bool,
-    },
-    Align,
-    AlignPower,
-    /// `.fill count, width, value`
-    Fill,
-    /// `.zero count, value`
-    Space,
-    /// `resb count`, of so many bytes each.
-    Reserve(usize),
-    Set,
-    /// What says something that is so anyway, or that only an object file could hold.
-    Nothing,
-}
-
-const DIRECTIVES: [(&str, Directive); 60] = [
-    ("db", Directive::Data(1)),
-    ("dw", Directive::Data(2)),
-    ("dd", Directive::Data(4)),
-    ("dq", Directive::Data(8)),
-    (".byte", Directive::Data(1)),
-    (".word", Directive::Data(2)),
-    (".short", Directive::Data(2)),
-    (".value", Directive::Data(2)),
-    (".hword", Directive::Data(2)),
-    (".2byte", Directive::Data(2)),
-    (".long", Directive::Data(4)),
-    (".int", Directive::Data(4)),
-    (".4byte", Directive::Data(4)),
-    (".quad", Directive::Data(8)),
-    (".8byte", Directive::Data(8)),
-    (".float", Directive::Float(4)),
-    (".single", Directive::Float(4)),
-    (".double", Directive::Float(8)),
-    (".ascii", Directive::Ascii { zero: false }),
-    (".asciz", Directive::Ascii { zero: true }),
-    (".string", Directive::Ascii { zero: true }),
-    ("align", Directive::Align),
-    (".align", Directive::Align),
-    (".balign", Directive::Align),
-    (".p2align", Directive::AlignPower),
-    (".fill", Directive::Fill),
-    (".zero", Directive::Space),
-    (".skip", Directive::Space),
-    (".space", Directive::Space),
-    ("resb", Directive::Reserve(1)),
-    ("resw", Directive::Reserve(2)),
-    ("resd", Directive::Reserve(4)),
-    ("resq", Directive::Reserve(8)),
-    (".set", Directive::Set),
-    (".equ", Directive::Set),
-    (".text", Directive::Nothing),
-    ("section", Directive::Nothing),
-    (".section", Directive::Nothing),
-    ("segment", Directive::Nothing),
-    ("global", Directive::Nothing),
-    (".global", Directive::Nothing),
-    (".globl", Directive::Nothing),
-    (".type", Directive::Nothing),
-    (".size", Directive::Nothing),
-    (".file", Directive::Nothing),
-    (".ident", Directive::Nothing),
-    (".loc", Directive::Nothing),
-    (".local", Directive::Nothing),
-    (".hidden", Directive::Nothing),
-    (".code64", Directive::Nothing),
-    (".cfi_startproc", Directive::Nothing),
-    (".cfi_endproc", Directive::Nothing),
-    (".cfi_def_cfa", Directive::Nothing),
-    (".cfi_def_cfa_offset", Directive::Nothing),
-    (".cfi_def_cfa_register", Directive::Nothing),
-    (".cfi_offset", Directive::Nothing),
-    (".cfi_restore", Directive::Nothing),
-    (".cfi_remember_state", Directive::Nothing),
-    (".cfi_restore_state", Directive::Nothing),
-    ("use64", Directive::Nothing),
-];
-
-fn directive(word: &str) -> Option<Directive> {
-    let row = DIRECTIVES
-        .iter()
-        .find(|row| row.0.eq_ignore_ascii_case(word))?;
-    Some(row.1)
 }
 
 /// Parses a whole text.
 pub(super) fn parse(text: &str, tokens: &[Placed], att: bool) -> Result<(Program, Names), Fault> {
     let mut parser = Parser {
         text,
-        tokens,
-        at: 0,
+        cursor: Cursor {
+            tokens,
+            at: 0,
+            names: Names::default(),
+        },
         att,
-        names: Names::default(),
         statements: Vec::new(),
     };
-    while parser.at < tokens.len() {
+    while parser.cursor.at < tokens.len() {
         parser.statement()?;
     }
     let program = Program {
         statements: parser.statements,
     };
-    Ok((program, parser.names))
+    Ok((program, parser.cursor.names))
 }
 
 impl<'a> Parser<'a> {
-    /// The next token; behind the last one it stays there.
-    pub(super) fn peek(&self) -> &'a Placed {
-        self.peek_at(0)
-    }
-
-    pub(super) fn peek_at(&self, ahead: usize) -> &'a Placed {
-        // There is always at least the end of the text.
-        &self.tokens[(self.at + ahead).min(self.tokens.len() - 1)]
-    }
-
-    pub(super) fn advance(&mut self) {
-        self.at += 1;
-    }
-
-    /// Whether the next token is this mark; if so, it is taken.
-    pub(super) fn takes(&mut self, mark: &str) -> bool {
-        let found = matches!(&self.peek().token, Token::Mark(found) if *found == mark);
-        self.at += usize::from(found);
-        found
-    }
-
-    /// Takes this mark or says that it is missing.
-    pub(super) fn expect(&mut self, mark: &str, what: &'static str) -> Result<(), Fault> {
-        if self.takes(mark) {
-            return Ok(());
-        }
-        Err(expected(what, self.peek()))
-    }
-
-    /// The next token as a word in lower case.
-    pub(super) fn word(&self) -> Option<String> {
-        match &self.peek().token {
-            Token::Word(word) => Some(word.to_ascii_lowercase()),
-            _ => None,
-        }
-    }
-
-    /// Where the last token that was taken ended.
-    pub(super) fn end(&self) -> usize {
-        self.tokens[self.at.saturating_sub(1)].span.end
-    }
-
-    pub(super) fn expr(&mut self) -> Result<Expr, Fault> {
-        expr::parse(self.tokens, &mut self.at, &mut self.names)
-    }
-
-    /// An expression within the next `length` tokens.
-    pub(super) fn expr_within(&mut self, length: usize) -> Result<Expr, Fault> {
-        // The expression sees the end of the statement where it must stop.
-        let end = (self.at + length).min(self.tokens.len() - 1);
-        let mut tokens = self.tokens[self.at..end].to_vec();
-        tokens.push(Placed {
-            token: Token::End,
-            span: self.tokens[end].span.clone(),
-        });
-        let mut at = 0;
-        let expr = expr::parse(&tokens, &mut at, &mut self.names)?;
-        self.at += at;
-        Ok(expr)
-    }
-
     fn statement(&mut self) -> Result<(), Fault> {
         while self.label()? {}
-        let start = self.peek().span.start;
+        let start = self.cursor.peek().span.start;
         let mut times = None;
-        if self.word().as_deref() == Some("times") {
-            self.advance();
-            times = Some(self.expr()?);
+        if self.cursor.word().as_deref() == Some("times") {
+            self.cursor.advance();
+            times = Some(self.cursor.expr()?);
         }
-        let body = match &self.peek().token {
+        let body = match &self.cursor.peek().token {
             Token::End if times.is_none() => None,
             Token::Word(word) => match directive(word) {
                 Some(directive) => {
-                    self.advance();
+                    self.cursor.advance();
                     self.directive(directive)?
                 }
                 None => self.instruction()?,
@@ -220,54 +66,54 @@ impl<'a> Parser<'a> {
             _ => {
                 return Err(expected(
                     "an instruction, a directive or a label",
-                    self.peek(),
+                    self.cursor.peek(),
                 ));
             }
         };
-        if self.peek().token != Token::End {
+        if self.cursor.peek().token != Token::End {
             let what = match body {
                 Some(Body::Instruction(_)) => "`,` or the end of the statement",
                 _ => "the end of the statement",
             };
-            return Err(expected(what, self.peek()));
+            return Err(expected(what, self.cursor.peek()));
         }
         if let Some(body) = body {
-            let span = start..self.end();
+            let span = start..self.cursor.end();
             self.statements.push(Statement { body, times, span });
         }
-        self.advance();
+        self.cursor.advance();
         Ok(())
     }
 
     /// Takes a label or the definition of a constant, if one is next; whether more can follow.
     fn label(&mut self) -> Result<bool, Fault> {
-        let Placed { token, span } = self.peek();
-        let next = self.peek_at(1);
+        let Placed { token, span } = self.cursor.peek();
+        let next = self.cursor.peek_at(1);
         let n_before = self.statements.len();
         match token {
             Token::Number(Some(number), None) if next.token == Token::Mark(":") => {
                 let Ok(number) = u64::try_from(*number) else {
                     return Ok(false);
                 };
-                self.names.define_numeric(number, n_before, span);
-                self.at += 2;
+                self.cursor.names.define_numeric(number, n_before, span);
+                self.cursor.at += 2;
                 Ok(true)
             }
             Token::Word(word) => {
                 if next.token == Token::Mark(":") && !self.is_segment(word) {
-                    self.at += 2;
+                    self.cursor.at += 2;
                     // A constant may be written like a label as well.
-                    if self.word().as_deref() == Some("equ") {
+                    if self.cursor.word().as_deref() == Some("equ") {
                         return self.constant(word, span).map(|()| false);
                     }
                     let label = Definition::Label(n_before);
-                    self.names.define(word, label, self.text, span)?;
+                    self.cursor.names.define(word, label, self.text, span)?;
                     return Ok(true);
                 }
                 let is_equ =
                     matches!(&next.token, Token::Word(next) if next.eq_ignore_ascii_case("equ"));
                 if is_equ || next.token == Token::Mark("=") {
-                    self.at += 1;
+                    self.cursor.at += 1;
                     return self.constant(word, span).map(|()| false);
                 }
                 // NASM's `name db 1`.
@@ -279,9 +125,9 @@ impl<'a> Parser<'a> {
                     && !word.eq_ignore_ascii_case("times")
                     && names::mnemonic(&word.to_ascii_lowercase()).is_none();
                 if is_name && matches!(data, Some(Directive::Data(_) | Directive::Reserve(_))) {
-                    self.at += 1;
+                    self.cursor.at += 1;
                     let label = Definition::Label(n_before);
-                    self.names.define(word, label, self.text, span)?;
+                    self.cursor.names.define(word, label, self.text, span)?;
                 }
                 Ok(false)
             }
@@ -292,33 +138,33 @@ impl<'a> Parser<'a> {
     /// Whether a word before a colon is a segment rather than a label.
     fn is_segment(&self, word: &str) -> bool {
         names::register(word).is_some_and(|register| register.is_segment_register())
-            && matches!(self.peek_at(2).token, Token::Mark("["))
+            && matches!(self.cursor.peek_at(2).token, Token::Mark("["))
     }
 
     /// The rest of a constant's definition, from its `equ` or `=` on.
     fn constant(&mut self, word: &str, span: &Range<usize>) -> Result<(), Fault> {
-        self.advance();
-        let value = self.expr()?;
+        self.cursor.advance();
+        let value = self.cursor.expr()?;
         let constant = Definition::Constant(value, self.statements.len());
-        self.names.define(word, constant, self.text, span)
+        self.cursor.names.define(word, constant, self.text, span)
     }
 
     fn directive(&mut self, directive: Directive) -> Result<Option<Body>, Fault> {
         Ok(Some(match directive {
             Directive::Nothing => {
-                while self.peek().token != Token::End {
-                    self.advance();
+                while self.cursor.peek().token != Token::End {
+                    self.cursor.advance();
                 }
                 return Ok(None);
             }
             Directive::Set => {
-                let Placed { token, span } = self.peek();
+                let Placed { token, span } = self.cursor.peek();
                 let Token::Word(word) = token else {
-                    return Err(expected("a name", self.peek()));
+                    return Err(expected("a name", self.cursor.peek()));
                 };
-                self.advance();
-                if self.peek().token != Token::Mark(",") {
-                    return Err(expected("`,`", self.peek()));
+                self.cursor.advance();
+                if self.cursor.peek().token != Token::Mark(",") {
+                    return Err(expected("`,`", self.cursor.peek()));
                 }
                 self.constant(word, span)?;
                 return Ok(None);
@@ -328,7 +174,7 @@ impl<'a> Parser<'a> {
                 let mut bytes = Vec::new();
                 loop {
                     bytes.extend(self.float(width, true)?.unwrap_or_default());
-                    if !self.takes(",") {
+                    if !self.cursor.takes(",") {
                         break;
                     }
                 }
@@ -337,38 +183,43 @@ impl<'a> Parser<'a> {
             Directive::Ascii { zero } => {
                 let mut bytes = Vec::new();
                 loop {
-                    let Token::Text(text) = &self.peek().token else {
-                        return Err(expected("a string", self.peek()));
+                    let Token::Text(text) = &self.cursor.peek().token else {
+                        return Err(expected("a string", self.cursor.peek()));
                     };
                     bytes.extend_from_slice(text);
                     bytes.extend(zero.then_some(0));
-                    self.advance();
-                    if !self.takes(",") {
+                    self.cursor.advance();
+                    if !self.cursor.takes(",") {
                         break;
                     }
                 }
                 Body::Bytes(bytes)
             }
-            Directive::Align => Body::Align(self.expr()?, self.optional()?),
+            Directive::Align => Body::Align(self.cursor.expr()?, self.cursor.optional()?),
             Directive::AlignPower => {
-                let power = self.expr()?;
+                let power = self.cursor.expr()?;
                 let span = power.span.clone();
                 let mut steps = vec![expr::Step::Number(1)];
                 steps.extend(power.steps);
                 steps.push(expr::Step::Binary(expr::Binary::Shl));
-                Body::Align(Expr { steps, span }, self.optional()?)
+                Body::Align(Expr { steps, span }, self.cursor.optional()?)
             }
             Directive::Fill => {
-                let count = self.expr()?;
+                let count = self.cursor.expr()?;
                 let mut width = 1;
                 let mut value = None;
-                if self.takes(",") {
-                    width = match &self.peek().token {
+                if self.cursor.takes(",") {
+                    width = match &self.cursor.peek().token {
                         Token::Number(Some(n @ 0..=8), _) => usize::try_from(*n).unwrap_or(1),
-                        _ => return Err(expected("a number of bytes, from 0 to 8", self.peek())),
+                        _ => {
+                            return Err(expected(
+                                "a number of bytes, from 0 to 8",
+                                self.cursor.peek(),
+                            ));
+                        }
                     };
-                    self.advance();
-                    value = self.optional()?;
+                    self.cursor.advance();
+                    value = self.cursor.optional()?;
                 }
                 Body::Fill {
                     count,
@@ -377,24 +228,16 @@ impl<'a> Parser<'a> {
                 }
             }
             Directive::Space => Body::Fill {
-                count: self.expr()?,
+                count: self.cursor.expr()?,
                 width: 1,
-                value: self.optional()?,
+                value: self.cursor.optional()?,
             },
             Directive::Reserve(width) => Body::Fill {
-                count: self.expr()?,
+                count: self.cursor.expr()?,
                 width,
                 value: None,
             },
         }))
-    }
-
-    /// `, expression`, if that comes next.
-    fn optional(&mut self) -> Result<Option<Expr>, Fault> {
-        if !self.takes(",") {
-            return Ok(None);
-        }
-        self.expr().map(Some)
     }
 
     /// Numbers and strings, in any order; strings are filled up with zeros to whole numbers.
@@ -411,19 +254,19 @@ impl<'a> Parser<'a> {
                 .collect()
         };
         loop {
-            let Placed { token, span } = self.peek();
-            let follows = &self.peek_at(1).token;
+            let Placed { token, span } = self.cursor.peek();
+            let follows = &self.cursor.peek_at(1).token;
             match token {
                 Token::Text(text) if matches!(follows, Token::End | Token::Mark(",")) => {
                     numbers.extend(place(text, span));
-                    self.advance();
+                    self.cursor.advance();
                 }
                 _ => match self.float(width, false)? {
                     Some(bytes) => numbers.extend(place(&bytes, span)),
-                    None => numbers.push(self.expr()?),
+                    None => numbers.push(self.cursor.expr()?),
                 },
             }
-            if !self.takes(",") {
+            if !self.cursor.takes(",") {
                 break;
             }
         }
@@ -432,8 +275,8 @@ impl<'a> Parser<'a> {
 
     /// A number with a point, if one comes next; where it is `due`, an integer will do.
     fn float(&mut self, width: usize, due: bool) -> Result<Option<Vec<u8>>, Fault> {
-        let minus = self.peek().token == Token::Mark("-");
-        let number = self.peek_at(usize::from(minus));
+        let minus = self.cursor.peek().token == Token::Mark("-");
+        let number = self.cursor.peek_at(usize::from(minus));
         let value = match number.token {
             Token::Float(value) => value,
             #[expect(clippy::cast_precision_loss, reason = "the nearest number is meant")]
@@ -441,7 +284,7 @@ impl<'a> Parser<'a> {
             _ if due => return Err(expected("a number", number)),
             _ => return Ok(None),
         };
-        self.at += 1 + usize::from(minus);
+        self.cursor.at += 1 + usize::from(minus);
         let value = if minus { -value } else { value };
         match width {
             #[expect(clippy::cast_possible_truncation, reason = "four bytes are asked for")]
@@ -455,14 +298,14 @@ impl<'a> Parser<'a> {
         let mut prefixes = Prefixes::default();
         let mut decorations = Decorations::default();
         loop {
-            let Placed { token, span } = self.peek();
+            let Placed { token, span } = self.cursor.peek();
             if let Token::Braced(text) = token {
-                self.decoration(text, span, &mut decorations)?;
-                self.advance();
+                self.cursor.decoration(text, span, &mut decorations)?;
+                self.cursor.advance();
                 continue;
             }
-            let Some(word) = self.word() else {
-                return Err(expected("an instruction", self.peek()));
+            let Some(word) = self.cursor.word() else {
+                return Err(expected("an instruction", self.cursor.peek()));
             };
             let flag = match word.as_str() {
                 "lock" => &mut prefixes.lock,
@@ -481,19 +324,19 @@ impl<'a> Parser<'a> {
                         break;
                     }
                     prefixes.segment = segment;
-                    self.advance();
+                    self.cursor.advance();
                     continue;
                 }
             };
             *flag = true;
-            self.advance();
+            self.cursor.advance();
         }
-        let mut name = self.word().unwrap_or_default();
-        let span = self.peek().span.clone();
-        self.advance();
-        if name == "ret" && self.word().as_deref() == Some("far") {
+        let mut name = self.cursor.word().unwrap_or_default();
+        let span = self.cursor.peek().span.clone();
+        self.cursor.advance();
+        if name == "ret" && self.cursor.word().as_deref() == Some("far") {
             "retf".clone_into(&mut name);
-            self.advance();
+            self.cursor.advance();
         }
         if matches!(
             name.as_str(),
@@ -513,21 +356,21 @@ impl<'a> Parser<'a> {
             span,
         };
         if self.att {
-            att::operands(self, &mut written)?;
+            att::operands(&mut self.cursor, &mut written)?;
         } else {
             let found = names::mnemonic(&written.name);
             written.mnemonic = found.ok_or_else(|| unknown(&written.name, &written.span))?;
-            intel::operands(self, &mut written)?;
+            intel::operands(&mut self.cursor, &mut written)?;
         }
         Ok(Some(Body::Instruction(Box::new(written))))
     }
 
     /// What says how the text is to be read: only what is so anyway.
     fn setting(&mut self, name: &str, span: &Range<usize>) -> Result<(), Fault> {
-        let word = self.word();
+        let word = self.cursor.word();
         let (fits, what) = match name {
             "bits" => (
-                self.peek().token == Token::Number(Some(64), None),
+                self.cursor.peek().token == Token::Number(Some(64), None),
                 "64: there is no other mode",
             ),
             "default" => (
@@ -544,102 +387,15 @@ impl<'a> Parser<'a> {
             ),
         };
         if !fits {
-            let mut found = self.peek().clone();
+            let mut found = self.cursor.peek().clone();
             if found.token == Token::End {
                 found.span = span.clone();
             }
             return Err(expected(what, &found));
         }
-        while self.peek().token != Token::End {
-            self.advance();
+        while self.cursor.peek().token != Token::End {
+            self.cursor.advance();
         }
         Ok(())
     }
-
-    /// Takes everything in braces that comes next; a number of elements to broadcast to, if any.
-    pub(super) fn decorations(
-        &mut self,
-        decorations: &mut Decorations,
-    ) -> Result<Option<usize>, Fault> {
-        let mut broadcast = None;
-        loop {
-            let Placed { token, span } = self.peek();
-            let Token::Braced(text) = token else {
-                return Ok(broadcast);
-            };
-            match text.strip_prefix("1to").map(str::parse) {
-                Some(Ok(n)) => broadcast = Some(n),
-                _ => self.decoration(text, span, decorations)?,
-            }
-            self.advance();
-        }
-    }
-
-    fn decoration(
-        &self,
-        text: &str,
-        span: &Range<usize>,
-        decorations: &mut Decorations,
-    ) -> Result<(), Fault> {
-        let text = text.trim_start_matches('%');
-        match text {
-            "z" => decorations.zeroing = true,
-            "sae" => decorations.sae = true,
-            "vex" | "vex2" | "vex3" => decorations.vex = true,
-            "evex" => decorations.evex = true,
-            "rn-sae" => decorations.rounding = Some(RoundingControl::RoundToNearest),
-            "rd-sae" => decorations.rounding = Some(RoundingControl::RoundDown),
-            "ru-sae" => decorations.rounding = Some(RoundingControl::RoundUp),
-            "rz-sae" => decorations.rounding = Some(RoundingControl::RoundTowardZero),
-            _ => match names::register(text) {
-                Some(mask) if mask.is_k() && mask != Register::K0 => decorations.mask = Some(mask),
-                _ => {
-                    let text = text.to_owned();
-                    return Err(fault(Kind::UnknownDecoration { text }, span));
-                }
-            },
-        }
-        Ok(())
-    }
-
-    /// Takes the operands of an instruction, separated by commas, with what stands in braces.
-    pub(super) fn list(
-        &mut self,
-        written: &mut Written,
-        mut operand: impl FnMut(&mut Self, &mut Decorations) -> Result<Operand, Fault>,
-    ) -> Result<(), Fault> {
-        if self.peek().token == Token::End {
-            return Ok(());
-        }
-        loop {
-            if matches!(self.peek().token, Token::Braced(_)) {
-                // Rounding is written like an operand.
-                self.decorations(&mut written.decorations)?;
-                if !self.takes(",") {
-                    return Ok(());
-                }
-                continue;
-            }
-            let operand = operand(self, &mut written.decorations)?;
-            written.operands.push(operand);
-            if !self.takes(",") {
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// The fault that there is no such instruction.
-pub(super) fn unknown(name: &str, span: &Range<usize>) -> Fault {
-    let name = name.to_owned();
-    fault(
-        if name.starts_with('.') {
-            let nearest = nearest(&name, DIRECTIVES.iter().map(|row| row.0));
-            Kind::UnknownDirective { name, nearest }
-        } else {
-            let nearest = nearest(&name, names::all_mnemonics());
-            Kind::UnknownMnemonic { name, nearest }
-        },
-        span,
-    )
 }

@@ -258,3 +258,26 @@ fn number(spelled: &str, span: Range<usize>) -> Result<Token, Fault> {
     let value = radix(&lower, 10)?.ok_or_else(bad)?;
     Ok(Token::Number(Some(value), None))
 }
+
+/// The fault that something else should stand here.
+pub(super) fn expected(expected: &'static str, found: &Placed) -> Fault {
+    let found_text = match &found.token {
+        Token::Word(word) => format!("`{word}`"),
+        Token::Number(Some(value), _) => format!("the number {value}"),
+        Token::Number(None, _) => "a numeric label".to_owned(),
+        Token::Float(value) => format!("the number {value:?}"),
+        Token::Text(_) => "a string".to_owned(),
+        Token::Braced(text) => format!("`{{{text}}}`"),
+        Token::Mark(mark) => format!("`{mark}`"),
+        Token::End => "the end of the statement".to_owned(),
+    };
+    let kind = Kind::Expected {
+        expected,
+        found: found_text,
+    };
+    let mut span = found.span.clone();
+    if found.token == Token::End {
+        span.end = span.start;
+    }
+    fault(kind, &span)
+}
