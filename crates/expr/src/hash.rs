@@ -2,70 +2,17 @@
 //!
 //! Two 64-bit hashes, the same on every machine and in every run: what depends on them (order of
 //! removal of duplicates, sharing of work between machines) must not differ from run to run, so
-//! the standard library's randomly keyed hasher is out of the question. Mixing is by 64×64→128-bit
-//! multiplication, folded (as in wyhash, by Wang Yi).
+//! the standard library's randomly keyed hasher is out of the question.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
+use crate::mixing::{SEED, fold, mix};
 use crate::scratch::with_scratch;
 use crate::tree::{Expr, Node};
 
 const CONST: u64 = 0x9e37_79b9_7f4a_7c15;
 const VAR: u64 = 0xd1b5_4a32_d192_ed03;
 const OP: u64 = 0xaef1_7502_108e_f2d9;
-const SEED: u64 = 0x2d35_8dcc_aa6c_78a5;
-const MULTIPLIER: u64 = 0x8bb8_4b93_962e_acc9;
-
-/// Both halves of the product, combined.
-#[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the two halves of a 128-bit product"
-)]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    product as u64 ^ (product >> 64) as u64
-}
-
-#[inline]
-fn mix(state: u64, word: u64) -> u64 {
-    fold(state ^ word, MULTIPLIER)
-}
-
-/// A hash map with this file's mixing, for keys that nobody chooses with evil intent.
-pub(crate) type WordMap<K, V> = HashMap<K, V, BuildHasherDefault<WordHasher>>;
-
-#[derive(Default)]
-pub(crate) struct WordHasher(u64);
-
-impl Hasher for WordHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(size_of::<u64>()) {
-            let mut word = [0; size_of::<u64>()];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-        self.write_u64(bytes.len() as u64);
-    }
-
-    fn write_u8(&mut self, byte: u8) {
-        self.write_u64(u64::from(byte));
-    }
-
-    fn write_u32(&mut self, word: u32) {
-        self.write_u64(u64::from(word));
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = mix(self.0 ^ SEED, word);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 /// A node as one word, such that different nodes differ. (A constant may have the word of a
 /// variable, but then its bits are as unlikely as any collision.)
 #[inline]

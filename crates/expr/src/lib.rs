@@ -26,6 +26,7 @@ mod diff;
 pub mod generate;
 mod hash;
 mod interval;
+mod mixing;
 pub mod op;
 mod parse;
 pub mod print;
@@ -34,6 +35,7 @@ mod scratch;
 #[cfg(feature = "serde")]
 mod serial;
 mod simplify;
+mod symbol;
 mod tree;
 
 pub use diff::MAX_DERIVATIVE_LEN;

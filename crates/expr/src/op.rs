@@ -21,33 +21,10 @@
 
 use std::sync::OnceLock;
 
-use crate::hash::WordMap;
+use crate::mixing::WordMap;
 use crate::print::form::{Form, call, helper, relation, text};
 use crate::print::level;
-
-/// How an operator is written in infix notation, for those that have a symbol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Symbol {
-    /// The symbol, as printed.
-    pub text: &'static str,
-    /// Binding strength; see [`crate::print::level`].
-    pub level: u8,
-    /// How operators of the same strength group.
-    pub grouping: Grouping,
-}
-
-/// How a run of operators of one binding strength is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grouping {
-    /// `a - b - c` is `(a - b) - c`.
-    Left,
-    /// `a ^ b ^ c` is `a ^ (b ^ c)`.
-    Right,
-    /// `a < b < c` is refused.
-    None,
-    /// `-a`: one operand, which follows.
-    Prefix,
-}
+pub use crate::symbol::{Grouping, Symbol};
 
 const fn left(text: &'static str, level: u8) -> Option<Symbol> {
     Some(Symbol {

@@ -14,6 +14,7 @@ mod lexer;
 use std::collections::HashMap;
 use std::ops::Range;
 
+use error::Fault;
 pub use error::{ParseError, ParseErrorKind};
 use lexer::{Lexer, Token};
 
@@ -80,9 +81,6 @@ fn named_number(name: &str) -> Option<f64> {
         .find(|(known, _)| *known == name)
         .map(|&(_, value)| value)
 }
-
-/// A kind of error and its place in the text.
-type Fault = (ParseErrorKind, Range<usize>);
 
 /// What has been read but waits for what follows.
 enum Pending {

@@ -12,7 +12,6 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::op::{MAX_ARITY, Op};
-use crate::print;
 use crate::scratch::with_scratch;
 
 /// Longest expression, in nodes. Node numbers fit an `i32` with room to spare.
@@ -364,13 +363,6 @@ fn malformed(nodes: &[Node]) -> ExprError {
         height += 1;
     }
     ExprError::Leftover { found: height }
-}
-
-/// Infix notation with the variables x0, x1, …
-impl fmt::Display for Expr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&print::infix::<&str>(self, &[]))
-    }
 }
 
 impl fmt::Debug for Expr {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
-use crate::report::StopReason;
+use crate::stop::StopReason;
 
 /// The clock of one fit.
 #[derive(Debug, Clone)]

@@ -15,9 +15,10 @@ use crate::evaluate::{Evaluator, Score};
 use crate::normal_form::{Normaliser, Slots};
 use crate::present::present;
 use crate::problem::{Observations, Problem, Rows};
-use crate::report::{Judged, Outcome, Report, StopReason};
+use crate::report::{Judged, Outcome, Report};
 use crate::search::Search;
 use crate::seeds::Scope;
+use crate::stop::StopReason;
 use crate::{choose, constants, polish, seeds};
 
 /// What is known of a search under way.

@@ -63,6 +63,7 @@ mod reweighted;
 mod rungs;
 mod search;
 mod seeds;
+mod stop;
 mod tune;
 
 pub use accepts::Accepts;
@@ -75,4 +76,5 @@ pub use guesses::Guesses;
 pub use loss::Loss;
 pub use operators::Operators;
 pub use problem::{Observations, Problem};
-pub use report::{Model, Report, StopReason};
+pub use report::{Model, Report};
+pub use stop::StopReason;

@@ -26,9 +26,9 @@ use crate::evaluate::Evaluator;
 use crate::fronts::{self, Fronts};
 use crate::island::{Island, variation};
 use crate::problem::{Problem, Rows};
-use crate::report::StopReason;
 use crate::rungs::Rungs;
 use crate::seeds::Scope;
+use crate::stop::StopReason;
 
 /// Rows up to which the search is cross-validated, and from which on there are enough to.
 const APART_ROWS: std::ops::RangeInclusive<usize> = 8..=2000;

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+/// A kind of error and its place in the text.
+pub(super) type Fault = (ParseErrorKind, Range<usize>);
+
 /// What is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use super::error::shown;
-use super::{Fault, ParseErrorKind};
+use super::error::{Fault, ParseErrorKind, shown};
 use crate::print::{is_identifier_char, is_identifier_start};
 
 /// The symbol at the beginning of `text`, the longest one.

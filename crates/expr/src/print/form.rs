@@ -1,7 +1,7 @@
 //! How one operator is written in one language.
 
 use super::level;
-use crate::op::Symbol;
+use crate::symbol::Symbol;
 
 /// The shape of an application of an operator.
 ///

@@ -1,9 +1,11 @@
 //! This crate's own notation: infix and prefix.
 
+use std::fmt;
+
 use super::form::Form;
 use super::write::{Language, write};
 use super::{level, number};
-use crate::op::{Grouping, Op};
+use crate::op::Op;
 use crate::tree::Expr;
 
 /// Infix notation with the fewest parentheses: `2*x0^2 - sin(x1)`. [`parse()`](crate::parse()) with the same
@@ -93,14 +95,9 @@ pub(crate) fn is_identifier(name: &str) -> bool {
     name.starts_with(is_identifier_start) && name.chars().all(is_identifier_char)
 }
 
-/// What the operands of an infix operator must be to go without parentheses, and what stands
-/// between them.
-pub(crate) fn infix_places(symbol: crate::op::Symbol) -> (u8, u8) {
-    match symbol.grouping {
-        Grouping::Left => (symbol.level, symbol.level + 1),
-        // An exponent may have a sign: `2^-x`.
-        Grouping::Right => (symbol.level + 1, level::NEGATION),
-        Grouping::None => (symbol.level + 1, symbol.level + 1),
-        Grouping::Prefix => (level::ANY, symbol.level),
+/// Infix notation with the variables x0, x1, …
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&infix::<&str>(self, &[]))
     }
 }

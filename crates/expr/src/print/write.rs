@@ -5,7 +5,6 @@
 //! it goes to, or fixed text.
 
 use super::form::Form;
-use super::infix::infix_places;
 use super::level;
 use crate::op::{Grouping, Op};
 use crate::tree::{Expr, Node};
@@ -171,7 +170,7 @@ impl<L: Language> Writer<'_, L> {
                 self.template(template, &operands[..op.arity()]);
             }
             Form::Infix(symbol) => {
-                let (first, second) = infix_places(symbol);
+                let (first, second) = symbol.places();
                 let spaced = symbol.level <= level::SUM;
                 let last = operands[op.arity() - 1];
                 let second = match self.nodes[last] {

@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use crate::hash::WordMap;
+use crate::mixing::WordMap;
 use crate::op::{MAX_ARITY, Op};
 use crate::tree::{Expr, Node};
 
