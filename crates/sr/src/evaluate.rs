@@ -17,12 +17,11 @@
 
 use std::sync::Arc;
 
-use nalgebra::{DMatrix, DVector};
 use opcodon_expr::{Expr, Node, Op};
-use opcodon_jit::{Batch, Goal, Panel};
+use opcodon_jit::{Batch, Goal, NormalEquations, Panel, Scratch};
 
 use crate::clock::Clock;
-use crate::constants::{Effort, Fit, Normal, levenberg_marquardt};
+use crate::constants::{Effort, Fit, LevenbergMarquardt, keep_only, variances};
 use crate::error::SrError;
 use crate::linear;
 use crate::predict::{Coverage, Predictor, compile_error};
@@ -65,6 +64,13 @@ pub(crate) struct Adjusted {
     pub(crate) dispersion: f64,
 }
 
+/// A fit that goes on for some formulas when all have had their first steps.
+pub(crate) struct GoOn<'a> {
+    pub(crate) effort: Effort,
+    /// Which, from what all of them came to.
+    pub(crate) which: &'a mut dyn FnMut(&[Option<Fit>]) -> Vec<usize>,
+}
+
 /// Constants beyond which no normal equations are formed; two go to scale and offset.
 const CONSTANTS_MAX: usize = 60;
 
@@ -88,6 +94,8 @@ pub(crate) struct Evaluator {
     batch: Option<Batch<f64>>,
     /// For losses other than squares.
     reweighted: Option<Reweighted>,
+    steps: LevenbergMarquardt,
+    scratch: Scratch,
 }
 
 impl Evaluator {
@@ -130,6 +138,8 @@ impl Evaluator {
             coverage,
             batch,
             reweighted,
+            steps: LevenbergMarquardt::default(),
+            scratch: Scratch::default(),
         })
     }
 
@@ -247,8 +257,19 @@ impl Evaluator {
         effort: Effort,
         clock: &Clock,
     ) -> Result<Vec<Option<Refined>>, SrError> {
+        self.refine_some_more(starts, effort, None, clock)
+    }
+
+    /// The same; then further those that `more` picks by the errors of all, +∞ for `None`.
+    pub(crate) fn refine_some_more(
+        &mut self,
+        starts: &[(&Expr, Score)],
+        effort: Effort,
+        more: Option<(Effort, &mut dyn FnMut(&[f64]) -> Vec<usize>)>,
+        clock: &Clock,
+    ) -> Result<Vec<Option<Refined>>, SrError> {
         let total = self.shared.total();
-        let effort = Effort {
+        let of_total = |effort: Effort| Effort {
             rss: effort.rss * total,
             ..effort
         };
@@ -267,7 +288,23 @@ impl Evaluator {
                     .map(|expr| (expr, (0..expr.n_constants()).collect()))
             })
             .collect();
-        let fits = self.fits(&all, effort, clock)?;
+        let fits = match more {
+            None => self.fits(&all, of_total(effort), None, clock)?,
+            Some((more, pick)) => {
+                let mut which = |fits: &[Option<Fit>]| {
+                    let error = |fit: &Fit| fit.normal.rss / total;
+                    let errors = fits
+                        .iter()
+                        .map(|fit| fit.as_ref().map_or(f64::INFINITY, error));
+                    pick(&errors.collect::<Vec<f64>>())
+                };
+                let go_on = GoOn {
+                    effort: of_total(more),
+                    which: &mut which,
+                };
+                self.fits(&all, of_total(effort), Some(go_on), clock)?
+            }
+        };
         let refined = starts.iter().zip(fits).map(|(&(expr, _), fit)| {
             let fit = fit?;
             let (inner, outer) = fit.constants.split_at(fit.constants.len() - 2);
@@ -311,7 +348,7 @@ impl Evaluator {
                 (expr.n_constants() <= CONSTANTS_MAX).then_some((expr, free))
             })
             .collect();
-        let fits = self.fits(&tasks, effort, clock)?;
+        let fits = self.fits(&tasks, effort, None, clock)?;
         let adjusted = models
             .iter()
             .zip(&tasks)
@@ -319,14 +356,14 @@ impl Evaluator {
             .map(|((&(expr, free), task), fit)| {
                 let (fit, (_, positions)) = (fit?, task.as_ref()?);
                 let mut constants = expr.constants();
-                let mut variances = vec![0.0; free.len()];
+                let mut of_constants = vec![0.0; free.len()];
                 for ((&position, &value), variance) in positions
                     .iter()
                     .zip(&fit.constants)
-                    .zip(fit.normal.variances())
+                    .zip(variances(&fit.normal))
                 {
                     constants[position] = value;
-                    variances[position] = variance;
+                    of_constants[position] = variance;
                 }
                 let mut expr = expr.clone();
                 expr.set_constants(&constants).ok()?;
@@ -334,7 +371,7 @@ impl Evaluator {
                 Some(Adjusted {
                     expr,
                     error,
-                    variances,
+                    variances: of_constants,
                     dispersion: error * self.shared.target_variance,
                 })
             });
@@ -354,8 +391,9 @@ impl Evaluator {
     /// Levenberg-Marquardt on formulas in the constants at these positions.
     fn fits(
         &mut self,
-        tasks: &[Option<(&Expr, Vec<usize>)>],
+        tasks: &[Option<Task<'_>>],
         effort: Effort,
+        go_on: Option<GoOn<'_>>,
         clock: &Clock,
     ) -> Result<Vec<Option<Fit>>, SrError> {
         let mut fits: Vec<Option<Fit>> = vec![None; tasks.len()];
@@ -365,94 +403,134 @@ impl Evaluator {
                 .as_ref()
                 .is_some_and(|(expr, _)| self.compiled(expr))
         };
-        let (which, rest): (Vec<usize>, Vec<usize>) = (0..tasks.len()).partition(is_compiled);
+        let which: Vec<usize> = (0..tasks.len()).filter(is_compiled).collect();
+        // The number that a formula has in the batch.
+        let mut numbers: Vec<Option<usize>> = vec![None; tasks.len()];
+        for (k, &i) in which.iter().enumerate() {
+            numbers[i] = Some(k);
+        }
         let exprs = || {
             which
                 .iter()
                 .filter_map(|&i| tasks[i].as_ref().map(|(expr, _)| *expr))
         };
-        if let Some(reweighted) = &mut self.reweighted {
-            let total = self.shared.total();
-            let weight = Some(target + 1);
-            if let (Some(batch), Some((_, predicting))) =
-                (&mut self.batch, &mut reweighted.compiled)
-            {
-                let goal = Goal::NormalEquations { target, weight };
-                batch
-                    .compile(exprs(), n_inputs, goal)
-                    .map_err(compile_error)?;
-                predicting
-                    .compile(exprs(), n_inputs, Goal::Predict)
-                    .map_err(compile_error)?;
-                for (k, &i) in which.iter().enumerate() {
-                    let Some((expr, free)) = tasks[i].as_ref().filter(|_| !clock.is_over()) else {
-                        continue;
-                    };
-                    fits[i] = masked(expr, free, effort, |theta| {
-                        if clock.is_over() {
-                            return None;
-                        }
-                        reweighted.normal(batch, k, theta, total)
-                    });
-                }
-            }
-        } else if let (Some(batch), Some(panel)) = (&mut self.batch, &self.shared.panel) {
+        if let Some(batch) = &mut self.batch {
+            // Losses other than squares have a weight for every row.
+            let weight = match self.reweighted {
+                Some(_) => Some(target + 1),
+                None => weight,
+            };
             let goal = Goal::NormalEquations { target, weight };
             batch
                 .compile(exprs(), n_inputs, goal)
                 .map_err(compile_error)?;
-            for (k, &i) in which.iter().enumerate() {
-                if clock.is_over() {
-                    break;
-                }
-                let Some((expr, free)) = &tasks[i] else {
-                    continue;
-                };
-                fits[i] = masked(expr, free, effort, |theta| {
-                    // On a million rows one pass takes a while, and a fit takes many.
-                    if clock.is_over() {
-                        return None;
-                    }
-                    batch.set_constants(k, theta).ok()?;
-                    let sums = batch.normal_equations(k, panel).ok()?;
-                    Some(Normal {
-                        jtj: DMatrix::from_row_slice(sums.n, sums.n, &sums.jtj),
-                        // Kernels take residuals the other way round.
-                        jtr: -DVector::from_column_slice(&sums.jtr),
-                        rss: sums.rss,
-                    })
-                });
-            }
         }
-        for i in rest {
-            if let Some((expr, free)) = &tasks[i]
+        if let Some(reweighted) = &mut self.reweighted
+            && let Some((_, predicting)) = &mut reweighted.compiled
+        {
+            predicting
+                .compile(exprs(), n_inputs, Goal::Predict)
+                .map_err(compile_error)?;
+        }
+        for (i, task) in tasks.iter().enumerate() {
+            if let Some(task) = task
                 && !clock.is_over()
             {
-                let judge = self.reweighted.as_mut();
-                fits[i] = self.shared.reference_fit(expr, free, effort, judge);
+                fits[i] = self.fit(task, numbers[i], None, effort, clock);
+            }
+        }
+        if let Some(GoOn { effort, which }) = go_on {
+            for i in which(&fits) {
+                if let (Some(task), Some(begun)) = (&tasks[i], fits[i].take()) {
+                    fits[i] = self.fit(task, numbers[i], Some(begun), effort, clock);
+                }
             }
         }
         Ok(fits)
     }
+
+    /// One of them, from its constants or from where a fit has got to; `number` is that of its code.
+    fn fit(
+        &mut self,
+        task: &Task<'_>,
+        number: Option<usize>,
+        begun: Option<Fit>,
+        effort: Effort,
+        clock: &Clock,
+    ) -> Option<Fit> {
+        let Self {
+            shared,
+            batch,
+            reweighted,
+            steps,
+            scratch,
+            ..
+        } = self;
+        let fitted = Fitted {
+            task,
+            begun,
+            effort,
+        };
+        let (Some(k), Some(batch)) = (number, batch) else {
+            return shared.reference_fit(fitted, steps, reweighted.as_mut());
+        };
+        let total = shared.total();
+        // On a million rows one pass takes a while, and a fit takes many.
+        fitted.run(steps, |theta, normal| {
+            if clock.is_over() {
+                return None;
+            }
+            match reweighted {
+                Some(reweighted) => reweighted.normal(batch, k, theta, total, scratch, normal),
+                None => {
+                    batch.set_constants(k, theta).ok()?;
+                    let panel = shared.panel.as_ref()?;
+                    batch.normal_equations_into(k, panel, scratch, normal).ok()
+                }
+            }
+        })
+    }
 }
 
-/// A fit in some of the constants; `normal` takes and gives all of them.
-fn masked(
-    expr: &Expr,
-    free: &[usize],
+/// A formula and which of its constants are fitted.
+type Task<'a> = (&'a Expr, Vec<usize>);
+
+/// A task, and from where it goes how far.
+struct Fitted<'a> {
+    task: &'a Task<'a>,
+    begun: Option<Fit>,
     effort: Effort,
-    mut normal: impl FnMut(&[f64]) -> Option<Normal>,
-) -> Option<Fit> {
-    let mut constants = expr.constants();
-    let start: Vec<f64> = free.iter().map(|&i| constants[i]).collect();
-    let all = free.len() == constants.len();
-    levenberg_marquardt(&start, effort, |theta| {
-        for (&i, &value) in free.iter().zip(theta) {
-            constants[i] = value;
+}
+
+impl Fitted<'_> {
+    /// The fit in some of the constants; `normal` takes and gives all of them.
+    fn run(
+        self,
+        steps: &mut LevenbergMarquardt,
+        mut normal: impl FnMut(&[f64], &mut NormalEquations) -> Option<()>,
+    ) -> Option<Fit> {
+        let (expr, free) = self.task;
+        let mut constants = expr.constants();
+        let start: Vec<f64> = free.iter().map(|&i| constants[i]).collect();
+        let all = free.len() == constants.len();
+        let of_free = |theta: &[f64], equations: &mut NormalEquations| {
+            for (&i, &value) in free.iter().zip(theta) {
+                constants[i] = value;
+            }
+            let told = normal(&constants, equations).is_some();
+            if told && !all {
+                keep_only(equations, free);
+            }
+            told
+        };
+        match self.begun {
+            None => steps.fit(&start, self.effort, of_free),
+            Some(mut fit) => {
+                steps.go_on(&mut fit, self.effort, of_free);
+                Some(fit)
+            }
         }
-        let normal = normal(&constants)?;
-        Some(if all { normal } else { normal.only(free) })
-    })
+    }
 }
 
 impl Shared {
@@ -506,17 +584,16 @@ impl Shared {
     /// Derivatives as formulas, evaluated by the reference.
     fn reference_fit(
         &self,
-        expr: &Expr,
-        free: &[usize],
-        effort: Effort,
+        fitted: Fitted<'_>,
+        steps: &mut LevenbergMarquardt,
         mut reweighted: Option<&mut Reweighted>,
     ) -> Option<Fit> {
         let columns = self.rows.column_refs();
         let n_inputs = columns.len();
         // Constants become variables, so that one derivative serves every step.
         let mut next = n_inputs;
-        let nodes = expr
-            .nodes()
+        let nodes = fitted.task.0.nodes();
+        let nodes = nodes
             .iter()
             .map(|&node| match node {
                 Node::Const(_) => {
@@ -531,7 +608,7 @@ impl Shared {
             .map(|k| open.diff(u32::try_from(k).ok()?).ok())
             .collect::<Option<_>>()?;
         let n_rows = self.rows.n_rows();
-        masked(expr, free, effort, |theta| {
+        fitted.run(steps, |theta, normal| {
             let filled: Vec<Vec<f64>> = theta.iter().map(|&t| vec![t; n_rows]).collect();
             let mut all = columns.clone();
             all.extend(filled.iter().map(Vec::as_slice));
@@ -546,18 +623,20 @@ impl Shared {
                 }
                 None => (&self.rows.target, self.rows.weights.as_ref(), None),
             };
-            let residuals: Vec<f64> = target.iter().zip(&values).map(|(y, v)| y - v).collect();
+            let residuals: Vec<f64> = target.iter().zip(&values).map(|(y, v)| v - y).collect();
             let dot = |a: &[f64], b: &[f64]| -> f64 {
                 (0..n_rows)
                     .map(|row| weights.map_or(1.0, |w| w[row]) * a[row] * b[row])
                     .sum()
             };
-            let p = theta.len();
-            Some(Normal {
-                jtj: DMatrix::from_fn(p, p, |i, j| dot(&slopes[i], &slopes[j])),
-                jtr: DVector::from_fn(p, |i, _| dot(&slopes[i], &residuals)),
+            let pairs = slopes.iter().flat_map(|a| slopes.iter().map(|b| dot(a, b)));
+            *normal = NormalEquations {
+                n: theta.len(),
+                jtj: pairs.collect(),
+                jtr: slopes.iter().map(|a| dot(a, &residuals)).collect(),
                 rss: sum.unwrap_or_else(|| dot(&residuals, &residuals)),
-            })
+            };
+            Some(())
         })
     }
 }

@@ -367,8 +367,13 @@ impl Island {
 
     /// How a formula compares with the best of its size: below 1 it is a new best.
     pub(crate) fn promise(&self, error: f64, expr: &Expr) -> f64 {
+        error / self.rival(expr)
+    }
+
+    /// The error of the best of its size.
+    pub(crate) fn rival(&self, expr: &Expr) -> f64 {
         let rival = self.fronts.all.best_within(expr.len());
-        error / rival.map_or(1.0, |rival| rival.error)
+        rival.map_or(1.0, |rival| rival.error)
     }
 
     /// Scores and tunes new forms, and selects the next members from them and the old ones.
