@@ -67,8 +67,8 @@ pub(crate) struct Adjusted {
 /// A fit that goes on for some formulas when all have had their first steps.
 pub(crate) struct GoOn<'a> {
     pub(crate) effort: Effort,
-    /// Which, from what all of them came to.
-    pub(crate) which: &'a mut dyn FnMut(&[Option<Fit>]) -> Vec<usize>,
+    /// Which, by what was left to all of them: +∞ where a fit was impossible.
+    pub(crate) which: &'a mut dyn FnMut(&[f64]) -> Vec<usize>,
 }
 
 /// Constants beyond which no normal equations are formed; two go to scale and offset.
@@ -260,12 +260,12 @@ impl Evaluator {
         self.refine_some_more(starts, effort, None, clock)
     }
 
-    /// The same; then further those that `more` picks by the errors of all, +∞ for `None`.
+    /// The same; then further those that `more` picks by the errors of all.
     pub(crate) fn refine_some_more(
         &mut self,
         starts: &[(&Expr, Score)],
         effort: Effort,
-        more: Option<(Effort, &mut dyn FnMut(&[f64]) -> Vec<usize>)>,
+        more: Option<GoOn<'_>>,
         clock: &Clock,
     ) -> Result<Vec<Option<Refined>>, SrError> {
         let total = self.shared.total();
@@ -290,17 +290,16 @@ impl Evaluator {
             .collect();
         let fits = match more {
             None => self.fits(&all, of_total(effort), None, clock)?,
-            Some((more, pick)) => {
-                let mut which = |fits: &[Option<Fit>]| {
-                    let error = |fit: &Fit| fit.normal.rss / total;
-                    let errors = fits
-                        .iter()
-                        .map(|fit| fit.as_ref().map_or(f64::INFINITY, error));
-                    pick(&errors.collect::<Vec<f64>>())
-                };
+            Some(GoOn {
+                effort: more,
+                which,
+            }) => {
                 let go_on = GoOn {
                     effort: of_total(more),
-                    which: &mut which,
+                    which: &mut |left: &[f64]| {
+                        let errors: Vec<f64> = left.iter().map(|rss| rss / total).collect();
+                        which(&errors)
+                    },
                 };
                 self.fits(&all, of_total(effort), Some(go_on), clock)?
             }
@@ -440,7 +439,11 @@ impl Evaluator {
             }
         }
         if let Some(GoOn { effort, which }) = go_on {
-            for i in which(&fits) {
+            let left: Vec<f64> = fits
+                .iter()
+                .map(|fit| fit.as_ref().map_or(f64::INFINITY, |fit| fit.normal.rss))
+                .collect();
+            for i in which(&left) {
                 if let (Some(task), Some(begun)) = (&tasks[i], fits[i].take()) {
                     fits[i] = self.fit(task, numbers[i], Some(begun), effort, clock);
                 }

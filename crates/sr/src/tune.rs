@@ -9,7 +9,7 @@ use crate::candidate::{Candidate, ERROR_FLOOR};
 use crate::clock::Clock;
 use crate::constants::Effort;
 use crate::error::SrError;
-use crate::evaluate::Score;
+use crate::evaluate::{GoOn, Score};
 use crate::island::Island;
 use crate::normal_form::{NormalForm, Slots};
 
@@ -66,10 +66,6 @@ impl Island {
             tolerance: 1e-4,
             rss: ERROR_FLOOR,
         };
-        let more = Effort {
-            passes: self.constant_iterations.saturating_sub(1),
-            ..first
-        };
         let rivals: Vec<f64> = open.iter().map(|(expr, _)| self.rival(expr)).collect();
         let mut promising = |errors: &[f64]| {
             let mut ranked: Vec<(f64, usize)> = errors
@@ -83,12 +79,18 @@ impl Island {
             ranked.truncate(ranked.len().div_ceil(PROMISING));
             ranked.into_iter().map(|(_, k)| k).collect()
         };
-        let refined = self.rungs.tuner.refine_some_more(
-            &starts,
-            first,
-            (self.constant_iterations > 2).then_some((more, &mut promising)),
-            clock,
-        )?;
+        let more = GoOn {
+            effort: Effort {
+                passes: self.constant_iterations.saturating_sub(1),
+                ..first
+            },
+            which: &mut promising,
+        };
+        let more = (self.constant_iterations > 2).then_some(more);
+        let refined = self
+            .rungs
+            .tuner
+            .refine_some_more(&starts, first, more, clock)?;
         let limits = self.variation.limits();
         let mut tuned: Vec<Option<Candidate>> = vec![None; forms.len()];
         let mut again = Vec::new();
