@@ -74,6 +74,13 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn op(&mut self, op: Op, args: &[Arg]) -> Arg {
+        // The derivatives in both operands of a quotient begin with the same division.
+        if let Some(last) = self.tape.steps.last()
+            && last.op == op
+            && last.operands() == args
+        {
+            return Arg::Value(index(self.tape.steps.len() - 1));
+        }
         self.tape.push(op, args, self.node)
     }
 

@@ -272,12 +272,18 @@ impl Shell {
     }
 
     /// What comes behind it.
-    fn close<M: Machine>(&self, asm: &mut Assembler, loops: &mut Loops, head: isize) {
+    fn close<M: Machine>(
+        &self,
+        asm: &mut Assembler,
+        loops: &mut Loops,
+        head: isize,
+    ) -> Result<(), JitError> {
         asm.raw(&self.close);
         asm.jcc_to(Cond::A, head);
         asm.raw(&self.finish);
-        if let Some(layout) = self.shape.layout() {
-            loops.go::<M>(asm, layout);
+        match self.shape.layout() {
+            Some(layout) => loops.go::<M>(asm, layout),
+            None => Ok(()),
         }
     }
 
@@ -341,8 +347,7 @@ pub(crate) fn emit<M: Machine>(
                 .products::<M>(lower.asm, 0, 1, None, targets.weight);
         }
     }
-    shell.close::<M>(lower.asm, loops, head);
-    Ok(())
+    shell.close::<M>(lower.asm, loops, head)
 }
 
 /// Emits a kernel without the detour of a tape, if the tree allows it: then what the tree reads;
@@ -374,7 +379,7 @@ pub(crate) fn emit_direct<M: Machine>(
     let (shell, loops) = shells.of::<M>(shape)?;
     let head = shell.open(asm);
     if direct.emit::<M>(asm, survey, shape.registers::<M>(), shape.n_vectors) {
-        shell.close::<M>(asm, loops, head);
+        shell.close::<M>(asm, loops, head)?;
         return Ok(Some(survey));
     }
     asm.rewind(start);

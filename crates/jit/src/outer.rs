@@ -19,11 +19,11 @@
 
 use opcodon_asm::{Alu, Assembler, Cond, Mem, gpr};
 
-use crate::Tier;
 use crate::kernel::{ColumnLeaves, Targets, column_place};
 use crate::lower::Lower;
 use crate::machine::{Machine, offset};
 use crate::tape::Arg;
+use crate::{JitError, Tier};
 
 /// What is written for each vector of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,26 +132,57 @@ impl Layout {
     }
 }
 
-/// The loops of a batch, and where they begin.
+/// The loops that were asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Loops {
-    known: Vec<(Layout, isize)>,
+    loops: Vec<Loop>,
+}
+
+#[derive(Debug)]
+struct Loop {
+    layout: Layout,
+    /// Its code, which may stand anywhere.
+    code: Vec<u8>,
+    /// Where it stands in this batch, if it does.
+    position: Option<isize>,
 }
 
 impl Loops {
-    /// Forgets the loops of another batch.
+    /// Prepares for another batch on the same machine.
     pub(crate) fn clear(&mut self) {
-        self.known.clear();
+        for known in &mut self.loops {
+            known.position = None;
+        }
     }
 
     /// The end of a kernel: on to the loop over what it has written.
-    pub(crate) fn go<M: Machine>(&mut self, asm: &mut Assembler, layout: Layout) {
-        match self.known.iter().find(|(known, _)| *known == layout) {
-            Some(&(_, position)) => asm.jmp_to(position),
+    pub(crate) fn go<M: Machine>(
+        &mut self,
+        asm: &mut Assembler,
+        layout: Layout,
+    ) -> Result<(), JitError> {
+        let known = match self.loops.iter().position(|known| known.layout == layout) {
+            Some(known) => known,
             None => {
-                self.known.push((layout, asm.position().cast_signed()));
-                layout.sum::<M>(asm);
+                let mut own = Assembler::new();
+                layout.sum::<M>(&mut own);
+                self.loops.push(Loop {
+                    layout,
+                    code: own.finish()?.to_vec(),
+                    position: None,
+                });
+                self.loops.len() - 1
+            }
+        };
+        let known = &mut self.loops[known];
+        match known.position {
+            Some(position) => asm.jmp_to(position),
+            None => {
+                asm.align(16);
+                known.position = Some(asm.position().cast_signed());
+                asm.raw(&known.code);
             }
         }
+        Ok(())
     }
 }

@@ -108,15 +108,15 @@ impl LevenbergMarquardt {
     /// and says whether it could. `None`: the start itself cannot be evaluated.
     pub(crate) fn fit(
         &mut self,
-        start: &[f64],
+        start: Vec<f64>,
         effort: Effort,
         mut normal: impl FnMut(&[f64], &mut NormalEquations) -> bool,
     ) -> Option<Fit> {
         let mut fit = Fit {
-            constants: start.to_vec(),
+            constants: start,
             normal: NormalEquations::default(),
         };
-        if !normal(start, &mut fit.normal) || !is_finite(&fit.normal) {
+        if !normal(&fit.constants, &mut fit.normal) || !is_finite(&fit.normal) {
             return None;
         }
         self.go_on(&mut fit, effort, normal);
@@ -130,6 +130,9 @@ impl LevenbergMarquardt {
         effort: Effort,
         mut normal: impl FnMut(&[f64], &mut NormalEquations) -> bool,
     ) {
+        if fit.constants.is_empty() {
+            return;
+        }
         let mut passes = 1;
         let mut damping = DAMPING_START;
         while passes < effort.passes && fit.normal.rss > effort.rss && damping < DAMPING_MAX {
@@ -196,34 +199,36 @@ impl LevenbergMarquardt {
 /// read row by row and holds the factor afterwards. `false` if it is not positive definite.
 fn solve(matrix: &mut [f64], right: &mut [f64]) -> bool {
     let n = right.len();
-    for j in 0..n {
-        for i in j..n {
-            let mut cell = matrix[i * n + j];
-            for k in 0..j {
-                cell -= matrix[i * n + k] * matrix[j * n + k];
-            }
-            if i == j && (cell <= 0.0 || cell.is_nan()) {
-                return false;
-            }
-            matrix[i * n + j] = if i == j {
-                cell.sqrt()
-            } else {
-                cell / matrix[j * n + j]
-            };
-        }
-    }
     for i in 0..n {
-        for k in 0..i {
-            right[i] -= matrix[i * n + k] * right[k];
+        let (above, row) = matrix.split_at_mut(i * n);
+        for (k, other) in above.chunks_exact(n).enumerate() {
+            let mut cell = row[k];
+            for (a, b) in other[..k].iter().zip(&row[..k]) {
+                cell -= a * b;
+            }
+            row[k] = cell / other[k];
         }
-        right[i] /= matrix[i * n + i];
+        let mut pivot = row[i];
+        for a in &row[..i] {
+            pivot -= a * a;
+        }
+        if pivot <= 0.0 || pivot.is_nan() {
+            return false;
+        }
+        row[i] = pivot.sqrt();
+    }
+    for (i, row) in matrix.chunks_exact(n).enumerate() {
+        let (known, rest) = right.split_at_mut(i);
+        for (a, b) in row.iter().zip(known) {
+            rest[0] -= a * *b;
+        }
+        rest[0] /= row[i];
     }
     for i in (0..n).rev() {
-        let mut known = 0.0;
-        for k in i + 1..n {
-            known += matrix[k * n + i] * right[k];
-        }
-        right[i] = (right[i] - known) / matrix[i * n + i];
+        let (rest, known) = right.split_at_mut(i + 1);
+        let rows = matrix.chunks_exact(n).skip(i + 1);
+        let sum: f64 = rows.zip(known).map(|(row, b)| row[i] * *b).sum();
+        rest[i] = (rest[i] - sum) / matrix[i * n + i];
     }
     true
 }
@@ -263,7 +268,7 @@ mod tests {
         effort: Effort,
         f: impl Fn(&[f64], f64) -> f64 + Copy,
     ) -> Option<Fit> {
-        LevenbergMarquardt::default().fit(start, effort, |theta, normal| {
+        LevenbergMarquardt::default().fit(start.to_vec(), effort, |theta, normal| {
             *normal = normal_of(rows, theta, f);
             true
         })
@@ -294,6 +299,8 @@ mod tests {
         check(&[1.0, 1.0, 5.0], &[3.0, 2.0, 5.0], |t, x| {
             t[0] * t[1] * x + 0.0 * t[2]
         });
+        // Nothing to find.
+        check(&[], &[], |_, x| x);
     }
 
     #[test]

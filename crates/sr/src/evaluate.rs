@@ -281,12 +281,9 @@ impl Evaluator {
                     .flatten()
             })
             .collect();
-        let all: Vec<Option<(&Expr, Vec<usize>)>> = scaled
+        let all: Vec<Option<Task<'_>>> = scaled
             .iter()
-            .map(|expr| {
-                expr.as_ref()
-                    .map(|expr| (expr, (0..expr.n_constants()).collect()))
-            })
+            .map(|expr| expr.as_ref().map(|expr| (expr, None)))
             .collect();
         let fits = match more {
             None => self.fits(&all, of_total(effort), None, clock)?,
@@ -335,7 +332,7 @@ impl Evaluator {
             rss: effort.rss * total,
             ..effort
         };
-        let tasks: Vec<Option<(&Expr, Vec<usize>)>> = models
+        let tasks: Vec<Option<Task<'_>>> = models
             .iter()
             .map(|&(expr, free)| {
                 let free = free
@@ -344,7 +341,7 @@ impl Evaluator {
                     .filter(|(_, f)| **f)
                     .map(|(i, _)| i)
                     .collect();
-                (expr.n_constants() <= CONSTANTS_MAX).then_some((expr, free))
+                (expr.n_constants() <= CONSTANTS_MAX).then_some((expr, Some(free)))
             })
             .collect();
         let fits = self.fits(&tasks, effort, None, clock)?;
@@ -358,6 +355,7 @@ impl Evaluator {
                 let mut of_constants = vec![0.0; free.len()];
                 for ((&position, &value), variance) in positions
                     .iter()
+                    .flatten()
                     .zip(&fit.constants)
                     .zip(variances(&fit.normal))
                 {
@@ -495,8 +493,8 @@ impl Evaluator {
     }
 }
 
-/// A formula and which of its constants are fitted.
-type Task<'a> = (&'a Expr, Vec<usize>);
+/// A formula and which of its constants are fitted: all of them if nothing is said.
+type Task<'a> = (&'a Expr, Option<Vec<usize>>);
 
 /// A task, and from where it goes how far.
 struct Fitted<'a> {
@@ -514,20 +512,25 @@ impl Fitted<'_> {
     ) -> Option<Fit> {
         let (expr, free) = self.task;
         let mut constants = expr.constants();
-        let start: Vec<f64> = free.iter().map(|&i| constants[i]).collect();
-        let all = free.len() == constants.len();
+        let start = match free {
+            Some(free) => free.iter().map(|&i| constants[i]).collect(),
+            None => constants.clone(),
+        };
         let of_free = |theta: &[f64], equations: &mut NormalEquations| {
+            let Some(free) = free else {
+                return normal(theta, equations).is_some();
+            };
             for (&i, &value) in free.iter().zip(theta) {
                 constants[i] = value;
             }
             let told = normal(&constants, equations).is_some();
-            if told && !all {
+            if told {
                 keep_only(equations, free);
             }
             told
         };
         match self.begun {
-            None => steps.fit(&start, self.effort, of_free),
+            None => steps.fit(start, self.effort, of_free),
             Some(mut fit) => {
                 steps.go_on(&mut fit, self.effort, of_free);
                 Some(fit)

@@ -393,12 +393,14 @@ impl Island {
                 score,
                 shape: form.shape,
             };
-            let winner = match tuned {
-                Some(tuned) if pays(&tuned, &plain, n_rows) => tuned,
-                _ => plain,
+            let (winner, is_new) = match tuned {
+                Some(tuned) if pays(&tuned, &plain, n_rows) => (tuned, true),
+                _ => (plain, false),
             };
+            // What came with its own constants was admitted with them.
+            let asks = self.tame_only && is_new;
             if !winner.score.error.is_finite()
-                || (self.tame_only && !fronts::is_tame(&winner.expr, &self.fronts.reach))
+                || (asks && !fronts::is_tame(&winner.expr, &self.fronts.reach))
             {
                 continue;
             }
@@ -428,6 +430,7 @@ fn survivors(mut members: Vec<Candidate>, n: usize) -> Vec<Candidate> {
             .unwrap_or(std::cmp::Ordering::Equal)
     });
     let mut shapes: ByShape<()> = ByShape::default();
+    shapes.reserve(members.len());
     members.retain(|c| shapes.insert(c.shape, ()).is_none());
     // Neighbours in the order of errors: formulas that differ in spelling only.
     let mut kept: Vec<Candidate> = Vec::with_capacity(members.len());
