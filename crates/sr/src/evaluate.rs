@@ -13,7 +13,7 @@
 //! # Invariants
 //! - A formula that yields NaN or an infinity at any row has error +∞.
 //! - The same formula on the same rows gives the same bits, in whatever batch it comes.
-//! - When the clock is over, what is left counts as worst.
+//! - When the clock is over, what is left counts as worst. It is looked at every so many rows.
 
 use std::sync::Arc;
 
@@ -73,6 +73,9 @@ pub(crate) struct GoOn<'a> {
 
 /// Constants beyond which no normal equations are formed; two go to scale and offset.
 const CONSTANTS_MAX: usize = 60;
+
+/// Rows of formulas between two looks at the clock: to look takes as long as a hundred of them.
+const UNHURRIED_ROWS: usize = 1 << 14;
 
 /// Rows as kernels read them, and the sums of the target.
 #[derive(Debug)]
@@ -157,6 +160,11 @@ impl Evaluator {
         self.batch.is_some() && self.coverage.is_some_and(|coverage| coverage.covers(expr))
     }
 
+    /// Formulas that are evaluated between two looks at the clock.
+    fn n_unhurried(&self) -> usize {
+        (UNHURRIED_ROWS / self.shared.rows.n_rows().max(1)).max(1)
+    }
+
     fn columns_of_target(&self) -> (u32, Option<u32>, usize) {
         let n_inputs = self.shared.rows.columns.len();
         let target = u32::try_from(n_inputs).unwrap_or(u32::MAX);
@@ -173,6 +181,7 @@ impl Evaluator {
             return self.reweighted_scores(exprs, clock);
         }
         let (target, weight, n_inputs) = self.columns_of_target();
+        let n_unhurried = self.n_unhurried();
         let mut scores = vec![Score::WORST; exprs.len()];
         let which: Vec<usize> = (0..exprs.len())
             .filter(|&i| self.compiled(exprs[i]))
@@ -184,7 +193,7 @@ impl Evaluator {
                 .compile(which.iter().map(|&i| exprs[i]), n_inputs, goal)
                 .map_err(compile_error)?;
             for (k, &i) in which.iter().enumerate() {
-                if clock.is_over() {
+                if k.is_multiple_of(n_unhurried) && clock.is_over() {
                     return Ok(scores);
                 }
                 let sums = batch.moments(k, panel).map_err(compile_error)?;
@@ -429,10 +438,12 @@ impl Evaluator {
                 .compile(exprs(), n_inputs, Goal::Predict)
                 .map_err(compile_error)?;
         }
+        let n_unhurried = self.n_unhurried();
         for (i, task) in tasks.iter().enumerate() {
-            if let Some(task) = task
-                && !clock.is_over()
-            {
+            if i.is_multiple_of(n_unhurried) && clock.is_over() {
+                break;
+            }
+            if let Some(task) = task {
                 fits[i] = self.fit(task, numbers[i], None, effort, clock);
             }
         }
@@ -477,8 +488,9 @@ impl Evaluator {
         };
         let total = shared.total();
         // On a million rows one pass takes a while, and a fit takes many.
+        let looks = shared.rows.n_rows() >= UNHURRIED_ROWS;
         fitted.run(steps, |theta, normal| {
-            if clock.is_over() {
+            if looks && clock.is_over() {
                 return None;
             }
             match reweighted {

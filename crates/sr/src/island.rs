@@ -273,6 +273,11 @@ impl Island {
     /// The normal form of a tree, if it is small enough and its shape was not met too often.
     fn admit(&mut self, tree: &Expr, generation: u64) -> Option<NormalForm> {
         let form = self.normaliser.normal_form(tree, Slots::Closed)?;
+        // Most of what is refused is refused for this, and nothing is asked faster.
+        let visits = self.visits.get(&form.shape).map_or(0, |visit| visit.count);
+        if visits >= VISITS_MAX {
+            return None;
+        }
         let limits = self.variation.limits();
         if form.expr.len() > limits.max_size || form.expr.depth() > limits.max_depth + 2 {
             return None;
@@ -287,9 +292,6 @@ impl Island {
             generation,
             count: 0,
         });
-        if visit.count >= VISITS_MAX {
-            return None;
-        }
         visit.count += 1;
         visit.generation = generation;
         Some(form)
