@@ -194,7 +194,7 @@ impl Expr {
         let nodes = self.nodes();
         let mut sizes = Vec::new();
         self.subtree_sizes_into(&mut sizes);
-        let mut stack: Vec<Bounds> = Vec::new();
+        let mut stack: Vec<Bounds> = Vec::with_capacity(nodes.len());
         for (at, node) in nodes.iter().enumerate() {
             let bounds = match *node {
                 Node::Const(value) if value.is_nan() => Bounds::UNKNOWN,

@@ -1,14 +1,15 @@
 //! A population compiled at once: one arena, made executable once, one kernel a tree.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use opcodon_asm::Assembler;
 use opcodon_codemem::{Arena, SealedArena};
 use opcodon_expr::Expr;
 
 use crate::direct::Direct;
-use crate::gradient::{self, MAX_CONSTANTS, NormalEquations};
-use crate::kernel::{self, ColumnLeaves, Fold, Targets};
+use crate::gradient::{self, Adjoints, MAX_CONSTANTS, NormalEquations, Scratch};
+use crate::kernel::{self, ColumnLeaves, Fold, Shells, Targets};
 use crate::lower::Workspace;
 use crate::machine::{Machine, Visitor};
 use crate::panel::{Line, stride};
@@ -141,13 +142,18 @@ struct Compiler<T> {
     asm: Assembler,
     work: Workspace,
     tape: Tape,
+    adjoints: Adjoints,
     direct: Option<Box<Direct>>,
+    shells: Shells,
     /// Constants and literals of all trees, one element each.
     constants: Vec<T>,
 }
 
 /// A tile's columns are reached by displacements of 31 bits.
 const MAX_COLUMNS: usize = i32::MAX as usize / stride::<f64>();
+
+/// Rows that normal equations are formed of at a time: their derivatives stay in a cache.
+const BLOCK_ROWS: usize = 256;
 
 /// Bytes of code for which an empty batch makes room.
 const FIRST_CAPACITY: usize = 1 << 16;
@@ -169,7 +175,9 @@ impl<T: Float> Batch<T> {
                 asm: Assembler::with_capacity(FIRST_CAPACITY),
                 work: Workspace::default(),
                 tape: Tape::default(),
+                adjoints: Adjoints::default(),
                 direct: T::with_machine(tier, Tables(PhantomData))?,
+                shells: Shells::default(),
                 constants: Vec::new(),
             },
         })
@@ -338,8 +346,9 @@ impl<T: Float> Batch<T> {
             });
         }
         let entry = self.entry(index)?;
-        for (tile, rows) in out.chunks_mut(TILE_ROWS).enumerate() {
-            self.run(entry, panel, tile, bytemuck::cast_slice_mut(rows))?;
+        for (tile, values) in out.chunks_mut(TILE_ROWS).enumerate() {
+            let rows = 0..values.len();
+            self.run(entry, panel, tile, rows, bytemuck::cast_slice_mut(values))?;
         }
         Ok(())
     }
@@ -367,10 +376,11 @@ impl<T: Float> Batch<T> {
         let entries = self.entries_from(first, out.len() / n_rows)?;
         for tile in 0..panel.n_tiles() {
             let start = tile * TILE_ROWS;
-            let rows = start..start + panel.tile_rows(tile);
+            let rows = 0..panel.tile_rows(tile);
             for (entry, values) in entries.iter().zip(out.chunks_mut(n_rows)) {
-                let values = bytemuck::cast_slice_mut(&mut values[rows.clone()]);
-                self.run(entry, panel, tile, values)?;
+                let values = &mut values[start..start + rows.len()];
+                let values = bytemuck::cast_slice_mut(values);
+                self.run(entry, panel, tile, rows.clone(), values)?;
             }
         }
         Ok(())
@@ -446,6 +456,23 @@ impl<T: Float> Batch<T> {
         index: usize,
         panel: &Panel<T>,
     ) -> Result<NormalEquations, JitError> {
+        let mut equations = NormalEquations::default();
+        self.normal_equations_into(index, panel, &mut Scratch::default(), &mut equations)?;
+        Ok(equations)
+    }
+
+    /// The same into equations that were there before, so that a fit of many steps allocates
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`Batch::normal_equations`]; the equations are then as before.
+    pub fn normal_equations_into(
+        &self,
+        index: usize,
+        panel: &Panel<T>,
+        scratch: &mut Scratch,
+        equations: &mut NormalEquations,
+    ) -> Result<(), JitError> {
         if !matches!(self.goal, Goal::NormalEquations { .. }) {
             return Err(JitError::Goal {
                 compiled: self.goal.name(),
@@ -454,9 +481,26 @@ impl<T: Float> Batch<T> {
         }
         self.expect(self.goal, panel)?;
         let entry = self.entry(index)?;
-        let mut sums = vec![0.0; entry.n_accumulators];
-        self.sums(index, panel, &mut sums)?;
-        Ok(NormalEquations::from_triangle(entry.n_constants, &sums))
+        let Scratch { rows, sums } = scratch;
+        sums.clear();
+        sums.resize(entry.n_accumulators, 0.0);
+        let n_rows = panel.n_rows().min(BLOCK_ROWS);
+        let n_bytes = entry.footprint.fixed_bytes + n_rows * entry.footprint.row_bytes;
+        rows.resize(rows.len().max(n_bytes.div_ceil(64)), Line::ZERO);
+        let lanes = T::with_machine(self.tier, Lanes(PhantomData));
+        let n_cells = entry.n_accumulators * lanes;
+        for tile in 0..panel.n_tiles() {
+            let cells: &mut [T] = bytemuck::cast_slice_mut(rows);
+            cells[..n_cells].fill(T::from_f64(0.0));
+            let tile_rows = panel.tile_rows(tile);
+            for start in (0..tile_rows).step_by(BLOCK_ROWS) {
+                let rows = start..tile_rows.min(start + BLOCK_ROWS);
+                self.run(entry, panel, tile, rows, bytemuck::cast_slice_mut(cells))?;
+            }
+            add_lanes(sums, &cells[..n_cells], lanes);
+        }
+        equations.read_triangle(entry.n_constants, sums);
+        Ok(())
     }
 
     /// Checks that the batch computes what is asked and that the panel has the columns.
@@ -490,20 +534,12 @@ impl<T: Float> Batch<T> {
         tile: usize,
         sums: &mut [f64],
     ) -> Result<(), JitError> {
-        let mut few = [Line::ZERO; 3];
-        let mut many = Vec::new();
-        let vectors = if entry.n_accumulators <= few.len() {
-            &mut few[..entry.n_accumulators]
-        } else {
-            many.resize(entry.n_accumulators, Line::ZERO);
-            &mut many[..]
-        };
+        let mut vectors = [Line::ZERO; 3];
         let lanes = T::with_machine(self.tier, Lanes(PhantomData));
-        let cells: &mut [T] = bytemuck::cast_slice_mut(vectors);
-        self.run(entry, panel, tile, bytemuck::cast_slice_mut(cells))?;
-        for (sum, vector) in sums.iter_mut().zip(cells.chunks(lanes)) {
-            *sum += vector.iter().map(|lane| lane.to_f64()).sum::<f64>();
-        }
+        let cells: &mut [T] = bytemuck::cast_slice_mut(&mut vectors);
+        let rows = 0..panel.tile_rows(tile);
+        self.run(entry, panel, tile, rows, bytemuck::cast_slice_mut(cells))?;
+        add_lanes(sums, &cells[..entry.n_accumulators * lanes], lanes);
         Ok(())
     }
 
@@ -512,6 +548,7 @@ impl<T: Float> Batch<T> {
         entry: &Entry,
         panel: &Panel<T>,
         tile: usize,
+        rows: Range<usize>,
         out: &mut [u8],
     ) -> Result<(), JitError> {
         let arena = self
@@ -524,10 +561,18 @@ impl<T: Float> Batch<T> {
             entry.footprint,
             panel,
             tile,
+            rows,
             constants,
             out,
         );
         Ok(())
+    }
+}
+
+/// Adds up the lanes of vectors, one vector for each sum.
+fn add_lanes<T: Float>(sums: &mut [f64], cells: &[T], lanes: usize) {
+    for (sum, vector) in sums.iter_mut().zip(cells.chunks(lanes)) {
+        *sum += vector.iter().map(|lane| lane.to_f64()).sum::<f64>();
     }
 }
 
@@ -561,10 +606,13 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
             asm,
             work,
             tape,
+            adjoints,
             direct,
+            shells,
             constants,
         } = self.compiler;
         asm.clear();
+        shells.clear();
         if let Some(direct) = direct {
             asm.raw(direct.prologue());
         }
@@ -574,22 +622,15 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
             target: 0,
             weight: None,
         });
-        let mut shells = Vec::new();
         // Postfix order is kept as long as its values fit the fewest registers there may be.
         let order = Order::UpTo(M::KEPT.count_ones() as usize - 3);
         for (index, tree) in self.trees.into_iter().enumerate() {
             asm.align(16);
             let (begin, first) = (asm.position(), constants.len());
             let survey = match direct {
-                Some(direct) => kernel::emit_direct::<M>(
-                    asm,
-                    direct,
-                    &mut shells,
-                    tree,
-                    fold,
-                    targets,
-                    constants,
-                )?,
+                Some(direct) => {
+                    kernel::emit_direct::<M>(asm, direct, shells, tree, fold, targets, constants)?
+                }
                 None => None,
             };
             let (n_read, n_constants) = match survey {
@@ -614,7 +655,7 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
                         let (found, limit) = (n_constants, MAX_CONSTANTS);
                         return Err(JitError::TooManyConstants { found, limit });
                     }
-                    gradient::extend(tape, targets.target);
+                    gradient::extend(tape, adjoints, targets.target);
                     n_outputs = tape.outputs.len();
                 }
                 constants.extend(tape.constants.iter().map(|&value| T::from_f64(value)));
@@ -624,9 +665,16 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
                     first,
                     own,
                 };
-                kernel::emit::<M>(asm, work, &mut shells, tape, fold, targets, leaves)?;
+                kernel::emit::<M>(asm, work, shells, tape, fold, targets, leaves)?;
             }
             let n_accumulators = kernel::n_accumulators(fold, n_outputs);
+            // Vectors that are written for each vector of rows, the last of which may be partial.
+            let n_written = match fold {
+                Fold::Store => 1,
+                Fold::Outer => kernel::layout(targets, n_outputs).n_vectors(),
+                Fold::Squares | Fold::Absolute | Fold::Moments => 0,
+            };
+            let n_partial = if fold == Fold::Outer { n_written } else { 0 };
             self.entries.push(Entry {
                 code: (begin, asm.position()),
                 constants: first * M::SLOT,
@@ -635,8 +683,8 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
                 footprint: Footprint {
                     n_columns: self.n_columns,
                     constant_bytes: (constants.len() - first) * M::SLOT,
-                    fixed_bytes: n_accumulators * M::BYTES,
-                    row_bytes: if fold == Fold::Store { T::SIZE } else { 0 },
+                    fixed_bytes: (n_accumulators + n_partial) * M::BYTES,
+                    row_bytes: n_written * T::SIZE,
                 },
             });
         }

@@ -12,13 +12,14 @@
 
 use opcodon_expr::Op;
 
+use crate::panel::Line;
 use crate::tape::{Arg, Tape, index};
 
 /// The most constants for which normal equations are compiled: the code grows with the square.
 pub(crate) const MAX_CONSTANTS: usize = 64;
 
 /// Sums over all rows that a Gauss–Newton or Levenberg–Marquardt step needs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NormalEquations {
     /// Number of constants, k.
     pub n: usize,
@@ -31,25 +32,30 @@ pub struct NormalEquations {
 }
 
 impl NormalEquations {
-    /// From the upper triangle of the (k + 1) × (k + 1) outer product.
-    pub(crate) fn from_triangle(n: usize, triangle: &[f64]) -> NormalEquations {
-        let (mut jtj, mut jtr) = (vec![0.0; n * n], vec![0.0; n]);
+    /// Takes over the upper triangle of the (n + 1) × (n + 1) outer product.
+    pub(crate) fn read_triangle(&mut self, n: usize, triangle: &[f64]) {
+        self.n = n;
+        self.jtj.resize(n * n, 0.0);
+        self.jtr.resize(n, 0.0);
         let mut cells = triangle.iter().copied();
         for row in 0..n {
             for column in row..n {
                 let cell = cells.next().unwrap_or_default();
-                jtj[row * n + column] = cell;
-                jtj[column * n + row] = cell;
+                self.jtj[row * n + column] = cell;
+                self.jtj[column * n + row] = cell;
             }
-            jtr[row] = cells.next().unwrap_or_default();
+            self.jtr[row] = cells.next().unwrap_or_default();
         }
-        NormalEquations {
-            n,
-            jtj,
-            jtr,
-            rss: cells.next().unwrap_or_default(),
-        }
+        self.rss = cells.next().unwrap_or_default();
     }
+}
+
+/// Memory in which normal equations are formed, so that a fit of many steps allocates nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    /// Sums, and derivatives of some rows.
+    pub(crate) rows: Vec<Line>,
+    pub(crate) sums: Vec<f64>,
 }
 
 /// A derivative on its way down; most start as 1 and need no multiplication.
@@ -68,6 +74,13 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn op(&mut self, op: Op, args: &[Arg]) -> Arg {
+        // The derivatives in both operands of a quotient begin with the same division.
+        if let Some(last) = self.tape.steps.last()
+            && last.op == op
+            && last.operands() == args
+        {
+            return Arg::Value(index(self.tape.steps.len() - 1));
+        }
         self.tape.push(op, args, self.node)
     }
 
@@ -314,12 +327,26 @@ impl Builder<'_> {
     }
 }
 
+/// Memory that is reused from one tape to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Adjoints {
+    /// Which values depend on a constant: only these have adjoints.
+    active: Vec<bool>,
+    of_values: Vec<Option<Adjoint>>,
+    of_constants: Vec<Option<Adjoint>>,
+}
+
 /// Replaces the output p of a tree's tape by ∂p/∂c for each of its constants, then p − y.
-pub(crate) fn extend(tape: &mut Tape, target: u32) {
+pub(crate) fn extend(tape: &mut Tape, adjoints: &mut Adjoints, target: u32) {
     let n_constants = tape.constants.len();
     let n_steps = tape.steps.len();
-    // Which values depend on a constant: only these have adjoints.
-    let mut active = vec![false; n_steps];
+    let Adjoints {
+        active,
+        of_values,
+        of_constants,
+    } = adjoints;
+    active.clear();
+    active.resize(n_steps, false);
     for value in 0..n_steps {
         active[value] = tape.steps[value].operands().iter().any(|arg| match *arg {
             Arg::Value(operand) => active[operand as usize],
@@ -328,23 +355,25 @@ pub(crate) fn extend(tape: &mut Tape, target: u32) {
         });
     }
     // In a tree each value, and each constant, is used once: adjoints are set, never summed.
-    let mut adjoints: Vec<Option<Adjoint>> = vec![None; n_steps];
-    let mut derivatives: Vec<Option<Adjoint>> = vec![None; n_constants];
+    of_values.clear();
+    of_values.resize(n_steps, None);
+    of_constants.clear();
+    of_constants.resize(n_constants, None);
     let output = tape.outputs[0];
     match output {
-        Arg::Value(value) => adjoints[value as usize] = Some(Adjoint::One),
-        Arg::Const(constant) => derivatives[constant as usize] = Some(Adjoint::One),
+        Arg::Value(value) => of_values[value as usize] = Some(Adjoint::One),
+        Arg::Const(constant) => of_constants[constant as usize] = Some(Adjoint::One),
         Arg::Column(_) => {}
     }
     let mut builder = Builder { tape, node: 0 };
     for value in (0..n_steps).rev() {
-        let Some(g) = adjoints[value] else { continue };
+        let Some(g) = of_values[value] else { continue };
         let step = builder.tape.steps[value];
         builder.node = step.node;
         for (k, arg) in step.operands().iter().enumerate() {
             let place = match *arg {
-                Arg::Value(operand) if active[operand as usize] => &mut adjoints[operand as usize],
-                Arg::Const(constant) => &mut derivatives[constant as usize],
+                Arg::Value(operand) if active[operand as usize] => &mut of_values[operand as usize],
+                Arg::Const(constant) => &mut of_constants[constant as usize],
                 _ => continue,
             };
             let v = Arg::Value(index(value));
@@ -353,16 +382,18 @@ pub(crate) fn extend(tape: &mut Tape, target: u32) {
                 .map(Adjoint::Arg);
         }
     }
-    let mut outputs = Vec::with_capacity(n_constants + 1);
-    for derivative in derivatives {
-        outputs.push(match derivative {
+    builder.tape.outputs.clear();
+    for derivative in of_constants {
+        let derivative = match *derivative {
             Some(g) => builder.arg(g),
             None => builder.number(0.0),
-        });
+        };
+        builder.tape.outputs.push(derivative);
     }
-    outputs.push(builder.op(Op::Sub, &[output, Arg::Column(target)]));
+    let residual = builder.op(Op::Sub, &[output, Arg::Column(target)]);
+    tape.outputs.push(residual);
     // Kept twice, no output stays in the register that steps use among themselves.
-    tape.outputs = outputs.repeat(2);
+    tape.outputs.extend_from_within(..);
     tape.finish();
     tape.outputs.truncate(n_constants + 1);
 }

@@ -17,7 +17,7 @@
 //!
 //! Accumulators are stored as vectors, unreduced: the caller adds their lanes in `f64`. They live
 //! in registers wherever those survive the tape's calls, else in the output itself, which the
-//! caller has zeroed.
+//! caller has zeroed. Of several outputs the products are summed afterwards (`outer` says how).
 
 use opcodon_asm::{Alu, Assembler, Cond, Gpr, K1, Mem, NONE, Rm, Shift, Vreg, Width, gpr, inst};
 
@@ -26,8 +26,9 @@ use opcodon_expr::Expr;
 use crate::direct::{self, Direct, Survey};
 use crate::lower::{Leaves, Lower, Workspace, calls, routines};
 use crate::machine::{Machine, offset, reg};
+use crate::outer::{Layout, Loops};
 use crate::panel::stride;
-use crate::tape::{Arg, Tape};
+use crate::tape::Tape;
 use crate::{Float, JitError, Tier};
 
 /// What a kernel does with the value of each row.
@@ -116,7 +117,15 @@ pub(crate) fn n_accumulators(fold: Fold, n_outputs: usize) -> usize {
         Fold::Store => 0,
         Fold::Squares | Fold::Absolute => 1,
         Fold::Moments => 3,
-        Fold::Outer => n_outputs * (n_outputs + 1) / 2,
+        Fold::Outer => Layout::n_sums_of(n_outputs),
+    }
+}
+
+/// What a fold of several outputs writes.
+pub(crate) fn layout(targets: Targets, n_outputs: usize) -> Layout {
+    Layout {
+        n_outputs,
+        weighted: targets.weight.is_some(),
     }
 }
 
@@ -161,6 +170,11 @@ impl Shape {
         n_accumulators(self.fold, self.n_outputs)
     }
 
+    /// What a fold of several outputs writes, if it is one.
+    fn layout(&self) -> Option<Layout> {
+        (self.fold == Fold::Outer).then(|| layout(self.targets, self.n_outputs))
+    }
+
     /// Rows of an iteration.
     fn n_rows<M: Machine>(&self) -> usize {
         usize::from(self.n_vectors) * M::LANES
@@ -168,10 +182,9 @@ impl Shape {
 
     fn accumulate<M: Machine>(&self) -> Accumulate {
         let survive = M::TIER == Tier::Avx512 || !self.calls;
-        let few = self.n_accumulators() <= ACCUMULATORS.len() && self.fold != Fold::Outer;
         let scratch = if self.calls { 8 } else { ACCUMULATORS[0] };
         Accumulate {
-            in_registers: few && survive,
+            in_registers: survive && self.fold != Fold::Outer,
             scratch,
         }
     }
@@ -179,6 +192,9 @@ impl Shape {
     /// The registers that values may take.
     fn registers<M: Machine>(&self) -> u32 {
         let all = if self.calls { M::KEPT } else { M::FREE };
+        if self.fold == Fold::Outer {
+            return all;
+        }
         let accumulate = self.accumulate::<M>();
         if accumulate.in_registers {
             let taken = &ACCUMULATORS[..self.n_accumulators()];
@@ -216,13 +232,26 @@ pub(crate) struct Shell {
     /// What becomes of the value in register 0, where that does not depend on the tape; then on to
     /// the next rows. The jump to the head follows.
     close: Vec<u8>,
-    /// Accumulators to the output, and back to the caller.
+    /// Accumulators to the output, and back to the caller; or on to a loop that is.
     finish: Vec<u8>,
 }
 
-impl Shell {
-    /// The shell of a shape, from those that were made before.
-    fn of<M: Machine>(shells: &mut Vec<Shell>, shape: Shape) -> Result<&Shell, JitError> {
+/// What the kernels of a batch have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Shells {
+    shells: Vec<Shell>,
+    loops: Loops,
+}
+
+impl Shells {
+    /// Prepares for the kernels of another batch on the same machine.
+    pub(crate) fn clear(&mut self) {
+        self.loops.clear();
+    }
+
+    /// The shell of a shape, made if there is none yet, and the loops.
+    fn of<M: Machine>(&mut self, shape: Shape) -> Result<(&Shell, &mut Loops), JitError> {
+        let Shells { shells, loops } = self;
         let known = match shells.iter().position(|shell| shell.shape == shape) {
             Some(known) => known,
             None => {
@@ -230,9 +259,11 @@ impl Shell {
                 shells.len() - 1
             }
         };
-        Ok(&shells[known])
+        Ok((&shells[known], loops))
     }
+}
 
+impl Shell {
     /// What comes before the tape's code; returns the head of the loop.
     fn open(&self, asm: &mut Assembler) -> isize {
         let head = asm.position() + self.head;
@@ -241,10 +272,19 @@ impl Shell {
     }
 
     /// What comes behind it.
-    fn close(&self, asm: &mut Assembler, head: isize) {
+    fn close<M: Machine>(
+        &self,
+        asm: &mut Assembler,
+        loops: &mut Loops,
+        head: isize,
+    ) -> Result<(), JitError> {
         asm.raw(&self.close);
         asm.jcc_to(Cond::A, head);
         asm.raw(&self.finish);
+        match self.shape.layout() {
+            Some(layout) => loops.go::<M>(asm, layout),
+            None => Ok(()),
+        }
     }
 
     fn new<M: Machine>(shape: Shape) -> Result<Shell, JitError> {
@@ -279,21 +319,21 @@ impl Shell {
 pub(crate) fn emit<M: Machine>(
     asm: &mut Assembler,
     work: &mut Workspace,
-    shells: &mut Vec<Shell>,
+    shells: &mut Shells,
     tape: &Tape,
     fold: Fold,
     targets: Targets,
     leaves: ColumnLeaves<'_, M>,
 ) -> Result<(), JitError> {
     let shape = Shape::of::<M>(tape, fold, targets);
-    let shell = Shell::of::<M>(shells, shape)?;
+    let (shell, loops) = shells.of::<M>(shape)?;
     let head = shell.open(asm);
     let (registers, slots) = (shape.registers::<M>(), offset(shape.mask_bytes::<M>()));
     let mut lower: Lower<'_, M, _> =
         Lower::new(asm, leaves, routines::<M>()?, work, registers, slots);
     lower.run(tape)?;
-    if fold == Fold::Outer {
-        outer(&mut lower, &tape.outputs, targets, shape.accumulate::<M>());
+    if let Some(layout) = shape.layout() {
+        layout.write(&mut lower, &tape.outputs, targets);
     } else {
         let value = lower.operand(tape.outputs[0]);
         M::load(lower.asm, 0, value);
@@ -307,8 +347,7 @@ pub(crate) fn emit<M: Machine>(
                 .products::<M>(lower.asm, 0, 1, None, targets.weight);
         }
     }
-    shell.close(lower.asm, head);
-    Ok(())
+    shell.close::<M>(lower.asm, loops, head)
 }
 
 /// Emits a kernel without the detour of a tape, if the tree allows it: then what the tree reads;
@@ -316,7 +355,7 @@ pub(crate) fn emit<M: Machine>(
 pub(crate) fn emit_direct<M: Machine>(
     asm: &mut Assembler,
     direct: &mut Direct,
-    shells: &mut Vec<Shell>,
+    shells: &mut Shells,
     tree: &Expr,
     fold: Fold,
     targets: Targets,
@@ -337,10 +376,10 @@ pub(crate) fn emit_direct<M: Machine>(
         n_vectors: direct.n_vectors::<M>(survey),
         n_slots: 0,
     };
-    let shell = Shell::of::<M>(shells, shape)?;
+    let (shell, loops) = shells.of::<M>(shape)?;
     let head = shell.open(asm);
     if direct.emit::<M>(asm, survey, shape.registers::<M>(), shape.n_vectors) {
-        shell.close(asm, head);
+        shell.close::<M>(asm, loops, head)?;
         return Ok(Some(survey));
     }
     asm.rewind(start);
@@ -352,6 +391,9 @@ fn setup<M: Machine>(asm: &mut Assembler, shape: Shape) {
     let frame = shape.frame::<M>();
     if frame > 0 {
         asm.alu_ri(Alu::Sub, gpr::RSP, offset(frame));
+    }
+    if let Some(layout) = shape.layout() {
+        layout.setup::<M>(asm);
     }
     if shape.accumulate::<M>().in_registers {
         for &register in &ACCUMULATORS[..shape.n_accumulators()] {
@@ -440,7 +482,12 @@ fn fold_value<M: Machine>(asm: &mut Assembler, shape: Shape) {
             accumulate.product::<M>(asm, 1, weighted, reg(1));
             accumulate.product::<M>(asm, 2, weighted, column_place::<M>(target));
         }
-        Fold::Absolute | Fold::Outer => {}
+        Fold::Absolute => {}
+        Fold::Outer => {
+            if let Some(layout) = shape.layout() {
+                layout.advance::<M>(asm);
+            }
+        }
     }
 }
 
@@ -457,6 +504,9 @@ fn finish<M: Machine>(asm: &mut Assembler, shape: Shape) {
     let frame = shape.frame::<M>();
     if frame > 0 {
         asm.alu_ri(Alu::Add, gpr::RSP, offset(frame));
+    }
+    if shape.fold == Fold::Outer {
+        return;
     }
     if M::TIER != Tier::Sse2 {
         asm.vzeroupper();
@@ -573,39 +623,6 @@ impl Accumulate {
         match factor {
             Some(factor) => self.product::<M>(asm, k, weighted, reg(factor)),
             None => self.add::<M>(asm, k, weighted),
-        }
-    }
-}
-
-/// The outer product of all outputs with themselves, added to the output's accumulators.
-fn outer<M: Machine>(
-    lower: &mut Lower<'_, M, ColumnLeaves<'_, M>>,
-    outputs: &[Arg],
-    targets: Targets,
-    accumulate: Accumulate,
-) {
-    let mut k = 0;
-    for (i, &row) in outputs.iter().enumerate() {
-        let a = lower.operand(row);
-        let a = lower.in_register(a, 0);
-        // Masking one factor keeps the padding out of all its products.
-        M::mask(lower.asm, 1, a);
-        let mut left = 1;
-        if let Some(weight) = targets.weight {
-            M::binary(
-                lower.asm,
-                M::ROWS.mul,
-                0,
-                1,
-                column_place::<M>(weight),
-                SPARE,
-            );
-            left = 0;
-        }
-        for &column in &outputs[i..] {
-            let b = lower.operand(column);
-            accumulate.product::<M>(lower.asm, k, left, b);
-            k += 1;
         }
     }
 }

@@ -29,6 +29,7 @@ mod gradient;
 mod kernel;
 mod lower;
 mod machine;
+mod outer;
 mod panel;
 mod scalar;
 mod seal;
@@ -38,7 +39,7 @@ pub mod vmath;
 
 pub use batch::{Batch, Goal, Moments};
 pub use error::JitError;
-pub use gradient::NormalEquations;
+pub use gradient::{NormalEquations, Scratch};
 pub use panel::{Panel, TILE_ROWS};
 pub use scalar::CompiledExpr;
 pub use tier::{Float, Tier};

@@ -46,6 +46,8 @@ pub(crate) struct Workspace {
     places: Vec<Place>,
     uses_left: Vec<u32>,
     free_slots: Vec<u32>,
+    /// Slots of operands that the step being emitted uses last.
+    read_slots: Vec<u32>,
 }
 
 /// Nobody holds this register.
@@ -85,6 +87,7 @@ impl<'a, M: Machine, L: Leaves<M::T>> Lower<'a, M, L> {
     ) -> Lower<'a, M, L> {
         work.places.clear();
         work.free_slots.clear();
+        work.read_slots.clear();
         Lower {
             asm,
             leaves,
@@ -151,7 +154,7 @@ impl<'a, M: Machine, L: Leaves<M::T>> Lower<'a, M, L> {
                 self.free |= 1 << register;
                 self.holders[register as usize] = NOBODY;
             }
-            Place::Slot(slot) => self.work.free_slots.push(slot),
+            Place::Slot(slot) => self.work.read_slots.push(slot),
         }
     }
 
@@ -296,7 +299,10 @@ impl<'a, M: Machine, L: Leaves<M::T>> Lower<'a, M, L> {
         for arg in tape.steps[value].operands() {
             self.release(*arg);
         }
-        self.allocate(tape, value)
+        let register = self.allocate(tape, value);
+        // Not before: the step has yet to read them, and what is spilled for it must not lie there.
+        self.work.free_slots.append(&mut self.work.read_slots);
+        register
     }
 
     #[inline(always)]

@@ -8,6 +8,8 @@
     reason = "generated code can only be entered through a raw pointer"
 )]
 
+use std::ops::Range;
+
 use opcodon_codemem::{Entry, Function};
 
 use crate::{Float, Panel};
@@ -25,23 +27,30 @@ pub(crate) struct Footprint {
     pub(crate) row_bytes: usize,
 }
 
-/// Runs a kernel over one tile of a panel.
+/// Runs a kernel over some rows of one tile of a panel.
 ///
 /// # Panics
-/// If the panel, the constants or the output are smaller than the kernel's footprint.
+/// If the rows do not begin with a cache line or do not exist, or if the panel, the constants or the
+/// output are smaller than the kernel's footprint.
 pub(crate) fn run<T: Float>(
     entry: Entry<'_>,
     footprint: Footprint,
     panel: &Panel<T>,
     tile: usize,
+    rows: Range<usize>,
     constants: &[u8],
     out: &mut [u8],
 ) {
-    let (cells, n_rows) = (panel.tile_bytes(tile), panel.tile_rows(tile));
+    let (start, n_rows) = (rows.start * T::SIZE, rows.len());
     assert!(
-        panel.n_columns() >= footprint.n_columns && n_rows > 0,
+        start.is_multiple_of(64) && n_rows > 0 && rows.end <= panel.tile_rows(tile),
+        "a kernel's rows exist"
+    );
+    assert!(
+        panel.n_columns() >= footprint.n_columns,
         "a kernel's columns exist"
     );
+    let cells = &panel.tile_bytes(tile)[start..];
     assert!(
         constants.len() >= footprint.constant_bytes,
         "a kernel's constants exist"

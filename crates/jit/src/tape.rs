@@ -71,6 +71,7 @@ pub(crate) struct Tape {
     scratch: Vec<Step>,
     order: Vec<u32>,
     need: Vec<u32>,
+    dying: Vec<u32>,
 }
 
 impl Tape {
@@ -148,16 +149,17 @@ impl Tape {
     /// Brings the facts about uses up to date after steps or outputs were added.
     pub(crate) fn finish(&mut self) {
         self.count_uses();
-        let mut dying = vec![0usize; self.steps.len() + 1];
+        self.dying.clear();
+        self.dying.resize(self.steps.len() + 1, 0);
         for &last in &self.last_use {
-            dying[last as usize] += 1;
+            self.dying[last as usize] += 1;
         }
-        let (mut live, mut max_live) = (0usize, 0usize);
-        for dead in &dying[..self.steps.len()] {
+        let (mut live, mut max_live) = (0, 0);
+        for dead in &self.dying[..self.steps.len()] {
             live = live + 1 - dead;
             max_live = max_live.max(live);
         }
-        self.max_live = max_live;
+        self.max_live = max_live as usize;
     }
 
     /// Finds out how often, and where last, each value is used.

@@ -456,6 +456,65 @@ fn normal_equations_agree_with_differences() {
 }
 
 #[test]
+fn normal_equations_of_long_trees_are_those_of_the_derivatives() {
+    // More values are alive at a time than there are registers, and more sums than that.
+    const SMOOTH: [Op; 5] = [Op::Add, Op::Sub, Op::Mul, Op::Sin, Op::Tanh];
+    let mut random = Random(17);
+    let data: Vec<Vec<f64>> = (0..3)
+        .map(|_| (0..300).map(|_| random.uniform(0.2, 2.0)).collect())
+        .collect();
+    let panel = panel::<f64>(&data);
+    let columns: Vec<&[f64]> = data[..2].iter().map(Vec::as_slice).collect();
+    let trees: Vec<Expr> = (0..40)
+        .map(|k| tree(&mut random, &SMOOTH, 20 + 4 * k, 2))
+        .collect();
+    let wanted: Vec<Vec<Vec<f64>>> = trees
+        .iter()
+        .map(|expr| {
+            let slope = |k| expr.diff_const(k).unwrap().eval_columns(&columns);
+            let values = expr.eval_columns(&columns);
+            let residuals = values.iter().zip(&data[2]).map(|(p, y)| p - y).collect();
+            let mut vectors: Vec<Vec<f64>> = (0..expr.n_constants()).map(slope).collect();
+            vectors.push(residuals);
+            vectors
+        })
+        .collect();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    for tier in tiers() {
+        let mut batch = Batch::<f64>::new(tier).unwrap();
+        let goal = Goal::NormalEquations {
+            target: 2,
+            weight: None,
+        };
+        batch.compile(&trees, 2, goal).unwrap();
+        for (index, vectors) in wanted.iter().enumerate() {
+            let found = batch.normal_equations(index, &panel).unwrap();
+            let k = found.n;
+            let norms: Vec<f64> = vectors.iter().map(|v| dot(v, v).sqrt()).collect();
+            let close = |cell: f64, a: usize, b: usize| {
+                (cell - dot(&vectors[a], &vectors[b])).abs() <= 1e-9 * norms[a] * norms[b]
+            };
+            assert!(close(found.rss, k, k), "{tier} {index}: {}", trees[index]);
+            for a in 0..k {
+                assert!(
+                    close(found.jtr[a], a, k),
+                    "{tier} {index} {a}: {}",
+                    trees[index]
+                );
+                for b in 0..k {
+                    let cell = found.jtj[a * k + b];
+                    assert!(
+                        close(cell, a, b),
+                        "{tier} {index} {a} {b}: {}",
+                        trees[index]
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn constants_are_data() {
     let expr = opcodon_expr::parse("x*2 + sin(3*x) - 4", None)
         .unwrap()

@@ -13,16 +13,15 @@
 //! # Invariants
 //! - A formula that yields NaN or an infinity at any row has error +∞.
 //! - The same formula on the same rows gives the same bits, in whatever batch it comes.
-//! - When the clock is over, what is left counts as worst.
+//! - When the clock is over, what is left counts as worst. It is looked at every so many rows.
 
 use std::sync::Arc;
 
-use nalgebra::{DMatrix, DVector};
 use opcodon_expr::{Expr, Node, Op};
-use opcodon_jit::{Batch, Goal, Panel};
+use opcodon_jit::{Batch, Goal, NormalEquations, Panel, Scratch};
 
 use crate::clock::Clock;
-use crate::constants::{Effort, Fit, Normal, levenberg_marquardt};
+use crate::constants::{Effort, Fit, LevenbergMarquardt, keep_only, variances};
 use crate::error::SrError;
 use crate::linear;
 use crate::predict::{Coverage, Predictor, compile_error};
@@ -62,7 +61,7 @@ pub(crate) struct Adjusted {
     /// For each constant the variance that residuals of unit variance give it; 0 where it was held.
     pub(crate) variances: Vec<f64>,
     /// The equations in the free constants.
-    pub(crate) normal: Normal,
+    pub(crate) normal: NormalEquations,
     /// The variance of residuals.
     pub(crate) dispersion: f64,
 }
@@ -70,8 +69,18 @@ pub(crate) struct Adjusted {
 /// How many times larger than the rounding of its sums an error must be to be read off them.
 const DIGITS: f64 = 1e3;
 
+/// A fit that goes on for some formulas when all have had their first steps.
+pub(crate) struct GoOn<'a> {
+    pub(crate) effort: Effort,
+    /// Which, by what was left to all of them: +∞ where a fit was impossible.
+    pub(crate) which: &'a mut dyn FnMut(&[f64]) -> Vec<usize>,
+}
+
 /// Constants beyond which no normal equations are formed; two go to scale and offset.
 const CONSTANTS_MAX: usize = 60;
+
+/// Rows of formulas between two looks at the clock: to look takes as long as a hundred of them.
+const UNHURRIED_ROWS: usize = 1 << 14;
 
 /// Rows as kernels read them, and the sums of the target.
 #[derive(Debug)]
@@ -93,6 +102,8 @@ pub(crate) struct Evaluator {
     batch: Option<Batch<f64>>,
     /// For losses other than squares.
     reweighted: Option<Reweighted>,
+    steps: LevenbergMarquardt,
+    scratch: Scratch,
 }
 
 impl Evaluator {
@@ -135,6 +146,8 @@ impl Evaluator {
             coverage,
             batch,
             reweighted,
+            steps: LevenbergMarquardt::default(),
+            scratch: Scratch::default(),
         })
     }
 
@@ -150,6 +163,11 @@ impl Evaluator {
     /// Splits formulas into those that have machine code and those that have not.
     fn compiled(&self, expr: &Expr) -> bool {
         self.batch.is_some() && self.coverage.is_some_and(|coverage| coverage.covers(expr))
+    }
+
+    /// Formulas that are evaluated between two looks at the clock.
+    fn n_unhurried(&self) -> usize {
+        (UNHURRIED_ROWS / self.shared.rows.n_rows().max(1)).max(1)
     }
 
     fn columns_of_target(&self) -> (u32, Option<u32>, usize) {
@@ -168,6 +186,7 @@ impl Evaluator {
             return self.reweighted_scores(exprs, clock);
         }
         let (target, weight, n_inputs) = self.columns_of_target();
+        let n_unhurried = self.n_unhurried();
         let mut scores = vec![Score::WORST; exprs.len()];
         let which: Vec<usize> = (0..exprs.len())
             .filter(|&i| self.compiled(exprs[i]))
@@ -179,7 +198,7 @@ impl Evaluator {
                 .compile(which.iter().map(|&i| exprs[i]), n_inputs, goal)
                 .map_err(compile_error)?;
             for (k, &i) in which.iter().enumerate() {
-                if clock.is_over() {
+                if k.is_multiple_of(n_unhurried) && clock.is_over() {
                     return Ok(scores);
                 }
                 let sums = batch.moments(k, panel).map_err(compile_error)?;
@@ -253,8 +272,19 @@ impl Evaluator {
         effort: Effort,
         clock: &Clock,
     ) -> Result<Vec<Option<Refined>>, SrError> {
+        self.refine_some_more(starts, effort, None, clock)
+    }
+
+    /// The same; then further those that `more` picks by the errors of all.
+    pub(crate) fn refine_some_more(
+        &mut self,
+        starts: &[(&Expr, Score)],
+        effort: Effort,
+        more: Option<GoOn<'_>>,
+        clock: &Clock,
+    ) -> Result<Vec<Option<Refined>>, SrError> {
         let total = self.shared.total();
-        let effort = Effort {
+        let of_total = |effort: Effort| Effort {
             rss: effort.rss * total,
             ..effort
         };
@@ -266,14 +296,26 @@ impl Evaluator {
                     .flatten()
             })
             .collect();
-        let all: Vec<Option<(&Expr, Vec<usize>)>> = scaled
+        let all: Vec<Option<Task<'_>>> = scaled
             .iter()
-            .map(|expr| {
-                expr.as_ref()
-                    .map(|expr| (expr, (0..expr.n_constants()).collect()))
-            })
+            .map(|expr| expr.as_ref().map(|expr| (expr, None)))
             .collect();
-        let fits = self.fits(&all, effort, clock)?;
+        let fits = match more {
+            None => self.fits(&all, of_total(effort), None, clock)?,
+            Some(GoOn {
+                effort: more,
+                which,
+            }) => {
+                let go_on = GoOn {
+                    effort: of_total(more),
+                    which: &mut |left: &[f64]| {
+                        let errors: Vec<f64> = left.iter().map(|rss| rss / total).collect();
+                        which(&errors)
+                    },
+                };
+                self.fits(&all, of_total(effort), Some(go_on), clock)?
+            }
+        };
         let refined = starts.iter().zip(fits).map(|(&(expr, _), fit)| {
             let fit = fit?;
             let (inner, outer) = fit.constants.split_at(fit.constants.len() - 2);
@@ -305,7 +347,7 @@ impl Evaluator {
             rss: effort.rss * total,
             ..effort
         };
-        let tasks: Vec<Option<(&Expr, Vec<usize>)>> = models
+        let tasks: Vec<Option<Task<'_>>> = models
             .iter()
             .map(|&(expr, free)| {
                 let free = free
@@ -314,10 +356,10 @@ impl Evaluator {
                     .filter(|(_, f)| **f)
                     .map(|(i, _)| i)
                     .collect();
-                (expr.n_constants() <= CONSTANTS_MAX).then_some((expr, free))
+                (expr.n_constants() <= CONSTANTS_MAX).then_some((expr, Some(free)))
             })
             .collect();
-        let fits = self.fits(&tasks, effort, clock)?;
+        let fits = self.fits(&tasks, effort, None, clock)?;
         let adjusted = models
             .iter()
             .zip(&tasks)
@@ -325,14 +367,15 @@ impl Evaluator {
             .map(|((&(expr, free), task), fit)| {
                 let (fit, (_, positions)) = (fit?, task.as_ref()?);
                 let mut constants = expr.constants();
-                let mut variances = vec![0.0; free.len()];
+                let mut of_constants = vec![0.0; free.len()];
                 for ((&position, &value), variance) in positions
                     .iter()
+                    .flatten()
                     .zip(&fit.constants)
-                    .zip(fit.normal.variances())
+                    .zip(variances(&fit.normal))
                 {
                     constants[position] = value;
-                    variances[position] = variance;
+                    of_constants[position] = variance;
                 }
                 let mut expr = expr.clone();
                 expr.set_constants(&constants).ok()?;
@@ -340,7 +383,7 @@ impl Evaluator {
                 Some(Adjusted {
                     expr,
                     error,
-                    variances,
+                    variances: of_constants,
                     normal: fit.normal,
                     dispersion: error * self.shared.target_variance,
                 })
@@ -361,8 +404,9 @@ impl Evaluator {
     /// Levenberg-Marquardt on formulas in the constants at these positions.
     fn fits(
         &mut self,
-        tasks: &[Option<(&Expr, Vec<usize>)>],
+        tasks: &[Option<Task<'_>>],
         effort: Effort,
+        go_on: Option<GoOn<'_>>,
         clock: &Clock,
     ) -> Result<Vec<Option<Fit>>, SrError> {
         let mut fits: Vec<Option<Fit>> = vec![None; tasks.len()];
@@ -372,94 +416,146 @@ impl Evaluator {
                 .as_ref()
                 .is_some_and(|(expr, _)| self.compiled(expr))
         };
-        let (which, rest): (Vec<usize>, Vec<usize>) = (0..tasks.len()).partition(is_compiled);
+        let which: Vec<usize> = (0..tasks.len()).filter(is_compiled).collect();
+        // The number that a formula has in the batch.
+        let mut numbers: Vec<Option<usize>> = vec![None; tasks.len()];
+        for (k, &i) in which.iter().enumerate() {
+            numbers[i] = Some(k);
+        }
         let exprs = || {
             which
                 .iter()
                 .filter_map(|&i| tasks[i].as_ref().map(|(expr, _)| *expr))
         };
-        if let Some(reweighted) = &mut self.reweighted {
-            let total = self.shared.total();
-            let weight = Some(target + 1);
-            if let (Some(batch), Some((_, predicting))) =
-                (&mut self.batch, &mut reweighted.compiled)
-            {
-                let goal = Goal::NormalEquations { target, weight };
-                batch
-                    .compile(exprs(), n_inputs, goal)
-                    .map_err(compile_error)?;
-                predicting
-                    .compile(exprs(), n_inputs, Goal::Predict)
-                    .map_err(compile_error)?;
-                for (k, &i) in which.iter().enumerate() {
-                    let Some((expr, free)) = tasks[i].as_ref().filter(|_| !clock.is_over()) else {
-                        continue;
-                    };
-                    fits[i] = masked(expr, free, effort, |theta| {
-                        if clock.is_over() {
-                            return None;
-                        }
-                        reweighted.normal(batch, k, theta, total)
-                    });
-                }
-            }
-        } else if let (Some(batch), Some(panel)) = (&mut self.batch, &self.shared.panel) {
+        if let Some(batch) = &mut self.batch {
+            // Losses other than squares have a weight for every row.
+            let weight = match self.reweighted {
+                Some(_) => Some(target + 1),
+                None => weight,
+            };
             let goal = Goal::NormalEquations { target, weight };
             batch
                 .compile(exprs(), n_inputs, goal)
                 .map_err(compile_error)?;
-            for (k, &i) in which.iter().enumerate() {
-                if clock.is_over() {
-                    break;
-                }
-                let Some((expr, free)) = &tasks[i] else {
-                    continue;
-                };
-                fits[i] = masked(expr, free, effort, |theta| {
-                    // On a million rows one pass takes a while, and a fit takes many.
-                    if clock.is_over() {
-                        return None;
-                    }
-                    batch.set_constants(k, theta).ok()?;
-                    let sums = batch.normal_equations(k, panel).ok()?;
-                    Some(Normal {
-                        jtj: DMatrix::from_row_slice(sums.n, sums.n, &sums.jtj),
-                        // Kernels take residuals the other way round.
-                        jtr: -DVector::from_column_slice(&sums.jtr),
-                        rss: sums.rss,
-                    })
-                });
+        }
+        if let Some(reweighted) = &mut self.reweighted
+            && let Some((_, predicting)) = &mut reweighted.compiled
+        {
+            predicting
+                .compile(exprs(), n_inputs, Goal::Predict)
+                .map_err(compile_error)?;
+        }
+        let n_unhurried = self.n_unhurried();
+        for (i, task) in tasks.iter().enumerate() {
+            if i.is_multiple_of(n_unhurried) && clock.is_over() {
+                break;
+            }
+            if let Some(task) = task {
+                fits[i] = self.fit(task, numbers[i], None, effort, clock);
             }
         }
-        for i in rest {
-            if let Some((expr, free)) = &tasks[i]
-                && !clock.is_over()
-            {
-                let judge = self.reweighted.as_mut();
-                fits[i] = self.shared.reference_fit(expr, free, effort, judge);
+        if let Some(GoOn { effort, which }) = go_on {
+            let left: Vec<f64> = fits
+                .iter()
+                .map(|fit| fit.as_ref().map_or(f64::INFINITY, |fit| fit.normal.rss))
+                .collect();
+            for i in which(&left) {
+                if let (Some(task), Some(begun)) = (&tasks[i], fits[i].take()) {
+                    fits[i] = self.fit(task, numbers[i], Some(begun), effort, clock);
+                }
             }
         }
         Ok(fits)
     }
+
+    /// One of them, from its constants or from where a fit has got to; `number` is that of its code.
+    fn fit(
+        &mut self,
+        task: &Task<'_>,
+        number: Option<usize>,
+        begun: Option<Fit>,
+        effort: Effort,
+        clock: &Clock,
+    ) -> Option<Fit> {
+        let Self {
+            shared,
+            batch,
+            reweighted,
+            steps,
+            scratch,
+            ..
+        } = self;
+        let fitted = Fitted {
+            task,
+            begun,
+            effort,
+        };
+        let (Some(k), Some(batch)) = (number, batch) else {
+            return shared.reference_fit(fitted, steps, reweighted.as_mut());
+        };
+        let total = shared.total();
+        // On a million rows one pass takes a while, and a fit takes many.
+        let looks = shared.rows.n_rows() >= UNHURRIED_ROWS;
+        fitted.run(steps, |theta, normal| {
+            if looks && clock.is_over() {
+                return None;
+            }
+            match reweighted {
+                Some(reweighted) => reweighted.normal(batch, k, theta, total, scratch, normal),
+                None => {
+                    batch.set_constants(k, theta).ok()?;
+                    let panel = shared.panel.as_ref()?;
+                    batch.normal_equations_into(k, panel, scratch, normal).ok()
+                }
+            }
+        })
+    }
 }
 
-/// A fit in some of the constants; `normal` takes and gives all of them.
-fn masked(
-    expr: &Expr,
-    free: &[usize],
+/// A formula and which of its constants are fitted: all of them if nothing is said.
+type Task<'a> = (&'a Expr, Option<Vec<usize>>);
+
+/// A task, and from where it goes how far.
+struct Fitted<'a> {
+    task: &'a Task<'a>,
+    begun: Option<Fit>,
     effort: Effort,
-    mut normal: impl FnMut(&[f64]) -> Option<Normal>,
-) -> Option<Fit> {
-    let mut constants = expr.constants();
-    let start: Vec<f64> = free.iter().map(|&i| constants[i]).collect();
-    let all = free.len() == constants.len();
-    levenberg_marquardt(&start, effort, |theta| {
-        for (&i, &value) in free.iter().zip(theta) {
-            constants[i] = value;
+}
+
+impl Fitted<'_> {
+    /// The fit in some of the constants; `normal` takes and gives all of them.
+    fn run(
+        self,
+        steps: &mut LevenbergMarquardt,
+        mut normal: impl FnMut(&[f64], &mut NormalEquations) -> Option<()>,
+    ) -> Option<Fit> {
+        let (expr, free) = self.task;
+        let mut constants = expr.constants();
+        let start = match free {
+            Some(free) => free.iter().map(|&i| constants[i]).collect(),
+            None => constants.clone(),
+        };
+        let of_free = |theta: &[f64], equations: &mut NormalEquations| {
+            let Some(free) = free else {
+                return normal(theta, equations).is_some();
+            };
+            for (&i, &value) in free.iter().zip(theta) {
+                constants[i] = value;
+            }
+            let told = normal(&constants, equations).is_some();
+            if told {
+                keep_only(equations, free);
+            }
+            told
+        };
+        match self.begun {
+            None => steps.fit(start, self.effort, of_free),
+            Some(mut fit) => {
+                steps.go_on(&mut fit, self.effort, of_free);
+                Some(fit)
+            }
         }
-        let normal = normal(&constants)?;
-        Some(if all { normal } else { normal.only(free) })
-    })
+    }
 }
 
 impl Shared {
@@ -524,17 +620,16 @@ impl Shared {
     /// Derivatives as formulas, evaluated by the reference.
     fn reference_fit(
         &self,
-        expr: &Expr,
-        free: &[usize],
-        effort: Effort,
+        fitted: Fitted<'_>,
+        steps: &mut LevenbergMarquardt,
         mut reweighted: Option<&mut Reweighted>,
     ) -> Option<Fit> {
         let columns = self.rows.column_refs();
         let n_inputs = columns.len();
         // Constants become variables, so that one derivative serves every step.
         let mut next = n_inputs;
-        let nodes = expr
-            .nodes()
+        let nodes = fitted.task.0.nodes();
+        let nodes = nodes
             .iter()
             .map(|&node| match node {
                 Node::Const(_) => {
@@ -549,7 +644,7 @@ impl Shared {
             .map(|k| open.diff(u32::try_from(k).ok()?).ok())
             .collect::<Option<_>>()?;
         let n_rows = self.rows.n_rows();
-        masked(expr, free, effort, |theta| {
+        fitted.run(steps, |theta, normal| {
             let filled: Vec<Vec<f64>> = theta.iter().map(|&t| vec![t; n_rows]).collect();
             let mut all = columns.clone();
             all.extend(filled.iter().map(Vec::as_slice));
@@ -564,18 +659,20 @@ impl Shared {
                 }
                 None => (&self.rows.target, self.rows.weights.as_ref(), None),
             };
-            let residuals: Vec<f64> = target.iter().zip(&values).map(|(y, v)| y - v).collect();
+            let residuals: Vec<f64> = target.iter().zip(&values).map(|(y, v)| v - y).collect();
             let dot = |a: &[f64], b: &[f64]| -> f64 {
                 (0..n_rows)
                     .map(|row| weights.map_or(1.0, |w| w[row]) * a[row] * b[row])
                     .sum()
             };
-            let p = theta.len();
-            Some(Normal {
-                jtj: DMatrix::from_fn(p, p, |i, j| dot(&slopes[i], &slopes[j])),
-                jtr: DVector::from_fn(p, |i, _| dot(&slopes[i], &residuals)),
+            let pairs = slopes.iter().flat_map(|a| slopes.iter().map(|b| dot(a, b)));
+            *normal = NormalEquations {
+                n: theta.len(),
+                jtj: pairs.collect(),
+                jtr: slopes.iter().map(|a| dot(a, &residuals)).collect(),
                 rss: sum.unwrap_or_else(|| dot(&residuals, &residuals)),
-            })
+            };
+            Some(())
         })
     }
 }

@@ -273,6 +273,11 @@ impl Island {
     /// The normal form of a tree, if it is small enough and its shape was not met too often.
     fn admit(&mut self, tree: &Expr, generation: u64) -> Option<NormalForm> {
         let form = self.normaliser.normal_form(tree, Slots::Closed)?;
+        // Most of what is refused is refused for this, and nothing is asked faster.
+        let visits = self.visits.get(&form.shape).map_or(0, |visit| visit.count);
+        if visits >= VISITS_MAX {
+            return None;
+        }
         let limits = self.variation.limits();
         if form.expr.len() > limits.max_size || form.expr.depth() > limits.max_depth + 2 {
             return None;
@@ -287,9 +292,6 @@ impl Island {
             generation,
             count: 0,
         });
-        if visit.count >= VISITS_MAX {
-            return None;
-        }
         visit.count += 1;
         visit.generation = generation;
         Some(form)
@@ -367,8 +369,13 @@ impl Island {
 
     /// How a formula compares with the best of its size: below 1 it is a new best.
     pub(crate) fn promise(&self, error: f64, expr: &Expr) -> f64 {
+        error / self.rival(expr)
+    }
+
+    /// The error of the best of its size.
+    pub(crate) fn rival(&self, expr: &Expr) -> f64 {
         let rival = self.fronts.all.best_within(expr.len());
-        error / rival.map_or(1.0, |rival| rival.error)
+        rival.map_or(1.0, |rival| rival.error)
     }
 
     /// Scores and tunes new forms, and selects the next members from them and the old ones.
@@ -388,12 +395,14 @@ impl Island {
                 score,
                 shape: form.shape,
             };
-            let winner = match tuned {
-                Some(tuned) if pays(&tuned, &plain, n_rows) => tuned,
-                _ => plain,
+            let (winner, is_new) = match tuned {
+                Some(tuned) if pays(&tuned, &plain, n_rows) => (tuned, true),
+                _ => (plain, false),
             };
+            // What came with its own constants was admitted with them.
+            let asks = self.tame_only && is_new;
             if !winner.score.error.is_finite()
-                || (self.tame_only && !fronts::is_tame(&winner.expr, &self.fronts.reach))
+                || (asks && !fronts::is_tame(&winner.expr, &self.fronts.reach))
             {
                 continue;
             }
@@ -423,6 +432,7 @@ fn survivors(mut members: Vec<Candidate>, n: usize) -> Vec<Candidate> {
             .unwrap_or(std::cmp::Ordering::Equal)
     });
     let mut shapes: ByShape<()> = ByShape::default();
+    shapes.reserve(members.len());
     members.retain(|c| shapes.insert(c.shape, ()).is_none());
     // Neighbours in the order of errors: formulas that differ in spelling only.
     let mut kept: Vec<Candidate> = Vec::with_capacity(members.len());

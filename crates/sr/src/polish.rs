@@ -17,7 +17,7 @@ use crate::candidate::{Candidate, PERFECT, refit};
 use crate::certainty::standard_errors;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::constants::Effort;
+use crate::constants::{self, Effort};
 use crate::error::SrError;
 use crate::evaluate::{Adjusted, Evaluator};
 use crate::fronts::{self, Fronts};
@@ -96,7 +96,7 @@ impl Coding {
         #[expect(clippy::cast_precision_loss, reason = "sizes are small")]
         let n_fitted = values.len() as f64;
         n_fitted
-            + adjusted.normal.nats(&values, dispersion)
+            + constants::nats(&adjusted.normal, &values, dispersion)
             + named.map(|cost| cost.unwrap_or(ANY_NUMBER)).sum::<f64>()
     }
 

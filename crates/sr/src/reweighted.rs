@@ -5,10 +5,8 @@
 //! working targets and weights where kernels read targets and weights. So it costs about three
 //! passes of squares.
 
-use nalgebra::{DMatrix, DVector};
-use opcodon_jit::{Batch, Panel};
+use opcodon_jit::{Batch, NormalEquations, Panel, Scratch};
 
-use crate::constants::Normal;
 use crate::error::SrError;
 use crate::judge::Judge;
 use crate::loss::Measure;
@@ -84,7 +82,7 @@ impl Reweighted {
         Some((self.measure.error(loss, self.of_constant), scaling))
     }
 
-    /// The normal equations of the parabolas that touch the loss of a formula with these
+    /// Writes the normal equations of the parabolas that touch the loss of a formula with these
     /// constants; `total` is the sum of squares that its error is told as a share of. The formula
     /// has the number `k` in `batch` and in the batch that predicts.
     pub(crate) fn normal(
@@ -93,7 +91,9 @@ impl Reweighted {
         k: usize,
         theta: &[f64],
         total: f64,
-    ) -> Option<Normal> {
+        scratch: &mut Scratch,
+        normal: &mut NormalEquations,
+    ) -> Option<()> {
         let (panel, predicting) = self.compiled.as_mut()?;
         predicting.set_constants(k, theta).ok()?;
         predicting.predict(k, panel, &mut self.values).ok()?;
@@ -106,12 +106,10 @@ impl Reweighted {
             .set_column(self.n_inputs + 1, &self.judge.working_weights)
             .ok()?;
         batch.set_constants(k, theta).ok()?;
-        let sums = batch.normal_equations(k, panel).ok()?;
-        Some(Normal {
-            jtj: DMatrix::from_row_slice(sums.n, sums.n, &sums.jtj),
-            // Kernels take residuals the other way round.
-            jtr: -DVector::from_column_slice(&sums.jtr),
-            rss: error * total,
-        })
+        batch
+            .normal_equations_into(k, panel, scratch, normal)
+            .ok()?;
+        normal.rss = error * total;
+        Some(())
     }
 }

@@ -9,7 +9,7 @@ use crate::candidate::{Candidate, ERROR_FLOOR};
 use crate::clock::Clock;
 use crate::constants::Effort;
 use crate::error::SrError;
-use crate::evaluate::{Refined, Score};
+use crate::evaluate::{GoOn, Score};
 use crate::island::Island;
 use crate::normal_form::{NormalForm, Slots};
 
@@ -66,34 +66,31 @@ impl Island {
             tolerance: 1e-4,
             rss: ERROR_FLOOR,
         };
-        let mut refined = self.rungs.tuner.refine(&starts, first, clock)?;
-        if self.constant_iterations > 2 {
-            let mut ranked: Vec<(f64, usize)> = refined
+        let rivals: Vec<f64> = open.iter().map(|(expr, _)| self.rival(expr)).collect();
+        let mut promising = |errors: &[f64]| {
+            let mut ranked: Vec<(f64, usize)> = errors
                 .iter()
+                .zip(&rivals)
                 .enumerate()
-                .filter_map(|(k, refined)| {
-                    let refined = refined.as_ref()?;
-                    Some((self.promise(refined.score.error, &refined.expr), k))
-                })
+                .filter(|(_, (error, _))| error.is_finite())
+                .map(|(k, (error, rival))| (error / rival, k))
                 .collect();
             ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             ranked.truncate(ranked.len().div_ceil(PROMISING));
-            let best: Vec<Refined> = ranked
-                .iter()
-                .filter_map(|&(_, k)| refined[k].clone())
-                .collect();
-            let again: Vec<(&Expr, Score)> = best.iter().map(|r| (&r.expr, r.score)).collect();
-            let effort = Effort {
-                passes: self.constant_iterations - 1,
+            ranked.into_iter().map(|(_, k)| k).collect()
+        };
+        let more = GoOn {
+            effort: Effort {
+                passes: self.constant_iterations.saturating_sub(1),
                 ..first
-            };
-            let more = self.rungs.tuner.refine(&again, effort, clock)?;
-            for (&(_, k), more) in ranked.iter().zip(more) {
-                if more.is_some() {
-                    refined[k] = more;
-                }
-            }
-        }
+            },
+            which: &mut promising,
+        };
+        let more = (self.constant_iterations > 2).then_some(more);
+        let refined = self
+            .rungs
+            .tuner
+            .refine_some_more(&starts, first, more, clock)?;
         let limits = self.variation.limits();
         let mut tuned: Vec<Option<Candidate>> = vec![None; forms.len()];
         let mut again = Vec::new();

@@ -364,7 +364,15 @@ fn run_kernel<T: Lane>(
     };
     let mut out = vec![T::default(); n_out + 64];
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut out);
-    seal::run(entry, footprint, &panel, 0, &[], bytes);
+    seal::run(
+        entry,
+        footprint,
+        &panel,
+        0,
+        0..panel.tile_rows(0),
+        &[],
+        bytes,
+    );
     out.truncate(n_out);
     out
 }
