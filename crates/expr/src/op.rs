@@ -95,7 +95,7 @@ macro_rules! for_each_op { ($then:ident) => { $then! {
         "Difference.")
     (Mul, "*", "mul", 0, true, left("*", level::PRODUCT);
         native [a, b] a * b;
-        text(3, "$a3<mo>⋅</mo>$b5"),
+        text(3, "$a3<mo>⋅</mo>$b3"),
         text(3, r"$a3 \cdot $b5"), text(3, "$a3*$b4"), text(3, "$a3*$b4"), text(3, "$a3*$b4"), text(3, "$a3*$b4");
         "Product.")
     (Div, "/", "div", 0, false, left("/", level::PRODUCT);
@@ -279,7 +279,7 @@ macro_rules! for_each_op { ($then:ident) => { $then! {
         "Remainder with the sign of the divisor, as numpy.mod and Python's %: exact fmod, then + b if the signs differ. NaN for b = 0.")
     (Fma, "fma", "fma", 0, true, None;
         native [a, b, c] a.mul_add(b, c);
-        text(2, "$a3<mo>⋅</mo>$b5<mo>+</mo>$c3"),
+        text(2, "$a3<mo>⋅</mo>$b3<mo>+</mo>$c3"),
         text(2, r"$a3 \cdot $b5 + $c3"), text(2, "$a3*$b4 + $c3"), text(2, "$a3*$b4 + $c3"), call("fma"), text(6, "$a6.mul_add($b, $c)");
         "a·b + c, rounded once.")
     (Lt, "lt", "lt", 0, false, comparison("<");

@@ -72,4 +72,4 @@ pub use guesses::Guesses;
 pub use loss::Loss;
 pub use operators::Operators;
 pub use problem::{Observations, Problem};
-pub use report::{Model, Report, StopReason};
+pub use report::{Model, Report, StopReason, r2_text};

@@ -1,7 +1,8 @@
 //! Expressions as MathML, which browsers typeset without help.
 //!
 //! Only elements of MathML Core are used. Names and numbers are the same as in LaTeX; numbers may
-//! be shortened, because a page is read, and hold their full text as a hint then.
+//! be shortened, because a page is read, and hold their full text as a hint then. Products have no
+//! parentheses in products, however they are grouped: what is rounded when is not for the eye.
 
 use super::form::Form;
 use super::level;
