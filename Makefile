@@ -18,7 +18,7 @@ SHELL  := /bin/bash
 # What the wheel is made of; a change in any of it builds the wheel anew.
 WHEEL_SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md \
 	$(shell find crates python -type f \( -name '*.rs' -o -name 'Cargo.toml' -o -name '*.py' \
-	-o -name '*.pyi' -o -name 'py.typed' -o -name '*.html' \) -not -path '*/tests/*')
+	-o -name '*.pyi' -o -name 'py.typed' -o -name '*.html' -o -name '*.css' -o -name '*.js' \) -not -path '*/tests/*')
 
 demo: $(VENV)/.wheel
 	$(BIN)/python examples/demo.py

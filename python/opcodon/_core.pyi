@@ -35,15 +35,18 @@ __all__ = [
     "TreeCode",
     "__version__",
     "assemble",
+    "code_html",
     "command_line",
     "deap",
     "disassemble",
     "evolve",
     "evolve_parameters",
     "fit",
+    "fragment",
     "jit",
     "operators",
     "parameters",
+    "r2_text",
 ]
 
 __version__: str
@@ -54,7 +57,7 @@ deap: Any
 # The native half of `opcodon.jit`: the class `Function`, made by `opcodon._jit.decorator`.
 jit: Any
 
-_Language = Literal["infix", "prefix", "latex", "sympy", "numpy", "c", "rust"]
+_Language = Literal["infix", "prefix", "latex", "mathml", "sympy", "numpy", "c", "rust"]
 
 class ParseError(ValueError):
     """Text that cannot be read as what it should be: an expression, a signature or assembly.
@@ -272,7 +275,7 @@ class Expression:
 
         Parameters
         ----------
-        language : {"infix", "prefix", "latex", "sympy", "numpy", "c", "rust"}
+        language : {"infix", "prefix", "latex", "mathml", "sympy", "numpy", "c", "rust"}
             ``"infix"`` and ``"prefix"`` parse back to the same tree.
 
         Returns
@@ -284,6 +287,20 @@ class Expression:
     def latex(self) -> str:
         """Write the expression in LaTeX."""
 
+    def mathml(self, digits: int | None = None) -> str:
+        """Write the expression in MathML, which browsers typeset.
+
+        Parameters
+        ----------
+        digits : int, optional
+            Round constants to as many significant digits; they keep their text as a hint.
+
+        Returns
+        -------
+        str
+            A ``<math>`` element.
+        """
+
     def sympy(self) -> Any:
         """Give the expression to SymPy, which must be installed.
 
@@ -294,6 +311,7 @@ class Expression:
         """
 
     def _repr_latex_(self) -> str: ...
+    def _repr_html_(self) -> str: ...
     def __add__(self, other: Expression | SupportsFloat, /) -> Expression: ...
     def __radd__(self, other: Expression | SupportsFloat, /) -> Expression: ...
     def __sub__(self, other: Expression | SupportsFloat, /) -> Expression: ...
@@ -386,6 +404,7 @@ class CompiledExpression:
             computes, or the value of a constant.
         """
 
+    def _repr_html_(self) -> str: ...
     def __reduce__(self) -> tuple[type[CompiledExpression], tuple[Expression]]: ...
 
 @final
@@ -1218,6 +1237,10 @@ class Report:
     def front(self) -> list[dict[str, Any]]:
         """List the formulas from small to large, each with its figures."""
 
+    def page(self, X: ArrayLike | None = None, y: ArrayLike | None = None) -> str:
+        """Give the page of the fit as HTML, with pictures of predictions if there are rows."""
+
+    def _repr_html_(self) -> str: ...
     @property
     def parameters(self) -> dict[str, str]: ...
     @property
@@ -1287,6 +1310,17 @@ def operators() -> list[tuple[str, str, int, int, str]]:
 
 def parameters() -> list[tuple[str, str, str, list[str], str]]:
     """List the hyper-parameters: name, kind, default, accepted words, what it does."""
+
+def fragment(body: str) -> str:
+    """Give HTML the element and the style sheet of a notebook's output."""
+
+def code_html(
+    rows: Sequence[tuple[int, bytes, str, str, str, str | None, int | None]],
+) -> str:
+    """Write instructions as aligned lines in colours."""
+
+def r2_text(r2: float) -> str:
+    """Write R² with as many nines as there are."""
 
 def command_line(arguments: Sequence[str]) -> int:
     """Run the command line, the program's name first; returns the exit code."""

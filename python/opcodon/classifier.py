@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from opcodon import _core
 from opcodon._core import Expression
 from opcodon.regressor import DEFAULT_OPERATORS, SymbolicRegressor
 
@@ -343,8 +344,10 @@ class SymbolicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not self.__sklearn_is_fitted__():
             return diagram
         rows = "".join(
-            f"<tr><td>{html.escape(str(label))}</td><td>$\\displaystyle "
-            f"{html.escape(formula.latex())}$</td></tr>"
+            f'<tr><td class="text">{html.escape(str(label))}</td>'
+            f'<td class="text formula" title="{html.escape(str(formula))}">'
+            f"{formula.mathml(6)}</td></tr>"
             for label, formula in self.expressions_.items()
         )
-        return f"{diagram}\n<table><tr><th>class</th><th>log-odds</th></tr>{rows}</table>"
+        head = '<tr><th class="text">class</th><th class="text">log-odds</th></tr>'
+        return diagram + "\n" + _core.fragment(f"<table>{head}{rows}</table>")

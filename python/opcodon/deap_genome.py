@@ -64,7 +64,7 @@ class _Individual:
         return repr(self.genome)
 
     def _repr_html_(self) -> str:
-        return self.genome.svg()
+        return self.genome._repr_html_()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Individual) and self.genome == other.genome

@@ -121,4 +121,4 @@ class Crossover(NamedTuple):
         return picture.crossover(self, width)
 
     def _repr_html_(self) -> str:
-        return self.svg()
+        return picture.crossover_html(self)

@@ -226,14 +226,18 @@ class Library:
         shown = 200
         symbols = list(self.symbols.values())
         rows = "".join(
-            f"<tr><td><code>{html.escape(s.name)}</code></td><td>{s.kind}</td>"
-            f"<td>{s.size or ''}</td><td>{html.escape(s.version or '')}</td></tr>"
+            f'<tr><td class="source">{html.escape(s.name)}</td><td class="text">{s.kind}</td>'
+            f'<td>{s.size or ""}</td><td class="text">{html.escape(s.version or "")}</td></tr>'
             for s in symbols[:shown]
         )
         rest = len(symbols) - shown
         more = f"<p>and {rest} more</p>" if rest > 0 else ""
-        head = "<tr><th>symbol</th><th>kind</th><th>bytes</th><th>version</th></tr>"
-        return f"<p>{html.escape(repr(self))}</p><table>{head}{rows}</table>{more}"
+        head = (
+            '<tr><th class="text">symbol</th><th class="text">kind</th><th>bytes</th>'
+            '<th class="text">version</th></tr>'
+        )
+        told = html.escape(repr(self))
+        return _core.fragment(f"<p>{told}</p><table>{head}{rows}</table>{more}")
 
 
 def load_library(

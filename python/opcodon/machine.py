@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -110,7 +109,7 @@ class Disassembly(str):
         return f"<Disassembly: {len(self.instructions)} instructions, {n_bytes} bytes>"
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self)}</pre>"
+        return _core.fragment(_core.code_html([i[:] for i in self.instructions]))
 
 
 def _is_assembled(instruction: Instruction) -> bool:

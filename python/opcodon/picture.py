@@ -12,11 +12,13 @@ import html
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from opcodon import _core
+
 if TYPE_CHECKING:
     from opcodon._core import Genome
     from opcodon.genome import Crossover, Gene
 
-__all__ = ["crossover", "genome"]
+__all__ = ["crossover", "crossover_html", "genome", "genome_html"]
 
 # Lengths in pixels.
 _SLOT = 100
@@ -25,6 +27,8 @@ _CELL = 48
 _GAP = 14
 _MARGIN = 10
 _TITLE = 20
+# Nodes of the longest formula that is typeset.
+_MOST_NODES = 60
 # Characters of the font of a slot that fit its width.
 _LETTERS = 15
 
@@ -60,6 +64,57 @@ def genome(individual: Genome, width: int | None = None) -> str:
         individual, 8 if width is None else width, _by_node, None, None
     )
     return _svg(parts, width_px, height_px, f"machine code of {individual}")
+
+
+def genome_html(individual: Genome) -> str:
+    """A genome for a notebook: its formula, and the picture.
+
+    Parameters
+    ----------
+    individual : Genome
+        What to show.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    return _shown([("", individual)], genome(individual))
+
+
+def crossover_html(result: Crossover) -> str:
+    """A crossover for a notebook: the formulas, and the picture.
+
+    Parameters
+    ----------
+    result : Crossover
+        What to show.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    named = [
+        ("first parent", result.first),
+        ("second parent", result.second),
+        ("child", result.child),
+    ]
+    return _shown(named, crossover(result))
+
+
+def _shown(named: Sequence[tuple[str, Genome]], svg: str) -> str:
+    """Formulas above a picture, as far as they are short enough to be read."""
+    rows = ""
+    for name, individual in named:
+        try:
+            formula = individual.to_expression()
+        except ValueError:  # longer than any text should be
+            continue
+        if formula.size <= _MOST_NODES:
+            rows += f'<tr><td class="text muted">{name}</td>'
+            rows += f'<td class="text formula">{formula.mathml(6)}</td></tr>'
+    return _core.fragment(f"<table>{rows}</table>{svg}")
 
 
 def crossover(result: Crossover, width: int | None = None) -> str:

@@ -8,7 +8,6 @@ compare the two.
 
 from __future__ import annotations
 
-import html
 import inspect
 import json
 import math
@@ -28,7 +27,7 @@ from opcodon.expression import parse
 
 try:
     from sklearn.base import RegressorMixin
-    from sklearn.utils.validation import check_is_fitted, validate_data
+    from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 except ImportError as error:
     raise ImportError(
         "SymbolicRegressor needs scikit-learn 1.6 or later: pip install 'opcodon[sklearn]'"
@@ -474,13 +473,23 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         """
         return self.compiled(index).disassemble(kernel=kernel)
 
-    def report(self, path: str | os.PathLike[str]) -> Path:
-        """Write a page about the fit: formula, front, machine code.
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+    ) -> Path:
+        """Write a page about the fit: formulas, pictures, machine code.
 
         Parameters
         ----------
         path : path-like
             The HTML file to write. It needs no other files.
+        X : array-like of shape (n_rows, n_columns), optional
+            Inputs, in the columns of `fit`: then the page has pictures of what the formulas
+            predict. Of many rows, 2000 are shown, evenly spread.
+        y : array-like of shape (n_rows,), optional
+            The target for these.
 
         Returns
         -------
@@ -489,7 +498,12 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         """
         from opcodon.report import write
 
-        return write(self, path)
+        check_is_fitted(self)
+        if X is not None:
+            X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
+        if y is not None:
+            y = column_or_1d(y, dtype=np.float64)
+        return write(self.report_, path, X, y)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model as JSON, which ``opcodon predict`` reads too.
@@ -589,10 +603,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         diagram: str = super()._html_repr()
         if not self.__sklearn_is_fitted__():
             return diagram
-        from opcodon.report import front_table
-
-        formula = html.escape(self.latex())
-        return f"{diagram}\n<p>$\\displaystyle {formula}$</p>\n{front_table(self.report_)}"
+        return f"{diagram}\n{self.report_._repr_html_()}"
 
 
 class _ProgressLine:
@@ -611,7 +622,7 @@ class _ProgressLine:
         line += f"  {state['evaluations']:,} {self._what}"
         if state["front"]:
             best = state["front"][-1]
-            told = f"R² {best['r2']:.6f}" if "r2" in best else f"MSE {best['loss']:.6g}"
+            told = f"R² {_core.r2_text(best['r2'])}" if "r2" in best else f"MSE {best['loss']:.6g}"
             line += f"  best so far: {told} with {best['size']} nodes"
         if self._rewrites:
             width = os.get_terminal_size(sys.stderr.fileno()).columns

@@ -20,7 +20,7 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
-use command::{asm, call, disasm, doctor, eval, evolve, fit, link, predict, symbols};
+use command::{asm, call, disasm, doctor, eval, evolve, fit, link, predict, report, symbols};
 use failure::Failure;
 
 /// Symbolic regression and genetic programming as machine code.
@@ -42,6 +42,8 @@ enum Command {
     Evolve(Box<evolve::Flags>),
     /// Apply a saved model to a CSV file.
     Predict(predict::Flags),
+    /// Write a page about a saved model: formulas, pictures of their predictions, machine code.
+    Report(report::Flags),
     /// Compute a formula: `opcodon eval "x^2 + 1" --x 3`.
     Eval(eval::Flags),
     /// Show machine code as assembly: of bytes, a file, a formula or a saved model.
@@ -79,6 +81,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Fit(flags) => fit::run(*flags, json),
         Command::Evolve(flags) => evolve::run(*flags, json),
         Command::Predict(flags) => predict::run(flags, json),
+        Command::Report(flags) => report::run(flags, json),
         Command::Eval(flags) => eval::run(flags, json),
         Command::Disasm(flags) => disasm::run(flags, json),
         Command::Asm(flags) => asm::run(flags, json),

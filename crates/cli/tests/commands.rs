@@ -246,6 +246,8 @@ fn a_table_becomes_a_model_that_predicts() {
         "--quiet",
         "--log",
         "search.jsonl",
+        "--report",
+        "fit.html",
         "--constraints",
         "exp <= 0; sin <= 0",
     ];
@@ -263,6 +265,10 @@ fn a_table_becomes_a_model_that_predicts() {
     );
     assert!(text.contains("period = "), "{text}");
     assert!(text.contains("saved to planets.model.json"), "{text}");
+
+    assert!(text.contains("page written to fit.html"), "{text}");
+    let page = std::fs::read_to_string(place.join("fit.html")).expect("a page");
+    assert!(page.contains("<title>period = ") && page.contains("\"total\":8"));
 
     let done = opcodon(&["predict", "planets.model.json", "planets.csv"], &place);
     let text = String::from_utf8_lossy(&done.stdout).into_owned();
@@ -297,6 +303,16 @@ fn a_table_becomes_a_model_that_predicts() {
     let err = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(1), "{err}");
     assert!(err.contains("take one of 0.5"), "{err}");
+
+    let done = opcodon(&["report", "planets.model.json", "planets.csv"], &place);
+    assert_eq!(
+        String::from_utf8_lossy(&done.stdout),
+        "page written to planets.model.html\n"
+    );
+    let again = std::fs::read_to_string(place.join("planets.model.html")).expect("a page");
+    assert_eq!(again, page);
+    let done = opcodon(&["report", "planets.model.json", "-o", "bare.html"], &place);
+    assert_eq!(done.status.code(), Some(0));
 
     let done = opcodon(&["disasm", "planets.model.json"], &place);
     assert!(String::from_utf8_lossy(&done.stdout).contains("ret"));

@@ -44,6 +44,7 @@ fn check(op: Op, k: usize, levels: usize) {
     }
     let mut total = 0;
     total += print::latex(&expr, &names).len();
+    total += print::mathml(&expr, &names, None).len();
     total += print::sympy(&expr, &names).len();
     total += print::numpy(&expr, &names).len();
     total += print::c(&expr, &names).len();

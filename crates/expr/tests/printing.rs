@@ -67,6 +67,112 @@ fn latex() {
 }
 
 #[test]
+fn mathml() {
+    let check = |text: &str, digits: Option<usize>, expected: Expect| {
+        let (expr, names) = expr(text);
+        let math = print::mathml(&expr, &names, digits);
+        let content = math
+            .strip_prefix("<math display=\"block\"><mrow>")
+            .and_then(|rest| rest.strip_suffix("</mrow></math>"));
+        expected.assert_eq(content.unwrap());
+    };
+    check(
+        "2*x0^2 - sin(x1)/3",
+        None,
+        expect![
+            "<mn>2</mn><mo>⋅</mo><msup><mrow><msub><mi>x</mi><mn>0</mn></msub></mrow><mrow><mn>2</mn></mrow></msup><mo>−</mo><mfrac><mrow><mi>sin</mi><mo>⁡</mo><mrow><mo>(</mo><mrow><msub><mi>x</mi><mn>1</mn></msub></mrow><mo>)</mo></mrow></mrow><mrow><mn>3</mn></mrow></mfrac>"
+        ],
+    );
+    check(
+        "(a + b)*c*-d",
+        None,
+        expect![
+            "<mrow><mo>(</mo><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mo>)</mo></mrow><mo>⋅</mo><mi>c</mi><mo>⋅</mo><mrow><mo>(</mo><mrow><mrow><mo>−</mo><mi>d</mi></mrow></mrow><mo>)</mo></mrow>"
+        ],
+    );
+    check(
+        "a - (b - -2)",
+        None,
+        expect![
+            "<mi>a</mi><mo>−</mo><mrow><mo>(</mo><mrow><mi>b</mi><mo>−</mo><mrow><mo>(</mo><mrow><mrow><mo>−</mo><mn>2</mn></mrow></mrow><mo>)</mo></mrow></mrow><mo>)</mo></mrow>"
+        ],
+    );
+    check(
+        "exp(x)^2 + sin(x)^-y",
+        None,
+        expect![
+            "<msup><mrow><mrow><mo>(</mo><mrow><msup><mi>e</mi><mrow><mi>x</mi></mrow></msup></mrow><mo>)</mo></mrow></mrow><mrow><mn>2</mn></mrow></msup><mo>+</mo><msup><mrow><mrow><mo>(</mo><mrow><mi>sin</mi><mo>⁡</mo><mrow><mo>(</mo><mrow><mi>x</mi></mrow><mo>)</mo></mrow></mrow><mo>)</mo></mrow></mrow><mrow><mrow><mo>−</mo><mi>y</mi></mrow></mrow></msup>"
+        ],
+    );
+    check(
+        "max(sqrt(x), cbrt(y))",
+        None,
+        expect![
+            "<mi>max</mi><mo>⁡</mo><mrow><mo>(</mo><mrow><msqrt><mi>x</mi></msqrt><mo>,</mo><mroot><mrow><mi>y</mi></mrow><mn>3</mn></mroot></mrow><mo>)</mo></mrow>"
+        ],
+    );
+    check(
+        "1.5e-7*x + 1e300^y - inf",
+        None,
+        expect![
+            "<mn>1.5</mn><mo>⋅</mo><msup><mn>10</mn><mrow><mo>−</mo><mn>7</mn></mrow></msup><mo>⋅</mo><mi>x</mi><mo>+</mo><msup><mrow><mrow><mo>(</mo><mrow><msup><mn>10</mn><mn>300</mn></msup></mrow><mo>)</mo></mrow></mrow><mrow><mi>y</mi></mrow></msup><mo>−</mo><mi>∞</mi>"
+        ],
+    );
+    check(
+        "0.123456789*x + 123456789*y - 2.5",
+        Some(6),
+        expect![[
+            r#"<mn title="0.123456789">0.123457</mn><mo>⋅</mo><mi>x</mi><mo>+</mo><mn title="123456789.0">123457000</mn><mo>⋅</mo><mi>y</mi><mo>−</mo><mn>2.5</mn>"#
+        ]],
+    );
+    check(
+        "2.00000001*x - 1.99999999e-9*y",
+        Some(3),
+        expect![[
+            r#"<mn title="2.00000001">2</mn><mo>⋅</mo><mi>x</mi><mo>−</mo><mn title="1.99999999e-9">2</mn><mo>⋅</mo><msup><mn>10</mn><mrow><mo>−</mo><mn>9</mn></mrow></msup><mo>⋅</mo><mi>y</mi>"#
+        ]],
+    );
+    check(
+        "alpha*mass_sun + rho2 + `my <column>`",
+        None,
+        expect![
+            "<mi>α</mi><mo>⋅</mo><msub><mi>mass</mi><mi>sun</mi></msub><mo>+</mo><msub><mi>ρ</mi><mn>2</mn></msub><mo>+</mo><mtext>my &lt;column&gt;</mtext>"
+        ],
+    );
+    check(
+        "if(x < 0, -x, x) + (x >= 1)",
+        None,
+        expect![
+            "<mrow><mo>(</mo><mrow><mrow><mo>{</mo><mtable><mtr><mtd><mrow><mo>−</mo><mi>x</mi></mrow></mtd><mtd><mtext>if </mtext><mi>x</mi><mo>&lt;</mo><mn>0</mn></mtd></mtr><mtr><mtd><mi>x</mi></mtd><mtd><mtext>otherwise</mtext></mtd></mtr></mtable></mrow></mrow><mo>)</mo></mrow><mo>+</mo><mrow><mo>[</mo><mrow><mi>x</mi><mo>≥</mo><mn>1</mn></mrow><mo>]</mo></mrow>"
+        ],
+    );
+}
+
+/// Elements are closed in order, whatever the operators and the names.
+#[test]
+fn mathml_is_well_formed() {
+    let names = ["</script><b>", "a & \"b\"", "x_<1>"];
+    for &op in Op::ALL {
+        let operand = |k| Expr::apply(Op::Neg, &[Expr::var(k)]);
+        let operands = [operand(0), operand(1), operand(2)];
+        let inner = Expr::apply(op, &operands[..op.arity()]);
+        let outer = vec![inner; op.arity()];
+        let text = print::mathml(&Expr::apply(op, &outer), &names, None);
+        let mut open = Vec::new();
+        for piece in text.split('<').skip(1) {
+            let (tag, content) = piece.split_once('>').unwrap();
+            assert!(!content.contains('>'), "{text}");
+            match tag.strip_prefix('/') {
+                Some(closed) => assert_eq!(open.pop(), Some(closed), "{text}"),
+                None => open.push(tag.split(' ').next().unwrap()),
+            }
+        }
+        assert!(open.is_empty(), "{text}");
+        assert!(!text.contains("<b>") && !text.contains("script>"), "{text}");
+    }
+}
+
+#[test]
 fn sympy() {
     let check = |text: &str, expected: Expect| {
         let (expr, names) = expr(text);

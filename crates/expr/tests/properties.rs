@@ -473,6 +473,7 @@ fn every_printer_copes() {
         let names = ["a b", "1", "lambda", "min"];
         for text in [
             print::latex(&expr, &names),
+            print::mathml(&expr, &names, Some(3)),
             print::sympy(&expr, &names),
             print::numpy(&expr, &names),
             print::c(&expr, &names),

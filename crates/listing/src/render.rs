@@ -1,6 +1,6 @@
-//! A listing as aligned text, JSON and HTML.
+//! A listing as aligned text and JSON.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use serde::Serialize;
 
@@ -87,71 +87,9 @@ impl Listing {
         // Numbers and strings: nothing that JSON could refuse.
         serde_json::to_string(&document).unwrap_or_default()
     }
-
-    /// The listing as a piece of HTML that needs no style sheet and no script, for notebooks.
-    #[must_use]
-    pub fn to_html(&self) -> String {
-        const GREY: &str = "color:#888";
-        let mut html = String::from(
-            "<table style=\"border-collapse:collapse;font-family:monospace;white-space:pre;\
-             text-align:left\">\n",
-        );
-        let cell = |html: &mut String, style: &str, content: fmt::Arguments<'_>| {
-            let padding = "border:0;padding:0 1.5em 0 0;text-align:left";
-            let _ = write!(html, "<td style=\"{padding};{style}\">{content}</td>");
-        };
-        for line in &self.lines {
-            if let Some(label) = line.label {
-                let style = "border:0;padding:0;text-align:left;font-weight:bold";
-                let _ = writeln!(
-                    html,
-                    "<tr><td colspan=\"4\" style=\"{style}\">L{label}:</td></tr>"
-                );
-            }
-            html.push_str("<tr style=\"background:none\">");
-            cell(&mut html, GREY, format_args!("{:04x}", line.span.start));
-            cell(
-                &mut html,
-                GREY,
-                format_args!("{}", hex(self.bytes(line), " ")),
-            );
-            let colour = if line.is_branch { "#b5540b" } else { "#1a5fb4" };
-            let (mnemonic, operands) = (Escaped(&line.mnemonic), Escaped(&line.operands));
-            let space = if line.operands.is_empty() { "" } else { " " };
-            let mnemonic = format!("<b style=\"color:{colour}\">{mnemonic}</b>");
-            cell(&mut html, "", format_args!("{mnemonic}{space}{operands}"));
-            cell(
-                &mut html,
-                "color:#26783a",
-                format_args!("{}", Escaped(&line.note)),
-            );
-            html.push_str("</tr>\n");
-        }
-        html.push_str("</table>\n");
-        html
-    }
 }
 
 fn hex(bytes: &[u8], separator: &str) -> String {
     let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     bytes.join(separator)
-}
-
-/// Text without what HTML would take for markup.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
 }

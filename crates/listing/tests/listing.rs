@@ -194,18 +194,6 @@ fn json() {
 }
 
 #[test]
-fn html() {
-    let mut listing = Listing::new(&LOOP[LOOP.len() - 3..], Syntax::Intel);
-    listing.annotate(&[(0, "if a < b & c > \"d\"".to_owned())]);
-    expect![[r#"
-        <table style="border-collapse:collapse;font-family:monospace;white-space:pre;text-align:left">
-        <tr style="background:none"><td style="border:0;padding:0 1.5em 0 0;text-align:left;color:#888">0000</td><td style="border:0;padding:0 1.5em 0 0;text-align:left;color:#888">eb eb</td><td style="border:0;padding:0 1.5em 0 0;text-align:left;"><b style="color:#b5540b">jmp</b> 0xffffffffffffffed</td><td style="border:0;padding:0 1.5em 0 0;text-align:left;color:#26783a">if a &lt; b &amp; c &gt; &quot;d&quot;</td></tr>
-        <tr style="background:none"><td style="border:0;padding:0 1.5em 0 0;text-align:left;color:#888">0002</td><td style="border:0;padding:0 1.5em 0 0;text-align:left;color:#888">c3</td><td style="border:0;padding:0 1.5em 0 0;text-align:left;"><b style="color:#1a5fb4">ret</b></td><td style="border:0;padding:0 1.5em 0 0;text-align:left;color:#26783a"></td></tr>
-        </table>
-    "#]].assert_eq(&listing.to_html());
-}
-
-#[test]
 fn lines_are_the_bytes_whatever_they_are() {
     arbtest(|u| {
         let address: u64 = u.arbitrary()?;
@@ -238,8 +226,6 @@ fn lines_are_the_bytes_whatever_they_are() {
                 json["lines"].as_array().unwrap().len(),
                 listing.lines().len()
             );
-            let html = listing.to_html();
-            assert_eq!(html.matches("<td").count(), html.matches("</td>").count());
             assert!(!disassemble(code, syntax).is_empty() || code.is_empty());
         }
         Ok(())

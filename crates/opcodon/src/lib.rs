@@ -18,6 +18,7 @@
 //! | [`observe`] | generated code for debuggers and profilers |
 //! | [`elf`] | shared libraries and objects, loaded and linked in memory |
 //! | [`sr`] | symbolic regression, the main job |
+//! | [`page`] | a fit as a page to look at, pieces of it for notebooks |
 //!
 //! ```
 //! use opcodon::{expr, jit};
@@ -39,4 +40,5 @@ pub use opcodon_jit as jit;
 pub use opcodon_listing as listing;
 pub use opcodon_mcode as mcode;
 pub use opcodon_observe as observe;
+pub use opcodon_page as page;
 pub use opcodon_sr as sr;

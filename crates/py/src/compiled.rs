@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use numpy::PyArray1;
 use opcodon_expr::Expr;
 use opcodon_jit::{Batch, CompiledExpr, Float, Goal, JitError, Panel, Tier};
-use opcodon_listing::Listing;
+use opcodon_listing::{Listing, Syntax};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -296,6 +296,19 @@ impl CompiledExpression {
                 .annotated(|span| scalar.note(expression.expr(), expression.names(), span))
         });
         disassembly(py, &listing)
+    }
+
+    /// The formula, and the function of numbers with what each instruction computes.
+    fn _repr_html_(&self) -> String {
+        let expression = self.expression.get();
+        let formula = opcodon_page::formula(expression.expr(), expression.names());
+        let code = self.scalar.as_ref().map_or_else(String::new, |scalar| {
+            let n_bytes = scalar.n_instruction_bytes();
+            let listing = Listing::with_data(scalar.code(), n_bytes, Syntax::Intel)
+                .annotated(|span| scalar.note(expression.expr(), expression.names(), span));
+            opcodon_page::listing(&listing)
+        });
+        opcodon_page::fragment(&format!("{formula}\n{code}"))
     }
 
     fn __repr__(&self) -> String {

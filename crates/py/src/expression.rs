@@ -32,6 +32,7 @@ const LANGUAGES: &[(&str, Printer)] = &[
     ("infix", |e, names| print::infix(e, names)),
     ("prefix", |e, names| print::prefix(e, names)),
     ("latex", |e, names| print::latex(e, names)),
+    ("mathml", |e, names| print::mathml(e, names, None)),
     ("sympy", |e, names| print::sympy(e, names)),
     ("numpy", |e, names| print::numpy(e, names)),
     ("c", |e, names| print::c(e, names)),
@@ -56,6 +57,16 @@ const UFUNCS: &[(&str, Op)] = &[
     ("greater", Op::Gt),
     ("greater_equal", Op::Ge),
 ];
+
+/// Refuses a number of significant digits that no number has.
+fn check_digits(digits: usize) -> PyResult<()> {
+    if (1..=17).contains(&digits) {
+        return Ok(());
+    }
+    Err(PyValueError::new_err(format!(
+        "digits must be 1 to 17, not {digits}"
+    )))
+}
 
 impl Expression {
     pub(crate) fn new(expr: Expr, names: Names) -> Self {
@@ -274,11 +285,7 @@ impl Expression {
     /// The same formula with its constants rounded to significant digits: for reading.
     #[pyo3(signature = (digits=6))]
     fn rounded(&self, digits: usize) -> PyResult<Self> {
-        if !(1..=17).contains(&digits) {
-            return Err(PyValueError::new_err(format!(
-                "digits must be 1 to 17, not {digits}"
-            )));
-        }
+        check_digits(digits)?;
         let round = |value: &f64| format!("{value:.*e}", digits - 1).parse().unwrap_or(*value);
         self.with_constants(self.expr.constants().iter().map(round).collect())
     }
@@ -395,6 +402,12 @@ impl Expression {
         self.to(py, "latex")
     }
 
+    #[pyo3(signature = (digits=None))]
+    fn mathml(&self, py: Python<'_>, digits: Option<usize>) -> PyResult<String> {
+        digits.map_or(Ok(()), check_digits)?;
+        Ok(py.detach(|| print::mathml(&self.expr, &self.names, digits)))
+    }
+
     fn sympy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         py.import(intern!(py, "opcodon.expression"))?
@@ -403,6 +416,10 @@ impl Expression {
 
     fn _repr_latex_(&self, py: Python<'_>) -> PyResult<String> {
         Ok(format!("$\\displaystyle {}$", self.to(py, "latex")?))
+    }
+
+    fn _repr_html_(&self, py: Python<'_>) -> String {
+        py.detach(|| opcodon_page::fragment(&opcodon_page::formula(&self.expr, &self.names)))
     }
 
     fn __str__(&self) -> String {

@@ -411,7 +411,9 @@ impl Genome {
     }
 
     fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        Self::svg(slf, None)
+        let py = slf.py();
+        py.import(intern!(py, "opcodon.picture"))?
+            .call_method1(intern!(py, "genome_html"), (slf,))
     }
 
     fn __len__(&self) -> usize {

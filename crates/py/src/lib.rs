@@ -23,6 +23,7 @@ mod jit;
 mod kernels;
 mod library;
 mod machine;
+mod page;
 mod population;
 mod report;
 mod seal;
@@ -45,6 +46,7 @@ mod _core {
         },
         library::LoadedLibrary,
         machine::{MachineFunction, assemble, disassemble},
+        page::{code_html, fragment, r2_text},
         population::Population,
         report::{Report, fit, parameters},
     };

@@ -225,6 +225,43 @@ impl Report {
         Ok(list)
     }
 
+    /// The page of the fit, with pictures of what the formulas say of a table, if it is given.
+    #[pyo3(signature = (X=None, y=None))]
+    #[expect(non_snake_case, reason = "the name of the argument in Python")]
+    fn page(
+        &self,
+        py: Python<'_>,
+        X: Option<&Bound<'_, PyAny>>,
+        y: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<String> {
+        let (Some(X), Some(y)) = (X, y) else {
+            return py
+                .detach(|| opcodon_page::page(&self.report, None))
+                .map_err(|error| sr_error(&error));
+        };
+        let matrix = Matrix::extract("X", X, &self.names)?;
+        let view = matrix.view();
+        let target = Vector::extract("y", y, view.n_rows())?.to_vec();
+        let page = py.detach(|| {
+            let columns: Vec<Vec<f64>> = (0..view.n_columns()).map(|c| view.column(c)).collect();
+            let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+            let rows = opcodon_page::Rows {
+                columns: &columns,
+                target: &target,
+            };
+            opcodon_page::page(&self.report, Some(rows))
+        });
+        page.map_err(|error| sr_error(&error))
+    }
+
+    /// The chosen formula and the front.
+    fn _repr_html_(&self) -> String {
+        let best = self.report.best();
+        let equation = opcodon_page::equation(&self.report.target, &best.expr, &self.report.names);
+        let front = opcodon_page::front_table(&self.report, false);
+        opcodon_page::fragment(&format!("{equation}\n{front}"))
+    }
+
     /// The hyper-parameters of the fit, as texts.
     #[getter]
     fn parameters(&self) -> PyResult<BTreeMap<&'static str, String>> {

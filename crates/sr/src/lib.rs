@@ -76,5 +76,5 @@ pub use guesses::Guesses;
 pub use loss::Loss;
 pub use operators::Operators;
 pub use problem::{Observations, Problem};
-pub use report::{Model, Report};
+pub use report::{Model, Report, r2_text};
 pub use stop::StopReason;

@@ -332,13 +332,17 @@ impl fmt::Display for Report {
                 "{mark} {:>4}  {:>10.4e}  {:<10}",
                 model.size,
                 model.loss,
-                share(model.r2)
+                r2_text(model.r2)
             )?;
             if with_cv {
-                write!(f, "  {:<10}", model.cv_r2.map(share).unwrap_or_default())?;
+                write!(f, "  {:<10}", model.cv_r2.map(r2_text).unwrap_or_default())?;
             }
             if with_test {
-                write!(f, "  {:<10}", model.test_r2.map(share).unwrap_or_default())?;
+                write!(
+                    f,
+                    "  {:<10}",
+                    model.test_r2.map(r2_text).unwrap_or_default()
+                )?;
             }
             writeln!(f, "  {}", short(model, &self.names))?;
         }
@@ -360,8 +364,9 @@ impl fmt::Display for Report {
     }
 }
 
-/// R² with as many nines as there are.
-fn share(r2: f64) -> String {
+/// R² as text, with as many nines as there are: `0.93417`, `1 - 4.9e-7`.
+#[must_use]
+pub fn r2_text(r2: f64) -> String {
     let left = 1.0 - r2;
     if left <= 1e-12 {
         "1 - <1e-12".to_owned()

@@ -11,6 +11,7 @@ import html
 import linecache
 from typing import Any, NamedTuple
 
+from opcodon import _core
 from opcodon._jit.form import Form, Helper, Simple
 
 NATIVE, CALLED, LEFT, PYTHON = "native", "called", "left", "Python"
@@ -87,15 +88,14 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        colours = {NATIVE: "#e6f4e6", CALLED: "#fff6d6", LEFT: "#ffe3d0", PYTHON: "#f7d6d6"}
         rows = [
-            f'<tr style="background:{colours.get(line.state, "transparent")}">'
-            f'<td style="text-align:right">{line.number}</td><td>{line.state}</td>'
-            f'<td style="text-align:left"><pre style="margin:0">{html.escape(line.text)}</pre></td>'
-            f'<td style="text-align:left">{html.escape(line.why)}</td></tr>'
+            f'<tr class="{line.state.lower()}"><td class="muted">{line.number}</td>'
+            f'<td class="source">{html.escape(line.text)}</td><td class="text">{line.state}</td>'
+            f'<td class="text muted">{html.escape(line.why)}</td></tr>'
             for line in self.lines
         ]
-        return f"<p>{html.escape(self.headline)}</p><table>{''.join(rows)}</table>"
+        told = html.escape(self.headline)
+        return _core.fragment(f"<p>{told}</p><table>{''.join(rows)}</table>")
 
 
 def report(

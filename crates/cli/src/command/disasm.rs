@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
+use opcodon::expr;
 use opcodon::listing::{Listing, Syntax};
-use opcodon::{expr, jit};
+use opcodon::page::machine_code;
 use serde_json::json;
 
 use super::evolve;
@@ -51,14 +52,14 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
     let listing = if flags.formula {
         let parsed =
             expr::parse(&flags.input, None).map_err(|error| Failure::input(error.render()))?;
-        compiled(&parsed.expr, &parsed.variables, flags.kernel, syntax)?
+        machine_code(&parsed.expr, &parsed.variables, flags.kernel, syntax)?
     } else if Path::new(&flags.input).exists() {
         let bytes = std::fs::read(&flags.input)
             .map_err(|error| Failure::input(format_args!("{}: {error}", flags.input)))?;
         if bytes.first() == Some(&b'{') {
             match Model::read(Path::new(&flags.input))? {
                 Model::Formula(report) => {
-                    compiled(&report.best().expr, &report.names, flags.kernel, syntax)?
+                    machine_code(&report.best().expr, &report.names, flags.kernel, syntax)?
                 }
                 // A genome is its own code: there is no function of it.
                 Model::Genome(report) => evolve::listing(&report, report.best(), syntax),
@@ -98,23 +99,4 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
         out(listing.to_string().trim_end());
     }
     Ok(())
-}
-
-/// The code of an expression, each instruction with the part of the formula that it computes.
-pub(crate) fn compiled(
-    tree: &expr::Expr,
-    names: &[String],
-    kernel: bool,
-    syntax: Syntax,
-) -> Result<Listing, Failure> {
-    if kernel {
-        let mut batch = jit::Batch::<f64>::new(jit::Tier::best()?)?;
-        batch.compile([tree], names.len(), jit::Goal::Predict)?;
-        return Ok(Listing::new(batch.code(0)?, syntax));
-    }
-    let function = jit::CompiledExpr::new(tree, names.len())?;
-    Ok(
-        Listing::with_data(function.code(), function.n_instruction_bytes(), syntax)
-            .annotated(|span| function.note(tree, names, span)),
-    )
 }

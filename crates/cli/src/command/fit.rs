@@ -11,6 +11,7 @@ use opcodon::data::csv::Columns;
 use opcodon::data::{Dataset, Target, write};
 use opcodon::expr::{Expr, print};
 use opcodon::listing::Syntax;
+use opcodon::page::{Rows, machine_code};
 use opcodon::sr::{self, Config, Hooks, Observations, Report};
 
 use super::{parameter, table};
@@ -37,6 +38,9 @@ pub(crate) struct Flags {
     /// Do not save the model.
     #[arg(long, conflicts_with = "output")]
     no_save: bool,
+    /// A file that gets the fit as a page to look at, with pictures of the rows.
+    #[arg(long, value_name = "PAGE.html")]
+    report: Option<PathBuf>,
     /// A file that gets the state of the search as lines of JSON, about one a generation.
     #[arg(long)]
     log: Option<PathBuf>,
@@ -148,12 +152,23 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
     } else {
         Some(save(&flags, &report)?)
     };
+    if let Some(path) = &flags.report {
+        let columns: Vec<&[f64]> = data.columns.iter().map(|column| &**column).collect();
+        let rows = Rows {
+            columns: &columns,
+            target: &data.target,
+        };
+        super::report::save(path, &report, Some(rows))?;
+    }
     if json {
         out(report.to_json());
     } else {
         show_report(&report)?;
         if let Some(path) = saved {
             out(format_args!("saved to {}", path.display()));
+        }
+        if let Some(path) = &flags.report {
+            out(format_args!("page written to {}", path.display()));
         }
     }
     Ok(())
@@ -187,7 +202,7 @@ impl Log<'_> {
 fn told(state: &sr::Progress) -> String {
     let best = state.front.last();
     let best = best.map_or(String::new(), |entry| {
-        format!("  R² {:.6}  {}", entry.r2, entry.formula)
+        format!("  R² {}  {}", sr::r2_text(entry.r2), entry.formula)
     });
     let (generation, formulas) = (state.generation, grouped(state.evaluations));
     format!("generation {generation}  {formulas} formulas{best}")
@@ -201,8 +216,8 @@ fn show_report(report: &Report) -> Result<(), Failure> {
     out(report);
     out(format_args!("{} = {}", report.target, best.formula));
     out(format_args!(
-        "R² {:.6}, size {}, {} formulas tried in {:.1} s",
-        best.r2,
+        "R² {}, size {}, {} formulas tried in {:.1} s",
+        sr::r2_text(best.r2),
         best.size,
         grouped(report.evaluations),
         report.elapsed_s
@@ -228,7 +243,7 @@ fn show_report(report: &Report) -> Result<(), Failure> {
         ));
     }
     out("");
-    let listing = super::disasm::compiled(&best.expr, &report.names, false, Syntax::Intel)?;
+    let listing = machine_code(&best.expr, &report.names, false, Syntax::Intel)?;
     let text = listing.to_string();
     for line in text.lines().take(N_LINES) {
         out(line);

@@ -11,6 +11,7 @@ pub(crate) mod link;
 mod model;
 mod parameter;
 pub(crate) mod predict;
+pub(crate) mod report;
 pub(crate) mod symbols;
 mod table;
 

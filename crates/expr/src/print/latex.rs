@@ -1,8 +1,9 @@
 //! Expressions as LaTeX mathematics.
 
 use super::form::Form;
+use super::level;
+use super::names::{GREEK, typeset};
 use super::write::{Language, write};
-use super::{infix::is_identifier, level};
 use crate::op::Op;
 use crate::tree::Expr;
 
@@ -91,24 +92,11 @@ impl<S: AsRef<str>> Language for Latex<'_, S> {
     }
 }
 
-const GREEK: [&str; 34] = [
-    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa",
-    "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi",
-    "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi",
-    "Omega",
-];
-
 fn write_name(out: &mut String, name: &str) {
-    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let (stem, subscript) = match name[stem.len()..].is_empty() {
-        false => (stem.strip_suffix('_').unwrap_or(stem), &name[stem.len()..]),
-        true => name.rsplit_once('_').unwrap_or((name, "")),
-    };
-    let simple = is_identifier(stem) && !stem.contains('_') && !subscript.contains(' ');
-    if !simple {
+    let Some((stem, subscript)) = typeset(name) else {
         out.push_str(&format!(r"\mathrm{{{}}}", escaped(name)));
         return;
-    }
+    };
     write_stem(out, stem);
     if subscript.is_empty() {
         return;
@@ -123,7 +111,7 @@ fn write_name(out: &mut String, name: &str) {
 }
 
 fn write_stem(out: &mut String, stem: &str) {
-    if GREEK.contains(&stem) {
+    if GREEK.iter().any(|(name, _)| *name == stem) {
         out.push('\\');
         out.push_str(stem);
     } else if stem.chars().count() == 1 {

@@ -1,8 +1,8 @@
-//! Names of variables where only identifiers will do.
+//! Names of variables where only identifiers will do, and where they are typeset.
 
 use std::collections::HashSet;
 
-use super::infix::is_identifier_char;
+use super::infix::{is_identifier, is_identifier_char};
 
 const PYTHON_RESERVED: &[&str] = &[
     "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
@@ -86,4 +86,54 @@ pub(crate) fn python_string(text: &str) -> String {
     }
     out.push('\'');
     out
+}
+
+/// Names that are typeset as a letter: those that LaTeX has a command for.
+pub(crate) const GREEK: [(&str, &str); 34] = [
+    ("alpha", "α"),
+    ("beta", "β"),
+    ("gamma", "γ"),
+    ("delta", "δ"),
+    ("epsilon", "ε"),
+    ("zeta", "ζ"),
+    ("eta", "η"),
+    ("theta", "θ"),
+    ("iota", "ι"),
+    ("kappa", "κ"),
+    ("lambda", "λ"),
+    ("mu", "μ"),
+    ("nu", "ν"),
+    ("xi", "ξ"),
+    ("pi", "π"),
+    ("rho", "ρ"),
+    ("sigma", "σ"),
+    ("tau", "τ"),
+    ("upsilon", "υ"),
+    ("phi", "φ"),
+    ("chi", "χ"),
+    ("psi", "ψ"),
+    ("omega", "ω"),
+    ("Gamma", "Γ"),
+    ("Delta", "Δ"),
+    ("Theta", "Θ"),
+    ("Lambda", "Λ"),
+    ("Xi", "Ξ"),
+    ("Pi", "Π"),
+    ("Sigma", "Σ"),
+    ("Upsilon", "Υ"),
+    ("Phi", "Φ"),
+    ("Psi", "Ψ"),
+    ("Omega", "Ω"),
+];
+
+/// What a name is typeset as: a stem and its subscript, which may be empty. Digits at the end are
+/// a subscript, and so is what follows the last underscore. `None` if the name is set as it is.
+pub(crate) fn typeset(name: &str) -> Option<(&str, &str)> {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let (stem, subscript) = match name[stem.len()..].is_empty() {
+        false => (stem.strip_suffix('_').unwrap_or(stem), &name[stem.len()..]),
+        true => name.rsplit_once('_').unwrap_or((name, "")),
+    };
+    let simple = is_identifier(stem) && !stem.contains('_') && !subscript.contains(' ');
+    simple.then_some((stem, subscript))
 }

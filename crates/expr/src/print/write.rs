@@ -21,6 +21,14 @@ pub(crate) trait Language {
     fn brackets(&self) -> (&'static str, &'static str) {
         ("(", ")")
     }
+    /// Writes the name of a function that is called.
+    fn call_name(&self, out: &mut String, name: &str) {
+        out.push_str(name);
+    }
+    /// What stands between two arguments.
+    fn separator(&self) -> &'static str {
+        ", "
+    }
     /// The level of a call.
     fn call_level(&self) -> u8 {
         level::ATOM
@@ -159,7 +167,7 @@ impl<L: Language> Writer<'_, L> {
         }
         match form {
             Form::Call(name) | Form::Helper(name, _) => {
-                self.out.push_str(name);
+                self.language.call_name(&mut self.out, name);
                 self.arguments(&operands[..op.arity()]);
             }
             Form::Text(_, template) => self.template(template, &operands[..op.arity()]),
@@ -211,11 +219,13 @@ impl<L: Language> Writer<'_, L> {
 
     fn arguments(&mut self, operands: &[usize]) {
         let (open, close) = self.language.brackets();
+        let separator = self.language.separator();
         self.work.push(Work::Text(close));
         for (k, &operand) in operands.iter().enumerate().rev() {
             self.work
                 .push(Work::Node(operand, Place::Number(level::ANY)));
-            self.work.push(Work::Text(if k > 0 { ", " } else { open }));
+            self.work
+                .push(Work::Text(if k > 0 { separator } else { open }));
         }
     }
 

@@ -869,6 +869,15 @@ impl Function {
         }
     }
 
+    /// The report, for a notebook.
+    fn _repr_html_<'py>(this: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(report) = &this.get().report else {
+            return Ok(None);
+        };
+        let report = report.bind(this.py()).call1((this,))?;
+        report.call_method0("_repr_html_").map(Some)
+    }
+
     /// Whether a native version exists whose exits were never taken in vain.
     fn is_native(&self) -> bool {
         let native = |specs: &[Spec], _: &Unit| {

@@ -1,0 +1,69 @@
+//! `opcodon report`: a saved model as a page to look at.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use opcodon::data::csv::Columns;
+use opcodon::data::write;
+use opcodon::page::{self, Rows};
+use opcodon::sr::Report;
+
+use super::model::Model;
+use super::table;
+use crate::{Failure, out};
+
+/// Flags of `opcodon report`.
+#[derive(Debug, Args)]
+pub(crate) struct Flags {
+    /// The model that `opcodon fit` saved.
+    model: PathBuf,
+    /// A CSV file with the model's columns and its target, to picture predictions; - for standard
+    /// input.
+    file: Option<String>,
+    /// The page; beside the model's name unless given.
+    #[arg(long, short, value_name = "PAGE.html")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    table: table::Reading,
+}
+
+pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
+    let Model::Formula(report) = Model::read(&flags.model)? else {
+        return Err(Failure::input(format_args!(
+            "{}: pages are made of models that `opcodon fit` saved, this one is of `opcodon evolve`",
+            flags.model.display()
+        )));
+    };
+    let name = format!(
+        "{}.html",
+        flags.model.file_stem().unwrap_or_default().display()
+    );
+    let path = flags.output.unwrap_or_else(|| name.into());
+    match &flags.file {
+        None => save(&path, &report, None)?,
+        Some(file) => {
+            let mut names = report.names.clone();
+            names.push(report.target.clone());
+            let table = flags.table.read(file, Columns::Only(names))?;
+            let rows = Rows {
+                columns: &table.select(&report.names)?,
+                target: table.column(&report.target)?,
+            };
+            save(&path, &report, Some(rows))?;
+        }
+    }
+    if json {
+        out(serde_json::json!({ "page": path }));
+    } else {
+        out(format_args!("page written to {}", path.display()));
+    }
+    Ok(())
+}
+
+/// Writes the page of a report.
+pub(crate) fn save(path: &Path, report: &Report, rows: Option<Rows<'_>>) -> Result<(), Failure> {
+    let page = page::page(report, rows)?;
+    Ok(write::write_atomically(path, |file| {
+        file.write_all(page.as_bytes())
+    })?)
+}

@@ -1,0 +1,26 @@
+//! What people look at, as HTML: the page of a fit, and pieces of it for notebooks.
+//!
+//! Few people read a front of formulas with seventeen digits to a constant; many look at a picture
+//! of it and click. [`page`] makes one file of a report: a formula, typeset, with its pictures, its
+//! text in several languages and its machine code, and the front to choose another one from.
+//! [`fragment`] makes a notebook's output of the same pieces: [`equation`], [`front_table`],
+//! [`code`].
+//!
+//! All formulas are written here, each into its own elements; the script of a page only shows one
+//! and hides the others, and draws points. So a page can be read without it.
+//!
+//! # Invariants
+//! A page refers to nothing outside itself. Whatever comes from the user, such as the name of a
+//! column, is text: no markup, no script. Colours are those of one sheet, `fragment.css`.
+
+mod code;
+mod data;
+mod fragment;
+mod front;
+mod page;
+
+pub use code::{CodeLine, code, listing, machine_code};
+pub use data::{MAX_ROWS, Rows};
+pub use fragment::{equation, formula, fragment};
+pub use front::front_table;
+pub use page::page;
