@@ -433,7 +433,7 @@ impl Emitter<'_, '_> {
             }
             loops.push(shape);
             for var in state {
-                let word = self.last_value(var, types::I64);
+                let word = self.last_value(var);
                 self.store(word, frame, offset(at));
                 at += 1;
             }
@@ -470,7 +470,7 @@ impl Emitter<'_, '_> {
         }
         if ty.tags == Tags::of(RANGE) {
             for place in &place.parts {
-                let word = self.last_value(place.word, types::I64);
+                let word = self.last_value(place.word);
                 self.store(word, frame, offset(*at));
                 *at += 1;
             }
@@ -478,15 +478,15 @@ impl Emitter<'_, '_> {
         }
         let tag = match ty.tags.single() {
             Some(tag) => self.tag_value(tag),
-            None => self.last_value(place.tag, types::I64),
+            None => self.last_value(place.tag),
         };
         self.store(tag, frame, offset(*at));
         if has_word(ty.tags) {
-            let word = self.last_value(place.word, types::I64);
+            let word = self.last_value(place.word);
             self.store(word, frame, offset(*at + 1));
         }
         if ty.tags.any(Tags::FLOATS) {
-            let flt = self.last_value(place.flt, types::F64);
+            let flt = self.last_value(place.flt);
             self.store(flt, frame, offset(*at + 2));
         }
         *at += 3;
@@ -533,7 +533,7 @@ impl Emitter<'_, '_> {
         for at in from..self.turns.len() {
             let turn = self.turns[at].clone();
             if matches!(turn.shape, Some(LoopShape::Sequence | LoopShape::Iterator)) {
-                let object = self.b.use_var(turn.state[0]);
+                let object = self.value_of(turn.state[0]);
                 self.dec_ref(object);
             }
         }

@@ -129,6 +129,9 @@ impl Emitter<'_, '_> {
                 }))
             }
             Expr::Item(of, index) => {
+                if let Some(value) = self.read_forwarded(of, index) {
+                    return Some(value);
+                }
                 let value = self.atom(of);
                 let known = self.known_parts(of, index);
                 self.item(&value, index, &known, ty)
