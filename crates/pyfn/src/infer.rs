@@ -10,12 +10,13 @@
 
 use crate::globals::{FunctionId, Global};
 use crate::liveness::{Locals, for_each_atom};
+use crate::plain;
 use crate::program::{Atom, Bin, Expr, Id, Index, Kind, Local, Statement};
 use crate::rules::{self, Intrinsic};
 use crate::types::{
     ArrayTy, BOOL, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET,
 };
-use crate::unit::{FunctionInfo, SpecId, Unit};
+use crate::unit::{FunctionInfo, Unit};
 
 /// Nesting of lists and tuples beyond which nothing is known.
 const DEPTH_MAX: usize = 4;
@@ -294,12 +295,18 @@ pub(crate) struct Inference<'a> {
     /// For each loop around: the types behind it and at its head, and its number.
     loops: Vec<(State, State, Id)>,
     ret: Ty,
+    /// The same with all that is known of integers.
+    exact_ret: Ty,
+    /// Nothing has been found so far that is not plain.
+    is_plain: bool,
 }
 
 /// What is found about a function.
 pub(crate) struct Inferred {
     pub(crate) joints: Vec<Joint>,
     pub(crate) ret: Ty,
+    /// What it returns, with all that is known of integers, if it only computes numbers.
+    pub(crate) plain_ret: Option<Ty>,
 }
 
 /// The locals that a statement reads.
@@ -322,25 +329,29 @@ pub(crate) fn only_moves(kind: &Kind) -> bool {
 
 impl<'a> Inference<'a> {
     /// Infers a function of a unit.
-    pub(crate) fn run(unit: &'a mut Unit, spec: SpecId) -> Inferred {
-        let function = unit.specs[spec].function;
+    pub(crate) fn run(unit: &'a mut Unit, function: FunctionId, params: &[Ty]) -> Inferred {
         let info = std::rc::Rc::clone(&unit.functions[function]);
         let mut state = vec![Ty::of(UNSET); info.program.locals.len()];
-        state[..info.program.n_params].clone_from_slice(&unit.specs[spec].params);
+        state[..info.program.n_params].clone_from_slice(params);
         let mut inference = Inference {
             unit,
             joints: vec![Joint::default(); info.program.n_statements],
             info: std::rc::Rc::clone(&info),
             loops: Vec::new(),
             ret: Ty::default(),
+            exact_ret: Ty::default(),
+            is_plain: true,
         };
         let end = inference.block(&info.program.body, Some(state));
         if end.is_some() {
-            inference.ret = inference.ret.join(&Ty::of(NONE));
+            let none = Ty::of(NONE);
+            inference.ret = inference.ret.join(&none);
+            inference.exact_ret = inference.exact_ret.join(&none);
         }
         Inferred {
             joints: inference.joints,
             ret: inference.ret,
+            plain_ret: inference.is_plain.then_some(inference.exact_ret),
         }
     }
 
@@ -355,11 +366,13 @@ impl<'a> Inference<'a> {
     fn statement(&mut self, statement: &Statement, mut state: Vec<Ty>) -> State {
         let kind = &statement.kind;
         if !prepare(&self.info, kind, &mut state) {
+            self.is_plain = false;
             return None;
         }
         match kind {
             Kind::Set(to, e) => {
                 let How::Gives(ty) = self.expr(&state, e) else {
+                    self.is_plain = false;
                     return None;
                 };
                 note_append(&mut state, &self.info, e);
@@ -403,7 +416,8 @@ impl<'a> Inference<'a> {
                     state[*to] = part;
                 }
             }
-            Kind::If(_, then, otherwise) => {
+            Kind::If(test, then, otherwise) => {
+                self.is_plain &= plain::is_scalar(&self.scope(&state).atom(test));
                 let mut after = None;
                 let live = self.info.liveness.after[statement.id].clone();
                 let end = self.block(then, Some(state.clone()));
@@ -433,6 +447,8 @@ impl<'a> Inference<'a> {
             }
             Kind::Return(a) => {
                 let ty = self.scope(&state).atom(a);
+                self.is_plain &= plain::is_scalar(&ty);
+                self.exact_ret = self.exact_ret.join(&ty);
                 self.ret = self.ret.join(&boxed_parts(ty.narrowed()));
                 return None;
             }
@@ -494,10 +510,20 @@ impl<'a> Inference<'a> {
             let scope = self.scope(state);
             if let Some(id) = scope.callee(function, named) {
                 let types = scope.atoms(args);
+                if let Some(inlined) = self.unit.inlined(id, &types) {
+                    return How::Gives(inlined.ret.clone());
+                }
+                self.is_plain = false;
                 return self.call(id, &types);
             }
         }
-        operation(&self.scope(state), e)
+        let scope = self.scope(state);
+        let how = operation(&scope, e);
+        self.is_plain &= match &how {
+            How::Gives(ty) => plain::is_plain(&scope, e, ty),
+            How::Leave(_) => false,
+        };
+        how
     }
 
     fn call(&mut self, id: FunctionId, args: &[Ty]) -> How {

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from opcodon._jit.form import Atom, Block, Form, Helper, If, Lifted, Node, Operation, Piece, Simple
-from opcodon._jit.names import Names
+from opcodon._jit.names import Names, own_names
 from opcodon._jit.python_form import PythonForm
 from opcodon._jit.tools import TOOLS
 
@@ -682,7 +682,10 @@ class ExpressionNormaliser:
         `own` is the nested function's name, which it knows without our help.
         """
         used: list[Atom] = []
+        theirs = own_names(node)
         for inner in ast.walk(node):
+            if id(inner) in theirs:
+                continue
             if isinstance(inner, ast.Name) and self.is_local(inner.id) and inner.id != own:
                 name = inner.id
                 if name in self.renamed:

@@ -266,11 +266,11 @@ impl Emitter<'_, '_> {
     }
 
     pub(super) fn joint(&self, id: usize) -> crate::infer::Joint {
-        self.unit.specs[self.spec].joints[id].clone()
+        self.joints[id].clone()
     }
 
     /// Continues where paths came together; whether any did.
-    fn resume_at(&mut self, block: Block, state: State) -> bool {
+    pub(super) fn resume_at(&mut self, block: Block, state: State) -> bool {
         self.start(block);
         match state {
             Some(types) => {

@@ -27,6 +27,7 @@ mod forward;
 mod frame;
 mod hoist;
 mod idiom;
+mod inline;
 mod island;
 mod list;
 mod object;
@@ -53,7 +54,7 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
 use self::island::{Berths, Island};
-use crate::infer::{Scope, State};
+use crate::infer::{Joint, Scope, State};
 use crate::program::{Atom, Local, Statement};
 use crate::runtime::Runtime;
 use crate::types::{
@@ -139,6 +140,8 @@ pub(crate) struct Emitter<'a, 'f> {
     pub(crate) info: Rc<FunctionInfo>,
     pub(crate) spec: SpecId,
     pub(crate) places: Vec<Place>,
+    /// The types where paths come together.
+    joints: Rc<Vec<Joint>>,
     pub(crate) types: Vec<Ty>,
     /// The types before the current statement.
     before: Vec<Ty>,
@@ -350,6 +353,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         let ticks = b.declare_var(types::I64);
         Self {
             rt: Rc::clone(&unit.runtime),
+            joints: Rc::clone(&unit.specs[spec].joints),
             types: vec![Ty::of(UNSET); info.program.locals.len()],
             before: Vec::new(),
             b,

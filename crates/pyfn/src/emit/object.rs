@@ -356,6 +356,9 @@ impl Emitter<'_, '_> {
     /// A call of another function of the unit.
     fn native_call(&mut self, id: FunctionId, function: &Atom, args: &[Atom]) -> Option<Val> {
         let values = args.iter().map(|arg| self.atom(arg)).collect::<Vec<_>>();
+        if let Some(result) = self.inlined_call(id, &values) {
+            return result;
+        }
         let types = values.iter().map(|value| value.ty.clone());
         let types = types.collect::<Vec<_>>();
         let Some(spec) = self.unit.find(id, &types) else {
