@@ -78,12 +78,13 @@ def sign(x):
         return 1
     if x < 0:
         return -1
+    return None
 
 
 def signs(values):
     found = []
     for x in values:
-        found.append(sign(x))  # noqa: PERF401
+        found.append(sign(x))
     return found
 
 

@@ -16,6 +16,7 @@ use crate::rules::{self, Intrinsic};
 use crate::types::{
     ArrayTy, BOOL, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET,
 };
+use crate::unboxed::OwnLists;
 use crate::unit::{FunctionInfo, Unit};
 
 /// Nesting of lists and tuples beyond which nothing is known.
@@ -225,6 +226,7 @@ impl Scope<'_> {
             };
         }
         match (&of.form, index_ty) {
+            (Form::Unboxed(element), Some(index)) if int(&index) => ((**element).clone(), true),
             (Form::List(element), Some(index)) if of.list().is_some() && int(&index) => {
                 (loaded(element), true)
             }
@@ -289,8 +291,8 @@ pub(crate) fn loaded(element: &Ty) -> Ty {
 
 /// Inference of one function for given parameters.
 pub(crate) struct Inference<'a> {
-    unit: &'a mut Unit,
-    info: std::rc::Rc<FunctionInfo>,
+    pub(crate) unit: &'a mut Unit,
+    pub(crate) info: std::rc::Rc<FunctionInfo>,
     joints: Vec<Joint>,
     /// For each loop around: the types behind it and at its head, and its number.
     loops: Vec<(State, State, Id)>,
@@ -298,7 +300,8 @@ pub(crate) struct Inference<'a> {
     /// The same with all that is known of integers.
     exact_ret: Ty,
     /// Nothing has been found so far that is not plain.
-    is_plain: bool,
+    pub(crate) is_plain: bool,
+    pub(crate) own_lists: OwnLists,
 }
 
 /// What is found about a function.
@@ -307,6 +310,8 @@ pub(crate) struct Inferred {
     pub(crate) ret: Ty,
     /// What it returns, with all that is known of integers, if it only computes numbers.
     pub(crate) plain_ret: Option<Ty>,
+    /// For each local the elements of the lists that only this function sees.
+    pub(crate) own_lists: Vec<Option<Ty>>,
 }
 
 /// The locals that a statement reads.
@@ -331,12 +336,36 @@ impl<'a> Inference<'a> {
     /// Infers a function of a unit.
     pub(crate) fn run(unit: &'a mut Unit, function: FunctionId, params: &[Ty]) -> Inferred {
         let info = std::rc::Rc::clone(&unit.functions[function]);
+        let mut own_lists = OwnLists::of(unit, &info);
+        loop {
+            let inference = Inference::pass(unit, &info, params, own_lists);
+            if !inference.own_lists.is_changed {
+                return Inferred {
+                    joints: inference.joints,
+                    ret: inference.ret,
+                    plain_ret: inference.is_plain.then_some(inference.exact_ret),
+                    own_lists: inference.own_lists.of_locals(&info),
+                };
+            }
+            own_lists = inference.own_lists;
+            own_lists.is_changed = false;
+        }
+    }
+
+    /// Infers it once, with what is known of its own lists.
+    fn pass<'u>(
+        unit: &'u mut Unit,
+        info: &std::rc::Rc<FunctionInfo>,
+        params: &[Ty],
+        own_lists: OwnLists,
+    ) -> Inference<'u> {
         let mut state = vec![Ty::of(UNSET); info.program.locals.len()];
         state[..info.program.n_params].clone_from_slice(params);
         let mut inference = Inference {
+            own_lists,
             unit,
             joints: vec![Joint::default(); info.program.n_statements],
-            info: std::rc::Rc::clone(&info),
+            info: std::rc::Rc::clone(info),
             loops: Vec::new(),
             ret: Ty::default(),
             exact_ret: Ty::default(),
@@ -348,11 +377,7 @@ impl<'a> Inference<'a> {
             inference.ret = inference.ret.join(&none);
             inference.exact_ret = inference.exact_ret.join(&none);
         }
-        Inferred {
-            joints: inference.joints,
-            ret: inference.ret,
-            plain_ret: inference.is_plain.then_some(inference.exact_ret),
-        }
+        inference
     }
 
     fn block(&mut self, block: &[Statement], mut state: State) -> State {
@@ -371,7 +396,13 @@ impl<'a> Inference<'a> {
         }
         match kind {
             Kind::Set(to, e) => {
-                let How::Gives(ty) = self.expr(&state, e) else {
+                self.note_own_append(&state, e);
+                let made = self.own_list(&state, *to, e);
+                let how = match made {
+                    Some(made) => How::Gives(made),
+                    None => self.expr(&state, e),
+                };
+                let How::Gives(ty) = how else {
                     self.is_plain = false;
                     return None;
                 };
@@ -379,6 +410,7 @@ impl<'a> Inference<'a> {
                 state[*to] = cut(ty);
             }
             Kind::Expr(e) => {
+                self.note_own_append(&state, e);
                 if matches!(self.expr(&state, e), How::Leave(_)) {
                     return None;
                 }
@@ -389,6 +421,8 @@ impl<'a> Inference<'a> {
                 if !can_store(&scope, of, index, value) {
                     return None;
                 }
+                self.note_own_store(&state, of, index, value);
+                let scope = self.scope(&state);
                 if let (Atom::Local(list), Index::Atom(_)) = (of, index) {
                     let value = scope.atom(value);
                     extend(&mut state[*list], &value);
@@ -430,6 +464,16 @@ impl<'a> Inference<'a> {
             Kind::Loop(body) => return self.repeat(statement.id, state, None, body, &[]),
             Kind::For(to, iterable, body, otherwise) => {
                 let ty = self.scope(&state).atom(iterable);
+                if ty.unboxed().is_some_and(Ty::is_never) {
+                    // As far as is known there are no turns.
+                    let mut after = None;
+                    let live = self.info.liveness.after[statement.id].clone();
+                    self.joints[statement.id].head = Some(state.clone());
+                    let end = self.block(otherwise, Some(state));
+                    join(&mut after, end, &live, false);
+                    self.joints[statement.id].after.clone_from(&after);
+                    return after;
+                }
                 let item = iterated(&ty)?;
                 return self.repeat(statement.id, state, Some((*to, item)), body, otherwise);
             }
@@ -498,7 +542,7 @@ impl<'a> Inference<'a> {
         after
     }
 
-    fn scope<'s>(&'s self, state: &'s [Ty]) -> Scope<'s> {
+    pub(crate) fn scope<'s>(&'s self, state: &'s [Ty]) -> Scope<'s> {
         Scope {
             info: &self.info,
             state,
@@ -548,6 +592,9 @@ fn cut(ty: Ty) -> Ty {
 /// The type with tuples as objects, as functions return them.
 pub(crate) fn boxed_parts(ty: &Ty) -> Ty {
     let parts = Tags::of(TUPLE).or(Tags::of(RANGE));
+    if let Some(element) = ty.unboxed() {
+        return Ty::object(Form::List(Box::new(Ty::tags(element.tags))));
+    }
     if ty.tags.any(parts) {
         let form = if ty.tags == Tags::of(TUPLE) {
             Form::TupleObject
@@ -695,6 +742,9 @@ pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
             }
         });
     }
+    if let Some(element) = ty.unboxed() {
+        return (!element.is_never()).then(|| element.clone());
+    }
     if let Some(element) = ty.list() {
         return Some(match loaded(element) {
             ty if ty.tags.has(OBJECT) => ty,
@@ -754,13 +804,24 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
             }
         }
         Expr::Method(name, of, args, named, _) => {
-            How::Gives(method(&scope.atom(of), name, &scope.atoms(args), named))
+            let of = scope.atom(of);
+            match of.unboxed() {
+                Some(element) if name == "pop" && element.is_never() => {
+                    How::Leave("a list that nothing is put into".to_owned())
+                }
+                Some(element) if name == "pop" => How::Gives(element.clone()),
+                Some(_) => How::Gives(Ty::of(NONE)),
+                None => How::Gives(method(&of, name, &scope.atoms(args), named)),
+            }
         }
         Expr::Attr(name, of) => How::Gives(attribute(&scope.atom(of), name)),
         Expr::Item(of, index) => {
             let of = scope.atom(of);
             if of.tags.any(Tags::NUMBERS.or(Tags::of(NONE))) && !of.tags.has(OBJECT) {
                 return How::Leave("a number has no items".to_owned());
+            }
+            if of.unboxed().is_some_and(Ty::is_never) {
+                return How::Leave("a list that nothing is put into".to_owned());
             }
             How::Gives(scope.item(&of, index).0)
         }

@@ -23,6 +23,7 @@ mod program;
 mod rules;
 mod runtime;
 mod types;
+mod unboxed;
 mod unit;
 
 pub use emit::{EntryGuards, HOISTED, names_key};

@@ -98,6 +98,18 @@ pub struct Runtime {
     pub make_slice: usize,
     /// `(list, item) -> 0 or -1`.
     pub list_append: usize,
+    /// `(n, tag) -> list`, of numbers side by side that are not set; 0 if there are none such.
+    pub unboxed_new: usize,
+    /// `(list, n) -> list`: the list so many times.
+    pub unboxed_repeat: usize,
+    /// `(start, stop, step) -> list` of a range.
+    pub unboxed_range: usize,
+    /// `(list) -> 0 or -1`: makes room for one more.
+    pub unboxed_grow: usize,
+    /// `(list, out) -> 1` if the sum of its integers fits.
+    pub unboxed_sum: usize,
+    /// `(list) -> object`: a list of Python's with the elements.
+    pub unboxed_to_list: usize,
     /// `(object) -> iterator`.
     pub get_iter: usize,
     /// `(iterator, out: *mut i64) -> object`, or null; `out` is then 0 at the end, -1 on error.

@@ -14,9 +14,10 @@ use crate::globals::{FunctionId, Global};
 use crate::infer::{Inference, Joint, boxed_parts, owns};
 use crate::liveness::Liveness;
 use crate::plain;
-use crate::program::{Atom, Expr, Kind, Program};
+use crate::program::{Atom, Expr, Kind, Local, Program};
 use crate::runtime::Runtime;
 use crate::types::{Form, Ty};
+use crate::unboxed;
 
 /// Number of a compiled version of a function.
 pub type SpecId = usize;
@@ -59,6 +60,8 @@ pub struct FunctionInfo {
     pub(crate) is_rebound: Vec<bool>,
     /// Whether it may be put where it is called.
     is_small: bool,
+    /// For each local the group of lists that only this function sees, if it holds one.
+    pub(crate) own_lists: Vec<Option<Local>>,
     /// Whether it calls what is not known here, so that names may be bound anew meanwhile.
     calls_unknown: bool,
 }
@@ -85,6 +88,7 @@ impl FunctionInfo {
             liveness: Liveness::of(&program),
             is_rebound,
             is_small: plain::is_small(&program),
+            own_lists: unboxed::groups(&program, &globals),
             calls_unknown,
             program,
             globals,
@@ -196,6 +200,8 @@ pub struct Spec {
     /// Statements that are always left, and why.
     pub leaves: Vec<(usize, String)>,
     pub(crate) joints: Rc<Vec<Joint>>,
+    /// For each local the elements of the lists that only this function sees.
+    pub(crate) own_lists: Rc<Vec<Option<Ty>>>,
     /// Other functions that it was compiled against.
     pub callees: Vec<FunctionId>,
 }
@@ -311,6 +317,7 @@ impl Unit {
             cell: Box::default(),
             leaves: Vec::new(),
             joints: Rc::default(),
+            own_lists: Rc::default(),
             callees: Vec::new(),
         });
         self.open.push(spec);
@@ -328,6 +335,7 @@ impl Unit {
             self.is_changed = true;
         }
         spec.joints = Rc::new(inferred.joints);
+        spec.own_lists = Rc::new(inferred.own_lists);
     }
 
     /// What a function returns for such arguments; `None` if it is called through Python.

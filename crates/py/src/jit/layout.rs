@@ -12,7 +12,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{calls, function, leave};
+use super::{calls, function, leave, unboxed};
 
 /// What is known of the interpreter and of numpy.
 pub(super) struct Layout {
@@ -352,6 +352,16 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         make_set: at!(calls::make_set),
         make_slice: at!(calls::make_slice),
         list_append: at!(calls::list_append),
+        unboxed_new: if unboxed::are_known() {
+            at!(unboxed::new)
+        } else {
+            0
+        },
+        unboxed_repeat: at!(unboxed::repeat),
+        unboxed_range: at!(unboxed::range),
+        unboxed_sum: at!(unboxed::sum),
+        unboxed_grow: at!(unboxed::grow),
+        unboxed_to_list: at!(unboxed::to_list),
         get_iter: at!(ffi::PyObject_GetIter),
         iter_next: at!(calls::iter_next),
         unpack: at!(calls::unpack),

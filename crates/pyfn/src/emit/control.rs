@@ -99,8 +99,12 @@ impl Emitter<'_, '_> {
                     self.bind(*to, value);
                     return true;
                 }
-                let Some(value) = self.expr(e) else {
-                    return false;
+                let value = match self.own_list(*to, e) {
+                    Some(list) => list,
+                    None => match self.expr(e) {
+                        Some(value) => value,
+                        None => return false,
+                    },
                 };
                 self.note_append(e);
                 self.bind(*to, value);
@@ -190,8 +194,15 @@ impl Emitter<'_, '_> {
             Some(indices) if indices.len() == 1 && target.ty.list().is_some() => {
                 self.store_in_list(&target, &indices[0], &new)
             }
+            Some(indices) if indices.len() == 1 && target.ty.unboxed().is_some() => {
+                self.store_unboxed(&target, &indices[0], &new)
+            }
             _ => false,
         };
+        if !done && target.ty.unboxed().is_some() {
+            self.leave("an element that does not fit the list");
+            return false;
+        }
         if !done {
             let key = self.index(index);
             self.through_status(&[&target, &key, &new], |emitter, words| {
@@ -373,7 +384,8 @@ impl Emitter<'_, '_> {
             self.facts.truncate(n_known);
             return goes_on;
         }
-        let is_list = value.ty.list().is_some() && self.rt.ob_item != 0;
+        let is_list = value.ty.list().is_some() || value.ty.unboxed().is_some();
+        let is_list = is_list && self.rt.ob_item != 0;
         if value.ty.array().is_some_and(|array| array.ndim > 0) || is_list {
             let object = self.word(&value);
             self.inc_ref(object);
@@ -698,7 +710,10 @@ impl Emitter<'_, '_> {
                         emitter.call_word(emitter.rt.get_item, &[words[0], words[1]])
                     })
                 }
-                _ => self.next_of_list(item, ty),
+                _ => match of.ty.unboxed() {
+                    Some(element) => self.unboxed_word(item, &element.clone()),
+                    None => self.next_of_list(item, ty),
+                },
             },
         }
     }

@@ -191,7 +191,7 @@ impl Emitter<'_, '_> {
             Form::Str => self.rt.str_type,
             Form::Dict => self.rt.dict_type,
             Form::TupleObject => self.rt.tuple_type,
-            Form::Any | Form::Tuple(_) | Form::Range(_) => return,
+            Form::Any | Form::Tuple(_) | Form::Range(_) | Form::Unboxed(_) => return,
         };
         let is_type = self.has_type(object, type_);
         self.exit_unless(is_type, "another type than expected");
@@ -496,16 +496,18 @@ impl Emitter<'_, '_> {
     /// Returns an operand.
     pub(super) fn ret(&mut self, atom: &Atom) {
         let mut value = self.atom(atom);
+        let is_unboxed = value.ty.unboxed().is_some();
         if let Atom::Local(local) = atom
             && !self.is_borrowed(*local)
             && value.parts.is_empty()
+            && !is_unboxed
         {
             // The local's reference becomes the caller's.
             value.owned = true;
             self.types[*local] = Ty::of(UNSET);
         }
         let parts = Tags::of(crate::types::TUPLE).or(Tags::of(RANGE));
-        let value = if value.ty.tags.any(parts) {
+        let value = if value.ty.tags.any(parts) || is_unboxed {
             let boxed = self.boxed(&value);
             self.fail_if_null(boxed.word.unwrap_or(self.context));
             boxed

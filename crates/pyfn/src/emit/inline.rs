@@ -36,6 +36,7 @@ impl Emitter<'_, '_> {
         let places = std::mem::replace(&mut self.places, places);
         let types = std::mem::replace(&mut self.types, vec![Ty::of(UNSET); n_locals]);
         let joints = std::mem::replace(&mut self.joints, Rc::clone(&inlined.joints));
+        let own_lists = std::mem::take(&mut self.own_lists);
         let facts = std::mem::take(&mut self.facts);
         let forwarded = self.forwarded.take();
         for (local, arg) in args.iter().enumerate() {
@@ -63,6 +64,7 @@ impl Emitter<'_, '_> {
         self.places = places;
         self.types = types;
         self.joints = joints;
+        self.own_lists = own_lists;
         self.facts = facts;
         self.forwarded = forwarded;
         let mut values = values.into_iter();

@@ -16,7 +16,7 @@ impl Emitter<'_, '_> {
     }
 
     /// Where an element is; leaves if the index is out of bounds.
-    fn list_place(&mut self, list: &Val, index: &Val) -> Value {
+    pub(super) fn list_place(&mut self, list: &Val, index: &Val) -> Value {
         let (size, items) = self.list_fields(list);
         let at = self.in_bounds(index, size);
         let bytes = self.b.ins().ishl_imm_u(at, 3);

@@ -34,6 +34,7 @@ mod object;
 
 mod scalar;
 mod trampoline;
+mod unboxed;
 mod unused;
 mod vectorcall;
 
@@ -142,6 +143,8 @@ pub(crate) struct Emitter<'a, 'f> {
     pub(crate) places: Vec<Place>,
     /// The types where paths come together.
     joints: Rc<Vec<Joint>>,
+    /// For each local the elements of the lists that only this function sees.
+    own_lists: Rc<Vec<Option<Ty>>>,
     pub(crate) types: Vec<Ty>,
     /// The types before the current statement.
     before: Vec<Ty>,
@@ -354,6 +357,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         Self {
             rt: Rc::clone(&unit.runtime),
             joints: Rc::clone(&unit.specs[spec].joints),
+            own_lists: Rc::clone(&unit.specs[spec].own_lists),
             types: vec![Ty::of(UNSET); info.program.locals.len()],
             before: Vec::new(),
             b,
@@ -902,6 +906,9 @@ impl<'a, 'f> Emitter<'a, 'f> {
     /// already.
     pub(crate) fn boxed(&mut self, value: &Val) -> Val {
         let tags = value.ty.tags;
+        if let Some(element) = value.ty.unboxed() {
+            return self.boxed_list(value, &element.clone());
+        }
         if tags == Tags::of(OBJECT) {
             return value.clone();
         }

@@ -83,6 +83,9 @@ impl Emitter<'_, '_> {
             Expr::Method(name, of, args, named, _) => {
                 let of = self.atom(of);
                 self.may_rebind |= !has_plain_methods(&of.ty);
+                if of.ty.unboxed().is_some() {
+                    return self.change_unboxed(&of, args);
+                }
                 if name == "append" && of.ty.list().is_some() && args.len() == 1 && named.is_empty()
                 {
                     return self.append(&of, &args[0]);
@@ -291,6 +294,7 @@ impl Emitter<'_, '_> {
         let values = args.iter().map(|arg| self.atom(arg)).collect::<Vec<_>>();
         match how {
             Some((Intrinsic::Len, _)) => self.length(&values[0], ty),
+            Some((Intrinsic::SumOwn, _)) => Some(self.sum_of_own(&values[0])),
             Some((Intrinsic::Ord, _)) => {
                 let text = self.word(&values[0]);
                 let code = self.call_word(self.rt.str_ord, &[text]);
@@ -314,7 +318,7 @@ impl Emitter<'_, '_> {
         {
             return Some(Self::from_word(ty.clone(), size));
         }
-        if of.ty.list().is_some() && self.rt.ob_item != 0 {
+        if (of.ty.list().is_some() || of.ty.unboxed().is_some()) && self.rt.ob_item != 0 {
             let (size, _) = self.list_fields(of);
             return Some(Self::from_word(ty.clone(), size));
         }
@@ -462,6 +466,11 @@ impl Emitter<'_, '_> {
                 return of.parts.get(at).cloned();
             }
             let index = self.atom(atom);
+            if let Some(element) = of.ty.unboxed() {
+                let element = element.clone();
+                let place = self.list_place(of, &index);
+                return Some(self.unboxed_at(place, &element));
+            }
             if of.ty.list().is_none() {
                 let (text, index) = (self.word(of), self.word(&index));
                 let item = self.call_word(self.rt.str_item, &[text, index]);
