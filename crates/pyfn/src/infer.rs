@@ -338,8 +338,8 @@ impl<'a> Inference<'a> {
         let info = std::rc::Rc::clone(&unit.functions[function]);
         let mut own_lists = OwnLists::of(unit, &info);
         loop {
-            let inference = Inference::pass(unit, &info, params, own_lists);
-            if !inference.own_lists.is_changed {
+            let mut inference = Inference::pass(unit, &info, params, own_lists);
+            if !inference.own_lists.take_over() {
                 return Inferred {
                     joints: inference.joints,
                     ret: inference.ret,
@@ -348,7 +348,6 @@ impl<'a> Inference<'a> {
                 };
             }
             own_lists = inference.own_lists;
-            own_lists.is_changed = false;
         }
     }
 

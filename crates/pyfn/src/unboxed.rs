@@ -211,10 +211,11 @@ pub(crate) fn is_unboxable(element: &Ty) -> bool {
 /// program, the elements of a group have one type.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OwnLists {
-    /// For each group its elements so far; `None` if its lists are Python's.
+    /// For each group its elements, as found so far; `None` if its lists are Python's.
     elements: Vec<Option<Ty>>,
-    /// Whether something has been added, so that all is to be inferred again.
-    pub(crate) is_changed: bool,
+    /// The same with what has been added since: what is known stays the same in a run over the
+    /// program, so that a list has one type in it.
+    found: Vec<Option<Ty>>,
 }
 
 impl OwnLists {
@@ -222,10 +223,18 @@ impl OwnLists {
         let is_known = unit.runtime.unboxed_new != 0 && unit.runtime.ob_item != 0;
         let elements = info.own_lists.iter();
         let elements = elements.map(|group| group.filter(|_| is_known).map(|_| Ty::default()));
+        let elements = elements.collect::<Vec<_>>();
         Self {
-            elements: elements.collect(),
-            is_changed: false,
+            found: elements.clone(),
+            elements,
         }
+    }
+
+    /// Takes over what has been found; whether anything is new, so that all is to be inferred again.
+    pub(crate) fn take_over(&mut self) -> bool {
+        let is_new = self.found != self.elements;
+        self.elements.clone_from(&self.found);
+        is_new
     }
 
     /// The elements of the lists that a local may hold.
@@ -241,29 +250,24 @@ impl OwnLists {
 
     /// A list of the local's group gets such an element.
     fn add(&mut self, info: &FunctionInfo, local: Local, new: &Ty) {
-        let Some(known) = self.element(info, local) else {
+        let Some(group) = info.own_lists[local] else {
             return;
         };
-        let joined = known.join(new);
-        let joined = if known.is_never() {
-            joined
-        } else {
-            joined.widened(known)
-        };
-        if !is_unboxable(&joined) {
-            self.give_up(info, local);
-        } else if joined != *known
-            && let Some(group) = info.own_lists[local]
-        {
-            self.elements[group] = Some(joined);
-            self.is_changed = true;
+        if let Some(known) = &self.found[group] {
+            let joined = known.join(new);
+            let joined = if known.is_never() {
+                joined
+            } else {
+                joined.widened(known)
+            };
+            self.found[group] = Some(joined).filter(is_unboxable);
         }
     }
 
     /// The lists of the local's group are Python's.
     fn give_up(&mut self, info: &FunctionInfo, local: Local) {
         if let Some(group) = info.own_lists[local] {
-            self.is_changed |= self.elements[group].take().is_some();
+            self.found[group] = None;
         }
     }
 }
