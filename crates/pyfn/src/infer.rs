@@ -226,6 +226,7 @@ impl Scope<'_> {
             };
         }
         match (&of.form, index_ty) {
+            (Form::Bytes, Some(index)) if of.is_bytes() && int(&index) => (Ty::byte(), true),
             (Form::Unboxed(element), Some(index)) if int(&index) => ((**element).clone(), true),
             (Form::List(element), Some(index)) if of.list().is_some() && int(&index) => {
                 (loaded(element), true)
@@ -389,7 +390,7 @@ impl<'a> Inference<'a> {
 
     fn statement(&mut self, statement: &Statement, mut state: Vec<Ty>) -> State {
         let kind = &statement.kind;
-        if !prepare(&self.info, kind, &mut state) {
+        if !prepare(&self.info, statement, &mut state) {
             self.is_plain = false;
             return None;
         }
@@ -640,13 +641,16 @@ pub(crate) fn dropped(info: &FunctionInfo, statement: &Statement) -> Vec<Local> 
 
 /// What a statement may take for granted once the locals it reads have been looked at; `false` if
 /// one of them is not bound.
-pub(crate) fn prepare(info: &FunctionInfo, kind: &Kind, state: &mut [Ty]) -> bool {
+pub(crate) fn prepare(info: &FunctionInfo, statement: &Statement, state: &mut [Ty]) -> bool {
+    let kind = &statement.kind;
     if reads_unbound(info, kind) {
         return false;
     }
     if !only_moves(kind) {
         for ty in state.iter_mut() {
-            if let Some(narrow) = ty.narrow.take() {
+            if let Some(narrow) = ty.narrow.take()
+                && !info.unexpected.contains(&statement.id)
+            {
                 *ty = *narrow;
             }
         }
@@ -741,6 +745,9 @@ pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
             }
         });
     }
+    if ty.is_bytes() {
+        return Some(Ty::byte());
+    }
     if let Some(element) = ty.unboxed() {
         return (!element.is_never()).then(|| element.clone());
     }
@@ -752,6 +759,17 @@ pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
     }
     if ty.form == Form::Str && ty.tags == Tags::of(OBJECT) {
         return Some(Ty::object(Form::Str));
+    }
+    if let Some(parts) = ty.parts() {
+        let part = parts
+            .iter()
+            .fold(Ty::default(), |part, next| part.join(next));
+        let is_number = part.tags == Tags::of(INT) || part.tags == Tags::of(FLOAT);
+        return Some(if is_number {
+            part.boxed()
+        } else {
+            Ty::of(OBJECT)
+        });
     }
     (ty.tags.has(OBJECT) || ty.tags.has(TUPLE)).then(|| Ty::of(OBJECT))
 }

@@ -20,6 +20,7 @@ pub struct Runtime {
     pub long_type: usize,
     pub list_type: usize,
     pub str_type: usize,
+    pub bytes_type: usize,
     pub dict_type: usize,
     pub tuple_type: usize,
     pub ndarray_type: usize,
@@ -29,6 +30,8 @@ pub struct Runtime {
     pub ob_fval: i32,
     /// Offset of a list's pointer to its items, behind its size; 0 if it is not known.
     pub ob_item: i32,
+    /// Offset of the first of a `bytes`, whose number is at 16; 0 if it is not known.
+    pub ob_sval: i32,
     /// Whether reference counts are a word at the start of an object, and may be changed in place.
     pub plain_refcounts: bool,
     /// Whether integers are a signed number of 30-bit digits at 16 and the digits behind.

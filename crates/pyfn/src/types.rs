@@ -313,6 +313,8 @@ pub enum Form {
     Unboxed(Box<Ty>),
     /// The object is exactly a `str`.
     Str,
+    /// The object is exactly a `bytes`.
+    Bytes,
     /// The object is exactly a `dict`.
     Dict,
     /// The object is exactly a tuple.
@@ -350,6 +352,7 @@ impl std::fmt::Debug for Ty {
             Form::List(element) => write!(f, "list[{element:?}]")?,
             Form::Unboxed(element) => write!(f, "own list[{element:?}]")?,
             Form::Str => f.write_str("str")?,
+            Form::Bytes => f.write_str("bytes")?,
             Form::Dict => f.write_str("dict")?,
             Form::TupleObject => f.write_str("tuple")?,
             Form::Tuple(parts) => {
@@ -513,6 +516,21 @@ impl Ty {
         match &self.form {
             Form::List(element) if self.tags == Tags::of(OBJECT) => Some(element),
             _ => None,
+        }
+    }
+
+    /// Whether the value is a `bytes` for certain.
+    #[must_use]
+    pub fn is_bytes(&self) -> bool {
+        self.form == Form::Bytes && self.tags == Tags::of(OBJECT)
+    }
+
+    /// An item of a `bytes`.
+    #[must_use]
+    pub fn byte() -> Self {
+        Self {
+            room: 55,
+            ..Self::natural()
         }
     }
 

@@ -68,10 +68,7 @@ fn statements(program: &Program) -> Vec<&Statement> {
 }
 
 /// The list that is repeated, where one of the operands is made as a list.
-pub(crate) fn repeated<'a>(
-    e: &'a Expr,
-    is_list: impl Fn(Local) -> bool,
-) -> Option<(Local, &'a Atom)> {
+pub(crate) fn repeated(e: &Expr, is_list: impl Fn(Local) -> bool) -> Option<(Local, &Atom)> {
     let Expr::Bin(Bin::Mul, a, b, false) = e else {
         return None;
     };

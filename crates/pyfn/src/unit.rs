@@ -18,6 +18,7 @@ use crate::program::{Atom, Expr, Kind, Local, Program};
 use crate::runtime::Runtime;
 use crate::types::{Form, Ty};
 use crate::unboxed;
+use crate::wrap;
 
 /// Number of a compiled version of a function.
 pub type SpecId = usize;
@@ -62,6 +63,10 @@ pub struct FunctionInfo {
     is_small: bool,
     /// For each local the group of lists that only this function sees, if it holds one.
     pub(crate) own_lists: Vec<Option<Local>>,
+    /// For each statement whose result is masked the locals that have to be integers.
+    pub(crate) masked: Vec<Option<Vec<Local>>>,
+    /// Statements before which a value was not of the type that it was taken for.
+    pub unexpected: Vec<usize>,
     /// Whether it calls what is not known here, so that names may be bound anew meanwhile.
     calls_unknown: bool,
 }
@@ -89,6 +94,8 @@ impl FunctionInfo {
             is_rebound,
             is_small: plain::is_small(&program),
             own_lists: unboxed::groups(&program, &globals),
+            masked: wrap::masked(&program),
+            unexpected: Vec::new(),
             calls_unknown,
             program,
             globals,

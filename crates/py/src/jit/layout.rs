@@ -192,6 +192,14 @@ fn lists_are_known(py: Python<'_>) -> PyResult<bool> {
         .all(|(at, item)| unsafe { first.add(at).read() } == item.as_ptr()))
 }
 
+/// Bytes: their number, a hash, then the bytes.
+fn bytes_are_known(py: Python<'_>) -> bool {
+    let bytes = pyo3::types::PyBytes::new(py, b"opcodon!opcodon?");
+    let object = bytes.as_ptr();
+    let words = [b"opcodon!", b"opcodon?"].map(|word| u64::from_ne_bytes(*word));
+    word(object, 16) == 16 && word(object, 32) == words[0] && word(object, 40) == words[1]
+}
+
 /// Integers before 3.12: a signed number of digits of 30 bits, then the digits.
 fn ints_are_known(py: Python<'_>) -> PyResult<bool> {
     for (value, size, digit) in [
@@ -305,6 +313,8 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         float_type: (&raw mut ffi::PyFloat_Type) as usize,
         long_type: (&raw mut ffi::PyLong_Type) as usize,
         list_type: (&raw mut ffi::PyList_Type) as usize,
+        bytes_type: (&raw mut ffi::PyBytes_Type) as usize,
+        ob_sval: if fine && bytes_are_known(py) { 32 } else { 0 },
         str_type: (&raw mut ffi::PyUnicode_Type) as usize,
         dict_type: (&raw mut ffi::PyDict_Type) as usize,
         tuple_type: (&raw mut ffi::PyTuple_Type) as usize,

@@ -1,6 +1,6 @@
 //! Leaving native code: the frame becomes Python objects, and Python finishes the call.
 
-use opcodon_pyfn::{HOISTED, LoopShape, OBJECT, Record, Shape, UNSET};
+use opcodon_pyfn::{HOISTED, LoopShape, OBJECT, Record, Shape, UNEXPECTED, UNSET};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
@@ -48,7 +48,10 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
         let member = &group.members[record.function];
         record.n_taken.set(record.n_taken.get() + 1);
         if record.why == HOISTED {
+            group.may_hoist.set(false);
             group.is_refuted.set(true);
+        } else if record.why == UNEXPECTED {
+            group.note_unexpected(record.function, record.statement);
         }
         let mut at = frame;
         let mut lists = Lists::default();

@@ -49,7 +49,7 @@ impl Emitter<'_, '_> {
     fn statement(&mut self, statement: &Statement) -> bool {
         self.begin(statement);
         let kind = &statement.kind;
-        if !self.prepare(kind) {
+        if !self.prepare(statement) {
             self.end_checks();
             return false;
         }
@@ -101,10 +101,15 @@ impl Emitter<'_, '_> {
                 }
                 let value = match self.own_list(*to, e) {
                     Some(list) => list,
-                    None => match self.expr(e) {
-                        Some(value) => value,
-                        None => return false,
-                    },
+                    None => {
+                        self.is_masked = self.is_masked_here();
+                        let value = self.expr(e);
+                        self.is_masked = false;
+                        match value {
+                            Some(value) => value,
+                            None => return false,
+                        }
+                    }
                 };
                 self.note_append(e);
                 self.bind(*to, value);
@@ -385,7 +390,7 @@ impl Emitter<'_, '_> {
             return goes_on;
         }
         let is_list = value.ty.list().is_some() || value.ty.unboxed().is_some();
-        let is_list = is_list && self.rt.ob_item != 0;
+        let is_list = is_list && self.rt.ob_item != 0 || value.ty.is_bytes();
         if value.ty.array().is_some_and(|array| array.ndim > 0) || is_list {
             let object = self.word(&value);
             self.inc_ref(object);
@@ -659,6 +664,9 @@ impl Emitter<'_, '_> {
             word: Some(object),
             ..of.clone()
         };
+        if of.ty.is_bytes() {
+            return self.bytes_fields(&list);
+        }
         self.list_fields(&list)
     }
 
@@ -681,6 +689,10 @@ impl Emitter<'_, '_> {
                     index
                 } else {
                     let items = self.list_of_turn(of, state).1;
+                    if of.ty.is_bytes() {
+                        let place = self.b.ins().iadd(items, index);
+                        return self.byte_at(place);
+                    }
                     let bytes = self.b.ins().ishl_imm_u(index, 3);
                     let place = self.b.ins().iadd(items, bytes);
                     self.load(types::I64, place, 0)

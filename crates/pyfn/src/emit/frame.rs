@@ -10,9 +10,12 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
 use super::{Emitter, Place, Val, has_word, native_signature, trusted};
 use crate::infer::{only_moves, owns, used};
-use crate::program::{Atom, Kind, Local, Statement};
+use crate::program::{Atom, Local, Statement};
 use crate::types::{FLOAT, Form, NONE, OBJECT, RAISED, RANGE, Tags, Ty, UNSET};
 use crate::unit::{LoopShape, Record, Shape};
+
+/// Why a function is left where a value is not of the type that it was taken for.
+pub const UNEXPECTED: &str = "another type than expected";
 
 /// Emits the entry for Python: `(context, args, out, native)`. Arguments are pairs of a tag and
 /// bits, the result is tag, word and double.
@@ -87,7 +90,8 @@ impl Emitter<'_, '_> {
     }
 
     /// Looks at the locals that a statement reads; `false` if it is always left.
-    pub(super) fn prepare(&mut self, kind: &Kind) -> bool {
+    pub(super) fn prepare(&mut self, statement: &Statement) -> bool {
+        let kind = &statement.kind;
         if crate::infer::reads_unbound(&self.info, kind) {
             self.leave("an unbound name");
             return false;
@@ -109,12 +113,21 @@ impl Emitter<'_, '_> {
                 }
             }
         }
-        if !only_moves(kind) {
+        let is_expected = |ty: &Ty| ty.narrow.is_some();
+        if !only_moves(kind) && self.types.iter().any(is_expected) {
+            // Exits of its own, so that a wrong guess is told from all else.
+            self.end_checks();
             for local in 0..self.types.len() {
-                if let Some(narrow) = self.types[local].narrow.take() {
+                if let Some(narrow) = self.types[local].narrow.take()
+                    && !self.info.unexpected.contains(&statement.id)
+                {
                     self.narrow(local, *narrow);
                 }
             }
+            if let Some((_, why)) = &mut self.exit {
+                UNEXPECTED.clone_into(why);
+            }
+            self.end_checks();
         }
         true
     }
@@ -189,6 +202,7 @@ impl Emitter<'_, '_> {
             }
             Form::List(_) => self.rt.list_type,
             Form::Str => self.rt.str_type,
+            Form::Bytes => self.rt.bytes_type,
             Form::Dict => self.rt.dict_type,
             Form::TupleObject => self.rt.tuple_type,
             Form::Any | Form::Tuple(_) | Form::Range(_) | Form::Unboxed(_) => return,

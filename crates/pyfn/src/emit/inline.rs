@@ -89,7 +89,7 @@ impl Emitter<'_, '_> {
     }
 
     fn inlined_statement(&mut self, statement: &Statement, target: &Return) -> bool {
-        if !self.prepare(&statement.kind) {
+        if !self.prepare(statement) {
             return false;
         }
         match &statement.kind {

@@ -38,6 +38,7 @@ mod unboxed;
 mod unused;
 mod vectorcall;
 
+pub use frame::UNEXPECTED;
 pub use hoist::HOISTED;
 pub use object::names_key;
 pub use vectorcall::EntryGuards;
@@ -153,6 +154,8 @@ pub(crate) struct Emitter<'a, 'f> {
     pub(crate) line: u32,
     exit: Option<(Block, String)>,
     failure: Option<Block>,
+    /// Only the low bits of what the current statement computes count.
+    is_masked: bool,
     /// The current statement calls what may bind names anew.
     pub(crate) may_rebind: bool,
     frame: StackSlot,
@@ -370,6 +373,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             line: 0,
             exit: None,
             failure: None,
+            is_masked: false,
             may_rebind: false,
             frame,
             frame_words: 0,

@@ -318,6 +318,10 @@ impl Emitter<'_, '_> {
         {
             return Some(Self::from_word(ty.clone(), size));
         }
+        if of.ty.is_bytes() {
+            let (size, _) = self.bytes_fields(of);
+            return Some(Self::from_word(ty.clone(), size));
+        }
         if (of.ty.list().is_some() || of.ty.unboxed().is_some()) && self.rt.ob_item != 0 {
             let (size, _) = self.list_fields(of);
             return Some(Self::from_word(ty.clone(), size));
@@ -466,6 +470,9 @@ impl Emitter<'_, '_> {
                 return of.parts.get(at).cloned();
             }
             let index = self.atom(atom);
+            if of.ty.is_bytes() {
+                return Some(self.load_from_bytes(of, &index));
+            }
             if let Some(element) = of.ty.unboxed() {
                 let element = element.clone();
                 let place = self.list_place(of, &index);
