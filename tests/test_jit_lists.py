@@ -165,6 +165,13 @@ def totals(n):
     return sum(whole), sum(parts), sum(truths), max(parts), sorted(whole), any(truths)
 
 
+def the_larger(n):
+    a, b = [1, 2], [0, n]
+    c = max(a, b)
+    c[0] = 7
+    return a[0], b[0], c
+
+
 def raises_in_the_middle(n):
     values = [n, 4, 2]
     total = 0.0
@@ -226,6 +233,7 @@ COUNTS = (0, 1, 2, 3, 5, 7, 30)
         (filled_later, [(n,) for n in (0, 3, 50)]),
         (too_many, [(n,) for n in (0, -3, 5, 2**61, 2**62, 2**63 - 1, 2**64)]),
         (totals, [(n,) for n in (1, 2, 5, 11)]),
+        (the_larger, [(0,), (3,)]),
         (raises_in_the_middle, [(1,), (0,)]),
         (caught, [(1,), (2**40,)]),
         (exits_while_iterated, [(1,), (2**20,), (2**62,)]),

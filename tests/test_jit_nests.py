@@ -120,6 +120,25 @@ def accumulate_into_a_view(n):
     return a
 
 
+def changed_in_place(n):
+    y = np.arange(6.0).reshape(2, 3)
+    row = y[1]
+    for i in range(2):
+        for _ in range(n):
+            y[1, i] += 1.0
+            row += 0.5
+    return y
+
+
+def written_by_a_function(n):
+    y = np.arange(1.0, 5.0)
+    for i in range(2):
+        for _ in range(n):
+            y[i] += 1.0
+            np.sqrt(y, y)
+    return y
+
+
 def left_in_the_middle(a, x, stop, limit):
     y = np.zeros(len(a))
     for i in range(len(a)):
@@ -237,6 +256,8 @@ def rows(a):
         ),
         pytest.param(accumulate_into_itself, [(ROWS,), (INTS,)], id="into itself"),
         pytest.param(accumulate_into_a_view, [(1,), (2,), (9,)], id="into a view"),
+        pytest.param(changed_in_place, [(0,), (3,)], id="changed in place"),
+        pytest.param(written_by_a_function, [(0,), (3,)], id="written by a function"),
         pytest.param(
             left_in_the_middle,
             [

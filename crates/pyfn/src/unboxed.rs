@@ -147,7 +147,8 @@ pub(crate) fn groups(program: &Program, globals: &[Global]) -> Vec<Option<Local>
                 {
                     fine.push(of);
                 }
-                Expr::Call(function, args, named) if named.is_empty() => {
+                // With more of them some give one back.
+                Expr::Call(function, args, named) if named.is_empty() && args.len() == 1 => {
                     let reads = |name: &str| ONLY_READ.contains(&name);
                     if builtin(globals, function).is_some_and(reads) {
                         fine.extend(args.iter().map(std::ptr::from_ref));

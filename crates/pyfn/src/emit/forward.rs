@@ -14,7 +14,7 @@ use crate::globals::Global;
 use crate::infer::owns;
 use crate::liveness::{for_each_atom, for_each_target};
 use crate::program::{Atom, Expr, Index, Kind, Local, Statement};
-use crate::types::{Class, Dtype, NP_FLOAT, NP_INT, Ty};
+use crate::types::{Class, Dtype, NP_FLOAT, NP_INT, Tags, Ty};
 
 /// An element that is in a register.
 #[derive(Debug, Clone)]
@@ -24,12 +24,20 @@ pub(crate) struct Forwarded {
     value: Variable,
 }
 
-/// Whether an operation runs no code of the user's if its operands are numbers and arrays.
-fn is_plain(e: &Expr, globals: &[Global]) -> bool {
+/// Whether an operation changes no array and runs no code of the user's, if its operands are numbers
+/// and arrays. `is_number` says of a local that it is a number for certain.
+fn is_plain(e: &Expr, globals: &[Global], is_number: impl Fn(Local) -> bool) -> bool {
     match e {
+        Expr::Bin(_, Atom::Local(a), _, true) => is_number(*a),
         Expr::Atom(_) | Expr::Bin(..) | Expr::Un(..) | Expr::Cmp(..) | Expr::Truth(_) => true,
         Expr::Item(..) | Expr::Tuple(_) => true,
-        Expr::Call(Atom::Global(index), ..) => matches!(globals[*index], Global::Builtin { .. }),
+        // Behind its first argument a function of numpy's takes where to write.
+        Expr::Call(Atom::Global(index), args, named) => match &globals[*index] {
+            Global::Builtin { name, .. } => {
+                named.is_empty() && (args.len() == 1 || !name.starts_with("numpy."))
+            }
+            _ => false,
+        },
         _ => false,
     }
 }
@@ -78,7 +86,13 @@ impl Emitter<'_, '_> {
             });
             match &statement.kind {
                 Kind::Set(_, e) | Kind::Expr(e) => {
-                    is_plain_body &= is_plain(e, &self.info.globals);
+                    // A temporary is changed in place to be stored where it comes from.
+                    let is_number = |local: Local| {
+                        let tags = self.types[local].tags;
+                        let is_number = tags.within(Tags::NUMBERS) && !tags.is_empty();
+                        is_number || self.info.program.locals[local].starts_with('.')
+                    };
+                    is_plain_body &= is_plain(e, &self.info.globals, is_number);
                     if let Expr::Item(Atom::Local(of), index) = e {
                         is_read.push((*of, index));
                     }
