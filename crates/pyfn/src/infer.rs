@@ -10,12 +10,14 @@
 
 use crate::globals::{FunctionId, Global};
 use crate::liveness::{Locals, for_each_atom};
+use crate::plain;
 use crate::program::{Atom, Bin, Expr, Id, Index, Kind, Local, Statement};
 use crate::rules::{self, Intrinsic};
 use crate::types::{
     ArrayTy, BOOL, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET,
 };
-use crate::unit::{FunctionInfo, SpecId, Unit};
+use crate::unboxed::OwnLists;
+use crate::unit::{FunctionInfo, Unit};
 
 /// Nesting of lists and tuples beyond which nothing is known.
 const DEPTH_MAX: usize = 4;
@@ -224,6 +226,8 @@ impl Scope<'_> {
             };
         }
         match (&of.form, index_ty) {
+            (Form::Bytes, Some(index)) if of.is_bytes() && int(&index) => (Ty::byte(), true),
+            (Form::Unboxed(element), Some(index)) if int(&index) => ((**element).clone(), true),
             (Form::List(element), Some(index)) if of.list().is_some() && int(&index) => {
                 (loaded(element), true)
             }
@@ -288,18 +292,27 @@ pub(crate) fn loaded(element: &Ty) -> Ty {
 
 /// Inference of one function for given parameters.
 pub(crate) struct Inference<'a> {
-    unit: &'a mut Unit,
-    info: std::rc::Rc<FunctionInfo>,
+    pub(crate) unit: &'a mut Unit,
+    pub(crate) info: std::rc::Rc<FunctionInfo>,
     joints: Vec<Joint>,
     /// For each loop around: the types behind it and at its head, and its number.
     loops: Vec<(State, State, Id)>,
     ret: Ty,
+    /// The same with all that is known of integers.
+    exact_ret: Ty,
+    /// Nothing has been found so far that is not plain.
+    pub(crate) is_plain: bool,
+    pub(crate) own_lists: OwnLists,
 }
 
 /// What is found about a function.
 pub(crate) struct Inferred {
     pub(crate) joints: Vec<Joint>,
     pub(crate) ret: Ty,
+    /// What it returns, with all that is known of integers, if it only computes numbers.
+    pub(crate) plain_ret: Option<Ty>,
+    /// For each local the elements of the lists that only this function sees.
+    pub(crate) own_lists: Vec<Option<Ty>>,
 }
 
 /// The locals that a statement reads.
@@ -322,26 +335,49 @@ pub(crate) fn only_moves(kind: &Kind) -> bool {
 
 impl<'a> Inference<'a> {
     /// Infers a function of a unit.
-    pub(crate) fn run(unit: &'a mut Unit, spec: SpecId) -> Inferred {
-        let function = unit.specs[spec].function;
+    pub(crate) fn run(unit: &'a mut Unit, function: FunctionId, params: &[Ty]) -> Inferred {
         let info = std::rc::Rc::clone(&unit.functions[function]);
+        let mut own_lists = OwnLists::of(unit, &info);
+        loop {
+            let mut inference = Inference::pass(unit, &info, params, own_lists);
+            if !inference.own_lists.take_over() {
+                return Inferred {
+                    joints: inference.joints,
+                    ret: inference.ret,
+                    plain_ret: inference.is_plain.then_some(inference.exact_ret),
+                    own_lists: inference.own_lists.of_locals(&info),
+                };
+            }
+            own_lists = inference.own_lists;
+        }
+    }
+
+    /// Infers it once, with what is known of its own lists.
+    fn pass<'u>(
+        unit: &'u mut Unit,
+        info: &std::rc::Rc<FunctionInfo>,
+        params: &[Ty],
+        own_lists: OwnLists,
+    ) -> Inference<'u> {
         let mut state = vec![Ty::of(UNSET); info.program.locals.len()];
-        state[..info.program.n_params].clone_from_slice(&unit.specs[spec].params);
+        state[..info.program.n_params].clone_from_slice(params);
         let mut inference = Inference {
+            own_lists,
             unit,
             joints: vec![Joint::default(); info.program.n_statements],
-            info: std::rc::Rc::clone(&info),
+            info: std::rc::Rc::clone(info),
             loops: Vec::new(),
             ret: Ty::default(),
+            exact_ret: Ty::default(),
+            is_plain: true,
         };
         let end = inference.block(&info.program.body, Some(state));
         if end.is_some() {
-            inference.ret = inference.ret.join(&Ty::of(NONE));
+            let none = Ty::of(NONE);
+            inference.ret = inference.ret.join(&none);
+            inference.exact_ret = inference.exact_ret.join(&none);
         }
-        Inferred {
-            joints: inference.joints,
-            ret: inference.ret,
-        }
+        inference
     }
 
     fn block(&mut self, block: &[Statement], mut state: State) -> State {
@@ -354,18 +390,27 @@ impl<'a> Inference<'a> {
 
     fn statement(&mut self, statement: &Statement, mut state: Vec<Ty>) -> State {
         let kind = &statement.kind;
-        if !prepare(&self.info, kind, &mut state) {
+        if !prepare(&self.info, statement, &mut state) {
+            self.is_plain = false;
             return None;
         }
         match kind {
             Kind::Set(to, e) => {
-                let How::Gives(ty) = self.expr(&state, e) else {
+                self.note_own_append(&state, e);
+                let made = self.own_list(&state, *to, e);
+                let how = match made {
+                    Some(made) => How::Gives(made),
+                    None => self.expr(&state, e),
+                };
+                let How::Gives(ty) = how else {
+                    self.is_plain = false;
                     return None;
                 };
                 note_append(&mut state, &self.info, e);
                 state[*to] = cut(ty);
             }
             Kind::Expr(e) => {
+                self.note_own_append(&state, e);
                 if matches!(self.expr(&state, e), How::Leave(_)) {
                     return None;
                 }
@@ -376,6 +421,8 @@ impl<'a> Inference<'a> {
                 if !can_store(&scope, of, index, value) {
                     return None;
                 }
+                self.note_own_store(&state, of, index, value);
+                let scope = self.scope(&state);
                 if let (Atom::Local(list), Index::Atom(_)) = (of, index) {
                     let value = scope.atom(value);
                     extend(&mut state[*list], &value);
@@ -403,7 +450,8 @@ impl<'a> Inference<'a> {
                     state[*to] = part;
                 }
             }
-            Kind::If(_, then, otherwise) => {
+            Kind::If(test, then, otherwise) => {
+                self.is_plain &= plain::is_scalar(&self.scope(&state).atom(test));
                 let mut after = None;
                 let live = self.info.liveness.after[statement.id].clone();
                 let end = self.block(then, Some(state.clone()));
@@ -416,6 +464,16 @@ impl<'a> Inference<'a> {
             Kind::Loop(body) => return self.repeat(statement.id, state, None, body, &[]),
             Kind::For(to, iterable, body, otherwise) => {
                 let ty = self.scope(&state).atom(iterable);
+                if ty.unboxed().is_some_and(Ty::is_never) {
+                    // As far as is known there are no turns.
+                    let mut after = None;
+                    let live = self.info.liveness.after[statement.id].clone();
+                    self.joints[statement.id].head = Some(state.clone());
+                    let end = self.block(otherwise, Some(state));
+                    join(&mut after, end, &live, false);
+                    self.joints[statement.id].after.clone_from(&after);
+                    return after;
+                }
                 let item = iterated(&ty)?;
                 return self.repeat(statement.id, state, Some((*to, item)), body, otherwise);
             }
@@ -433,6 +491,8 @@ impl<'a> Inference<'a> {
             }
             Kind::Return(a) => {
                 let ty = self.scope(&state).atom(a);
+                self.is_plain &= plain::is_scalar(&ty);
+                self.exact_ret = self.exact_ret.join(&ty);
                 self.ret = self.ret.join(&boxed_parts(ty.narrowed()));
                 return None;
             }
@@ -482,7 +542,7 @@ impl<'a> Inference<'a> {
         after
     }
 
-    fn scope<'s>(&'s self, state: &'s [Ty]) -> Scope<'s> {
+    pub(crate) fn scope<'s>(&'s self, state: &'s [Ty]) -> Scope<'s> {
         Scope {
             info: &self.info,
             state,
@@ -494,10 +554,20 @@ impl<'a> Inference<'a> {
             let scope = self.scope(state);
             if let Some(id) = scope.callee(function, named) {
                 let types = scope.atoms(args);
+                if let Some(inlined) = self.unit.inlined(id, &types) {
+                    return How::Gives(inlined.ret.clone());
+                }
+                self.is_plain = false;
                 return self.call(id, &types);
             }
         }
-        operation(&self.scope(state), e)
+        let scope = self.scope(state);
+        let how = operation(&scope, e);
+        self.is_plain &= match &how {
+            How::Gives(ty) => plain::is_plain(&scope, e, ty),
+            How::Leave(_) => false,
+        };
+        how
     }
 
     fn call(&mut self, id: FunctionId, args: &[Ty]) -> How {
@@ -522,6 +592,9 @@ fn cut(ty: Ty) -> Ty {
 /// The type with tuples as objects, as functions return them.
 pub(crate) fn boxed_parts(ty: &Ty) -> Ty {
     let parts = Tags::of(TUPLE).or(Tags::of(RANGE));
+    if let Some(element) = ty.unboxed() {
+        return Ty::object(Form::List(Box::new(Ty::tags(element.tags))));
+    }
     if ty.tags.any(parts) {
         let form = if ty.tags == Tags::of(TUPLE) {
             Form::TupleObject
@@ -568,13 +641,16 @@ pub(crate) fn dropped(info: &FunctionInfo, statement: &Statement) -> Vec<Local> 
 
 /// What a statement may take for granted once the locals it reads have been looked at; `false` if
 /// one of them is not bound.
-pub(crate) fn prepare(info: &FunctionInfo, kind: &Kind, state: &mut [Ty]) -> bool {
+pub(crate) fn prepare(info: &FunctionInfo, statement: &Statement, state: &mut [Ty]) -> bool {
+    let kind = &statement.kind;
     if reads_unbound(info, kind) {
         return false;
     }
     if !only_moves(kind) {
         for ty in state.iter_mut() {
-            if let Some(narrow) = ty.narrow.take() {
+            if let Some(narrow) = ty.narrow.take()
+                && !info.unexpected.contains(&statement.id)
+            {
                 *ty = *narrow;
             }
         }
@@ -669,6 +745,12 @@ pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
             }
         });
     }
+    if ty.is_bytes() {
+        return Some(Ty::byte());
+    }
+    if let Some(element) = ty.unboxed() {
+        return (!element.is_never()).then(|| element.clone());
+    }
     if let Some(element) = ty.list() {
         return Some(match loaded(element) {
             ty if ty.tags.has(OBJECT) => ty,
@@ -677,6 +759,17 @@ pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
     }
     if ty.form == Form::Str && ty.tags == Tags::of(OBJECT) {
         return Some(Ty::object(Form::Str));
+    }
+    if let Some(parts) = ty.parts() {
+        let part = parts
+            .iter()
+            .fold(Ty::default(), |part, next| part.join(next));
+        let is_number = part.tags == Tags::of(INT) || part.tags == Tags::of(FLOAT);
+        return Some(if is_number {
+            part.boxed()
+        } else {
+            Ty::of(OBJECT)
+        });
     }
     (ty.tags.has(OBJECT) || ty.tags.has(TUPLE)).then(|| Ty::of(OBJECT))
 }
@@ -728,13 +821,24 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
             }
         }
         Expr::Method(name, of, args, named, _) => {
-            How::Gives(method(&scope.atom(of), name, &scope.atoms(args), named))
+            let of = scope.atom(of);
+            match of.unboxed() {
+                Some(element) if name == "pop" && element.is_never() => {
+                    How::Leave("a list that nothing is put into".to_owned())
+                }
+                Some(element) if name == "pop" => How::Gives(element.clone()),
+                Some(_) => How::Gives(Ty::of(NONE)),
+                None => How::Gives(method(&of, name, &scope.atoms(args), named)),
+            }
         }
         Expr::Attr(name, of) => How::Gives(attribute(&scope.atom(of), name)),
         Expr::Item(of, index) => {
             let of = scope.atom(of);
             if of.tags.any(Tags::NUMBERS.or(Tags::of(NONE))) && !of.tags.has(OBJECT) {
                 return How::Leave("a number has no items".to_owned());
+            }
+            if of.unboxed().is_some_and(Ty::is_never) {
+                return How::Leave("a list that nothing is put into".to_owned());
             }
             How::Gives(scope.item(&of, index).0)
         }

@@ -18,13 +18,16 @@ mod emit;
 mod globals;
 mod infer;
 mod liveness;
+mod plain;
 mod program;
 mod rules;
 mod runtime;
 mod types;
+mod unboxed;
 mod unit;
+mod wrap;
 
-pub use emit::{EntryGuards, HOISTED, names_key};
+pub use emit::{EntryGuards, HOISTED, UNEXPECTED, names_key};
 pub use globals::{FunctionId, Global};
 pub use program::{Atom, Expr, Id, Index, Kind, Local, Program, ProgramError, Statement, Text};
 pub use program::{Bin, Cmp, Un};

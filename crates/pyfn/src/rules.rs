@@ -387,6 +387,8 @@ pub(crate) enum Intrinsic {
     Min,
     Max,
     Len,
+    /// The sum of a list of integers that only its function sees.
+    SumOwn,
     Ord,
     ToInt,
     ToFloat,
@@ -600,6 +602,13 @@ pub(crate) fn call(
         ("isinstance" | "issubclass" | "callable" | "hasattr" | "any" | "all", _) => {
             (Intrinsic::Boxed, truth.boxed())
         }
+        ("sum", [a]) if a.unboxed().is_some_and(is_int) => (Intrinsic::SumOwn, Ty::of(INT)),
+        ("sum", [a])
+            if a.unboxed()
+                .is_some_and(|element| element.tags == Tags::of(FLOAT)) =>
+        {
+            (Intrinsic::Boxed, Ty::of(FLOAT).boxed())
+        }
         ("sum", [a]) => match a.list() {
             Some(element) if element.tags == Tags::of(INT) => {
                 (Intrinsic::Boxed, Ty::of(INT).boxed())
@@ -610,7 +619,7 @@ pub(crate) fn call(
             _ => boxed,
         },
         ("sorted" | "list", [a]) => {
-            let element = match (a.list(), a.tags.single()) {
+            let element = match (a.list().or(a.unboxed()), a.tags.single()) {
                 (Some(element), _) => element.clone(),
                 (None, Some(RANGE)) => Ty::of(INT),
                 _ => Ty::default(),

@@ -20,6 +20,7 @@ pub struct Runtime {
     pub long_type: usize,
     pub list_type: usize,
     pub str_type: usize,
+    pub bytes_type: usize,
     pub dict_type: usize,
     pub tuple_type: usize,
     pub ndarray_type: usize,
@@ -29,6 +30,8 @@ pub struct Runtime {
     pub ob_fval: i32,
     /// Offset of a list's pointer to its items, behind its size; 0 if it is not known.
     pub ob_item: i32,
+    /// Offset of the first of a `bytes`, whose number is at 16; 0 if it is not known.
+    pub ob_sval: i32,
     /// Whether reference counts are a word at the start of an object, and may be changed in place.
     pub plain_refcounts: bool,
     /// Whether integers are a signed number of 30-bit digits at 16 and the digits behind.
@@ -98,6 +101,18 @@ pub struct Runtime {
     pub make_slice: usize,
     /// `(list, item) -> 0 or -1`.
     pub list_append: usize,
+    /// `(n, tag) -> list`, of numbers side by side that are not set; 0 if there are none such.
+    pub unboxed_new: usize,
+    /// `(list, n) -> list`: the list so many times.
+    pub unboxed_repeat: usize,
+    /// `(start, stop, step) -> list` of a range.
+    pub unboxed_range: usize,
+    /// `(list) -> 0 or -1`: makes room for one more.
+    pub unboxed_grow: usize,
+    /// `(list, out) -> 1` if the sum of its integers fits.
+    pub unboxed_sum: usize,
+    /// `(list) -> object`: a list of Python's with the elements.
+    pub unboxed_to_list: usize,
     /// `(object) -> iterator`.
     pub get_iter: usize,
     /// `(iterator, out: *mut i64) -> object`, or null; `out` is then 0 at the end, -1 on error.

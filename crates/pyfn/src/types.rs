@@ -308,8 +308,13 @@ pub enum Form {
     Array(ArrayTy),
     /// The object is a list; its elements are expected to be such, and looked at when read.
     List(Box<Ty>),
+    /// The object is a list that only this function sees: its elements are such numbers, side by
+    /// side.
+    Unboxed(Box<Ty>),
     /// The object is exactly a `str`.
     Str,
+    /// The object is exactly a `bytes`.
+    Bytes,
     /// The object is exactly a `dict`.
     Dict,
     /// The object is exactly a tuple.
@@ -345,7 +350,9 @@ impl std::fmt::Debug for Ty {
                 f.write_str(if array.writable { ")" } else { ", readonly)" })?;
             }
             Form::List(element) => write!(f, "list[{element:?}]")?,
+            Form::Unboxed(element) => write!(f, "own list[{element:?}]")?,
             Form::Str => f.write_str("str")?,
+            Form::Bytes => f.write_str("bytes")?,
             Form::Dict => f.write_str("dict")?,
             Form::TupleObject => f.write_str("tuple")?,
             Form::Tuple(parts) => {
@@ -508,6 +515,30 @@ impl Ty {
     pub fn list(&self) -> Option<&Self> {
         match &self.form {
             Form::List(element) if self.tags == Tags::of(OBJECT) => Some(element),
+            _ => None,
+        }
+    }
+
+    /// Whether the value is a `bytes` for certain.
+    #[must_use]
+    pub fn is_bytes(&self) -> bool {
+        self.form == Form::Bytes && self.tags == Tags::of(OBJECT)
+    }
+
+    /// An item of a `bytes`.
+    #[must_use]
+    pub fn byte() -> Self {
+        Self {
+            room: 55,
+            ..Self::natural()
+        }
+    }
+
+    /// The elements, if the value is a list that only its function sees.
+    #[must_use]
+    pub fn unboxed(&self) -> Option<&Self> {
+        match &self.form {
+            Form::Unboxed(element) if self.tags == Tags::of(OBJECT) => Some(element),
             _ => None,
         }
     }

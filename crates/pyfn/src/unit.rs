@@ -11,11 +11,14 @@ use opcodon_codemem::{Code, CodeHeap};
 
 use crate::emit::{self, EntryGuards};
 use crate::globals::{FunctionId, Global};
-use crate::infer::{Inference, Joint, boxed_parts};
+use crate::infer::{Inference, Joint, boxed_parts, owns};
 use crate::liveness::Liveness;
-use crate::program::{Atom, Expr, Kind, Program};
+use crate::plain;
+use crate::program::{Atom, Expr, Kind, Local, Program};
 use crate::runtime::Runtime;
 use crate::types::{Form, Ty};
+use crate::unboxed;
+use crate::wrap;
 
 /// Number of a compiled version of a function.
 pub type SpecId = usize;
@@ -56,6 +59,14 @@ pub struct FunctionInfo {
     pub(crate) liveness: Liveness,
     /// The statements that bind each parameter anew.
     pub(crate) is_rebound: Vec<bool>,
+    /// Whether it may be put where it is called.
+    is_small: bool,
+    /// For each local the group of lists that only this function sees, if it holds one.
+    pub(crate) own_lists: Vec<Option<Local>>,
+    /// For each statement whose result is masked the locals that have to be integers.
+    pub(crate) masked: Vec<Option<Vec<Local>>>,
+    /// Statements before which a value was not of the type that it was taken for.
+    pub unexpected: Vec<usize>,
     /// Whether it calls what is not known here, so that names may be bound anew meanwhile.
     calls_unknown: bool,
 }
@@ -81,6 +92,10 @@ impl FunctionInfo {
         Self {
             liveness: Liveness::of(&program),
             is_rebound,
+            is_small: plain::is_small(&program),
+            own_lists: unboxed::groups(&program, &globals),
+            masked: wrap::masked(&program),
+            unexpected: Vec::new(),
             calls_unknown,
             program,
             globals,
@@ -191,10 +206,22 @@ pub struct Spec {
     pub cell: Box<std::cell::Cell<usize>>,
     /// Statements that are always left, and why.
     pub leaves: Vec<(usize, String)>,
-    pub(crate) joints: Vec<Joint>,
+    pub(crate) joints: Rc<Vec<Joint>>,
+    /// For each local the elements of the lists that only this function sees.
+    pub(crate) own_lists: Rc<Vec<Option<Ty>>>,
     /// Other functions that it was compiled against.
     pub callees: Vec<FunctionId>,
 }
+
+/// What is known of a function that is put where it is called, for arguments of given types.
+#[derive(Debug)]
+pub(crate) struct Inlined {
+    pub(crate) joints: Rc<Vec<Joint>>,
+    pub(crate) ret: Ty,
+}
+
+/// Types of arguments beyond which functions of a unit are called.
+const INLINED_MAX: usize = 400;
 
 /// Versions of one function beyond which it is called through Python.
 const SPECS_MAX: usize = 24;
@@ -216,6 +243,8 @@ pub struct Unit {
     pub entry: Option<EntryGuards>,
     by_key: HashMap<(FunctionId, Vec<Ty>), SpecId>,
     n_specs: Vec<usize>,
+    /// Functions put in place, or nothing where they have to be called.
+    inlined: HashMap<(FunctionId, Vec<Ty>), Option<Rc<Inlined>>>,
     /// Versions that are being inferred.
     open: Vec<SpecId>,
     is_changed: bool,
@@ -234,6 +263,7 @@ impl Unit {
             entry: None,
             by_key: HashMap::new(),
             n_specs: Vec::new(),
+            inlined: HashMap::new(),
             open: Vec::new(),
             is_changed: false,
         }
@@ -293,7 +323,8 @@ impl Unit {
             checks: Vec::new(),
             cell: Box::default(),
             leaves: Vec::new(),
-            joints: Vec::new(),
+            joints: Rc::default(),
+            own_lists: Rc::default(),
             callees: Vec::new(),
         });
         self.open.push(spec);
@@ -302,14 +333,16 @@ impl Unit {
     }
 
     fn infer(&mut self, spec: SpecId) {
-        let inferred = Inference::run(self, spec);
+        let (function, params) = (self.specs[spec].function, self.specs[spec].params.clone());
+        let inferred = Inference::run(self, function, &params);
         let spec = &mut self.specs[spec];
         let ret = spec.ret.join(&inferred.ret);
         if ret != spec.ret {
             spec.ret = ret;
             self.is_changed = true;
         }
-        spec.joints = inferred.joints;
+        spec.joints = Rc::new(inferred.joints);
+        spec.own_lists = Rc::new(inferred.own_lists);
     }
 
     /// What a function returns for such arguments; `None` if it is called through Python.
@@ -335,6 +368,39 @@ impl Unit {
         // Looked at once now, so that callers mostly need not be run again.
         self.infer(spec);
         Some(spec)
+    }
+
+    /// A function with such arguments, if it is put where it is called.
+    pub(crate) fn inlined(&mut self, function: FunctionId, args: &[Ty]) -> Option<Rc<Inlined>> {
+        let info = Rc::clone(&self.functions[function]);
+        if !info.is_small || args.len() != info.program.n_params {
+            return None;
+        }
+        let is_plain = |(at, ty): (usize, &Ty)| {
+            plain::is_plain_argument(ty) && !(owns(ty) && info.is_rebound[at])
+        };
+        if !args.iter().enumerate().all(is_plain) {
+            return None;
+        }
+        let key = (function, args.to_vec());
+        if let Some(known) = self.inlined.get(&key) {
+            return known.clone();
+        }
+        if self.inlined.len() >= INLINED_MAX {
+            return None;
+        }
+        // Where it calls itself, it is called.
+        self.inlined.insert(key.clone(), None);
+        let inferred = Inference::run(self, function, args);
+        let ret = inferred.plain_ret.filter(plain::is_scalar);
+        let inlined = ret.map(|ret| {
+            Rc::new(Inlined {
+                joints: Rc::new(inferred.joints),
+                ret,
+            })
+        });
+        self.inlined.insert(key, inlined.clone());
+        inlined
     }
 
     /// Whether names may be bound anew while a function runs.

@@ -15,11 +15,12 @@ What cannot be said at all raises `UnsupportedError`; the statement around it is
 from __future__ import annotations
 
 import ast
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from opcodon._jit.form import Atom, Block, Form, Helper, If, Lifted, Node, Operation, Piece, Simple
-from opcodon._jit.names import Names
+from opcodon._jit.names import Names, own_names
 from opcodon._jit.python_form import PythonForm
 from opcodon._jit.tools import TOOLS
 
@@ -298,6 +299,9 @@ class ExpressionNormaliser:
         return self.set(node, {"attr": node.attr, "of": self.expression(node.value)}, to)
 
     def _on_binop(self, node: ast.BinOp, to: int | None) -> Atom:
+        value = folded(node)
+        if value is not None:
+            return self.constant(value)
         # `a + b + c + …` is as deep as it is long: the left spine is walked, not recursed into.
         spine = [node]
         while isinstance(spine[-1].left, ast.BinOp):
@@ -682,7 +686,10 @@ class ExpressionNormaliser:
         `own` is the nested function's name, which it knows without our help.
         """
         used: list[Atom] = []
+        theirs = own_names(node)
         for inner in ast.walk(node):
+            if id(inner) in theirs:
+                continue
             if isinstance(inner, ast.Name) and self.is_local(inner.id) and inner.id != own:
                 name = inner.id
                 if name in self.renamed:
@@ -708,6 +715,32 @@ class ExpressionNormaliser:
     ) -> Atom | None:
         """The value of `builtin(x for x in …)` without a generator, or None if it needs one."""
         raise NotImplementedError
+
+
+# Operators on integers that CPython's compiler does, too, as far as they cannot fail here.
+FOLDED: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_,
+    ast.BitXor: operator.xor,
+}
+
+
+def folded(node: ast.expr, depth: int = 4) -> int | None:
+    """The integer that an expression of written integers is, or None."""
+    if isinstance(node, ast.Constant):
+        return node.value if type(node.value) is int else None
+    if not isinstance(node, ast.BinOp) or depth == 0:
+        return None
+    left, right = folded(node.left, depth - 1), folded(node.right, depth - 1)
+    if left is None or right is None:
+        return None
+    kind = type(node.op)
+    if kind in (ast.LShift, ast.RShift) and 0 <= right < 64:
+        return left << right if kind is ast.LShift else left >> right
+    return FOLDED[kind](left, right) if kind in FOLDED else None
 
 
 def _calls(node: Node) -> bool:

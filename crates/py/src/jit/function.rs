@@ -40,6 +40,10 @@ pub(super) struct Group {
     versions: Vec<(usize, Cell<u64>)>,
     /// A guess was wrong: the function is to be compiled again without.
     pub(super) is_refuted: Cell<bool>,
+    /// Bounds may be checked before loops.
+    pub(super) may_hoist: Cell<bool>,
+    /// Functions and statements before which a value was not of the type that was expected.
+    unexpected: RefCell<Vec<(usize, usize)>>,
     _kept: Vec<Py<PyAny>>,
 }
 
@@ -47,6 +51,20 @@ pub(super) struct Group {
 pub(super) struct Member {
     resume: Py<PyAny>,
     resumed: RefCell<HashMap<(usize, i64), Py<PyAny>>>,
+}
+
+/// Wrong guesses about types beyond which a function is not compiled again.
+const UNEXPECTED_MAX: usize = 16;
+
+impl Group {
+    /// Notes a wrong guess: the function is to be compiled again without it.
+    pub(super) fn note_unexpected(&self, function: usize, statement: usize) {
+        let mut known = self.unexpected.borrow_mut();
+        if known.len() < UNEXPECTED_MAX && !known.contains(&(function, statement)) {
+            known.push((function, statement));
+            self.is_refuted.set(true);
+        }
+    }
 }
 
 impl Member {
@@ -115,6 +133,8 @@ struct State {
     n_params: usize,
     is_positional: bool,
     hoists: bool,
+    /// What earlier groups found about types.
+    unexpected: Vec<(usize, usize)>,
     /// Groups whose guards failed; their code may be running.
     #[expect(clippy::vec_box, reason = "code refers to groups by their addresses")]
     retired: Vec<Box<Group>>,
@@ -154,6 +174,7 @@ const LIST: u64 = 9;
 const STR: u64 = 10;
 const DICT: u64 = 11;
 const TUPLE: u64 = 12;
+const BYTES: u64 = 13;
 
 /// The class of an object, and its value if it is unboxed.
 fn classify(object: *mut PyObject, depth: usize) -> (u64, u64) {
@@ -190,6 +211,8 @@ fn classify(object: *mut PyObject, depth: usize) -> (u64, u64) {
         }
     } else if type_ == runtime.str_type {
         STR
+    } else if type_ == runtime.bytes_type && runtime.ob_sval != 0 {
+        BYTES
     } else if type_ == runtime.dict_type {
         DICT
     } else if type_ == runtime.tuple_type {
@@ -220,6 +243,7 @@ fn type_of_class(class: u64) -> Ty {
             Ty::object(Form::List(Box::new(element)))
         }
         STR => Ty::object(Form::Str),
+        BYTES => Ty::object(Form::Bytes),
         DICT => Ty::object(Form::Dict),
         TUPLE => Ty::object(Form::TupleObject),
         tag => Ty::of(u8::try_from(tag).unwrap_or(OBJECT)),
@@ -377,10 +401,13 @@ impl Function {
     fn prepare(&self, py: Python<'_>) -> PyResult<()> {
         let state = unsafe { self.state() };
         state.is_busy = true;
-        state.hoists = !state
+        if let Some(group) = &state.group {
+            state.unexpected.clone_from(&group.unexpected.borrow());
+        }
+        state.hoists = state
             .group
             .as_ref()
-            .is_some_and(|group| group.is_refuted.get())
+            .is_none_or(|group| group.may_hoist.get())
             && (state.hoists || state.group.is_none() && state.retired.is_empty());
         let group = self.collect(py);
         let state = unsafe { self.state() };
@@ -412,6 +439,8 @@ impl Function {
             guards: Vec::new(),
             versions: Vec::new(),
             is_refuted: Cell::new(false),
+            may_hoist: Cell::new(true),
+            unexpected: RefCell::new(unsafe { self.state() }.unexpected.clone()),
             _kept: Vec::new(),
         });
         group.unit.borrow_mut().hoists = unsafe { self.state() }.hoists;
@@ -448,7 +477,14 @@ impl Function {
             at += 1;
         }
         for next in reached {
-            let info = group.info(py, layout, &numbers, &next)?;
+            let mut info = group.info(py, layout, &numbers, &next)?;
+            let number = group.members.len();
+            let unexpected = group.unexpected.borrow();
+            let own = unexpected
+                .iter()
+                .filter(|(function, _)| *function == number);
+            info.unexpected = own.map(|(_, statement)| *statement).collect();
+            drop(unexpected);
             group.unit.borrow_mut().add(info);
             group.members.push(Member {
                 resume: next.resume,
@@ -693,7 +729,7 @@ impl Group {
 fn object_type(object: *mut PyObject) -> Ty {
     let (class, _) = classify(object, 0);
     match class & 0xff {
-        ARRAY | LIST | STR | DICT | TUPLE => type_of_class(class),
+        ARRAY | LIST | STR | DICT | TUPLE | BYTES => type_of_class(class),
         _ => Ty::of(OBJECT),
     }
 }

@@ -12,7 +12,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{calls, function, leave};
+use super::{calls, function, leave, unboxed};
 
 /// What is known of the interpreter and of numpy.
 pub(super) struct Layout {
@@ -192,6 +192,14 @@ fn lists_are_known(py: Python<'_>) -> PyResult<bool> {
         .all(|(at, item)| unsafe { first.add(at).read() } == item.as_ptr()))
 }
 
+/// Bytes: their number, a hash, then the bytes.
+fn bytes_are_known(py: Python<'_>) -> bool {
+    let bytes = pyo3::types::PyBytes::new(py, b"opcodon!opcodon?");
+    let object = bytes.as_ptr();
+    let words = [b"opcodon!", b"opcodon?"].map(|word| u64::from_ne_bytes(*word));
+    word(object, 16) == 16 && word(object, 32) == words[0] && word(object, 40) == words[1]
+}
+
 /// Integers before 3.12: a signed number of digits of 30 bits, then the digits.
 fn ints_are_known(py: Python<'_>) -> PyResult<bool> {
     for (value, size, digit) in [
@@ -305,6 +313,8 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         float_type: (&raw mut ffi::PyFloat_Type) as usize,
         long_type: (&raw mut ffi::PyLong_Type) as usize,
         list_type: (&raw mut ffi::PyList_Type) as usize,
+        bytes_type: (&raw mut ffi::PyBytes_Type) as usize,
+        ob_sval: if fine && bytes_are_known(py) { 32 } else { 0 },
         str_type: (&raw mut ffi::PyUnicode_Type) as usize,
         dict_type: (&raw mut ffi::PyDict_Type) as usize,
         tuple_type: (&raw mut ffi::PyTuple_Type) as usize,
@@ -352,6 +362,16 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         make_set: at!(calls::make_set),
         make_slice: at!(calls::make_slice),
         list_append: at!(calls::list_append),
+        unboxed_new: if unboxed::are_known() {
+            at!(unboxed::new)
+        } else {
+            0
+        },
+        unboxed_repeat: at!(unboxed::repeat),
+        unboxed_range: at!(unboxed::range),
+        unboxed_sum: at!(unboxed::sum),
+        unboxed_grow: at!(unboxed::grow),
+        unboxed_to_list: at!(unboxed::to_list),
         get_iter: at!(ffi::PyObject_GetIter),
         iter_next: at!(calls::iter_next),
         unpack: at!(calls::unpack),

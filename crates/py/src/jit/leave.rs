@@ -1,11 +1,12 @@
 //! Leaving native code: the frame becomes Python objects, and Python finishes the call.
 
-use opcodon_pyfn::{HOISTED, LoopShape, OBJECT, Record, Shape, UNSET};
+use opcodon_pyfn::{HOISTED, LoopShape, OBJECT, Record, Shape, UNEXPECTED, UNSET};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
 use super::calls::{PyObject_Vectorcall, box_value, make_tuple, range};
 use super::function::Group;
+use super::unboxed::Lists;
 
 /// Continue before the statement.
 const BEFORE: i64 = 0;
@@ -47,13 +48,17 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
         let member = &group.members[record.function];
         record.n_taken.set(record.n_taken.get() + 1);
         if record.why == HOISTED {
+            group.may_hoist.set(false);
             group.is_refuted.set(true);
+        } else if record.why == UNEXPECTED {
+            group.note_unexpected(record.function, record.statement);
         }
         let mut at = frame;
+        let mut lists = Lists::default();
         let mut args = Vec::with_capacity(record.locals.len() + record.loops.len() + 2);
         args.push(std::ptr::null_mut());
         for shape in &record.locals {
-            args.push(read(shape, &mut at, group.unset.as_ptr()));
+            args.push(read(shape, &mut at, group.unset.as_ptr(), &mut lists));
         }
         for shape in &record.loops {
             match shape {
@@ -66,7 +71,7 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
                     ffi::Py_DecRef(object);
                 }
                 LoopShape::Sequence => {
-                    let object = *at as *mut PyObject;
+                    let object = lists.seen(*at as *mut PyObject);
                     args.push(iterator_at(object, *at.add(1) as i64));
                     ffi::Py_DecRef(object);
                     at = at.add(2);
@@ -81,6 +86,7 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
                 }
             }
         }
+        drop(lists);
         let mode = match (exception.is_null(), record.is_done) {
             (false, _) => RAISED,
             (true, true) => BEHIND,
@@ -109,7 +115,12 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
     }
 }
 
-unsafe fn read(shape: &Shape, at: &mut *const u64, unset: *mut PyObject) -> *mut PyObject {
+unsafe fn read(
+    shape: &Shape,
+    at: &mut *const u64,
+    unset: *mut PyObject,
+    lists: &mut Lists,
+) -> *mut PyObject {
     unsafe {
         match shape {
             Shape::Unset => ffi::Py_NewRef(unset),
@@ -119,7 +130,7 @@ unsafe fn read(shape: &Shape, at: &mut *const u64, unset: *mut PyObject) -> *mut
                 object
             }
             Shape::Tuple(parts) => {
-                let items = parts.iter().map(|part| read(part, at, unset));
+                let items = parts.iter().map(|part| read(part, at, unset, lists));
                 let items = items.collect::<Vec<_>>();
                 let tuple = make_tuple(items.as_ptr(), items.len() as i64);
                 items.into_iter().for_each(|item| ffi::Py_DecRef(item));
@@ -132,7 +143,7 @@ unsafe fn read(shape: &Shape, at: &mut *const u64, unset: *mut PyObject) -> *mut
                     return ffi::Py_NewRef(unset);
                 }
                 if tag == u64::from(OBJECT) && !borrowed {
-                    return word as *mut PyObject;
+                    return lists.seen(word as *mut PyObject);
                 }
                 box_value(tag, word as i64, bits)
             }

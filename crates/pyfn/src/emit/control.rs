@@ -7,7 +7,7 @@
 use cranelift_codegen::ir::{Block, InstBuilder, Value, condcodes::IntCC, types};
 use cranelift_frontend::Variable;
 
-use super::{Emitter, Turn, Val, frame::TICKS, island::is_innermost};
+use super::{Emitter, Turn, Val, frame::TICKS, hoist::Count, island::is_innermost};
 use crate::infer::{State, extend, has_plain_methods, iterated, note_append, unpacked};
 use crate::program::{Atom, Expr, Index, Kind, Local, Statement};
 use crate::types::{COUNT_ROOM, Form, INT, OBJECT, RANGE, Tags, Ty, UNSET};
@@ -49,7 +49,7 @@ impl Emitter<'_, '_> {
     fn statement(&mut self, statement: &Statement) -> bool {
         self.begin(statement);
         let kind = &statement.kind;
-        if !self.prepare(kind) {
+        if !self.prepare(statement) {
             self.end_checks();
             return false;
         }
@@ -99,8 +99,17 @@ impl Emitter<'_, '_> {
                     self.bind(*to, value);
                     return true;
                 }
-                let Some(value) = self.expr(e) else {
-                    return false;
+                let value = match self.own_list(*to, e) {
+                    Some(list) => list,
+                    None => {
+                        self.is_masked = self.is_masked_here();
+                        let value = self.expr(e);
+                        self.is_masked = false;
+                        match value {
+                            Some(value) => value,
+                            None => return false,
+                        }
+                    }
                 };
                 self.note_append(e);
                 self.bind(*to, value);
@@ -181,13 +190,24 @@ impl Emitter<'_, '_> {
         let done = match self.int_indices(index) {
             Some(indices) if in_array => {
                 let known = self.known_parts(of, index);
-                self.store_element(&target, &indices, &known, &new)
+                let is_done = self.store_element(&target, &indices, &known, &new);
+                if is_done {
+                    self.note_stored(of, index, &new);
+                }
+                is_done
             }
             Some(indices) if indices.len() == 1 && target.ty.list().is_some() => {
                 self.store_in_list(&target, &indices[0], &new)
             }
+            Some(indices) if indices.len() == 1 && target.ty.unboxed().is_some() => {
+                self.store_unboxed(&target, &indices[0], &new)
+            }
             _ => false,
         };
+        if !done && target.ty.unboxed().is_some() {
+            self.leave("an element that does not fit the list");
+            return false;
+        }
         if !done {
             let key = self.index(index);
             self.through_status(&[&target, &key, &new], |emitter, words| {
@@ -262,11 +282,11 @@ impl Emitter<'_, '_> {
     }
 
     pub(super) fn joint(&self, id: usize) -> crate::infer::Joint {
-        self.unit.specs[self.spec].joints[id].clone()
+        self.joints[id].clone()
     }
 
     /// Continues where paths came together; whether any did.
-    fn resume_at(&mut self, block: Block, state: State) -> bool {
+    pub(super) fn resume_at(&mut self, block: Block, state: State) -> bool {
         self.start(block);
         match state {
             Some(types) => {
@@ -294,6 +314,7 @@ impl Emitter<'_, '_> {
             }
             self.release_turns(self.turns.len() - 1);
             self.coerce_to(&joint.after);
+            self.set_out(turn.n_settled);
             if let Some(island) = &turn.island {
                 self.bring_along(island);
             }
@@ -333,12 +354,27 @@ impl Emitter<'_, '_> {
             let words = value.parts.iter().map(|part| self.word(part));
             let words = words.collect::<Vec<_>>();
             self.check_range_ends(&words, step, value.ty.natural);
-            let n_known = match step {
-                Some(1..) => {
-                    let is_natural = value.ty.natural;
-                    self.hoist(to_local, body, [words[0], words[1]], is_natural)
+            let is_natural = value.ty.natural;
+            let ends = match step {
+                Some(1..) => Some((words[0], words[1], is_natural)),
+                Some(..=-1) => {
+                    let low = self.b.ins().iadd_imm_s(words[1], 1);
+                    let high = self.b.ins().iadd_imm_s(words[0], 1);
+                    Some((low, high, false))
                 }
-                _ => self.facts.len(),
+                _ => None,
+            };
+            let n_known = match ends {
+                Some((low, high, is_natural)) => {
+                    let count = Count {
+                        counter: to_local,
+                        low,
+                        high,
+                        is_natural,
+                    };
+                    self.hoist(&count, body)
+                }
+                None => self.facts.len(),
             };
             let state = words.into_iter().map(|word| self.variable(word));
             let state = state.collect();
@@ -353,7 +389,8 @@ impl Emitter<'_, '_> {
             self.facts.truncate(n_known);
             return goes_on;
         }
-        let is_list = value.ty.list().is_some() && self.rt.ob_item != 0;
+        let is_list = value.ty.list().is_some() || value.ty.unboxed().is_some();
+        let is_list = is_list && self.rt.ob_item != 0 || value.ty.is_bytes();
         if value.ty.array().is_some_and(|array| array.ndim > 0) || is_list {
             let object = self.word(&value);
             self.inc_ref(object);
@@ -428,15 +465,23 @@ impl Emitter<'_, '_> {
         };
         let counted = counted.filter(|_| is_innermost(body));
         let to_local = to.as_ref().map(|(to, _)| *to);
-        let n_settled = self.settle(to_local, body);
+        let own = match source {
+            Source::Forever => &[],
+            Source::Range(..) => &state[1..],
+            Source::Sequence(_) | Source::Iterator => &state[..1],
+        };
+        let n_settled = self.settle(statement.id, to_local, own, body);
         let island = counted.map(|(counter, _)| {
             let rest = state.iter().enumerate();
             let rest = rest.filter_map(|(at, &state)| (at != counter).then_some(state));
-            let island = self.enter_island(to_local, &rest.collect::<Vec<_>>(), body);
+            let island = self.enter_island(statement.id, to_local, &rest.collect::<Vec<_>>(), body);
             self.put_away(state[counter]);
             self.fetch(state[counter]);
             island
         });
+        if island.is_none() && is_innermost(body) {
+            self.embark(body);
+        }
         if island.is_some()
             && let Source::Sequence(Val {
                 array: Some(fields),
@@ -448,12 +493,16 @@ impl Emitter<'_, '_> {
                 *word = self.ferried(*word);
             }
         }
+        if island.is_some() {
+            self.forward(to_local, body);
+        }
         let pause = counted.map(|(at, step)| self.first_pause(&source, &state, at, step));
         self.jump(head, &[]);
         self.b.switch_to_block(head);
         let n_facts = self.turns.last().map_or(0, |turn| turn.n_facts_inside);
         self.turns.push(Turn {
             n_facts_inside: self.facts.len(),
+            n_settled,
             id: statement.id,
             shape: match source {
                 Source::Forever => None,
@@ -492,11 +541,11 @@ impl Emitter<'_, '_> {
         self.types.clone_from(&at_head);
         self.begin(statement);
         if let Source::Range(step, _) = source {
-            let now = self.b.use_var(state[0]);
+            let now = self.value_of(state[0]);
             let next = match step {
                 Some(step) => self.b.ins().iadd_imm_s(now, step),
                 None => {
-                    let step = self.b.use_var(state[2]);
+                    let step = self.value_of(state[2]);
                     self.b.ins().iadd(now, step)
                 }
             };
@@ -518,8 +567,11 @@ impl Emitter<'_, '_> {
         self.start(end);
         self.types = at_head;
         self.unsettle(n_settled);
-        if let Some(island) = &island {
+        if is_innermost(body) {
             self.end_island();
+            self.forwarded = None;
+        }
+        if let Some(island) = &island {
             self.leave_island(island);
             self.bring_along(island);
         }
@@ -560,7 +612,7 @@ impl Emitter<'_, '_> {
                 None
             }
             Source::Range(step, is_up) => {
-                let (now, stop) = (self.b.use_var(state[0]), self.b.use_var(state[1]));
+                let (now, stop) = (self.value_of(state[0]), self.value_of(state[1]));
                 let up =
                     |emitter: &mut Self| emitter.b.ins().icmp(IntCC::SignedLessThan, now, stop);
                 let down =
@@ -570,7 +622,7 @@ impl Emitter<'_, '_> {
                     None if *is_up => up(self),
                     Some(_) => down(self),
                     None => {
-                        let step = self.b.use_var(state[2]);
+                        let step = self.value_of(state[2]);
                         let (up, down) = (up(self), down(self));
                         let forward = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, step, 0);
                         self.b.ins().select(forward, up, down)
@@ -580,7 +632,7 @@ impl Emitter<'_, '_> {
                 None
             }
             Source::Sequence(of) => {
-                let index = self.b.use_var(state[1]);
+                let index = self.value_of(state[1]);
                 let size = match of.array.as_ref() {
                     Some(fields) => fields.sizes[0],
                     None => self.list_of_turn(of, state).0,
@@ -590,7 +642,7 @@ impl Emitter<'_, '_> {
                 None
             }
             Source::Iterator => {
-                let iterator = self.b.use_var(state[0]);
+                let iterator = self.value_of(state[0]);
                 let out = self.scratch(1);
                 let item = self.call_word(self.rt.iter_next, &[iterator, out]);
                 let ended = self.new_block();
@@ -607,11 +659,14 @@ impl Emitter<'_, '_> {
 
     /// Size and items of the list that a loop runs over.
     fn list_of_turn(&mut self, of: &Val, state: &[Variable]) -> (Value, Value) {
-        let object = self.b.use_var(state[0]);
+        let object = self.value_of(state[0]);
         let list = Val {
             word: Some(object),
             ..of.clone()
         };
+        if of.ty.is_bytes() {
+            return self.bytes_fields(&list);
+        }
         self.list_fields(&list)
     }
 
@@ -625,15 +680,19 @@ impl Emitter<'_, '_> {
         let item = match (item, source) {
             (Some(item), _) => item,
             (None, Source::Forever | Source::Iterator) => self.int(0),
-            (None, Source::Range(..)) => self.b.use_var(state[0]),
+            (None, Source::Range(..)) => self.value_of(state[0]),
             (None, Source::Sequence(of)) => {
-                let index = self.b.use_var(state[1]);
+                let index = self.value_of(state[1]);
                 let next = self.b.ins().iadd_imm_s(index, 1);
                 self.b.def_var(state[1], next);
                 if of.array.is_some() {
                     index
                 } else {
                     let items = self.list_of_turn(of, state).1;
+                    if of.ty.is_bytes() {
+                        let place = self.b.ins().iadd(items, index);
+                        return self.byte_at(place);
+                    }
                     let bytes = self.b.ins().ishl_imm_u(index, 3);
                     let place = self.b.ins().iadd(items, bytes);
                     self.load(types::I64, place, 0)
@@ -656,14 +715,17 @@ impl Emitter<'_, '_> {
                     self.load_at(array.dtype, at)
                 }
                 (Some(_), _) => {
-                    let object = self.b.use_var(state[0]);
+                    let object = self.value_of(state[0]);
                     let array = Self::from_word(Ty::of(OBJECT), object);
                     let index = Self::from_word(Ty::of(INT), item);
                     self.through(&[&array, &index], ty, |emitter, words| {
                         emitter.call_word(emitter.rt.get_item, &[words[0], words[1]])
                     })
                 }
-                _ => self.next_of_list(item, ty),
+                _ => match of.ty.unboxed() {
+                    Some(element) => self.unboxed_word(item, &element.clone()),
+                    None => self.next_of_list(item, ty),
+                },
             },
         }
     }
@@ -676,13 +738,13 @@ impl Emitter<'_, '_> {
         counter: usize,
         step: i64,
     ) -> Pause {
-        let now = self.b.use_var(state[counter]);
+        let now = self.value_of(state[counter]);
         let end = match source {
             Source::Sequence(Val {
                 array: Some(fields),
                 ..
             }) => fields.sizes[0],
-            _ => self.b.use_var(state[1]),
+            _ => self.value_of(state[1]),
         };
         let (begun, end_of_count) = (self.variable(now), self.variable(end));
         self.put_away(begun);
@@ -710,16 +772,17 @@ impl Emitter<'_, '_> {
         let paused = self.new_block();
         self.b.ins().brif(goes_on, inside, &[], paused, &[]);
         self.start(paused);
-        let begun = self.berthed(pause.begun, types::I64);
+        let begun = self.berthed(pause.begun);
         let done = self.b.ins().isub(now, begun);
         self.fetch(self.ticks);
         self.take_ticks(done);
         self.put_away(self.ticks);
-        let stop = self.berthed(pause.end, types::I64);
+        let stop = self.berthed(pause.end);
         let goes_on = self.b.ins().icmp(IntCC::SignedLessThan, now, stop);
         let more = self.cold_block();
         self.b.ins().brif(goes_on, more, &[], end, &[]);
         self.start(more);
+        self.load_forwarded();
         let next = self.pause_after(now, stop, pause.step);
         self.b.def_var(pause.begun, now);
         self.put_away(pause.begun);

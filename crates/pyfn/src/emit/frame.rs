@@ -10,9 +10,12 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
 use super::{Emitter, Place, Val, has_word, native_signature, trusted};
 use crate::infer::{only_moves, owns, used};
-use crate::program::{Atom, Kind, Local, Statement};
+use crate::program::{Atom, Local, Statement};
 use crate::types::{FLOAT, Form, NONE, OBJECT, RAISED, RANGE, Tags, Ty, UNSET};
 use crate::unit::{LoopShape, Record, Shape};
+
+/// Why a function is left where a value is not of the type that it was taken for.
+pub const UNEXPECTED: &str = "another type than expected";
 
 /// Emits the entry for Python: `(context, args, out, native)`. Arguments are pairs of a tag and
 /// bits, the result is tag, word and double.
@@ -87,7 +90,8 @@ impl Emitter<'_, '_> {
     }
 
     /// Looks at the locals that a statement reads; `false` if it is always left.
-    pub(super) fn prepare(&mut self, kind: &Kind) -> bool {
+    pub(super) fn prepare(&mut self, statement: &Statement) -> bool {
+        let kind = &statement.kind;
         if crate::infer::reads_unbound(&self.info, kind) {
             self.leave("an unbound name");
             return false;
@@ -109,12 +113,21 @@ impl Emitter<'_, '_> {
                 }
             }
         }
-        if !only_moves(kind) {
+        let is_expected = |ty: &Ty| ty.narrow.is_some();
+        if !only_moves(kind) && self.types.iter().any(is_expected) {
+            // Exits of its own, so that a wrong guess is told from all else.
+            self.end_checks();
             for local in 0..self.types.len() {
-                if let Some(narrow) = self.types[local].narrow.take() {
+                if let Some(narrow) = self.types[local].narrow.take()
+                    && !self.info.unexpected.contains(&statement.id)
+                {
                     self.narrow(local, *narrow);
                 }
             }
+            if let Some((_, why)) = &mut self.exit {
+                UNEXPECTED.clone_into(why);
+            }
+            self.end_checks();
         }
         true
     }
@@ -189,9 +202,10 @@ impl Emitter<'_, '_> {
             }
             Form::List(_) => self.rt.list_type,
             Form::Str => self.rt.str_type,
+            Form::Bytes => self.rt.bytes_type,
             Form::Dict => self.rt.dict_type,
             Form::TupleObject => self.rt.tuple_type,
-            Form::Any | Form::Tuple(_) | Form::Range(_) => return,
+            Form::Any | Form::Tuple(_) | Form::Range(_) | Form::Unboxed(_) => return,
         };
         let is_type = self.has_type(object, type_);
         self.exit_unless(is_type, "another type than expected");
@@ -433,7 +447,7 @@ impl Emitter<'_, '_> {
             }
             loops.push(shape);
             for var in state {
-                let word = self.last_value(var, types::I64);
+                let word = self.last_value(var);
                 self.store(word, frame, offset(at));
                 at += 1;
             }
@@ -470,7 +484,7 @@ impl Emitter<'_, '_> {
         }
         if ty.tags == Tags::of(RANGE) {
             for place in &place.parts {
-                let word = self.last_value(place.word, types::I64);
+                let word = self.last_value(place.word);
                 self.store(word, frame, offset(*at));
                 *at += 1;
             }
@@ -478,15 +492,15 @@ impl Emitter<'_, '_> {
         }
         let tag = match ty.tags.single() {
             Some(tag) => self.tag_value(tag),
-            None => self.last_value(place.tag, types::I64),
+            None => self.last_value(place.tag),
         };
         self.store(tag, frame, offset(*at));
         if has_word(ty.tags) {
-            let word = self.last_value(place.word, types::I64);
+            let word = self.last_value(place.word);
             self.store(word, frame, offset(*at + 1));
         }
         if ty.tags.any(Tags::FLOATS) {
-            let flt = self.last_value(place.flt, types::F64);
+            let flt = self.last_value(place.flt);
             self.store(flt, frame, offset(*at + 2));
         }
         *at += 3;
@@ -496,16 +510,18 @@ impl Emitter<'_, '_> {
     /// Returns an operand.
     pub(super) fn ret(&mut self, atom: &Atom) {
         let mut value = self.atom(atom);
+        let is_unboxed = value.ty.unboxed().is_some();
         if let Atom::Local(local) = atom
             && !self.is_borrowed(*local)
             && value.parts.is_empty()
+            && !is_unboxed
         {
             // The local's reference becomes the caller's.
             value.owned = true;
             self.types[*local] = Ty::of(UNSET);
         }
         let parts = Tags::of(crate::types::TUPLE).or(Tags::of(RANGE));
-        let value = if value.ty.tags.any(parts) {
+        let value = if value.ty.tags.any(parts) || is_unboxed {
             let boxed = self.boxed(&value);
             self.fail_if_null(boxed.word.unwrap_or(self.context));
             boxed
@@ -533,7 +549,7 @@ impl Emitter<'_, '_> {
         for at in from..self.turns.len() {
             let turn = self.turns[at].clone();
             if matches!(turn.shape, Some(LoopShape::Sequence | LoopShape::Iterator)) {
-                let object = self.b.use_var(turn.state[0]);
+                let object = self.value_of(turn.state[0]);
                 self.dec_ref(object);
             }
         }

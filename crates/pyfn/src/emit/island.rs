@@ -6,8 +6,12 @@
 //! it moves between register and memory in every turn. So nothing stays in a register where an
 //! innermost loop that counts is entered or left: every local has a place of its own on the stack,
 //! its *berth*, where it is put before the loop; what the loop uses is loaded, and behind the loop
-//! all is loaded again (what is not used then is not). What a loop around does not change is put
-//! into its berth before that loop, once. Exits from the loop hand over what is in the berths.
+//! all is loaded again (what is not used then is not). Exits from the loop hand over what is in the
+//! berths.
+//!
+//! What a loop around does not change is *settled*: put into its berth before that loop, once, and
+//! from there on read where it is used, so that nothing of it has to survive the loops inside. What
+//! an innermost loop reads of it is *afloat* there: in variables again.
 //!
 //! Stores and loads name a berth by different addresses, as the compiler would otherwise see that
 //! the value comes back and keep it.
@@ -19,16 +23,18 @@ use cranelift_frontend::Variable;
 
 use super::{Emitter, Place, has_word};
 use crate::liveness::{for_each_atom, for_each_target};
-use crate::program::{Atom, Kind, Local, Statement};
+use crate::program::{Atom, Id, Kind, Local, Statement};
 use crate::types::{RANGE, Tags, Ty};
 
 /// The berths of a function.
 #[derive(Debug)]
 pub(crate) struct Berths {
     pub(crate) slot: StackSlot,
-    offsets: HashMap<u32, i32>,
+    offsets: HashMap<u32, (i32, Type)>,
     /// Variables that no loop around changes and that are in their berths.
     settled: Vec<Variable>,
+    /// Those of them that the current innermost loop has loaded.
+    afloat: Vec<Variable>,
     /// Variables that the current innermost loop does not change: all are in their berths.
     moored: Vec<Variable>,
 }
@@ -39,6 +45,7 @@ impl Berths {
             slot,
             offsets: HashMap::new(),
             settled: Vec::new(),
+            afloat: Vec::new(),
             moored: Vec::new(),
         }
     }
@@ -88,7 +95,14 @@ fn used_and_bound(body: &[Statement]) -> (Vec<Local>, Vec<Local>) {
 
 impl Emitter<'_, '_> {
     /// Puts away, before a loop around others, what it does not change; how much was there before.
-    pub(super) fn settle(&mut self, to: Option<Local>, body: &[Statement]) -> usize {
+    /// `own` is what the loop keeps of its own state.
+    pub(super) fn settle(
+        &mut self,
+        id: Id,
+        to: Option<Local>,
+        own: &[Variable],
+        body: &[Statement],
+    ) -> usize {
         let n_settled = self.berths.settled.len();
         if is_innermost(body) {
             return n_settled;
@@ -96,14 +110,15 @@ impl Emitter<'_, '_> {
         let mut bound = used_and_bound(body).1;
         bound.extend(to);
         let mut variables = self.variables_of_turns(self.turns.len());
+        variables.extend(own);
         for local in 0..self.places.len() {
             let ty = self.types[local].clone();
-            if !bound.contains(&local) && ty.narrow.is_none() {
+            if !bound.contains(&local) && ty.narrow.is_none() && self.matters_in(id, local) {
                 variables_of(&self.places[local], &ty, &mut variables);
             }
         }
         for variable in variables {
-            if !self.berths.settled.contains(&variable) {
+            if !self.berths.settled.contains(&variable) && !self.is_written(variable) {
                 self.put_away(variable);
                 self.berths.settled.push(variable);
             }
@@ -111,8 +126,66 @@ impl Emitter<'_, '_> {
         n_settled
     }
 
+    /// Whether a loop or what follows reads a local or has to release it.
+    fn matters_in(&self, id: Id, local: Local) -> bool {
+        let liveness = &self.info.liveness;
+        let is_live = liveness.before[id].has(local) || liveness.head[id].has(local);
+        is_live || crate::infer::owns(&self.types[local])
+    }
+
+    /// Whether a variable is a constant that is written in the program.
+    fn is_written(&mut self, variable: Variable) -> bool {
+        let value = self.b.use_var(variable);
+        let dfg = &self.b.func.dfg;
+        let inst = dfg.value_def(value).inst();
+        let opcode = inst.map(|inst| dfg.insts[inst].opcode());
+        matches!(opcode, Some(Opcode::Iconst | Opcode::F64const))
+    }
+
+    /// Takes from their berths, where a loop is left, what has been settled since.
+    pub(super) fn set_out(&mut self, n_settled: usize) {
+        for at in n_settled..self.berths.settled.len() {
+            let variable = self.berths.settled[at];
+            let value = self.berthed(variable);
+            self.b.def_var(variable, value);
+        }
+    }
+
     pub(super) fn unsettle(&mut self, n_settled: usize) {
+        self.set_out(n_settled);
         self.berths.settled.truncate(n_settled);
+    }
+
+    /// The value of a variable.
+    pub(super) fn value_of(&mut self, variable: Variable) -> Value {
+        if self.berths.settled.contains(&variable) && !self.berths.afloat.contains(&variable) {
+            return self.berthed(variable);
+        }
+        self.b.use_var(variable)
+    }
+
+    /// Gives a variable a value.
+    pub(super) fn set_value(&mut self, variable: Variable, value: Value) {
+        self.b.def_var(variable, value);
+        if self.berths.settled.contains(&variable) {
+            self.store_in_berth(variable, value);
+        }
+    }
+
+    /// Loads, for an innermost loop that is no island, what is settled and used in it.
+    pub(super) fn embark(&mut self, body: &[Statement]) {
+        for local in used_and_bound(body).0 {
+            let ty = self.types[local].clone();
+            let mut variables = Vec::new();
+            variables_of(&self.places[local], &ty, &mut variables);
+            for variable in variables {
+                if self.berths.settled.contains(&variable)
+                    && !self.berths.afloat.contains(&variable)
+                {
+                    self.fetch(variable);
+                }
+            }
+        }
     }
 
     /// The states of that many loops around.
@@ -125,6 +198,7 @@ impl Emitter<'_, '_> {
     /// keeps.
     pub(super) fn enter_island(
         &mut self,
+        id: Id,
         to: Option<Local>,
         state: &[Variable],
         body: &[Statement],
@@ -143,6 +217,9 @@ impl Emitter<'_, '_> {
         }
         for local in 0..self.places.len() {
             let ty = self.types[local].clone();
+            if !self.matters_in(id, local) {
+                continue;
+            }
             let mut variables = Vec::new();
             variables_of(&self.places[local], &ty, &mut variables);
             for variable in variables {
@@ -162,7 +239,9 @@ impl Emitter<'_, '_> {
     /// Loads behind the loop what it has not changed.
     pub(super) fn leave_island(&mut self, island: &Island) {
         for &variable in &island.moored {
-            self.fetch(variable);
+            if !self.berths.settled.contains(&variable) {
+                self.fetch(variable);
+            }
         }
     }
 
@@ -179,15 +258,17 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// From here on the code is outside of the loop.
+    /// From here on the code is outside of an innermost loop.
     pub(super) fn end_island(&mut self) {
         self.berths.moored.clear();
+        self.berths.afloat.clear();
     }
 
     /// The value of a variable where the function is left.
-    pub(super) fn last_value(&mut self, variable: Variable, ty: Type) -> Value {
-        if self.berths.moored.contains(&variable) {
-            self.berthed(variable, ty)
+    pub(super) fn last_value(&mut self, variable: Variable) -> Value {
+        let berths = &self.berths;
+        if berths.moored.contains(&variable) || berths.settled.contains(&variable) {
+            self.berthed(variable)
         } else {
             self.b.use_var(variable)
         }
@@ -195,16 +276,21 @@ impl Emitter<'_, '_> {
 
     /// Puts a variable into its berth.
     pub(super) fn put_away(&mut self, variable: Variable) {
-        let n_berths = i32::try_from(self.berths.offsets.len()).unwrap_or(0);
-        let offset = *self
-            .berths
-            .offsets
-            .entry(variable.as_u32())
-            .or_insert(8 * n_berths);
         if self.berths.settled.contains(&variable) {
             return;
         }
         let value = self.b.use_var(variable);
+        self.store_in_berth(variable, value);
+    }
+
+    fn store_in_berth(&mut self, variable: Variable, value: Value) {
+        let ty = self.b.func.dfg.value_type(value);
+        let n_berths = i32::try_from(self.berths.offsets.len()).unwrap_or(0);
+        let (offset, _) = *self
+            .berths
+            .offsets
+            .entry(variable.as_u32())
+            .or_insert((8 * n_berths, ty));
         let to = self.b.ins().stack_addr(types::I64, self.berths.slot, 0);
         self.store(value, to, offset);
     }
@@ -221,25 +307,19 @@ impl Emitter<'_, '_> {
 
     /// Has a variable be what is in its berth.
     pub(super) fn fetch(&mut self, variable: Variable) {
-        let value = self.b.use_var(variable);
-        let dfg = &self.b.func.dfg;
-        let inst = dfg.value_def(value).inst();
-        let opcode = inst.map(|inst| dfg.insts[inst].opcode());
-        if matches!(opcode, Some(Opcode::Iconst | Opcode::F64const)) {
+        if self.berths.settled.contains(&variable) {
+            self.berths.afloat.push(variable);
+        } else if self.is_written(variable) {
             return;
         }
-        let value = self.berthed(variable, dfg.value_type(value));
+        let value = self.berthed(variable);
         self.b.def_var(variable, value);
     }
 
     /// What is in the berth of a variable.
-    pub(super) fn berthed(&mut self, variable: Variable, ty: Type) -> Value {
-        let offset = self
-            .berths
-            .offsets
-            .get(&variable.as_u32())
-            .copied()
-            .unwrap_or(0);
+    pub(super) fn berthed(&mut self, variable: Variable) -> Value {
+        let known = self.berths.offsets.get(&variable.as_u32()).copied();
+        let (offset, ty) = known.unwrap_or((0, types::I64));
         let from = self.b.ins().stack_addr(types::I64, self.berths.slot, 8);
         self.load(ty, from, offset - 8)
     }

@@ -15,8 +15,29 @@ impl Emitter<'_, '_> {
         (size, items)
     }
 
+    /// The number of bytes and where the first is.
+    pub(super) fn bytes_fields(&mut self, bytes: &Val) -> (Value, Value) {
+        let object = self.word(bytes);
+        let size = self.load(types::I64, object, 16);
+        let first = self.b.ins().iadd_imm_s(object, i64::from(self.rt.ob_sval));
+        (size, first)
+    }
+
+    pub(super) fn byte_at(&mut self, place: Value) -> Val {
+        let byte = self.b.ins().uload8(types::I64, super::trusted(), place, 0);
+        Self::from_word(Ty::byte(), byte)
+    }
+
+    /// `bytes[index]`.
+    pub(super) fn load_from_bytes(&mut self, bytes: &Val, index: &Val) -> Val {
+        let (size, first) = self.bytes_fields(bytes);
+        let at = self.in_bounds(index, size);
+        let place = self.b.ins().iadd(first, at);
+        self.byte_at(place)
+    }
+
     /// Where an element is; leaves if the index is out of bounds.
-    fn list_place(&mut self, list: &Val, index: &Val) -> Value {
+    pub(super) fn list_place(&mut self, list: &Val, index: &Val) -> Value {
         let (size, items) = self.list_fields(list);
         let at = self.in_bounds(index, size);
         let bytes = self.b.ins().ishl_imm_u(at, 3);

@@ -23,17 +23,22 @@
 mod array;
 mod control;
 mod convert;
+mod forward;
 mod frame;
 mod hoist;
 mod idiom;
+mod inline;
 mod island;
 mod list;
 mod object;
 
 mod scalar;
 mod trampoline;
+mod unboxed;
+mod unused;
 mod vectorcall;
 
+pub use frame::UNEXPECTED;
 pub use hoist::HOISTED;
 pub use object::names_key;
 pub use vectorcall::EntryGuards;
@@ -51,7 +56,7 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
 use self::island::{Berths, Island};
-use crate::infer::{Scope, State};
+use crate::infer::{Joint, Scope, State};
 use crate::program::{Atom, Local, Statement};
 use crate::runtime::Runtime;
 use crate::types::{
@@ -122,6 +127,8 @@ pub(crate) struct Turn {
     pub(crate) after: Block,
     /// Number of facts that are known in the loop.
     pub(crate) n_facts_inside: usize,
+    /// Number of variables that were settled before it.
+    pub(crate) n_settled: usize,
     /// Between two turns: Python does not get the loop's state.
     pub(crate) is_between: bool,
     pub(crate) island: Option<Island>,
@@ -135,6 +142,10 @@ pub(crate) struct Emitter<'a, 'f> {
     pub(crate) info: Rc<FunctionInfo>,
     pub(crate) spec: SpecId,
     pub(crate) places: Vec<Place>,
+    /// The types where paths come together.
+    joints: Rc<Vec<Joint>>,
+    /// For each local the elements of the lists that only this function sees.
+    own_lists: Rc<Vec<Option<Ty>>>,
     pub(crate) types: Vec<Ty>,
     /// The types before the current statement.
     before: Vec<Ty>,
@@ -143,12 +154,16 @@ pub(crate) struct Emitter<'a, 'f> {
     pub(crate) line: u32,
     exit: Option<(Block, String)>,
     failure: Option<Block>,
+    /// Only the low bits of what the current statement computes count.
+    is_masked: bool,
     /// The current statement calls what may bind names anew.
     pub(crate) may_rebind: bool,
     frame: StackSlot,
     frame_words: usize,
     /// Indices that are known to be within bounds here.
     pub(crate) facts: Vec<hoist::Fact>,
+    /// The element that the current innermost loop changes.
+    pub(crate) forwarded: Option<forward::Forwarded>,
     scratch: StackSlot,
     scratch_words: usize,
     /// What is bound on one side of a branch where both are done.
@@ -275,6 +290,7 @@ pub(crate) fn function(unit: &mut Unit, spec: SpecId) -> Result<Emitted, Compile
         }
         Ok(compiled.buffer.data().to_vec())
     };
+    unused::remove_unused(&mut codegen.func);
     let native = bytes_of(&mut codegen)?;
     // The entry for Python, then the function.
     let mut entry = Codegen::new();
@@ -343,6 +359,8 @@ impl<'a, 'f> Emitter<'a, 'f> {
         let ticks = b.declare_var(types::I64);
         Self {
             rt: Rc::clone(&unit.runtime),
+            joints: Rc::clone(&unit.specs[spec].joints),
+            own_lists: Rc::clone(&unit.specs[spec].own_lists),
             types: vec![Ty::of(UNSET); info.program.locals.len()],
             before: Vec::new(),
             b,
@@ -355,10 +373,12 @@ impl<'a, 'f> Emitter<'a, 'f> {
             line: 0,
             exit: None,
             failure: None,
+            is_masked: false,
             may_rebind: false,
             frame,
             frame_words: 0,
             facts: Vec::new(),
+            forwarded: None,
             scratch,
             scratch_words: 0,
             side: None,
@@ -699,16 +719,16 @@ impl<'a, 'f> Emitter<'a, 'f> {
             return value;
         }
         if ty.tags.single().is_none() {
-            value.tag = Some(self.b.use_var(place.tag));
+            value.tag = Some(self.value_of(place.tag));
         }
         if has_word(ty.tags) {
-            value.word = Some(self.b.use_var(place.word));
+            value.word = Some(self.value_of(place.word));
         }
         if ty.tags.any(Tags::FLOATS) {
-            value.flt = Some(self.b.use_var(place.flt));
+            value.flt = Some(self.value_of(place.flt));
         }
         if let Some(array) = ty.array() {
-            let words = place.array.iter().map(|&var| self.b.use_var(var));
+            let words = place.array.iter().map(|&var| self.value_of(var));
             let words = words.collect::<Vec<_>>();
             if words.len() > 2 * array.ndim {
                 value.array = Some(Array {
@@ -724,7 +744,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
     /// Writes a value into a place.
     pub(crate) fn write(&mut self, place: &mut Place, value: &Val) {
         let tag = self.tag(value);
-        self.b.def_var(place.tag, tag);
+        self.set_value(place.tag, tag);
         if !value.parts.is_empty() || value.ty.parts().is_some() {
             while place.parts.len() < value.parts.len() {
                 place.parts.push(new_place(&mut self.b));
@@ -735,10 +755,10 @@ impl<'a, 'f> Emitter<'a, 'f> {
             return;
         }
         if let Some(word) = value.word {
-            self.b.def_var(place.word, word);
+            self.set_value(place.word, word);
         }
         if let Some(flt) = value.flt {
-            self.b.def_var(place.flt, flt);
+            self.set_value(place.flt, flt);
         }
         if let Some(array) = &value.array {
             let words = array.data.iter().chain(&array.sizes).chain(&array.strides);
@@ -746,7 +766,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
                 if at == place.array.len() {
                     place.array.push(self.b.declare_var(types::I64));
                 }
-                self.b.def_var(place.array[at], word);
+                self.set_value(place.array[at], word);
             }
         }
     }
@@ -792,7 +812,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
     pub(crate) fn forget(&mut self, local: Local) {
         let unset = self.tag_value(UNSET);
         let tag = self.places[local].tag;
-        self.b.def_var(tag, unset);
+        self.set_value(tag, unset);
         self.types[local] = Ty::of(UNSET);
     }
 
@@ -890,6 +910,9 @@ impl<'a, 'f> Emitter<'a, 'f> {
     /// already.
     pub(crate) fn boxed(&mut self, value: &Val) -> Val {
         let tags = value.ty.tags;
+        if let Some(element) = value.ty.unboxed() {
+            return self.boxed_list(value, &element.clone());
+        }
         if tags == Tags::of(OBJECT) {
             return value.clone();
         }
@@ -1042,7 +1065,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
                 self.release(&old);
             }
             let unset = self.tag_value(UNSET);
-            self.b.def_var(place.tag, unset);
+            self.set_value(place.tag, unset);
         }
     }
 

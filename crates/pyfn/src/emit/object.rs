@@ -83,6 +83,9 @@ impl Emitter<'_, '_> {
             Expr::Method(name, of, args, named, _) => {
                 let of = self.atom(of);
                 self.may_rebind |= !has_plain_methods(&of.ty);
+                if of.ty.unboxed().is_some() {
+                    return self.change_unboxed(&of, args);
+                }
                 if name == "append" && of.ty.list().is_some() && args.len() == 1 && named.is_empty()
                 {
                     return self.append(&of, &args[0]);
@@ -129,6 +132,9 @@ impl Emitter<'_, '_> {
                 }))
             }
             Expr::Item(of, index) => {
+                if let Some(value) = self.read_forwarded(of, index) {
+                    return Some(value);
+                }
                 let value = self.atom(of);
                 let known = self.known_parts(of, index);
                 self.item(&value, index, &known, ty)
@@ -288,6 +294,7 @@ impl Emitter<'_, '_> {
         let values = args.iter().map(|arg| self.atom(arg)).collect::<Vec<_>>();
         match how {
             Some((Intrinsic::Len, _)) => self.length(&values[0], ty),
+            Some((Intrinsic::SumOwn, _)) => Some(self.sum_of_own(&values[0])),
             Some((Intrinsic::Ord, _)) => {
                 let text = self.word(&values[0]);
                 let code = self.call_word(self.rt.str_ord, &[text]);
@@ -311,7 +318,11 @@ impl Emitter<'_, '_> {
         {
             return Some(Self::from_word(ty.clone(), size));
         }
-        if of.ty.list().is_some() && self.rt.ob_item != 0 {
+        if of.ty.is_bytes() {
+            let (size, _) = self.bytes_fields(of);
+            return Some(Self::from_word(ty.clone(), size));
+        }
+        if (of.ty.list().is_some() || of.ty.unboxed().is_some()) && self.rt.ob_item != 0 {
             let (size, _) = self.list_fields(of);
             return Some(Self::from_word(ty.clone(), size));
         }
@@ -353,6 +364,9 @@ impl Emitter<'_, '_> {
     /// A call of another function of the unit.
     fn native_call(&mut self, id: FunctionId, function: &Atom, args: &[Atom]) -> Option<Val> {
         let values = args.iter().map(|arg| self.atom(arg)).collect::<Vec<_>>();
+        if let Some(result) = self.inlined_call(id, &values) {
+            return result;
+        }
         let types = values.iter().map(|value| value.ty.clone());
         let types = types.collect::<Vec<_>>();
         let Some(spec) = self.unit.find(id, &types) else {
@@ -456,6 +470,14 @@ impl Emitter<'_, '_> {
                 return of.parts.get(at).cloned();
             }
             let index = self.atom(atom);
+            if of.ty.is_bytes() {
+                return Some(self.load_from_bytes(of, &index));
+            }
+            if let Some(element) = of.ty.unboxed() {
+                let element = element.clone();
+                let place = self.list_place(of, &index);
+                return Some(self.unboxed_at(place, &element));
+            }
             if of.ty.list().is_none() {
                 let (text, index) = (self.word(of), self.word(&index));
                 let item = self.call_word(self.rt.str_item, &[text, index]);

@@ -351,7 +351,7 @@ impl Emitter<'_, '_> {
             Bin::LShift => {
                 self.check_shift(b, y);
                 let value = self.b.ins().ishl(x, y);
-                if rules::room(op, &a.ty, &b.ty, b.constant) > 0 {
+                if self.is_masked || rules::room(op, &a.ty, &b.ty, b.constant) > 0 {
                     return Some(value);
                 }
                 let back = self.b.ins().sshr(value, y);
@@ -378,7 +378,7 @@ impl Emitter<'_, '_> {
             return self.checked(op, b, a);
         }
         let (x, y) = (self.word(a), self.word(b));
-        if rules::room(op, &a.ty, &b.ty, b.constant) > 0 {
+        if self.is_masked || rules::room(op, &a.ty, &b.ty, b.constant) > 0 {
             return match op {
                 Bin::Add => self.b.ins().iadd(x, y),
                 Bin::Sub => self.b.ins().isub(x, y),
@@ -434,6 +434,16 @@ impl Emitter<'_, '_> {
                 value
             }
         }
+    }
+
+    /// Whether only the low bits of what the current statement computes count.
+    pub(super) fn is_masked_here(&self) -> bool {
+        let is_int = |&local: &usize| {
+            let ty = &self.types[local];
+            ty.tags == Tags::of(INT) && ty.narrow.is_none()
+        };
+        let locals = self.info.masked[self.statement].as_ref();
+        locals.is_some_and(|locals| locals.iter().all(is_int))
     }
 
     fn check_shift(&mut self, count: &Val, word: Value) {
@@ -690,6 +700,11 @@ impl Emitter<'_, '_> {
     pub(super) fn truth(&mut self, a: &Val) -> Value {
         if let Some(parts) = a.ty.parts() {
             return self.int(i64::from(!parts.is_empty()));
+        }
+        if a.ty.unboxed().is_some() {
+            let (size, _) = self.list_fields(a);
+            let has_items = self.b.ins().icmp_imm_s(IntCC::NotEqual, size, 0);
+            return self.b.ins().uextend(types::I64, has_items);
         }
         let a = if rules::is_boxed(&a.ty) && !a.ty.tags.has(OBJECT) {
             self.boxed(a)

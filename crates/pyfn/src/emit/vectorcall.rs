@@ -34,7 +34,7 @@ fn is_simple(runtime: &Runtime, ty: &Ty) -> bool {
         (Some(INT), _) => runtime.digits30,
         (Some(NONE | BOOL), _) => true,
         (Some(OBJECT), Form::Array(array)) => type_number(array.dtype).is_some(),
-        (Some(OBJECT), Form::Str | Form::Dict | Form::TupleObject) => true,
+        (Some(OBJECT), Form::Str | Form::Bytes | Form::Dict | Form::TupleObject) => true,
         _ => false,
     }
 }
@@ -199,6 +199,7 @@ impl Builder<'_, '_> {
                 match form {
                     Form::Array(array) => self.must_be_array(object, *array),
                     Form::Str => self.must_have_type(object, self.rt.str_type),
+                    Form::Bytes => self.must_have_type(object, self.rt.bytes_type),
                     Form::Dict => self.must_have_type(object, self.rt.dict_type),
                     _ => self.must_have_type(object, self.rt.tuple_type),
                 }

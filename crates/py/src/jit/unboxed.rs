@@ -1,0 +1,218 @@
+//! Lists that only one function sees.
+//!
+//! Generated code reads and writes their numbers in place. They are objects so that references to
+//! them are counted like all others, and laid out so that size and items are where lists have them;
+//! Python never gets one, but a list of its own made of it.
+
+use std::ffi::{c_int, c_void};
+use std::sync::OnceLock;
+
+use opcodon_pyfn::INT;
+use pyo3::ffi::{self, PyObject};
+
+use super::calls::box_value;
+
+#[repr(C)]
+struct Unboxed {
+    head: [usize; 2],
+    size: i64,
+    items: *mut u64,
+    room: i64,
+    /// The tag of the items.
+    tag: u64,
+}
+
+struct Type(*mut ffi::PyTypeObject);
+// SAFETY: the type is made once and never goes away.
+unsafe impl Send for Type {}
+// SAFETY: as above.
+unsafe impl Sync for Type {}
+
+fn type_() -> *mut ffi::PyTypeObject {
+    static TYPE: OnceLock<Type> = OnceLock::new();
+    TYPE.get_or_init(|| {
+        let mut slots = [
+            ffi::PyType_Slot {
+                slot: ffi::Py_tp_dealloc,
+                pfunc: dealloc as *mut c_void,
+            },
+            ffi::PyType_Slot {
+                slot: 0,
+                pfunc: std::ptr::null_mut(),
+            },
+        ];
+        let mut spec = ffi::PyType_Spec {
+            name: c"opcodon._core.numbers".as_ptr(),
+            basicsize: size_of::<Unboxed>() as c_int,
+            itemsize: 0,
+            flags: ffi::Py_TPFLAGS_DEFAULT as _,
+            slots: slots.as_mut_ptr(),
+        };
+        Type(unsafe { ffi::PyType_FromSpec(&raw mut spec) }.cast())
+    })
+    .0
+}
+
+unsafe extern "C" fn dealloc(object: *mut PyObject) {
+    unsafe {
+        let list = object.cast::<Unboxed>();
+        ffi::PyMem_Free((*list).items.cast());
+        let type_ = ffi::Py_TYPE(object);
+        ffi::PyObject_Free(object.cast());
+        ffi::Py_DecRef(type_.cast());
+    }
+}
+
+/// Whether such lists can be made.
+pub(super) fn are_known() -> bool {
+    !type_().is_null()
+}
+
+pub(super) unsafe extern "C" fn new(n: i64, tag: u64) -> *mut PyObject {
+    unsafe {
+        let room = n.max(4);
+        let bytes = usize::try_from(room)
+            .ok()
+            .and_then(|room| room.checked_mul(8));
+        let Some(bytes) = bytes.filter(|&bytes| bytes <= isize::MAX as usize) else {
+            return ffi::PyErr_NoMemory();
+        };
+        let items = ffi::PyMem_Malloc(bytes);
+        if items.is_null() {
+            return ffi::PyErr_NoMemory();
+        }
+        let object = ffi::PyType_GenericAlloc(type_(), 0);
+        if object.is_null() {
+            ffi::PyMem_Free(items);
+            return object;
+        }
+        let list = object.cast::<Unboxed>();
+        (*list).size = n;
+        (*list).items = items.cast();
+        (*list).room = room;
+        (*list).tag = tag;
+        object
+    }
+}
+
+pub(super) unsafe extern "C" fn repeat(object: *mut PyObject, n: i64) -> *mut PyObject {
+    unsafe {
+        let from = object.cast::<Unboxed>();
+        let size = (*from).size;
+        let Some(total) = size.checked_mul(n.max(0)) else {
+            return ffi::PyErr_NoMemory();
+        };
+        let made = new(total, (*from).tag);
+        if !made.is_null() {
+            let to = (*made.cast::<Unboxed>()).items;
+            if size == 1 {
+                std::slice::from_raw_parts_mut(to, total as usize).fill(*(*from).items);
+            } else {
+                for at in 0..total / size.max(1) {
+                    let place = to.offset((at * size) as isize);
+                    std::ptr::copy_nonoverlapping((*from).items, place, size as usize);
+                }
+            }
+        }
+        made
+    }
+}
+
+pub(super) unsafe extern "C" fn range(start: i64, stop: i64, step: i64) -> *mut PyObject {
+    unsafe {
+        let (start, stop, step) = (i128::from(start), i128::from(stop), i128::from(step));
+        let span = if step > 0 { stop - start } else { start - stop };
+        let n = (span + step.abs() - 1).max(0) / step.abs().max(1);
+        let made = new(i64::try_from(n).unwrap_or(i64::MAX), u64::from(INT));
+        if !made.is_null() {
+            let items = (*made.cast::<Unboxed>()).items;
+            for at in 0..n {
+                *items.offset(at as isize) = (start + at * step) as u64;
+            }
+        }
+        made
+    }
+}
+
+pub(super) unsafe extern "C" fn grow(object: *mut PyObject) -> i64 {
+    unsafe {
+        let list = object.cast::<Unboxed>();
+        let room = (*list).room.saturating_mul(2).min(1 << 59);
+        let items = ffi::PyMem_Realloc((*list).items.cast(), 8 * room as usize);
+        if items.is_null() || room == (*list).room {
+            ffi::PyErr_NoMemory();
+            return -1;
+        }
+        (*list).items = items.cast();
+        (*list).room = room;
+        0
+    }
+}
+
+pub(super) unsafe extern "C" fn sum(object: *mut PyObject, out: *mut i64) -> i64 {
+    unsafe {
+        let list = object.cast::<Unboxed>();
+        let items = std::slice::from_raw_parts((*list).items.cast::<i64>(), (*list).size as usize);
+        // Sums of parts may go beyond 64 bits and come back.
+        let sum = items.iter().map(|&item| i128::from(item)).sum::<i128>();
+        i64::try_from(sum).map_or(0, |sum| {
+            *out = sum;
+            1
+        })
+    }
+}
+
+pub(super) unsafe extern "C" fn to_list(object: *mut PyObject) -> *mut PyObject {
+    unsafe {
+        let from = object.cast::<Unboxed>();
+        let list = ffi::PyList_New((*from).size as isize);
+        if list.is_null() {
+            return list;
+        }
+        for at in 0..(*from).size as isize {
+            let bits = *(*from).items.offset(at);
+            let item = box_value((*from).tag, bits as i64, bits);
+            if item.is_null() {
+                ffi::Py_DecRef(list);
+                return item;
+            }
+            ffi::PyList_SetItem(list, at, item);
+        }
+        list
+    }
+}
+
+/// Lists of Python's in place of those that only one function has seen, where it is left.
+#[derive(Default)]
+pub(super) struct Lists(Vec<(*mut PyObject, *mut PyObject)>);
+
+impl Lists {
+    /// The object itself, or the list that is made of it; the reference is used up.
+    pub(super) unsafe fn seen(&mut self, object: *mut PyObject) -> *mut PyObject {
+        unsafe {
+            if ffi::Py_TYPE(object) != type_() {
+                return object;
+            }
+            let known = self.0.iter().find(|(from, _)| *from == object);
+            if let Some(&(from, list)) = known {
+                ffi::Py_DecRef(from);
+                return ffi::Py_NewRef(list);
+            }
+            let list = to_list(object);
+            // Kept, so that no other list gets its address meanwhile.
+            self.0.push((object, list));
+            ffi::Py_NewRef(list)
+        }
+    }
+}
+
+impl Drop for Lists {
+    fn drop(&mut self) {
+        for &(from, list) in &self.0 {
+            unsafe {
+                ffi::Py_DecRef(from);
+                ffi::Py_DecRef(list);
+            }
+        }
+    }
+}

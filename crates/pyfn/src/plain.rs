@@ -1,0 +1,80 @@
+//! Functions that are put where they are called.
+//!
+//! A small function that only computes a number from numbers and elements of arrays has no effect
+//! that anybody could see. So its statements can stand in place of the call, and whatever native
+//! code does not do in it leaves *before the call*: Python then calls the function itself. What is
+//! known of the arguments is known in it, and no frame has to be handed over in two parts.
+
+use crate::infer::{Scope, owns};
+use crate::program::{Cmp, Expr, Kind, Program};
+use crate::rules::{self, Intrinsic};
+use crate::types::{Tags, Ty};
+
+/// Statements beyond which a function is called.
+const N_STATEMENTS_MAX: usize = 30;
+
+/// Whether a function is so small and simple that it may be one, whatever the types.
+pub(crate) fn is_small(program: &Program) -> bool {
+    if !program.is_positional || program.has_handlers || program.n_statements > N_STATEMENTS_MAX {
+        return false;
+    }
+    let mut todo = program.body.iter().collect::<Vec<_>>();
+    while let Some(statement) = todo.pop() {
+        todo.extend(statement.blocks().into_iter().flatten());
+        let is_simple = matches!(
+            &statement.kind,
+            Kind::Set(
+                _,
+                Expr::Atom(_)
+                    | Expr::Bin(..)
+                    | Expr::Un(..)
+                    | Expr::Cmp(..)
+                    | Expr::Truth(_)
+                    | Expr::Item(..)
+                    | Expr::Call(..)
+            ) | Kind::If(..)
+                | Kind::Return(_)
+        );
+        if !is_simple {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether a value is a number, a truth value or `None`, and so nothing that anybody refers to.
+pub(crate) fn is_scalar(ty: &Ty) -> bool {
+    let scalars = Tags::NUMBERS.or(Tags::of(crate::types::NONE));
+    ty.tags.within(scalars) && !ty.is_never() && ty.narrow.is_none()
+}
+
+/// Whether such an argument may be handed to a function that is put in place.
+pub(crate) fn is_plain_argument(ty: &Ty) -> bool {
+    is_scalar(ty) || ty.array().is_some() && ty.narrow.is_none()
+}
+
+/// Whether an operation other than a call of another function has no effect, does not go through
+/// Python, and gives such a value.
+pub(crate) fn is_plain(scope: &Scope<'_>, e: &Expr, ty: &Ty) -> bool {
+    let is_native = match e {
+        Expr::Atom(_) => true,
+        Expr::Bin(op, a, b, _) => !rules::bin_is_boxed(*op, &scope.atom(a), &scope.atom(b)),
+        Expr::Un(op, a) => !rules::un_is_boxed(*op, &scope.atom(a)),
+        Expr::Cmp(Cmp::In | Cmp::NotIn, ..) => false,
+        Expr::Cmp(_, a, b) => !rules::cmp_is_boxed(&scope.atom(a), &scope.atom(b)),
+        Expr::Truth(a) => is_scalar(&scope.atom(a)),
+        Expr::Item(of, index) => {
+            let of = scope.atom(of);
+            of.array().is_some() && scope.item(&of, index).1
+        }
+        Expr::Call(function, args, named) => {
+            let how = scope.intrinsic(function, args, named);
+            let is_array_or_scalar = |ty: Ty| !owns(&ty) || ty.array().is_some();
+            let all_known = args.iter().all(|arg| is_array_or_scalar(scope.atom(arg)));
+            all_known
+                && how.is_some_and(|(how, _)| !matches!(how, Intrinsic::Boxed | Intrinsic::Ord))
+        }
+        _ => false,
+    };
+    is_native && is_scalar(ty)
+}

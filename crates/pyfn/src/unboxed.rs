@@ -1,0 +1,333 @@
+//! Lists that nobody else sees.
+//!
+//! A list that a function makes, reads, writes, appends to, and at most returns, need not be one of
+//! Python's: as long as its elements are numbers of one kind they lie side by side as they are in
+//! registers. It becomes a list of Python's where the function is left. Which locals hold such
+//! lists follows from the program: locals between which lists move are a *group*, and all that is
+//! done to any of them has to be in the table below.
+
+use std::rc::Rc;
+
+use crate::globals::Global;
+use crate::infer::{Inference, iterated};
+use crate::liveness::{for_each_atom, for_each_target};
+use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Program, Statement, Un};
+use crate::types::{BOOL, FLOAT, Form, INT, RANGE, Tags, Ty};
+use crate::unit::{FunctionInfo, Unit};
+
+/// Builtins that neither keep nor change a list that they are called with.
+const ONLY_READ: &[&str] = &[
+    "len", "sum", "min", "max", "sorted", "any", "all", "tuple", "list", "set",
+];
+
+struct Search {
+    parent: Vec<Local>,
+    is_seen_elsewhere: Vec<bool>,
+    is_made: Vec<bool>,
+}
+
+impl Search {
+    fn root(&self, mut local: Local) -> Local {
+        while self.parent[local] != local {
+            local = self.parent[local];
+        }
+        local
+    }
+
+    fn unite(&mut self, a: Local, b: Local) {
+        let (a, b) = (self.root(a), self.root(b));
+        self.parent[a] = b;
+        self.is_seen_elsewhere[b] |= self.is_seen_elsewhere[a];
+        self.is_made[b] |= self.is_made[a];
+    }
+
+    fn give_away(&mut self, local: Local) {
+        let root = self.root(local);
+        self.is_seen_elsewhere[root] = true;
+    }
+}
+
+fn builtin<'a>(globals: &'a [Global], function: &Atom) -> Option<&'a str> {
+    match function {
+        Atom::Global(index) => match &globals[*index] {
+            Global::Builtin { name, .. } => Some(name),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn statements(program: &Program) -> Vec<&Statement> {
+    let mut found = Vec::new();
+    let mut todo = program.body.iter().collect::<Vec<_>>();
+    while let Some(statement) = todo.pop() {
+        todo.extend(statement.blocks().into_iter().flatten());
+        found.push(statement);
+    }
+    found
+}
+
+/// The list that is repeated, where one of the operands is made as a list.
+pub(crate) fn repeated(e: &Expr, is_list: impl Fn(Local) -> bool) -> Option<(Local, &Atom)> {
+    let Expr::Bin(Bin::Mul, a, b, false) = e else {
+        return None;
+    };
+    match (a, b) {
+        (Atom::Local(list), n) if is_list(*list) => Some((*list, n)),
+        (n, Atom::Local(list)) if is_list(*list) => Some((*list, n)),
+        _ => None,
+    }
+}
+
+/// The range that `list(…)` is called with.
+pub(crate) fn listed<'a>(e: &'a Expr, globals: &[Global]) -> Option<&'a Atom> {
+    match e {
+        Expr::Call(function, args, named) if builtin(globals, function) == Some("list") => {
+            args.first().filter(|_| args.len() == 1 && named.is_empty())
+        }
+        _ => None,
+    }
+}
+
+/// The group of each local that may hold such lists only.
+pub(crate) fn groups(program: &Program, globals: &[Global]) -> Vec<Option<Local>> {
+    let n_locals = program.locals.len();
+    let mut search = Search {
+        parent: (0..n_locals).collect(),
+        is_seen_elsewhere: (0..n_locals)
+            .map(|local| local < program.n_params)
+            .collect(),
+        is_made: vec![false; n_locals],
+    };
+    let all = statements(program);
+    for statement in &all {
+        if let Kind::Set(to, e) = &statement.kind
+            && (matches!(e, Expr::List(_)) || is_range_listed(&all, e, globals))
+        {
+            search.is_made[*to] = true;
+        }
+    }
+    let is_made = search.is_made.clone();
+    let is_list = |local: Local| is_made[local];
+    for statement in &all {
+        let mut fine: Vec<*const Atom> = Vec::new();
+        let mut is_bound = false;
+        match &statement.kind {
+            Kind::Set(to, e) => match e {
+                Expr::Atom(from @ Atom::Local(local)) => {
+                    search.unite(*local, *to);
+                    fine.push(from);
+                    is_bound = true;
+                }
+                Expr::Bin(_, a, b, _) => {
+                    if let Some((list, _)) = repeated(e, is_list) {
+                        search.unite(list, *to);
+                        fine.push(if *a == Atom::Local(list) { a } else { b });
+                        is_bound = true;
+                    }
+                }
+                Expr::List(_) => is_bound = true,
+                _ => is_bound = is_range_listed(&all, e, globals),
+            },
+            Kind::Unset(_) => is_bound = true,
+            Kind::SetItem(of, Index::Atom(_), _) => fine.push(of),
+            Kind::For(_, of, ..) | Kind::If(of, ..) | Kind::Return(of) => fine.push(of),
+            Kind::Lookup(_, name, of) if is_method(name) => fine.push(of),
+            _ => {}
+        }
+        if let Kind::Set(_, e) | Kind::Expr(e) = &statement.kind {
+            match e {
+                Expr::Item(of, Index::Atom(_)) | Expr::Truth(of) | Expr::Un(Un::Not, of) => {
+                    fine.push(of);
+                }
+                Expr::Method(name, of, args, named, _)
+                    if is_method(name)
+                        && args.len() == usize::from(name == "append")
+                        && named.is_empty() =>
+                {
+                    fine.push(of);
+                }
+                // With more of them some give one back.
+                Expr::Call(function, args, named) if named.is_empty() && args.len() == 1 => {
+                    let reads = |name: &str| ONLY_READ.contains(&name);
+                    if builtin(globals, function).is_some_and(reads) {
+                        fine.extend(args.iter().map(std::ptr::from_ref));
+                    }
+                }
+                _ => {}
+            }
+        }
+        for_each_atom(&statement.kind, &mut |atom| {
+            if let Atom::Local(local) = atom
+                && !fine.contains(&std::ptr::from_ref(atom))
+            {
+                search.give_away(*local);
+            }
+        });
+        if !is_bound {
+            for_each_target(&statement.kind, &mut |local| search.give_away(local));
+        }
+    }
+    let group = |local: Local| {
+        let root = search.root(local);
+        (search.is_made[root] && !search.is_seen_elsewhere[root]).then_some(root)
+    };
+    (0..n_locals).map(group).collect()
+}
+
+fn is_method(name: &str) -> bool {
+    matches!(name, "append" | "pop")
+}
+
+/// Whether an operation is `list(range(…))`.
+fn is_range_listed(all: &[&Statement], e: &Expr, globals: &[Global]) -> bool {
+    let Some(Atom::Local(arg)) = listed(e, globals) else {
+        return false;
+    };
+    let is_range = |statement: &&&Statement| match &statement.kind {
+        Kind::Set(to, Expr::Call(function, ..)) if to == arg => {
+            builtin(globals, function) == Some("range")
+        }
+        _ => false,
+    };
+    let mut bound = 0;
+    for statement in all {
+        for_each_target(&statement.kind, &mut |local| {
+            bound += usize::from(local == *arg)
+        });
+    }
+    bound == 1 && all.iter().any(|statement| is_range(&statement))
+}
+
+/// Whether such elements can lie side by side; of an empty list nothing is known.
+pub(crate) fn is_unboxable(element: &Ty) -> bool {
+    let kinds = Tags(1 << BOOL | 1 << INT | 1 << FLOAT);
+    element.tags.within(kinds) && element.tags.0.count_ones() <= 1 && element.narrow.is_none()
+}
+
+/// What inference knows of the lists that a function keeps to itself: whatever their place in the
+/// program, the elements of a group have one type.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OwnLists {
+    /// For each group its elements, as found so far; `None` if its lists are Python's.
+    elements: Vec<Option<Ty>>,
+    /// The same with what has been added since: what is known stays the same in a run over the
+    /// program, so that a list has one type in it.
+    found: Vec<Option<Ty>>,
+}
+
+impl OwnLists {
+    pub(crate) fn of(unit: &Unit, info: &FunctionInfo) -> Self {
+        let is_known = unit.runtime.unboxed_new != 0 && unit.runtime.ob_item != 0;
+        let elements = info.own_lists.iter();
+        let elements = elements.map(|group| group.filter(|_| is_known).map(|_| Ty::default()));
+        let elements = elements.collect::<Vec<_>>();
+        Self {
+            found: elements.clone(),
+            elements,
+        }
+    }
+
+    /// Takes over what has been found; whether anything is new, so that all is to be inferred again.
+    pub(crate) fn take_over(&mut self) -> bool {
+        let is_new = self.found != self.elements;
+        self.elements.clone_from(&self.found);
+        is_new
+    }
+
+    /// The elements of the lists that a local may hold.
+    fn element(&self, info: &FunctionInfo, local: Local) -> Option<&Ty> {
+        self.elements[info.own_lists[local]?].as_ref()
+    }
+
+    pub(crate) fn of_locals(&self, info: &FunctionInfo) -> Vec<Option<Ty>> {
+        let locals = 0..info.own_lists.len();
+        let element = |local| self.element(info, local).cloned();
+        locals.map(element).collect()
+    }
+
+    /// A list of the local's group gets such an element.
+    fn add(&mut self, info: &FunctionInfo, local: Local, new: &Ty) {
+        let Some(group) = info.own_lists[local] else {
+            return;
+        };
+        if let Some(known) = &self.found[group] {
+            let joined = known.join(new);
+            let joined = if known.is_never() {
+                joined
+            } else {
+                joined.widened(known)
+            };
+            self.found[group] = Some(joined).filter(is_unboxable);
+        }
+    }
+
+    /// The lists of the local's group are Python's.
+    fn give_up(&mut self, info: &FunctionInfo, local: Local) {
+        if let Some(group) = info.own_lists[local] {
+            self.found[group] = None;
+        }
+    }
+}
+
+impl Inference<'_> {
+    /// The type of a list that only this function will see, if the operation makes one.
+    pub(crate) fn own_list(&mut self, state: &[Ty], to: Local, e: &Expr) -> Option<Ty> {
+        let info = Rc::clone(&self.info);
+        self.own_lists.element(&info, to)?;
+        match e {
+            Expr::List(items) => {
+                for item in items {
+                    let item = self.scope(state).atom(item);
+                    self.own_lists.add(&info, to, &item);
+                }
+            }
+            Expr::Call(..) => {
+                let of = self.scope(state).atom(listed(e, &info.globals)?);
+                if of.tags == Tags::of(RANGE) {
+                    let item = iterated(&of)?;
+                    self.own_lists.add(&info, to, &item);
+                } else {
+                    self.own_lists.give_up(&info, to);
+                }
+            }
+            Expr::Bin(..) => {
+                let is_list = |local: Local| state[local].unboxed().is_some();
+                let (_, n) = repeated(e, is_list)?;
+                let n = self.scope(state).atom(n);
+                if !n.tags.within(Tags::of(INT)) {
+                    self.own_lists.give_up(&info, to);
+                }
+            }
+            _ => return None,
+        }
+        let element = self.own_lists.element(&info, to)?.clone();
+        self.is_plain = false;
+        Some(Ty::object(Form::Unboxed(Box::new(element))))
+    }
+
+    /// A list may get another element at its end.
+    pub(crate) fn note_own_append(&mut self, state: &[Ty], e: &Expr) {
+        if let Expr::Method(name, Atom::Local(list), args, ..) = e
+            && name == "append"
+            && let [value] = args.as_slice()
+        {
+            let (value, info) = (self.scope(state).atom(value), Rc::clone(&self.info));
+            self.own_lists.add(&info, *list, &value);
+        }
+    }
+
+    /// An element of a list may become another.
+    pub(crate) fn note_own_store(&mut self, state: &[Ty], of: &Atom, index: &Index, value: &Atom) {
+        if let (Atom::Local(list), Index::Atom(index)) = (of, index) {
+            let scope = self.scope(state);
+            let (value, index) = (scope.atom(value), scope.atom(index));
+            let info = Rc::clone(&self.info);
+            if index.tags.within(Tags::INDICES) {
+                self.own_lists.add(&info, *list, &value);
+            } else {
+                self.own_lists.give_up(&info, *list);
+            }
+        }
+    }
+}
