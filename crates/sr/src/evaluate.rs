@@ -21,8 +21,9 @@ use opcodon_expr::{Expr, Node, Op};
 use opcodon_jit::{Batch, Goal, NormalEquations, Panel, Scratch};
 
 use crate::clock::Clock;
-use crate::constants::{Effort, Fit, LevenbergMarquardt, keep_only, variances};
+use crate::constants::{Effort, Fit, LevenbergMarquardt, variances};
 use crate::error::SrError;
+use crate::fitted::{Fitted, Task};
 use crate::linear;
 use crate::predict::{Coverage, Predictor, compile_error};
 use crate::problem::Rows;
@@ -509,52 +510,6 @@ impl Evaluator {
                 }
             }
         })
-    }
-}
-
-/// A formula and which of its constants are fitted: all of them if nothing is said.
-type Task<'a> = (&'a Expr, Option<Vec<usize>>);
-
-/// A task, and from where it goes how far.
-struct Fitted<'a> {
-    task: &'a Task<'a>,
-    begun: Option<Fit>,
-    effort: Effort,
-}
-
-impl Fitted<'_> {
-    /// The fit in some of the constants; `normal` takes and gives all of them.
-    fn run(
-        self,
-        steps: &mut LevenbergMarquardt,
-        mut normal: impl FnMut(&[f64], &mut NormalEquations) -> Option<()>,
-    ) -> Option<Fit> {
-        let (expr, free) = self.task;
-        let mut constants = expr.constants();
-        let start = match free {
-            Some(free) => free.iter().map(|&i| constants[i]).collect(),
-            None => constants.clone(),
-        };
-        let of_free = |theta: &[f64], equations: &mut NormalEquations| {
-            let Some(free) = free else {
-                return normal(theta, equations).is_some();
-            };
-            for (&i, &value) in free.iter().zip(theta) {
-                constants[i] = value;
-            }
-            let told = normal(&constants, equations).is_some();
-            if told {
-                keep_only(equations, free);
-            }
-            told
-        };
-        match self.begun {
-            None => steps.fit(start, self.effort, of_free),
-            Some(mut fit) => {
-                steps.go_on(&mut fit, self.effort, of_free);
-                Some(fit)
-            }
-        }
     }
 }
 

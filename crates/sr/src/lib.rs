@@ -41,6 +41,7 @@ mod dictionary;
 mod error;
 mod evaluate;
 mod fit;
+mod fitted;
 mod floor;
 mod fronts;
 mod guesses;
