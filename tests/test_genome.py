@@ -175,7 +175,7 @@ def test_bits():
 
 def test_pictures_are_well_formed(kind, tier):
     a, b, *_ = population(kind, tier)
-    for svg in [a.svg(), a.svg(width=1), a._repr_html_(), a.crossover(b, seed=1)._repr_html_()]:
+    for svg in [a.svg(), a.svg(width=1), a.crossover(b, seed=1).svg()]:
         root = xml.etree.ElementTree.fromstring(svg)
         width, height = float(root.get("width")), float(root.get("height"))
         assert root.get("viewBox") == f"0 0 {width:.0f} {height:.0f}"

@@ -66,9 +66,9 @@ fn report(target: &str) -> (Report, Vec<Vec<f64>>, Vec<f64>) {
         ("population_size", "200"),
         ("random_state", "1"),
     ] {
-        config.set(name, value).unwrap();
+        config.set(name, value).expect("a parameter");
     }
-    (fit(&data, &config).unwrap(), columns, y)
+    (fit(&data, &config).expect("a fit"), columns, y)
 }
 
 #[test]
