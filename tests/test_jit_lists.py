@@ -156,6 +156,12 @@ def too_many(n):
     return len([0] * n)
 
 
+def nothing_often(n):
+    values = [] * n
+    values.append(n)
+    return values
+
+
 def totals(n):
     whole, parts, truths = [], [], []
     for i in range(n):
@@ -232,6 +238,7 @@ COUNTS = (0, 1, 2, 3, 5, 7, 30)
         (empty, [(0,), (2.5,)]),
         (filled_later, [(n,) for n in (0, 3, 50)]),
         (too_many, [(n,) for n in (0, -3, 5, 2**61, 2**62, 2**63 - 1, 2**64)]),
+        (nothing_often, [(0,), (3,), (2**62,)]),
         (totals, [(n,) for n in (1, 2, 5, 11)]),
         (the_larger, [(0,), (3,)]),
         (raises_in_the_middle, [(1,), (0,)]),

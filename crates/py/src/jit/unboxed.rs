@@ -4,7 +4,7 @@
 //! them are counted like all others, and laid out so that size and items are where lists have them;
 //! Python never gets one, but a list of its own made of it.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_uint, c_void};
 use std::sync::OnceLock;
 
 use opcodon_pyfn::INT;
@@ -12,15 +12,25 @@ use pyo3::ffi::{self, PyObject};
 
 use super::calls::box_value;
 
+/// Items are not further apart than pointers can tell.
+const BYTES_MAX: usize = isize::MAX.cast_unsigned();
+
 #[repr(C)]
 struct Unboxed {
     head: [usize; 2],
-    size: i64,
+    size: usize,
     items: *mut u64,
-    room: i64,
+    room: usize,
     /// The tag of the items.
     tag: u64,
 }
+
+/// Bytes of an object.
+#[expect(clippy::cast_possible_truncation, reason = "six words")]
+const BASIC_SIZE: c_int = size_of::<Unboxed>() as c_int;
+
+#[expect(clippy::cast_possible_truncation, reason = "Python's flags fit")]
+const FLAGS: c_uint = ffi::Py_TPFLAGS_DEFAULT as c_uint;
 
 struct Type(*mut ffi::PyTypeObject);
 // SAFETY: the type is made once and never goes away.
@@ -43,9 +53,9 @@ fn type_() -> *mut ffi::PyTypeObject {
         ];
         let mut spec = ffi::PyType_Spec {
             name: c"opcodon._core.numbers".as_ptr(),
-            basicsize: size_of::<Unboxed>() as c_int,
+            basicsize: BASIC_SIZE,
             itemsize: 0,
-            flags: ffi::Py_TPFLAGS_DEFAULT as _,
+            flags: FLAGS,
             slots: slots.as_mut_ptr(),
         };
         Type(unsafe { ffi::PyType_FromSpec(&raw mut spec) }.cast())
@@ -68,13 +78,11 @@ pub(super) fn are_known() -> bool {
     !type_().is_null()
 }
 
-pub(super) unsafe extern "C" fn new(n: i64, tag: u64) -> *mut PyObject {
+fn make(size: usize, tag: u64) -> *mut PyObject {
+    let room = size.max(4);
+    let bytes = room.checked_mul(8).filter(|&bytes| bytes <= BYTES_MAX);
     unsafe {
-        let room = n.max(4);
-        let bytes = usize::try_from(room)
-            .ok()
-            .and_then(|room| room.checked_mul(8));
-        let Some(bytes) = bytes.filter(|&bytes| bytes <= isize::MAX as usize) else {
+        let Some(bytes) = bytes else {
             return ffi::PyErr_NoMemory();
         };
         let items = ffi::PyMem_Malloc(bytes);
@@ -87,7 +95,7 @@ pub(super) unsafe extern "C" fn new(n: i64, tag: u64) -> *mut PyObject {
             return object;
         }
         let list = object.cast::<Unboxed>();
-        (*list).size = n;
+        (*list).size = size;
         (*list).items = items.cast();
         (*list).room = room;
         (*list).tag = tag;
@@ -95,22 +103,23 @@ pub(super) unsafe extern "C" fn new(n: i64, tag: u64) -> *mut PyObject {
     }
 }
 
+pub(super) unsafe extern "C" fn new(n: usize, tag: u64) -> *mut PyObject {
+    make(n, tag)
+}
+
 pub(super) unsafe extern "C" fn repeat(object: *mut PyObject, n: i64) -> *mut PyObject {
     unsafe {
         let from = object.cast::<Unboxed>();
-        let size = (*from).size;
-        let Some(total) = size.checked_mul(n.max(0)) else {
-            return ffi::PyErr_NoMemory();
-        };
-        let made = new(total, (*from).tag);
+        let (size, n) = ((*from).size, usize::try_from(n).unwrap_or(0));
+        let made = make(size.saturating_mul(n), (*from).tag);
         if !made.is_null() {
             let to = (*made.cast::<Unboxed>()).items;
             if size == 1 {
-                std::slice::from_raw_parts_mut(to, total as usize).fill(*(*from).items);
-            } else {
-                for at in 0..total / size.max(1) {
-                    let place = to.offset((at * size) as isize);
-                    std::ptr::copy_nonoverlapping((*from).items, place, size as usize);
+                std::slice::from_raw_parts_mut(to, n).fill(*(*from).items);
+            } else if size > 1 {
+                for at in 0..n {
+                    let place = to.add(at * size);
+                    std::ptr::copy_nonoverlapping((*from).items, place, size);
                 }
             }
         }
@@ -119,32 +128,43 @@ pub(super) unsafe extern "C" fn repeat(object: *mut PyObject, n: i64) -> *mut Py
 }
 
 pub(super) unsafe extern "C" fn range(start: i64, stop: i64, step: i64) -> *mut PyObject {
-    unsafe {
-        let (start, stop, step) = (i128::from(start), i128::from(stop), i128::from(step));
-        let span = if step > 0 { stop - start } else { start - stop };
-        let n = (span + step.abs() - 1).max(0) / step.abs().max(1);
-        let made = new(i64::try_from(n).unwrap_or(i64::MAX), u64::from(INT));
-        if !made.is_null() {
-            let items = (*made.cast::<Unboxed>()).items;
+    let (from, to) = if step > 0 {
+        (start, stop)
+    } else {
+        (stop, start)
+    };
+    let span = i128::from(to) - i128::from(from);
+    let by = i128::from(step.unsigned_abs().max(1));
+    let n = usize::try_from((span + by - 1).max(0) / by).unwrap_or(usize::MAX);
+    let made = make(n, u64::from(INT));
+    if !made.is_null() {
+        unsafe {
+            let items = (*made.cast::<Unboxed>()).items.cast::<i64>();
+            let mut value = start;
             for at in 0..n {
-                *items.offset(at as isize) = (start + at * step) as u64;
+                *items.add(at) = value;
+                value = value.wrapping_add(step);
             }
         }
-        made
     }
+    made
 }
 
 pub(super) unsafe extern "C" fn grow(object: *mut PyObject) -> i64 {
     unsafe {
         let list = object.cast::<Unboxed>();
-        let room = (*list).room.saturating_mul(2).min(1 << 59);
-        let items = ffi::PyMem_Realloc((*list).items.cast(), 8 * room as usize);
-        if items.is_null() || room == (*list).room {
+        let bytes = (*list).room.saturating_mul(16).min(BYTES_MAX);
+        let items = if bytes / 8 > (*list).room {
+            ffi::PyMem_Realloc((*list).items.cast(), bytes)
+        } else {
+            std::ptr::null_mut()
+        };
+        if items.is_null() {
             ffi::PyErr_NoMemory();
             return -1;
         }
         (*list).items = items.cast();
-        (*list).room = room;
+        (*list).room = bytes / 8;
         0
     }
 }
@@ -152,7 +172,7 @@ pub(super) unsafe extern "C" fn grow(object: *mut PyObject) -> i64 {
 pub(super) unsafe extern "C" fn sum(object: *mut PyObject, out: *mut i64) -> i64 {
     unsafe {
         let list = object.cast::<Unboxed>();
-        let items = std::slice::from_raw_parts((*list).items.cast::<i64>(), (*list).size as usize);
+        let items = std::slice::from_raw_parts((*list).items.cast::<i64>(), (*list).size);
         // Sums of parts may go beyond 64 bits and come back.
         let sum = items.iter().map(|&item| i128::from(item)).sum::<i128>();
         i64::try_from(sum).map_or(0, |sum| {
@@ -165,13 +185,14 @@ pub(super) unsafe extern "C" fn sum(object: *mut PyObject, out: *mut i64) -> i64
 pub(super) unsafe extern "C" fn to_list(object: *mut PyObject) -> *mut PyObject {
     unsafe {
         let from = object.cast::<Unboxed>();
-        let list = ffi::PyList_New((*from).size as isize);
+        let n = (*from).size.cast_signed();
+        let list = ffi::PyList_New(n);
         if list.is_null() {
             return list;
         }
-        for at in 0..(*from).size as isize {
+        for at in 0..n {
             let bits = *(*from).items.offset(at);
-            let item = box_value((*from).tag, bits as i64, bits);
+            let item = box_value((*from).tag, bits.cast_signed(), bits);
             if item.is_null() {
                 ffi::Py_DecRef(list);
                 return item;
