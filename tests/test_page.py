@@ -11,6 +11,7 @@ import opcodon
 
 pytest.importorskip("sklearn")
 from opcodon import SymbolicClassifier, SymbolicRegressor
+from opcodon.__main__ import main
 
 RNG = np.random.default_rng(3)
 X = RNG.uniform(1, 5, size=(120, 2))
@@ -194,10 +195,10 @@ def test_command_line_makes_the_same_page(tmp_path):
     path, saved = tmp_path / "page.html", tmp_path / "model.json"
     flags = ["--max-generations", "2", "--population-size", "100", "--time-limit", "none"]
     files = ["-o", str(saved), "--report", str(path), "--quiet"]
-    assert opcodon._core.command_line(["opcodon", "fit", str(table), *flags, *files]) == 0
+    assert main(["fit", str(table), *flags, *files]) == 0
     report = SymbolicRegressor.load(saved).report_
     assert path.read_text(encoding="utf-8") == report.page(X, Y)
-    assert opcodon._core.command_line(["opcodon", "report", str(saved), "-o", str(path)]) == 0
+    assert main(["report", str(saved), "-o", str(path)]) == 0
     assert path.read_text(encoding="utf-8") == report.page()
 
 
