@@ -25,7 +25,7 @@ except ImportError as error:
         "MachineCodeRegressor needs scikit-learn 1.6 or later: pip install 'opcodon[sklearn]'"
     ) from error
 
-from opcodon.estimator import NativeSearch, write_whole
+from opcodon.estimator import NativeSearch, frame, write_whole
 from opcodon.regressor import _check_finite, _ProgressLine, _text, _value, _weights
 
 if TYPE_CHECKING:
@@ -311,12 +311,7 @@ class MachineCodeRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     def equations_(self) -> pandas.DataFrame | list[dict[str, Any]]:
         """The front, from the smallest formula to the most accurate one."""
         check_is_fitted(self)
-        rows = self.report_.front()
-        try:
-            import pandas
-        except ImportError:
-            return rows
-        return pandas.DataFrame(rows)
+        return frame(self.report_.front())
 
     def individual(self, index: int | None = None) -> Genome:
         """A genome of the front.

@@ -18,10 +18,11 @@ from sklearn.utils import check_consistent_length, check_random_state, column_or
 from sklearn.utils.validation import validate_data
 
 if TYPE_CHECKING:
+    import pandas
     from numpy.typing import ArrayLike, NDArray
     from typing_extensions import Self
 
-__all__ = ["NativeSearch", "write_whole"]
+__all__ = ["NativeSearch", "frame", "write_whole"]
 
 
 class NativeSearch(BaseEstimator):  # type: ignore[misc]
@@ -72,6 +73,17 @@ class NativeSearch(BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "report_")
+
+
+def frame(
+    rows: list[dict[str, Any]], columns: list[str] | None = None
+) -> pandas.DataFrame | list[dict[str, Any]]:
+    """Rows as a data frame; as they are where pandas is not installed."""
+    try:
+        import pandas
+    except ImportError:
+        return rows
+    return pandas.DataFrame(rows, columns=columns)
 
 
 def write_whole(path: str | os.PathLike[str], text: str) -> None:

@@ -33,7 +33,7 @@ except ImportError as error:
         "SymbolicRegressor needs scikit-learn 1.6 or later: pip install 'opcodon[sklearn]'"
     ) from error
 
-from opcodon.estimator import NativeSearch, write_whole
+from opcodon.estimator import NativeSearch, frame, write_whole
 
 if TYPE_CHECKING:
     import pandas
@@ -387,11 +387,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
             {"value": value, "standard_error": math.nan if error is None else error}
             for value, error in self.report_.constants(index)
         ]
-        try:
-            import pandas
-        except ImportError:
-            return rows
-        return pandas.DataFrame(rows, columns=["value", "standard_error"])
+        return frame(rows, ["value", "standard_error"])
 
     @property
     def expression_(self) -> Expression:
@@ -407,11 +403,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
             if all(row[column] is None for row in rows):
                 for row in rows:
                     del row[column]
-        try:
-            import pandas
-        except ImportError:
-            return rows
-        return pandas.DataFrame(rows)
+        return frame(rows)
 
     def expression(self, index: int | None = None) -> Expression:
         """A formula of the front.

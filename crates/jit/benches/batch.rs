@@ -22,7 +22,7 @@ use std::hint::black_box;
 use common::{Random, tree};
 use opcodon_expr::{Expr, Op};
 use opcodon_jit::{Batch, Float, Goal, Panel, Tier};
-use opcodon_testkit::best;
+use opcodon_testkit::{best, is_wanted};
 
 const ARITHMETIC: [Op; 4] = [Op::Add, Op::Sub, Op::Mul, Op::Div];
 const FUNCTIONS: [Op; 10] = [
@@ -37,14 +37,6 @@ const FUNCTIONS: [Op; 10] = [
     Op::Sqrt,
     Op::Tanh,
 ];
-
-/// Whether the words of the command line are all among those of a line.
-fn is_wanted(line: &str) -> bool {
-    std::env::args()
-        .skip(1)
-        .filter(|word| !word.starts_with('-'))
-        .all(|word| line.split(' ').any(|other| other == word))
-}
 
 fn measure<T: Float>(tier: Tier, name: &str, trees: &[Expr], n_rows: usize) {
     if !is_wanted(&format!("{tier} {} {name} {n_rows}", T::NAME)) {

@@ -22,7 +22,7 @@ use std::hint::black_box;
 use common::{Random, tree};
 use opcodon_expr::{Expr, Node, Op};
 use opcodon_jit::{Batch, Goal, NormalEquations, Panel, Scratch, Tier};
-use opcodon_testkit::best;
+use opcodon_testkit::{best, is_wanted};
 
 const ARITHMETIC: [Op; 4] = [Op::Add, Op::Sub, Op::Mul, Op::Div];
 const FUNCTIONS: [Op; 8] = [
@@ -54,11 +54,7 @@ fn open_tree(random: &mut Random, ops: &[Op], n_constants: usize) -> Expr {
 
 fn measure(tier: Tier, name: &str, ops: &[Op], n_constants: usize, n_rows: usize) {
     let words = format!("{tier} {name} {n_constants} {n_rows}");
-    let asked = std::env::args().skip(1);
-    if !asked
-        .filter(|word| !word.starts_with('-'))
-        .all(|word| words.split(' ').any(|other| other == word))
-    {
+    if !is_wanted(&words) {
         return;
     }
     let mut random = Random(9);

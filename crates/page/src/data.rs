@@ -69,17 +69,12 @@ pub(crate) fn data(report: &Report, rows: Option<Rows<'_>>) -> Result<Value, SrE
 
 /// A number with few digits; nothing in place of what is none.
 fn number(value: f64, digits: usize) -> Option<f64> {
-    value.is_finite().then(|| rounded(value, digits))
-}
-
-/// The nearest number with so many significant digits.
-pub(crate) fn rounded(value: f64, digits: usize) -> f64 {
-    format!("{value:.*e}", digits - 1).parse().unwrap_or(value)
+    value.is_finite().then(|| print::rounded(value, digits))
 }
 
 /// A number with so many significant digits at most.
 pub(crate) fn short(value: f64, digits: usize) -> String {
-    print::number(rounded(value, digits))
+    print::number(print::rounded(value, digits))
 }
 
 /// JSON that may stand in a script element: nothing in it ends that element.

@@ -91,8 +91,8 @@ const SMALLEST: f64 = 1e-16;
 /// The error of each formula, and what to call it: with squares, the share of the target's variance
 /// that is left, which says more than the loss.
 fn errors(report: &Report) -> (Vec<f64>, String) {
-    let loss = report.config.loss.to_string();
-    let squares = loss == "mse";
+    let loss = &report.config.loss;
+    let squares = loss.is_squares();
     let error = |model: &Model| {
         let error = if squares { 1.0 - model.r2 } else { model.loss };
         if error.is_finite() {
@@ -104,7 +104,7 @@ fn errors(report: &Report) -> (Vec<f64>, String) {
     let label = if squares {
         "1 − R²".to_owned()
     } else {
-        loss
+        loss.to_string()
     };
     (report.front.iter().map(error).collect(), label)
 }

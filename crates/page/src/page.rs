@@ -157,9 +157,13 @@ fn hero(report: &Report, model: &Model) -> String {
             tile(heading, &r2_text(value), &format!("{value:?}"));
         }
     }
-    let loss = report.config.loss.to_string();
-    tile(&loss, &short(model.loss, 4), &format!("{:?}", model.loss));
-    if loss == "mse" {
+    let loss = &report.config.loss;
+    tile(
+        &loss.to_string(),
+        &short(model.loss, 4),
+        &format!("{:?}", model.loss),
+    );
+    if loss.is_squares() {
         let rmse = model.loss.sqrt();
         tile(
             "typical error",

@@ -188,6 +188,12 @@ fn kernel<'a, T: Float>(
     Ok(batch.get_or_init(|| new))
 }
 
+/// The function of numbers as text, each instruction with what it computes.
+fn annotated(scalar: &CompiledExpr, expression: &Expression, syntax: Syntax) -> Listing {
+    Listing::with_data(scalar.code(), scalar.n_instruction_bytes(), syntax)
+        .annotated(|span| scalar.note(expression.expr(), expression.names(), span))
+}
+
 #[pymethods]
 impl CompiledExpression {
     #[new]
@@ -291,10 +297,7 @@ impl CompiledExpression {
         let syntax = syntax(style)?;
         let scalar = self.scalar()?;
         let expression = self.expression.get();
-        let listing = py.detach(|| {
-            Listing::with_data(scalar.code(), scalar.n_instruction_bytes(), syntax)
-                .annotated(|span| scalar.note(expression.expr(), expression.names(), span))
-        });
+        let listing = py.detach(|| annotated(scalar, expression, syntax));
         disassembly(py, &listing)
     }
 
@@ -303,10 +306,7 @@ impl CompiledExpression {
         let expression = self.expression.get();
         let formula = opcodon_page::formula(expression.expr(), expression.names());
         let code = self.scalar.as_ref().map_or_else(String::new, |scalar| {
-            let n_bytes = scalar.n_instruction_bytes();
-            let listing = Listing::with_data(scalar.code(), n_bytes, Syntax::Intel)
-                .annotated(|span| scalar.note(expression.expr(), expression.names(), span));
-            opcodon_page::listing(&listing)
+            opcodon_page::listing(&annotated(scalar, expression, Syntax::Intel))
         });
         opcodon_page::fragment(&format!("{formula}\n{code}"))
     }

@@ -286,7 +286,7 @@ impl Expression {
     #[pyo3(signature = (digits=6))]
     fn rounded(&self, digits: usize) -> PyResult<Self> {
         check_digits(digits)?;
-        let round = |value: &f64| format!("{value:.*e}", digits - 1).parse().unwrap_or(*value);
+        let round = |value: &f64| print::rounded(*value, digits);
         self.with_constants(self.expr.constants().iter().map(round).collect())
     }
 

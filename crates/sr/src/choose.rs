@@ -72,18 +72,26 @@ pub(crate) fn choose(
     }
     let unscaled = |rows: &Option<Rows>| rows.as_ref().map(|rows| problem.unscaled_rows(rows));
     let losses = losses_on(&rows, &front);
-    // With many rows, or none left out, those learned from say nearly the same.
-    let distances = distances_on(
-        unscaled(&problem.validation).as_ref().unwrap_or(&rows),
-        &front,
-    );
+    let distances: Vec<Vec<f64>> = match (&apart, &left_out) {
+        (Some(apart), _) if config.loss.is_squares() => {
+            let of_model = |model| distances_of_islands(apart, model);
+            front.iter().map(of_model).collect()
+        }
+        (_, Some(left_out)) => left_out.distances.clone(),
+        // With many rows, or none left out, those learned from say nearly the same.
+        _ => {
+            let validation = unscaled(&problem.validation);
+            distances_on(validation.as_ref().unwrap_or(&rows), &front)
+        }
+    };
     let r2s = (!config.loss.is_squares()).then(|| r2s_on(&rows, &front));
     let validation_r2s = unscaled(&problem.validation).map(|rows| r2s_on(&rows, &front));
     let test_r2s = unscaled(&problem.test).map(|rows| r2s_on(&rows, &front));
     let models: Vec<Judged> = front
         .iter()
+        .zip(distances)
         .enumerate()
-        .map(|(index, model)| {
+        .map(|(index, (model, distances))| {
             let free = model.free.iter().filter(|f| **f).count();
             #[expect(clippy::cast_precision_loss, reason = "counts are small")]
             let (n, free) = (rows.n_rows() as f64, free as f64);
@@ -102,13 +110,7 @@ pub(crate) fn choose(
                 validation_r2: validation_r2s.as_ref().map(|r2s| r2s[index]),
                 test_r2: test_r2s.as_ref().map(|r2s| r2s[index]),
                 standard_errors: model.standard_errors.clone(),
-                margins: certainty::margins(match (&apart, &left_out) {
-                    (Some(apart), _) if config.loss.is_squares() => {
-                        distances_of_islands(apart, model)
-                    }
-                    (_, Some(left_out)) => left_out.distances[index].clone(),
-                    _ => distances[index].clone(),
-                }),
+                margins: certainty::margins(distances),
             }
         })
         .collect();

@@ -182,7 +182,8 @@ impl Loss {
     }
 
     /// Whether least squares are exact, not a step on the way.
-    pub(crate) fn is_squares(&self) -> bool {
+    #[must_use]
+    pub fn is_squares(&self) -> bool {
         *self == Self::Mse
     }
 }

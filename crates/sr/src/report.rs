@@ -384,7 +384,7 @@ fn short(model: &Model, names: &[String]) -> String {
         .nodes()
         .iter()
         .map(|&node| match node {
-            Node::Const(value) => Node::Const(format!("{value:.5e}").parse().unwrap_or(value)),
+            Node::Const(value) => Node::Const(print::rounded(value, 6)),
             other => other,
         })
         .collect();

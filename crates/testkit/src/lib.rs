@@ -12,5 +12,5 @@ mod ulp;
 
 pub use nasty::{nasty_f32, nasty_f64, random_f32, random_f64};
 pub use skip::{report_skip, require_avx2, require_avx512};
-pub use timing::best;
+pub use timing::{best, is_wanted};
 pub use ulp::{Ulp, Zeros, ulp_distance, ulp_distance_with};

@@ -191,22 +191,11 @@ def own_names(node: ast.AST) -> set[int]:
     """The uses, by identity, of names that a nested function binds itself."""
     if not isinstance(node, (ast.FunctionDef, ast.Lambda)):
         return set()
-    arguments = node.args
-    bound = {
-        parameter.arg
-        for parameter in (
-            *(*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs),
-            *(each for each in (arguments.vararg, arguments.kwarg) if each is not None),
-        )
-    }
+    try:
+        bound = set(Names(node).locals)
+    except RefusedError:
+        return set()
     body: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else list(node.body)
-    todo = list(body)
-    while todo:
-        inner = todo.pop()
-        if isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load):
-            bound.add(inner.id)
-        if not isinstance(inner, (*SCOPES, *COMPREHENSIONS)):
-            todo += ast.iter_child_nodes(inner)
     return {
         id(inner)
         for part in body

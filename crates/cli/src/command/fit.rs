@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use opcodon::data::csv::Columns;
 use opcodon::data::{Dataset, Target, write};
-use opcodon::expr::{Expr, print};
+use opcodon::expr::print;
 use opcodon::listing::Syntax;
 use opcodon::page::{Rows, machine_code};
 use opcodon::sr::{self, Config, Hooks, Observations, Report};
@@ -260,8 +260,7 @@ fn show_report(report: &Report) -> Result<(), Failure> {
 
 /// A number to so many digits: for reading, not for computing.
 fn rounded(value: f64, digits: usize) -> String {
-    let value = format!("{value:.*e}", digits - 1).parse().unwrap_or(value);
-    print::infix(&Expr::constant(value), &[""; 0])
+    print::number(print::rounded(value, digits))
 }
 
 fn save(flags: &Flags, report: &Report) -> Result<PathBuf, Failure> {

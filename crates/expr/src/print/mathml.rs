@@ -7,6 +7,7 @@
 use super::form::Form;
 use super::level;
 use super::names::{GREEK, typeset};
+use super::number::rounded;
 use super::write::{Language, write};
 use crate::op::Op;
 use crate::tree::Expr;
@@ -141,14 +142,7 @@ fn write_magnitude(out: &mut String, magnitude: f64, digits: Option<usize>) -> u
         out.push_str("<mi>∞</mi>");
         return level::ATOM;
     }
-    let shown = digits.map_or(magnitude, |digits| {
-        let rounded = format!("{magnitude:.*e}", digits.saturating_sub(1)).parse();
-        // Rounding may overflow.
-        rounded
-            .ok()
-            .filter(|r: &f64| r.is_finite())
-            .unwrap_or(magnitude)
-    });
+    let shown = digits.map_or(magnitude, |digits| rounded(magnitude, digits));
     let hint = if shown.to_bits() == magnitude.to_bits() {
         String::new()
     } else {

@@ -24,6 +24,17 @@ pub fn number(value: f64) -> String {
     out
 }
 
+/// The nearest number with so many significant digits: for reading, not for computing. What
+/// rounding would carry beyond all numbers stays as it is.
+#[must_use]
+pub fn rounded(value: f64, digits: usize) -> f64 {
+    let rounded = format!("{value:.*e}", digits.saturating_sub(1)).parse();
+    rounded
+        .ok()
+        .filter(|r: &f64| r.is_finite())
+        .unwrap_or(value)
+}
+
 /// Appends a number in this crate's notation: shortest decimal digits that read back, `inf`,
 /// `nan`, and `nan(0x…)` for a NaN with an unusual payload.
 pub(crate) fn write_infix(out: &mut String, value: f64) {
