@@ -6,7 +6,7 @@
 //! known of the arguments is known in it, and no frame has to be handed over in two parts.
 
 use crate::infer::{Scope, owns};
-use crate::program::{Cmp, Expr, Kind, Program};
+use crate::program::{Cmp, Expr, Kind, Program, all_statements};
 use crate::rules::{self, Intrinsic};
 use crate::types::{Tags, Ty};
 
@@ -18,10 +18,8 @@ pub(crate) fn is_small(program: &Program) -> bool {
     if !program.is_positional || program.has_handlers || program.n_statements > N_STATEMENTS_MAX {
         return false;
     }
-    let mut todo = program.body.iter().collect::<Vec<_>>();
-    while let Some(statement) = todo.pop() {
-        todo.extend(statement.blocks().into_iter().flatten());
-        let is_simple = matches!(
+    all_statements(&program.body).all(|statement| {
+        matches!(
             &statement.kind,
             Kind::Set(
                 _,
@@ -34,12 +32,8 @@ pub(crate) fn is_small(program: &Program) -> bool {
                     | Expr::Call(..)
             ) | Kind::If(..)
                 | Kind::Return(_)
-        );
-        if !is_simple {
-            return false;
-        }
-    }
-    true
+        )
+    })
 }
 
 /// Whether a value is a number, a truth value or `None`, and so nothing that anybody refers to.

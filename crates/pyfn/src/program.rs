@@ -193,6 +193,16 @@ impl Statement {
     }
 }
 
+/// The statements of a block and of all blocks inside, in no particular order.
+pub(crate) fn all_statements(block: &[Statement]) -> impl Iterator<Item = &Statement> {
+    let mut todo = block.iter().collect::<Vec<_>>();
+    std::iter::from_fn(move || {
+        let statement = todo.pop()?;
+        todo.extend(statement.blocks().into_iter().flatten());
+        Some(statement)
+    })
+}
+
 /// What a statement does.
 #[derive(Debug, Clone)]
 pub enum Kind {
@@ -313,9 +323,7 @@ impl Program {
     #[must_use]
     pub fn texts(&self) -> Vec<Text> {
         let mut texts = Vec::new();
-        let mut todo = self.body.iter().collect::<Vec<_>>();
-        while let Some(statement) = todo.pop() {
-            todo.extend(statement.blocks().into_iter().flatten());
+        for statement in all_statements(&self.body) {
             crate::liveness::for_each_atom(&statement.kind, &mut |atom| {
                 if let Atom::Str(text) = atom {
                     texts.push(Text::One(text.clone()));

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use crate::globals::Global;
 use crate::infer::{Inference, iterated};
 use crate::liveness::{for_each_atom, for_each_target};
-use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Program, Statement, Un};
+use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Program, Statement, Un, all_statements};
 use crate::types::{BOOL, FLOAT, Form, INT, RANGE, Tags, Ty};
 use crate::unit::{FunctionInfo, Unit};
 
@@ -57,16 +57,6 @@ fn builtin<'a>(globals: &'a [Global], function: &Atom) -> Option<&'a str> {
     }
 }
 
-fn statements(program: &Program) -> Vec<&Statement> {
-    let mut found = Vec::new();
-    let mut todo = program.body.iter().collect::<Vec<_>>();
-    while let Some(statement) = todo.pop() {
-        todo.extend(statement.blocks().into_iter().flatten());
-        found.push(statement);
-    }
-    found
-}
-
 /// The list that is repeated, where one of the operands is made as a list.
 pub(crate) fn repeated(e: &Expr, is_list: impl Fn(Local) -> bool) -> Option<(Local, &Atom)> {
     let Expr::Bin(Bin::Mul, a, b, false) = e else {
@@ -99,7 +89,7 @@ pub(crate) fn groups(program: &Program, globals: &[Global]) -> Vec<Option<Local>
             .collect(),
         is_made: vec![false; n_locals],
     };
-    let all = statements(program);
+    let all = all_statements(&program.body).collect::<Vec<_>>();
     for statement in &all {
         if let Kind::Set(to, e) = &statement.kind
             && (matches!(e, Expr::List(_)) || is_range_listed(&all, e, globals))

@@ -14,7 +14,7 @@ use crate::globals::{FunctionId, Global};
 use crate::infer::{Inference, Joint, boxed_parts, owns};
 use crate::liveness::Liveness;
 use crate::plain;
-use crate::program::{Atom, Expr, Kind, Local, Program};
+use crate::program::{Atom, Expr, Kind, Local, Program, all_statements};
 use crate::runtime::Runtime;
 use crate::types::{Form, Ty};
 use crate::unboxed;
@@ -81,12 +81,10 @@ impl FunctionInfo {
         strings: HashMap<String, usize>,
     ) -> Self {
         let mut is_rebound = vec![false; program.locals.len()];
-        let mut todo = program.body.iter().collect::<Vec<_>>();
-        while let Some(statement) = todo.pop() {
+        for statement in all_statements(&program.body) {
             crate::liveness::for_each_target(&statement.kind, &mut |local| {
                 is_rebound[local] = true;
             });
-            todo.extend(statement.blocks().into_iter().flatten());
         }
         let calls_unknown = calls_unknown(&program, &globals);
         Self {
@@ -107,9 +105,7 @@ impl FunctionInfo {
 
 /// Whether a function calls anything but builtins and functions of its unit.
 fn calls_unknown(program: &Program, globals: &[Global]) -> bool {
-    let mut todo = program.body.iter().collect::<Vec<_>>();
-    while let Some(statement) = todo.pop() {
-        todo.extend(statement.blocks().into_iter().flatten());
+    for statement in all_statements(&program.body) {
         let is_unknown = match &statement.kind {
             Kind::Set(_, e) | Kind::Expr(e) => match e {
                 Expr::Call(Atom::Global(index), ..) => !matches!(

@@ -13,7 +13,7 @@ use super::{Emitter, Val};
 use crate::globals::Global;
 use crate::infer::owns;
 use crate::liveness::{for_each_atom, for_each_target};
-use crate::program::{Atom, Expr, Index, Kind, Local, Statement};
+use crate::program::{Atom, Expr, Index, Kind, Local, Statement, all_statements};
 use crate::types::{Class, Dtype, NP_FLOAT, NP_INT, Tags, Ty};
 
 /// An element that is in a register.
@@ -66,10 +66,8 @@ impl Emitter<'_, '_> {
     ) -> Option<(Local, &'s Index)> {
         let (mut stored, mut is_read) = (None, Vec::new());
         let mut bound = to.into_iter().collect::<Vec<_>>();
-        let mut todo = body.iter().collect::<Vec<_>>();
         let mut is_plain_body = true;
-        while let Some(statement) = todo.pop() {
-            todo.extend(statement.blocks().into_iter().flatten());
+        for statement in all_statements(body) {
             for_each_target(&statement.kind, &mut |local| bound.push(local));
             for_each_atom(&statement.kind, &mut |atom| {
                 is_plain_body &= match atom {

@@ -15,7 +15,7 @@ use cranelift_codegen::ir::{InstBuilder, InstructionData, Value, condcodes::IntC
 
 use super::Emitter;
 use crate::liveness::{for_each_atom, for_each_target};
-use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Statement};
+use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Statement, all_statements};
 use crate::types::{COUNT_ROOM, Tags, Ty};
 
 /// Why a function is left where the guess was wrong.
@@ -68,9 +68,7 @@ impl Body {
             if let Kind::Set(to, _) = statement.kind {
                 found.first_bound.entry(to).or_insert(at);
             }
-            let mut todo = vec![statement];
-            while let Some(statement) = todo.pop() {
-                todo.extend(statement.blocks().into_iter().flatten());
+            for statement in all_statements(std::slice::from_ref(statement)) {
                 found.add(at, &statement.kind);
             }
         }

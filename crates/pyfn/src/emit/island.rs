@@ -23,7 +23,7 @@ use cranelift_frontend::Variable;
 
 use super::{Emitter, Place, has_word};
 use crate::liveness::{for_each_atom, for_each_target};
-use crate::program::{Atom, Id, Kind, Local, Statement};
+use crate::program::{Atom, Id, Kind, Local, Statement, all_statements};
 use crate::types::{RANGE, Tags, Ty};
 
 /// The berths of a function.
@@ -67,28 +67,19 @@ pub(crate) struct Island {
 
 /// Whether the loop has no loops inside.
 pub(super) fn is_innermost(body: &[Statement]) -> bool {
-    let mut todo = body.iter().collect::<Vec<_>>();
-    while let Some(statement) = todo.pop() {
-        if matches!(statement.kind, Kind::Loop(_) | Kind::For(..)) {
-            return false;
-        }
-        todo.extend(statement.blocks().into_iter().flatten());
-    }
-    true
+    !all_statements(body).any(|statement| matches!(statement.kind, Kind::Loop(_) | Kind::For(..)))
 }
 
 /// The locals that a block reads, and those that it binds.
 fn used_and_bound(body: &[Statement]) -> (Vec<Local>, Vec<Local>) {
     let (mut used, mut bound) = (Vec::new(), Vec::new());
-    let mut todo = body.iter().collect::<Vec<_>>();
-    while let Some(statement) = todo.pop() {
+    for statement in all_statements(body) {
         for_each_atom(&statement.kind, &mut |atom| {
             if let Atom::Local(local) = atom {
                 used.push(*local);
             }
         });
         for_each_target(&statement.kind, &mut |local| bound.push(local));
-        todo.extend(statement.blocks().into_iter().flatten());
     }
     (used, bound)
 }
