@@ -356,7 +356,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         --------
         >>> import numpy as np, opcodon
         >>> x = np.linspace(0, 5, 60)[:, None]
-        >>> y = 2 * x[:, 0] + np.where(np.arange(60) % 2, 0.1, -0.1)
+        >>> y = 2 * x[:, 0] + np.random.default_rng(0).normal(0, 0.1, 60)
         >>> model = opcodon.SymbolicRegressor(max_generations=5, time_limit=None, random_state=0)
         >>> model.fit(x, y).predict_interval([[1.0]], level=0.8).round(1).tolist()
         [[1.9, 2.1]]
