@@ -46,6 +46,7 @@ fn measure<T: Float>(tier: Tier, name: &str, trees: &[Expr], n_rows: usize) {
     let panel = Panel::<T>::from_fn(6, n_rows, |_, _| T::from_f64(random.uniform(0.1, 3.0)));
     let nodes: usize = trees.iter().map(Expr::len).sum();
     let mut batch = Batch::<T>::new(tier).unwrap();
+    batch.expect_rows(n_rows);
     let goal = Goal::Mse {
         target: 5,
         weight: None,

@@ -137,6 +137,7 @@ mod fact {
     pub(super) const LITERAL: u8 = 4;
     pub(super) const CALL: u8 = 8;
     pub(super) const DECLINED: u8 = 16;
+    pub(super) const DIVISION: u8 = 32;
 }
 
 /// What there is to know of one machine; made once a process.
@@ -148,6 +149,8 @@ struct Tables {
     /// Jumps to the routines, for the beginning of the code that calls them: a call by a relative
     /// distance is five bytes, one by an address twelve.
     ways: Vec<u8>,
+    /// Rows from which on it pays to take quotients from the divider.
+    shared_rows: Option<usize>,
     /// Loads of operands that are vectors and that are broadcast elements.
     loads: [Template; 2],
     operands: [Operand; OPERANDS],
@@ -168,6 +171,8 @@ pub(crate) struct Direct {
     values: [u16; VALUES],
     /// The operators: kind, second operand, first, and the register of the value, a byte each.
     operators: [u32; VALUES],
+    /// The numbers of those that divide.
+    divisions: [u8; VALUES],
     /// The bits of the constants.
     constants: [u64; VALUES],
 }
@@ -179,14 +184,15 @@ pub(crate) struct Survey {
     pub(crate) n_columns: usize,
     pub(crate) n_constants: usize,
     n_operators: usize,
+    n_quotients: usize,
+    n_calls: usize,
     n_registers: u32,
-    facts: u8,
 }
 
 impl Survey {
     /// Whether routines are called.
     pub(crate) fn calls(self) -> bool {
-        self.facts & fact::CALL != 0
+        self.n_calls + self.n_quotients > 0
     }
 }
 
@@ -212,26 +218,36 @@ impl Tables {
         let mut ways = Assembler::new();
         // Position 0 is none.
         ways.ud2();
+        let mut way = |op| {
+            let address = routines.address(op)?;
+            ways.align(16);
+            let way = u32::try_from(ways.position()).ok()?;
+            ways.mov_ri(gpr::RAX, address.cast_signed() as i64);
+            ways.jmp_r(gpr::RAX);
+            Some(way)
+        };
         for (kind, &op) in Op::ALL.iter().enumerate() {
             let arity = u8::try_from(op.arity()).expect("at most three");
             let facts;
-            (rows[kind], facts) = operator(
-                op,
-                none,
-                M::ROWS,
-                &mut |op| {
-                    let address = routines.address(op)?;
-                    ways.align(16);
-                    let way = u32::try_from(ways.position()).ok()?;
-                    ways.mov_ri(gpr::RAX, address.cast_signed() as i64);
-                    ways.jmp_r(gpr::RAX);
-                    Some(way)
-                },
-                template,
-            )?;
+            (rows[kind], facts) = operator(op, none, M::ROWS, &mut way, template)?;
             kinds[kind] = Kind {
                 step: 1u8.wrapping_sub(arity),
                 facts,
+            };
+        }
+        if let Some(routine) = way(Op::Div) {
+            let quotient = Row {
+                routine,
+                second: TOP,
+                ..none
+            };
+            rows[usize::from(QUOTIENT)] = Row {
+                rm: SECOND,
+                ..quotient
+            };
+            rows[usize::from(INVERSE)] = Row {
+                rm: ONE,
+                ..quotient
             };
         }
         let operands = |ahead: usize, shift: u8| -> Result<[Operand; OPERANDS], JitError> {
@@ -254,6 +270,11 @@ impl Tables {
             kinds,
             rows,
             ways: ways.finish()?.to_vec(),
+            shared_rows: match M::TIER {
+                Tier::Avx512 if M::T::SIZE == 8 => Some(300),
+                Tier::Avx512 => Some(2000),
+                Tier::Sse2 | Tier::Avx2 => None,
+            },
             loads: [load, broadcast],
             operands: operands(0, 0)?,
             next_operands: [
@@ -291,6 +312,7 @@ impl Direct {
             stack: [(0, 0); VALUES],
             values: [NO_VALUE; VALUES],
             operators: [0; VALUES],
+            divisions: [0; VALUES],
             constants: [0; VALUES],
         })))
     }
@@ -331,6 +353,7 @@ impl Direct {
         // Every node writes where the next constant and operator belong; one that is none does not
         // move on.
         let (mut n_constants, mut n_operators, mut top) = (0u8, 0u8, 0u8);
+        let (mut n_divisions, mut n_calls) = (0u8, 0u8);
         let (mut n_columns, mut all) = (0, 0);
         // Values that operators computed are a stack of their own, of registers.
         let (mut height, mut highest) = (0u8, 0u8);
@@ -347,6 +370,9 @@ impl Direct {
             highest = highest.max(height);
             let entry = u32::from_le_bytes([kind, b, a, register]);
             self.operators[usize::from(n_operators)] = entry;
+            self.divisions[usize::from(n_divisions)] = n_operators;
+            n_divisions += facts >> 5 & 1;
+            n_calls += facts >> 3 & 1;
             n_operators += is_operator;
 
             let is_constant = matches!(node, Node::Const(_));
@@ -377,6 +403,12 @@ impl Direct {
         }
         let own = self.constants[..usize::from(n_constants)].iter();
         constants.extend(own.map(|&bits| T::from_f64(f64::from_bits(bits))));
+        let shares = (self.tables.shared_rows).is_some_and(|n_rows| self.n_rows >= n_rows);
+        let n_quotients = if n_divisions > 0 && shares {
+            self.share_divisions::<T>(n_divisions, n_calls, n_operators)
+        } else {
+            0
+        };
         if all & fact::LITERAL != 0 {
             constants.extend([T::from_f64(-0.0), T::magnitude_mask(), T::from_f64(1.0)]);
             let literals = self.values[usize::from(SIGN.fixed)..].iter_mut();
@@ -389,9 +421,27 @@ impl Direct {
             n_columns,
             n_constants,
             n_operators,
+            n_quotients,
+            n_calls: usize::from(n_calls),
             n_registers: u32::from(highest),
-            facts: all,
         })
+    }
+
+    /// Takes from the divider as many quotients as the multipliers have time for; returns how many.
+    fn share_divisions<T: Float>(
+        &mut self,
+        n_divisions: u8,
+        n_calls: u8,
+        n_operators: u8,
+    ) -> usize {
+        let n = n_quotients::<T>(n_divisions, n_calls, n_operators);
+        for &operator in &self.divisions[..n] {
+            let operator = &mut self.operators[usize::from(operator)];
+            let is_binary = *operator & 0xff == Op::Div as u32;
+            let kind = if is_binary { QUOTIENT } else { INVERSE };
+            *operator = *operator & !0xff | u32::from(kind);
+        }
+        n
     }
 
     /// Emits the code of the tree that was surveyed. Its value goes to register 0, or of several
@@ -534,6 +584,8 @@ fn operator(
             return Ok((row, fact::CALL | arity));
         }
     };
+    let division = matches!(op, Op::Div | Op::Inv);
+    let division = if division { fact::DIVISION } else { 0 };
     let row = Row {
         main: template(inst)?,
         v,
@@ -543,11 +595,31 @@ fn operator(
     };
     let literals = [SIGN, MAGNITUDE, ONE].map(|pick| pick.fixed);
     let has_literal = literals.contains(&v.fixed) || literals.contains(&rm.fixed);
-    Ok((row, arity | if has_literal { fact::LITERAL } else { 0 }))
+    let literal = if has_literal { fact::LITERAL } else { 0 };
+    Ok((row, arity | division | literal))
 }
 
 /// The kind of all leaves; operators are numbered in their order.
 const LEAF: u8 = u8::MAX;
+
+/// Quotients and inverses by multiplications.
+const QUOTIENT: u8 = 254;
+const INVERSE: u8 = 253;
+
+/// How many of a tree's quotients to take from the divider, so that it and the multipliers end at the
+/// same time. In half cycles: a division of 512 bits keeps the divider busy and nothing else, an
+/// instruction or a routine the multipliers; a quotient counts for three times its instructions, which
+/// wait for each other and keep the next rows' from starting (measured on Sapphire Rapids).
+fn n_quotients<T: Float>(n_divisions: u8, n_calls: u8, n_operators: u8) -> usize {
+    const INSTRUCTION: usize = 1;
+    const ROUTINE: usize = 20;
+    let (division, quotient) = if T::SIZE == 8 { (32, 60) } else { (20, 50) };
+    let [n_divisions, n_calls, n_operators] = [n_divisions, n_calls, n_operators].map(usize::from);
+    let others = (n_operators - n_divisions) * INSTRUCTION + n_calls * ROUTINE;
+    let spare = (division * n_divisions).saturating_sub(others);
+    let n = (spare + (division + quotient) / 2) / (division + quotient);
+    n.min(n_divisions)
+}
 
 #[inline(always)]
 fn kind(node: Node) -> u8 {

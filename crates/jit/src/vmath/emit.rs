@@ -513,10 +513,15 @@ impl<'p> Emitter<'p> {
                 let dst = self.overwrite(id);
                 self.target.truncate(elem, dst, src);
             }
-            O::Limit => {
+            O::Limit | O::Larger => {
                 let (a, b) = (self.reg(node.arg(0)), self.rm(node.arg(1)));
                 let dst = self.overwrite(id);
-                self.target.limit(elem, dst, a, b);
+                self.target.range(node.op, elem, dst, a, b);
+            }
+            O::Reciprocal => {
+                let src = self.rm(node.arg(0));
+                let dst = self.overwrite(id);
+                self.target.reciprocal(elem, dst, src);
             }
             O::Fraction => {
                 let src = self.rm(node.arg(0));

@@ -220,12 +220,21 @@ impl Target {
         }
     }
 
-    /// `dst` = the smaller magnitude of `a` and `b`, with the sign of `a` (AVX-512).
-    pub(super) fn limit(&mut self, elem: Elem, dst: u8, a: u8, b: Rm) {
-        // SDM, VRANGEPD: bits 1–0 the smaller magnitude, bits 3–2 the first operand's sign.
+    /// `dst` = the smaller magnitude of `a` and `b` with the sign of `a`, or the larger (AVX-512).
+    pub(super) fn range(&mut self, op: Opcode, elem: Elem, dst: u8, a: u8, b: Rm) {
+        // SDM, VRANGEPD: bits 1–0 which magnitude, bits 3–2 the first operand's sign or none.
+        let imm = match op {
+            Opcode::Limit => 0b00_10,
+            _ => 0b10_11,
+        };
         let row = pick(elem, &inst::VRANGEPD, &inst::VRANGEPS);
         self.asm
-            .evex_i(row, self.width, Evex::NONE, v(dst), v(a), b, 0b00_10);
+            .evex_i(row, self.width, Evex::NONE, v(dst), v(a), b, imm);
+    }
+
+    /// `dst = 1 / src` to 14 bits (AVX-512).
+    pub(super) fn reciprocal(&mut self, elem: Elem, dst: u8, src: Rm) {
+        self.unary(pick(elem, &inst::VRCP14PD, &inst::VRCP14PS), dst, src);
     }
 
     /// `dst = src` less the nearest integer (AVX-512).

@@ -178,6 +178,8 @@ impl Machine<'_> {
                 |a, b| if a.abs() < b { a } else { b.copysign(a) },
                 |a, b| if a.abs() < b { a } else { b.copysign(a) },
             ),
+            O::Larger => float(|a, b| a.abs().max(b.abs()), |a, b| a.abs().max(b.abs())),
+            O::Reciprocal => map(&|a| from_double(reciprocal(as_double(a, elem)), elem)),
             O::OrAnd => map3(&|a, b, c| a | (b & c)),
             O::XorAnd => map3(&|a, b, c| a ^ (b & c)),
             O::AndNot => zip(&|a, b| !a & b),
@@ -330,6 +332,12 @@ fn significand(x: f64) -> f64 {
         return 1.0;
     }
     f64::from_bits(normalised(x.abs()).0 & !EXPONENT | 1.0_f64.to_bits())
+}
+
+/// `1 / x` to 14 bits: the processor's differs, but what is made of it must not.
+fn reciprocal(x: f64) -> f64 {
+    let error = if x.to_bits() & 1 == 0 { 1.0 } else { -1.0 } / 17_000.0;
+    (1.0 + error) / x
 }
 
 /// `VFIXUPIMMPD`: the class of `b` chooses one of eight digits of the table, which says what

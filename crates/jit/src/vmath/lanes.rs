@@ -541,6 +541,18 @@ impl<'l> Value<'l> {
         self.binary(Opcode::Limit, limit)
     }
 
+    /// The larger magnitude of two, of a number and NaN the number's (AVX-512 only).
+    pub(crate) fn larger_instruction(self, b: Value<'l>) -> Value<'l> {
+        debug_assert!(self.lanes.is_avx512());
+        self.binary(Opcode::Larger, b)
+    }
+
+    /// `1 / self` to 14 bits (AVX-512 only).
+    pub(crate) fn reciprocal_instruction(self) -> Value<'l> {
+        debug_assert!(self.lanes.is_avx512());
+        self.unary(Opcode::Reciprocal)
+    }
+
     /// `self · 2^⌊n⌋`, one rounding (AVX-512 only).
     pub(crate) fn scale_instruction(self, n: Value<'l>) -> Value<'l> {
         debug_assert!(self.lanes.is_avx512());

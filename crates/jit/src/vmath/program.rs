@@ -99,6 +99,10 @@ pub(crate) enum Opcode {
     ShiftRightHalves(u8),
     /// The smaller magnitude with the sign of `a`; `b` where `a` is NaN (`VRANGEPD`, AVX-512).
     Limit,
+    /// The larger magnitude; the number's where one is NaN (`VRANGEPD`, AVX-512).
+    Larger,
+    /// `1 / a` to 14 bits (`VRCP14PD`, AVX-512).
+    Reciprocal,
     /// `a · 2^⌊b⌋` (`VSCALEFPD`, AVX-512).
     Scale,
     /// `log₂` of the magnitude, rounded down, for subnormal numbers too (`VGETEXPPD`, AVX-512).

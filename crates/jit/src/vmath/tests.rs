@@ -201,7 +201,7 @@ fn vectors<T: Lane>(op: Op) -> (Vec<Vec<T>>, Vec<T>) {
 /// [`super::functions`].
 fn largest_distance(op: Op, isa: Isa) -> u64 {
     match (op, isa) {
-        (Op::Mod, _) => 0,
+        (Op::Div | Op::Mod, _) => 0,
         (_, Isa::Sse2) => 2,
         (Op::Tan, _) | (Op::Sigmoid, Isa::Avx512) => 2,
         _ => 1,
@@ -455,6 +455,83 @@ fn emitted_code_is_the_interpreter_in_double_precision() {
 #[test]
 fn emitted_code_is_the_interpreter_in_single_precision() {
     check_emitted::<f32>();
+}
+
+/// Fractions as close to the midpoint of two numbers of `p` bits as there are any: numerators,
+/// denominators. Divisors are random, near powers of two and just below them.
+fn hard_quotients<T: Lane>(p: u32) -> [Vec<T>; 2] {
+    let one = 1_u64 << (p - 1);
+    let number = |x: u64| T::from_f64(x as f64 / one as f64);
+    let mut random = Random(3);
+    let mut hard = [vec![], vec![]];
+    for round in 0..40_000_u64 {
+        let offset = match round % 4 {
+            0 => 2 * one - 1 - 2 * (round / 4 % 5000),
+            1 => one + 1 + 2 * (round / 4 % 5000),
+            2 => (2 * one - 1) - ((random.next() % (1 << (p - 20 + p / 5))) & !1),
+            _ => one | (random.next() % one) | 1,
+        };
+        let b = u128::from(offset);
+        // The inverse of b modulo a power of two, by Newton's iteration.
+        let inverse = (0..6).fold(1_u128, |x, _| {
+            x.wrapping_mul(2_u128.wrapping_sub(b.wrapping_mul(x)))
+        });
+        for n in [1_i128, -1, 3, -3] {
+            // a 2^s = b m + n with an odd m of p + 1 bits; a ≥ b if s = p.
+            for s in [p, p + 1] {
+                let m = (inverse.wrapping_mul((-n).cast_unsigned()) % (1 << s))
+                    | (u128::from(s == p) << p);
+                let a = (b * m).wrapping_add_signed(n) >> s;
+                let range = if s == p {
+                    b..2 << (p - 1)
+                } else {
+                    u128::from(one)..b
+                };
+                if m >> p == 1 && range.contains(&a) {
+                    let a = u64::try_from(a).expect("a number of p bits");
+                    hard[0].push(number(a));
+                    hard[1].push(number(offset));
+                }
+            }
+        }
+    }
+    hard
+}
+
+fn check_quotients<T: Lane>(p: u32) {
+    let columns = hard_quotients::<T>(p);
+    assert!(columns[0].len() > 20_000, "{} fractions", columns[0].len());
+    for tile in 0..columns[0].len() / TILE_ROWS {
+        let rows = tile * TILE_ROWS..(tile + 1) * TILE_ROWS;
+        let columns = columns
+            .each_ref()
+            .map(|column| column[rows.clone()].to_vec());
+        let mut all = vec![interpret(Op::Div, Isa::Avx512, &columns)];
+        if Tier::Avx512.is_available() {
+            all.push(run_routine(Op::Div, Isa::Avx512, Width::Z, &columns));
+        } else if tile == 0 {
+            report_skip("hard quotients: no AVX-512");
+        }
+        for results in all {
+            for (row, &result) in results.iter().enumerate() {
+                let expected = T::reference(Op::Div, &[columns[0][row], columns[1][row]]);
+                assert!(
+                    is_same(result, expected),
+                    "{}: of ({}) got {:e}, not {:e}",
+                    T::NAME,
+                    spell(row, &columns),
+                    result.to_f64(),
+                    expected.to_f64()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn quotients_next_to_midpoints_are_rounded_correctly() {
+    check_quotients::<f64>(53);
+    check_quotients::<f32>(24);
 }
 
 /// The convention: what a routine preserves is what it was, on the common path and in rare regions.

@@ -53,6 +53,7 @@ mod hyperbolic;
 mod inverse;
 mod logarithm;
 mod power;
+mod quotient;
 mod reduction;
 mod remainder;
 mod scaling;
@@ -70,6 +71,7 @@ pub(crate) type Function = for<'l> fn(&'l Lanes, &[Value<'l>]) -> Value<'l>;
 /// The routine that computes `op`, if it has one.
 pub(crate) fn of(op: Op) -> Option<Function> {
     Some(match op {
+        Op::Div => |_, a| quotient::quotient(a[0], a[1]),
         Op::Cbrt => |_, a| power::cbrt(a[0]),
         Op::Pow => |_, a| power::pow(a[0], a[1]),
         Op::Exp => |_, a| exponential::exp(a[0]),
