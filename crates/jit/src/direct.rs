@@ -171,8 +171,6 @@ pub(crate) struct Direct {
     values: [u16; VALUES],
     /// The operators: kind, second operand, first, and the register of the value, a byte each.
     operators: [u32; VALUES],
-    /// The numbers of those that divide.
-    divisions: [u8; VALUES],
     /// The bits of the constants.
     constants: [u64; VALUES],
 }
@@ -184,15 +182,14 @@ pub(crate) struct Survey {
     pub(crate) n_columns: usize,
     pub(crate) n_constants: usize,
     n_operators: usize,
-    n_quotients: usize,
-    n_calls: usize,
     n_registers: u32,
+    facts: u8,
 }
 
 impl Survey {
     /// Whether routines are called.
     pub(crate) fn calls(self) -> bool {
-        self.n_calls + self.n_quotients > 0
+        self.facts & fact::CALL != 0
     }
 }
 
@@ -312,7 +309,6 @@ impl Direct {
             stack: [(0, 0); VALUES],
             values: [NO_VALUE; VALUES],
             operators: [0; VALUES],
-            divisions: [0; VALUES],
             constants: [0; VALUES],
         })))
     }
@@ -353,7 +349,6 @@ impl Direct {
         // Every node writes where the next constant and operator belong; one that is none does not
         // move on.
         let (mut n_constants, mut n_operators, mut top) = (0u8, 0u8, 0u8);
-        let (mut n_divisions, mut n_calls) = (0u8, 0u8);
         let (mut n_columns, mut all) = (0, 0);
         // Values that operators computed are a stack of their own, of registers.
         let (mut height, mut highest) = (0u8, 0u8);
@@ -370,9 +365,6 @@ impl Direct {
             highest = highest.max(height);
             let entry = u32::from_le_bytes([kind, b, a, register]);
             self.operators[usize::from(n_operators)] = entry;
-            self.divisions[usize::from(n_divisions)] = n_operators;
-            n_divisions += facts >> 5 & 1;
-            n_calls += facts >> 3 & 1;
             n_operators += is_operator;
 
             let is_constant = matches!(node, Node::Const(_));
@@ -404,11 +396,9 @@ impl Direct {
         let own = self.constants[..usize::from(n_constants)].iter();
         constants.extend(own.map(|&bits| T::from_f64(f64::from_bits(bits))));
         let shares = (self.tables.shared_rows).is_some_and(|n_rows| self.n_rows >= n_rows);
-        let n_quotients = if n_divisions > 0 && shares {
-            self.share_divisions::<T>(n_divisions, n_calls, n_operators)
-        } else {
-            0
-        };
+        if all & fact::DIVISION != 0 && shares && self.share_divisions::<T>(n_operators) {
+            all |= fact::CALL;
+        }
         if all & fact::LITERAL != 0 {
             constants.extend([T::from_f64(-0.0), T::magnitude_mask(), T::from_f64(1.0)]);
             let literals = self.values[usize::from(SIGN.fixed)..].iter_mut();
@@ -421,27 +411,33 @@ impl Direct {
             n_columns,
             n_constants,
             n_operators,
-            n_quotients,
-            n_calls: usize::from(n_calls),
             n_registers: u32::from(highest),
+            facts: all,
         })
     }
 
-    /// Takes from the divider as many quotients as the multipliers have time for; returns how many.
-    fn share_divisions<T: Float>(
-        &mut self,
-        n_divisions: u8,
-        n_calls: u8,
-        n_operators: u8,
-    ) -> usize {
-        let n = n_quotients::<T>(n_divisions, n_calls, n_operators);
-        for &operator in &self.divisions[..n] {
-            let operator = &mut self.operators[usize::from(operator)];
-            let is_binary = *operator & 0xff == Op::Div as u32;
-            let kind = if is_binary { QUOTIENT } else { INVERSE };
-            *operator = *operator & !0xff | u32::from(kind);
+    /// Takes from the divider as many quotients as the multipliers have time for, if any.
+    fn share_divisions<T: Float>(&mut self, n_operators: u8) -> bool {
+        let operators = &mut self.operators[..usize::from(n_operators)];
+        let (mut n_divisions, mut n_calls) = (0, 0);
+        for operator in operators.iter() {
+            let [kind, ..] = operator.to_le_bytes();
+            let facts = self.tables.kinds[usize::from(kind)].facts;
+            n_divisions += usize::from(facts & fact::DIVISION != 0);
+            n_calls += usize::from(facts & fact::CALL != 0);
         }
-        n
+        let n = n_quotients::<T>(n_divisions, n_calls, operators.len());
+        let mut left = n;
+        for operator in operators {
+            let [kind, ..] = operator.to_le_bytes();
+            if left > 0 && self.tables.kinds[usize::from(kind)].facts & fact::DIVISION != 0 {
+                let is_binary = u32::from(kind) == Op::Div as u32;
+                let by_routine = if is_binary { QUOTIENT } else { INVERSE };
+                *operator ^= u32::from(kind ^ by_routine);
+                left -= 1;
+            }
+        }
+        n > 0
     }
 
     /// Emits the code of the tree that was surveyed. Its value goes to register 0, or of several
@@ -454,9 +450,6 @@ impl Direct {
         registers: u32,
         n_vectors: u8,
     ) -> bool {
-        let Some(encoding) = M::ENCODING else {
-            return false;
-        };
         if survey.n_registers > (registers >> FIRST).trailing_ones() {
             return false;
         }
@@ -467,6 +460,8 @@ impl Direct {
         }
         // An instruction is up to 10 bytes long; a call with its moves takes up to 31.
         asm.append_with(16 + 93 * survey.n_operators, |cursor| {
+            // Not captured, so that it is a constant.
+            let encoding = M::ENCODING.unwrap_or(Encoding::Evex);
             let Tables {
                 operands,
                 next_operands,
@@ -610,11 +605,10 @@ const INVERSE: u8 = 253;
 /// same time. In half cycles: a division of 512 bits keeps the divider busy and nothing else, an
 /// instruction or a routine the multipliers; a quotient counts for three times its instructions, which
 /// wait for each other and keep the next rows' from starting (measured on Sapphire Rapids).
-fn n_quotients<T: Float>(n_divisions: u8, n_calls: u8, n_operators: u8) -> usize {
+fn n_quotients<T: Float>(n_divisions: usize, n_calls: usize, n_operators: usize) -> usize {
     const INSTRUCTION: usize = 1;
     const ROUTINE: usize = 20;
     let (division, quotient) = if T::SIZE == 8 { (32, 60) } else { (20, 50) };
-    let [n_divisions, n_calls, n_operators] = [n_divisions, n_calls, n_operators].map(usize::from);
     let others = (n_operators - n_divisions) * INSTRUCTION + n_calls * ROUTINE;
     let spare = (division * n_divisions).saturating_sub(others);
     let n = (spare + (division + quotient) / 2) / (division + quotient);
