@@ -242,10 +242,12 @@ def sin():
 
 
 def sin_half_period():
-    """sin(r) = r + r z S(z) for |r| up to pi/2 and a little, single precision."""
+    """sin(r) = r + r z S(z) for |r| up to pi/2 and a little."""
     s = lambda z: series(lambda k: (-1) ** k / mp.factorial(2 * k + 1), z, 1)
-    high = mp.mpf("1.62") ** 2
-    show("HALF_PERIOD_32", range(4), s, lambda z: z / (1 + z * s(z)), 0, high, 24)
+    for suffix, degree, bits, high in (("64", 7, 53, "1.571"), ("32", 3, 24, "1.62")):
+        weight = lambda z: z / (1 + z * s(z))
+        show(f"HALF_PERIOD_{suffix}", range(degree + 1), s, weight, 0, mp.mpf(high) ** 2, bits)
+    pieces("PI", mp.pi, (53, 53, 53))
     pieces("PI_SINGLE", mp.pi, (24, 24, 24))
 
 

@@ -73,12 +73,6 @@ def powers(sign, n):
     return [mp.mpf(2) ** (sign * mp.mpf(i) / n) for i in range(n)]
 
 
-def waves(function):
-    """sin or cos of multiples of pi/16, exactly zero where they vanish."""
-    values = [function(i * mp.pi / 16) for i in range(16)]
-    return [mp.mpf(0) if abs(value) < mp.mpf(10) ** -50 else value for value in values]
-
-
 def outwards():
     """0, 1, -1, 2, -2 …"""
     yield 0
@@ -180,10 +174,6 @@ def main():
         lost(sixteenths, DOUBLE),
         lost(thirty_seconds, SINGLE),
     )
-    for name, function in (("SIN", mp.sin), ("COS", mp.cos)):
-        values = waves(function)
-        table(name, f"{name.lower()}(iπ/16).", rounded(values, DOUBLE))
-        table(f"{name}_LOW", f"What rounding lost of [`{name}`].", lost(values, DOUBLE))
     for name, base, spelling in (
         ("LOG", mp.mpf(1), "log"),
         ("LOG2", LN2, "log₂"),

@@ -203,7 +203,7 @@ fn largest_distance(op: Op, isa: Isa) -> u64 {
     match (op, isa) {
         (Op::Div | Op::Mod, _) => 0,
         (_, Isa::Sse2) => 2,
-        (Op::Tan, _) | (Op::Sigmoid, Isa::Avx512) => 2,
+        (Op::Sin | Op::Cos | Op::Tan, _) | (Op::Sigmoid, Isa::Avx512) => 2,
         _ => 1,
     }
 }

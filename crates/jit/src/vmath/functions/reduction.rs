@@ -1,7 +1,7 @@
 //! Argument reduction of sin, cos, tan: |x| = n·u + r + low with |r| ≤ u/2.
 //!
-//! The unit u is π/2, or π/16 where AVX-512 has tables of doubles. Singles of sin and cos are reduced
-//! by π, to multiples n or n + ½: one polynomial over half a period takes less than two and a choice.
+//! The unit u is π/2. With fused operations sin and cos are reduced by π, to multiples n or n + ½: one
+//! polynomial over half a period takes less than two and a choice.
 //!
 //! - *Moderate* |x|: n·u is subtracted in parts (Cody and Waite 1980). With fused operations, a
 //!   part has all bits of a number: x − n·u₁ is exact, since it is a multiple of the last bit of u₁
@@ -16,7 +16,7 @@
 //! only doubles need.
 
 use super::scaling::{Integer, MAGIC};
-use crate::vmath::lanes::{Mask, Table, Value};
+use crate::vmath::lanes::{Mask, Value};
 use crate::vmath::program::Elem;
 
 /// A unit in parts, and its inverse, in one precision.
@@ -45,6 +45,15 @@ static HALF_PI_SINGLE: Unit = Unit {
     ],
     per_half_pi: 1.0,
 };
+static PI: Unit = Unit {
+    inverse: std::f64::consts::FRAC_1_PI,
+    parts: [
+        std::f64::consts::PI,
+        1.224_646_799_147_353_2e-16,
+        -2.994_769_809_718_339_7e-33,
+    ],
+    per_half_pi: 0.5,
+};
 static PI_SINGLE: Unit = Unit {
     inverse: 0.318_309_873_342_514_04,
     parts: [
@@ -53,16 +62,6 @@ static PI_SINGLE: Unit = Unit {
         -3.430_249_020_011_763_7e-15,
     ],
     per_half_pi: 0.5,
-};
-/// The unit of tables.
-static FINE: Unit = Unit {
-    inverse: 5.092_958_178_940_651,
-    parts: [
-        0.196_349_540_849_362_07,
-        7.654_042_494_670_958e-18,
-        -1.871_731_131_073_962_3e-34,
-    ],
-    per_half_pi: 8.0,
 };
 /// Three parts of π/2 of 33 bits, and the rest.
 const HALF_PI_SHORT: [f64; 4] = [
@@ -89,7 +88,7 @@ impl<'l> Reduced<'l> {
     fn or_huge(self, x: Value<'l>, limit: f64) -> Reduced<'l> {
         let Reduced { n, r, low } = self;
         let [n, r, low] = is_huge(x, limit).replace([n, r, low], || match x.elem() {
-            Elem::F64 => reduce_huge(x, &HALF_PI).with_error(),
+            Elem::F64 => reduce_huge(x, &HALF_PI, 0.0).with_error(),
             Elem::F32 => {
                 let [n, r] = reduce_in_halves(x, &HALF_PI_SINGLE, 0.0);
                 [n, r, r.constant(0.0)]
@@ -118,35 +117,6 @@ pub(super) fn reduce(x: Value) -> Reduced {
     Reduced { n: n.bits, r, low }.or_huge(x, fused_limit(x))
 }
 
-/// |x| = n·u + r for a tabled multiple of u, or a multiple of 2π more.
-pub(super) struct FinelyReduced<'l> {
-    /// n in the low bits.
-    pub(super) n: Value<'l>,
-    /// Rounded once.
-    pub(super) r: Value<'l>,
-    /// What is left of x, and of the table: where r is all of the result, it counts as part of r,
-    /// and elsewhere not at all.
-    pub(super) rest: Value<'l>,
-}
-
-/// Reduces a magnitude by π/16, in double precision with fused operations. `lost` is what rounding
-/// lost of the tabled result, and `sign` that of r in the result where that is zero.
-pub(super) fn reduce_finely<'l>(
-    x: Value<'l>,
-    lost: &'static Table,
-    sign: f64,
-) -> FinelyReduced<'l> {
-    let n = Integer::nearest_product(x, FINE.inverse);
-    let exact = n.number.neg_mul_add(FINE.parts[0], x);
-    let r = n.number.neg_mul_add(FINE.parts[1], exact);
-    let [n, r, number] = is_huge(x, fused_limit(x)).replace([n.bits, r, n.number], || {
-        let [n, r] = reduce_huge(x, &FINE).rounded();
-        [n, r, r.constant(0.0)]
-    });
-    let rest = number.mul_add(-sign * FINE.parts[2], n.lookup(lost));
-    FinelyReduced { n, r, rest }
-}
-
 /// x = n·π + r or x = (n + ½)·π − r, or a multiple of 2π more.
 pub(super) struct Alternating<'l> {
     /// n in the low bits.
@@ -155,13 +125,15 @@ pub(super) struct Alternating<'l> {
     pub(super) square: Value<'l>,
 }
 
-/// The square of the largest x for which rounding x·1/π moves r no further than to 1.62.
-const FAR_SQUARE: f64 = 1e12;
-
-/// Reduces a single by π with fused operations, to multiples n + `shift`, which is 0 or ½.
+/// Reduces by π with fused operations, to multiples n + `shift`, which is 0 or ½.
 pub(super) fn reduce_alternating(x: Value, shift: f64) -> Alternating {
-    let (n, multiple) = nearest_multiple(x, PI_SINGLE.inverse, shift);
-    let [first, second, third] = PI_SINGLE.parts;
+    // Squared, the largest x for which rounding x·1/π moves r no further than polynomials go.
+    let (unit, far_square) = match x.elem() {
+        Elem::F64 => (&PI, 1e22),
+        Elem::F32 => (&PI_SINGLE, 1e12),
+    };
+    let (n, multiple) = nearest_multiple(x, unit.inverse, shift);
+    let [first, second, third] = unit.parts;
     // The first difference is exact.
     let r = if shift == 0.0 {
         let exact = multiple.neg_mul_add(first, x);
@@ -173,9 +145,12 @@ pub(super) fn reduce_alternating(x: Value, shift: f64) -> Alternating {
     };
     let square = r * r;
     // x² but for NaN and infinity, which make NaN of r and are left alone.
-    let is_far = x.mul_add(x, square).greater(FAR_SQUARE);
+    let is_far = x.mul_add(x, square).greater(far_square);
     let [n, r, square] = is_far.replace([n.bits, r, square], || {
-        let [n, r] = reduce_in_halves(x.abs(), &PI_SINGLE, shift);
+        let [n, r] = match x.elem() {
+            Elem::F64 => reduce_huge(x.abs(), unit, shift).rounded(),
+            Elem::F32 => reduce_in_halves(x.abs(), unit, shift),
+        };
         let r = if shift == 0.0 { r.xor_sign_of(x) } else { -r };
         [n, r, r * r]
     });
@@ -362,8 +337,8 @@ struct Huge<'l> {
 }
 
 /// Of finite magnitudes from 2 on.
-fn reduce_huge<'l>(x: Value<'l>, unit: &'static Unit) -> Huge<'l> {
-    let turns = turns(x, unit.per_half_pi, 0.0);
+fn reduce_huge<'l>(x: Value<'l>, unit: &'static Unit, shift: f64) -> Huge<'l> {
+    let turns = turns(x, unit.per_half_pi, shift);
     let [third, fourth] = turns.last;
     let (product, rest) = turns.x.two_prod(third);
     let (large, lost) = turns.large[0].two_sum(turns.large[1]);

@@ -6,35 +6,25 @@
 //! of degrees 5, 5, 14 (f64; errors 2⁻⁵⁸, 2⁻⁶⁴, 2⁻⁶⁰) and 2, 2, 6 (f32). What rounding r lost is
 //! carried along.
 //!
-//! On AVX-512, sin and cos in double precision reduce by π/16, and addition theorems combine tabled
-//! sines and cosines of the multiples with those of r: sin r = r + r·z·S(z), cos r = 1 + z·C(z) of
-//! degrees 3, 3 (errors 2⁻⁶⁷, 2⁻⁶⁴). Half the operations, no selection.
-//!
-//! sin and cos in single precision reduce by π, cos to multiples n + ½, which makes both ±sin r,
-//! sin r = r + r·z·S(z), |r| ≤ π/2, of degree 3 (error 2⁻²⁶·⁸). Without fused operations, single
-//! precision works in double precision with shorter polynomials.
+//! With fused operations, sin and cos reduce by π, cos to multiples n + ½, which makes both ±sin r,
+//! sin r = r + r·z·S(z), |r| ≤ π/2, of degrees 7 and 3 (errors 2⁻⁶¹·⁶, 2⁻²⁶·⁸): no selection, and half
+//! the operations. Without, single precision works in double precision with shorter polynomials.
 
-use super::reduction::{
-    Alternating, FinelyReduced, Reduced, reduce, reduce_alternating, reduce_finely, reduce_wide,
-};
-use super::tables::{COS, COS_LOW, SIN, SIN_LOW};
+use super::reduction::{Alternating, Reduced, reduce, reduce_alternating, reduce_wide};
 use crate::vmath::lanes::Value;
 use crate::vmath::program::Elem;
 
-/// For r of tables: (sin r − r)/r³ and (cos r − 1)/r² in z = r².
-const FINE_SIN_64: [f64; 4] = [
+/// (sin r − r)/r³ in z = r², |r| up to π/2 and a little.
+const HALF_PERIOD_64: [f64; 8] = [
     -0.166_666_666_666_666_66,
-    0.008_333_333_333_318_082,
-    -0.000_198_412_693_638_191_59,
-    2.755_142_891_381_918_6e-6,
+    0.008_333_333_333_333_208,
+    -0.000_198_412_698_412_133_65,
+    2.755_731_921_174_345e-6,
+    -2.505_210_692_148_777e-8,
+    1.605_894_189_501_4e-10,
+    -7.643_043_193_348_568e-13,
+    2.721_674_595_125_817_3e-15,
 ];
-const FINE_COS_64: [f64; 4] = [
-    -0.499_999_999_999_999_83,
-    0.041_666_666_666_498_896,
-    -0.001_388_888_836_370_623,
-    2.479_510_808_029_196_5e-5,
-];
-/// (sin r − r)/r³ in z = r², |r| up to 1.62.
 const HALF_PERIOD_32: [f64; 4] = [
     -0.166_666_582_226_753_23,
     0.008_333_024_568_855_762,
@@ -148,38 +138,14 @@ fn cos_of<'l>(n: Value<'l>, (sin, cos): (Value<'l>, Value<'l>)) -> Value<'l> {
     n.test_bit(0).select(sin, cos).xor_sign_of(negated)
 }
 
-/// sin r − r and cos r − 1 for r of tables.
-fn small_sin_cos<'l>(r: Value<'l>) -> (Value<'l>, Value<'l>) {
-    let z = r * r;
-    let sin_rest = (r * z) * z.estrin(&FINE_SIN_64);
-    (sin_rest, z * z.estrin(&FINE_COS_64))
-}
-
-/// sin x by the sine of a sum, sin(nu + r) = sin nu·cos r + cos nu·sin r; AVX-512 only.
-fn sin_by_table(x: Value) -> Value {
-    let FinelyReduced { n, r, rest } = reduce_finely(x.abs(), &SIN_LOW, 1.0);
-    let (sin, cos) = (n.lookup(&SIN), n.lookup(&COS));
-    let (sin_rest, cos_rest) = small_sin_cos(r);
-    let rest = cos.mul_add(sin_rest, sin.mul_add(cos_rest, rest));
-    let result = sin + cos.mul_add(r, rest);
-    // Half a period of the table.
-    result.xor_sign_of(to_sign(n, 4).bit_xor(x))
-}
-
-/// cos x by the cosine of a sum; AVX-512 only.
-fn cos_by_table(x: Value) -> Value {
-    let FinelyReduced { n, r, rest } = reduce_finely(x.abs(), &COS_LOW, -1.0);
-    let (sin, cos) = (n.lookup(&SIN), n.lookup(&COS));
-    let (sin_rest, cos_rest) = small_sin_cos(r);
-    let rest = sin.neg_mul_add(sin_rest, cos.mul_add(cos_rest, rest));
-    let result = cos + sin.neg_mul_add(r, rest);
-    result.xor_sign_of(to_sign(n, 4))
-}
-
-/// (−1)ⁿ·sin r, in single precision; +0 for r = −0.
+/// (−1)ⁿ·sin r; +0 for r = −0.
 fn alternating_sin<'l>(reduced: Alternating<'l>) -> Value<'l> {
     let Alternating { n, r, square } = reduced;
-    let result = (r * square).mul_add(square.horner(&HALF_PERIOD_32), r);
+    let rest = match r.elem() {
+        Elem::F64 => square.horner(&HALF_PERIOD_64),
+        Elem::F32 => square.horner(&HALF_PERIOD_32),
+    };
+    let result = (r * square).mul_add(rest, r);
     result.bit_xor(to_sign(n, 0))
 }
 
@@ -200,13 +166,10 @@ fn is_wide(x: Value) -> bool {
 /// sin x.
 pub(crate) fn sin(x: Value) -> Value {
     match x.elem() {
-        Elem::F64 if x.lanes().is_avx512() => sin_by_table(x),
+        _ if x.lanes().is_fused() => keeping_zero(x, alternating_sin(reduce_alternating(x, 0.0))),
         Elem::F64 => {
             let reduced = reduce(x.abs());
             sin_of(x, reduced.n, sin_cos(reduced))
-        }
-        Elem::F32 if x.lanes().is_fused() => {
-            keeping_zero(x, alternating_sin(reduce_alternating(x, 0.0)))
         }
         Elem::F32 => x.widened(|x| {
             let (n, r) = reduce_wide(x.abs());
@@ -218,13 +181,12 @@ pub(crate) fn sin(x: Value) -> Value {
 /// cos x.
 pub(crate) fn cos(x: Value) -> Value {
     match x.elem() {
-        Elem::F64 if x.lanes().is_avx512() => cos_by_table(x),
+        // cos((n + ½)π − r) = (−1)ⁿ·sin r.
+        _ if x.lanes().is_fused() => alternating_sin(reduce_alternating(x, 0.5)),
         Elem::F64 => {
             let reduced = reduce(x.abs());
             cos_of(reduced.n, sin_cos(reduced))
         }
-        // cos((n + ½)π − r) = (−1)ⁿ·sin r.
-        Elem::F32 if x.lanes().is_fused() => alternating_sin(reduce_alternating(x, 0.5)),
         Elem::F32 => x.widened(|x| {
             let (n, r) = reduce_wide(x.abs());
             cos_of(n, sin_cos_wide(r))
