@@ -9,8 +9,8 @@
 //! Beside them stand the vector functions of glibc (libmvec) and SLEEF at the widest tier, in a loop
 //! of compiled C (`vmath_peers.c`), if there is a C compiler and it finds them.
 //!
-//! Floors, in operations of two 512-bit units a cycle for 8 or 16 elements: exp 15, log 24, sin 29,
-//! cos 28 in double precision; exp 12, log 18, sin 24, tanh 19 (of which 7 permutations, one a cycle)
+//! Floors, in operations of two 512-bit units a cycle for 8 or 16 elements: exp 15, log 24, sin 20,
+//! cos 21 in double precision; exp 12, log 18, sin 16, tanh 19 (of which 7 permutations, one a cycle)
 //! in single.
 //!
 //! Run with `cargo bench -p opcodon-jit --bench vmath [-- operator …]`.
