@@ -261,8 +261,46 @@ def log_octave_table():
     show("TABLED_2_32", range(4), q, lambda z: mp.mpf(1), low, high, 24)
 
 
+def rational(name, target, counts, high, bits=53):
+    """target(z) = (1 + z P(z))/(1 + z Q(z)) with so many coefficients of P and Q.
+
+    Times the denominator, the problem is linear: the denominator found before gives its weight.
+    """
+    n_p, n = counts[0], sum(counts)
+    n_points = 10 * n + 10
+    angles = [mp.pi * (2 * i + 1) / (2 * n_points) for i in range(n_points)]
+    points = [high / 2 * (1 - mp.cos(angle)) for angle in angles]
+    sums = lambda c, z: 1 + sum(value * z ** (k + 1) for k, value in enumerate(c))
+    error = lambda c, z: abs(sums(c[:n_p], z) / sums(c[n_p:], z) / target(z) - 1)
+    emphasis, below, best = [mp.mpf(1)] * len(points), [mp.mpf(1)] * len(points), None
+    for _ in range(25):
+        matrix, right = mp.matrix(len(points), n), mp.matrix(len(points), 1)
+        for i, (z, e, d) in enumerate(zip(points, emphasis, below, strict=True)):
+            scale = mp.sqrt(e) / (target(z) * d)
+            for k in range(n):
+                matrix[i, k] = z ** (k + 1) * scale if k < n_p else 0
+            for k in range(n_p, n):
+                matrix[i, k] = -target(z) * z ** (k - n_p + 1) * scale
+            right[i] = (target(z) - 1) * scale
+        c = list(mp.lu_solve(matrix.T * matrix, matrix.T * right))
+        below = [sums(c[n_p:], z) for z in points]
+        errors = [error(c, z) for z in points]
+        if best is None or max(errors) < best[0]:
+            best = max(errors), c
+        total = sum(e * f for e, f in zip(emphasis, errors, strict=True))
+        emphasis = [e * f / total for e, f in zip(emphasis, errors, strict=True)]
+    c = [round_to(value, bits) for value in best[1]]
+    worst = max(error(c, high * i / 2000) for i in range(1, 2001))
+    print(f"/// Error 2^{mp.nstr(mp.log(worst, 2), 4)} on [0, {mp.nstr(high, 5)}].")
+    for letter, part in (("P", c[:n_p]), ("Q", c[n_p:])):
+        print(f"const {name}_{letter}: [f64; {len(part)}] = [")
+        for coefficient in part:
+            print(f"    {literal(coefficient)},")
+        print("];")
+
+
 def tan():
-    """tan(r) = r + r z T(z), |r| up to pi/4 and a little."""
+    """tan(r) = r (1 + z P(z))/(1 + z Q(z)) or r + r z T(z), |r| up to pi/4 and a little."""
 
     def t(z):
         if z < mp.mpf(10) ** -20:
@@ -270,9 +308,8 @@ def tan():
         r = mp.sqrt(z)
         return (mp.tan(r) - r) / (r * z)
 
-    for name, degree, bits, high in (("TAN_64", 14, 53, "0.78548"), ("TAN_32", 6, 24, "0.8")):
-        high = mp.mpf(high) ** 2
-        show(name, range(degree + 1), t, lambda z: z / (1 + z * t(z)), 0, high, bits)
+    rational("TAN", lambda z: 1 + z * t(z), (3, 4), mp.mpf("0.78548") ** 2)
+    show("TAN_32", range(7), t, lambda z: z / (1 + z * t(z)), 0, mp.mpf("0.8") ** 2, 24)
     high = mp.mpf("0.7854") ** 2
     show("TAN_WIDE", range(8), t, lambda z: z / (1 + z * t(z)), 0, high)
 

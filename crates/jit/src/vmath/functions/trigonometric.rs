@@ -2,9 +2,11 @@
 //!
 //! # Method
 //! |x| = n·π/2 + r with |r| ≤ π/4 (see `reduction`); n mod 4 says which of ±sin r, ±cos r is wanted.
-//! Minimax polynomials sin r = r + r·z·S(z), cos r = 1 − z/2 + z²·C(z), tan r = r + r·z·T(z) in z = r²
-//! of degrees 5, 5, 14 (f64; errors 2⁻⁵⁸, 2⁻⁶⁴, 2⁻⁶⁰) and 2, 2, 6 (f32). What rounding r lost is
-//! carried along.
+//! Minimax polynomials sin r = r + r·z·S(z), cos r = 1 − z/2 + z²·C(z) in z = r² of degrees 5, 5 (f64;
+//! errors 2⁻⁵⁸, 2⁻⁶⁴). What rounding r lost is carried along.
+//!
+//! tan r is r (1 + z·P(z))/(1 + z·Q(z)) of degrees 2, 3 in double precision (error 2⁻⁵⁶·⁹), and −cot r
+//! the same upside down; r + r·z·T(z) of degree 6 in single.
 //!
 //! With fused operations, sin and cos reduce by π, cos to multiples n + ½, which makes both ±sin r,
 //! sin r = r + r·z·S(z), |r| ≤ π/2, of degrees 7 and 3 (errors 2⁻⁶¹·⁶, 2⁻²⁶·⁸): no selection, and half
@@ -49,24 +51,19 @@ const COS_64: [f64; 6] = [
     2.087_572_980_469_087e-9,
     -1.135_996_132_738_166e-11,
 ];
-/// (tan r − r)/r³ in z = r².
-const TAN_64: [f64; 15] = [
-    0.333_333_333_333_333_76,
-    0.133_333_333_333_261_1,
-    0.053_968_253_972_513_79,
-    0.021_869_488_409_489_79,
-    0.008_863_237_763_054_123,
-    0.003_592_102_506_163_421,
-    0.001_456_034_206_104_680_3,
-    0.000_588_920_352_277_686_5,
-    0.000_243_554_811_437_473_52,
-    8.405_549_848_388_533e-5,
-    6.632_593_990_740_542e-5,
-    -2.450_922_901_284_192_6e-5,
-    4.770_321_055_736_499e-5,
-    -2.381_447_170_490_914_8e-5,
-    9.697_280_174_451_18e-6,
+/// tan r = r (1 + z·P(z))/(1 + z·Q(z)) in z = r².
+const TAN_P: [f64; 3] = [
+    -0.133_383_027_550_930_93,
+    0.003_424_830_471_623_053_8,
+    -1.786_074_534_471_149_6e-5,
 ];
+const TAN_Q: [f64; 4] = [
+    -0.466_716_360_884_264_27,
+    0.025_663_617_433_044_534,
+    -0.000_311_805_740_045_768_3,
+    4.981_481_337_480_252e-7,
+];
+/// (tan r − r)/r³ in z = r².
 const TAN_32: [f64; 7] = [
     0.333_333_551_883_697_5,
     0.133_324_697_613_716_13,
@@ -194,13 +191,25 @@ pub(crate) fn cos(x: Value) -> Value {
     }
 }
 
-/// tan, or −cotan for odd n, of r + low.
+/// tan, or −cotan for odd n, of r + low, by one division.
+fn tan_by_quotient<'l>(reduced: Reduced<'l>) -> Value<'l> {
+    let Reduced { n, r, low } = reduced;
+    let z = r * r;
+    // The first terms in low of sin (r + low) and cos (r + low), but for a common factor.
+    let sin = r + (r * z).mul_add(z.horner(&TAN_P), low);
+    let cos = 1.0 + z.mul_add(z.horner(&TAN_Q), -(low * r));
+    let is_odd = n.test_bit(0);
+    let quotient = is_odd.select(cos, sin) / is_odd.select(sin, cos);
+    quotient.bit_xor(to_sign(n, 0))
+}
+
+/// tan, or −cotan for odd n, of r + low, in single precision.
 fn tan_of<'l>(reduced: Reduced<'l>) -> Value<'l> {
     let Reduced { n, r, low } = reduced;
     let z = r * r;
     // Of tan' = 1 + tan², the first terms.
     let low = z.mul_add(low, low);
-    let rest = (r * z).mul_add(z.polynomial(&TAN_64, &TAN_32), low);
+    let rest = (r * z).mul_add(z.estrin(&TAN_32), low);
     let (tan, tan_low) = r.fast_two_sum(rest);
     // −1/(tan + tan_low), corrected by the residual.
     let quotient = -1.0 / tan;
@@ -219,5 +228,10 @@ pub(crate) fn tan(x: Value) -> Value {
             n.test_bit(0).select(-1.0 / tan, tan).xor_sign_of(x)
         });
     }
-    tan_of(reduce(x.abs())).xor_sign_of(x)
+    let reduced = reduce(x.abs());
+    let tan = match x.elem() {
+        Elem::F64 => tan_by_quotient(reduced),
+        Elem::F32 => tan_of(reduced),
+    };
+    tan.xor_sign_of(x)
 }
