@@ -63,6 +63,30 @@ def test_perf_map():
     assert {"the_outer_one", "the_inner_one", "kernel"} <= set(names)
 
 
+def test_perf_map_names_python_functions(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import opcodon, os\n"
+        "@opcodon.jit\n"
+        "def the_compiled_one(n):\n"
+        "    return n + 1\n"
+        "assert the_compiled_one(41) == 42\n"
+        "print(os.getpid())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, program],
+        env=os.environ | {"OPCODON_OBSERVE": "perf"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    path = Path(f"/tmp/perf-{done.stdout.strip()}.map")
+    lines = path.read_text().splitlines()
+    path.unlink()
+    assert "the_compiled_one" in [line.split(" ", 2)[2] for line in lines]
+
+
 def test_jitdump(tmp_path):
     process, address = run(OPCODON_OBSERVE="jitdump", TMPDIR=str(tmp_path))
     data = (tmp_path / f"jit-{process}.dump").read_bytes()

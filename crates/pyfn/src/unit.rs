@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use opcodon_codemem::observe::naming;
 use opcodon_codemem::{Code, CodeHeap};
 
 use crate::emit::{self, EntryGuards};
@@ -428,15 +429,10 @@ impl Unit {
 
     fn compile(&mut self, spec: SpecId) -> Result<(), CompileError> {
         let emitted = emit::function(self, spec)?;
-        let name = || {
-            self.functions[self.specs[spec].function]
-                .program
-                .name
-                .clone()
-        };
-        let code = CodeHeap::global().install(&emitted.bytes);
-        let code = code.map_err(|source| CompileError::Memory {
-            name: name(),
+        let name = &self.functions[self.specs[spec].function].program.name;
+        let install = || CodeHeap::global().install(&emitted.bytes);
+        let code = naming(name, install).map_err(|source| CompileError::Memory {
+            name: name.clone(),
             source,
         })?;
         let spec = &mut self.specs[spec];
