@@ -13,8 +13,9 @@ use crate::liveness::{Locals, for_each_atom};
 use crate::plain;
 use crate::program::{Atom, Bin, Expr, Id, Index, Kind, Local, Statement};
 use crate::rules::{self, Intrinsic};
+use crate::text;
 use crate::types::{
-    ArrayTy, BOOL, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET,
+    ArrayTy, BOOL, CHAR, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET,
 };
 use crate::unboxed::OwnLists;
 use crate::unit::{FunctionInfo, Unit};
@@ -101,7 +102,10 @@ impl Scope<'_> {
             Atom::Float(_) => Ty::of(FLOAT),
             Atom::Bool(_) => Ty::truth(),
             Atom::None => Ty::of(NONE),
-            Atom::Str(_) => Ty::object(Form::Str),
+            Atom::Str(text) => match character(text) {
+                Some(_) => Ty::of(CHAR),
+                None => Ty::object(Form::Str),
+            },
             Atom::Const(index) => {
                 let ty = self.info.consts.get(*index).map(|(_, ty)| ty.clone());
                 ty.unwrap_or_else(|| Ty::of(OBJECT))
@@ -234,8 +238,8 @@ impl Scope<'_> {
             (Form::List(_), None) if matches!(index, Index::Slice(_)) => {
                 (Ty::object(of.form.clone()), false)
             }
-            (Form::Str, Some(index)) if is_str(of) && int(&index) => (Ty::object(Form::Str), true),
-            (Form::Str, _) => (Ty::object(Form::Str), false),
+            (Form::Str, Some(index)) if is_str(of) && int(&index) => (Ty::of(CHAR), true),
+            (Form::Str, _) if of.is_text() => (Ty::object(Form::Str), false),
             _ => boxed,
         }
     }
@@ -593,7 +597,8 @@ fn cut(ty: Ty) -> Ty {
 pub(crate) fn boxed_parts(ty: &Ty) -> Ty {
     let parts = Tags::of(TUPLE).or(Tags::of(RANGE));
     if let Some(element) = ty.unboxed() {
-        return Ty::object(Form::List(Box::new(Ty::tags(element.tags))));
+        let element = Ty::tags(element.tags).without_chars();
+        return Ty::object(Form::List(Box::new(element)));
     }
     if ty.tags.any(parts) {
         let form = if ty.tags == Tags::of(TUPLE) {
@@ -679,7 +684,7 @@ pub(crate) fn reads_unbound(info: &FunctionInfo, kind: &Kind) -> bool {
 /// The list gets another element.
 pub(crate) fn extend(list: &mut Ty, value: &Ty) {
     if let Form::List(element) = &mut list.form {
-        let value = boxed_parts(value.narrowed());
+        let value = boxed_parts(value.narrowed()).without_chars();
         let joined = element.join(&value);
         **element = if joined.depth() >= DEPTH_MAX {
             Ty::tags(joined.tags)
@@ -719,7 +724,14 @@ pub(crate) fn unpacked(ty: &Ty, n_parts: usize) -> Option<Vec<Ty>> {
     }
 }
 
-/// Whether the value is a string for certain.
+/// The code point of a text of one character.
+pub(crate) fn character(text: &str) -> Option<i64> {
+    let mut chars = text.chars();
+    let first = chars.next()?;
+    chars.next().is_none().then(|| i64::from(u32::from(first)))
+}
+
+/// Whether the value is an object that is a string for certain.
 pub(crate) fn is_str(ty: &Ty) -> bool {
     ty.form == Form::Str && ty.tags == Tags::of(OBJECT)
 }
@@ -757,13 +769,16 @@ pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
             ty => ty.expected(),
         });
     }
-    if ty.form == Form::Str && ty.tags == Tags::of(OBJECT) {
+    if is_str(ty) {
+        return Some(Ty::of(CHAR));
+    }
+    if ty.is_text() {
         return Some(Ty::object(Form::Str));
     }
     if let Some(parts) = ty.parts() {
         let part = parts
             .iter()
-            .fold(Ty::default(), |part, next| part.join(next));
+            .fold(Ty::default(), |part, next| part.join(&next.without_chars()));
         let is_number = part.tags == Tags::of(INT) || part.tags == Tags::of(FLOAT);
         return Some(if is_number {
             part.boxed()
@@ -828,7 +843,8 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
                 }
                 Some(element) if name == "pop" => How::Gives(element.clone()),
                 Some(_) => How::Gives(Ty::of(NONE)),
-                None => How::Gives(method(&of, name, &scope.atoms(args), named)),
+                None if text::char_test(&of, name, args).is_some() => How::Gives(Ty::truth()),
+                None => How::Gives(method(&of.without_chars(), name, &scope.atoms(args), named)),
             }
         }
         Expr::Attr(name, of) => How::Gives(attribute(&scope.atom(of), name)),
@@ -850,7 +866,7 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
         Expr::List(parts) => {
             let mut element = Ty::default();
             for part in scope.atoms(parts) {
-                element = element.join(&boxed_parts(part.narrowed()));
+                element = element.join(&boxed_parts(part.narrowed()).without_chars());
             }
             How::Gives(Ty::object(Form::List(Box::new(element))))
         }
@@ -862,7 +878,7 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
 
 /// Whether looking a method up has no effect that anybody could see.
 pub(crate) fn has_plain_methods(of: &Ty) -> bool {
-    of.tags == Tags::of(OBJECT) && of.form != Form::Any
+    of.tags == Tags::of(OBJECT) && of.form != Form::Any || of.is_text()
 }
 
 /// The type of an attribute.

@@ -22,6 +22,7 @@ mod plain;
 mod program;
 mod rules;
 mod runtime;
+mod text;
 mod types;
 mod unboxed;
 mod unit;
@@ -32,6 +33,7 @@ pub use globals::{FunctionId, Global};
 pub use program::{Atom, Expr, Id, Index, Kind, Local, Program, ProgramError, Statement, Text};
 pub use program::{Bin, Cmp, Un};
 pub use runtime::{Context, Runtime};
+pub use text::CHAR_TESTS;
 pub use types::*;
 pub use unit::{
     ArrayCheck, CompileError, FunctionInfo, LoopShape, Record, Shape, Spec, SpecId, Unit,

@@ -8,11 +8,10 @@
 //! (division by zero, an integer that overflows) the function is left before.
 
 use crate::globals::Global;
-use crate::infer::is_str;
 use crate::program::{Atom, Bin, Cmp, Un};
 use crate::types::{
-    ArrayTy, BOOL, Class, Dtype, FLOAT, Form, INT, NONE, NP_BOOL, NP_F32, NP_FLOAT, NP_INT, NUMPY,
-    OBJECT, RANGE, TUPLE, Tags, Ty, class,
+    ArrayTy, BOOL, CHAR, Class, Dtype, FLOAT, Form, INT, NONE, NP_BOOL, NP_F32, NP_FLOAT, NP_INT,
+    NUMPY, OBJECT, RANGE, TUPLE, Tags, Ty, class,
 };
 
 /// The tag of `a op b`; `power` is the exponent where it is written in the program.
@@ -52,7 +51,8 @@ pub(crate) fn cmp_tag(op: Cmp, a: u8, b: u8) -> Option<u8> {
     match op {
         Cmp::Is | Cmp::IsNot => {
             let known = |tag: u8| matches!(tag, NONE | BOOL | OBJECT);
-            let differ = |a: u8, b: u8| a == NONE && (numbers(b) || b == TUPLE || b == RANGE);
+            let others = |tag: u8| numbers(tag) || matches!(tag, TUPLE | RANGE | CHAR);
+            let differ = |a: u8, b: u8| a == NONE && others(b);
             (known(a) && known(b) || differ(a, b) || differ(b, a)).then_some(BOOL)
         }
         Cmp::In | Cmp::NotIn => None,
@@ -192,8 +192,8 @@ pub(crate) fn pairs(a: Tags, b: Tags, rule: impl Fn(u8, u8) -> Option<u8>) -> Ta
 
 /// Whether an operation on such values goes through Python's own interface.
 pub(crate) fn is_boxed(ty: &Ty) -> bool {
-    ty.tags
-        .any(Tags::of(OBJECT).or(Tags::of(TUPLE)).or(Tags::of(RANGE)))
+    let boxed = Tags::of(OBJECT).or(Tags::of(TUPLE));
+    ty.tags.any(boxed.or(Tags::of(RANGE)).or(Tags::of(CHAR)))
 }
 
 /// The dtype of an operation on arrays and numbers, where it is easily told.
@@ -242,11 +242,12 @@ pub(crate) fn bin(op: Bin, a: &Ty, b: &Ty, power: Option<i64>) -> Option<Ty> {
                 _ => new_array(dtype, ndim).boxed(),
             });
         }
+        let (a, b) = (&a.without_chars(), &b.without_chars());
         let form = match (&a.form, &b.form, op) {
             (Form::List(x), Form::List(y), Bin::Add) => Form::List(Box::new(x.join(y))),
             (Form::List(_), Form::Any, Bin::Mul) if b.tags == Tags::of(INT) => a.form.clone(),
             (Form::Any, Form::List(_), Bin::Mul) if a.tags == Tags::of(INT) => b.form.clone(),
-            (Form::Str, Form::Str, Bin::Add) => Form::Str,
+            (Form::Str, Form::Str, Bin::Add) if a.is_text() && b.is_text() => Form::Str,
             (Form::Str, Form::Any, Bin::Mul) if b.tags == Tags::of(INT) => Form::Str,
             _ => Form::Any,
         };
@@ -311,7 +312,7 @@ pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
     if matches!(op, Cmp::Is | Cmp::IsNot) {
         return (!tags.is_empty()).then(|| truth(tags));
     }
-    if is_str(a) && is_str(b) {
+    if a.is_text() && b.is_text() {
         return Some(truth(Tags::of(BOOL)));
     }
     if is_boxed(a) || is_boxed(b) {
@@ -390,6 +391,11 @@ pub(crate) enum Intrinsic {
     /// The sum of a list of integers that only its function sees.
     SumOwn,
     Ord,
+    Chr,
+    /// The number that a character is the digit of.
+    Digit,
+    /// The argument itself.
+    Same,
     ToInt,
     ToFloat,
     ToNumpyFloat,
@@ -532,7 +538,9 @@ pub(crate) fn call(
             };
             (how, result)
         }
-        ("len", [a]) if is_boxed(a) && a.tags.within(Tags(1 << OBJECT | 1 << TUPLE)) => {
+        ("len", [a])
+            if is_boxed(a) && a.tags.within(Tags(1 << OBJECT | 1 << TUPLE | 1 << CHAR)) =>
+        {
             (Intrinsic::Len, Ty::count())
         }
         ("int", [a]) if is_number(a) => {
@@ -588,7 +596,7 @@ pub(crate) fn call(
             };
             (Intrinsic::Range, result)
         }
-        ("ord", [a]) if is_str(a) => {
+        ("ord", [a]) if a.is_text() => {
             let code = Ty {
                 room: 42,
                 ..Ty::natural()
@@ -596,6 +604,9 @@ pub(crate) fn call(
             (Intrinsic::Ord, code)
         }
         ("ord", [_]) => (Intrinsic::Boxed, Ty::natural().boxed()),
+        ("chr", [a]) if is_int(a) => (Intrinsic::Chr, Ty::of(CHAR)),
+        ("int", [a]) if a.tags == Tags::of(CHAR) => (Intrinsic::Digit, Ty::byte()),
+        ("str", [a]) if a.tags == Tags::of(CHAR) => (Intrinsic::Same, a.clone()),
         ("chr" | "str" | "hex" | "bin" | "repr", [_]) => {
             (Intrinsic::Boxed, Ty::object(Form::Str).boxed())
         }
@@ -620,8 +631,9 @@ pub(crate) fn call(
         },
         ("sorted" | "list", [a]) => {
             let element = match (a.list().or(a.unboxed()), a.tags.single()) {
-                (Some(element), _) => element.clone(),
+                (Some(element), _) => element.without_chars(),
                 (None, Some(RANGE)) => Ty::of(INT),
+                (None, Some(OBJECT)) if a.is_text() => Ty::object(Form::Str),
                 _ => Ty::default(),
             };
             let list = Ty::object(Form::List(Box::new(element)));

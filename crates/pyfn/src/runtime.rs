@@ -78,8 +78,19 @@ pub struct Runtime {
     /// `(object) -> length or -1`.
     pub length: usize,
     pub get_item: usize,
-    /// `(str, index) -> object`.
-    pub str_item: usize,
+    /// Offset of the first character of a `str` of ASCII, whose length is at 16 and whose kind is
+    /// at 32; 0 if it is not known.
+    pub text_ascii: i32,
+    /// `(str, index) -> code point`; the index is within bounds.
+    pub str_char: usize,
+    /// `(str, code point) -> 0 or 1`: whether the character is in it.
+    pub str_has: usize,
+    /// `(str, str) -> str`: both, one behind the other; the first reference is used up.
+    pub str_append: usize,
+    /// `(code point) -> str`.
+    pub make_char: usize,
+    /// `(code point, test) -> 0 or 1`: the tests are in the order of `CHAR_TESTS`.
+    pub char_is: usize,
     /// `(str, str) -> -1, 0 or 1`, as they compare.
     pub str_compare: usize,
     /// `(str) -> code point or -1`.

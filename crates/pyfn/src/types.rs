@@ -26,6 +26,8 @@ pub const OBJECT: u8 = 5;
 pub const TUPLE: u8 = 6;
 /// A range, as three words.
 pub const RANGE: u8 = 7;
+/// A `str` of one character, as its code point.
+pub const CHAR: u8 = 8;
 /// Added to a scalar's tag for numpy's scalars: `numpy.bool_`, `int64`, `float64`.
 pub const NUMPY: u8 = 16;
 /// `numpy.bool_`.
@@ -77,6 +79,7 @@ pub fn tag_name(tag: u8) -> &'static str {
         OBJECT => "object",
         TUPLE => "tuple",
         RANGE => "range",
+        CHAR => "character",
         NP_BOOL => "numpy.bool",
         NP_INT => "numpy.int64",
         NP_FLOAT => "numpy.float64",
@@ -98,6 +101,8 @@ pub enum Class {
     Int,
     /// A double.
     Float,
+    /// A word that is a code point.
+    Char,
     /// Nothing: the tag says it all.
     Nothing,
     /// A pointer to an object.
@@ -114,6 +119,7 @@ pub const fn class(tag: u8) -> Class {
         FLOAT | NP_FLOAT | NP_F32 => Class::Float,
         OBJECT => Class::Object,
         TUPLE | RANGE => Class::Parts,
+        CHAR => Class::Char,
         _ => Class::Nothing,
     }
 }
@@ -523,6 +529,33 @@ impl Ty {
     #[must_use]
     pub fn is_bytes(&self) -> bool {
         self.form == Form::Bytes && self.tags == Tags::of(OBJECT)
+    }
+
+    /// Whether the value is a `str` for certain, as an object or as a character.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        let texts = Tags::of(OBJECT).or(Tags::of(CHAR));
+        let is_known = self.form == Form::Str || !self.tags.has(OBJECT);
+        self.tags.within(texts) && !self.is_never() && is_known
+    }
+
+    /// The type with characters as objects.
+    #[must_use]
+    pub fn without_chars(&self) -> Self {
+        if !self.tags.has(CHAR) {
+            return self.clone();
+        }
+        let others = Tags(self.tags.0 & !Tags::of(CHAR).0);
+        let form = if others.has(OBJECT) {
+            self.form.clone()
+        } else {
+            Form::Str
+        };
+        Self {
+            tags: others.or(Tags::of(OBJECT)),
+            form,
+            ..self.clone()
+        }
     }
 
     /// An item of a `bytes`.

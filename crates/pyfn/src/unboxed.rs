@@ -12,7 +12,7 @@ use crate::globals::Global;
 use crate::infer::{Inference, iterated};
 use crate::liveness::{for_each_atom, for_each_target};
 use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Program, Statement, Un, all_statements};
-use crate::types::{BOOL, FLOAT, Form, INT, RANGE, Tags, Ty};
+use crate::types::{BOOL, CHAR, FLOAT, Form, INT, RANGE, Tags, Ty};
 use crate::unit::{FunctionInfo, Unit};
 
 /// Builtins that neither keep nor change a list that they are called with.
@@ -137,6 +137,12 @@ pub(crate) fn groups(program: &Program, globals: &[Global]) -> Vec<Option<Local>
                 {
                     fine.push(of);
                 }
+                // It makes one list of what it gets before it does anything else.
+                Expr::Method(name, Atom::Str(_), args, named, _)
+                    if name == "join" && args.len() == 1 && named.is_empty() =>
+                {
+                    fine.extend(args.iter().map(std::ptr::from_ref));
+                }
                 // With more of them some give one back.
                 Expr::Call(function, args, named) if named.is_empty() && args.len() == 1 => {
                     let reads = |name: &str| ONLY_READ.contains(&name);
@@ -191,7 +197,7 @@ fn is_range_listed(all: &[&Statement], e: &Expr, globals: &[Global]) -> bool {
 
 /// Whether such elements can lie side by side; of an empty list nothing is known.
 pub(crate) fn is_unboxable(element: &Ty) -> bool {
-    let kinds = Tags(1 << BOOL | 1 << INT | 1 << FLOAT);
+    let kinds = Tags(1 << BOOL | 1 << INT | 1 << FLOAT | 1 << CHAR);
     element.tags.within(kinds) && element.tags.0.count_ones() <= 1 && element.narrow.is_none()
 }
 

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use opcodon_pyfn::{Dtype, Runtime, Tags};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 use super::{calls, function, leave, unboxed};
 
@@ -200,6 +200,23 @@ fn bytes_are_known(py: Python<'_>) -> bool {
     word(object, 16) == 16 && word(object, 32) == words[0] && word(object, 40) == words[1]
 }
 
+/// Where the characters of a string of ASCII are; 0 if strings do not look as expected.
+fn ascii_offset(py: Python<'_>) -> i32 {
+    let is_ascii = |text: &Bound<'_, PyString>| word(text.as_ptr(), 32) & 0x60 == 0x60;
+    let text = PyString::new(py, "opcodon!opcodon?");
+    let words = [b"opcodon!", b"opcodon?"].map(|word| u64::from_ne_bytes(*word));
+    let others = ["\u{e9}t\u{e9}", "\u{20ac}uro", "\u{1f40d}"];
+    let differ = others
+        .iter()
+        .all(|other| !is_ascii(&PyString::new(py, other)));
+    if !is_ascii(&text) || !differ || word(text.as_ptr(), 16) != 16 {
+        return 0;
+    }
+    let lies_at = |at: &usize| [0, 1].map(|k| word(text.as_ptr(), at + 8 * k)) == words;
+    let at = [40, 48].into_iter().find(lies_at);
+    at.and_then(|at| i32::try_from(at).ok()).unwrap_or(0)
+}
+
 /// Integers before 3.12: a signed number of digits of 30 bits, then the digits.
 fn ints_are_known(py: Python<'_>) -> PyResult<bool> {
     for (value, size, digit) in [
@@ -347,7 +364,12 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         is_true: at!(calls::is_true),
         length: at!(ffi::PyObject_Size),
         get_item: at!(ffi::PyObject_GetItem),
-        str_item: at!(calls::str_item),
+        text_ascii: if fine { ascii_offset(py) } else { 0 },
+        str_char: at!(calls::str_char),
+        str_has: at!(calls::str_has),
+        str_append: at!(calls::str_append),
+        make_char: at!(calls::make_char),
+        char_is: at!(calls::char_is),
         str_compare: at!(calls::str_compare),
         str_ord: at!(calls::str_ord),
         set_item: at!(calls::set_item),

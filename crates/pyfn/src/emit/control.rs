@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, Value, condcodes::IntCC, types};
 use cranelift_frontend::Variable;
 
 use super::{Emitter, Turn, Val, frame::TICKS, hoist::Count, island::is_innermost};
-use crate::infer::{State, extend, has_plain_methods, iterated, note_append, unpacked};
+use crate::infer::{State, extend, has_plain_methods, is_str, iterated, note_append, unpacked};
 use crate::program::{Atom, Expr, Index, Kind, Local, Statement};
 use crate::types::{COUNT_ROOM, Form, INT, OBJECT, RANGE, Tags, Ty, UNSET};
 use crate::unit::LoopShape;
@@ -97,6 +97,9 @@ impl Emitter<'_, '_> {
                     }
                     self.forget(*from);
                     self.bind(*to, value);
+                    return true;
+                }
+                if self.append_text(*to, e) {
                     return true;
                 }
                 let value = match self.own_list(*to, e) {
@@ -390,7 +393,7 @@ impl Emitter<'_, '_> {
             return goes_on;
         }
         let is_list = value.ty.list().is_some() || value.ty.unboxed().is_some();
-        let is_list = is_list && self.rt.ob_item != 0 || value.ty.is_bytes();
+        let is_list = is_list && self.rt.ob_item != 0 || value.ty.is_bytes() || is_str(&value.ty);
         if value.ty.array().is_some_and(|array| array.ndim > 0) || is_list {
             let object = self.word(&value);
             self.inc_ref(object);
@@ -635,6 +638,10 @@ impl Emitter<'_, '_> {
                 let index = self.value_of(state[1]);
                 let size = match of.array.as_ref() {
                     Some(fields) => fields.sizes[0],
+                    None if is_str(&of.ty) => {
+                        let text = self.value_of(state[0]);
+                        self.text_size(text)
+                    }
                     None => self.list_of_turn(of, state).0,
                 };
                 let goes_on = self.b.ins().icmp(IntCC::UnsignedLessThan, index, size);
@@ -687,6 +694,9 @@ impl Emitter<'_, '_> {
                 self.b.def_var(state[1], next);
                 if of.array.is_some() {
                     index
+                } else if is_str(&of.ty) {
+                    let text = self.value_of(state[0]);
+                    return self.char_at(text, index);
                 } else {
                     let items = self.list_of_turn(of, state).1;
                     if of.ty.is_bytes() {

@@ -33,6 +33,7 @@ mod list;
 mod object;
 
 mod scalar;
+mod text;
 mod trampoline;
 mod unboxed;
 mod unused;
@@ -60,7 +61,8 @@ use crate::infer::{Joint, Scope, State};
 use crate::program::{Atom, Local, Statement};
 use crate::runtime::Runtime;
 use crate::types::{
-    ArrayTy, BOOL, Class, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET, class,
+    ArrayTy, BOOL, CHAR, Class, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET,
+    class,
 };
 use crate::unit::{ArrayCheck, CompileError, FunctionInfo, LoopShape, Record, SpecId, Unit};
 
@@ -263,7 +265,7 @@ fn words_of(ty: &Ty) -> Vec<Type> {
 
 /// Whether values with such tags have a word.
 pub(crate) fn has_word(tags: Tags) -> bool {
-    tags.any(Tags::INTS.or(Tags::of(OBJECT)))
+    tags.any(Tags::INTS.or(Tags::of(OBJECT)).or(Tags::of(CHAR)))
 }
 
 /// Emits the code of a version of a function.
@@ -628,6 +630,9 @@ impl<'a, 'f> Emitter<'a, 'f> {
             }
             Atom::None => Self::nothing(NONE),
             Atom::Str(text) => {
+                if let Some(code) = crate::infer::character(text) {
+                    return self.written_char(code);
+                }
                 let word = self.text(text);
                 Self::from_word(ty, word)
             }
@@ -933,6 +938,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
                 let word = self.word(value);
                 self.call_word(self.rt.make_int, &[word])
             }
+            Some(CHAR) => return self.boxed_char(value),
             Some(FLOAT) => {
                 let flt = self.flt(value);
                 self.call_word(self.rt.make_float, &[flt])

@@ -11,7 +11,7 @@ use crate::globals::FunctionId;
 use crate::infer::{How, has_plain_methods, is_str, operation};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
-use crate::types::{NONE, OBJECT, RAISED, TUPLE, Tags, Ty};
+use crate::types::{CHAR, NONE, OBJECT, RAISED, TUPLE, Tags, Ty};
 use crate::unit::parameter;
 
 impl Emitter<'_, '_> {
@@ -65,6 +65,9 @@ impl Emitter<'_, '_> {
                 }))
             }
             Expr::Cmp(op, a, b) => {
+                if let Some(word) = self.is_written_char(*op, a, b) {
+                    return Some(Self::from_word(ty.clone(), word));
+                }
                 let (a, b) = (self.atom(a), self.atom(b));
                 self.compare(*op, &a, &b, ty)
             }
@@ -85,6 +88,9 @@ impl Emitter<'_, '_> {
                 self.may_rebind |= !has_plain_methods(&of.ty);
                 if of.ty.unboxed().is_some() {
                     return self.change_unboxed(&of, args);
+                }
+                if let Some(test) = crate::text::char_test(&of.ty, name, args) {
+                    return Some(self.test_char(&of, test));
                 }
                 if name == "append" && of.ty.list().is_some() && args.len() == 1 && named.is_empty()
                 {
@@ -241,6 +247,13 @@ impl Emitter<'_, '_> {
 
     fn compare(&mut self, op: Cmp, a: &Val, b: &Val, ty: &Ty) -> Option<Val> {
         match op {
+            Cmp::In | Cmp::NotIn if a.ty.tags == Tags::of(CHAR) && is_str(&b.ty) => {
+                let (code, text) = (self.word(a), self.word(b));
+                let found = self.call_word(self.rt.str_has, &[text, code]);
+                let not = i64::from(op == Cmp::NotIn);
+                let word = self.b.ins().bxor_imm_s(found, not);
+                Some(Self::from_word(ty.clone(), word))
+            }
             Cmp::In | Cmp::NotIn => {
                 // A float in a tuple may be found by being the same object.
                 let floats = |value: &Val| value.ty.tags.any(Tags::FLOATS.or(Tags::NUMPY));
@@ -258,11 +271,8 @@ impl Emitter<'_, '_> {
                 Some(Self::from_word(ty.clone(), word))
             }
             Cmp::Is | Cmp::IsNot => Some(self.cmp_numbers(op, a, b, ty)),
-            _ if is_str(&a.ty) && is_str(&b.ty) => {
-                let (x, y) = (self.word(a), self.word(b));
-                let order = self.call_word(self.rt.str_compare, &[x, y]);
-                let truth = self.b.ins().icmp_imm_s(int_cc(op)?, order, 0);
-                let word = self.b.ins().uextend(types::I64, truth);
+            _ if a.ty.is_text() && b.ty.is_text() => {
+                let word = self.compare_texts(int_cc(op)?, a, b);
                 Some(Self::from_word(ty.clone(), word))
             }
             _ if rules::cmp_is_boxed(&a.ty, &b.ty) => {
@@ -295,10 +305,17 @@ impl Emitter<'_, '_> {
         match how {
             Some((Intrinsic::Len, _)) => self.length(&values[0], ty),
             Some((Intrinsic::SumOwn, _)) => Some(self.sum_of_own(&values[0])),
+            Some((Intrinsic::Ord, _)) if values[0].ty.tags == Tags::of(CHAR) => {
+                let code = self.word(&values[0]);
+                Some(Self::from_word(ty.clone(), code))
+            }
+            Some((Intrinsic::Chr, _)) => Some(self.chr(&values[0])),
+            Some((Intrinsic::Digit, _)) => Some(self.digit(&values[0])),
+            Some((Intrinsic::Same, _)) => values.first().cloned(),
             Some((Intrinsic::Ord, _)) => {
-                let text = self.word(&values[0]);
-                let code = self.call_word(self.rt.str_ord, &[text]);
-                self.fail_if_negative(code);
+                let code = self.through_status(&[&values[0]], |emitter, words| {
+                    emitter.call_word(emitter.rt.str_ord, words)
+                });
                 Some(Self::from_word(ty.clone(), code))
             }
             Some((Intrinsic::Boxed, _)) | None => {
@@ -320,6 +337,11 @@ impl Emitter<'_, '_> {
         }
         if of.ty.is_bytes() {
             let (size, _) = self.bytes_fields(of);
+            return Some(Self::from_word(ty.clone(), size));
+        }
+        if is_str(&of.ty) {
+            let object = self.word(of);
+            let size = self.text_size(object);
             return Some(Self::from_word(ty.clone(), size));
         }
         if (of.ty.list().is_some() || of.ty.unboxed().is_some()) && self.rt.ob_item != 0 {
@@ -479,10 +501,7 @@ impl Emitter<'_, '_> {
                 return Some(self.unboxed_at(place, &element));
             }
             if of.ty.list().is_none() {
-                let (text, index) = (self.word(of), self.word(&index));
-                let item = self.call_word(self.rt.str_item, &[text, index]);
-                self.fail_if_null(item);
-                return Some(Self::owned(ty.clone(), item));
+                return Some(self.load_char(of, &index));
             }
             return self.load_from_list(of, &index);
         }

@@ -14,7 +14,8 @@ use super::{Emitter, Val};
 use crate::program::{Bin, Cmp, Un};
 use crate::rules::{self, Intrinsic};
 use crate::types::{
-    BOOL, Class, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32, NP_INT, NUMPY, OBJECT, Tags, Ty, class,
+    BOOL, CHAR, Class, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32, NP_INT, NUMPY, OBJECT, Tags, Ty,
+    class,
 };
 
 /// Up to here every integer is a double.
@@ -26,12 +27,19 @@ fn tags_of(class: Class) -> Tags {
         Class::Int => Tags::INTS,
         Class::Float => Tags::FLOATS,
         Class::Nothing => Tags::of(NONE),
+        Class::Char => Tags::of(CHAR),
         Class::Object => Tags::of(OBJECT),
         Class::Parts => Tags(1 << crate::types::TUPLE | 1 << crate::types::RANGE),
     }
 }
 
-const CLASSES: [Class; 4] = [Class::Int, Class::Float, Class::Nothing, Class::Object];
+const CLASSES: [Class; 5] = [
+    Class::Int,
+    Class::Float,
+    Class::Char,
+    Class::Nothing,
+    Class::Object,
+];
 
 fn classes_of(value: &Val) -> Vec<Class> {
     let has = |class: &Class| value.ty.tags.any(tags_of(*class));
@@ -592,7 +600,8 @@ impl Emitter<'_, '_> {
         {
             return None;
         }
-        let differ = |a: u8, b: u8| a == NONE && matches!(class(b), Class::Int | Class::Float);
+        let unlike = |tag: u8| matches!(class(tag), Class::Int | Class::Float | Class::Char);
+        let differ = |a: u8, b: u8| a == NONE && unlike(b);
         if pairs.iter().all(|&(a, b)| differ(a, b) || differ(b, a)) {
             return Some(self.int(i64::from(op == Cmp::IsNot)));
         }
@@ -691,6 +700,7 @@ impl Emitter<'_, '_> {
                 let truth = self.b.ins().fcmp(FloatCC::NotEqual, flt, zero);
                 self.b.ins().uextend(types::I64, truth)
             }
+            Class::Char => self.int(1),
             Class::Nothing => self.int(0),
             Class::Object | Class::Parts => return None,
         })
@@ -706,7 +716,8 @@ impl Emitter<'_, '_> {
             let has_items = self.b.ins().icmp_imm_s(IntCC::NotEqual, size, 0);
             return self.b.ins().uextend(types::I64, has_items);
         }
-        let a = if rules::is_boxed(&a.ty) && !a.ty.tags.has(OBJECT) {
+        let chars = Tags::of(CHAR);
+        let a = if rules::is_boxed(&a.ty) && !a.ty.tags.any(chars.or(Tags::of(OBJECT))) {
             self.boxed(a)
         } else {
             a.clone()
