@@ -332,6 +332,13 @@ pub(crate) fn used(kind: &Kind) -> Vec<Local> {
     locals
 }
 
+/// The locals that a statement binds.
+fn used_targets(kind: &Kind) -> Vec<Local> {
+    let mut locals = Vec::new();
+    crate::liveness::for_each_target(kind, &mut |local| locals.push(local));
+    locals
+}
+
 /// Whether the statement hands its operand on as it is.
 pub(crate) fn only_moves(kind: &Kind) -> bool {
     matches!(kind, Kind::Return(_) | Kind::Set(_, Expr::Atom(_)))
@@ -397,6 +404,15 @@ impl<'a> Inference<'a> {
         if !prepare(&self.info, statement, &mut state) {
             self.is_plain = false;
             return None;
+        }
+        if let Some(lockstep) = self.info.lockstep_of_call(statement.id)
+            && self.scope(&state).is_in_lockstep(lockstep)
+        {
+            self.is_plain = false;
+            for local in used_targets(kind) {
+                state[local] = Ty::of(UNSET);
+            }
+            return Some(state);
         }
         match kind {
             Kind::Set(to, e) => {
@@ -467,8 +483,17 @@ impl<'a> Inference<'a> {
             }
             Kind::Loop(body) => return self.repeat(statement.id, state, None, body, &[]),
             Kind::For(to, iterable, body, otherwise) => {
+                let lockstep = self.info.lockstep_at(statement, &state).cloned();
                 let ty = self.scope(&state).atom(iterable);
-                if ty.unboxed().is_some_and(Ty::is_never) {
+                let lockstep_item = lockstep
+                    .as_ref()
+                    .map(|loops| self.scope(&state).item_of_lockstep(loops));
+                if let Some(lockstep) = &lockstep {
+                    for &local in &lockstep.dropped {
+                        state[local] = Ty::of(UNSET);
+                    }
+                }
+                if lockstep_item == Some(None) || ty.unboxed().is_some_and(Ty::is_never) {
                     // As far as is known there are no turns.
                     let mut after = None;
                     let live = self.info.liveness.after[statement.id].clone();
@@ -478,7 +503,10 @@ impl<'a> Inference<'a> {
                     self.joints[statement.id].after.clone_from(&after);
                     return after;
                 }
-                let item = iterated(&ty)?;
+                let item = match lockstep_item {
+                    Some(item) => item?,
+                    None => iterated(&ty)?,
+                };
                 return self.repeat(statement.id, state, Some((*to, item)), body, otherwise);
             }
             Kind::Break => {
@@ -660,6 +688,9 @@ pub(crate) fn prepare(info: &FunctionInfo, statement: &Statement, state: &mut [T
             }
         }
     }
+    if info.lockstep_at(statement, state).is_some() {
+        return true;
+    }
     for local in used(kind) {
         let ty = &mut state[local];
         ty.tags = Tags(ty.tags.0 & !Tags::of(UNSET).0);
@@ -824,6 +855,10 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
             "no native comparison of these types",
         ),
         Expr::Truth(_) => How::Gives(Ty::truth()),
+        // A copy of the list would not change with it.
+        Expr::Call(function, args, _) if scope.iterates_own_list(function, args) => {
+            How::Leave("an iterator over a list that only this function sees".to_owned())
+        }
         Expr::Call(function, args, named) => match scope.intrinsic(function, args, named) {
             Some((_, ty)) => How::Gives(ty),
             None => How::Gives(Ty::of(OBJECT)),

@@ -18,6 +18,7 @@ mod emit;
 mod globals;
 mod infer;
 mod liveness;
+mod lockstep;
 mod plain;
 mod program;
 mod rules;

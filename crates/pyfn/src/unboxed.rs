@@ -11,7 +11,7 @@ use std::rc::Rc;
 use crate::globals::Global;
 use crate::infer::{Inference, iterated};
 use crate::liveness::{for_each_atom, for_each_target};
-use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Program, Statement, Un, all_statements};
+use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Statement, Un, all_statements};
 use crate::types::{BOOL, CHAR, FLOAT, Form, INT, RANGE, Tags, Ty};
 use crate::unit::{FunctionInfo, Unit};
 
@@ -80,7 +80,8 @@ pub(crate) fn listed<'a>(e: &'a Expr, globals: &[Global]) -> Option<&'a Atom> {
 }
 
 /// The group of each local that may hold such lists only.
-pub(crate) fn groups(program: &Program, globals: &[Global]) -> Vec<Option<Local>> {
+pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
+    let (program, globals) = (&info.program, info.globals.as_slice());
     let n_locals = program.locals.len();
     let mut search = Search {
         parent: (0..n_locals).collect(),
@@ -141,6 +142,9 @@ pub(crate) fn groups(program: &Program, globals: &[Global]) -> Vec<Option<Local>
                 Expr::Method(name, Atom::Str(_), args, named, _)
                     if name == "join" && args.len() == 1 && named.is_empty() =>
                 {
+                    fine.extend(args.iter().map(std::ptr::from_ref));
+                }
+                Expr::Call(_, args, _) if info.lockstep_of_call(statement.id).is_some() => {
                     fine.extend(args.iter().map(std::ptr::from_ref));
                 }
                 // With more of them some give one back.

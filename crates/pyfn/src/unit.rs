@@ -13,6 +13,7 @@ use crate::emit::{self, EntryGuards};
 use crate::globals::{FunctionId, Global};
 use crate::infer::{Inference, Joint, boxed_parts, owns};
 use crate::liveness::Liveness;
+use crate::lockstep::{self, Lockstep};
 use crate::plain;
 use crate::program::{Atom, Expr, Kind, Local, Program, all_statements};
 use crate::runtime::Runtime;
@@ -65,6 +66,8 @@ pub struct FunctionInfo {
     pub(crate) own_lists: Vec<Option<Local>>,
     /// For each statement whose result is masked the locals that have to be integers.
     pub(crate) masked: Vec<Option<Vec<Local>>>,
+    /// Loops over several sequences at once.
+    pub(crate) locksteps: HashMap<usize, Lockstep>,
     /// Statements before which a value was not of the type that it was taken for.
     pub unexpected: Vec<usize>,
     /// Whether it calls what is not known here, so that names may be bound anew meanwhile.
@@ -87,11 +90,12 @@ impl FunctionInfo {
             });
         }
         let calls_unknown = calls_unknown(&program, &globals);
-        Self {
+        let mut info = Self {
             liveness: Liveness::of(&program),
             is_rebound,
             is_small: plain::is_small(&program),
-            own_lists: unboxed::groups(&program, &globals),
+            own_lists: Vec::new(),
+            locksteps: HashMap::new(),
             masked: wrap::masked(&program),
             unexpected: Vec::new(),
             calls_unknown,
@@ -99,7 +103,10 @@ impl FunctionInfo {
             globals,
             consts,
             strings,
-        }
+        };
+        info.locksteps = lockstep::find(&info);
+        info.own_lists = unboxed::groups(&info);
+        info
     }
 }
 
@@ -148,6 +155,9 @@ pub enum LoopShape {
     Range,
     /// Two words: a sequence, which the frame owns, and the index of the next turn.
     Sequence,
+    /// That many sequences, which the frame owns, and the index of the next turn; turns are counted
+    /// from a start, or not.
+    Lockstep(usize, Option<i64>),
     /// One word: an iterator, which the frame owns.
     Iterator,
     /// One word: an object that the frame owns and that nobody needs any more.
@@ -266,7 +276,10 @@ impl Unit {
     }
 
     /// Adds a function.
-    pub fn add(&mut self, info: FunctionInfo) -> FunctionId {
+    pub fn add(&mut self, mut info: FunctionInfo) -> FunctionId {
+        if self.runtime.ob_item == 0 {
+            info.locksteps.clear();
+        }
         self.functions.push(Rc::new(info));
         self.n_specs.push(0);
         self.functions.len() - 1

@@ -86,6 +86,8 @@ const BUILTINS: &[&str] = &[
     "sorted",
     "list",
     "dict",
+    "enumerate",
+    "zip",
 ];
 
 const NUMPY: &[&str] = &[

@@ -76,6 +76,17 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
                     ffi::Py_DecRef(object);
                     at = at.add(2);
                 }
+                LoopShape::Lockstep(n, start) => {
+                    let index = *at.add(*n) as i64;
+                    let mut iterators = Vec::with_capacity(*n);
+                    for k in 0..*n {
+                        let object = lists.seen(*at.add(k) as *mut PyObject);
+                        iterators.push(iterator_at(object, index));
+                        ffi::Py_DecRef(object);
+                    }
+                    args.push(together(&iterators, start.map(|start| start + index)));
+                    at = at.add(n + 1);
+                }
                 LoopShape::Iterator => {
                     args.push(*at as *mut PyObject);
                     at = at.add(1);
@@ -148,6 +159,28 @@ unsafe fn read(
                 box_value(tag, word as i64, bits)
             }
         }
+    }
+}
+
+/// `zip` or, with a count to go on with, `enumerate` of iterators, whose references are used up.
+unsafe fn together(iterators: &[*mut PyObject], count: Option<i64>) -> *mut PyObject {
+    unsafe {
+        let mut args = iterators.to_vec();
+        let type_ = match count {
+            Some(count) => {
+                args.push(ffi::PyLong_FromLongLong(count));
+                &raw mut ffi::PyEnum_Type
+            }
+            None => &raw mut ffi::PyZip_Type,
+        };
+        let made = PyObject_Vectorcall(
+            type_.cast(),
+            args.as_ptr(),
+            args.len(),
+            std::ptr::null_mut(),
+        );
+        args.into_iter().for_each(|arg| ffi::Py_DecRef(arg));
+        made
     }
 }
 

@@ -14,13 +14,15 @@ use crate::types::{COUNT_ROOM, Form, INT, OBJECT, RANGE, Tags, Ty, UNSET};
 use crate::unit::LoopShape;
 
 /// What a loop runs over.
-enum Source {
+pub(super) enum Source {
     /// Nothing: it repeats.
     Forever,
     /// A range, with its step if that is written in the program, and whether it goes up if not.
     Range(Option<i64>, bool),
     /// The elements of a list or the first dimension of an array.
     Sequence(Val),
+    /// The elements of several at once, and what turns are counted from.
+    Lockstep(Vec<Val>, Option<i64>),
     /// Python's iterator.
     Iterator,
 }
@@ -49,6 +51,11 @@ impl Emitter<'_, '_> {
     fn statement(&mut self, statement: &Statement) -> bool {
         self.begin(statement);
         let kind = &statement.kind;
+        let lockstep = self.lockstep_here(statement);
+        if let Some(lockstep) = &lockstep {
+            // Before the first turn Python goes on at the call.
+            self.statement = lockstep.call;
+        }
         if !self.prepare(statement) {
             self.end_checks();
             return false;
@@ -59,11 +66,21 @@ impl Emitter<'_, '_> {
                 self.repeat(statement, Source::Forever, Vec::new(), None, body, &[])
             }
             Kind::For(to, iterable, body, otherwise) => {
+                if let Some(lockstep) = &lockstep {
+                    let blocks = [body.as_slice(), otherwise.as_slice()];
+                    return self.iterate_in_lockstep(statement, lockstep, *to, blocks);
+                }
                 self.iterate(statement, *to, iterable, body, otherwise)
             }
             Kind::Break | Kind::Continue => {
                 self.jump_in_loop(matches!(kind, Kind::Break));
                 false
+            }
+            Kind::Set(to, _) if self.is_done_by_loop(statement) => {
+                self.drop_local(*to);
+                self.types[*to] = Ty::of(UNSET);
+                self.end_checks();
+                true
             }
             _ => {
                 let goes_on = self.step(kind);
@@ -327,7 +344,7 @@ impl Emitter<'_, '_> {
         }
     }
 
-    fn variable(&mut self, value: Value) -> Variable {
+    pub(super) fn variable(&mut self, value: Value) -> Variable {
         let variable = self.b.declare_var(types::I64);
         self.b.def_var(variable, value);
         variable
@@ -432,7 +449,7 @@ impl Emitter<'_, '_> {
         }
     }
 
-    fn repeat(
+    pub(super) fn repeat(
         &mut self,
         statement: &Statement,
         mut source: Source,
@@ -472,6 +489,7 @@ impl Emitter<'_, '_> {
             Source::Forever => &[],
             Source::Range(..) => &state[1..],
             Source::Sequence(_) | Source::Iterator => &state[..1],
+            Source::Lockstep(..) => &state[..state.len() - 1],
         };
         let n_settled = self.settle(statement.id, to_local, own, body);
         let island = counted.map(|(counter, _)| {
@@ -511,6 +529,7 @@ impl Emitter<'_, '_> {
                 Source::Forever => None,
                 Source::Range(..) => Some(LoopShape::Range),
                 Source::Sequence(_) => Some(LoopShape::Sequence),
+                Source::Lockstep(ref all, start) => Some(LoopShape::Lockstep(all.len(), start)),
                 Source::Iterator => Some(LoopShape::Iterator),
             },
             state: state.clone(),
@@ -523,7 +542,10 @@ impl Emitter<'_, '_> {
         self.begin(statement);
         let item = self.check_turn(&source, &state, inside, end);
         // Where the check is cheap it is repeated at the end of the loop, to save a jump.
-        let is_rotated = matches!(source, Source::Range(..) | Source::Sequence(_));
+        let is_rotated = matches!(
+            source,
+            Source::Range(..) | Source::Sequence(_) | Source::Lockstep(..)
+        );
         if is_rotated {
             self.b.seal_block(head);
             self.b.switch_to_block(inside);
@@ -648,6 +670,11 @@ impl Emitter<'_, '_> {
                 self.b.ins().brif(goes_on, inside, &[], end, &[]);
                 None
             }
+            Source::Lockstep(sequences, _) => {
+                let goes_on = self.has_turn(sequences, state);
+                self.b.ins().brif(goes_on, inside, &[], end, &[]);
+                None
+            }
             Source::Iterator => {
                 let iterator = self.value_of(state[0]);
                 let out = self.scratch(1);
@@ -665,7 +692,7 @@ impl Emitter<'_, '_> {
     }
 
     /// Size and items of the list that a loop runs over.
-    fn list_of_turn(&mut self, of: &Val, state: &[Variable]) -> (Value, Value) {
+    pub(super) fn list_of_turn(&mut self, of: &Val, state: &[Variable]) -> (Value, Value) {
         let object = self.value_of(state[0]);
         let list = Val {
             word: Some(object),
@@ -684,9 +711,12 @@ impl Emitter<'_, '_> {
         item: Option<Value>,
         ty: &Ty,
     ) -> Val {
+        if let Source::Lockstep(sequences, start) = source {
+            return self.items_of_turn(sequences, *start, state, ty);
+        }
         let item = match (item, source) {
             (Some(item), _) => item,
-            (None, Source::Forever | Source::Iterator) => self.int(0),
+            (None, Source::Forever | Source::Iterator | Source::Lockstep(..)) => self.int(0),
             (None, Source::Range(..)) => self.value_of(state[0]),
             (None, Source::Sequence(of)) => {
                 let index = self.value_of(state[1]);
@@ -711,7 +741,7 @@ impl Emitter<'_, '_> {
         };
         match source {
             Source::Forever | Source::Range(..) => Self::from_word(Ty::of(INT), item),
-            Source::Iterator => Self::owned(ty.clone(), item),
+            Source::Iterator | Source::Lockstep(..) => Self::owned(ty.clone(), item),
             Source::Sequence(of) => match (of.ty.array(), of.array.as_ref()) {
                 (Some(array), Some(fields)) if array.ndim == 1 && array.dtype.tag().is_some() => {
                     let step = if array.contiguous {

@@ -96,7 +96,11 @@ impl Emitter<'_, '_> {
             self.leave("an unbound name");
             return false;
         }
-        for local in used(kind) {
+        let reads = match self.info.lockstep_at(statement, &self.types) {
+            Some(_) => Vec::new(),
+            None => used(kind),
+        };
+        for local in reads {
             let ty = self.types[local].clone();
             if ty.tags.has(UNSET) {
                 let bound = Tags(ty.tags.0 & !Tags::of(UNSET).0);
@@ -442,8 +446,10 @@ impl Emitter<'_, '_> {
                 if shape == LoopShape::Range {
                     continue;
                 }
+                let n_held = n_held(shape);
                 shape = LoopShape::Dropped;
-                state.truncate(1);
+                state.truncate(n_held);
+                loops.extend(vec![shape; n_held - 1]);
             }
             loops.push(shape);
             for var in state {
@@ -548,8 +554,8 @@ impl Emitter<'_, '_> {
     pub(super) fn release_turns(&mut self, from: usize) {
         for at in from..self.turns.len() {
             let turn = self.turns[at].clone();
-            if matches!(turn.shape, Some(LoopShape::Sequence | LoopShape::Iterator)) {
-                let object = self.value_of(turn.state[0]);
+            for &held in &turn.state[..turn.shape.map_or(0, n_held)] {
+                let object = self.value_of(held);
                 self.dec_ref(object);
             }
         }
@@ -561,6 +567,15 @@ impl Emitter<'_, '_> {
             self.drop_local(local);
             self.types[local] = Ty::of(UNSET);
         }
+    }
+}
+
+/// How many objects the state of a loop begins with.
+fn n_held(shape: LoopShape) -> usize {
+    match shape {
+        LoopShape::Range => 0,
+        LoopShape::Sequence | LoopShape::Iterator | LoopShape::Dropped => 1,
+        LoopShape::Lockstep(n, _) => n,
     }
 }
 

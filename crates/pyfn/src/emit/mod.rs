@@ -30,6 +30,7 @@ mod idiom;
 mod inline;
 mod island;
 mod list;
+mod lockstep;
 mod object;
 
 mod scalar;
