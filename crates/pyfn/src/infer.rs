@@ -13,6 +13,7 @@ use crate::liveness::{Locals, for_each_atom};
 use crate::plain;
 use crate::program::{Atom, Bin, Expr, Id, Index, Kind, Local, Statement};
 use crate::rules::{self, Intrinsic};
+use crate::table::{self, OwnTables, TableTy, View, item_of};
 use crate::text;
 use crate::types::{
     ArrayTy, BOOL, CHAR, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET,
@@ -235,6 +236,16 @@ impl Scope<'_> {
             (Form::List(element), Some(index)) if of.list().is_some() && int(&index) => {
                 (loaded(element), true)
             }
+            (Form::TupleObject(parts), Some(_)) if of.tags == Tags::of(OBJECT) => {
+                let at = match index {
+                    Index::Atom(atom) => self.constant(atom),
+                    _ => None,
+                };
+                let n_parts = i64::try_from(parts.len()).unwrap_or(0);
+                let at = at.map(|at| if at < 0 { at + n_parts } else { at });
+                let part = at.and_then(|at| parts.get(usize::try_from(at).ok()?));
+                part.map_or(boxed, |part| (part_of_object(part), false))
+            }
             (Form::List(_), None) if matches!(index, Index::Slice(_)) => {
                 (Ty::object(of.form.clone()), false)
             }
@@ -307,6 +318,7 @@ pub(crate) struct Inference<'a> {
     /// Nothing has been found so far that is not plain.
     pub(crate) is_plain: bool,
     pub(crate) own_lists: OwnLists,
+    pub(crate) own_tables: OwnTables,
 }
 
 /// What is found about a function.
@@ -317,6 +329,8 @@ pub(crate) struct Inferred {
     pub(crate) plain_ret: Option<Ty>,
     /// For each local the elements of the lists that only this function sees.
     pub(crate) own_lists: Vec<Option<Ty>>,
+    /// The same for dictionaries and sets.
+    pub(crate) own_tables: Vec<Option<TableTy>>,
 }
 
 /// The locals that a statement reads.
@@ -348,18 +362,20 @@ impl<'a> Inference<'a> {
     /// Infers a function of a unit.
     pub(crate) fn run(unit: &'a mut Unit, function: FunctionId, params: &[Ty]) -> Inferred {
         let info = std::rc::Rc::clone(&unit.functions[function]);
-        let mut own_lists = OwnLists::of(unit, &info);
+        let mut own = (OwnLists::of(unit, &info), OwnTables::of(unit, &info));
         loop {
-            let mut inference = Inference::pass(unit, &info, params, own_lists);
-            if !inference.own_lists.take_over() {
+            let mut inference = Inference::pass(unit, &info, params, own);
+            let is_new = inference.own_lists.take_over();
+            if !inference.own_tables.take_over() && !is_new {
                 return Inferred {
                     joints: inference.joints,
                     ret: inference.ret,
                     plain_ret: inference.is_plain.then_some(inference.exact_ret),
                     own_lists: inference.own_lists.of_locals(&info),
+                    own_tables: inference.own_tables.of_locals(&info),
                 };
             }
-            own_lists = inference.own_lists;
+            own = (inference.own_lists, inference.own_tables);
         }
     }
 
@@ -368,12 +384,13 @@ impl<'a> Inference<'a> {
         unit: &'u mut Unit,
         info: &std::rc::Rc<FunctionInfo>,
         params: &[Ty],
-        own_lists: OwnLists,
+        (own_lists, own_tables): (OwnLists, OwnTables),
     ) -> Inference<'u> {
         let mut state = vec![Ty::of(UNSET); info.program.locals.len()];
         state[..info.program.n_params].clone_from_slice(params);
         let mut inference = Inference {
             own_lists,
+            own_tables,
             unit,
             joints: vec![Joint::default(); info.program.n_statements],
             info: std::rc::Rc::clone(info),
@@ -414,10 +431,13 @@ impl<'a> Inference<'a> {
             }
             return Some(state);
         }
+        self.note_table_use(&state, kind);
         match kind {
             Kind::Set(to, e) => {
                 self.note_own_append(&state, e);
-                let made = self.own_list(&state, *to, e);
+                let made = self
+                    .own_list(&state, *to, e)
+                    .or_else(|| self.own_table(&state, *to, e));
                 let how = match made {
                     Some(made) => How::Gives(made),
                     None => self.expr(&state, e),
@@ -493,7 +513,9 @@ impl<'a> Inference<'a> {
                         state[local] = Ty::of(UNSET);
                     }
                 }
-                if lockstep_item == Some(None) || ty.unboxed().is_some_and(Ty::is_never) {
+                let no_turns = ty.unboxed().is_some_and(Ty::is_never)
+                    || ty.table().is_some() && iterated(&ty).is_none();
+                if lockstep_item == Some(None) || no_turns {
                     // As far as is known there are no turns.
                     let mut after = None;
                     let live = self.info.liveness.after[statement.id].clone();
@@ -624,13 +646,23 @@ fn cut(ty: Ty) -> Ty {
 /// The type with tuples as objects, as functions return them.
 pub(crate) fn boxed_parts(ty: &Ty) -> Ty {
     let parts = Tags::of(TUPLE).or(Tags::of(RANGE));
+    if let Some(table) = ty.table() {
+        let form = if table.is_set { Form::Any } else { Form::Dict };
+        return Ty::object(form);
+    }
     if let Some(element) = ty.unboxed() {
         let element = Ty::tags(element.tags).without_chars();
         return Ty::object(Form::List(Box::new(element)));
     }
     if ty.tags.any(parts) {
         let form = if ty.tags == Tags::of(TUPLE) {
-            Form::TupleObject
+            let part = |part: &Ty| Ty {
+                natural: false,
+                room: 0,
+                ..boxed_parts(part.narrowed()).without_chars()
+            };
+            let parts = ty.parts().unwrap_or_default();
+            Form::TupleObject(parts.iter().map(part).collect())
         } else {
             Form::Any
         };
@@ -737,11 +769,25 @@ pub(crate) fn note_append(state: &mut [Ty], info: &FunctionInfo, e: &Expr) {
     }
 }
 
+/// What is read from a tuple, as an object, whose part is expected to be of that type.
+fn part_of_object(part: &Ty) -> Ty {
+    match loaded(part) {
+        part if part.tags == Tags::of(OBJECT) => part,
+        part => part.boxed(),
+    }
+}
+
 /// The types of the parts, or `None` if there is another number of them.
 pub(crate) fn unpacked(ty: &Ty, n_parts: usize) -> Option<Vec<Ty>> {
     match ty.parts() {
         Some(parts) => (parts.len() == n_parts).then(|| parts.to_vec()),
         None if ty.tags.has(OBJECT) || ty.tags.has(RANGE) || ty.tags.has(TUPLE) => {
+            if let Form::TupleObject(parts) = &ty.form
+                && parts.len() == n_parts
+                && ty.tags == Tags::of(OBJECT)
+            {
+                return Some(parts.iter().map(part_of_object).collect());
+            }
             let part = match ty.list() {
                 Some(element) => match loaded(element) {
                     part if part.tags == Tags::of(OBJECT) => part,
@@ -790,6 +836,9 @@ pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
     }
     if ty.is_bytes() {
         return Some(Ty::byte());
+    }
+    if let Some(table) = ty.table() {
+        return item_of(table, View::Keys);
     }
     if let Some(element) = ty.unboxed() {
         return (!element.is_never()).then(|| element.clone());
@@ -872,6 +921,12 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
         }
         Expr::Method(name, of, args, named, _) => {
             let of = scope.atom(of);
+            if let Some(table) = of.table() {
+                return gives(
+                    table::method(table, name, &scope.atoms(args)),
+                    "a table that nothing is put into",
+                );
+            }
             match of.unboxed() {
                 Some(element) if name == "pop" && element.is_never() => {
                     How::Leave("a list that nothing is put into".to_owned())
@@ -887,6 +942,10 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
             let of = scope.atom(of);
             if of.tags.any(Tags::NUMBERS.or(Tags::of(NONE))) && !of.tags.has(OBJECT) {
                 return How::Leave("a number has no items".to_owned());
+            }
+            if let Some(table) = of.table() {
+                let value = Some(table.value.clone()).filter(|value| !value.is_never());
+                return gives(value, "a table that nothing is put into");
             }
             if of.unboxed().is_some_and(Ty::is_never) {
                 return How::Leave("a list that nothing is put into".to_owned());

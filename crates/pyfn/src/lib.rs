@@ -23,6 +23,7 @@ mod plain;
 mod program;
 mod rules;
 mod runtime;
+mod table;
 mod text;
 mod types;
 mod unboxed;
@@ -34,6 +35,7 @@ pub use globals::{FunctionId, Global};
 pub use program::{Atom, Expr, Id, Index, Kind, Local, Program, ProgramError, Statement, Text};
 pub use program::{Bin, Cmp, Un};
 pub use runtime::{Context, Runtime};
+pub use table::TableTy;
 pub use text::CHAR_TESTS;
 pub use types::*;
 pub use unit::{

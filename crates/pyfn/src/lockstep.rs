@@ -11,6 +11,7 @@ use crate::globals::Global;
 use crate::infer::{Scope, dropped, is_str, iterated};
 use crate::liveness::{for_each_atom, for_each_target};
 use crate::program::{Atom, Expr, Id, Kind, Local, Program, Statement, all_statements};
+use crate::table::{View, item_of};
 use crate::types::{Tags, Ty, UNSET};
 use crate::unit::FunctionInfo;
 
@@ -26,6 +27,8 @@ pub(crate) struct Lockstep {
     pub(crate) sequences: Vec<Atom>,
     /// The first count, if the turns are counted.
     pub(crate) start: Option<i64>,
+    /// What the loop gets of the one dictionary that it holds, if it holds one.
+    pub(crate) view: Option<View>,
     /// Temporaries that the call reads for the last time.
     pub(crate) dropped: Vec<Local>,
 }
@@ -68,10 +71,23 @@ fn uses(program: &Program) -> Vec<(usize, usize)> {
 
 fn lockstep(info: &FunctionInfo, pair: &[Statement], iterable: Local) -> Option<Lockstep> {
     let (call, head) = (&pair[0], &pair[1]);
-    let Kind::Set(to, Expr::Call(Atom::Global(function), args, named)) = &call.kind else {
+    let Kind::For(item, _, body, _) = &head.kind else {
         return None;
     };
-    let Kind::For(item, _, body, _) = &head.kind else {
+    if let Kind::Set(to, Expr::Method(name, of @ Atom::Local(_), args, named, None)) = &call.kind
+        && let Some(view) = View::named(name)
+    {
+        let is_call = *to == iterable && args.is_empty() && named.is_empty();
+        let is_temporary = info.program.locals[iterable].starts_with('.');
+        return (is_call && is_temporary).then(|| Lockstep {
+            call: call.id,
+            dropped: dropped(info, call),
+            sequences: vec![of.clone()],
+            start: None,
+            view: Some(view),
+        });
+    }
+    let Kind::Set(to, Expr::Call(Atom::Global(function), args, named)) = &call.kind else {
         return None;
     };
     let Global::Builtin { name, .. } = &info.globals[*function] else {
@@ -100,6 +116,7 @@ fn lockstep(info: &FunctionInfo, pair: &[Statement], iterable: Local) -> Option<
         dropped: dropped(info, call),
         sequences,
         start,
+        view: None,
     })
 }
 
@@ -125,6 +142,9 @@ impl Scope<'_> {
     pub(crate) fn is_in_lockstep(&self, lockstep: &Lockstep) -> bool {
         lockstep.sequences.iter().all(|sequence| {
             let ty = self.atom(sequence);
+            if lockstep.view.is_some() {
+                return ty.table().is_some();
+            }
             let is_array = ty
                 .array()
                 .is_some_and(|array| array.ndim == 1 && array.dtype.tag().is_some());
@@ -145,6 +165,9 @@ impl Scope<'_> {
 
     /// What a turn gets; `None` if there are no turns as far as is known.
     pub(crate) fn item_of_lockstep(&self, lockstep: &Lockstep) -> Option<Ty> {
+        if let (Some(view), [of]) = (lockstep.view, lockstep.sequences.as_slice()) {
+            return item_of(self.atom(of).table()?, view);
+        }
         let count = lockstep.start.map(|_| Ty::count());
         let items = lockstep.sequences.iter();
         let items = items.map(|sequence| iterated(&self.atom(sequence)));

@@ -114,6 +114,18 @@ pub struct Runtime {
     pub list_append: usize,
     /// `(n, tag) -> list`, of numbers side by side that are not set; 0 if there are none such.
     pub unboxed_new: usize,
+    /// `(tag of keys, tag of values, is set) -> table`; 0 if there are none such.
+    pub table_new: usize,
+    /// `(table, key, key) -> place of the value`, or null; a key is two words.
+    pub table_find: usize,
+    /// The same, but a key that is not there is put there; null with an exception.
+    pub table_place: usize,
+    /// `(table, key, key, out) -> 1`, or 0 if there is no such key: deletes it.
+    pub table_remove: usize,
+    /// Raises what a loop raises over a dictionary that was changed.
+    pub table_changed: usize,
+    /// `(table) -> object`: a dictionary or a set of Python's.
+    pub table_to_python: usize,
     /// `(list, n) -> list`: the list so many times.
     pub unboxed_repeat: usize,
     /// `(start, stop, step) -> list` of a range.

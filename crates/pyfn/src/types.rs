@@ -317,14 +317,17 @@ pub enum Form {
     /// The object is a list that only this function sees: its elements are such numbers, side by
     /// side.
     Unboxed(Box<Ty>),
+    /// The object is a dictionary or a set that only this function sees.
+    Table(Box<crate::table::TableTy>),
     /// The object is exactly a `str`.
     Str,
     /// The object is exactly a `bytes`.
     Bytes,
     /// The object is exactly a `dict`.
     Dict,
-    /// The object is exactly a tuple.
-    TupleObject,
+    /// The object is exactly a tuple; its parts, if any are told, are expected to be such, and
+    /// looked at when read.
+    TupleObject(Vec<Ty>),
     /// The parts of a tuple.
     Tuple(Vec<Ty>),
     /// The step of a range, which is written in the program.
@@ -357,10 +360,16 @@ impl std::fmt::Debug for Ty {
             }
             Form::List(element) => write!(f, "list[{element:?}]")?,
             Form::Unboxed(element) => write!(f, "own list[{element:?}]")?,
+            Form::Table(table) if table.is_set => write!(f, "own set[{:?}]", table.key)?,
+            Form::Table(table) => write!(f, "own dict[{:?}, {:?}]", table.key, table.value)?,
             Form::Str => f.write_str("str")?,
             Form::Bytes => f.write_str("bytes")?,
             Form::Dict => f.write_str("dict")?,
-            Form::TupleObject => f.write_str("tuple")?,
+            Form::TupleObject(parts) if parts.is_empty() => f.write_str("tuple")?,
+            Form::TupleObject(parts) => {
+                let parts = parts.iter().map(|part| format!("{part:?}"));
+                write!(f, "tuple({})", parts.collect::<Vec<_>>().join(", "))?;
+            }
             Form::Tuple(parts) => {
                 f.write_str("tuple[")?;
                 for (index, part) in parts.iter().enumerate() {
@@ -576,6 +585,15 @@ impl Ty {
         }
     }
 
+    /// The table, if the value is one that only its function sees.
+    #[must_use]
+    pub fn table(&self) -> Option<&crate::table::TableTy> {
+        match &self.form {
+            Form::Table(table) if self.tags == Tags::of(OBJECT) => Some(table),
+            _ => None,
+        }
+    }
+
     /// The parts of a tuple.
     #[must_use]
     pub fn parts(&self) -> Option<&[Self]> {
@@ -603,6 +621,10 @@ impl Ty {
                 Form::Tuple(a.iter().zip(b).map(|(a, b)| a.join(b)).collect())
             }
             (Form::List(a), Form::List(b)) => Form::List(Box::new(a.join(b))),
+            (Form::TupleObject(a), Form::TupleObject(b)) if a.len() == b.len() => {
+                Form::TupleObject(a.iter().zip(b).map(|(a, b)| a.join(b)).collect())
+            }
+            (Form::TupleObject(_), Form::TupleObject(_)) => Form::TupleObject(Vec::new()),
             (a, b) if a == b && !tags.has(TUPLE) => a.clone(),
             (a, Form::Any) if !has_form(other) && !tags.has(TUPLE) => a.clone(),
             (Form::Any, b) if !has_form(self) && !tags.has(TUPLE) => b.clone(),
@@ -635,7 +657,9 @@ impl Ty {
     pub fn depth(&self) -> usize {
         match &self.form {
             Form::List(element) => 1 + element.depth(),
-            Form::Tuple(parts) => 1 + parts.iter().map(Self::depth).max().unwrap_or(0),
+            Form::Tuple(parts) | Form::TupleObject(parts) => {
+                1 + parts.iter().map(Self::depth).max().unwrap_or(0)
+            }
             _ => 0,
         }
     }

@@ -16,7 +16,7 @@ use crate::types::{BOOL, CHAR, FLOAT, Form, INT, RANGE, Tags, Ty};
 use crate::unit::{FunctionInfo, Unit};
 
 /// Builtins that neither keep nor change a list that they are called with.
-const ONLY_READ: &[&str] = &[
+pub(crate) const ONLY_READ: &[&str] = &[
     "len", "sum", "min", "max", "sorted", "any", "all", "tuple", "list", "set",
 ];
 
@@ -47,7 +47,7 @@ impl Search {
     }
 }
 
-fn builtin<'a>(globals: &'a [Global], function: &Atom) -> Option<&'a str> {
+pub(crate) fn builtin<'a>(globals: &'a [Global], function: &Atom) -> Option<&'a str> {
     match function {
         Atom::Global(index) => match &globals[*index] {
             Global::Builtin { name, .. } => Some(name),

@@ -88,6 +88,10 @@ unsafe fn np_scalar(data: *const u8, descr: *mut PyObject) -> *mut PyObject {
 pub(super) unsafe fn range(words: *const i64) -> *mut PyObject {
     unsafe {
         let args = [0, 1, 2].map(|at| ffi::PyLong_FromLongLong(*words.add(at)));
+        if args.iter().any(|arg| arg.is_null()) {
+            args.into_iter().for_each(|arg| ffi::Py_DecRef(arg));
+            return std::ptr::null_mut();
+        }
         let range = PyObject_Vectorcall(
             (&raw mut ffi::PyRange_Type).cast(),
             args.as_ptr(),

@@ -216,11 +216,33 @@ fn classify(object: *mut PyObject, depth: usize) -> (u64, u64) {
     } else if type_ == runtime.dict_type {
         DICT
     } else if type_ == runtime.tuple_type {
-        TUPLE
+        class_of_tuple(object)
     } else {
         u64::from(OBJECT)
     };
     (class, pointer)
+}
+
+/// The class of a tuple: a short one tells of its parts.
+fn class_of_tuple(object: *mut PyObject) -> u64 {
+    const N_PARTS_MAX: isize = 4;
+    let n_parts = unsafe { ffi::PyTuple_Size(object) };
+    if !(1..=N_PARTS_MAX).contains(&n_parts) {
+        return TUPLE;
+    }
+    let parts = (0..n_parts).map(|at| {
+        let part = unsafe { ffi::PyTuple_GetItem(object, at) };
+        let class = match value_of(part) {
+            Some((tag, _)) => u64::from(tag),
+            None if type_of(part) == known().runtime.str_type => STR,
+            None => u64::from(OBJECT),
+        };
+        class << (16 + 8 * at)
+    });
+    parts.fold(
+        TUPLE | (n_parts.cast_unsigned() as u64) << 8,
+        |all, part| all | part,
+    )
 }
 
 /// The type of a class.
@@ -245,7 +267,11 @@ fn type_of_class(class: u64) -> Ty {
         STR => Ty::object(Form::Str),
         BYTES => Ty::object(Form::Bytes),
         DICT => Ty::object(Form::Dict),
-        TUPLE => Ty::object(Form::TupleObject),
+        TUPLE => {
+            let n_parts = class >> 8 & 0xff;
+            let parts = (0..n_parts).map(|at| type_of_class(class >> (16 + 8 * at) & 0xff));
+            Ty::object(Form::TupleObject(parts.collect()))
+        }
         tag => Ty::of(u8::try_from(tag).unwrap_or(OBJECT)),
     }
 }

@@ -12,7 +12,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::{calls, function, leave, unboxed};
+use super::{calls, function, leave, table, unboxed};
 
 /// What is known of the interpreter and of numpy.
 pub(super) struct Layout {
@@ -88,6 +88,7 @@ const BUILTINS: &[&str] = &[
     "dict",
     "enumerate",
     "zip",
+    "set",
 ];
 
 const NUMPY: &[&str] = &[
@@ -391,6 +392,16 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         } else {
             0
         },
+        table_new: if table::are_known() {
+            at!(table::new)
+        } else {
+            0
+        },
+        table_find: at!(table::find),
+        table_place: at!(table::place),
+        table_remove: at!(table::remove),
+        table_changed: at!(table::changed),
+        table_to_python: at!(table::to_python),
         unboxed_repeat: at!(unboxed::repeat),
         unboxed_range: at!(unboxed::range),
         unboxed_sum: at!(unboxed::sum),

@@ -10,6 +10,7 @@ use cranelift_frontend::Variable;
 use super::{Emitter, Turn, Val, frame::TICKS, hoist::Count, island::is_innermost};
 use crate::infer::{State, extend, has_plain_methods, is_str, iterated, note_append, unpacked};
 use crate::program::{Atom, Expr, Index, Kind, Local, Statement};
+use crate::table::View;
 use crate::types::{COUNT_ROOM, Form, INT, OBJECT, RANGE, Tags, Ty, UNSET};
 use crate::unit::LoopShape;
 
@@ -23,6 +24,8 @@ pub(super) enum Source {
     Sequence(Val),
     /// The elements of several at once, and what turns are counted from.
     Lockstep(Vec<Val>, Option<i64>),
+    /// The entries of a dictionary that only this function sees.
+    Table(Val, View),
     /// Python's iterator.
     Iterator,
 }
@@ -119,7 +122,11 @@ impl Emitter<'_, '_> {
                 if self.append_text(*to, e) {
                     return true;
                 }
-                let value = match self.own_list(*to, e) {
+                let own = match self.own_list(*to, e) {
+                    Some(list) => Some(list),
+                    None => self.own_table(*to, e),
+                };
+                let value = match own {
                     Some(list) => list,
                     None => {
                         self.is_masked = self.is_masked_here();
@@ -165,6 +172,13 @@ impl Emitter<'_, '_> {
             Kind::DelItem(of, index) => {
                 let of = self.atom(of);
                 let key = self.index(index);
+                if of.ty.table().is_some() {
+                    if self.delete_from_table(&of, &key).is_none() {
+                        self.leave("another key than expected");
+                        return false;
+                    }
+                    return true;
+                }
                 self.through_status(&[&of, &key], |emitter, words| {
                     emitter.call_word(emitter.rt.del_item, words)
                 });
@@ -206,6 +220,14 @@ impl Emitter<'_, '_> {
             return false;
         }
         let new = self.atom(value);
+        if target.ty.table().is_some() {
+            let key = self.index(index);
+            if !self.store_in_table(&target, &key, &new) {
+                self.leave("an entry that does not fit the table");
+                return false;
+            }
+            return true;
+        }
         let in_array = target.ty.array().is_some();
         let done = match self.int_indices(index) {
             Some(indices) if in_array => {
@@ -359,6 +381,10 @@ impl Emitter<'_, '_> {
         otherwise: &[Statement],
     ) -> bool {
         let value = self.atom(iterable);
+        if value.ty.table().is_some() {
+            let of = (iterable, View::Keys);
+            return self.iterate_table(statement, of, to, [body, otherwise]);
+        }
         let Some(ty) = iterated(&value.ty) else {
             self.leave("not iterable");
             self.end_checks();
@@ -488,7 +514,7 @@ impl Emitter<'_, '_> {
         let own = match source {
             Source::Forever => &[],
             Source::Range(..) => &state[1..],
-            Source::Sequence(_) | Source::Iterator => &state[..1],
+            Source::Sequence(_) | Source::Iterator | Source::Table(..) => &state[..1],
             Source::Lockstep(..) => &state[..state.len() - 1],
         };
         let n_settled = self.settle(statement.id, to_local, own, body);
@@ -529,6 +555,7 @@ impl Emitter<'_, '_> {
                 Source::Forever => None,
                 Source::Range(..) => Some(LoopShape::Range),
                 Source::Sequence(_) => Some(LoopShape::Sequence),
+                Source::Table(_, view) => Some(LoopShape::Table(view as u64)),
                 Source::Lockstep(ref all, start) => Some(LoopShape::Lockstep(all.len(), start)),
                 Source::Iterator => Some(LoopShape::Iterator),
             },
@@ -544,7 +571,7 @@ impl Emitter<'_, '_> {
         // Where the check is cheap it is repeated at the end of the loop, to save a jump.
         let is_rotated = matches!(
             source,
-            Source::Range(..) | Source::Sequence(_) | Source::Lockstep(..)
+            Source::Range(..) | Source::Sequence(_) | Source::Lockstep(..) | Source::Table(..)
         );
         if is_rotated {
             self.b.seal_block(head);
@@ -670,6 +697,11 @@ impl Emitter<'_, '_> {
                 self.b.ins().brif(goes_on, inside, &[], end, &[]);
                 None
             }
+            Source::Table(..) => {
+                let goes_on = self.has_entry(state);
+                self.b.ins().brif(goes_on, inside, &[], end, &[]);
+                None
+            }
             Source::Lockstep(sequences, _) => {
                 let goes_on = self.has_turn(sequences, state);
                 self.b.ins().brif(goes_on, inside, &[], end, &[]);
@@ -714,9 +746,11 @@ impl Emitter<'_, '_> {
         if let Source::Lockstep(sequences, start) = source {
             return self.items_of_turn(sequences, *start, state, ty);
         }
+        if let Source::Table(of, view) = source {
+            return self.entry_of_turn(of, *view, state);
+        }
         let item = match (item, source) {
             (Some(item), _) => item,
-            (None, Source::Forever | Source::Iterator | Source::Lockstep(..)) => self.int(0),
             (None, Source::Range(..)) => self.value_of(state[0]),
             (None, Source::Sequence(of)) => {
                 let index = self.value_of(state[1]);
@@ -738,10 +772,13 @@ impl Emitter<'_, '_> {
                     self.load(types::I64, place, 0)
                 }
             }
+            (None, _) => self.int(0),
         };
         match source {
             Source::Forever | Source::Range(..) => Self::from_word(Ty::of(INT), item),
-            Source::Iterator | Source::Lockstep(..) => Self::owned(ty.clone(), item),
+            Source::Iterator | Source::Lockstep(..) | Source::Table(..) => {
+                Self::owned(ty.clone(), item)
+            }
             Source::Sequence(of) => match (of.ty.array(), of.array.as_ref()) {
                 (Some(array), Some(fields)) if array.ndim == 1 && array.dtype.tag().is_some() => {
                     let step = if array.contiguous {

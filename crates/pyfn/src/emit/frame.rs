@@ -208,8 +208,10 @@ impl Emitter<'_, '_> {
             Form::Str => self.rt.str_type,
             Form::Bytes => self.rt.bytes_type,
             Form::Dict => self.rt.dict_type,
-            Form::TupleObject => self.rt.tuple_type,
-            Form::Any | Form::Tuple(_) | Form::Range(_) | Form::Unboxed(_) => return,
+            Form::TupleObject(_) => self.rt.tuple_type,
+            Form::Any | Form::Tuple(_) | Form::Range(_) | Form::Unboxed(_) | Form::Table(_) => {
+                return;
+            }
         };
         let is_type = self.has_type(object, type_);
         self.exit_unless(is_type, "another type than expected");
@@ -516,7 +518,7 @@ impl Emitter<'_, '_> {
     /// Returns an operand.
     pub(super) fn ret(&mut self, atom: &Atom) {
         let mut value = self.atom(atom);
-        let is_unboxed = value.ty.unboxed().is_some();
+        let is_unboxed = value.ty.unboxed().is_some() || value.ty.table().is_some();
         if let Atom::Local(local) = atom
             && !self.is_borrowed(*local)
             && value.parts.is_empty()
@@ -574,7 +576,7 @@ impl Emitter<'_, '_> {
 fn n_held(shape: LoopShape) -> usize {
     match shape {
         LoopShape::Range => 0,
-        LoopShape::Sequence | LoopShape::Iterator | LoopShape::Dropped => 1,
+        LoopShape::Sequence | LoopShape::Iterator | LoopShape::Table(_) | LoopShape::Dropped => 1,
         LoopShape::Lockstep(n, _) => n,
     }
 }

@@ -18,6 +18,9 @@ impl Emitter<'_, '_> {
         to: Local,
         [body, otherwise]: [&[Statement]; 2],
     ) -> bool {
+        if let (Some(view), [of]) = (lockstep.view, lockstep.sequences.as_slice()) {
+            return self.iterate_table(statement, (of, view), to, [body, otherwise]);
+        }
         let Some(ty) = self.scope().item_of_lockstep(lockstep) else {
             self.leave("a list that nothing is put into");
             self.end_checks();

@@ -34,6 +34,7 @@ mod lockstep;
 mod object;
 
 mod scalar;
+mod table;
 mod text;
 mod trampoline;
 mod unboxed;
@@ -149,6 +150,8 @@ pub(crate) struct Emitter<'a, 'f> {
     joints: Rc<Vec<Joint>>,
     /// For each local the elements of the lists that only this function sees.
     own_lists: Rc<Vec<Option<Ty>>>,
+    /// The same for dictionaries and sets.
+    own_tables: Rc<Vec<Option<crate::table::TableTy>>>,
     pub(crate) types: Vec<Ty>,
     /// The types before the current statement.
     before: Vec<Ty>,
@@ -364,6 +367,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             rt: Rc::clone(&unit.runtime),
             joints: Rc::clone(&unit.specs[spec].joints),
             own_lists: Rc::clone(&unit.specs[spec].own_lists),
+            own_tables: Rc::clone(&unit.specs[spec].own_tables),
             types: vec![Ty::of(UNSET); info.program.locals.len()],
             before: Vec::new(),
             b,
@@ -919,6 +923,10 @@ impl<'a, 'f> Emitter<'a, 'f> {
         if let Some(element) = value.ty.unboxed() {
             return self.boxed_list(value, &element.clone());
         }
+        if let Some(table) = value.ty.table() {
+            let is_set = table.is_set;
+            return self.boxed_table(value, is_set);
+        }
         if tags == Tags::of(OBJECT) {
             return value.clone();
         }
@@ -968,7 +976,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         for item in &items {
             self.release_owned(item);
         }
-        Self::owned(Ty::object(Form::TupleObject), tuple)
+        Self::owned(Ty::object(Form::TupleObject(Vec::new())), tuple)
     }
 
     fn boxed_range(&mut self, value: &Val) -> Val {

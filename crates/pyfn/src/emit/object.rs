@@ -86,6 +86,9 @@ impl Emitter<'_, '_> {
             Expr::Method(name, of, args, named, _) => {
                 let of = self.atom(of);
                 self.may_rebind |= !has_plain_methods(&of.ty);
+                if of.ty.table().is_some() {
+                    return self.table_method(name, &of, args, ty);
+                }
                 if of.ty.unboxed().is_some() {
                     return self.change_unboxed(&of, args);
                 }
@@ -247,6 +250,12 @@ impl Emitter<'_, '_> {
 
     fn compare(&mut self, op: Cmp, a: &Val, b: &Val, ty: &Ty) -> Option<Val> {
         match op {
+            Cmp::In | Cmp::NotIn if b.ty.table().is_some() => {
+                let found = self.is_in_table(b, a)?;
+                let not = i64::from(op == Cmp::NotIn);
+                let word = self.b.ins().bxor_imm_s(found, not);
+                Some(Self::from_word(ty.clone(), word))
+            }
             Cmp::In | Cmp::NotIn if a.ty.tags == Tags::of(CHAR) && is_str(&b.ty) => {
                 let (code, text) = (self.word(a), self.word(b));
                 let found = self.call_word(self.rt.str_has, &[text, code]);
@@ -344,7 +353,8 @@ impl Emitter<'_, '_> {
             let size = self.text_size(object);
             return Some(Self::from_word(ty.clone(), size));
         }
-        if (of.ty.list().is_some() || of.ty.unboxed().is_some()) && self.rt.ob_item != 0 {
+        let is_own = of.ty.unboxed().is_some() || of.ty.table().is_some();
+        if (of.ty.list().is_some() || is_own) && self.rt.ob_item != 0 {
             let (size, _) = self.list_fields(of);
             return Some(Self::from_word(ty.clone(), size));
         }
@@ -476,6 +486,10 @@ impl Emitter<'_, '_> {
     }
 
     fn item(&mut self, of: &Val, index: &Index, known: &[bool], ty: &Ty) -> Option<Val> {
+        if of.ty.table().is_some() {
+            let key = self.index(index);
+            return self.load_from_table(of, &key);
+        }
         let (_, native) = self.scope().item(&of.ty, index);
         if native {
             if of.ty.array().is_some() {

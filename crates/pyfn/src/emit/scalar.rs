@@ -711,7 +711,7 @@ impl Emitter<'_, '_> {
         if let Some(parts) = a.ty.parts() {
             return self.int(i64::from(!parts.is_empty()));
         }
-        if a.ty.unboxed().is_some() {
+        if a.ty.unboxed().is_some() || a.ty.table().is_some() {
             let (size, _) = self.list_fields(a);
             let has_items = self.b.ins().icmp_imm_s(IntCC::NotEqual, size, 0);
             return self.b.ins().uextend(types::I64, has_items);
