@@ -16,7 +16,8 @@ use crate::rules::{self, Intrinsic};
 use crate::table::{self, OwnTables, TableTy, View, item_of};
 use crate::text;
 use crate::types::{
-    ArrayTy, BOOL, CHAR, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET,
+    ArrayTy, BOOL, CHAR, COMPLEX, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
+    UNSET,
 };
 use crate::unboxed::OwnLists;
 use crate::unit::{FunctionInfo, Unit};
@@ -293,7 +294,7 @@ pub(crate) enum Part {
 
 /// What is read from a list whose elements are expected to be of that type.
 pub(crate) fn loaded(element: &Ty) -> Ty {
-    let readable = Tags(1 << BOOL | 1 << INT | 1 << FLOAT | 1 << NONE);
+    let readable = Tags(1 << BOOL | 1 << INT | 1 << FLOAT | 1 << NONE | 1 << COMPLEX);
     if element.is_never() {
         Ty::of(OBJECT)
     } else if element.tags.within(readable) {
@@ -972,11 +973,15 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
 
 /// Whether looking a method up has no effect that anybody could see.
 pub(crate) fn has_plain_methods(of: &Ty) -> bool {
-    of.tags == Tags::of(OBJECT) && of.form != Form::Any || of.is_text()
+    let is_known = of.tags == Tags::of(OBJECT) && of.form != Form::Any;
+    is_known || of.is_text() || of.tags == Tags::of(COMPLEX)
 }
 
 /// The type of an attribute.
 pub(crate) fn attribute(of: &Ty, name: &str) -> Ty {
+    if of.tags == Tags::of(COMPLEX) && matches!(name, "real" | "imag") {
+        return Ty::of(FLOAT);
+    }
     if let Some(array) = of.array() {
         match name {
             "shape" => return Ty::tuple(vec![Ty::count(); array.ndim]),
@@ -996,6 +1001,9 @@ pub(crate) fn attribute(of: &Ty, name: &str) -> Ty {
 
 /// The type of what a method gives.
 fn method(of: &Ty, name: &str, args: &[Ty], named: &[(String, Atom)]) -> Ty {
+    if of.tags == Tags::of(COMPLEX) && name == "conjugate" && args.is_empty() && named.is_empty() {
+        return of.clone();
+    }
     if let Some(array) = of.array()
         && named.is_empty()
     {

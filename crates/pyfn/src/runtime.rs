@@ -23,6 +23,7 @@ pub struct Runtime {
     pub bytes_type: usize,
     pub dict_type: usize,
     pub tuple_type: usize,
+    pub complex_type: usize,
     pub ndarray_type: usize,
     pub np_float_type: usize,
     pub np_int_type: usize,
@@ -32,6 +33,8 @@ pub struct Runtime {
     pub ob_item: i32,
     /// Offset of the first of a `bytes`, whose number is at 16; 0 if it is not known.
     pub ob_sval: i32,
+    /// Offset of a complex number's parts; 0 if they are not known, or its arithmetic is not.
+    pub complex_at: i32,
     /// Whether reference counts are a word at the start of an object, and may be changed in place.
     pub plain_refcounts: bool,
     /// Whether integers are a signed number of 30-bit digits at 16 and the digits behind.
@@ -53,6 +56,8 @@ pub struct Runtime {
     pub make_float: usize,
     /// `(integer) -> object`.
     pub make_int: usize,
+    /// `(double, double) -> object`.
+    pub make_complex: usize,
     /// `(object, tags, out: *mut [u64; 2]) -> tag`, which is 0 if the object has none of the tags.
     pub unbox: usize,
     /// `(object, check: *const ArrayCheck) -> 0 or 1`.

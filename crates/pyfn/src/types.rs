@@ -28,6 +28,8 @@ pub const TUPLE: u8 = 6;
 pub const RANGE: u8 = 7;
 /// A `str` of one character, as its code point.
 pub const CHAR: u8 = 8;
+/// `complex`: the real part as a word, the imaginary one as a double.
+pub const COMPLEX: u8 = 9;
 /// Added to a scalar's tag for numpy's scalars: `numpy.bool_`, `int64`, `float64`.
 pub const NUMPY: u8 = 16;
 /// `numpy.bool_`.
@@ -80,6 +82,7 @@ pub fn tag_name(tag: u8) -> &'static str {
         TUPLE => "tuple",
         RANGE => "range",
         CHAR => "character",
+        COMPLEX => "complex",
         NP_BOOL => "numpy.bool",
         NP_INT => "numpy.int64",
         NP_FLOAT => "numpy.float64",
@@ -103,6 +106,8 @@ pub enum Class {
     Float,
     /// A word that is a code point.
     Char,
+    /// A word and a double.
+    Complex,
     /// Nothing: the tag says it all.
     Nothing,
     /// A pointer to an object.
@@ -120,6 +125,7 @@ pub const fn class(tag: u8) -> Class {
         OBJECT => Class::Object,
         TUPLE | RANGE => Class::Parts,
         CHAR => Class::Char,
+        COMPLEX => Class::Complex,
         _ => Class::Nothing,
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use numpy::npyffi::PY_ARRAY_API;
 use opcodon_pyfn::{
-    ArrayCheck, ArrayTy, BOOL, CHAR, CHAR_TESTS, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32,
+    ArrayCheck, ArrayTy, BOOL, CHAR, CHAR_TESTS, COMPLEX, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32,
     NP_FLOAT, NP_I8, NP_INT, NP_U32, OBJECT, RANGE, Tags,
 };
 use pyo3::ffi::{self, Py_ssize_t, PyObject};
@@ -45,6 +45,10 @@ pub(super) unsafe extern "C" fn box_value(tag: u64, word: i64, bits: u64) -> *mu
             BOOL => ffi::PyBool_FromLong(word),
             INT => ffi::PyLong_FromLongLong(word),
             CHAR => make_char(word as u64),
+            COMPLEX => ffi::PyComplex_FromDoubles(
+                f64::from_bits(word.cast_unsigned()),
+                f64::from_bits(bits),
+            ),
             FLOAT => ffi::PyFloat_FromDouble(f64::from_bits(bits)),
             OBJECT => ffi::Py_NewRef(word as *mut PyObject),
             NP_BOOL => np_scalar((&raw const word).cast(), layout.descr_bool),
@@ -105,6 +109,13 @@ pub(super) unsafe fn range(words: *const i64) -> *mut PyObject {
 
 pub(super) unsafe extern "C" fn unbox(object: *mut PyObject, tags: u64, out: *mut u64) -> u64 {
     let tags = Tags(u32::try_from(tags).unwrap_or(0));
+    if tags.has(COMPLEX) && type_of(object) == known().runtime.complex_type {
+        unsafe {
+            *out = ffi::PyComplex_RealAsDouble(object).to_bits();
+            *out.add(1) = ffi::PyComplex_ImagAsDouble(object).to_bits();
+        }
+        return u64::from(COMPLEX);
+    }
     if tags.has(CHAR) && type_of(object) == known().runtime.str_type {
         unsafe {
             if ffi::PyUnicode_GetLength(object) == 1 {

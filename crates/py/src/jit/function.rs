@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::mem::MaybeUninit;
 
 use opcodon_pyfn::{
-    ArrayTy, BOOL, Context, EntryGuards, FLOAT, Form, FunctionInfo, Global, INT, OBJECT, Program,
-    RAISED, Spec, Text, Ty, Unit,
+    ArrayTy, BOOL, COMPLEX, Context, EntryGuards, FLOAT, Form, FunctionInfo, Global, INT, OBJECT,
+    Program, RAISED, Spec, Tags, Text, Ty, Unit,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi::{self, PyObject};
@@ -175,6 +175,7 @@ const STR: u64 = 10;
 const DICT: u64 = 11;
 const TUPLE: u64 = 12;
 const BYTES: u64 = 13;
+const COMPLEX_NUMBER: u64 = 14;
 
 /// The class of an object, and its value if it is unboxed.
 fn classify(object: *mut PyObject, depth: usize) -> (u64, u64) {
@@ -215,6 +216,8 @@ fn classify(object: *mut PyObject, depth: usize) -> (u64, u64) {
         BYTES
     } else if type_ == runtime.dict_type {
         DICT
+    } else if type_ == runtime.complex_type && runtime.complex_at != 0 {
+        COMPLEX_NUMBER
     } else if type_ == runtime.tuple_type {
         class_of_tuple(object)
     } else {
@@ -235,6 +238,7 @@ fn class_of_tuple(object: *mut PyObject) -> u64 {
         let class = match value_of(part) {
             Some((tag, _)) => u64::from(tag),
             None if type_of(part) == known().runtime.str_type => STR,
+            None if matches!(classify(part, 3).0, COMPLEX_NUMBER) => COMPLEX_NUMBER,
             None => u64::from(OBJECT),
         };
         class << (16 + 8 * at)
@@ -266,6 +270,7 @@ fn type_of_class(class: u64) -> Ty {
         }
         STR => Ty::object(Form::Str),
         BYTES => Ty::object(Form::Bytes),
+        COMPLEX_NUMBER => Ty::of(COMPLEX),
         DICT => Ty::object(Form::Dict),
         TUPLE => {
             let n_parts = class >> 8 & 0xff;
@@ -537,7 +542,10 @@ impl Function {
         let state = unsafe { self.state() };
         let types = classes
             .iter()
-            .map(|&class| type_of_class(class))
+            .map(|&class| match type_of_class(class) {
+                ty if ty.tags == Tags::of(COMPLEX) => ty.boxed(),
+                ty => ty,
+            })
             .collect::<Vec<_>>();
         let mut code = None;
         if let Some(group) = &state.group
@@ -755,7 +763,7 @@ impl Group {
 fn object_type(object: *mut PyObject) -> Ty {
     let (class, _) = classify(object, 0);
     match class & 0xff {
-        ARRAY | LIST | STR | DICT | TUPLE | BYTES => type_of_class(class),
+        ARRAY | LIST | STR | DICT | TUPLE | BYTES | COMPLEX_NUMBER => type_of_class(class),
         _ => Ty::of(OBJECT),
     }
 }

@@ -168,6 +168,7 @@ unsafe extern "C" {
     fn pow(x: f64, y: f64) -> f64;
     fn atan2(x: f64, y: f64) -> f64;
     fn fmod(x: f64, y: f64) -> f64;
+    fn hypot(x: f64, y: f64) -> f64;
 }
 
 fn word(object: *mut ffi::PyObject, at: usize) -> u64 {
@@ -201,6 +202,19 @@ fn bytes_are_known(py: Python<'_>) -> bool {
     let object = bytes.as_ptr();
     let words = [b"opcodon!", b"opcodon?"].map(|word| u64::from_ne_bytes(*word));
     word(object, 16) == 16 && word(object, 32) == words[0] && word(object, 40) == words[1]
+}
+
+/// Whether complex numbers are two doubles behind the head, and real operands of their arithmetic
+/// become complex first, which is so before 3.14.
+fn complexes_are_known(py: Python<'_>) -> bool {
+    let version = py.version_info();
+    let parts = [(0.5, -0.0), (-3.0, f64::MAX), (f64::INFINITY, 5e-324)];
+    let lie_there = parts.into_iter().all(|(re, im)| {
+        let object = pyo3::types::PyComplex::from_doubles(py, re, im);
+        let object = object.as_ptr();
+        word(object, 16) == re.to_bits() && word(object, 24) == im.to_bits()
+    });
+    lie_there && (version.major, version.minor) < (3, 14)
 }
 
 /// Where the characters of a string of ASCII are; 0 if strings do not look as expected.
@@ -310,6 +324,20 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
             know(object, format!("math.{name}"));
         }
     }
+    let complex_at = if cfg!(target_pointer_width = "64") && complexes_are_known(py) {
+        16
+    } else {
+        0
+    };
+    if complex_at != 0 {
+        know(builtins.getattr("complex")?, "complex".to_owned());
+        for (name, object) in py.import("cmath")?.dict() {
+            let name = name.extract::<String>()?;
+            if object.is_callable() && !name.starts_with('_') {
+                know(object, format!("cmath.{name}"));
+            }
+        }
+    }
     for name in NUMPY {
         know(numpy.getattr(name)?, format!("numpy.{name}"));
     }
@@ -338,11 +366,13 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         str_type: (&raw mut ffi::PyUnicode_Type) as usize,
         dict_type: (&raw mut ffi::PyDict_Type) as usize,
         tuple_type: (&raw mut ffi::PyTuple_Type) as usize,
+        complex_type: (&raw mut ffi::PyComplex_Type) as usize,
         ndarray_type: address(&numpy.getattr("ndarray")?),
         np_float_type: address(&numpy.getattr("float64")?),
         np_int_type: address(&numpy.getattr("int64")?),
         ob_fval: if fine && floats_are_known(py) { 16 } else { 0 },
         ob_item: if fine && lists_are_known(py)? { 24 } else { 0 },
+        complex_at,
         plain_refcounts: fine && refcounts_are_known(py),
         digits30: fine && ints_are_known(py)?,
         leave: at!(leave::leave),
@@ -353,6 +383,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         enter: at!(function::enter),
         make_float: at!(ffi::PyFloat_FromDouble),
         make_int: at!(ffi::PyLong_FromLongLong),
+        make_complex: at!(ffi::PyComplex_FromDoubles),
         unbox: at!(calls::unbox),
         is_array: at!(calls::is_array),
         check_signals: at!(calls::check_signals),
@@ -415,7 +446,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         float_mod: at!(calls::float_mod),
         libm: addresses!(
             sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, exp, exp2,
-            expm1, log, log2, log10, log1p, cbrt, pow, atan2, fmod
+            expm1, log, log2, log10, log1p, cbrt, pow, atan2, fmod, hypot
         ),
     };
     Ok(Layout {

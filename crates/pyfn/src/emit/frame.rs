@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{self, AbiParam, Block, InstBuilder, Value, condcodes
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
-use super::{Emitter, Place, Val, has_word, native_signature, trusted};
+use super::{Emitter, Place, Val, has_flt, has_word, native_signature, trusted};
 use crate::infer::{only_moves, owns, used};
 use crate::program::{Atom, Local, Statement};
 use crate::types::{FLOAT, Form, NONE, OBJECT, RAISED, RANGE, Tags, Ty, UNSET};
@@ -47,7 +47,7 @@ pub(super) fn entry(
         if has_word(ty.tags) {
             values.push(b.ins().load(types::I64, trusted(), args, offset + 8));
         }
-        if ty.tags.any(Tags::FLOATS) {
+        if has_flt(ty.tags) {
             values.push(b.ins().load(types::F64, trusted(), args, offset + 8));
         }
     }
@@ -80,7 +80,7 @@ impl Emitter<'_, '_> {
             if has_word(ty.tags) {
                 value.word = words.next();
             }
-            if ty.tags.any(Tags::FLOATS) {
+            if has_flt(ty.tags) {
                 value.flt = words.next();
             }
             self.bind(local, value);
@@ -243,6 +243,9 @@ impl Emitter<'_, '_> {
             self.exit_unless(either, "not a bool");
             let word = self.b.ins().uextend(types::I64, is_true);
             return Self::from_word(ty, word);
+        }
+        if tags == Tags::of(crate::types::COMPLEX) {
+            return self.unbox_complex(object);
         }
         let out = self.scratch(2);
         let wanted = self.int(i64::from(tags.0));
@@ -507,7 +510,7 @@ impl Emitter<'_, '_> {
             let word = self.last_value(place.word);
             self.store(word, frame, offset(*at + 1));
         }
-        if ty.tags.any(Tags::FLOATS) {
+        if has_flt(ty.tags) {
             let flt = self.last_value(place.flt);
             self.store(flt, frame, offset(*at + 2));
         }

@@ -21,6 +21,7 @@
 )]
 
 mod array;
+mod complex;
 mod control;
 mod convert;
 mod forward;
@@ -63,8 +64,8 @@ use crate::infer::{Joint, Scope, State};
 use crate::program::{Atom, Local, Statement};
 use crate::runtime::Runtime;
 use crate::types::{
-    ArrayTy, BOOL, CHAR, Class, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET,
-    class,
+    ArrayTy, BOOL, CHAR, COMPLEX, Class, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
+    UNSET, class,
 };
 use crate::unit::{ArrayCheck, CompileError, FunctionInfo, LoopShape, Record, SpecId, Unit};
 
@@ -261,7 +262,7 @@ fn words_of(ty: &Ty) -> Vec<Type> {
     if has_word(ty.tags) {
         words.push(types::I64);
     }
-    if ty.tags.any(Tags::FLOATS) {
+    if has_flt(ty.tags) {
         words.push(types::F64);
     }
     words
@@ -269,7 +270,13 @@ fn words_of(ty: &Ty) -> Vec<Type> {
 
 /// Whether values with such tags have a word.
 pub(crate) fn has_word(tags: Tags) -> bool {
-    tags.any(Tags::INTS.or(Tags::of(OBJECT)).or(Tags::of(CHAR)))
+    let others = Tags(1 << OBJECT | 1 << CHAR | 1 << COMPLEX);
+    tags.any(Tags::INTS.or(others))
+}
+
+/// Whether values with such tags have a double.
+pub(crate) fn has_flt(tags: Tags) -> bool {
+    tags.any(Tags::FLOATS.or(Tags::of(COMPLEX)))
 }
 
 /// Emits the code of a version of a function.
@@ -648,7 +655,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
                     .get(*index)
                     .map_or(0, |&(address, _)| address);
                 let word = self.address(address);
-                self.with_fields(Self::from_word(ty, word))
+                self.known_object(ty, word)
             }
             Atom::Global(index) => match self.info.globals[*index].clone() {
                 Global::Int(value) => self.int_val(value),
@@ -659,10 +666,18 @@ impl<'a, 'f> Emitter<'a, 'f> {
                 | Global::Function { address, .. }
                 | Global::Object { address, .. } => {
                     let word = self.address(address);
-                    self.with_fields(Self::from_word(ty, word))
+                    self.known_object(ty, word)
                 }
             },
         }
+    }
+
+    /// A constant or a global that is an object.
+    fn known_object(&mut self, ty: Ty, object: Value) -> Val {
+        if ty.tags == Tags::of(COMPLEX) {
+            return self.complex_at(object);
+        }
+        self.with_fields(Self::from_word(ty, object))
     }
 
     fn int_val(&mut self, value: i64) -> Val {
@@ -734,7 +749,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         if has_word(ty.tags) {
             value.word = Some(self.value_of(place.word));
         }
-        if ty.tags.any(Tags::FLOATS) {
+        if has_flt(ty.tags) {
             value.flt = Some(self.value_of(place.flt));
         }
         if let Some(array) = ty.array() {
@@ -948,6 +963,10 @@ impl<'a, 'f> Emitter<'a, 'f> {
                 self.call_word(self.rt.make_int, &[word])
             }
             Some(CHAR) => return self.boxed_char(value),
+            Some(COMPLEX) => {
+                let parts = self.complex_parts(value);
+                self.call_word(self.rt.make_complex, &parts)
+            }
             Some(FLOAT) => {
                 let flt = self.flt(value);
                 self.call_word(self.rt.make_float, &[flt])

@@ -6,12 +6,12 @@
 
 use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 
-use super::{Emitter, Val, has_word, native_signature, scalar::int_cc};
+use super::{Emitter, Val, has_flt, has_word, native_signature, scalar::int_cc};
 use crate::globals::FunctionId;
 use crate::infer::{How, has_plain_methods, is_str, operation};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
-use crate::types::{CHAR, NONE, OBJECT, RAISED, TUPLE, Tags, Ty};
+use crate::types::{CHAR, COMPLEX, NONE, OBJECT, RAISED, TUPLE, Tags, Ty};
 use crate::unit::parameter;
 
 impl Emitter<'_, '_> {
@@ -41,6 +41,9 @@ impl Emitter<'_, '_> {
             Expr::Atom(a) => Some(self.atom(a)),
             Expr::Bin(op, a, b, in_place) => {
                 let (a, b) = (self.atom(a), self.atom(b));
+                if let Some(value) = self.bin_complex(*op, &a, &b) {
+                    return Some(value);
+                }
                 if rules::bin_is_boxed(*op, &a.ty, &b.ty) {
                     let op = [self.int(bin_number(*op)), self.int(i64::from(*in_place))];
                     return Some(self.through(&[&a, &b], ty, |emitter, words| {
@@ -51,6 +54,9 @@ impl Emitter<'_, '_> {
             }
             Expr::Un(op, a) => {
                 let a = self.atom(a);
+                if a.ty.tags == Tags::of(COMPLEX) && matches!(op, Un::Neg | Un::Pos) {
+                    return Some(self.un_complex(*op, &a));
+                }
                 if !rules::un_is_boxed(*op, &a.ty) {
                     return Some(self.un_number(*op, &a, ty));
                 }
@@ -86,6 +92,9 @@ impl Emitter<'_, '_> {
             Expr::Method(name, of, args, named, _) => {
                 let of = self.atom(of);
                 self.may_rebind |= !has_plain_methods(&of.ty);
+                if of.ty.tags == Tags::of(COMPLEX) && ty.tags == Tags::of(COMPLEX) {
+                    return Some(self.conjugate(&of));
+                }
                 if of.ty.table().is_some() {
                     return self.table_method(name, &of, args, ty);
                 }
@@ -114,6 +123,11 @@ impl Emitter<'_, '_> {
             }
             Expr::Attr(name, of) => {
                 let of = self.atom(of);
+                if of.ty.tags == Tags::of(COMPLEX)
+                    && let Some(part) = self.complex_attribute(&of, name)
+                {
+                    return Some(part);
+                }
                 if let (Some(array), Some(fields)) = (of.ty.array(), of.array.clone()) {
                     if name == "shape" {
                         let size = |&size: &Value| Self::from_word(Ty::count(), size);
@@ -280,6 +294,10 @@ impl Emitter<'_, '_> {
                 Some(Self::from_word(ty.clone(), word))
             }
             Cmp::Is | Cmp::IsNot => Some(self.cmp_numbers(op, a, b, ty)),
+            _ if rules::compares_complex(op, &a.ty, &b.ty) => {
+                let word = self.complex_equal(op, a, b);
+                Some(Self::from_word(ty.clone(), word))
+            }
             _ if a.ty.is_text() && b.ty.is_text() => {
                 let word = self.compare_texts(int_cc(op)?, a, b);
                 Some(Self::from_word(ty.clone(), word))
@@ -318,6 +336,8 @@ impl Emitter<'_, '_> {
                 let code = self.word(&values[0]);
                 Some(Self::from_word(ty.clone(), code))
             }
+            Some((Intrinsic::Complex, _)) => Some(self.make_complex(&values)),
+            Some((Intrinsic::AbsComplex, _)) => self.complex_size(&values[0]),
             Some((Intrinsic::Chr, _)) => Some(self.chr(&values[0])),
             Some((Intrinsic::Digit, _)) => Some(self.digit(&values[0])),
             Some((Intrinsic::Same, _)) => values.first().cloned(),
@@ -430,7 +450,7 @@ impl Emitter<'_, '_> {
             if has_word(param.tags) {
                 words.push(self.word(value));
             }
-            if param.tags.any(Tags::FLOATS) {
+            if has_flt(param.tags) {
                 words.push(self.flt(value));
             }
         }

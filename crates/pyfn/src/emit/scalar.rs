@@ -14,8 +14,8 @@ use super::{Emitter, Val};
 use crate::program::{Bin, Cmp, Un};
 use crate::rules::{self, Intrinsic};
 use crate::types::{
-    BOOL, CHAR, Class, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32, NP_INT, NUMPY, OBJECT, Tags, Ty,
-    class,
+    BOOL, CHAR, COMPLEX, Class, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32, NP_INT, NUMPY, OBJECT,
+    Tags, Ty, class,
 };
 
 /// Up to here every integer is a double.
@@ -28,15 +28,17 @@ fn tags_of(class: Class) -> Tags {
         Class::Float => Tags::FLOATS,
         Class::Nothing => Tags::of(NONE),
         Class::Char => Tags::of(CHAR),
+        Class::Complex => Tags::of(COMPLEX),
         Class::Object => Tags::of(OBJECT),
         Class::Parts => Tags(1 << crate::types::TUPLE | 1 << crate::types::RANGE),
     }
 }
 
-const CLASSES: [Class; 5] = [
+const CLASSES: [Class; 6] = [
     Class::Int,
     Class::Float,
     Class::Char,
+    Class::Complex,
     Class::Nothing,
     Class::Object,
 ];
@@ -600,7 +602,12 @@ impl Emitter<'_, '_> {
         {
             return None;
         }
-        let unlike = |tag: u8| matches!(class(tag), Class::Int | Class::Float | Class::Char);
+        let unlike = |tag: u8| {
+            matches!(
+                class(tag),
+                Class::Int | Class::Float | Class::Char | Class::Complex
+            )
+        };
         let differ = |a: u8, b: u8| a == NONE && unlike(b);
         if pairs.iter().all(|&(a, b)| differ(a, b) || differ(b, a)) {
             return Some(self.int(i64::from(op == Cmp::IsNot)));
@@ -701,6 +708,7 @@ impl Emitter<'_, '_> {
                 self.b.ins().uextend(types::I64, truth)
             }
             Class::Char => self.int(1),
+            Class::Complex => self.complex_truth(a),
             Class::Nothing => self.int(0),
             Class::Object | Class::Parts => return None,
         })
@@ -716,8 +724,8 @@ impl Emitter<'_, '_> {
             let has_items = self.b.ins().icmp_imm_s(IntCC::NotEqual, size, 0);
             return self.b.ins().uextend(types::I64, has_items);
         }
-        let chars = Tags::of(CHAR);
-        let a = if rules::is_boxed(&a.ty) && !a.ty.tags.any(chars.or(Tags::of(OBJECT))) {
+        let seen = Tags(1 << CHAR | 1 << COMPLEX | 1 << OBJECT);
+        let a = if rules::is_boxed(&a.ty) && !a.ty.tags.any(seen) {
             self.boxed(a)
         } else {
             a.clone()
