@@ -550,7 +550,7 @@ pub(crate) fn call(
     }
     match (name, args) {
         ("complex", [a]) if a.tags == Tags::of(COMPLEX) => (Intrinsic::Same, a.clone()),
-        ("complex", [] | [_] | [_, _]) if args.iter().all(|arg| is_real(arg)) => {
+        ("complex", [] | [_] | [_, _]) if args.iter().all(is_real) => {
             (Intrinsic::Complex, Ty::of(COMPLEX))
         }
         ("complex", _) => (Intrinsic::Boxed, Ty::of(COMPLEX).boxed()),
