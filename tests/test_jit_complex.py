@@ -1,6 +1,6 @@
 """Complex numbers in registers, against CPython."""
 # The language as people write it.
-# ruff: noqa: B007
+# ruff: noqa: B007, E711, E741, SIM108
 
 import cmath
 import gc

@@ -1,6 +1,6 @@
 """Loops over `enumerate` and `zip`, which run without their iterators, against CPython."""
 # The language as people write it.
-# ruff: noqa: C416, B007, B905
+# ruff: noqa: ARG001, B007, B905, C416, E741, RUF007
 
 import gc
 import importlib

@@ -17,7 +17,7 @@ use crate::infer::{Inference, Scope, is_str};
 use crate::liveness::{for_each_atom, for_each_target};
 use crate::program::{Atom, Cmp, Expr, Index, Kind, Local, Un, all_statements};
 use crate::types::{BOOL, CHAR, FLOAT, Form, INT, NONE, Tags, Ty};
-use crate::unboxed::{ONLY_READ, builtin};
+use crate::unboxed::{ONLY_READ, builtin, held_twice, returned};
 use crate::unit::{FunctionInfo, Unit};
 
 /// What is known of a table.
@@ -141,6 +141,7 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
     for local in 0..program.n_params {
         search.uses[local].is_seen_elsewhere = true;
     }
+    let returned = returned(info);
     for statement in all_statements(&program.body) {
         let mut fine: Vec<*const Atom> = Vec::new();
         let mut is_bound = false;
@@ -149,6 +150,9 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
                 search.unite(*local, *to);
                 fine.push(from);
                 is_bound = true;
+            }
+            Kind::Set(_, Expr::Tuple(parts)) if returned.contains_key(&statement.id) => {
+                fine.extend(parts.iter().map(std::ptr::from_ref));
             }
             Kind::Set(to, e) => {
                 if let Some(is_set) = made(e, globals) {
@@ -209,6 +213,11 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
             for_each_target(&statement.kind, &mut |local| {
                 search.note(&Atom::Local(local), |uses| uses.is_seen_elsewhere = true);
             });
+        }
+    }
+    for parts in returned.values() {
+        for local in held_twice(parts, |local| search.root(local)) {
+            search.note(&Atom::Local(local), |uses| uses.is_seen_elsewhere = true);
         }
     }
     let group = |local: Local| {
