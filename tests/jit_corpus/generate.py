@@ -1,9 +1,10 @@
 """Random typed programs: functions over ints, floats, booleans, lists, strings and arrays.
 
 `generate(seed)` gives the source of a function `f` and arguments for it; odd seeds give programs
-with arrays, every other even one programs with dictionaries, a set, characters and a complex number. A program always ends: loops are short, products of variables in loops are reduced. It
-may raise (an index out of range, a division by zero, a name that is not bound), since that is what
-has to be the same. Run as a script, it prints the program of a seed.
+with arrays, every other even one programs with dictionaries, a set, characters and a complex
+number. A program always ends: loops are short, products of variables in loops are reduced. It may
+raise (an index out of range, a division by zero, a name that is not bound), since that is what has
+to be the same. Run as a script, it prints the program of a seed.
 """
 # ruff: noqa: E731
 

@@ -298,7 +298,12 @@ pub(crate) fn loaded(element: &Ty) -> Ty {
     if element.is_never() {
         Ty::of(OBJECT)
     } else if element.tags.within(readable) {
-        element.clone()
+        // Only its tag is looked at; anybody may have put in another integer.
+        Ty {
+            natural: false,
+            room: 0,
+            ..element.clone()
+        }
     } else if element.tags == Tags::of(OBJECT) && element.form != Form::Any {
         element.clone().boxed()
     } else {

@@ -24,6 +24,8 @@ mod program;
 mod rules;
 mod runtime;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 mod types;
 mod unboxed;
