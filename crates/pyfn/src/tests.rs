@@ -7,7 +7,6 @@ use crate::infer::Inference;
 use crate::program::{Bin, Cmp, Program, Un, all_statements};
 use crate::rules;
 use crate::runtime::Runtime;
-use crate::table::TableTy;
 use crate::types::*;
 use crate::unit::{FunctionInfo, Unit};
 
@@ -84,7 +83,7 @@ fn samples() -> Vec<Ty> {
         Ty::object(Form::List(Box::new(Ty::of(INT)))),
         Ty::object(Form::List(Box::new(Ty::of(FLOAT)))),
         Ty::object(Form::Unboxed(Box::new(Ty::of(INT)))),
-        Ty::object(Form::Table(Box::new(TableTy::default()))),
+        Ty::object(Form::Table(Box::default())),
         Ty::object(Form::TupleObject(vec![Ty::of(INT), Ty::of(FLOAT)])),
         Ty::tuple(vec![Ty::of(INT), Ty::of(FLOAT)]),
         Ty::tuple(vec![Ty::of(INT)]),

@@ -300,7 +300,7 @@ pub(super) unsafe extern "C" fn str_append(
     more: *mut PyObject,
 ) -> *mut PyObject {
     /// Characters beyond which memory is asked for before the text may be lost for want of it.
-    const LARGE: Py_ssize_t = 1 << 12;
+    const LARGE: Py_ssize_t = 1 << 16;
     unsafe {
         let size = ffi::PyUnicode_GetLength(text) + ffi::PyUnicode_GetLength(more);
         if size > LARGE {

@@ -94,7 +94,8 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
                 }
                 LoopShape::Table(view) => {
                     let object = lists.seen(*at as *mut PyObject);
-                    let turns = [*at.add(1), *at.add(2)].map(|word| word as usize);
+                    let turns =
+                        [*at.add(1), *at.add(2)].map(|word| usize::try_from(word).unwrap_or(0));
                     if object.is_null() {
                         args.push(object);
                     } else {
