@@ -127,6 +127,31 @@ def picks(flag, n):
     return value
 
 
+def stores_others(values):
+    values[0] = -7
+    values[1] = 2**62
+
+
+def changed_by_a_callee(n, change):
+    values = []
+    for i in range(n):
+        values.append(i)
+    change(values)
+    total = 0
+    for value in values:
+        total += value % 5 + value // 3 + value * value
+    return total, values[0] % 4, values.pop() >> 1
+
+
+def changed_under_another_name(n):
+    values = [i for i in range(n)]  # noqa: C416
+    both = [values, values]
+    both[0][0] = -7
+    both[1][1] = 2**62
+    a, b, *_ = values
+    return a % 4, a // 4, b + b, values[1] * values[1], sum(v % 3 for v in values)
+
+
 BIG = (0, 1, -1, 12345, 2**31, 2**32 - 1, 2**62, 2**63 - 1, -(2**63), 2**64 + 5)
 DATA = (b"", b"a", b"abcabc\xff\x00", bytes(range(256)))
 
@@ -135,6 +160,8 @@ DATA = (b"", b"a", b"abcabc\xff\x00", bytes(range(256)))
     ("function", "calls"),
     [
         (generator, [(x, a, 12345, 3) for x in BIG for a in (1103515245, 2**40, -3, 2.0, True)]),
+        (changed_by_a_callee, [(3, stores_others), (5, len)]),
+        (changed_under_another_name, [(3,)]),
         (generator, [(7, np.int64(3), 5, 2), (np.int64(2**40), 2**30, 5, 2)]),
         (shifted, [(x, 5) for x in BIG]),
         (in_two_steps, [(x, [1, 2**61, -5]) for x in BIG] + [(5, [1, 0.5]), (5, np.arange(4))]),

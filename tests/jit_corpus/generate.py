@@ -1,9 +1,10 @@
 """Random typed programs: functions over ints, floats, booleans, lists, strings and arrays.
 
 `generate(seed)` gives the source of a function `f` and arguments for it; odd seeds give programs
-with arrays. A program always ends: loops are short, products of variables in loops are reduced. It
-may raise (an index out of range, a division by zero, a name that is not bound), since that is what
-has to be the same. Run as a script, it prints the program of a seed.
+with arrays, every other even one programs with dictionaries, a set, characters and a complex
+number. A program always ends: loops are short, products of variables in loops are reduced. It may
+raise (an index out of range, a division by zero, a name that is not bound), since that is what has
+to be the same. Run as a script, it prints the program of a seed.
 """
 # ruff: noqa: E731
 
@@ -28,6 +29,8 @@ class Generator:
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.arrays = bool(seed % 2)
+        self.objects = seed % 4 == 2
+        self.deletes = seed % 8 == 2
         self.lines = []
         self.loops = 0
         self.fresh = 0
@@ -53,8 +56,20 @@ class Generator:
             lambda: f"m0[{sub()} % 2, {sub()} % 3]",
             lambda: "len(v0)",
         ]
+        objects = [
+            lambda: f"d0.get({sub()} % 5, {sub()})",
+            lambda: f"d0[{sub()} % 4]",
+            lambda: f"d1.get({self.char()}, {r.choice(SMALL)})",
+            lambda: f"d2.get(({sub()} % 3, {sub()} % 2), 0)",
+            lambda: f"d0.setdefault({sub()} % 6, {sub()})",
+            lambda: "len(d0)",
+            lambda: "len(g0)",
+            lambda: f"ord({self.char()})",
+            *([lambda: f"d0.pop({sub()} % 5, {sub()})"] if self.deletes else []),
+        ]
         return self.pick(
             *(arrays if self.arrays else []),
+            *(objects * 2 if self.objects else []),
             lambda: f"({sub()} + {sub()})",
             lambda: f"({sub()} - {sub()})",
             lambda: f"({sub()} * {r.choice(SMALL)})",
@@ -94,8 +109,15 @@ class Generator:
             lambda: "v0.sum()",
             lambda: "m0.mean()",
         ]
+        objects = [
+            lambda: "abs(z0)",
+            lambda: "z0.real",
+            lambda: "d3.get('ab', 0.5)",
+            lambda: f"d3.get(s0[:{self.int_(0)}], 1.0)",
+        ]
         return self.pick(
             *(arrays * 2 if self.arrays else []),
+            *(objects * 2 if self.objects else []),
             lambda: f"({sub()} + {sub()})",
             lambda: f"({sub()} - {self.int_(depth - 1)})",
             lambda: f"({sub()} * {sub()})",
@@ -119,7 +141,18 @@ class Generator:
         sub = lambda: self.bool_(depth - 1)
         compare = lambda: r.choice(["<", "<=", "==", "!=", ">", ">="])
         ints = lambda: self.int_(depth - 1)
+        objects = [
+            lambda: f"({ints()} in d0)",
+            lambda: f"({ints()} not in g0)",
+            lambda: f"({self.char()} {compare()} {self.char()})",
+            lambda: f"({self.char()} in 'aeit9')",
+            lambda: f"({self.char()} in d1)",
+            lambda: f"{self.char()}.isalpha()",
+            lambda: f"(z0 == {ints()})",
+            lambda: "(not d0)",
+        ]
         return self.pick(
+            *(objects * 2 if self.objects else []),
             lambda: f"({ints()} {compare()} {ints()})",
             lambda: f"({ints()} {compare()} {ints()} {compare()} {ints()})",
             lambda: f"({self.float_(depth - 1)} {compare()} {ints()})",
@@ -137,6 +170,29 @@ class Generator:
             lambda: f'f"{{{r.choice(INTS)}}}:{{{r.choice(FLOATS)}!r}}"',
             lambda: f"str({self.int_(1)})",
             lambda: f"({r.choice(TEXTS)}[{self.int_(0)}:] + 'q')",
+        )
+
+    def char(self):
+        r = self.random
+        return self.pick(
+            lambda: "c0",
+            lambda: "c0",
+            lambda: f"s0[{self.int_(0)} % 4]",
+            lambda: f"s0[{self.int_(1)}]",
+            lambda: f"chr({self.int_(1)} % {r.choice([128, 400])})",
+            lambda: repr(r.choice("aetx1é")),
+        )
+
+    def complex_(self):
+        r = self.random
+        return self.pick(
+            lambda: f"(z0 {r.choice('+-*/')} {self.float_(1)})",
+            lambda: f"({self.int_(1)} {r.choice('+-*/')} z0)",
+            lambda: f"z0 * {r.choice(['z0', '1j', '(2-1j)'])}",
+            lambda: f"z0 / ({self.float_(0)} + 1j)",
+            lambda: "z0 ** 3",
+            lambda: f"complex({self.float_(1)}, {self.int_(0)})",
+            lambda: "-z0.conjugate()",
         )
 
     # ---- statements
@@ -183,6 +239,22 @@ class Generator:
                 lambda: f"v0 = v0[{self.int_(0)}:]",
                 lambda: "v0 = v0.copy()",
                 lambda: f"{r.choice(FLOATS)} = {self.float_()}",
+            ]
+        if self.objects:
+            simple += 2 * [
+                lambda: f"d0[{self.int_(1)} % 5] = {self.int_()}",
+                lambda: f"d0[{self.int_(0)} % 4] += {self.int_(1)}",
+                lambda: f"d1[{self.char()}] = {self.int_(1)}",
+                lambda: f"d1[{self.char()}] = d1.get({self.char()}, 0) + 1",
+                lambda: f"d2[{self.int_(0)} % 3, {self.int_(0)} % 2] = {self.int_(1)}",
+                lambda: f"d3[{self.text()}] = {self.float_(1)}",
+                lambda: f"g0.add({self.int_(1)})",
+                lambda: f"c0 = {self.char()}",
+                lambda: f"s0 += {self.char()}",
+                lambda: f"z0 = {self.complex_()}",
+                lambda: f"{r.choice(FLOATS)} = {self.float_(1)}",
+                lambda: f"d0 = {{{self.int_(0)}: {self.int_(0)}}}",
+                *([lambda: f"del d0[{self.int_(0)} % 4]"] if self.deletes else []),
             ]
         kinds = ["simple"] * 6 + ["if"] * 3
         if budget > 0 and self.loops < 3:
@@ -244,6 +316,22 @@ class Generator:
             self.emit(depth + 1, f"{fuel} += 1")
         elif kind == "for list" and self.arrays and r.random() < 0.5:
             self.emit(depth, f"for {r.choice(FLOATS)} in v0[:5]:")
+        elif kind == "for list" and self.objects:
+            over = [
+                f"for {r.choice(INTS)}, {r.choice(INTS)} in enumerate({r.choice(LISTS)}[:5]):",
+                f"for i2, i3 in zip({r.choice(LISTS)}[:5], {r.choice(LISTS)}):",
+                f"for {r.choice(INTS)}, c0 in enumerate(s0[:6], {r.randint(0, 3)}):",
+                "for c0 in s0[:6]:",
+            ]
+            if not self.deletes:
+                over += [
+                    f"for {r.choice(INTS)} in d0:",
+                    f"for {r.choice(INTS)} in d0.values():",
+                    "for i2, i3 in d0.items():",
+                    f"for c0, {r.choice(INTS)} in d1.items():",
+                    "for (i2, i3), i1 in d2.items():",
+                ]
+            self.emit(depth, r.choice(over))
         elif kind == "for list":
             self.emit(depth, f"for {r.choice(INTS)} in {r.choice(LISTS)}[:6]:")
         else:
@@ -260,12 +348,15 @@ class Generator:
 
     def function(self):
         more = ", v0, w0, m0" if self.arrays else ""
+        made = ", d0, d1, d2, d3, g0, c0, z0" if self.objects else ""
         self.emit(0, f"def f(i0, i1, x0, a0, b0{more}):")
         self.emit(1, "i2, i3, x1, x2, b1, s0 = 1, -3, 0.25, 2.0, False, 'text'")
         self.emit(1, "a1 = [3, 1, 2, i0]")
+        if self.objects:
+            self.emit(1, "d0, d1, d2, d3, g0, c0, z0 = {}, {}, {}, {}, set(), 'x', 1 + 2j")
         for _ in range(self.random.randint(2, 6)):
             self.statement(1, 3)
-        self.emit(1, f"return i0, i1, i2, i3, x0, x1, x2, a0, a1, b0, b1, s0{more}")
+        self.emit(1, f"return i0, i1, i2, i3, x0, x1, x2, a0, a1, b0, b1, s0{more}{made}")
         return "\n".join(self.lines) + "\n"
 
     def arguments(self):

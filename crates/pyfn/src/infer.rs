@@ -13,8 +13,11 @@ use crate::liveness::{Locals, for_each_atom};
 use crate::plain;
 use crate::program::{Atom, Bin, Expr, Id, Index, Kind, Local, Statement};
 use crate::rules::{self, Intrinsic};
+use crate::table::{self, OwnTables, TableTy, View, item_of};
+use crate::text;
 use crate::types::{
-    ArrayTy, BOOL, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET,
+    ArrayTy, BOOL, CHAR, COMPLEX, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
+    UNSET,
 };
 use crate::unboxed::OwnLists;
 use crate::unit::{FunctionInfo, Unit};
@@ -101,7 +104,10 @@ impl Scope<'_> {
             Atom::Float(_) => Ty::of(FLOAT),
             Atom::Bool(_) => Ty::truth(),
             Atom::None => Ty::of(NONE),
-            Atom::Str(_) => Ty::object(Form::Str),
+            Atom::Str(text) => match character(text) {
+                Some(_) => Ty::of(CHAR),
+                None => Ty::object(Form::Str),
+            },
             Atom::Const(index) => {
                 let ty = self.info.consts.get(*index).map(|(_, ty)| ty.clone());
                 ty.unwrap_or_else(|| Ty::of(OBJECT))
@@ -231,11 +237,21 @@ impl Scope<'_> {
             (Form::List(element), Some(index)) if of.list().is_some() && int(&index) => {
                 (loaded(element), true)
             }
+            (Form::TupleObject(parts), Some(_)) if of.tags == Tags::of(OBJECT) => {
+                let at = match index {
+                    Index::Atom(atom) => self.constant(atom),
+                    _ => None,
+                };
+                let n_parts = i64::try_from(parts.len()).unwrap_or(0);
+                let at = at.map(|at| if at < 0 { at + n_parts } else { at });
+                let part = at.and_then(|at| parts.get(usize::try_from(at).ok()?));
+                part.map_or(boxed, |part| (part_of_object(part), false))
+            }
             (Form::List(_), None) if matches!(index, Index::Slice(_)) => {
                 (Ty::object(of.form.clone()), false)
             }
-            (Form::Str, Some(index)) if is_str(of) && int(&index) => (Ty::object(Form::Str), true),
-            (Form::Str, _) => (Ty::object(Form::Str), false),
+            (Form::Str, Some(index)) if is_str(of) && int(&index) => (Ty::of(CHAR), true),
+            (Form::Str, _) if of.is_text() => (Ty::object(Form::Str), false),
             _ => boxed,
         }
     }
@@ -278,11 +294,16 @@ pub(crate) enum Part {
 
 /// What is read from a list whose elements are expected to be of that type.
 pub(crate) fn loaded(element: &Ty) -> Ty {
-    let readable = Tags(1 << BOOL | 1 << INT | 1 << FLOAT | 1 << NONE);
+    let readable = Tags(1 << BOOL | 1 << INT | 1 << FLOAT | 1 << NONE | 1 << COMPLEX);
     if element.is_never() {
         Ty::of(OBJECT)
     } else if element.tags.within(readable) {
-        element.clone()
+        // Only its tag is looked at; anybody may have put in another integer.
+        Ty {
+            natural: false,
+            room: 0,
+            ..element.clone()
+        }
     } else if element.tags == Tags::of(OBJECT) && element.form != Form::Any {
         element.clone().boxed()
     } else {
@@ -303,6 +324,7 @@ pub(crate) struct Inference<'a> {
     /// Nothing has been found so far that is not plain.
     pub(crate) is_plain: bool,
     pub(crate) own_lists: OwnLists,
+    pub(crate) own_tables: OwnTables,
 }
 
 /// What is found about a function.
@@ -313,6 +335,8 @@ pub(crate) struct Inferred {
     pub(crate) plain_ret: Option<Ty>,
     /// For each local the elements of the lists that only this function sees.
     pub(crate) own_lists: Vec<Option<Ty>>,
+    /// The same for dictionaries and sets.
+    pub(crate) own_tables: Vec<Option<TableTy>>,
 }
 
 /// The locals that a statement reads.
@@ -328,6 +352,13 @@ pub(crate) fn used(kind: &Kind) -> Vec<Local> {
     locals
 }
 
+/// The locals that a statement binds.
+fn used_targets(kind: &Kind) -> Vec<Local> {
+    let mut locals = Vec::new();
+    crate::liveness::for_each_target(kind, &mut |local| locals.push(local));
+    locals
+}
+
 /// Whether the statement hands its operand on as it is.
 pub(crate) fn only_moves(kind: &Kind) -> bool {
     matches!(kind, Kind::Return(_) | Kind::Set(_, Expr::Atom(_)))
@@ -337,18 +368,20 @@ impl<'a> Inference<'a> {
     /// Infers a function of a unit.
     pub(crate) fn run(unit: &'a mut Unit, function: FunctionId, params: &[Ty]) -> Inferred {
         let info = std::rc::Rc::clone(&unit.functions[function]);
-        let mut own_lists = OwnLists::of(unit, &info);
+        let mut own = (OwnLists::of(unit, &info), OwnTables::of(unit, &info));
         loop {
-            let mut inference = Inference::pass(unit, &info, params, own_lists);
-            if !inference.own_lists.take_over() {
+            let mut inference = Inference::pass(unit, &info, params, own);
+            let is_new = inference.own_lists.take_over();
+            if !inference.own_tables.take_over() && !is_new {
                 return Inferred {
                     joints: inference.joints,
                     ret: inference.ret,
                     plain_ret: inference.is_plain.then_some(inference.exact_ret),
                     own_lists: inference.own_lists.of_locals(&info),
+                    own_tables: inference.own_tables.of_locals(&info),
                 };
             }
-            own_lists = inference.own_lists;
+            own = (inference.own_lists, inference.own_tables);
         }
     }
 
@@ -357,12 +390,13 @@ impl<'a> Inference<'a> {
         unit: &'u mut Unit,
         info: &std::rc::Rc<FunctionInfo>,
         params: &[Ty],
-        own_lists: OwnLists,
+        (own_lists, own_tables): (OwnLists, OwnTables),
     ) -> Inference<'u> {
         let mut state = vec![Ty::of(UNSET); info.program.locals.len()];
         state[..info.program.n_params].clone_from_slice(params);
         let mut inference = Inference {
             own_lists,
+            own_tables,
             unit,
             joints: vec![Joint::default(); info.program.n_statements],
             info: std::rc::Rc::clone(info),
@@ -394,10 +428,22 @@ impl<'a> Inference<'a> {
             self.is_plain = false;
             return None;
         }
+        if let Some(lockstep) = self.info.lockstep_of_call(statement.id)
+            && self.scope(&state).is_in_lockstep(lockstep)
+        {
+            self.is_plain = false;
+            for local in used_targets(kind) {
+                state[local] = Ty::of(UNSET);
+            }
+            return Some(state);
+        }
+        self.note_table_use(&state, kind);
         match kind {
             Kind::Set(to, e) => {
                 self.note_own_append(&state, e);
-                let made = self.own_list(&state, *to, e);
+                let made = self
+                    .own_list(&state, *to, e)
+                    .or_else(|| self.own_table(&state, *to, e));
                 let how = match made {
                     Some(made) => How::Gives(made),
                     None => self.expr(&state, e),
@@ -463,8 +509,19 @@ impl<'a> Inference<'a> {
             }
             Kind::Loop(body) => return self.repeat(statement.id, state, None, body, &[]),
             Kind::For(to, iterable, body, otherwise) => {
+                let lockstep = self.info.lockstep_at(statement, &state).cloned();
                 let ty = self.scope(&state).atom(iterable);
-                if ty.unboxed().is_some_and(Ty::is_never) {
+                let lockstep_item = lockstep
+                    .as_ref()
+                    .map(|loops| self.scope(&state).item_of_lockstep(loops));
+                if let Some(lockstep) = &lockstep {
+                    for &local in &lockstep.dropped {
+                        state[local] = Ty::of(UNSET);
+                    }
+                }
+                let no_turns = ty.unboxed().is_some_and(Ty::is_never)
+                    || ty.table().is_some() && iterated(&ty).is_none();
+                if lockstep_item == Some(None) || no_turns {
                     // As far as is known there are no turns.
                     let mut after = None;
                     let live = self.info.liveness.after[statement.id].clone();
@@ -474,7 +531,10 @@ impl<'a> Inference<'a> {
                     self.joints[statement.id].after.clone_from(&after);
                     return after;
                 }
-                let item = iterated(&ty)?;
+                let item = match lockstep_item {
+                    Some(item) => item?,
+                    None => iterated(&ty)?,
+                };
                 return self.repeat(statement.id, state, Some((*to, item)), body, otherwise);
             }
             Kind::Break => {
@@ -592,12 +652,23 @@ fn cut(ty: Ty) -> Ty {
 /// The type with tuples as objects, as functions return them.
 pub(crate) fn boxed_parts(ty: &Ty) -> Ty {
     let parts = Tags::of(TUPLE).or(Tags::of(RANGE));
+    if let Some(table) = ty.table() {
+        let form = if table.is_set { Form::Any } else { Form::Dict };
+        return Ty::object(form);
+    }
     if let Some(element) = ty.unboxed() {
-        return Ty::object(Form::List(Box::new(Ty::tags(element.tags))));
+        let element = Ty::tags(element.tags).without_chars();
+        return Ty::object(Form::List(Box::new(element)));
     }
     if ty.tags.any(parts) {
         let form = if ty.tags == Tags::of(TUPLE) {
-            Form::TupleObject
+            let part = |part: &Ty| Ty {
+                natural: false,
+                room: 0,
+                ..boxed_parts(part.narrowed()).without_chars()
+            };
+            let parts = ty.parts().unwrap_or_default();
+            Form::TupleObject(parts.iter().map(part).collect())
         } else {
             Form::Any
         };
@@ -655,6 +726,9 @@ pub(crate) fn prepare(info: &FunctionInfo, statement: &Statement, state: &mut [T
             }
         }
     }
+    if info.lockstep_at(statement, state).is_some() {
+        return true;
+    }
     for local in used(kind) {
         let ty = &mut state[local];
         ty.tags = Tags(ty.tags.0 & !Tags::of(UNSET).0);
@@ -679,7 +753,7 @@ pub(crate) fn reads_unbound(info: &FunctionInfo, kind: &Kind) -> bool {
 /// The list gets another element.
 pub(crate) fn extend(list: &mut Ty, value: &Ty) {
     if let Form::List(element) = &mut list.form {
-        let value = boxed_parts(value.narrowed());
+        let value = boxed_parts(value.narrowed()).without_chars();
         let joined = element.join(&value);
         **element = if joined.depth() >= DEPTH_MAX {
             Ty::tags(joined.tags)
@@ -701,11 +775,25 @@ pub(crate) fn note_append(state: &mut [Ty], info: &FunctionInfo, e: &Expr) {
     }
 }
 
+/// What is read from a tuple, as an object, whose part is expected to be of that type.
+fn part_of_object(part: &Ty) -> Ty {
+    match loaded(part) {
+        part if part.tags == Tags::of(OBJECT) => part,
+        part => part.boxed(),
+    }
+}
+
 /// The types of the parts, or `None` if there is another number of them.
 pub(crate) fn unpacked(ty: &Ty, n_parts: usize) -> Option<Vec<Ty>> {
     match ty.parts() {
         Some(parts) => (parts.len() == n_parts).then(|| parts.to_vec()),
         None if ty.tags.has(OBJECT) || ty.tags.has(RANGE) || ty.tags.has(TUPLE) => {
+            if let Form::TupleObject(parts) = &ty.form
+                && parts.len() == n_parts
+                && ty.tags == Tags::of(OBJECT)
+            {
+                return Some(parts.iter().map(part_of_object).collect());
+            }
             let part = match ty.list() {
                 Some(element) => match loaded(element) {
                     part if part.tags == Tags::of(OBJECT) => part,
@@ -719,7 +807,14 @@ pub(crate) fn unpacked(ty: &Ty, n_parts: usize) -> Option<Vec<Ty>> {
     }
 }
 
-/// Whether the value is a string for certain.
+/// The code point of a text of one character.
+pub(crate) fn character(text: &str) -> Option<i64> {
+    let mut chars = text.chars();
+    let first = chars.next()?;
+    chars.next().is_none().then(|| i64::from(u32::from(first)))
+}
+
+/// Whether the value is an object that is a string for certain.
 pub(crate) fn is_str(ty: &Ty) -> bool {
     ty.form == Form::Str && ty.tags == Tags::of(OBJECT)
 }
@@ -748,6 +843,9 @@ pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
     if ty.is_bytes() {
         return Some(Ty::byte());
     }
+    if let Some(table) = ty.table() {
+        return item_of(table, View::Keys);
+    }
     if let Some(element) = ty.unboxed() {
         return (!element.is_never()).then(|| element.clone());
     }
@@ -757,13 +855,16 @@ pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
             ty => ty.expected(),
         });
     }
-    if ty.form == Form::Str && ty.tags == Tags::of(OBJECT) {
+    if is_str(ty) {
+        return Some(Ty::of(CHAR));
+    }
+    if ty.is_text() {
         return Some(Ty::object(Form::Str));
     }
     if let Some(parts) = ty.parts() {
         let part = parts
             .iter()
-            .fold(Ty::default(), |part, next| part.join(next));
+            .fold(Ty::default(), |part, next| part.join(&next.without_chars()));
         let is_number = part.tags == Tags::of(INT) || part.tags == Tags::of(FLOAT);
         return Some(if is_number {
             part.boxed()
@@ -809,6 +910,10 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
             "no native comparison of these types",
         ),
         Expr::Truth(_) => How::Gives(Ty::truth()),
+        // A copy of the list would not change with it.
+        Expr::Call(function, args, _) if scope.iterates_own_list(function, args) => {
+            How::Leave("an iterator over a list that only this function sees".to_owned())
+        }
         Expr::Call(function, args, named) => match scope.intrinsic(function, args, named) {
             Some((_, ty)) => How::Gives(ty),
             None => How::Gives(Ty::of(OBJECT)),
@@ -822,13 +927,20 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
         }
         Expr::Method(name, of, args, named, _) => {
             let of = scope.atom(of);
+            if let Some(table) = of.table() {
+                return gives(
+                    table::method(table, name, &scope.atoms(args)),
+                    "a table that nothing is put into",
+                );
+            }
             match of.unboxed() {
                 Some(element) if name == "pop" && element.is_never() => {
                     How::Leave("a list that nothing is put into".to_owned())
                 }
                 Some(element) if name == "pop" => How::Gives(element.clone()),
                 Some(_) => How::Gives(Ty::of(NONE)),
-                None => How::Gives(method(&of, name, &scope.atoms(args), named)),
+                None if text::char_test(&of, name, args).is_some() => How::Gives(Ty::truth()),
+                None => How::Gives(method(&of.without_chars(), name, &scope.atoms(args), named)),
             }
         }
         Expr::Attr(name, of) => How::Gives(attribute(&scope.atom(of), name)),
@@ -836,6 +948,10 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
             let of = scope.atom(of);
             if of.tags.any(Tags::NUMBERS.or(Tags::of(NONE))) && !of.tags.has(OBJECT) {
                 return How::Leave("a number has no items".to_owned());
+            }
+            if let Some(table) = of.table() {
+                let value = Some(table.value.clone()).filter(|value| !value.is_never());
+                return gives(value, "a table that nothing is put into");
             }
             if of.unboxed().is_some_and(Ty::is_never) {
                 return How::Leave("a list that nothing is put into".to_owned());
@@ -850,7 +966,7 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
         Expr::List(parts) => {
             let mut element = Ty::default();
             for part in scope.atoms(parts) {
-                element = element.join(&boxed_parts(part.narrowed()));
+                element = element.join(&boxed_parts(part.narrowed()).without_chars());
             }
             How::Gives(Ty::object(Form::List(Box::new(element))))
         }
@@ -862,11 +978,15 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
 
 /// Whether looking a method up has no effect that anybody could see.
 pub(crate) fn has_plain_methods(of: &Ty) -> bool {
-    of.tags == Tags::of(OBJECT) && of.form != Form::Any
+    let is_known = of.tags == Tags::of(OBJECT) && of.form != Form::Any;
+    is_known || of.is_text() || of.tags == Tags::of(COMPLEX)
 }
 
 /// The type of an attribute.
 pub(crate) fn attribute(of: &Ty, name: &str) -> Ty {
+    if of.tags == Tags::of(COMPLEX) && matches!(name, "real" | "imag") {
+        return Ty::of(FLOAT);
+    }
     if let Some(array) = of.array() {
         match name {
             "shape" => return Ty::tuple(vec![Ty::count(); array.ndim]),
@@ -886,6 +1006,9 @@ pub(crate) fn attribute(of: &Ty, name: &str) -> Ty {
 
 /// The type of what a method gives.
 fn method(of: &Ty, name: &str, args: &[Ty], named: &[(String, Atom)]) -> Ty {
+    if of.tags == Tags::of(COMPLEX) && name == "conjugate" && args.is_empty() && named.is_empty() {
+        return of.clone();
+    }
     if let Some(array) = of.array()
         && named.is_empty()
     {

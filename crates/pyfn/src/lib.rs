@@ -18,10 +18,15 @@ mod emit;
 mod globals;
 mod infer;
 mod liveness;
+mod lockstep;
 mod plain;
 mod program;
 mod rules;
 mod runtime;
+mod table;
+#[cfg(test)]
+mod tests;
+mod text;
 mod types;
 mod unboxed;
 mod unit;
@@ -32,6 +37,8 @@ pub use globals::{FunctionId, Global};
 pub use program::{Atom, Expr, Id, Index, Kind, Local, Program, ProgramError, Statement, Text};
 pub use program::{Bin, Cmp, Un};
 pub use runtime::{Context, Runtime};
+pub use table::TableTy;
+pub use text::CHAR_TESTS;
 pub use types::*;
 pub use unit::{
     ArrayCheck, CompileError, FunctionInfo, LoopShape, Record, Shape, Spec, SpecId, Unit,

@@ -8,11 +8,10 @@
 //! (division by zero, an integer that overflows) the function is left before.
 
 use crate::globals::Global;
-use crate::infer::is_str;
 use crate::program::{Atom, Bin, Cmp, Un};
 use crate::types::{
-    ArrayTy, BOOL, Class, Dtype, FLOAT, Form, INT, NONE, NP_BOOL, NP_F32, NP_FLOAT, NP_INT, NUMPY,
-    OBJECT, RANGE, TUPLE, Tags, Ty, class,
+    ArrayTy, BOOL, CHAR, COMPLEX, Class, Dtype, FLOAT, Form, INT, NONE, NP_BOOL, NP_F32, NP_FLOAT,
+    NP_INT, NUMPY, OBJECT, RANGE, TUPLE, Tags, Ty, class,
 };
 
 /// The tag of `a op b`; `power` is the exponent where it is written in the program.
@@ -52,7 +51,8 @@ pub(crate) fn cmp_tag(op: Cmp, a: u8, b: u8) -> Option<u8> {
     match op {
         Cmp::Is | Cmp::IsNot => {
             let known = |tag: u8| matches!(tag, NONE | BOOL | OBJECT);
-            let differ = |a: u8, b: u8| a == NONE && (numbers(b) || b == TUPLE || b == RANGE);
+            let others = |tag: u8| numbers(tag) || matches!(tag, TUPLE | RANGE | CHAR | COMPLEX);
+            let differ = |a: u8, b: u8| a == NONE && others(b);
             (known(a) && known(b) || differ(a, b) || differ(b, a)).then_some(BOOL)
         }
         Cmp::In | Cmp::NotIn => None,
@@ -161,6 +161,25 @@ pub(crate) fn compares_single(a: &Ty, b: &Ty) -> Option<bool> {
     (!(all[0] && all[1])).then_some(all[1])
 }
 
+/// Whether one of two numbers is complex for certain, and the other is one or becomes one.
+pub(crate) fn is_complex_pair(a: &Ty, b: &Ty) -> bool {
+    let kinds = [COMPLEX, FLOAT, INT, BOOL].map(Tags::of);
+    let is_kind = |ty: &Ty| kinds.contains(&ty.tags);
+    is_kind(a) && is_kind(b) && (a.tags == kinds[0] || b.tags == kinds[0])
+}
+
+/// Whether such a power of a complex number is done by multiplication.
+pub(crate) fn is_complex_power(power: i64) -> bool {
+    (1..=8).contains(&power)
+}
+
+/// Whether two numbers, one of them complex, are compared natively: no integer among them is so
+/// large that it is not a double.
+pub(crate) fn compares_complex(op: Cmp, a: &Ty, b: &Ty) -> bool {
+    let is_double = |ty: &Ty| ty.tags != Tags::of(INT) || ty.room >= 10;
+    matches!(op, Cmp::Eq | Cmp::Ne) && is_complex_pair(a, b) && is_double(a) && is_double(b)
+}
+
 /// Whether Python has to do an operation on two values.
 pub(crate) fn bin_is_boxed(op: Bin, a: &Ty, b: &Ty) -> bool {
     is_boxed(a) || is_boxed(b) || narrow(op, a, b) == Some(None)
@@ -192,8 +211,9 @@ pub(crate) fn pairs(a: Tags, b: Tags, rule: impl Fn(u8, u8) -> Option<u8>) -> Ta
 
 /// Whether an operation on such values goes through Python's own interface.
 pub(crate) fn is_boxed(ty: &Ty) -> bool {
-    ty.tags
-        .any(Tags::of(OBJECT).or(Tags::of(TUPLE)).or(Tags::of(RANGE)))
+    let boxed = Tags::of(OBJECT).or(Tags::of(TUPLE));
+    let others = Tags(1 << RANGE | 1 << CHAR | 1 << COMPLEX);
+    ty.tags.any(boxed.or(others))
 }
 
 /// The dtype of an operation on arrays and numbers, where it is easily told.
@@ -231,6 +251,15 @@ pub(crate) fn new_array(dtype: Dtype, ndim: usize) -> Ty {
 
 /// The type of `a op b`; `None` if it is always left to Python.
 pub(crate) fn bin(op: Bin, a: &Ty, b: &Ty, power: Option<i64>) -> Option<Ty> {
+    if is_complex_pair(a, b) {
+        let complex = Ty::of(COMPLEX);
+        let is_native = match op {
+            Bin::Add | Bin::Sub | Bin::Mul | Bin::TrueDiv => true,
+            Bin::Pow => b.tags == Tags::of(INT) && power.is_some_and(is_complex_power),
+            _ => return Some(Ty::of(OBJECT)),
+        };
+        return Some(if is_native { complex } else { complex.boxed() });
+    }
     if is_boxed(a) || is_boxed(b) {
         if a.array().is_some() || b.array().is_some() {
             let Some((dtype, ndim)) = common_dtype(a, b) else {
@@ -242,11 +271,12 @@ pub(crate) fn bin(op: Bin, a: &Ty, b: &Ty, power: Option<i64>) -> Option<Ty> {
                 _ => new_array(dtype, ndim).boxed(),
             });
         }
+        let (a, b) = (&a.without_chars(), &b.without_chars());
         let form = match (&a.form, &b.form, op) {
             (Form::List(x), Form::List(y), Bin::Add) => Form::List(Box::new(x.join(y))),
             (Form::List(_), Form::Any, Bin::Mul) if b.tags == Tags::of(INT) => a.form.clone(),
             (Form::Any, Form::List(_), Bin::Mul) if a.tags == Tags::of(INT) => b.form.clone(),
-            (Form::Str, Form::Str, Bin::Add) => Form::Str,
+            (Form::Str, Form::Str, Bin::Add) if a.is_text() && b.is_text() => Form::Str,
             (Form::Str, Form::Any, Bin::Mul) if b.tags == Tags::of(INT) => Form::Str,
             _ => Form::Any,
         };
@@ -311,7 +341,7 @@ pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
     if matches!(op, Cmp::Is | Cmp::IsNot) {
         return (!tags.is_empty()).then(|| truth(tags));
     }
-    if is_str(a) && is_str(b) {
+    if compares_complex(op, a, b) || a.is_text() && b.is_text() {
         return Some(truth(Tags::of(BOOL)));
     }
     if is_boxed(a) || is_boxed(b) {
@@ -338,6 +368,9 @@ pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
 
 /// The type of `op a`.
 pub(crate) fn un(op: Un, a: &Ty) -> Option<Ty> {
+    if a.tags == Tags::of(COMPLEX) && matches!(op, Un::Neg | Un::Pos) {
+        return Some(a.clone());
+    }
     if un_is_boxed(op, a) {
         return Some(match (op, a.array()) {
             (Un::Not, _) => Ty::truth(),
@@ -390,6 +423,13 @@ pub(crate) enum Intrinsic {
     /// The sum of a list of integers that only its function sees.
     SumOwn,
     Ord,
+    Chr,
+    /// The number that a character is the digit of.
+    Digit,
+    /// The argument itself.
+    Same,
+    Complex,
+    AbsComplex,
     ToInt,
     ToFloat,
     ToNumpyFloat,
@@ -434,6 +474,12 @@ fn dtype_of(globals: &[Global], atom: &Atom) -> Option<Dtype> {
 
 fn is_number(ty: &Ty) -> bool {
     ty.tags.within(Tags::NUMBERS) && !ty.is_never()
+}
+
+/// Whether a value is one of Python's own real numbers.
+fn is_real(ty: &Ty) -> bool {
+    let kinds = Tags(1 << BOOL | 1 << INT | 1 << FLOAT);
+    ty.tags.within(kinds) && !ty.is_never()
 }
 
 fn is_int(ty: &Ty) -> bool {
@@ -494,7 +540,21 @@ pub(crate) fn call(
         };
     }
     let plain = Tags::of(INT).or(Tags::of(BOOL));
+    if let Some(function) = name.strip_prefix("cmath.") {
+        return match function {
+            "phase" => (Intrinsic::Boxed, float.boxed()),
+            "isnan" | "isinf" | "isfinite" | "isclose" => (Intrinsic::Boxed, truth.boxed()),
+            "polar" => boxed,
+            _ => (Intrinsic::Boxed, Ty::of(COMPLEX).boxed()),
+        };
+    }
     match (name, args) {
+        ("complex", [a]) if a.tags == Tags::of(COMPLEX) => (Intrinsic::Same, a.clone()),
+        ("complex", [] | [_] | [_, _]) if args.iter().all(is_real) => {
+            (Intrinsic::Complex, Ty::of(COMPLEX))
+        }
+        ("complex", _) => (Intrinsic::Boxed, Ty::of(COMPLEX).boxed()),
+        ("abs", [a]) if a.tags == Tags::of(COMPLEX) => (Intrinsic::AbsComplex, float),
         ("abs", [a]) if is_number(a) && !a.tags.has(NP_BOOL) && !un_is_boxed(Un::Neg, a) => {
             let tags = if a.tags.has(BOOL) {
                 Tags(a.tags.0 & !Tags::of(BOOL).0).or(Tags::of(INT))
@@ -532,7 +592,9 @@ pub(crate) fn call(
             };
             (how, result)
         }
-        ("len", [a]) if is_boxed(a) && a.tags.within(Tags(1 << OBJECT | 1 << TUPLE)) => {
+        ("len", [a])
+            if is_boxed(a) && a.tags.within(Tags(1 << OBJECT | 1 << TUPLE | 1 << CHAR)) =>
+        {
             (Intrinsic::Len, Ty::count())
         }
         ("int", [a]) if is_number(a) => {
@@ -588,7 +650,7 @@ pub(crate) fn call(
             };
             (Intrinsic::Range, result)
         }
-        ("ord", [a]) if is_str(a) => {
+        ("ord", [a]) if a.is_text() => {
             let code = Ty {
                 room: 42,
                 ..Ty::natural()
@@ -596,6 +658,9 @@ pub(crate) fn call(
             (Intrinsic::Ord, code)
         }
         ("ord", [_]) => (Intrinsic::Boxed, Ty::natural().boxed()),
+        ("chr", [a]) if is_int(a) => (Intrinsic::Chr, Ty::of(CHAR)),
+        ("int", [a]) if a.tags == Tags::of(CHAR) => (Intrinsic::Digit, Ty::byte()),
+        ("str", [a]) if a.tags == Tags::of(CHAR) => (Intrinsic::Same, a.clone()),
         ("chr" | "str" | "hex" | "bin" | "repr", [_]) => {
             (Intrinsic::Boxed, Ty::object(Form::Str).boxed())
         }
@@ -620,8 +685,9 @@ pub(crate) fn call(
         },
         ("sorted" | "list", [a]) => {
             let element = match (a.list().or(a.unboxed()), a.tags.single()) {
-                (Some(element), _) => element.clone(),
+                (Some(element), _) => element.without_chars(),
                 (None, Some(RANGE)) => Ty::of(INT),
+                (None, Some(OBJECT)) if a.is_text() => Ty::object(Form::Str),
                 _ => Ty::default(),
             };
             let list = Ty::object(Form::List(Box::new(element)));

@@ -23,6 +23,7 @@ pub struct Runtime {
     pub bytes_type: usize,
     pub dict_type: usize,
     pub tuple_type: usize,
+    pub complex_type: usize,
     pub ndarray_type: usize,
     pub np_float_type: usize,
     pub np_int_type: usize,
@@ -32,6 +33,8 @@ pub struct Runtime {
     pub ob_item: i32,
     /// Offset of the first of a `bytes`, whose number is at 16; 0 if it is not known.
     pub ob_sval: i32,
+    /// Offset of a complex number's parts; 0 if they are not known, or its arithmetic is not.
+    pub complex_at: i32,
     /// Whether reference counts are a word at the start of an object, and may be changed in place.
     pub plain_refcounts: bool,
     /// Whether integers are a signed number of 30-bit digits at 16 and the digits behind.
@@ -53,6 +56,8 @@ pub struct Runtime {
     pub make_float: usize,
     /// `(integer) -> object`.
     pub make_int: usize,
+    /// `(double, double) -> object`.
+    pub make_complex: usize,
     /// `(object, tags, out: *mut [u64; 2]) -> tag`, which is 0 if the object has none of the tags.
     pub unbox: usize,
     /// `(object, check: *const ArrayCheck) -> 0 or 1`.
@@ -78,8 +83,19 @@ pub struct Runtime {
     /// `(object) -> length or -1`.
     pub length: usize,
     pub get_item: usize,
-    /// `(str, index) -> object`.
-    pub str_item: usize,
+    /// Offset of the first character of a `str` of ASCII, whose length is at 16 and whose kind is
+    /// at 32; 0 if it is not known.
+    pub text_ascii: i32,
+    /// `(str, index) -> code point`; the index is within bounds.
+    pub str_char: usize,
+    /// `(str, code point) -> 0 or 1`: whether the character is in it.
+    pub str_has: usize,
+    /// `(str, str) -> str`: both, one behind the other; the first reference is used up.
+    pub str_append: usize,
+    /// `(code point) -> str`.
+    pub make_char: usize,
+    /// `(code point, test) -> 0 or 1`: the tests are in the order of `CHAR_TESTS`.
+    pub char_is: usize,
     /// `(str, str) -> -1, 0 or 1`, as they compare.
     pub str_compare: usize,
     /// `(str) -> code point or -1`.
@@ -103,6 +119,18 @@ pub struct Runtime {
     pub list_append: usize,
     /// `(n, tag) -> list`, of numbers side by side that are not set; 0 if there are none such.
     pub unboxed_new: usize,
+    /// `(tag of keys, tag of values, is set) -> table`; 0 if there are none such.
+    pub table_new: usize,
+    /// `(table, key, key) -> place of the value`, or null; a key is two words.
+    pub table_find: usize,
+    /// The same, but a key that is not there is put there; null with an exception.
+    pub table_place: usize,
+    /// `(table, key, key, out) -> 1`, or 0 if there is no such key: deletes it.
+    pub table_remove: usize,
+    /// Raises what a loop raises over a dictionary that was changed.
+    pub table_changed: usize,
+    /// `(table) -> object`: a dictionary or a set of Python's.
+    pub table_to_python: usize,
     /// `(list, n) -> list`: the list so many times.
     pub unboxed_repeat: usize,
     /// `(start, stop, step) -> list` of a range.

@@ -26,6 +26,10 @@ pub const OBJECT: u8 = 5;
 pub const TUPLE: u8 = 6;
 /// A range, as three words.
 pub const RANGE: u8 = 7;
+/// A `str` of one character, as its code point.
+pub const CHAR: u8 = 8;
+/// `complex`: the real part as a word, the imaginary one as a double.
+pub const COMPLEX: u8 = 9;
 /// Added to a scalar's tag for numpy's scalars: `numpy.bool_`, `int64`, `float64`.
 pub const NUMPY: u8 = 16;
 /// `numpy.bool_`.
@@ -77,6 +81,8 @@ pub fn tag_name(tag: u8) -> &'static str {
         OBJECT => "object",
         TUPLE => "tuple",
         RANGE => "range",
+        CHAR => "character",
+        COMPLEX => "complex",
         NP_BOOL => "numpy.bool",
         NP_INT => "numpy.int64",
         NP_FLOAT => "numpy.float64",
@@ -98,6 +104,10 @@ pub enum Class {
     Int,
     /// A double.
     Float,
+    /// A word that is a code point.
+    Char,
+    /// A word and a double.
+    Complex,
     /// Nothing: the tag says it all.
     Nothing,
     /// A pointer to an object.
@@ -114,6 +124,8 @@ pub const fn class(tag: u8) -> Class {
         FLOAT | NP_FLOAT | NP_F32 => Class::Float,
         OBJECT => Class::Object,
         TUPLE | RANGE => Class::Parts,
+        CHAR => Class::Char,
+        COMPLEX => Class::Complex,
         _ => Class::Nothing,
     }
 }
@@ -311,14 +323,17 @@ pub enum Form {
     /// The object is a list that only this function sees: its elements are such numbers, side by
     /// side.
     Unboxed(Box<Ty>),
+    /// The object is a dictionary or a set that only this function sees.
+    Table(Box<crate::table::TableTy>),
     /// The object is exactly a `str`.
     Str,
     /// The object is exactly a `bytes`.
     Bytes,
     /// The object is exactly a `dict`.
     Dict,
-    /// The object is exactly a tuple.
-    TupleObject,
+    /// The object is exactly a tuple; its parts, if any are told, are expected to be such, and
+    /// looked at when read.
+    TupleObject(Vec<Ty>),
     /// The parts of a tuple.
     Tuple(Vec<Ty>),
     /// The step of a range, which is written in the program.
@@ -351,10 +366,16 @@ impl std::fmt::Debug for Ty {
             }
             Form::List(element) => write!(f, "list[{element:?}]")?,
             Form::Unboxed(element) => write!(f, "own list[{element:?}]")?,
+            Form::Table(table) if table.is_set => write!(f, "own set[{:?}]", table.key)?,
+            Form::Table(table) => write!(f, "own dict[{:?}, {:?}]", table.key, table.value)?,
             Form::Str => f.write_str("str")?,
             Form::Bytes => f.write_str("bytes")?,
             Form::Dict => f.write_str("dict")?,
-            Form::TupleObject => f.write_str("tuple")?,
+            Form::TupleObject(parts) if parts.is_empty() => f.write_str("tuple")?,
+            Form::TupleObject(parts) => {
+                let parts = parts.iter().map(|part| format!("{part:?}"));
+                write!(f, "tuple({})", parts.collect::<Vec<_>>().join(", "))?;
+            }
             Form::Tuple(parts) => {
                 f.write_str("tuple[")?;
                 for (index, part) in parts.iter().enumerate() {
@@ -525,6 +546,33 @@ impl Ty {
         self.form == Form::Bytes && self.tags == Tags::of(OBJECT)
     }
 
+    /// Whether the value is a `str` for certain, as an object or as a character.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        let texts = Tags::of(OBJECT).or(Tags::of(CHAR));
+        let is_known = self.form == Form::Str || !self.tags.has(OBJECT);
+        self.tags.within(texts) && !self.is_never() && is_known
+    }
+
+    /// The type with characters as objects.
+    #[must_use]
+    pub fn without_chars(&self) -> Self {
+        if !self.tags.has(CHAR) {
+            return self.clone();
+        }
+        let others = Tags(self.tags.0 & !Tags::of(CHAR).0);
+        let form = if others.has(OBJECT) {
+            self.form.clone()
+        } else {
+            Form::Str
+        };
+        Self {
+            tags: others.or(Tags::of(OBJECT)),
+            form,
+            ..self.clone()
+        }
+    }
+
     /// An item of a `bytes`.
     #[must_use]
     pub fn byte() -> Self {
@@ -539,6 +587,15 @@ impl Ty {
     pub fn unboxed(&self) -> Option<&Self> {
         match &self.form {
             Form::Unboxed(element) if self.tags == Tags::of(OBJECT) => Some(element),
+            _ => None,
+        }
+    }
+
+    /// The table, if the value is one that only its function sees.
+    #[must_use]
+    pub fn table(&self) -> Option<&crate::table::TableTy> {
+        match &self.form {
+            Form::Table(table) if self.tags == Tags::of(OBJECT) => Some(table),
             _ => None,
         }
     }
@@ -570,6 +627,10 @@ impl Ty {
                 Form::Tuple(a.iter().zip(b).map(|(a, b)| a.join(b)).collect())
             }
             (Form::List(a), Form::List(b)) => Form::List(Box::new(a.join(b))),
+            (Form::TupleObject(a), Form::TupleObject(b)) if a.len() == b.len() => {
+                Form::TupleObject(a.iter().zip(b).map(|(a, b)| a.join(b)).collect())
+            }
+            (Form::TupleObject(_), Form::TupleObject(_)) => Form::TupleObject(Vec::new()),
             (a, b) if a == b && !tags.has(TUPLE) => a.clone(),
             (a, Form::Any) if !has_form(other) && !tags.has(TUPLE) => a.clone(),
             (Form::Any, b) if !has_form(self) && !tags.has(TUPLE) => b.clone(),
@@ -602,7 +663,9 @@ impl Ty {
     pub fn depth(&self) -> usize {
         match &self.form {
             Form::List(element) => 1 + element.depth(),
-            Form::Tuple(parts) => 1 + parts.iter().map(Self::depth).max().unwrap_or(0),
+            Form::Tuple(parts) | Form::TupleObject(parts) => {
+                1 + parts.iter().map(Self::depth).max().unwrap_or(0)
+            }
             _ => 0,
         }
     }

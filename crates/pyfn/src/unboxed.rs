@@ -6,17 +6,18 @@
 //! lists follows from the program: locals between which lists move are a *group*, and all that is
 //! done to any of them has to be in the table below.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::globals::Global;
 use crate::infer::{Inference, iterated};
 use crate::liveness::{for_each_atom, for_each_target};
-use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Program, Statement, Un, all_statements};
-use crate::types::{BOOL, FLOAT, Form, INT, RANGE, Tags, Ty};
+use crate::program::{Atom, Bin, Expr, Id, Index, Kind, Local, Statement, Un, all_statements};
+use crate::types::{BOOL, CHAR, FLOAT, Form, INT, RANGE, Tags, Ty};
 use crate::unit::{FunctionInfo, Unit};
 
 /// Builtins that neither keep nor change a list that they are called with.
-const ONLY_READ: &[&str] = &[
+pub(crate) const ONLY_READ: &[&str] = &[
     "len", "sum", "min", "max", "sorted", "any", "all", "tuple", "list", "set",
 ];
 
@@ -47,7 +48,7 @@ impl Search {
     }
 }
 
-fn builtin<'a>(globals: &'a [Global], function: &Atom) -> Option<&'a str> {
+pub(crate) fn builtin<'a>(globals: &'a [Global], function: &Atom) -> Option<&'a str> {
     match function {
         Atom::Global(index) => match &globals[*index] {
             Global::Builtin { name, .. } => Some(name),
@@ -79,8 +80,45 @@ pub(crate) fn listed<'a>(e: &'a Expr, globals: &[Global]) -> Option<&'a Atom> {
     }
 }
 
+/// For each tuple that is made to be returned at once the operands, by the statement.
+pub(crate) fn returned(info: &FunctionInfo) -> HashMap<Id, Vec<Atom>> {
+    let mut found = HashMap::new();
+    let mut blocks = vec![info.program.body.as_slice()];
+    while let Some(block) = blocks.pop() {
+        for pair in block.windows(2) {
+            if let (Kind::Set(to, Expr::Tuple(parts)), Kind::Return(Atom::Local(of))) =
+                (&pair[0].kind, &pair[1].kind)
+                && to == of
+                && info.program.locals[*to].starts_with('.')
+            {
+                found.insert(pair[0].id, parts.clone());
+            }
+        }
+        for statement in block {
+            blocks.extend(statement.blocks());
+        }
+    }
+    found
+}
+
+/// Which locals a tuple would hold twice, if locals of a group count as one.
+pub(crate) fn held_twice(parts: &[Atom], root: impl Fn(Local) -> Local) -> Vec<Local> {
+    let locals = parts.iter().filter_map(|part| match part {
+        Atom::Local(local) => Some(*local),
+        _ => None,
+    });
+    let locals = locals.collect::<Vec<_>>();
+    let is_twice = |at: usize| {
+        let same = |other: usize| other != at && root(locals[other]) == root(locals[at]);
+        (0..locals.len()).any(same)
+    };
+    let twice = (0..locals.len()).filter(|&at| is_twice(at));
+    twice.map(|at| locals[at]).collect()
+}
+
 /// The group of each local that may hold such lists only.
-pub(crate) fn groups(program: &Program, globals: &[Global]) -> Vec<Option<Local>> {
+pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
+    let (program, globals) = (&info.program, info.globals.as_slice());
     let n_locals = program.locals.len();
     let mut search = Search {
         parent: (0..n_locals).collect(),
@@ -97,6 +135,7 @@ pub(crate) fn groups(program: &Program, globals: &[Global]) -> Vec<Option<Local>
             search.is_made[*to] = true;
         }
     }
+    let returned = returned(info);
     let is_made = search.is_made.clone();
     let is_list = |local: Local| is_made[local];
     for statement in &all {
@@ -117,6 +156,9 @@ pub(crate) fn groups(program: &Program, globals: &[Global]) -> Vec<Option<Local>
                     }
                 }
                 Expr::List(_) => is_bound = true,
+                Expr::Tuple(parts) if returned.contains_key(&statement.id) => {
+                    fine.extend(parts.iter().map(std::ptr::from_ref));
+                }
                 _ => is_bound = is_range_listed(&all, e, globals),
             },
             Kind::Unset(_) => is_bound = true,
@@ -137,6 +179,15 @@ pub(crate) fn groups(program: &Program, globals: &[Global]) -> Vec<Option<Local>
                 {
                     fine.push(of);
                 }
+                // It makes one list of what it gets before it does anything else.
+                Expr::Method(name, Atom::Str(_), args, named, _)
+                    if name == "join" && args.len() == 1 && named.is_empty() =>
+                {
+                    fine.extend(args.iter().map(std::ptr::from_ref));
+                }
+                Expr::Call(_, args, _) if info.lockstep_of_call(statement.id).is_some() => {
+                    fine.extend(args.iter().map(std::ptr::from_ref));
+                }
                 // With more of them some give one back.
                 Expr::Call(function, args, named) if named.is_empty() && args.len() == 1 => {
                     let reads = |name: &str| ONLY_READ.contains(&name);
@@ -156,6 +207,11 @@ pub(crate) fn groups(program: &Program, globals: &[Global]) -> Vec<Option<Local>
         });
         if !is_bound {
             for_each_target(&statement.kind, &mut |local| search.give_away(local));
+        }
+    }
+    for parts in returned.values() {
+        for local in held_twice(parts, |local| search.root(local)) {
+            search.give_away(local);
         }
     }
     let group = |local: Local| {
@@ -191,7 +247,7 @@ fn is_range_listed(all: &[&Statement], e: &Expr, globals: &[Global]) -> bool {
 
 /// Whether such elements can lie side by side; of an empty list nothing is known.
 pub(crate) fn is_unboxable(element: &Ty) -> bool {
-    let kinds = Tags(1 << BOOL | 1 << INT | 1 << FLOAT);
+    let kinds = Tags(1 << BOOL | 1 << INT | 1 << FLOAT | 1 << CHAR);
     element.tags.within(kinds) && element.tags.0.count_ones() <= 1 && element.narrow.is_none()
 }
 

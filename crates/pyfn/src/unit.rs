@@ -14,9 +14,11 @@ use crate::emit::{self, EntryGuards};
 use crate::globals::{FunctionId, Global};
 use crate::infer::{Inference, Joint, boxed_parts, owns};
 use crate::liveness::Liveness;
+use crate::lockstep::{self, Lockstep};
 use crate::plain;
 use crate::program::{Atom, Expr, Kind, Local, Program, all_statements};
 use crate::runtime::Runtime;
+use crate::table::{self, TableTy};
 use crate::types::{Form, Ty};
 use crate::unboxed;
 use crate::wrap;
@@ -66,6 +68,10 @@ pub struct FunctionInfo {
     pub(crate) own_lists: Vec<Option<Local>>,
     /// For each statement whose result is masked the locals that have to be integers.
     pub(crate) masked: Vec<Option<Vec<Local>>>,
+    /// The same for dictionaries and sets.
+    pub(crate) own_tables: Vec<Option<Local>>,
+    /// Loops over several sequences at once.
+    pub(crate) locksteps: HashMap<usize, Lockstep>,
     /// Statements before which a value was not of the type that it was taken for.
     pub unexpected: Vec<usize>,
     /// Whether it calls what is not known here, so that names may be bound anew meanwhile.
@@ -88,11 +94,13 @@ impl FunctionInfo {
             });
         }
         let calls_unknown = calls_unknown(&program, &globals);
-        Self {
+        let mut info = Self {
             liveness: Liveness::of(&program),
             is_rebound,
             is_small: plain::is_small(&program),
-            own_lists: unboxed::groups(&program, &globals),
+            own_lists: Vec::new(),
+            own_tables: Vec::new(),
+            locksteps: HashMap::new(),
             masked: wrap::masked(&program),
             unexpected: Vec::new(),
             calls_unknown,
@@ -100,7 +108,11 @@ impl FunctionInfo {
             globals,
             consts,
             strings,
-        }
+        };
+        info.locksteps = lockstep::find(&info);
+        info.own_lists = unboxed::groups(&info);
+        info.own_tables = table::groups(&info);
+        info
     }
 }
 
@@ -149,6 +161,12 @@ pub enum LoopShape {
     Range,
     /// Two words: a sequence, which the frame owns, and the index of the next turn.
     Sequence,
+    /// That many sequences, which the frame owns, and the index of the next turn; turns are counted
+    /// from a start, or not.
+    Lockstep(usize, Option<i64>),
+    /// Three words: a dictionary, which the frame owns, the number of turns begun, and how many
+    /// keys there were at first. It runs over keys (0), values (1) or items (2).
+    Table(u64),
     /// One word: an iterator, which the frame owns.
     Iterator,
     /// One word: an object that the frame owns and that nobody needs any more.
@@ -206,6 +224,8 @@ pub struct Spec {
     pub(crate) joints: Rc<Vec<Joint>>,
     /// For each local the elements of the lists that only this function sees.
     pub(crate) own_lists: Rc<Vec<Option<Ty>>>,
+    /// For each local what the tables hold that only this function sees.
+    pub(crate) own_tables: Rc<Vec<Option<TableTy>>>,
     /// Other functions that it was compiled against.
     pub callees: Vec<FunctionId>,
 }
@@ -267,7 +287,10 @@ impl Unit {
     }
 
     /// Adds a function.
-    pub fn add(&mut self, info: FunctionInfo) -> FunctionId {
+    pub fn add(&mut self, mut info: FunctionInfo) -> FunctionId {
+        if self.runtime.ob_item == 0 {
+            info.locksteps.clear();
+        }
         self.functions.push(Rc::new(info));
         self.n_specs.push(0);
         self.functions.len() - 1
@@ -322,6 +345,7 @@ impl Unit {
             leaves: Vec::new(),
             joints: Rc::default(),
             own_lists: Rc::default(),
+            own_tables: Rc::default(),
             callees: Vec::new(),
         });
         self.open.push(spec);
@@ -340,6 +364,7 @@ impl Unit {
         }
         spec.joints = Rc::new(inferred.joints);
         spec.own_lists = Rc::new(inferred.own_lists);
+        spec.own_tables = Rc::new(inferred.own_tables);
     }
 
     /// What a function returns for such arguments; `None` if it is called through Python.

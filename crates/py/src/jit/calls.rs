@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use numpy::npyffi::PY_ARRAY_API;
 use opcodon_pyfn::{
-    ArrayCheck, ArrayTy, BOOL, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32, NP_FLOAT, NP_I8, NP_INT,
-    NP_U32, OBJECT, RANGE, Tags,
+    ArrayCheck, ArrayTy, BOOL, CHAR, CHAR_TESTS, COMPLEX, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32,
+    NP_FLOAT, NP_I8, NP_INT, NP_U32, OBJECT, RANGE, Tags,
 };
 use pyo3::ffi::{self, Py_ssize_t, PyObject};
 use pyo3::prelude::*;
@@ -44,6 +44,11 @@ pub(super) unsafe extern "C" fn box_value(tag: u64, word: i64, bits: u64) -> *mu
             NONE => ffi::Py_NewRef(ffi::Py_None()),
             BOOL => ffi::PyBool_FromLong(word),
             INT => ffi::PyLong_FromLongLong(word),
+            CHAR => make_char(word as u64),
+            COMPLEX => ffi::PyComplex_FromDoubles(
+                f64::from_bits(word.cast_unsigned()),
+                f64::from_bits(bits),
+            ),
             FLOAT => ffi::PyFloat_FromDouble(f64::from_bits(bits)),
             OBJECT => ffi::Py_NewRef(word as *mut PyObject),
             NP_BOOL => np_scalar((&raw const word).cast(), layout.descr_bool),
@@ -87,6 +92,10 @@ unsafe fn np_scalar(data: *const u8, descr: *mut PyObject) -> *mut PyObject {
 pub(super) unsafe fn range(words: *const i64) -> *mut PyObject {
     unsafe {
         let args = [0, 1, 2].map(|at| ffi::PyLong_FromLongLong(*words.add(at)));
+        if args.iter().any(|arg| arg.is_null()) {
+            args.into_iter().for_each(|arg| ffi::Py_DecRef(arg));
+            return std::ptr::null_mut();
+        }
         let range = PyObject_Vectorcall(
             (&raw mut ffi::PyRange_Type).cast(),
             args.as_ptr(),
@@ -100,6 +109,21 @@ pub(super) unsafe fn range(words: *const i64) -> *mut PyObject {
 
 pub(super) unsafe extern "C" fn unbox(object: *mut PyObject, tags: u64, out: *mut u64) -> u64 {
     let tags = Tags(u32::try_from(tags).unwrap_or(0));
+    if tags.has(COMPLEX) && type_of(object) == known().runtime.complex_type {
+        unsafe {
+            *out = ffi::PyComplex_RealAsDouble(object).to_bits();
+            *out.add(1) = ffi::PyComplex_ImagAsDouble(object).to_bits();
+        }
+        return u64::from(COMPLEX);
+    }
+    if tags.has(CHAR) && type_of(object) == known().runtime.str_type {
+        unsafe {
+            if ffi::PyUnicode_GetLength(object) == 1 {
+                *out = u64::from(ffi::PyUnicode_ReadChar(object, 0));
+                return u64::from(CHAR);
+            }
+        }
+    }
     let Some((tag, bits)) = value_of(object) else {
         return 0;
     };
@@ -235,16 +259,60 @@ pub(super) unsafe extern "C" fn is_array(object: *mut PyObject, check: *const Ar
     u64::from(fits)
 }
 
-pub(super) unsafe extern "C" fn str_item(text: *mut PyObject, index: Py_ssize_t) -> *mut PyObject {
+pub(super) unsafe extern "C" fn str_char(text: *mut PyObject, index: Py_ssize_t) -> i64 {
+    i64::from(unsafe { ffi::PyUnicode_ReadChar(text, index) })
+}
+
+pub(super) unsafe extern "C" fn str_has(text: *mut PyObject, code: u64) -> u64 {
+    let code = u32::try_from(code).unwrap_or(u32::MAX);
+    let end = Py_ssize_t::MAX;
+    u64::from(unsafe { ffi::PyUnicode_FindChar(text, code, 0, end, 1) } >= 0)
+}
+
+pub(super) unsafe extern "C" fn make_char(code: u64) -> *mut PyObject {
+    unsafe { ffi::PyUnicode_FromOrdinal(c_int::try_from(code).unwrap_or(-1)) }
+}
+
+pub(super) unsafe extern "C" fn char_is(code: u64, test: u64) -> u64 {
+    let test = usize::try_from(test).unwrap_or(0);
+    if let Ok(byte) = u8::try_from(code)
+        && byte.is_ascii()
+    {
+        return u64::from(match test {
+            0 => byte.is_ascii_alphabetic(),
+            1 => byte.is_ascii_digit(),
+            2 => byte.is_ascii_alphanumeric(),
+            // Python counts the separators 28 to 31, too.
+            3 => matches!(byte, b'\t'..=b'\r' | 28..=32),
+            4 => byte.is_ascii_uppercase(),
+            _ => byte.is_ascii_lowercase(),
+        });
+    }
+    let py = unsafe { Python::assume_attached() };
+    let text = unsafe { Bound::from_owned_ptr_or_opt(py, make_char(code)) };
+    let truth = text.and_then(|text| text.call_method0(CHAR_TESTS[test]).ok());
+    u64::from(truth.is_some_and(|truth| truth.is_truthy().unwrap_or(false)))
+}
+
+/// Grows a text in place, if nobody else refers to it; the reference is used up unless it fails.
+pub(super) unsafe extern "C" fn str_append(
+    text: *mut PyObject,
+    more: *mut PyObject,
+) -> *mut PyObject {
+    /// Characters beyond which memory is asked for before the text may be lost for want of it.
+    const LARGE: Py_ssize_t = 1 << 16;
     unsafe {
-        let n_chars = ffi::PyUnicode_GetLength(text);
-        let index = if index < 0 { index + n_chars } else { index };
-        if !(0..n_chars).contains(&index) {
-            ffi::PyErr_SetString(ffi::PyExc_IndexError, c"string index out of range".as_ptr());
-            return std::ptr::null_mut();
+        let size = ffi::PyUnicode_GetLength(text) + ffi::PyUnicode_GetLength(more);
+        if size > LARGE {
+            let probe = ffi::PyMem_Malloc(4 * size.cast_unsigned());
+            if probe.is_null() {
+                return ffi::PyErr_NoMemory();
+            }
+            ffi::PyMem_Free(probe);
         }
-        let found = ffi::PyUnicode_ReadChar(text, index);
-        ffi::PyUnicode_FromOrdinal(found as c_int)
+        let mut grown = text;
+        ffi::PyUnicode_Append(&raw mut grown, more);
+        grown
     }
 }
 

@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::mem::MaybeUninit;
 
 use opcodon_pyfn::{
-    ArrayTy, BOOL, Context, EntryGuards, FLOAT, Form, FunctionInfo, Global, INT, OBJECT, Program,
-    RAISED, Spec, Text, Ty, Unit,
+    ArrayTy, BOOL, COMPLEX, Context, EntryGuards, FLOAT, Form, FunctionInfo, Global, INT, OBJECT,
+    Program, RAISED, Spec, Tags, Text, Ty, Unit,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi::{self, PyObject};
@@ -175,6 +175,7 @@ const STR: u64 = 10;
 const DICT: u64 = 11;
 const TUPLE: u64 = 12;
 const BYTES: u64 = 13;
+const COMPLEX_NUMBER: u64 = 14;
 
 /// The class of an object, and its value if it is unboxed.
 fn classify(object: *mut PyObject, depth: usize) -> (u64, u64) {
@@ -215,12 +216,37 @@ fn classify(object: *mut PyObject, depth: usize) -> (u64, u64) {
         BYTES
     } else if type_ == runtime.dict_type {
         DICT
+    } else if type_ == runtime.complex_type && runtime.complex_at != 0 {
+        COMPLEX_NUMBER
     } else if type_ == runtime.tuple_type {
-        TUPLE
+        class_of_tuple(object)
     } else {
         u64::from(OBJECT)
     };
     (class, pointer)
+}
+
+/// The class of a tuple: a short one tells of its parts.
+fn class_of_tuple(object: *mut PyObject) -> u64 {
+    const N_PARTS_MAX: isize = 4;
+    let n_parts = unsafe { ffi::PyTuple_Size(object) };
+    if !(1..=N_PARTS_MAX).contains(&n_parts) {
+        return TUPLE;
+    }
+    let parts = (0..n_parts).map(|at| {
+        let part = unsafe { ffi::PyTuple_GetItem(object, at) };
+        let class = match value_of(part) {
+            Some((tag, _)) => u64::from(tag),
+            None if type_of(part) == known().runtime.str_type => STR,
+            None if matches!(classify(part, 3).0, COMPLEX_NUMBER) => COMPLEX_NUMBER,
+            None => u64::from(OBJECT),
+        };
+        class << (16 + 8 * at)
+    });
+    parts.fold(
+        TUPLE | (n_parts.cast_unsigned() as u64) << 8,
+        |all, part| all | part,
+    )
 }
 
 /// The type of a class.
@@ -244,8 +270,13 @@ fn type_of_class(class: u64) -> Ty {
         }
         STR => Ty::object(Form::Str),
         BYTES => Ty::object(Form::Bytes),
+        COMPLEX_NUMBER => Ty::of(COMPLEX),
         DICT => Ty::object(Form::Dict),
-        TUPLE => Ty::object(Form::TupleObject),
+        TUPLE => {
+            let n_parts = class >> 8 & 0xff;
+            let parts = (0..n_parts).map(|at| type_of_class(class >> (16 + 8 * at) & 0xff));
+            Ty::object(Form::TupleObject(parts.collect()))
+        }
         tag => Ty::of(u8::try_from(tag).unwrap_or(OBJECT)),
     }
 }
@@ -511,7 +542,10 @@ impl Function {
         let state = unsafe { self.state() };
         let types = classes
             .iter()
-            .map(|&class| type_of_class(class))
+            .map(|&class| match type_of_class(class) {
+                ty if ty.tags == Tags::of(COMPLEX) => ty.boxed(),
+                ty => ty,
+            })
             .collect::<Vec<_>>();
         let mut code = None;
         if let Some(group) = &state.group
@@ -729,7 +763,7 @@ impl Group {
 fn object_type(object: *mut PyObject) -> Ty {
     let (class, _) = classify(object, 0);
     match class & 0xff {
-        ARRAY | LIST | STR | DICT | TUPLE | BYTES => type_of_class(class),
+        ARRAY | LIST | STR | DICT | TUPLE | BYTES | COMPLEX_NUMBER => type_of_class(class),
         _ => Ty::of(OBJECT),
     }
 }

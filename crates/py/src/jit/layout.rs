@@ -10,9 +10,9 @@ use std::rc::Rc;
 use opcodon_pyfn::{Dtype, Runtime, Tags};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
-use super::{calls, function, leave, unboxed};
+use super::{calls, function, leave, table, unboxed};
 
 /// What is known of the interpreter and of numpy.
 pub(super) struct Layout {
@@ -86,6 +86,9 @@ const BUILTINS: &[&str] = &[
     "sorted",
     "list",
     "dict",
+    "enumerate",
+    "zip",
+    "set",
 ];
 
 const NUMPY: &[&str] = &[
@@ -165,6 +168,7 @@ unsafe extern "C" {
     fn pow(x: f64, y: f64) -> f64;
     fn atan2(x: f64, y: f64) -> f64;
     fn fmod(x: f64, y: f64) -> f64;
+    fn hypot(x: f64, y: f64) -> f64;
 }
 
 fn word(object: *mut ffi::PyObject, at: usize) -> u64 {
@@ -198,6 +202,36 @@ fn bytes_are_known(py: Python<'_>) -> bool {
     let object = bytes.as_ptr();
     let words = [b"opcodon!", b"opcodon?"].map(|word| u64::from_ne_bytes(*word));
     word(object, 16) == 16 && word(object, 32) == words[0] && word(object, 40) == words[1]
+}
+
+/// Whether complex numbers are two doubles behind the head, and real operands of their arithmetic
+/// become complex first, which is so before 3.14.
+fn complexes_are_known(py: Python<'_>) -> bool {
+    let version = py.version_info();
+    let parts = [(0.5, -0.0), (-3.0, f64::MAX), (f64::INFINITY, 5e-324)];
+    let lie_there = parts.into_iter().all(|(re, im)| {
+        let object = pyo3::types::PyComplex::from_doubles(py, re, im);
+        let object = object.as_ptr();
+        word(object, 16) == re.to_bits() && word(object, 24) == im.to_bits()
+    });
+    lie_there && (version.major, version.minor) < (3, 14)
+}
+
+/// Where the characters of a string of ASCII are; 0 if strings do not look as expected.
+fn ascii_offset(py: Python<'_>) -> i32 {
+    let is_ascii = |text: &Bound<'_, PyString>| word(text.as_ptr(), 32) & 0x60 == 0x60;
+    let text = PyString::new(py, "opcodon!opcodon?");
+    let words = [b"opcodon!", b"opcodon?"].map(|word| u64::from_ne_bytes(*word));
+    let others = ["\u{e9}t\u{e9}", "\u{20ac}uro", "\u{1f40d}"];
+    let differ = others
+        .iter()
+        .all(|other| !is_ascii(&PyString::new(py, other)));
+    if !is_ascii(&text) || !differ || word(text.as_ptr(), 16) != 16 {
+        return 0;
+    }
+    let lies_at = |at: &usize| [0, 1].map(|k| word(text.as_ptr(), at + 8 * k)) == words;
+    let at = [40, 48].into_iter().find(lies_at);
+    at.and_then(|at| i32::try_from(at).ok()).unwrap_or(0)
 }
 
 /// Integers before 3.12: a signed number of digits of 30 bits, then the digits.
@@ -290,6 +324,20 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
             know(object, format!("math.{name}"));
         }
     }
+    let complex_at = if cfg!(target_pointer_width = "64") && complexes_are_known(py) {
+        16
+    } else {
+        0
+    };
+    if complex_at != 0 {
+        know(builtins.getattr("complex")?, "complex".to_owned());
+        for (name, object) in py.import("cmath")?.dict() {
+            let name = name.extract::<String>()?;
+            if object.is_callable() && !name.starts_with('_') {
+                know(object, format!("cmath.{name}"));
+            }
+        }
+    }
     for name in NUMPY {
         know(numpy.getattr(name)?, format!("numpy.{name}"));
     }
@@ -318,11 +366,13 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         str_type: (&raw mut ffi::PyUnicode_Type) as usize,
         dict_type: (&raw mut ffi::PyDict_Type) as usize,
         tuple_type: (&raw mut ffi::PyTuple_Type) as usize,
+        complex_type: (&raw mut ffi::PyComplex_Type) as usize,
         ndarray_type: address(&numpy.getattr("ndarray")?),
         np_float_type: address(&numpy.getattr("float64")?),
         np_int_type: address(&numpy.getattr("int64")?),
         ob_fval: if fine && floats_are_known(py) { 16 } else { 0 },
         ob_item: if fine && lists_are_known(py)? { 24 } else { 0 },
+        complex_at,
         plain_refcounts: fine && refcounts_are_known(py),
         digits30: fine && ints_are_known(py)?,
         leave: at!(leave::leave),
@@ -333,6 +383,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         enter: at!(function::enter),
         make_float: at!(ffi::PyFloat_FromDouble),
         make_int: at!(ffi::PyLong_FromLongLong),
+        make_complex: at!(ffi::PyComplex_FromDoubles),
         unbox: at!(calls::unbox),
         is_array: at!(calls::is_array),
         check_signals: at!(calls::check_signals),
@@ -347,7 +398,12 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         is_true: at!(calls::is_true),
         length: at!(ffi::PyObject_Size),
         get_item: at!(ffi::PyObject_GetItem),
-        str_item: at!(calls::str_item),
+        text_ascii: if fine { ascii_offset(py) } else { 0 },
+        str_char: at!(calls::str_char),
+        str_has: at!(calls::str_has),
+        str_append: at!(calls::str_append),
+        make_char: at!(calls::make_char),
+        char_is: at!(calls::char_is),
         str_compare: at!(calls::str_compare),
         str_ord: at!(calls::str_ord),
         set_item: at!(calls::set_item),
@@ -367,6 +423,16 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         } else {
             0
         },
+        table_new: if table::are_known() {
+            at!(table::new)
+        } else {
+            0
+        },
+        table_find: at!(table::find),
+        table_place: at!(table::place),
+        table_remove: at!(table::remove),
+        table_changed: at!(table::changed),
+        table_to_python: at!(table::to_python),
         unboxed_repeat: at!(unboxed::repeat),
         unboxed_range: at!(unboxed::range),
         unboxed_sum: at!(unboxed::sum),
@@ -380,7 +446,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         float_mod: at!(calls::float_mod),
         libm: addresses!(
             sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, exp, exp2,
-            expm1, log, log2, log10, log1p, cbrt, pow, atan2, fmod
+            expm1, log, log2, log10, log1p, cbrt, pow, atan2, fmod, hypot
         ),
     };
     Ok(Layout {

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 
 use super::calls::{PyObject_Vectorcall, box_value, make_tuple, range};
 use super::function::Group;
+use super::table;
 use super::unboxed::Lists;
 
 /// Continue before the statement.
@@ -67,7 +68,11 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
                     at = at.add(3);
                     let next = [words[0].wrapping_add(words[2]), words[1], words[2]];
                     let object = range(next.as_ptr());
-                    args.push(ffi::PyObject_GetIter(object));
+                    args.push(if object.is_null() {
+                        object
+                    } else {
+                        ffi::PyObject_GetIter(object)
+                    });
                     ffi::Py_DecRef(object);
                 }
                 LoopShape::Sequence => {
@@ -75,6 +80,29 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
                     args.push(iterator_at(object, *at.add(1) as i64));
                     ffi::Py_DecRef(object);
                     at = at.add(2);
+                }
+                LoopShape::Lockstep(n, start) => {
+                    let index = *at.add(*n) as i64;
+                    let mut iterators = Vec::with_capacity(*n);
+                    for k in 0..*n {
+                        let object = lists.seen(*at.add(k) as *mut PyObject);
+                        iterators.push(iterator_at(object, index));
+                        ffi::Py_DecRef(object);
+                    }
+                    args.push(together(&iterators, start.map(|start| start + index)));
+                    at = at.add(n + 1);
+                }
+                LoopShape::Table(view) => {
+                    let object = lists.seen(*at as *mut PyObject);
+                    let turns =
+                        [*at.add(1), *at.add(2)].map(|word| usize::try_from(word).unwrap_or(0));
+                    if object.is_null() {
+                        args.push(object);
+                    } else {
+                        args.push(table::iterator(object, *view, turns[0], turns[1]));
+                    }
+                    ffi::Py_DecRef(object);
+                    at = at.add(3);
                 }
                 LoopShape::Iterator => {
                     args.push(*at as *mut PyObject);
@@ -87,6 +115,17 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
             }
         }
         drop(lists);
+        if args[1..].iter().any(|arg| arg.is_null()) {
+            // There is no memory for what Python would go on with.
+            for &arg in args[1..].iter().filter(|arg| !arg.is_null()) {
+                ffi::Py_DecRef(arg);
+            }
+            ffi::Py_DecRef(exception);
+            if ffi::PyErr_Occurred().is_null() {
+                ffi::PyErr_NoMemory();
+            }
+            return std::ptr::null_mut();
+        }
         let mode = match (exception.is_null(), record.is_done) {
             (false, _) => RAISED,
             (true, true) => BEHIND,
@@ -132,7 +171,11 @@ unsafe fn read(
             Shape::Tuple(parts) => {
                 let items = parts.iter().map(|part| read(part, at, unset, lists));
                 let items = items.collect::<Vec<_>>();
-                let tuple = make_tuple(items.as_ptr(), items.len() as i64);
+                let tuple = if items.iter().any(|item| item.is_null()) {
+                    std::ptr::null_mut()
+                } else {
+                    make_tuple(items.as_ptr(), items.len() as i64)
+                };
                 items.into_iter().for_each(|item| ffi::Py_DecRef(item));
                 tuple
             }
@@ -151,10 +194,39 @@ unsafe fn read(
     }
 }
 
+/// `zip` or, with a count to go on with, `enumerate` of iterators, whose references are used up.
+unsafe fn together(iterators: &[*mut PyObject], count: Option<i64>) -> *mut PyObject {
+    unsafe {
+        let mut args = iterators.to_vec();
+        if args.iter().any(|arg| arg.is_null()) {
+            args.into_iter().for_each(|arg| ffi::Py_DecRef(arg));
+            return std::ptr::null_mut();
+        }
+        let type_ = match count {
+            Some(count) => {
+                args.push(ffi::PyLong_FromLongLong(count));
+                &raw mut ffi::PyEnum_Type
+            }
+            None => &raw mut ffi::PyZip_Type,
+        };
+        let made = PyObject_Vectorcall(
+            type_.cast(),
+            args.as_ptr(),
+            args.len(),
+            std::ptr::null_mut(),
+        );
+        args.into_iter().for_each(|arg| ffi::Py_DecRef(arg));
+        made
+    }
+}
+
 /// An iterator over a list or an array that goes on at an index.
 unsafe fn iterator_at(object: *mut PyObject, index: i64) -> *mut PyObject {
     unsafe {
         let py = Python::assume_attached();
+        if object.is_null() {
+            return object;
+        }
         let iterator = ffi::PyObject_GetIter(object);
         let Some(bound) = Bound::from_owned_ptr_or_opt(py, iterator) else {
             return std::ptr::null_mut();

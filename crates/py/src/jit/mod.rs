@@ -20,6 +20,7 @@ mod calls;
 mod function;
 mod layout;
 mod leave;
+mod table;
 mod unboxed;
 
 use pyo3::prelude::*;

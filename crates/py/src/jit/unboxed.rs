@@ -11,6 +11,7 @@ use opcodon_pyfn::INT;
 use pyo3::ffi::{self, PyObject};
 
 use super::calls::box_value;
+use super::table;
 
 /// Items are not further apart than pointers can tell.
 const BYTES_MAX: usize = isize::MAX.cast_unsigned();
@@ -203,7 +204,8 @@ pub(super) unsafe extern "C" fn to_list(object: *mut PyObject) -> *mut PyObject 
     }
 }
 
-/// Lists of Python's in place of those that only one function has seen, where it is left.
+/// Lists and dictionaries of Python's in place of those that only one function has seen, where it
+/// is left.
 #[derive(Default)]
 pub(super) struct Lists(Vec<(*mut PyObject, *mut PyObject)>);
 
@@ -211,15 +213,23 @@ impl Lists {
     /// The object itself, or the list that is made of it; the reference is used up.
     pub(super) unsafe fn seen(&mut self, object: *mut PyObject) -> *mut PyObject {
         unsafe {
-            if ffi::Py_TYPE(object) != type_() {
+            let make = if ffi::Py_TYPE(object) == type_() {
+                to_list
+            } else if table::is_table(object) {
+                table::to_python
+            } else {
                 return object;
-            }
+            };
             let known = self.0.iter().find(|(from, _)| *from == object);
             if let Some(&(from, list)) = known {
                 ffi::Py_DecRef(from);
                 return ffi::Py_NewRef(list);
             }
-            let list = to_list(object);
+            let list = make(object);
+            if list.is_null() {
+                ffi::Py_DecRef(object);
+                return list;
+            }
             // Kept, so that no other list gets its address meanwhile.
             self.0.push((object, list));
             ffi::Py_NewRef(list)

@@ -8,19 +8,24 @@ use cranelift_codegen::ir::{Block, InstBuilder, Value, condcodes::IntCC, types};
 use cranelift_frontend::Variable;
 
 use super::{Emitter, Turn, Val, frame::TICKS, hoist::Count, island::is_innermost};
-use crate::infer::{State, extend, has_plain_methods, iterated, note_append, unpacked};
+use crate::infer::{State, extend, has_plain_methods, is_str, iterated, note_append, unpacked};
 use crate::program::{Atom, Expr, Index, Kind, Local, Statement};
+use crate::table::View;
 use crate::types::{COUNT_ROOM, Form, INT, OBJECT, RANGE, Tags, Ty, UNSET};
 use crate::unit::LoopShape;
 
 /// What a loop runs over.
-enum Source {
+pub(super) enum Source {
     /// Nothing: it repeats.
     Forever,
     /// A range, with its step if that is written in the program, and whether it goes up if not.
     Range(Option<i64>, bool),
     /// The elements of a list or the first dimension of an array.
     Sequence(Val),
+    /// The elements of several at once, and what turns are counted from.
+    Lockstep(Vec<Val>, Option<i64>),
+    /// The entries of a dictionary that only this function sees.
+    Table(Val, View),
     /// Python's iterator.
     Iterator,
 }
@@ -49,6 +54,11 @@ impl Emitter<'_, '_> {
     fn statement(&mut self, statement: &Statement) -> bool {
         self.begin(statement);
         let kind = &statement.kind;
+        let lockstep = self.lockstep_here(statement);
+        if let Some(lockstep) = &lockstep {
+            // Before the first turn Python goes on at the call.
+            self.statement = lockstep.call;
+        }
         if !self.prepare(statement) {
             self.end_checks();
             return false;
@@ -59,11 +69,21 @@ impl Emitter<'_, '_> {
                 self.repeat(statement, Source::Forever, Vec::new(), None, body, &[])
             }
             Kind::For(to, iterable, body, otherwise) => {
+                if let Some(lockstep) = &lockstep {
+                    let blocks = [body.as_slice(), otherwise.as_slice()];
+                    return self.iterate_in_lockstep(statement, lockstep, *to, blocks);
+                }
                 self.iterate(statement, *to, iterable, body, otherwise)
             }
             Kind::Break | Kind::Continue => {
                 self.jump_in_loop(matches!(kind, Kind::Break));
                 false
+            }
+            Kind::Set(to, _) if self.is_done_by_loop(statement) => {
+                self.drop_local(*to);
+                self.types[*to] = Ty::of(UNSET);
+                self.end_checks();
+                true
             }
             _ => {
                 let goes_on = self.step(kind);
@@ -99,7 +119,14 @@ impl Emitter<'_, '_> {
                     self.bind(*to, value);
                     return true;
                 }
-                let value = match self.own_list(*to, e) {
+                if self.append_text(*to, e) {
+                    return true;
+                }
+                let own = match self.own_list(*to, e) {
+                    Some(list) => Some(list),
+                    None => self.own_table(*to, e),
+                };
+                let value = match own {
                     Some(list) => list,
                     None => {
                         self.is_masked = self.is_masked_here();
@@ -145,6 +172,13 @@ impl Emitter<'_, '_> {
             Kind::DelItem(of, index) => {
                 let of = self.atom(of);
                 let key = self.index(index);
+                if of.ty.table().is_some() {
+                    if self.delete_from_table(&of, &key).is_none() {
+                        self.leave("another key than expected");
+                        return false;
+                    }
+                    return true;
+                }
                 self.through_status(&[&of, &key], |emitter, words| {
                     emitter.call_word(emitter.rt.del_item, words)
                 });
@@ -186,6 +220,14 @@ impl Emitter<'_, '_> {
             return false;
         }
         let new = self.atom(value);
+        if target.ty.table().is_some() {
+            let key = self.index(index);
+            if !self.store_in_table(&target, &key, &new) {
+                self.leave("an entry that does not fit the table");
+                return false;
+            }
+            return true;
+        }
         let in_array = target.ty.array().is_some();
         let done = match self.int_indices(index) {
             Some(indices) if in_array => {
@@ -324,7 +366,7 @@ impl Emitter<'_, '_> {
         }
     }
 
-    fn variable(&mut self, value: Value) -> Variable {
+    pub(super) fn variable(&mut self, value: Value) -> Variable {
         let variable = self.b.declare_var(types::I64);
         self.b.def_var(variable, value);
         variable
@@ -339,6 +381,10 @@ impl Emitter<'_, '_> {
         otherwise: &[Statement],
     ) -> bool {
         let value = self.atom(iterable);
+        if value.ty.table().is_some() {
+            let of = (iterable, View::Keys);
+            return self.iterate_table(statement, of, to, [body, otherwise]);
+        }
         let Some(ty) = iterated(&value.ty) else {
             self.leave("not iterable");
             self.end_checks();
@@ -390,7 +436,7 @@ impl Emitter<'_, '_> {
             return goes_on;
         }
         let is_list = value.ty.list().is_some() || value.ty.unboxed().is_some();
-        let is_list = is_list && self.rt.ob_item != 0 || value.ty.is_bytes();
+        let is_list = is_list && self.rt.ob_item != 0 || value.ty.is_bytes() || is_str(&value.ty);
         if value.ty.array().is_some_and(|array| array.ndim > 0) || is_list {
             let object = self.word(&value);
             self.inc_ref(object);
@@ -429,7 +475,7 @@ impl Emitter<'_, '_> {
         }
     }
 
-    fn repeat(
+    pub(super) fn repeat(
         &mut self,
         statement: &Statement,
         mut source: Source,
@@ -468,7 +514,8 @@ impl Emitter<'_, '_> {
         let own = match source {
             Source::Forever => &[],
             Source::Range(..) => &state[1..],
-            Source::Sequence(_) | Source::Iterator => &state[..1],
+            Source::Sequence(_) | Source::Iterator | Source::Table(..) => &state[..1],
+            Source::Lockstep(..) => &state[..state.len() - 1],
         };
         let n_settled = self.settle(statement.id, to_local, own, body);
         let island = counted.map(|(counter, _)| {
@@ -508,6 +555,8 @@ impl Emitter<'_, '_> {
                 Source::Forever => None,
                 Source::Range(..) => Some(LoopShape::Range),
                 Source::Sequence(_) => Some(LoopShape::Sequence),
+                Source::Table(_, view) => Some(LoopShape::Table(view as u64)),
+                Source::Lockstep(ref all, start) => Some(LoopShape::Lockstep(all.len(), start)),
                 Source::Iterator => Some(LoopShape::Iterator),
             },
             state: state.clone(),
@@ -520,7 +569,10 @@ impl Emitter<'_, '_> {
         self.begin(statement);
         let item = self.check_turn(&source, &state, inside, end);
         // Where the check is cheap it is repeated at the end of the loop, to save a jump.
-        let is_rotated = matches!(source, Source::Range(..) | Source::Sequence(_));
+        let is_rotated = matches!(
+            source,
+            Source::Range(..) | Source::Sequence(_) | Source::Lockstep(..) | Source::Table(..)
+        );
         if is_rotated {
             self.b.seal_block(head);
             self.b.switch_to_block(inside);
@@ -635,9 +687,23 @@ impl Emitter<'_, '_> {
                 let index = self.value_of(state[1]);
                 let size = match of.array.as_ref() {
                     Some(fields) => fields.sizes[0],
+                    None if is_str(&of.ty) => {
+                        let text = self.value_of(state[0]);
+                        self.text_size(text)
+                    }
                     None => self.list_of_turn(of, state).0,
                 };
                 let goes_on = self.b.ins().icmp(IntCC::UnsignedLessThan, index, size);
+                self.b.ins().brif(goes_on, inside, &[], end, &[]);
+                None
+            }
+            Source::Table(..) => {
+                let goes_on = self.has_entry(state);
+                self.b.ins().brif(goes_on, inside, &[], end, &[]);
+                None
+            }
+            Source::Lockstep(sequences, _) => {
+                let goes_on = self.has_turn(sequences, state);
                 self.b.ins().brif(goes_on, inside, &[], end, &[]);
                 None
             }
@@ -658,7 +724,7 @@ impl Emitter<'_, '_> {
     }
 
     /// Size and items of the list that a loop runs over.
-    fn list_of_turn(&mut self, of: &Val, state: &[Variable]) -> (Value, Value) {
+    pub(super) fn list_of_turn(&mut self, of: &Val, state: &[Variable]) -> (Value, Value) {
         let object = self.value_of(state[0]);
         let list = Val {
             word: Some(object),
@@ -677,9 +743,14 @@ impl Emitter<'_, '_> {
         item: Option<Value>,
         ty: &Ty,
     ) -> Val {
+        if let Source::Lockstep(sequences, start) = source {
+            return self.items_of_turn(sequences, *start, state, ty);
+        }
+        if let Source::Table(of, view) = source {
+            return self.entry_of_turn(of, *view, state);
+        }
         let item = match (item, source) {
             (Some(item), _) => item,
-            (None, Source::Forever | Source::Iterator) => self.int(0),
             (None, Source::Range(..)) => self.value_of(state[0]),
             (None, Source::Sequence(of)) => {
                 let index = self.value_of(state[1]);
@@ -687,6 +758,9 @@ impl Emitter<'_, '_> {
                 self.b.def_var(state[1], next);
                 if of.array.is_some() {
                     index
+                } else if is_str(&of.ty) {
+                    let text = self.value_of(state[0]);
+                    return self.char_at(text, index);
                 } else {
                     let items = self.list_of_turn(of, state).1;
                     if of.ty.is_bytes() {
@@ -698,10 +772,13 @@ impl Emitter<'_, '_> {
                     self.load(types::I64, place, 0)
                 }
             }
+            (None, _) => self.int(0),
         };
         match source {
             Source::Forever | Source::Range(..) => Self::from_word(Ty::of(INT), item),
-            Source::Iterator => Self::owned(ty.clone(), item),
+            Source::Iterator | Source::Lockstep(..) | Source::Table(..) => {
+                Self::owned(ty.clone(), item)
+            }
             Source::Sequence(of) => match (of.ty.array(), of.array.as_ref()) {
                 (Some(array), Some(fields)) if array.ndim == 1 && array.dtype.tag().is_some() => {
                     let step = if array.contiguous {

@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{self, AbiParam, Block, InstBuilder, Value, condcodes
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
-use super::{Emitter, Place, Val, has_word, native_signature, trusted};
+use super::{Emitter, Place, Val, has_flt, has_word, native_signature, trusted};
 use crate::infer::{only_moves, owns, used};
 use crate::program::{Atom, Local, Statement};
 use crate::types::{FLOAT, Form, NONE, OBJECT, RAISED, RANGE, Tags, Ty, UNSET};
@@ -47,7 +47,7 @@ pub(super) fn entry(
         if has_word(ty.tags) {
             values.push(b.ins().load(types::I64, trusted(), args, offset + 8));
         }
-        if ty.tags.any(Tags::FLOATS) {
+        if has_flt(ty.tags) {
             values.push(b.ins().load(types::F64, trusted(), args, offset + 8));
         }
     }
@@ -80,7 +80,7 @@ impl Emitter<'_, '_> {
             if has_word(ty.tags) {
                 value.word = words.next();
             }
-            if ty.tags.any(Tags::FLOATS) {
+            if has_flt(ty.tags) {
                 value.flt = words.next();
             }
             self.bind(local, value);
@@ -96,7 +96,11 @@ impl Emitter<'_, '_> {
             self.leave("an unbound name");
             return false;
         }
-        for local in used(kind) {
+        let reads = match self.info.lockstep_at(statement, &self.types) {
+            Some(_) => Vec::new(),
+            None => used(kind),
+        };
+        for local in reads {
             let ty = self.types[local].clone();
             if ty.tags.has(UNSET) {
                 let bound = Tags(ty.tags.0 & !Tags::of(UNSET).0);
@@ -204,8 +208,10 @@ impl Emitter<'_, '_> {
             Form::Str => self.rt.str_type,
             Form::Bytes => self.rt.bytes_type,
             Form::Dict => self.rt.dict_type,
-            Form::TupleObject => self.rt.tuple_type,
-            Form::Any | Form::Tuple(_) | Form::Range(_) | Form::Unboxed(_) => return,
+            Form::TupleObject(_) => self.rt.tuple_type,
+            Form::Any | Form::Tuple(_) | Form::Range(_) | Form::Unboxed(_) | Form::Table(_) => {
+                return;
+            }
         };
         let is_type = self.has_type(object, type_);
         self.exit_unless(is_type, "another type than expected");
@@ -237,6 +243,9 @@ impl Emitter<'_, '_> {
             self.exit_unless(either, "not a bool");
             let word = self.b.ins().uextend(types::I64, is_true);
             return Self::from_word(ty, word);
+        }
+        if tags == Tags::of(crate::types::COMPLEX) {
+            return self.unbox_complex(object);
         }
         let out = self.scratch(2);
         let wanted = self.int(i64::from(tags.0));
@@ -442,8 +451,10 @@ impl Emitter<'_, '_> {
                 if shape == LoopShape::Range {
                     continue;
                 }
+                let n_held = n_held(shape);
                 shape = LoopShape::Dropped;
-                state.truncate(1);
+                state.truncate(n_held);
+                loops.extend(vec![shape; n_held - 1]);
             }
             loops.push(shape);
             for var in state {
@@ -499,7 +510,7 @@ impl Emitter<'_, '_> {
             let word = self.last_value(place.word);
             self.store(word, frame, offset(*at + 1));
         }
-        if ty.tags.any(Tags::FLOATS) {
+        if has_flt(ty.tags) {
             let flt = self.last_value(place.flt);
             self.store(flt, frame, offset(*at + 2));
         }
@@ -510,7 +521,7 @@ impl Emitter<'_, '_> {
     /// Returns an operand.
     pub(super) fn ret(&mut self, atom: &Atom) {
         let mut value = self.atom(atom);
-        let is_unboxed = value.ty.unboxed().is_some();
+        let is_unboxed = value.ty.unboxed().is_some() || value.ty.table().is_some();
         if let Atom::Local(local) = atom
             && !self.is_borrowed(*local)
             && value.parts.is_empty()
@@ -548,8 +559,8 @@ impl Emitter<'_, '_> {
     pub(super) fn release_turns(&mut self, from: usize) {
         for at in from..self.turns.len() {
             let turn = self.turns[at].clone();
-            if matches!(turn.shape, Some(LoopShape::Sequence | LoopShape::Iterator)) {
-                let object = self.value_of(turn.state[0]);
+            for &held in &turn.state[..turn.shape.map_or(0, n_held)] {
+                let object = self.value_of(held);
                 self.dec_ref(object);
             }
         }
@@ -561,6 +572,15 @@ impl Emitter<'_, '_> {
             self.drop_local(local);
             self.types[local] = Ty::of(UNSET);
         }
+    }
+}
+
+/// How many objects the state of a loop begins with.
+fn n_held(shape: LoopShape) -> usize {
+    match shape {
+        LoopShape::Range => 0,
+        LoopShape::Sequence | LoopShape::Iterator | LoopShape::Table(_) | LoopShape::Dropped => 1,
+        LoopShape::Lockstep(n, _) => n,
     }
 }
 

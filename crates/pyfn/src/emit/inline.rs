@@ -37,6 +37,7 @@ impl Emitter<'_, '_> {
         let types = std::mem::replace(&mut self.types, vec![Ty::of(UNSET); n_locals]);
         let joints = std::mem::replace(&mut self.joints, Rc::clone(&inlined.joints));
         let own_lists = std::mem::take(&mut self.own_lists);
+        let own_tables = std::mem::take(&mut self.own_tables);
         let facts = std::mem::take(&mut self.facts);
         let forwarded = self.forwarded.take();
         for (local, arg) in args.iter().enumerate() {
@@ -65,6 +66,7 @@ impl Emitter<'_, '_> {
         self.types = types;
         self.joints = joints;
         self.own_lists = own_lists;
+        self.own_tables = own_tables;
         self.facts = facts;
         self.forwarded = forwarded;
         let mut values = values.into_iter();

@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use cranelift_codegen::ir::{InstBuilder, Opcode, StackSlot, Type, Value, types};
 use cranelift_frontend::Variable;
 
-use super::{Emitter, Place, has_word};
+use super::{Emitter, Place, has_flt, has_word};
 use crate::liveness::{for_each_atom, for_each_target};
 use crate::program::{Atom, Id, Kind, Local, Statement, all_statements};
 use crate::types::{RANGE, Tags, Ty};
@@ -334,7 +334,7 @@ fn variables_of(place: &Place, ty: &Ty, variables: &mut Vec<Variable>) {
     if has_word(ty.tags) {
         variables.push(place.word);
     }
-    if ty.tags.any(Tags::FLOATS) {
+    if has_flt(ty.tags) {
         variables.push(place.flt);
     }
     if ty.array().is_some() {

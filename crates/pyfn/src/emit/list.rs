@@ -4,7 +4,7 @@ use cranelift_codegen::ir::{InstBuilder, Value, types};
 
 use super::{Emitter, Val};
 use crate::infer::loaded;
-use crate::types::{BOOL, FLOAT, INT, NONE, OBJECT, Tags, Ty};
+use crate::types::{BOOL, COMPLEX, FLOAT, INT, NONE, OBJECT, Tags, Ty};
 
 impl Emitter<'_, '_> {
     /// The number of elements and where the first is.
@@ -69,6 +69,9 @@ impl Emitter<'_, '_> {
             return Self::owned(ty.clone(), item);
         }
         let wanted = ty.tags.and(scalars);
+        if ty.tags.has(COMPLEX) && wanted.is_empty() {
+            return self.complex_or_object(item, ty);
+        }
         let done = self.new_block();
         let tag = self.b.append_block_param(done, types::I64);
         let word = self.b.append_block_param(done, types::I64);

@@ -21,6 +21,7 @@
 )]
 
 mod array;
+mod complex;
 mod control;
 mod convert;
 mod forward;
@@ -30,9 +31,12 @@ mod idiom;
 mod inline;
 mod island;
 mod list;
+mod lockstep;
 mod object;
 
 mod scalar;
+mod table;
+mod text;
 mod trampoline;
 mod unboxed;
 mod unused;
@@ -60,7 +64,8 @@ use crate::infer::{Joint, Scope, State};
 use crate::program::{Atom, Local, Statement};
 use crate::runtime::Runtime;
 use crate::types::{
-    ArrayTy, BOOL, Class, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET, class,
+    ArrayTy, BOOL, CHAR, COMPLEX, Class, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
+    UNSET, class,
 };
 use crate::unit::{ArrayCheck, CompileError, FunctionInfo, LoopShape, Record, SpecId, Unit};
 
@@ -146,6 +151,8 @@ pub(crate) struct Emitter<'a, 'f> {
     joints: Rc<Vec<Joint>>,
     /// For each local the elements of the lists that only this function sees.
     own_lists: Rc<Vec<Option<Ty>>>,
+    /// The same for dictionaries and sets.
+    own_tables: Rc<Vec<Option<crate::table::TableTy>>>,
     pub(crate) types: Vec<Ty>,
     /// The types before the current statement.
     before: Vec<Ty>,
@@ -255,7 +262,7 @@ fn words_of(ty: &Ty) -> Vec<Type> {
     if has_word(ty.tags) {
         words.push(types::I64);
     }
-    if ty.tags.any(Tags::FLOATS) {
+    if has_flt(ty.tags) {
         words.push(types::F64);
     }
     words
@@ -263,7 +270,13 @@ fn words_of(ty: &Ty) -> Vec<Type> {
 
 /// Whether values with such tags have a word.
 pub(crate) fn has_word(tags: Tags) -> bool {
-    tags.any(Tags::INTS.or(Tags::of(OBJECT)))
+    let others = Tags(1 << OBJECT | 1 << CHAR | 1 << COMPLEX);
+    tags.any(Tags::INTS.or(others))
+}
+
+/// Whether values with such tags have a double.
+pub(crate) fn has_flt(tags: Tags) -> bool {
+    tags.any(Tags::FLOATS.or(Tags::of(COMPLEX)))
 }
 
 /// Emits the code of a version of a function.
@@ -361,6 +374,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             rt: Rc::clone(&unit.runtime),
             joints: Rc::clone(&unit.specs[spec].joints),
             own_lists: Rc::clone(&unit.specs[spec].own_lists),
+            own_tables: Rc::clone(&unit.specs[spec].own_tables),
             types: vec![Ty::of(UNSET); info.program.locals.len()],
             before: Vec::new(),
             b,
@@ -628,6 +642,9 @@ impl<'a, 'f> Emitter<'a, 'f> {
             }
             Atom::None => Self::nothing(NONE),
             Atom::Str(text) => {
+                if let Some(code) = crate::infer::character(text) {
+                    return self.written_char(code);
+                }
                 let word = self.text(text);
                 Self::from_word(ty, word)
             }
@@ -638,7 +655,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
                     .get(*index)
                     .map_or(0, |&(address, _)| address);
                 let word = self.address(address);
-                self.with_fields(Self::from_word(ty, word))
+                self.known_object(ty, word)
             }
             Atom::Global(index) => match self.info.globals[*index].clone() {
                 Global::Int(value) => self.int_val(value),
@@ -649,10 +666,18 @@ impl<'a, 'f> Emitter<'a, 'f> {
                 | Global::Function { address, .. }
                 | Global::Object { address, .. } => {
                     let word = self.address(address);
-                    self.with_fields(Self::from_word(ty, word))
+                    self.known_object(ty, word)
                 }
             },
         }
+    }
+
+    /// A constant or a global that is an object.
+    fn known_object(&mut self, ty: Ty, object: Value) -> Val {
+        if ty.tags == Tags::of(COMPLEX) {
+            return self.complex_at(object);
+        }
+        self.with_fields(Self::from_word(ty, object))
     }
 
     fn int_val(&mut self, value: i64) -> Val {
@@ -724,7 +749,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         if has_word(ty.tags) {
             value.word = Some(self.value_of(place.word));
         }
-        if ty.tags.any(Tags::FLOATS) {
+        if has_flt(ty.tags) {
             value.flt = Some(self.value_of(place.flt));
         }
         if let Some(array) = ty.array() {
@@ -913,6 +938,10 @@ impl<'a, 'f> Emitter<'a, 'f> {
         if let Some(element) = value.ty.unboxed() {
             return self.boxed_list(value, &element.clone());
         }
+        if let Some(table) = value.ty.table() {
+            let is_set = table.is_set;
+            return self.boxed_table(value, is_set);
+        }
         if tags == Tags::of(OBJECT) {
             return value.clone();
         }
@@ -932,6 +961,11 @@ impl<'a, 'f> Emitter<'a, 'f> {
             Some(INT) => {
                 let word = self.word(value);
                 self.call_word(self.rt.make_int, &[word])
+            }
+            Some(CHAR) => return self.boxed_char(value),
+            Some(COMPLEX) => {
+                let parts = self.complex_parts(value);
+                self.call_word(self.rt.make_complex, &parts)
             }
             Some(FLOAT) => {
                 let flt = self.flt(value);
@@ -961,7 +995,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         for item in &items {
             self.release_owned(item);
         }
-        Self::owned(Ty::object(Form::TupleObject), tuple)
+        Self::owned(Ty::object(Form::TupleObject(Vec::new())), tuple)
     }
 
     fn boxed_range(&mut self, value: &Val) -> Val {

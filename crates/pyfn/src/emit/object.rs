@@ -6,12 +6,12 @@
 
 use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 
-use super::{Emitter, Val, has_word, native_signature, scalar::int_cc};
+use super::{Emitter, Val, has_flt, has_word, native_signature, scalar::int_cc};
 use crate::globals::FunctionId;
 use crate::infer::{How, has_plain_methods, is_str, operation};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
-use crate::types::{NONE, OBJECT, RAISED, TUPLE, Tags, Ty};
+use crate::types::{CHAR, COMPLEX, NONE, OBJECT, RAISED, TUPLE, Tags, Ty};
 use crate::unit::parameter;
 
 impl Emitter<'_, '_> {
@@ -41,6 +41,9 @@ impl Emitter<'_, '_> {
             Expr::Atom(a) => Some(self.atom(a)),
             Expr::Bin(op, a, b, in_place) => {
                 let (a, b) = (self.atom(a), self.atom(b));
+                if let Some(value) = self.bin_complex(*op, &a, &b) {
+                    return Some(value);
+                }
                 if rules::bin_is_boxed(*op, &a.ty, &b.ty) {
                     let op = [self.int(bin_number(*op)), self.int(i64::from(*in_place))];
                     return Some(self.through(&[&a, &b], ty, |emitter, words| {
@@ -51,6 +54,9 @@ impl Emitter<'_, '_> {
             }
             Expr::Un(op, a) => {
                 let a = self.atom(a);
+                if a.ty.tags == Tags::of(COMPLEX) && matches!(op, Un::Neg | Un::Pos) {
+                    return Some(self.un_complex(*op, &a));
+                }
                 if !rules::un_is_boxed(*op, &a.ty) {
                     return Some(self.un_number(*op, &a, ty));
                 }
@@ -65,6 +71,9 @@ impl Emitter<'_, '_> {
                 }))
             }
             Expr::Cmp(op, a, b) => {
+                if let Some(word) = self.is_written_char(*op, a, b) {
+                    return Some(Self::from_word(ty.clone(), word));
+                }
                 let (a, b) = (self.atom(a), self.atom(b));
                 self.compare(*op, &a, &b, ty)
             }
@@ -83,8 +92,17 @@ impl Emitter<'_, '_> {
             Expr::Method(name, of, args, named, _) => {
                 let of = self.atom(of);
                 self.may_rebind |= !has_plain_methods(&of.ty);
+                if of.ty.tags == Tags::of(COMPLEX) && ty.tags == Tags::of(COMPLEX) {
+                    return Some(self.conjugate(&of));
+                }
+                if of.ty.table().is_some() {
+                    return self.table_method(name, &of, args, ty);
+                }
                 if of.ty.unboxed().is_some() {
                     return self.change_unboxed(&of, args);
+                }
+                if let Some(test) = crate::text::char_test(&of.ty, name, args) {
+                    return Some(self.test_char(&of, test));
                 }
                 if name == "append" && of.ty.list().is_some() && args.len() == 1 && named.is_empty()
                 {
@@ -105,6 +123,11 @@ impl Emitter<'_, '_> {
             }
             Expr::Attr(name, of) => {
                 let of = self.atom(of);
+                if of.ty.tags == Tags::of(COMPLEX)
+                    && let Some(part) = self.complex_attribute(&of, name)
+                {
+                    return Some(part);
+                }
                 if let (Some(array), Some(fields)) = (of.ty.array(), of.array.clone()) {
                     if name == "shape" {
                         let size = |&size: &Value| Self::from_word(Ty::count(), size);
@@ -241,6 +264,19 @@ impl Emitter<'_, '_> {
 
     fn compare(&mut self, op: Cmp, a: &Val, b: &Val, ty: &Ty) -> Option<Val> {
         match op {
+            Cmp::In | Cmp::NotIn if b.ty.table().is_some() => {
+                let found = self.is_in_table(b, a)?;
+                let not = i64::from(op == Cmp::NotIn);
+                let word = self.b.ins().bxor_imm_s(found, not);
+                Some(Self::from_word(ty.clone(), word))
+            }
+            Cmp::In | Cmp::NotIn if a.ty.tags == Tags::of(CHAR) && is_str(&b.ty) => {
+                let (code, text) = (self.word(a), self.word(b));
+                let found = self.call_word(self.rt.str_has, &[text, code]);
+                let not = i64::from(op == Cmp::NotIn);
+                let word = self.b.ins().bxor_imm_s(found, not);
+                Some(Self::from_word(ty.clone(), word))
+            }
             Cmp::In | Cmp::NotIn => {
                 // A float in a tuple may be found by being the same object.
                 let floats = |value: &Val| value.ty.tags.any(Tags::FLOATS.or(Tags::NUMPY));
@@ -258,11 +294,12 @@ impl Emitter<'_, '_> {
                 Some(Self::from_word(ty.clone(), word))
             }
             Cmp::Is | Cmp::IsNot => Some(self.cmp_numbers(op, a, b, ty)),
-            _ if is_str(&a.ty) && is_str(&b.ty) => {
-                let (x, y) = (self.word(a), self.word(b));
-                let order = self.call_word(self.rt.str_compare, &[x, y]);
-                let truth = self.b.ins().icmp_imm_s(int_cc(op)?, order, 0);
-                let word = self.b.ins().uextend(types::I64, truth);
+            _ if rules::compares_complex(op, &a.ty, &b.ty) => {
+                let word = self.complex_equal(op, a, b);
+                Some(Self::from_word(ty.clone(), word))
+            }
+            _ if a.ty.is_text() && b.ty.is_text() => {
+                let word = self.compare_texts(int_cc(op)?, a, b);
                 Some(Self::from_word(ty.clone(), word))
             }
             _ if rules::cmp_is_boxed(&a.ty, &b.ty) => {
@@ -295,10 +332,19 @@ impl Emitter<'_, '_> {
         match how {
             Some((Intrinsic::Len, _)) => self.length(&values[0], ty),
             Some((Intrinsic::SumOwn, _)) => Some(self.sum_of_own(&values[0])),
+            Some((Intrinsic::Ord, _)) if values[0].ty.tags == Tags::of(CHAR) => {
+                let code = self.word(&values[0]);
+                Some(Self::from_word(ty.clone(), code))
+            }
+            Some((Intrinsic::Complex, _)) => Some(self.make_complex(&values)),
+            Some((Intrinsic::AbsComplex, _)) => self.complex_size(&values[0]),
+            Some((Intrinsic::Chr, _)) => Some(self.chr(&values[0])),
+            Some((Intrinsic::Digit, _)) => Some(self.digit(&values[0])),
+            Some((Intrinsic::Same, _)) => values.first().cloned(),
             Some((Intrinsic::Ord, _)) => {
-                let text = self.word(&values[0]);
-                let code = self.call_word(self.rt.str_ord, &[text]);
-                self.fail_if_negative(code);
+                let code = self.through_status(&[&values[0]], |emitter, words| {
+                    emitter.call_word(emitter.rt.str_ord, words)
+                });
                 Some(Self::from_word(ty.clone(), code))
             }
             Some((Intrinsic::Boxed, _)) | None => {
@@ -322,7 +368,13 @@ impl Emitter<'_, '_> {
             let (size, _) = self.bytes_fields(of);
             return Some(Self::from_word(ty.clone(), size));
         }
-        if (of.ty.list().is_some() || of.ty.unboxed().is_some()) && self.rt.ob_item != 0 {
+        if is_str(&of.ty) {
+            let object = self.word(of);
+            let size = self.text_size(object);
+            return Some(Self::from_word(ty.clone(), size));
+        }
+        let is_own = of.ty.unboxed().is_some() || of.ty.table().is_some();
+        if (of.ty.list().is_some() || is_own) && self.rt.ob_item != 0 {
             let (size, _) = self.list_fields(of);
             return Some(Self::from_word(ty.clone(), size));
         }
@@ -398,7 +450,7 @@ impl Emitter<'_, '_> {
             if has_word(param.tags) {
                 words.push(self.word(value));
             }
-            if param.tags.any(Tags::FLOATS) {
+            if has_flt(param.tags) {
                 words.push(self.flt(value));
             }
         }
@@ -454,6 +506,10 @@ impl Emitter<'_, '_> {
     }
 
     fn item(&mut self, of: &Val, index: &Index, known: &[bool], ty: &Ty) -> Option<Val> {
+        if of.ty.table().is_some() {
+            let key = self.index(index);
+            return self.load_from_table(of, &key);
+        }
         let (_, native) = self.scope().item(&of.ty, index);
         if native {
             if of.ty.array().is_some() {
@@ -479,10 +535,7 @@ impl Emitter<'_, '_> {
                 return Some(self.unboxed_at(place, &element));
             }
             if of.ty.list().is_none() {
-                let (text, index) = (self.word(of), self.word(&index));
-                let item = self.call_word(self.rt.str_item, &[text, index]);
-                self.fail_if_null(item);
-                return Some(Self::owned(ty.clone(), item));
+                return Some(self.load_char(of, &index));
             }
             return self.load_from_list(of, &index);
         }

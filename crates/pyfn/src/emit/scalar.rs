@@ -14,7 +14,8 @@ use super::{Emitter, Val};
 use crate::program::{Bin, Cmp, Un};
 use crate::rules::{self, Intrinsic};
 use crate::types::{
-    BOOL, Class, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32, NP_INT, NUMPY, OBJECT, Tags, Ty, class,
+    BOOL, CHAR, COMPLEX, Class, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32, NP_INT, NUMPY, OBJECT,
+    Tags, Ty, class,
 };
 
 /// Up to here every integer is a double.
@@ -26,12 +27,21 @@ fn tags_of(class: Class) -> Tags {
         Class::Int => Tags::INTS,
         Class::Float => Tags::FLOATS,
         Class::Nothing => Tags::of(NONE),
+        Class::Char => Tags::of(CHAR),
+        Class::Complex => Tags::of(COMPLEX),
         Class::Object => Tags::of(OBJECT),
         Class::Parts => Tags(1 << crate::types::TUPLE | 1 << crate::types::RANGE),
     }
 }
 
-const CLASSES: [Class; 4] = [Class::Int, Class::Float, Class::Nothing, Class::Object];
+const CLASSES: [Class; 6] = [
+    Class::Int,
+    Class::Float,
+    Class::Char,
+    Class::Complex,
+    Class::Nothing,
+    Class::Object,
+];
 
 fn classes_of(value: &Val) -> Vec<Class> {
     let has = |class: &Class| value.ty.tags.any(tags_of(*class));
@@ -592,7 +602,13 @@ impl Emitter<'_, '_> {
         {
             return None;
         }
-        let differ = |a: u8, b: u8| a == NONE && matches!(class(b), Class::Int | Class::Float);
+        let unlike = |tag: u8| {
+            matches!(
+                class(tag),
+                Class::Int | Class::Float | Class::Char | Class::Complex
+            )
+        };
+        let differ = |a: u8, b: u8| a == NONE && unlike(b);
         if pairs.iter().all(|&(a, b)| differ(a, b) || differ(b, a)) {
             return Some(self.int(i64::from(op == Cmp::IsNot)));
         }
@@ -691,6 +707,8 @@ impl Emitter<'_, '_> {
                 let truth = self.b.ins().fcmp(FloatCC::NotEqual, flt, zero);
                 self.b.ins().uextend(types::I64, truth)
             }
+            Class::Char => self.int(1),
+            Class::Complex => self.complex_truth(a),
             Class::Nothing => self.int(0),
             Class::Object | Class::Parts => return None,
         })
@@ -701,12 +719,13 @@ impl Emitter<'_, '_> {
         if let Some(parts) = a.ty.parts() {
             return self.int(i64::from(!parts.is_empty()));
         }
-        if a.ty.unboxed().is_some() {
+        if a.ty.unboxed().is_some() || a.ty.table().is_some() {
             let (size, _) = self.list_fields(a);
             let has_items = self.b.ins().icmp_imm_s(IntCC::NotEqual, size, 0);
             return self.b.ins().uextend(types::I64, has_items);
         }
-        let a = if rules::is_boxed(&a.ty) && !a.ty.tags.has(OBJECT) {
+        let seen = Tags(1 << CHAR | 1 << COMPLEX | 1 << OBJECT);
+        let a = if rules::is_boxed(&a.ty) && !a.ty.tags.any(seen) {
             self.boxed(a)
         } else {
             a.clone()

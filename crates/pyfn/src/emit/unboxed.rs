@@ -149,7 +149,8 @@ impl Emitter<'_, '_> {
     pub(super) fn boxed_list(&mut self, list: &Val, element: &Ty) -> Val {
         let object = self.word(list);
         let made = self.call_word(self.rt.unboxed_to_list, &[object]);
-        let ty = Ty::object(Form::List(Box::new(Ty::tags(element.tags))));
-        Self::owned(ty, made)
+        self.fail_if_null(made);
+        let element = Ty::tags(element.tags).without_chars();
+        Self::owned(Ty::object(Form::List(Box::new(element))), made)
     }
 }

@@ -34,7 +34,7 @@ fn is_simple(runtime: &Runtime, ty: &Ty) -> bool {
         (Some(INT), _) => runtime.digits30,
         (Some(NONE | BOOL), _) => true,
         (Some(OBJECT), Form::Array(array)) => type_number(array.dtype).is_some(),
-        (Some(OBJECT), Form::Str | Form::Bytes | Form::Dict | Form::TupleObject) => true,
+        (Some(OBJECT), Form::Str | Form::Bytes | Form::Dict | Form::TupleObject(_)) => true,
         _ => false,
     }
 }

@@ -1,0 +1,428 @@
+//! Dictionaries and sets that nobody else sees.
+//!
+//! A dictionary that a function makes, reads, writes, runs over, and at most returns, need not be
+//! one of Python's, nor need a set: as long as its keys are integers, characters, pairs of integers
+//! or strings, and its values numbers of one kind, it is a table of the runtime's, whose values are
+//! as they are in registers. It becomes Python's where the function is left. Which locals hold
+//! tables follows from the program, as for lists (`crate::unboxed`).
+//!
+//! # Invariant
+//! What can be told from a table is what could be told from Python's own: so a set is not run over,
+//! as the order would differ, nor are keys deleted from a set, or from a dictionary that is run over.
+
+use std::rc::Rc;
+
+use crate::globals::Global;
+use crate::infer::{Inference, Scope, is_str};
+use crate::liveness::{for_each_atom, for_each_target};
+use crate::program::{Atom, Cmp, Expr, Index, Kind, Local, Un, all_statements};
+use crate::types::{BOOL, CHAR, FLOAT, Form, INT, NONE, Tags, Ty};
+use crate::unboxed::{ONLY_READ, builtin, held_twice, returned};
+use crate::unit::{FunctionInfo, Unit};
+
+/// What is known of a table.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct TableTy {
+    /// Its keys.
+    pub key: Ty,
+    /// Its values; nothing for a set.
+    pub value: Ty,
+    /// Whether it is a set.
+    pub is_set: bool,
+}
+
+/// What of a dictionary a loop gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    Keys,
+    Values,
+    Items,
+}
+
+impl View {
+    pub(crate) fn named(method: &str) -> Option<Self> {
+        match method {
+            "keys" => Some(Self::Keys),
+            "values" => Some(Self::Values),
+            "items" => Some(Self::Items),
+            _ => None,
+        }
+    }
+}
+
+/// What a group of locals is used for.
+#[derive(Default, Clone, Copy)]
+struct Uses {
+    is_dict: bool,
+    is_set: bool,
+    is_seen_elsewhere: bool,
+    is_run_over: bool,
+    is_deleted_from: bool,
+}
+
+struct Search {
+    parent: Vec<Local>,
+    uses: Vec<Uses>,
+}
+
+impl Search {
+    fn root(&self, mut local: Local) -> Local {
+        while self.parent[local] != local {
+            local = self.parent[local];
+        }
+        local
+    }
+
+    fn note(&mut self, atom: &Atom, f: impl FnOnce(&mut Uses)) {
+        if let Atom::Local(local) = atom {
+            let root = self.root(*local);
+            f(&mut self.uses[root]);
+        }
+    }
+
+    fn unite(&mut self, a: Local, b: Local) {
+        let (a, b) = (self.root(a), self.root(b));
+        if a == b {
+            return;
+        }
+        self.parent[a] = b;
+        let (from, to) = (self.uses[a], &mut self.uses[b]);
+        to.is_dict |= from.is_dict;
+        to.is_set |= from.is_set;
+        to.is_seen_elsewhere |= from.is_seen_elsewhere;
+        to.is_run_over |= from.is_run_over;
+        to.is_deleted_from |= from.is_deleted_from;
+    }
+}
+
+/// Whether an operation makes a dictionary (`false`) or a set (`true`).
+fn made(e: &Expr, globals: &[Global]) -> Option<bool> {
+    match e {
+        Expr::Dict(_) => Some(false),
+        Expr::Set(_) => Some(true),
+        Expr::Call(function, args, named) if args.is_empty() && named.is_empty() => {
+            match builtin(globals, function) {
+                Some("dict") => Some(false),
+                Some("set") => Some(true),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Whether an index is a key: not a slice, nor has one in it.
+fn is_plain_index(index: &Index) -> bool {
+    match index {
+        Index::Atom(_) => true,
+        Index::Tuple(parts) => parts.iter().all(|part| matches!(part, Index::Atom(_))),
+        Index::Slice(_) => false,
+    }
+}
+
+/// How many arguments the methods of tables take that are known here.
+fn is_method(name: &str, n_args: usize) -> bool {
+    match name {
+        "get" | "pop" => matches!(n_args, 1 | 2),
+        "setdefault" => n_args == 2,
+        "add" => n_args == 1,
+        _ => false,
+    }
+}
+
+/// The group of each local that may hold such tables only.
+pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
+    let (program, globals) = (&info.program, info.globals.as_slice());
+    let n_locals = program.locals.len();
+    let mut search = Search {
+        parent: (0..n_locals).collect(),
+        uses: vec![Uses::default(); n_locals],
+    };
+    for local in 0..program.n_params {
+        search.uses[local].is_seen_elsewhere = true;
+    }
+    let returned = returned(info);
+    for statement in all_statements(&program.body) {
+        let mut fine: Vec<*const Atom> = Vec::new();
+        let mut is_bound = false;
+        match &statement.kind {
+            Kind::Set(to, Expr::Atom(from @ Atom::Local(local))) => {
+                search.unite(*local, *to);
+                fine.push(from);
+                is_bound = true;
+            }
+            Kind::Set(_, Expr::Tuple(parts)) if returned.contains_key(&statement.id) => {
+                fine.extend(parts.iter().map(std::ptr::from_ref));
+            }
+            Kind::Set(to, e) => {
+                if let Some(is_set) = made(e, globals) {
+                    search.note(&Atom::Local(*to), |uses| {
+                        uses.is_set |= is_set;
+                        uses.is_dict |= !is_set;
+                    });
+                    is_bound = true;
+                }
+            }
+            Kind::Unset(_) => is_bound = true,
+            Kind::If(of, ..) | Kind::Return(of) => fine.push(of),
+            Kind::SetItem(of, index, _) if is_plain_index(index) => fine.push(of),
+            Kind::DelItem(of, index) if is_plain_index(index) => {
+                fine.push(of);
+                search.note(of, |uses| uses.is_deleted_from = true);
+            }
+            Kind::For(_, of, ..) => {
+                fine.push(of);
+                search.note(of, |uses| uses.is_run_over = true);
+            }
+            Kind::Lookup(_, name, of) if (1..=2).any(|n| is_method(name, n)) => fine.push(of),
+            _ => {}
+        }
+        if let Kind::Set(_, e) | Kind::Expr(e) = &statement.kind {
+            match e {
+                Expr::Item(of, index) if is_plain_index(index) => fine.push(of),
+                Expr::Truth(of)
+                | Expr::Un(Un::Not, of)
+                | Expr::Cmp(Cmp::In | Cmp::NotIn, _, of) => fine.push(of),
+                Expr::Method(_, of, ..) if info.lockstep_of_call(statement.id).is_some() => {
+                    fine.push(of);
+                    search.note(of, |uses| uses.is_run_over = true);
+                }
+                Expr::Method(name, of, args, named, _)
+                    if is_method(name, args.len()) && named.is_empty() =>
+                {
+                    fine.push(of);
+                    if name == "pop" {
+                        search.note(of, |uses| uses.is_deleted_from = true);
+                    }
+                }
+                Expr::Call(function, args, named) if named.is_empty() && args.len() == 1 => {
+                    let reads = |name: &str| ONLY_READ.contains(&name);
+                    if builtin(globals, function).is_some_and(reads) {
+                        fine.extend(args.iter().map(std::ptr::from_ref));
+                    }
+                }
+                _ => {}
+            }
+        }
+        for_each_atom(&statement.kind, &mut |atom| {
+            if !fine.contains(&std::ptr::from_ref(atom)) {
+                search.note(atom, |uses| uses.is_seen_elsewhere = true);
+            }
+        });
+        if !is_bound {
+            for_each_target(&statement.kind, &mut |local| {
+                search.note(&Atom::Local(local), |uses| uses.is_seen_elsewhere = true);
+            });
+        }
+    }
+    for parts in returned.values() {
+        for local in held_twice(parts, |local| search.root(local)) {
+            search.note(&Atom::Local(local), |uses| uses.is_seen_elsewhere = true);
+        }
+    }
+    let group = |local: Local| {
+        let root = search.root(local);
+        let uses = search.uses[root];
+        let is_one = uses.is_dict != uses.is_set && !uses.is_seen_elsewhere;
+        let keeps = !uses.is_deleted_from || uses.is_dict && !uses.is_run_over;
+        let is_ordered = uses.is_dict || !uses.is_run_over;
+        (is_one && keeps && is_ordered).then_some(root)
+    };
+    (0..n_locals).map(group).collect()
+}
+
+/// Whether such keys can be in a table; of an empty one nothing is known.
+fn is_key(ty: &Ty) -> bool {
+    let int = Tags::of(INT);
+    if ty.narrow.is_some() {
+        return false;
+    }
+    if let Some(parts) = ty.parts() {
+        return parts.len() == 2 && parts.iter().all(|part| part.tags == int);
+    }
+    ty.is_never() || ty.tags == int || ty.tags == Tags::of(CHAR) || is_str(ty)
+}
+
+/// Whether such values can be.
+fn is_value(ty: &Ty) -> bool {
+    let kinds = Tags(1 << BOOL | 1 << INT | 1 << FLOAT | 1 << CHAR);
+    ty.tags.within(kinds) && ty.tags.0.count_ones() <= 1 && ty.narrow.is_none()
+}
+
+/// What inference knows of the tables that a function keeps to itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OwnTables {
+    /// For each group what its tables hold; `None` if they are Python's.
+    known: Vec<Option<TableTy>>,
+    /// The same with what has been found since.
+    found: Vec<Option<TableTy>>,
+}
+
+impl OwnTables {
+    pub(crate) fn of(unit: &Unit, info: &FunctionInfo) -> Self {
+        let is_known = unit.runtime.table_new != 0 && unit.runtime.ob_item != 0;
+        let known = info.own_tables.iter();
+        let known = known.map(|group| group.filter(|_| is_known).map(|_| TableTy::default()));
+        let known = known.collect::<Vec<_>>();
+        Self {
+            found: known.clone(),
+            known,
+        }
+    }
+
+    /// Takes over what has been found; whether anything is new.
+    pub(crate) fn take_over(&mut self) -> bool {
+        let is_new = self.found != self.known;
+        self.known.clone_from(&self.found);
+        is_new
+    }
+
+    fn table(&self, info: &FunctionInfo, local: Local) -> Option<&TableTy> {
+        self.known[info.own_tables[local]?].as_ref()
+    }
+
+    pub(crate) fn of_locals(&self, info: &FunctionInfo) -> Vec<Option<TableTy>> {
+        let locals = 0..info.own_tables.len();
+        locals
+            .map(|local| self.table(info, local).cloned())
+            .collect()
+    }
+
+    /// A table of the local's group has such a key, and such a value, if it is one of a dictionary.
+    fn add(&mut self, info: &FunctionInfo, local: Local, key: &Ty, value: Option<&Ty>) {
+        let Some(group) = info.own_tables[local] else {
+            return;
+        };
+        let Some(known) = &self.found[group] else {
+            return;
+        };
+        let grown = |known: &Ty, new: &Ty| {
+            let joined = known.join(new);
+            if known.is_never() {
+                joined
+            } else {
+                joined.widened(known)
+            }
+        };
+        let table = TableTy {
+            key: grown(&known.key, key),
+            value: value.map_or_else(|| known.value.clone(), |value| grown(&known.value, value)),
+            ..known.clone()
+        };
+        self.found[group] =
+            Some(table).filter(|table| is_key(&table.key) && is_value(&table.value));
+    }
+
+    fn give_up(&mut self, info: &FunctionInfo, local: Local) {
+        if let Some(group) = info.own_tables[local] {
+            self.found[group] = None;
+        }
+    }
+}
+
+impl Inference<'_> {
+    /// The type of a table that only this function will see, if the operation makes one.
+    pub(crate) fn own_table(&mut self, state: &[Ty], to: Local, e: &Expr) -> Option<Ty> {
+        let info = Rc::clone(&self.info);
+        self.own_tables.table(&info, to)?;
+        let is_set = made(e, &info.globals)?;
+        let scope = Scope { info: &info, state };
+        match e {
+            Expr::Dict(pairs) => {
+                for (key, value) in pairs {
+                    let (key, value) = (scope.atom(key), scope.atom(value));
+                    self.own_tables.add(&info, to, &key, Some(&value));
+                }
+            }
+            Expr::Set(items) => {
+                for item in items {
+                    self.own_tables.add(&info, to, &scope.atom(item), None);
+                }
+            }
+            _ => {}
+        }
+        let table = self.own_tables.table(&info, to)?.clone();
+        self.is_plain = false;
+        Some(Ty::object(Form::Table(Box::new(TableTy {
+            is_set,
+            ..table
+        }))))
+    }
+
+    /// Notes what an operation says of the keys and values of a table.
+    pub(crate) fn note_table_use(&mut self, state: &[Ty], kind: &Kind) {
+        let info = Rc::clone(&self.info);
+        let scope = Scope { info: &info, state };
+        let at = |index: &Index| match index {
+            Index::Atom(key) => scope.atom(key),
+            Index::Tuple(parts) => {
+                let part = |part: &Index| match part {
+                    Index::Atom(atom) => scope.atom(atom),
+                    _ => Ty::default(),
+                };
+                Ty::tuple(parts.iter().map(part).collect())
+            }
+            Index::Slice(_) => Ty::default(),
+        };
+        let (of, key, value) = match kind {
+            Kind::SetItem(of, index, value) => (of, at(index), Some(value)),
+            Kind::DelItem(of, index) => (of, at(index), None),
+            Kind::Set(_, e) | Kind::Expr(e) => match e {
+                Expr::Item(of, index) => (of, at(index), None),
+                Expr::Cmp(Cmp::In | Cmp::NotIn, key, of) => (of, scope.atom(key), None),
+                Expr::Method(name, of, args, ..) => match (name.as_str(), args.as_slice()) {
+                    ("setdefault", [key, value]) => (of, scope.atom(key), Some(value)),
+                    ("get" | "pop" | "add", [key, ..]) => (of, scope.atom(key), None),
+                    _ => return,
+                },
+                _ => return,
+            },
+            _ => return,
+        };
+        let Atom::Local(table) = of else {
+            return;
+        };
+        if info.own_tables[*table].is_none() {
+            return;
+        }
+        let value = value.map(|value| scope.atom(value));
+        self.own_tables.add(&info, *table, &key, value.as_ref());
+        if let Kind::Set(_, Expr::Method(_, _, args, ..)) | Kind::Expr(Expr::Method(_, _, args, ..)) =
+            kind
+            && let [_, default] = args.as_slice()
+            && !is_default(&scope.atom(default))
+        {
+            self.own_tables.give_up(&info, *table);
+        }
+    }
+}
+
+/// Whether a value may be given in place of one that is not there.
+fn is_default(ty: &Ty) -> bool {
+    let kinds = Tags(1 << BOOL | 1 << INT | 1 << FLOAT | 1 << CHAR | 1 << NONE);
+    ty.tags.within(kinds) && ty.narrow.is_none()
+}
+
+/// What a method of a table gives; `None` if that is not known yet.
+pub(crate) fn method(table: &TableTy, name: &str, args: &[Ty]) -> Option<Ty> {
+    let is_known = !table.value.is_never();
+    match (name, args) {
+        ("add", _) => Some(Ty::of(NONE)),
+        ("get", [_]) => Some(table.value.join(&Ty::of(NONE))),
+        ("get" | "pop", [_, default]) => Some(table.value.join(default)),
+        ("pop" | "setdefault", _) if is_known => Some(table.value.clone()),
+        _ => None,
+    }
+}
+
+/// What a loop over a dictionary gets; `None` if there are no turns as far as is known.
+pub(crate) fn item_of(table: &TableTy, view: View) -> Option<Ty> {
+    if table.key.is_never() || table.value.is_never() {
+        return None;
+    }
+    Some(match view {
+        View::Keys => table.key.clone(),
+        View::Values => table.value.clone(),
+        View::Items => Ty::tuple(vec![table.key.clone(), table.value.clone()]),
+    })
+}
