@@ -36,6 +36,7 @@ mod scalar;
 mod trampoline;
 mod unboxed;
 mod unused;
+mod vector;
 mod vectorcall;
 
 pub use frame::UNEXPECTED;
