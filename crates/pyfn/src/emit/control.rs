@@ -475,9 +475,12 @@ impl Emitter<'_, '_> {
         };
         let n_settled = self.settle(statement.id, to_local, own, body);
         let from = counted.map(|(counter, _)| self.value_of(state[counter]));
-        let vector = match (&source, counted, to_local) {
-            (Source::Range(..), Some((0, 1)), Some(to)) => {
-                self.vectorise(statement, to, [state[0], state[1]], body)
+        let vector = match (&source, to_local) {
+            (Source::Range(Some(1), _), Some(to)) => {
+                self.begin(statement);
+                let vector = self.vectorise(statement, to, [state[0], state[1]], body);
+                self.end_checks();
+                vector
             }
             _ => None,
         };
@@ -829,7 +832,7 @@ impl Emitter<'_, '_> {
         self.take_ticks(one);
     }
 
-    fn take_ticks(&mut self, n_ticks: Value) {
+    pub(super) fn take_ticks(&mut self, n_ticks: Value) {
         let ticks = self.b.use_var(self.ticks);
         let ticks = self.b.ins().isub(ticks, n_ticks);
         self.b.def_var(self.ticks, ticks);

@@ -47,8 +47,16 @@ pub(crate) enum Test {
 pub(crate) enum Op {
     /// The element of a stream so many behind the counter's.
     Load(usize, i64),
+    /// The same of a stream that the row does not move, in all lanes.
+    Broadcast(usize, i64),
     /// An argument of the kernel.
     Arg(usize),
+    /// What a loop inside carries from turn to turn, by the loop and a number.
+    Phi(usize, usize),
+    /// The same behind the loop: `a` is it, `b` and `c` what it becomes and was.
+    Result(usize),
+    /// The number of a turn inside, which is only known in indices.
+    Nothing,
     /// A number: the bits of a double, or an integer.
     Constant(u64),
     /// The number of the row.
@@ -159,12 +167,36 @@ impl Node {
     }
 }
 
-/// Elements that follow one another in an array, one a row.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Elements of an array: one a row, or one of all rows that the loops inside move.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Stream {
     pub(super) dtype: Dtype,
-    /// The argument that is the address of the element of row 0.
+    /// The argument that is the address of the element of row 0 in the first turns inside.
     pub(super) base: usize,
+    /// Whether the row moves it.
+    pub(super) moves: bool,
+    pub(super) steps: Vec<Step>,
+}
+
+/// How a loop inside moves a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Step {
+    pub(super) of: usize,
+    /// The arguments that are the bytes of one turn, and of all.
+    pub(super) one: usize,
+    pub(super) all: usize,
+}
+
+/// A loop inside the turn, the same number of turns for all rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Nest {
+    pub(super) parent: Option<usize>,
+    /// The argument that is the number of turns, at least one.
+    pub(super) trips: usize,
+    /// What it carries: itself, what it was before, and what it becomes in a turn.
+    pub(super) phis: Vec<[Id; 3]>,
+    /// Number of the nodes before its end.
+    pub(super) end: usize,
 }
 
 /// A value that is written to a stream.
@@ -176,12 +208,17 @@ pub(crate) struct Store {
 }
 
 /// A computation.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(crate) struct Graph {
     pub(super) nodes: Vec<Node>,
     numbers: HashMap<Node, Id>,
     /// For each node, whether it is the same in all rows.
     pub(super) invariant: Vec<bool>,
+    /// For each node, whether it is the same in all rows of a turn.
+    pub(super) uniform: Vec<bool>,
+    /// For each node, the innermost loop that it changes in.
+    pub(super) home: Vec<Option<usize>>,
+    pub(super) nests: Vec<Nest>,
     pub(super) streams: Vec<Stream>,
     pub(super) stores: Vec<Store>,
     /// Rows from which on the scalar loop takes over.
@@ -209,12 +246,46 @@ impl Graph {
             return known;
         }
         let id = Id(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
-        let is_source = matches!(op, Op::Load(..) | Op::Counter);
-        let same = node.args().all(|arg| self.invariant[arg.index()]);
-        self.invariant.push(!is_source && same);
+        let changes = matches!(op, Op::Load(..) | Op::Counter | Op::Phi(..) | Op::Result(_));
+        let is_same = |of: &[bool]| node.args().all(|arg| of[arg.index()]);
+        self.uniform.push(!changes && is_same(&self.uniform));
+        let moves = changes || matches!(op, Op::Broadcast(..));
+        self.invariant.push(!moves && is_same(&self.invariant));
+        self.home.push(self.home_of(&node));
         self.nodes.push(node);
         self.numbers.insert(node, id);
         id
+    }
+
+    /// How many loops are around what is in a loop.
+    pub(super) fn depth(&self, nest: Option<usize>) -> usize {
+        let mut depth = 0;
+        let mut nest = nest;
+        while let Some(at) = nest {
+            depth += 1;
+            nest = self.nests[at].parent;
+        }
+        depth
+    }
+
+    fn home_of(&self, node: &Node) -> Option<usize> {
+        let own = match node.op {
+            Op::Phi(nest, _) => return Some(nest),
+            Op::Result(nest) => return self.nests[nest].parent,
+            Op::Load(stream, _) | Op::Broadcast(stream, _) => {
+                let steps = self.streams[stream].steps.iter();
+                steps
+                    .map(|step| Some(step.of))
+                    .max_by_key(|of| self.depth(*of))
+                    .flatten()
+            }
+            _ => None,
+        };
+        let homes = node.args().map(|arg| self.home[arg.index()]);
+        homes
+            .chain([own])
+            .max_by_key(|home| self.depth(*home))
+            .flatten()
     }
 
     /// A value that is no integer.
@@ -257,7 +328,8 @@ impl Graph {
         let mask = self.on_path(path, mask);
         // Those of the turn are brought together at once, so that few are alive.
         let mut stops = self.stops.iter().copied();
-        let last = stops.find(|stop| !self.invariant[stop.index()]);
+        let home = |id: Id| self.home[id.index()];
+        let last = stops.find(|&stop| !self.invariant[stop.index()] && home(stop) == home(mask));
         if !self.invariant[mask.index()]
             && let Some(last) = last
         {
@@ -284,30 +356,48 @@ impl Graph {
         for id in stores.chain(self.stops.iter().copied()) {
             live[id.index()] = true;
         }
-        for at in (0..self.nodes.len()).rev() {
-            if live[at] {
-                for arg in self.nodes[at].args() {
-                    live[arg.index()] = true;
+        loop {
+            for at in (0..self.nodes.len()).rev() {
+                if live[at] {
+                    for arg in self.nodes[at].args() {
+                        live[arg.index()] = true;
+                    }
                 }
+            }
+            // What a loop carries depends on what it becomes, which comes later.
+            let mut is_changed = false;
+            for &[phi, init, update] in self.nests.iter().flat_map(|nest| &nest.phis) {
+                for id in [init, update] {
+                    is_changed |= live[phi.index()] && !live[id.index()];
+                    live[id.index()] |= live[phi.index()];
+                }
+            }
+            if !is_changed {
+                break;
             }
         }
         live
     }
 
-    /// The bytes of a lane that hold all values.
-    pub(super) fn lane_bytes(&self) -> usize {
-        let live = self.live();
-        let nodes = self.nodes.iter().zip(live).filter(|(_, live)| *live);
-        let needed = nodes.map(|(node, _)| match node.lane {
-            Lane::Double => 8,
-            Lane::Single => 4,
-            Lane::Int => node.range.bytes(),
-            Lane::Mask => 2,
-        });
-        let stored = self
-            .stores
-            .iter()
-            .map(|store| usize::try_from(self.streams[store.stream].dtype.size()).unwrap_or(8));
-        needed.chain(stored).max().unwrap_or(2)
+    /// The bytes of a lane that hold all values; `None` if one is used that there is not.
+    pub(super) fn lane_bytes(&self) -> Option<usize> {
+        let mut most: usize = 2;
+        for (node, is_live) in self.nodes.iter().zip(self.live()) {
+            if !is_live {
+                continue;
+            }
+            most = most.max(match node.lane {
+                _ if node.op == Op::Nothing => return None,
+                Lane::Double => 8,
+                Lane::Single => 4,
+                Lane::Int => node.range.bytes(),
+                Lane::Mask => 2,
+            });
+        }
+        for store in &self.stores {
+            let size = self.streams[store.stream].dtype.size();
+            most = most.max(usize::try_from(size).ok()?);
+        }
+        Some(most)
     }
 }

@@ -79,6 +79,12 @@ const SCRATCH: [u8; 2] = [0, 1];
 /// Nodes beyond which a turn takes one vector.
 const N_NODES_UNROLLED: usize = 24;
 
+/// Vectors of a turn.
+const N_COPIES_MAX: usize = 4;
+
+/// The registers of a value, one for each vector.
+type Registers = Vec<[Option<u8>; N_COPIES_MAX]>;
+
 /// Numbers and arguments that stay in registers.
 fn n_pinned_max(isa: Isa) -> usize {
     usize::from(isa.n_registers()) / 2 - 2
@@ -87,16 +93,27 @@ fn n_pinned_max(isa: Isa) -> usize {
 /// The code of a kernel, and how many rows it does at a time; `None` if it takes registers or
 /// instructions that there are not.
 pub(crate) fn emit(graph: &Graph, isa: Isa) -> Option<(Vec<u8>, usize)> {
-    let lane = graph.lane_bytes();
+    let lane = graph.lane_bytes()?;
     let n_lanes = isa.width().bytes() / lane;
     if graph.streams.len() > BASES.len() {
         return None;
     }
-    let mut code = Code::new(graph, isa, lane);
-    code.kernel()?;
-    let Code { mut asm, .. } = code;
-    let bytes = asm.finish().ok()?.to_vec();
-    Some((bytes, n_lanes))
+    // Loops inside wait for one sum after another, so several vectors are in flight.
+    let most = if graph.nests.is_empty() {
+        2
+    } else {
+        N_COPIES_MAX
+    };
+    let mut n_copies = most;
+    while n_copies > 0 {
+        let mut code = Code::new(graph, isa, lane);
+        if code.kernel(n_copies).is_some() {
+            let bytes = code.asm.finish().ok()?.to_vec();
+            return Some((bytes, n_lanes));
+        }
+        n_copies /= 2;
+    }
+    None
 }
 
 fn v(register: u8) -> Vreg {
@@ -114,14 +131,15 @@ struct Code<'g> {
     is_before: Vec<bool>,
     /// How often each is used by what is computed together with it.
     n_uses: Vec<u32>,
-    uses_left: Vec<u32>,
-    registers: Vec<Option<u8>>,
+    uses_left: Vec<[u32; N_COPIES_MAX]>,
+    registers: Registers,
     free: u32,
     is_in_turns: bool,
     /// Whether rows are masked.
     is_rest: bool,
-    /// Rows that the current vector lies behind the counter.
-    ahead: usize,
+    /// Vectors in flight, and the current one of them.
+    n_copies: usize,
+    copy: usize,
 }
 
 impl<'g> Code<'g> {
@@ -146,12 +164,13 @@ impl<'g> Code<'g> {
             live,
             is_before,
             n_uses: vec![0; n],
-            uses_left: vec![0; n],
-            registers: vec![None; n],
+            uses_left: vec![[0; N_COPIES_MAX]; n],
+            registers: vec![[None; N_COPIES_MAX]; n],
             free: 0,
             is_in_turns: false,
             is_rest: false,
-            ahead: 0,
+            n_copies: 1,
+            copy: 0,
         }
     }
 
@@ -161,7 +180,7 @@ impl<'g> Code<'g> {
 
     // The frame.
 
-    fn kernel(&mut self) -> Option<()> {
+    fn kernel(&mut self, n_copies: usize) -> Option<()> {
         let n_streams = self.graph.streams.len();
         let done = self.asm.label();
         let n_saved = n_streams.saturating_sub(N_FREE_BASES);
@@ -177,16 +196,16 @@ impl<'g> Code<'g> {
         self.is_in_turns = true;
         let n_nodes = self.live.iter().zip(&self.is_before);
         let n_nodes = n_nodes.filter(|(live, before)| **live && !**before).count();
-        let n_copies = if n_nodes <= N_NODES_UNROLLED { 2 } else { 1 };
+        let is_small = n_nodes <= N_NODES_UNROLLED;
         let pinned = (self.free, self.registers.clone());
         // `rdx` is what the counter must not exceed.
-        let n_lanes = i32::try_from(self.n_lanes()).ok()?;
         let mut margin = 0;
-        for n_copies in [n_copies, 1] {
-            let step = n_lanes * n_copies;
+        for n_copies in [if is_small { n_copies } else { 1 }, 1] {
+            let step = i32::try_from(self.n_lanes() * n_copies).ok()?;
             self.asm.alu_ri(Alu::Sub, gpr::RDX, step - margin);
             margin = step;
-            self.turns(step, n_copies, &pinned, done)?;
+            self.n_copies = n_copies;
+            self.turns(step, &pinned, done)?;
             if n_copies == 1 {
                 break;
             }
@@ -226,7 +245,7 @@ impl<'g> Code<'g> {
         for (at, is_for_good) in is_for_good.iter().enumerate() {
             self.n_uses[at] += u32::from(*is_for_good);
         }
-        self.uses_left.clone_from(&self.n_uses);
+        self.count_uses();
         for at in 0..self.graph.nodes.len() {
             if self.live[at] && self.is_before[at] {
                 self.value(Id(u32::try_from(at).ok()?))?;
@@ -255,45 +274,23 @@ impl<'g> Code<'g> {
         used
     }
 
-    fn turns(
-        &mut self,
-        step: i32,
-        n_copies: i32,
-        pinned: &(u32, Vec<Option<u8>>),
-        done: Label,
-    ) -> Option<()> {
+    fn turns(&mut self, step: i32, pinned: &(u32, Registers), done: Label) -> Option<()> {
         let (head, after) = (self.asm.label(), self.asm.label());
         self.asm.alu_rr(Alu::Cmp, gpr::RSI, gpr::RDX);
         self.asm.jcc(Cond::G, after);
         self.asm.align(16);
         self.asm.bind(head);
-        let mut stopped = Vec::new();
-        for copy in 0..n_copies {
-            self.ahead = usize::try_from(copy).ok()? * self.n_lanes();
-            let stop = if copy == 0 { done } else { self.asm.label() };
-            stopped.push((stop, self.ahead));
-            (self.free, self.registers) = pinned.clone();
-            self.vector(stop)?;
-        }
-        self.ahead = 0;
+        (self.free, self.registers) = pinned.clone();
+        self.vector(done)?;
         self.asm.alu_ri(Alu::Add, gpr::RSI, step);
         self.asm.alu_rr(Alu::Cmp, gpr::RSI, gpr::RDX);
         self.asm.jcc(Cond::LE, head);
-        if stopped.len() > 1 {
-            self.asm.jmp(after);
-        }
-        for (label, ahead) in stopped.into_iter().skip(1) {
-            self.asm.bind(label);
-            let ahead = i32::try_from(ahead).ok()?;
-            self.asm.alu_ri(Alu::Add, gpr::RSI, ahead);
-            self.asm.jmp(done);
-        }
         self.asm.bind(after);
         Some(())
     }
 
     /// The rows that are fewer than a vector's, if there are any.
-    fn rest(&mut self, pinned: &(u32, Vec<Option<u8>>), done: Label) -> Option<()> {
+    fn rest(&mut self, pinned: &(u32, Registers), done: Label) -> Option<()> {
         self.asm.mov_rr(gpr::RCX, gpr::RDX);
         self.asm.alu_rr(Alu::Sub, gpr::RCX, gpr::RSI);
         self.asm.jcc(Cond::LE, done);
@@ -303,17 +300,18 @@ impl<'g> Code<'g> {
         let to_mask = &inst::KMOVQ_KR;
         self.asm.vex(to_mask, Width::X, mask::K1, NONE, gpr::RAX);
         self.is_rest = true;
+        self.n_copies = 1;
         (self.free, self.registers) = pinned.clone();
         self.vector(done)?;
         self.asm.mov_rr(gpr::RSI, gpr::RDX);
         Some(())
     }
 
-    /// One vector of rows.
+    /// One vector of rows, or several at once.
     fn vector(&mut self, stop: Label) -> Option<()> {
         self.n_uses.fill(0);
         for (at, node) in self.graph.nodes.iter().enumerate() {
-            if self.live[at] && !self.is_before[at] {
+            if self.live[at] && !self.is_before[at] && !matches!(node.op, Op::Result(_)) {
                 node.args().for_each(|arg| self.n_uses[arg.index()] += 1);
             }
         }
@@ -324,27 +322,177 @@ impl<'g> Code<'g> {
         for id in stores.chain(stops.iter().copied()) {
             self.n_uses[id.index()] += 1;
         }
-        self.uses_left.clone_from(&self.n_uses);
-        for at in 0..self.graph.nodes.len() {
-            let id = Id(u32::try_from(at).ok()?);
-            if self.live[at] && !self.is_before[at] && !self.is_folded(id) {
-                self.value(id)?;
+        for nest in 0..self.graph.nests.len() {
+            for &[phi, init, update] in &self.graph.nests[nest].phis {
+                if self.live[phi.index()] {
+                    // One use to carry it on, and one behind the loop.
+                    self.n_uses[phi.index()] += 1;
+                    self.n_uses[init.index()] += 1;
+                    self.n_uses[update.index()] += 1;
+                }
+            }
+            for id in self.used_in(nest) {
+                self.n_uses[id.index()] += 1;
             }
         }
+        self.count_uses();
+        self.region(None)?;
         // Any stop: all masks together are looked at once.
-        if let Some((&first, others)) = stops.split_first() {
-            let all = self.register(first)?;
-            let mut all = all;
-            for &other in others {
-                let other = self.register(other)?;
-                self.three(&inst::ORPD, SCRATCH[0], all, v(other).into());
-                all = SCRATCH[0];
+        let mut all = None;
+        for &id in &stops {
+            for copy in 0..self.n_copies {
+                self.copy = copy;
+                let mask = self.register(id)?;
+                if let Some(so_far) = all {
+                    self.three(&inst::ORPD, SCRATCH[0], so_far, v(mask).into());
+                    all = Some(SCRATCH[0]);
+                } else {
+                    all = Some(mask);
+                }
             }
+        }
+        if let Some(all) = all {
             self.test(all);
             self.asm.jcc(Cond::NE, stop);
         }
         for store in &self.graph.stores {
-            self.store(store)?;
+            for copy in 0..self.n_copies {
+                self.copy = copy;
+                self.store(store)?;
+            }
+        }
+        self.copy = 0;
+        Some(())
+    }
+
+    fn count_uses(&mut self) {
+        let n_copies = u32::try_from(self.n_copies).unwrap_or(1);
+        for (at, uses) in self.uses_left.iter_mut().enumerate() {
+            *uses = [self.n_uses[at]; N_COPIES_MAX];
+            if self.graph.uniform[at] {
+                uses[0] *= n_copies;
+            }
+        }
+    }
+
+    /// Whether a loop is another, or around it.
+    fn is_around(&self, nest: usize, mut inner: Option<usize>) -> bool {
+        while let Some(at) = inner {
+            if at == nest {
+                return true;
+            }
+            inner = self.graph.nests[at].parent;
+        }
+        false
+    }
+
+    /// What is computed before a loop and used in it: it stays until its end.
+    fn used_in(&self, nest: usize) -> Vec<Id> {
+        let mut used = Vec::new();
+        let is_inside = |id: Id| self.is_around(nest, self.graph.home[id.index()]);
+        for (at, node) in self.graph.nodes.iter().enumerate() {
+            let is_here = self.is_around(nest, self.graph.home[at]);
+            if self.live[at] && !self.is_before[at] && is_here {
+                used.extend(node.args().filter(|&arg| !is_inside(arg)));
+            }
+        }
+        for (inner, each) in self.graph.nests.iter().enumerate() {
+            if self.is_around(nest, Some(inner)) {
+                for &[phi, init, update] in &each.phis {
+                    if self.live[phi.index()] {
+                        used.extend([init, update].into_iter().filter(|&id| !is_inside(id)));
+                    }
+                }
+            }
+        }
+        used.sort_unstable();
+        used.dedup();
+        used
+    }
+
+    /// What changes in a loop, or in the turn as a whole, and the loops inside.
+    fn region(&mut self, home: Option<usize>) -> Option<()> {
+        let n_nodes = self.graph.nodes.len();
+        for at in 0..=n_nodes {
+            for (inner, nest) in self.graph.nests.iter().enumerate() {
+                let is_live = nest.phis.iter().any(|phi| self.live[phi[0].index()]);
+                if nest.parent == home && nest.end == at && is_live {
+                    self.nest(inner)?;
+                }
+            }
+            if at == n_nodes || self.graph.home[at] != home {
+                continue;
+            }
+            let id = Id(u32::try_from(at).ok()?);
+            let is_phi = matches!(self.graph.nodes[at].op, Op::Phi(..));
+            if !self.live[at] || self.is_before[at] || is_phi || self.is_folded(id) {
+                continue;
+            }
+            let n_copies = if self.graph.uniform[at] {
+                1
+            } else {
+                self.n_copies
+            };
+            for copy in 0..n_copies {
+                self.copy = copy;
+                self.value(id)?;
+            }
+        }
+        Some(())
+    }
+
+    fn nest(&mut self, at: usize) -> Option<()> {
+        let graph = self.graph;
+        let nest = &graph.nests[at];
+        let phis = nest.phis.iter().filter(|phi| self.live[phi[0].index()]);
+        let phis = phis.copied().collect::<Vec<_>>();
+        for &[phi, init, update] in &phis {
+            let is_other = |other: &[Id; 3]| other[0] == update && other[0] != phi;
+            if phis.iter().any(is_other) {
+                return None;
+            }
+            for copy in 0..self.n_copies {
+                self.copy = copy;
+                let from = self.register(init)?;
+                let to = self.take()?;
+                self.two(&inst::MOVAPS, to, v(from).into());
+                self.registers[phi.index()][copy] = Some(to);
+                self.used(init);
+            }
+        }
+        self.asm.push(gpr::RCX);
+        self.asm.load(gpr::RCX, argument(nest.trips));
+        let head = self.asm.label();
+        self.asm.align(16);
+        self.asm.bind(head);
+        self.region(Some(at))?;
+        for &[phi, _, update] in &phis {
+            for copy in 0..self.n_copies {
+                self.copy = copy;
+                let (to, from) = (self.register(phi)?, self.register(update)?);
+                if to != from {
+                    self.two(&inst::MOVAPS, to, v(from).into());
+                }
+                self.used(update);
+            }
+        }
+        let steps = graph.streams.iter().zip(&BASES);
+        let steps = steps.flat_map(|(stream, base)| stream.steps.iter().map(move |by| (by, *base)));
+        let steps = steps.filter(|(step, _)| step.of == at).collect::<Vec<_>>();
+        for &(step, base) in &steps {
+            self.asm.alu_rm(Alu::Add, base, argument(step.one));
+        }
+        self.asm.dec(gpr::RCX);
+        self.asm.jcc(Cond::NE, head);
+        for &(step, base) in &steps {
+            self.asm.alu_rm(Alu::Sub, base, argument(step.all));
+        }
+        self.asm.pop(gpr::RCX);
+        for id in self.used_in(at) {
+            for copy in 0..self.n_copies {
+                self.copy = copy;
+                self.used(id);
+            }
         }
         Some(())
     }
@@ -383,8 +531,17 @@ impl<'g> Code<'g> {
 
     // Registers.
 
+    /// The vector whose register a value of the current one has.
+    fn place(&self, id: Id) -> usize {
+        if self.graph.uniform[id.index()] {
+            0
+        } else {
+            self.copy
+        }
+    }
+
     fn register(&self, id: Id) -> Option<u8> {
-        self.registers[id.index()]
+        self.registers[id.index()][self.place(id)]
     }
 
     fn take(&mut self) -> Option<u8> {
@@ -397,13 +554,14 @@ impl<'g> Code<'g> {
 
     /// Counts a use; the register is free after the last, if it is not needed for good.
     fn used(&mut self, id: Id) {
-        let at = id.index();
-        self.uses_left[at] = self.uses_left[at].saturating_sub(1);
+        let (at, place) = (id.index(), self.place(id));
+        let uses = &mut self.uses_left[at][place];
+        *uses = uses.saturating_sub(1);
         // What was computed before the loop stays where it is.
         let is_pinned = self.is_before[at] && self.is_in_turns;
-        if self.uses_left[at] == 0
+        if *uses == 0
             && !is_pinned
-            && let Some(register) = self.registers[at]
+            && let Some(register) = self.registers[at][place]
         {
             self.free |= 1 << register;
         }
@@ -484,7 +642,8 @@ impl<'g> Code<'g> {
             4 => Scale::S4,
             _ => Scale::S8,
         };
-        let rows = shift.checked_add(i64::try_from(self.ahead).ok()?)?;
+        let ahead = self.copy * self.n_lanes();
+        let rows = shift.checked_add(i64::try_from(ahead).ok()?)?;
         let disp = i32::try_from(rows.checked_mul(size)?).ok()?;
         Some(Mem::base(BASES[stream]).index(gpr::RSI, scale).disp(disp))
     }
@@ -509,7 +668,7 @@ impl<'g> Code<'g> {
                     && node.arg(1) == id
                     && node.arg(0) != id
                     && !(node.lane == Lane::Single && self.lane == 8)
-            })
+            }) && user.is_some_and(|(user, _)| self.graph.home[user] == self.graph.home[at])
         }
     }
 
@@ -537,6 +696,7 @@ impl<'g> Code<'g> {
             }
         }
         let last = match args[1] {
+            Some(_) if matches!(node.op, Op::Result(_)) => None,
             Some(b) => Some(self.operand(b)?),
             None => None,
         };
@@ -546,12 +706,14 @@ impl<'g> Code<'g> {
             Op::Select | Op::Round(_) | Op::Convert | Op::Compare(_)
         );
         if !keeps {
-            args.into_iter().flatten().for_each(|arg| self.used(arg));
+            self.all_used(&node);
         }
         let dst = self.take()?;
         let [a, b, c] = sources;
         match node.op {
             Op::Load(stream, shift) => self.load(&node, dst, stream, shift)?,
+            Op::Broadcast(stream, shift) => self.broadcast_element(&node, dst, stream, shift)?,
+            Op::Nothing | Op::Phi(..) => return None,
             Op::Arg(at) => {
                 let from = argument(at);
                 if node.lane == Lane::Single && self.lane == 8 {
@@ -616,13 +778,25 @@ impl<'g> Code<'g> {
             }
             Op::Round(mode) => self.round(mode, self.lane == 8, dst, a),
             Op::Convert => self.convert(&node, dst, a)?,
-            Op::Clip => self.two(&inst::MOVAPS, dst, v(a).into()),
+            Op::Clip | Op::Result(_) => self.two(&inst::MOVAPS, dst, v(a).into()),
         }
         if keeps {
-            args.into_iter().flatten().for_each(|arg| self.used(arg));
+            self.all_used(&node);
         }
-        self.registers[id.index()] = Some(dst);
+        self.registers[id.index()][self.copy] = Some(dst);
         Some(())
+    }
+
+    /// Counts the uses of a node's arguments.
+    fn all_used(&mut self, node: &Node) {
+        let n_args = if matches!(node.op, Op::Result(_)) {
+            1
+        } else {
+            3
+        };
+        for arg in node.args.into_iter().take(n_args).flatten() {
+            self.used(arg);
+        }
     }
 
     fn arithmetic(&self, op: Op, lane: Lane) -> Option<&'static Inst> {
@@ -688,11 +862,36 @@ impl<'g> Code<'g> {
         Some(())
     }
 
+    fn broadcast_element(&mut self, node: &Node, dst: u8, stream: usize, shift: i64) -> Option<()> {
+        let dtype = self.graph.streams[stream].dtype;
+        let disp = i32::try_from(shift.checked_mul(dtype.size())?).ok()?;
+        let from = Mem::base(BASES[stream]).disp(disp);
+        let is_signed = node.range.low < 0;
+        match (dtype.size(), self.lane) {
+            (4, 8) if dtype == Dtype::Float32 => self.widen_one(dst, from),
+            (size, lane) if usize::try_from(size) == Ok(lane) => self.broadcast(dst, from),
+            (1, _) if is_signed => self.asm.movsx8(gpr::RAX, from),
+            (2, _) if is_signed => self.asm.movsx16(gpr::RAX, from),
+            (4, _) if is_signed => self.asm.movsxd(gpr::RAX, from),
+            (1, _) => self.asm.movzx8(gpr::RAX, from),
+            (2, _) => self.asm.movzx16(gpr::RAX, from),
+            _ => self.asm.load32(gpr::RAX, from),
+        }
+        if usize::try_from(dtype.size()) != Ok(self.lane) && dtype != Dtype::Float32 {
+            let own = Mem::base(gpr::RDI).disp(8);
+            self.asm.store(own, gpr::RAX);
+            self.broadcast(dst, own);
+        }
+        Some(())
+    }
+
     /// The numbers of the rows.
     fn counter(&mut self, dst: u8) -> Option<()> {
         let mut iota = Vec::new();
         for row in 0..self.n_lanes() {
-            let row = u64::try_from(row + self.ahead).ok()?.to_le_bytes();
+            let row = u64::try_from(row + self.copy * self.n_lanes())
+                .ok()?
+                .to_le_bytes();
             iota.extend(&row[..self.lane]);
         }
         let iota = self.asm.constant(&iota);

@@ -12,6 +12,9 @@
 //! The kernel is called where the loop is entered and at each of its pauses, so that signals are
 //! looked at as in any loop.
 //!
+//! Loops inside may be part of a row, as in `for j: s = 0.0; for k: s += a[i, k] * b[k, j]; c[i, j] =
+//! s`: the rows' sums are computed side by side, each in its own order.
+//!
 //! # Exactness
 //! A row is computed by the operations of the scalar code in the same order; nothing is reordered or
 //! contracted. Rows may be done together if none reads what an earlier one writes. Within an array
@@ -31,10 +34,11 @@ use cranelift_frontend::Variable;
 use opcodon_asm::{Assembler, gpr};
 use opcodon_codemem::{Code, CodeHeap};
 
-use self::graph::Range;
+use self::graph::{Range, Step};
 use self::kernel::Isa;
-use self::read::{Loop, Part, Place, Read, Word};
+use self::read::{Bound, Linear, Loop, Place, Read, Term, Word};
 use super::frame::TICKS;
+use super::island::is_innermost;
 use super::{Array, Emitter};
 use crate::program::{Local, Statement};
 use crate::types::{Dtype, NP_INT, Tags};
@@ -47,6 +51,8 @@ pub(crate) struct Vector {
     slot: StackSlot,
     /// Whether it may do the last row.
     does_last: bool,
+    /// Whether there are loops inside.
+    has_loops: bool,
 }
 
 /// Rows below which the kernel is not worth its call.
@@ -83,6 +89,10 @@ impl Emitter<'_, '_> {
     ) -> Option<Vector> {
         let isa = Isa::best()?;
         caller()?;
+        // Between two pieces of such a loop Python does not get the loop's state.
+        if !is_innermost(body) && self.info.program.has_handlers {
+            return None;
+        }
         let read = read::read(
             &Loop {
                 unit: self.unit,
@@ -94,7 +104,7 @@ impl Emitter<'_, '_> {
             },
             body,
         )?;
-        if pairs(&read).count() > N_PAIRS_MAX {
+        if pairs(&read).len() > N_PAIRS_MAX {
             return None;
         }
         let (bytes, n_lanes) = kernel::emit(&read.graph, isa)?;
@@ -115,6 +125,7 @@ impl Emitter<'_, '_> {
             address,
             slot,
             does_last: !bound.any(|&local| head.has(local)),
+            has_loops: !is_innermost(body),
         };
         self.enter_vector(&vector, &read, [from, to]);
         Some(vector)
@@ -138,9 +149,32 @@ impl Emitter<'_, '_> {
         self.b.ins().brif(is_long, fill, &[], done, &args);
         self.start(fill);
         let mut guard = Guard::default();
+        for &term in &read.small {
+            let word = self.value_of_term(term);
+            self.look_at_range(word, Range::signed(32), &mut guard);
+        }
+        for end in [low, high] {
+            self.look_at_range(end, Range::signed(32), &mut guard);
+        }
+        let mut turns = Vec::new();
+        for [first, end] in &read.turns {
+            let (first, end) = (self.sum_of(first, None), self.sum_of(end, None));
+            let runs = self.b.ins().icmp(IntCC::SignedLessThan, first, end);
+            guard.and(self, runs);
+            turns.push([first, end]);
+        }
+        let rows = Rows {
+            low,
+            high,
+            n_rows,
+            turns,
+        };
+        for bound in &read.bounds {
+            self.look_at_bound(bound, &rows, &mut guard);
+        }
         for word in &read.words {
-            if let Word::Element(place) | Word::Base(place) = word {
-                self.look_at_place(place, matches!(word, Word::Base(_)), &mut guard);
+            if let Word::Base(place) = word {
+                self.look_at_stride(place, &mut guard);
             }
         }
         // Only what is there may be read.
@@ -149,20 +183,19 @@ impl Emitter<'_, '_> {
             self.b.ins().brif(holds, go_on, &[], done, &args);
             self.start(go_on);
         }
-        if read.counts {
-            for end in [low, high] {
-                self.look_at_range(end, Range::signed(32), &mut guard);
-            }
-        }
         let mut addresses = Vec::new();
         for (at, word) in read.words.iter().enumerate() {
-            let value = self.word_of(word, &mut guard);
+            if !read.is_used[at] {
+                addresses.push(low);
+                continue;
+            }
+            let value = self.word_of(word, &rows, &mut guard);
             let offset = i32::try_from(8 * (at + 2)).unwrap_or(0);
             self.store(value.word, slot, offset);
-            addresses.push(value.address);
+            addresses.push(value.address.unwrap_or(value.word));
         }
         for pair in pairs(read) {
-            self.look_at_pair(&pair, &addresses, [low, n_rows], &mut guard);
+            self.look_at_pair(&pair, &addresses, &rows, &mut guard);
         }
         let holds = guard.holds.unwrap_or_else(|| self.int(1));
         let holds = if self.b.func.dfg.value_type(holds) == types::I64 {
@@ -171,11 +204,38 @@ impl Emitter<'_, '_> {
             self.b.ins().uextend(types::I64, holds)
         };
         self.store(holds, slot, 0);
-        let end = self.end_of_rows(vector, low, high);
-        let rows = self.call_word(vector.address, &[slot, low, end]);
+        let rows = if vector.has_loops {
+            self.call_in_pieces(vector, low, high)
+        } else {
+            let end = self.end_of_rows(vector, low, high);
+            self.call_word(vector.address, &[slot, low, end])
+        };
         self.jump(done, &[rows]);
         self.start(done);
         self.b.def_var(from, next);
+    }
+
+    /// Calls the kernel until it is done or stops, and looks at signals meanwhile.
+    fn call_in_pieces(&mut self, vector: &Vector, low: Value, high: Value) -> Value {
+        let (head, after) = (self.new_block(), self.new_block());
+        let now = self.b.append_block_param(head, types::I64);
+        let result = self.b.append_block_param(after, types::I64);
+        self.jump(head, &[low]);
+        self.b.switch_to_block(head);
+        let slot = self.b.ins().stack_addr(types::I64, vector.slot, 0);
+        let end = self.end_of_rows(vector, now, high);
+        let next = self.call_word(vector.address, &[slot, now, end]);
+        let done = self.b.ins().isub(next, now);
+        self.take_ticks(done);
+        let is_full = self
+            .b
+            .ins()
+            .icmp_imm_s(IntCC::SignedGreaterThanOrEqual, done, TICKS);
+        let args = [next].map(ir::BlockArg::Value);
+        self.b.ins().brif(is_full, head, &args, after, &args);
+        self.b.seal_block(head);
+        self.start(after);
+        result
     }
 
     /// Calls the kernel at a pause; the row that is next.
@@ -213,25 +273,71 @@ impl Emitter<'_, '_> {
         self.read_local(of).array.unwrap_or_default()
     }
 
-    /// What has to be true of an array before the kernel reads it.
-    fn look_at_place(&mut self, place: &Place, is_stream: bool, guard: &mut Guard) {
-        let fields = self.fields_of(place.of);
+    fn value_of_term(&mut self, term: Term) -> Value {
+        match term {
+            Term::Local(local) => {
+                let value = self.read_local(local);
+                self.word(&value)
+            }
+            Term::Size(of, dimension) => self.fields_of(of).sizes[dimension],
+            // These are given by whoever asks for a sum of them.
+            Term::Counter | Term::Turn(_) => self.int(0),
+        }
+    }
+
+    /// A sum, in the first row and the first turns inside; or, if ends of rows are given, where it is
+    /// smallest or largest.
+    fn sum_of(&mut self, sum: &Linear, extreme: Option<(&Rows, bool)>) -> Value {
+        let mut total = self.int(sum.shift);
+        for &(term, by) in &sum.terms {
+            let value = match (term, extreme) {
+                (Term::Counter, Some((rows, is_largest))) => {
+                    self.end_of([rows.low, rows.high], (by > 0) == is_largest)
+                }
+                (Term::Turn(nest), Some((rows, is_largest))) => {
+                    self.end_of(rows.turns[nest], (by > 0) == is_largest)
+                }
+                _ => self.value_of_term(term),
+            };
+            let value = if by == 1 {
+                value
+            } else {
+                self.b.ins().imul_imm_s(value, by)
+            };
+            total = self.b.ins().iadd(total, value);
+        }
+        total
+    }
+
+    fn end_of(&mut self, [first, end]: [Value; 2], is_last: bool) -> Value {
+        if is_last {
+            self.b.ins().iadd_imm_s(end, -1)
+        } else {
+            first
+        }
+    }
+
+    fn look_at_bound(&mut self, bound: &Bound, rows: &Rows, guard: &mut Guard) {
+        let size = self.fields_of(bound.of).sizes[bound.dimension];
+        let least = self.sum_of(&bound.index, Some((rows, false)));
+        let is_natural = self
+            .b
+            .ins()
+            .icmp_imm_s(IntCC::SignedGreaterThanOrEqual, least, 0);
+        guard.and(self, is_natural);
+        let most = self.sum_of(&bound.index, Some((rows, true)));
+        let is_below = self.b.ins().icmp(IntCC::SignedLessThan, most, size);
+        guard.and(self, is_below);
+    }
+
+    /// Rows follow one another if the last index moves by one element.
+    fn look_at_stride(&mut self, place: &Place, guard: &mut Guard) {
         let Some(array) = self.types[place.of].array() else {
             return;
         };
-        for (dimension, part) in place.parts.iter().enumerate() {
-            if part.is_constant {
-                let size = fields.sizes[dimension];
-                let is_there = self
-                    .b
-                    .ins()
-                    .icmp_imm_s(IntCC::SignedGreaterThan, size, part.shift);
-                guard.and(self, is_there);
-            }
-        }
-        if is_stream && !array.contiguous {
+        if !array.contiguous {
+            let stride = self.fields_of(place.of).strides[array.ndim - 1];
             let size = array.dtype.size();
-            let stride = fields.strides[array.ndim - 1];
             let is_dense = self.b.ins().icmp_imm_s(IntCC::Equal, stride, size);
             guard.and(self, is_dense);
         }
@@ -257,7 +363,7 @@ impl Emitter<'_, '_> {
     }
 
     /// What is stored for the kernel, and the address if it is about memory.
-    fn word_of(&mut self, word: &Word, guard: &mut Guard) -> Stored {
+    fn word_of(&mut self, word: &Word, rows: &Rows, guard: &mut Guard) -> Stored {
         let plain = |word| Stored {
             word,
             address: None,
@@ -289,7 +395,7 @@ impl Emitter<'_, '_> {
                 plain(word)
             }
             Word::Element(place) => {
-                let at = self.address_of(place);
+                let at = self.address_of(place, rows);
                 let dtype = self.types[place.of].array().map(|array| array.dtype);
                 let word = match dtype {
                     Some(Dtype::Float32) => self.load(types::F32, at, 0),
@@ -305,76 +411,102 @@ impl Emitter<'_, '_> {
                 }
             }
             Word::Base(place) => {
-                let at = self.address_of(place);
+                let at = self.address_of(place, rows);
                 Stored {
                     word: at,
                     address: Some(at),
                 }
             }
+            Word::Step(place, nest) => plain(self.step_of(place, *nest)),
+            Word::Steps(place, nest) => {
+                let step = self.step_of(place, *nest);
+                let [first, end] = rows.turns[*nest];
+                let trips = self.b.ins().isub(end, first);
+                plain(self.b.ins().imul(step, trips))
+            }
+            Word::Trips(nest) => {
+                let [first, end] = rows.turns[*nest];
+                plain(self.b.ins().isub(end, first))
+            }
+            Word::Size(of, dimension) => plain(self.fields_of(*of).sizes[*dimension]),
         }
     }
 
-    fn address_of(&mut self, place: &Place) -> Value {
+    /// Where an element is in row 0 and the first turns inside.
+    fn address_of(&mut self, place: &Place, rows: &Rows) -> Value {
         let fields = self.fields_of(place.of);
         let mut at = fields.data.unwrap_or(self.context);
         for (dimension, part) in place.parts.iter().enumerate() {
-            let Part { others, shift, .. } = part;
-            let mut index = None;
-            for &local in others {
-                let value = self.read_local(local);
-                let word = self.word(&value);
-                index = Some(match index {
-                    Some(index) => self.b.ins().iadd(index, word),
-                    None => word,
-                });
+            let mut index = self.sum_of(part, None);
+            for (nest, turns) in rows.turns.iter().enumerate() {
+                let by = part.multiple(Term::Turn(nest));
+                if by != 0 {
+                    let first = self.b.ins().imul_imm_s(turns[0], by);
+                    index = self.b.ins().iadd(index, first);
+                }
             }
-            let index = match index {
-                Some(index) if *shift == 0 => index,
-                Some(index) => self.b.ins().iadd_imm_s(index, *shift),
-                None if *shift == 0 => continue,
-                None => self.int(*shift),
-            };
             let offset = self.b.ins().imul(index, fields.strides[dimension]);
             at = self.b.ins().iadd(at, offset);
         }
         at
     }
 
+    /// Bytes by which a turn inside moves an element.
+    fn step_of(&mut self, place: &Place, nest: usize) -> Value {
+        let fields = self.fields_of(place.of);
+        let mut step = self.int(0);
+        for (dimension, part) in place.parts.iter().enumerate() {
+            let by = part.multiple(Term::Turn(nest));
+            if by != 0 {
+                let stride = fields.strides[dimension];
+                let bytes = self.b.ins().imul_imm_s(stride, by);
+                step = self.b.ins().iadd(step, bytes);
+            }
+        }
+        step
+    }
+
     /// Whether no row reads (or writes) what an earlier row has written.
     fn look_at_pair(
         &mut self,
-        pair: &Pair,
-        addresses: &[Option<Value>],
-        [low, n_rows]: [Value; 2],
+        pair: &Pair<'_>,
+        addresses: &[Value],
+        rows: &Rows,
         guard: &mut Guard,
     ) {
-        let (Some(read), Some(written)) = (addresses[pair.read], addresses[pair.written]) else {
-            return;
-        };
-        let mut start = |at: Value, shift: i64, size: i64| {
-            if size == 0 {
-                return at;
+        let (low, n_rows) = (rows.low, rows.n_rows);
+        let mut start = |at: Value, shift: i64, size: i64, moves: bool| {
+            if !moves {
+                return self.b.ins().iadd_imm_s(at, shift * size);
             }
             let row = self.b.ins().iadd_imm_s(low, shift);
             let offset = self.b.ins().imul_imm_s(row, size);
             self.b.ins().iadd(at, offset)
         };
-        let step = if pair.is_element { 0 } else { pair.size };
-        let first = start(read, pair.shifts[0], step);
-        let last = start(read, pair.shifts[1], step);
-        let written = start(written, pair.shift, pair.written_size);
-        // Before all that is written: also the element of the last row.
-        let span = self.b.ins().imul_imm_s(n_rows, step);
-        let end = self.b.ins().iadd(last, span);
-        let end = if pair.is_element {
-            self.b.ins().iadd_imm_s(end, pair.size)
+        let at = addresses[pair.read];
+        let mut first = start(at, pair.shifts[0], pair.size, pair.moves);
+        let mut end = start(at, pair.shifts[1], pair.size, pair.moves);
+        let written_size = pair.written_size;
+        let written = start(addresses[pair.written], pair.shift, written_size, true);
+        if pair.moves {
+            let span = self.b.ins().imul_imm_s(n_rows, pair.size);
+            end = self.b.ins().iadd(end, span);
         } else {
-            end
-        };
+            end = self.b.ins().iadd_imm_s(end, pair.size);
+        }
+        for step in pair.steps {
+            // From the first turn to the last, whichever way.
+            let extent = self.b.ins().isub(addresses[step.all], addresses[step.one]);
+            let zero = self.int(0);
+            let is_back = self.b.ins().icmp(IntCC::SignedLessThan, extent, zero);
+            let back = self.b.ins().select(is_back, extent, zero);
+            let on = self.b.ins().select(is_back, zero, extent);
+            first = self.b.ins().iadd(first, back);
+            end = self.b.ins().iadd(end, on);
+        }
         let less = IntCC::UnsignedLessThanOrEqual;
         let is_before = self.b.ins().icmp(less, end, written);
-        // Behind all of it.
-        let written_span = self.b.ins().imul_imm_s(n_rows, pair.written_size);
+        let written_span = self.b.ins().imul_imm_s(n_rows, written_size);
         let written_end = self.b.ins().iadd(written, written_span);
         let is_behind = self.b.ins().icmp(less, written_end, first);
         let mut holds = self.b.ins().bor(is_before, is_behind);
@@ -386,6 +518,14 @@ impl Emitter<'_, '_> {
         }
         guard.and(self, holds);
     }
+}
+
+/// The rows and the turns of the loops inside, each from the first to behind the last.
+struct Rows {
+    low: Value,
+    high: Value,
+    n_rows: Value,
+    turns: Vec<[Value; 2]>,
 }
 
 /// What is stored for the kernel.
@@ -410,7 +550,7 @@ impl Guard {
 }
 
 /// Something read (or written) and a stream that is written, of different arrays or rows.
-struct Pair {
+struct Pair<'r> {
     /// Their arguments.
     read: usize,
     written: usize,
@@ -420,56 +560,60 @@ struct Pair {
     /// The element of one row that is read first, and last.
     shifts: [i64; 2],
     shift: i64,
-    /// It is the same element in all rows.
-    is_element: bool,
+    /// Whether the row moves what is read, and which loops inside.
+    moves: bool,
+    steps: &'r [Step],
     /// How far it has to lie behind what its own row writes, if that will do.
     ahead: Option<i64>,
 }
 
-fn pairs(read: &Read) -> impl Iterator<Item = Pair> + '_ {
+fn pairs(read: &Read) -> Vec<Pair<'_>> {
     let graph = &read.graph;
     let size = |stream: usize| graph.streams[stream].dtype.size();
-    graph
-        .stores
-        .iter()
-        .enumerate()
-        .flat_map(move |(at, store)| {
-            let written = graph.streams[store.stream].base;
-            let pair = move |read, size, shifts, ahead| Pair {
-                read,
-                written,
-                size,
-                written_size: graph.streams[store.stream].dtype.size(),
-                shifts,
-                shift: store.shift,
-                is_element: false,
-                ahead,
+    let mut pairs = Vec::new();
+    for (at, store) in graph.stores.iter().enumerate() {
+        let with = |stream: usize, shifts| Pair {
+            read: graph.streams[stream].base,
+            written: graph.streams[store.stream].base,
+            size: size(stream),
+            written_size: size(store.stream),
+            shifts,
+            shift: store.shift,
+            moves: graph.streams[stream].moves,
+            steps: &graph.streams[stream].steps,
+            ahead: None,
+        };
+        for stream in (0..graph.streams.len()).filter(|&stream| stream != store.stream) {
+            let accesses = read.reads.iter().filter(|access| access.stream == stream);
+            let low = accesses.clone().map(|access| access.shift).min();
+            let high = accesses.clone().map(|access| access.shift).max();
+            let (Some(low), Some(high)) = (low, high) else {
+                continue;
             };
-            let n_streams = graph.streams.len();
-            let others = (0..n_streams).filter(move |&stream| stream != store.stream);
-            let streams = others.filter_map(move |stream| {
-                let accesses = read.reads.iter().filter(|access| access.stream == stream);
-                let low = accesses.clone().map(|access| access.shift).min()?;
-                let high = accesses.clone().map(|access| access.shift).max()?;
-                let is_after = accesses.clone().any(|access| at < access.n_stores_before);
-                let written_size = size(store.stream);
-                let need = if is_after { written_size } else { 0 };
-                let ahead = (size(stream) >= written_size).then_some(need);
-                let base = graph.streams[stream].base;
-                Some(pair(base, size(stream), [low, high], ahead))
+            let is_after = accesses.clone().any(|access| at < access.n_stores_before);
+            let need = if is_after { size(store.stream) } else { 0 };
+            let pair = with(stream, [low, high]);
+            let may_be_ahead =
+                pair.moves && pair.steps.is_empty() && pair.size >= pair.written_size;
+            pairs.push(Pair {
+                ahead: may_be_ahead.then_some(need),
+                ..pair
             });
-            let stores = graph.stores[..at].iter().map(move |other| {
-                let base = graph.streams[other.stream].base;
-                pair(base, size(other.stream), [other.shift; 2], None)
-            });
-            let words = read.words.iter().enumerate();
-            let elements = words.filter_map(move |(at, word)| match word {
-                Word::Element(place) => Some(Pair {
-                    is_element: true,
-                    ..pair(at, read.sizes[place.of], [0; 2], None)
-                }),
-                _ => None,
-            });
-            streams.chain(stores).chain(elements)
-        })
+        }
+        for other in &graph.stores[..at] {
+            pairs.push(with(other.stream, [other.shift; 2]));
+        }
+        for (word, each) in read.words.iter().enumerate() {
+            if let Word::Element(place) = each {
+                pairs.push(Pair {
+                    read: word,
+                    size: read.sizes[place.of],
+                    moves: false,
+                    steps: &[],
+                    ..with(store.stream, [0; 2])
+                });
+            }
+        }
+    }
+    pairs
 }

@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::graph::{Graph, Id, Lane, Op, Range, Store, Stream, Test};
-use crate::emit::hoist::{Body, Fact, Sum};
+use super::graph::{Graph, Id, Lane, Nest, Op, Range, Step, Store, Stream, Test};
+use crate::emit::hoist::Fact;
 use crate::globals::{FunctionId, Global};
 use crate::liveness::for_each_target;
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Kind, Local, Statement, Un, all_statements};
@@ -18,10 +18,79 @@ use crate::types::{BOOL, Class, Dtype, FLOAT, INT, NP_BOOL, NP_F32, Tags, Ty, cl
 use crate::unit::{FunctionInfo, Unit};
 
 /// A value of the turn.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Val {
     id: Id,
     tags: Tags,
+    /// What it is as an index.
+    linear: Option<Linear>,
+}
+
+/// What an index may be a sum of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Term {
+    /// The number of the row.
+    Counter,
+    /// The number of the turn of a loop inside.
+    Turn(usize),
+    /// A local that the loop does not bind.
+    Local(Local),
+    /// The size of an array in a dimension.
+    Size(Local, usize),
+}
+
+/// A sum of multiples of terms, and a constant.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Linear {
+    pub(super) terms: Vec<(Term, i64)>,
+    pub(super) shift: i64,
+}
+
+impl Linear {
+    fn of(term: Term) -> Self {
+        Self {
+            terms: vec![(term, 1)],
+            shift: 0,
+        }
+    }
+
+    fn constant(shift: i64) -> Self {
+        Self {
+            terms: Vec::new(),
+            shift,
+        }
+    }
+
+    /// The multiple of a term in it.
+    pub(super) fn multiple(&self, term: Term) -> i64 {
+        let mut terms = self.terms.iter();
+        terms.find(|each| each.0 == term).map_or(0, |each| each.1)
+    }
+
+    /// It and so many times another; `None` if the numbers are too large for an index.
+    fn plus(&self, times: i64, other: &Self) -> Option<Self> {
+        const LARGE: i64 = 1 << 30;
+        let mut sum = self.clone();
+        for &(term, by) in &other.terms {
+            let by = by.checked_mul(times)?;
+            match sum.terms.iter_mut().find(|each| each.0 == term) {
+                Some(each) => each.1 += by,
+                None => sum.terms.push((term, by)),
+            }
+        }
+        sum.shift += other.shift.checked_mul(times)?;
+        sum.terms.retain(|each| each.1 != 0);
+        sum.terms.sort_unstable();
+        let is_small = |by: i64| by.abs() < LARGE;
+        let fits = is_small(sum.shift) && sum.terms.iter().all(|each| is_small(each.1));
+        fits.then_some(sum)
+    }
+
+    /// Whether it is the same in all rows and turns.
+    fn is_fixed(&self) -> bool {
+        let is_fixed = |term: Term| matches!(term, Term::Local(_) | Term::Size(..));
+        self.terms.iter().all(|each| is_fixed(each.0))
+    }
 }
 
 /// A word that the kernel is given.
@@ -35,24 +104,31 @@ pub(super) enum Word {
     Int(Local, Range),
     /// An element that the loop does not change.
     Element(Place),
-    /// The address of a stream's element of row 0.
+    /// The address of a stream's element of row 0, in the first turns inside.
     Base(Place),
+    /// Bytes by which a turn of a loop inside moves it, and all turns.
+    Step(Place, usize),
+    Steps(Place, usize),
+    /// The turns of a loop inside.
+    Trips(usize),
+    /// The size of an array in a dimension.
+    Size(Local, usize),
 }
 
-/// Part of an index: what is added up but for the counter.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) struct Part {
-    pub(super) others: Vec<Local>,
-    pub(super) shift: i64,
-    /// Written in the program: to be looked at.
-    pub(super) is_constant: bool,
-}
-
-/// Where elements are.
+/// Where elements are: an index in each dimension, in the last without a constant beside the
+/// number of the row.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Place {
     pub(super) of: Local,
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<Linear>,
+}
+
+/// An index that has to be within bounds.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Bound {
+    pub(super) of: Local,
+    pub(super) dimension: usize,
+    pub(super) index: Linear,
 }
 
 /// What is to be read, and how much was stored before.
@@ -67,9 +143,15 @@ pub(super) struct Access {
 pub(super) struct Read {
     pub(super) graph: Graph,
     pub(super) words: Vec<Word>,
+    /// Which of them the kernel looks at.
+    pub(super) is_used: Vec<bool>,
     pub(super) reads: Vec<Access>,
-    /// Whether the number of the row is used as one.
-    pub(super) counts: bool,
+    /// Indices that nobody has looked at.
+    pub(super) bounds: Vec<Bound>,
+    /// Where the loops inside begin and end.
+    pub(super) turns: Vec<[Linear; 2]>,
+    /// Terms of indices that have to be small.
+    pub(super) small: Vec<Term>,
     /// Bound in the body.
     pub(super) bound: Vec<Local>,
     /// For each local, bytes of an element, if it is an array.
@@ -83,9 +165,13 @@ enum Flow {
 }
 
 /// The function that is gone through: the loop's, or one put in place.
+#[derive(Clone)]
 struct Frame {
     info: Rc<FunctionInfo>,
     bound: HashMap<Local, Val>,
+    /// Ranges and shapes that a local stands for.
+    ranges: HashMap<Local, [Linear; 2]>,
+    shapes: HashMap<Local, Local>,
     is_loop: bool,
     result: Option<Val>,
 }
@@ -100,24 +186,34 @@ pub(super) struct Loop<'a> {
     pub(super) id: usize,
 }
 
+#[derive(Clone)]
 struct Reader<'a> {
     of: &'a Loop<'a>,
-    sums: Body,
     bound: Vec<Local>,
     frames: Vec<Frame>,
     graph: Graph,
     words: Vec<Word>,
     reads: Vec<Access>,
+    bounds: Vec<Bound>,
+    turns: Vec<[Linear; 2]>,
+    /// Terms that have to be small.
+    small: Vec<Term>,
     stored: HashMap<(usize, i64), Id>,
+    /// Loops inside that are gone through.
+    open: Vec<usize>,
+    /// Turns that were written out.
+    n_written_out: i64,
     /// Singles that have to be finite, on a path.
     finite: Vec<(Option<Id>, Id)>,
-    counts: bool,
     /// Whether integers are taken to be narrow where they are not known.
     is_narrow: bool,
 }
 
 /// Nodes beyond which a body is no loop for vectors.
 const N_NODES_MAX: usize = 400;
+
+/// Turns of loops inside that are written out.
+const N_WRITTEN_OUT_MAX: i64 = 32;
 
 /// Functions put in place within one another.
 const N_FRAMES_MAX: usize = 6;
@@ -140,20 +236,25 @@ pub(super) fn read(of: &Loop<'_>, body: &[Statement]) -> Option<Read> {
     }
     let mut reader = Reader {
         of,
-        sums: Body::of(body),
         bound,
         frames: vec![Frame {
             info: Rc::clone(of.info),
             bound: HashMap::new(),
+            ranges: HashMap::new(),
+            shapes: HashMap::new(),
             is_loop: true,
             result: None,
         }],
         graph: Graph::default(),
         words: Vec::new(),
         reads: Vec::new(),
+        bounds: Vec::new(),
+        turns: Vec::new(),
+        small: Vec::new(),
         stored: HashMap::new(),
+        open: Vec::new(),
+        n_written_out: 1,
         finite: Vec::new(),
-        counts: false,
         is_narrow,
     };
     reader.block(body, None)?;
@@ -178,15 +279,42 @@ impl Reader<'_> {
         if of.info.program.has_handlers && self.bound.iter().any(is_named) {
             return None;
         }
-        self.stop_at_infinities();
+        let finite = std::mem::take(&mut self.finite);
+        self.stop_at_infinities(&finite, &[]);
         if !self.stores_are_in_order() {
             return None;
         }
+        for index in self.bounds.iter().map(|bound| &bound.index) {
+            self.small.extend(index.terms.iter().map(|each| each.0));
+        }
+        for index in self.turns.iter().flatten() {
+            self.small.extend(index.terms.iter().map(|each| each.0));
+        }
+        self.small.sort_unstable();
+        self.small.dedup();
+        let live = self.graph.live();
+        let nodes = || {
+            self.graph
+                .nodes
+                .iter()
+                .zip(&live)
+                .filter(|(_, live)| **live)
+        };
+        let is_used = self.words.iter().enumerate().map(|(at, word)| {
+            let is_number = matches!(
+                word,
+                Word::Double(_) | Word::Single(_) | Word::Int(..) | Word::Size(..)
+            );
+            !is_number || nodes().any(|(node, _)| node.op == Op::Arg(at))
+        });
         Some(Read {
-            graph: self.graph,
-            words: self.words,
+            is_used: is_used.collect(),
             reads: self.reads,
-            counts: self.counts,
+            bounds: self.bounds,
+            turns: self.turns,
+            small: self.small,
+            words: self.words,
+            graph: self.graph,
             bound: self.bound,
             sizes: of
                 .types
@@ -197,9 +325,8 @@ impl Reader<'_> {
     }
 
     /// What is not finite stays so through sums and products: only their ends are looked at.
-    fn stop_at_infinities(&mut self) {
-        let finite = std::mem::take(&mut self.finite);
-        for &(path, id) in &finite {
+    fn stop_at_infinities(&mut self, finite: &[(Option<Id>, Id)], but: &[(Option<Id>, Id)]) {
+        for &(path, id) in finite {
             let passes_on = |&(other, user): &(Option<Id>, Id)| {
                 let node = self.graph.node(user);
                 let is_operand = match node.op {
@@ -209,7 +336,7 @@ impl Reader<'_> {
                 };
                 is_operand && other == path
             };
-            if !finite.iter().any(passes_on) {
+            if !finite.iter().any(passes_on) && !but.contains(&(path, id)) {
                 let odd = self.graph.mask(Op::NonFinite, &[id]);
                 self.graph.stop(path, odd);
             }
@@ -256,7 +383,7 @@ impl Reader<'_> {
         match &statement.kind {
             Kind::Set(to, e) => {
                 let is_masked = self.frames.last()?.info.masked[statement.id].is_some();
-                if self.is_index(*to, e) {
+                if self.notes(*to, e)? {
                     return Some(Flow::On(path));
                 }
                 let value = self.expr(e, path, is_masked)?;
@@ -264,16 +391,29 @@ impl Reader<'_> {
             }
             Kind::SetItem(Atom::Local(of), index, value) => {
                 let value = self.atom(value)?;
-                self.set_item(*of, index, value, path)?;
+                self.set_item(*of, index, &value, path)?;
             }
             Kind::Unset(local) => {
-                self.frame()?.bound.remove(local)?;
+                let frame = self.frame()?;
+                let is_bound = frame.bound.remove(local).is_some();
+                let is_range = frame.ranges.remove(local).is_some();
+                let is_shape = frame.shapes.remove(local).is_some();
+                if !is_bound && !is_range && !is_shape {
+                    return None;
+                }
             }
             Kind::If(test, then, otherwise) => return self.branch(test, [then, otherwise], path),
-            Kind::Continue if self.frames.last()?.is_loop => return Some(Flow::Ended),
+            Kind::For(to, Atom::Local(range), inside, otherwise)
+                if otherwise.is_empty() && self.frames.len() == 1 =>
+            {
+                self.nest(*to, *range, inside, path)?;
+            }
+            Kind::Continue if self.frames.last()?.is_loop && self.open.is_empty() => {
+                return Some(Flow::Ended);
+            }
             Kind::Return(a) if !self.frames.last()?.is_loop => {
                 let value = self.atom(a)?;
-                let result = match (self.frames.last()?.result, path) {
+                let result = match (self.frames.last()?.result.clone(), path) {
                     (Some(old), Some(path)) => self.select(path, value, old)?,
                     (Some(_), None) => return None,
                     (None, _) => value,
@@ -286,20 +426,279 @@ impl Reader<'_> {
         Some(Flow::On(path))
     }
 
-    /// Whether a statement computes what is only an index, which is known to be within bounds.
-    fn is_index(&self, to: Local, e: &Expr) -> bool {
-        let Expr::Bin(_, a, b, _) = e else {
-            return false;
+    /// Notes what is no number: ranges and shapes; whether the statement is about one.
+    fn notes(&mut self, to: Local, e: &Expr) -> Option<bool> {
+        let frame = self.frames.last()?;
+        let array_of = |atom: &Atom| match atom {
+            Atom::Local(local) if frame.is_loop && !self.bound.contains(local) => {
+                self.of.types[*local].array().map(|array| (*local, array))
+            }
+            _ => None,
         };
-        if self.frames.len() > 1 || !self.of.info.program.locals[to].starts_with('.') {
-            return false;
+        match e {
+            Expr::Attr(name, of) if name == "shape" => {
+                let (of, _) = array_of(of)?;
+                self.frame()?.shapes.insert(to, of);
+            }
+            Expr::Item(Atom::Local(shape), Index::Atom(Atom::Int(dimension)))
+                if frame.shapes.contains_key(shape) =>
+            {
+                let of = frame.shapes[shape];
+                let dimension = usize::try_from(*dimension).ok()?;
+                self.note_size(to, of, dimension)?;
+            }
+            Expr::Call(Atom::Global(function), args, named) if named.is_empty() => {
+                let info = Rc::clone(&frame.info);
+                let Global::Builtin { name, .. } = &info.globals[*function] else {
+                    return Some(false);
+                };
+                match (name.as_str(), args.as_slice()) {
+                    ("len", [of]) if array_of(of).is_some() => {
+                        let (of, _) = array_of(of)?;
+                        self.note_size(to, of, 0)?;
+                    }
+                    ("range", [start @ .., stop] | [start @ .., stop, Atom::Int(1)])
+                        if start.len() < 2 =>
+                    {
+                        let low = match start {
+                            [start] => self.atom(start)?.linear?,
+                            _ => Linear::default(),
+                        };
+                        let high = self.atom(stop)?.linear?;
+                        self.frame()?.ranges.insert(to, [low, high]);
+                    }
+                    _ => return Some(false),
+                }
+            }
+            _ => return Some(false),
         }
-        let is_fixed = |atom: &Atom| match atom {
-            Atom::Local(local) => *local == self.of.counter || !self.bound.contains(local),
-            Atom::Int(_) => true,
-            _ => false,
-        };
-        is_fixed(a) && is_fixed(b) && self.of.facts.iter().any(|fact| fact.2 == to)
+        Some(true)
+    }
+
+    fn note_size(&mut self, to: Local, of: Local, dimension: usize) -> Option<()> {
+        if dimension >= self.of.types[of].array()?.ndim {
+            return None;
+        }
+        let at = self.word(Word::Size(of, dimension));
+        let range = Range::new(0, 1 << 56);
+        let id = self.graph.add(Op::Arg(at), Lane::Int, range, &[]);
+        let value = Self::index(id, Linear::of(Term::Size(of, dimension)));
+        self.frame()?.bound.insert(to, value);
+        Some(())
+    }
+
+    /// A loop inside: a few turns are written out, more become a loop of the kernel.
+    fn nest(
+        &mut self,
+        to: Local,
+        range: Local,
+        inside: &[Statement],
+        path: Option<Id>,
+    ) -> Option<()> {
+        let [low, high] = self.frames.last()?.ranges.get(&range)?.clone();
+        if low.terms.is_empty() && high.terms.is_empty() {
+            let n_turns = high.shift - low.shift;
+            if n_turns <= 0 {
+                return None;
+            }
+            if n_turns * self.n_written_out <= N_WRITTEN_OUT_MAX {
+                self.n_written_out *= n_turns;
+                for turn in low.shift..high.shift {
+                    let index = Self::index(self.graph.int(turn), Linear::constant(turn));
+                    self.frame()?.bound.insert(to, index);
+                    self.straight(inside, path)?;
+                }
+                self.n_written_out /= n_turns;
+                return Some(());
+            }
+        }
+        if !low.is_fixed() || !high.is_fixed() {
+            return None;
+        }
+        self.frame()?.bound.remove(&to);
+        let mut carried = Vec::new();
+        for statement in all_statements(inside) {
+            for_each_target(&statement.kind, &mut |local| carried.push(local));
+        }
+        carried.sort_unstable();
+        carried.dedup();
+        let bound = &self.frames.last()?.bound;
+        let (carried, fresh) = carried
+            .into_iter()
+            .partition::<Vec<_>, _>(|local| bound.contains_key(local));
+        // What a local becomes may be of another type than what it is at first.
+        let mut forms = vec![None; carried.len()];
+        for _ in 0..3 {
+            let mut trial = self.clone();
+            trial.turns.push([low.clone(), high.clone()]);
+            match trial.turn(to, inside, path, &carried, &forms)? {
+                Some(others) => forms = others,
+                None => {
+                    *self = trial;
+                    for local in fresh.iter().chain([&to]) {
+                        self.frame()?.bound.remove(local);
+                    }
+                    return Some(());
+                }
+            }
+        }
+        None
+    }
+
+    /// A block that is not left before its end.
+    fn straight(&mut self, block: &[Statement], path: Option<Id>) -> Option<()> {
+        match self.block(block, path)? {
+            Flow::On(end) if end == path => Some(()),
+            _ => None,
+        }
+    }
+
+    /// One turn of a loop inside; other forms of what it carries, if those did not fit.
+    fn turn(
+        &mut self,
+        to: Local,
+        inside: &[Statement],
+        path: Option<Id>,
+        carried: &[Local],
+        forms: &[Option<(Lane, Tags)>],
+    ) -> Option<Option<Vec<Option<(Lane, Tags)>>>> {
+        let at = self.graph.nests.len();
+        let trips = self.word(Word::Trips(at));
+        self.graph.nests.push(Nest {
+            parent: self.open.last().copied(),
+            trips,
+            phis: Vec::new(),
+            end: 0,
+        });
+        self.open.push(at);
+        let mut phis = Vec::new();
+        for (number, (local, form)) in carried.iter().zip(forms).enumerate() {
+            let first = self.frames.last()?.bound.get(local)?.clone();
+            let lane = match self.graph.node(first.id).lane {
+                Lane::Mask => Lane::Int,
+                lane => lane,
+            };
+            let (lane, tags) = form.unwrap_or((lane, first.tags));
+            let init = self.as_lane(&first, lane)?;
+            let range = if lane == Lane::Int {
+                Range::FULL
+            } else {
+                Range::NONE
+            };
+            let phi = self.graph.add(Op::Phi(at, number), lane, range, &[]);
+            let value = Val {
+                id: phi,
+                tags,
+                linear: None,
+            };
+            self.frame()?.bound.insert(*local, value);
+            phis.push((phi, init, lane, tags));
+        }
+        let number = self
+            .graph
+            .add(Op::Nothing, Lane::Int, Range::signed(32), &[]);
+        let number = Self::index(number, Linear::of(Term::Turn(at)));
+        self.frame()?.bound.insert(to, number);
+        let n_stores = self.graph.stores.len();
+        let finite = std::mem::take(&mut self.finite);
+        self.straight(inside, path)?;
+        if self.graph.stores.len() != n_stores {
+            return None;
+        }
+        let mut others = Vec::new();
+        let mut fits = true;
+        let mut updates = Vec::new();
+        for (local, &(_, _, lane, tags)) in carried.iter().zip(&phis) {
+            let value = self.frames.last()?.bound.get(local)?.clone();
+            let update = match self.graph.node(value.id).lane {
+                Lane::Mask => self.int(&value)?,
+                _ => value.id,
+            };
+            let found = self.graph.node(update).lane;
+            if found != lane {
+                fits = false;
+                others.push(Some((found, value.tags)));
+            } else {
+                fits &= value.tags.within(tags);
+                others.push(Some((lane, value.tags.or(tags))));
+            }
+            updates.push((update, value.tags));
+        }
+        if !fits {
+            return Some(Some(others));
+        }
+        // A sum that is not finite stays so: its end is looked at.
+        let own = std::mem::replace(&mut self.finite, finite);
+        let mut at_end = Vec::new();
+        for (number, &(phi, ..)) in phis.iter().enumerate() {
+            let (update, _) = updates[number];
+            let node = self.graph.node(update);
+            let is_sum = matches!(node.op, Op::Add | Op::Sub | Op::Mul);
+            if is_sum && node.args().any(|arg| arg == phi) {
+                at_end.push((number, update));
+            }
+        }
+        let ends = own
+            .iter()
+            .filter(|&&(_, id)| at_end.iter().any(|end| end.1 == id));
+        let ends = ends.copied().collect::<Vec<_>>();
+        self.stop_at_infinities(&own, &ends);
+        // Rows that stop in any turn.
+        let (stops, rest) = self
+            .graph
+            .stops
+            .iter()
+            .partition::<Vec<_>, _>(|stop| self.graph.home[stop.index()] == Some(at));
+        self.graph.stops = rest;
+        let mut all = Vec::new();
+        for (&(phi, init, ..), &(update, _)) in phis.iter().zip(&updates) {
+            all.push([phi, init, update]);
+        }
+        let n_carried = all.len();
+        for (number, stop) in stops.into_iter().enumerate() {
+            let phi = self.graph.mask(Op::Phi(at, n_carried + number), &[]);
+            let init = self.graph.mask(Op::Constant(0), &[]);
+            let update = self.graph.mask(Op::Or, &[phi, stop]);
+            all.push([phi, init, update]);
+        }
+        self.graph.nests[at].phis.clone_from(&all);
+        self.graph.nests[at].end = self.graph.nodes.len();
+        self.open.pop();
+        for (number, args) in all.iter().enumerate() {
+            let node = *self.graph.node(args[0]);
+            let id = self.graph.add(Op::Result(at), node.lane, node.range, args);
+            if number >= n_carried {
+                self.graph.stop(None, id);
+                continue;
+            }
+            let value = Val {
+                id,
+                tags: updates[number].1,
+                linear: None,
+            };
+            self.frame()?.bound.insert(carried[number], value);
+            for &(path, update) in &ends {
+                if at_end.contains(&(number, update)) {
+                    self.finite.push((path, id));
+                }
+            }
+        }
+        Some(None)
+    }
+
+    /// What a loop begins with, in the lanes of what it becomes.
+    fn as_lane(&mut self, value: &Val, lane: Lane) -> Option<Id> {
+        let node = *self.graph.node(value.id);
+        if node.lane == lane {
+            return Some(value.id);
+        }
+        let is_written = matches!(node.op, Op::Constant(_));
+        match lane {
+            Lane::Int if node.lane == Lane::Mask => self.int(value),
+            Lane::Double if is_written => self.double(value),
+            Lane::Single if is_written => self.single(value, None),
+            _ => None,
+        }
     }
 
     fn branch(
@@ -309,7 +708,7 @@ impl Reader<'_> {
         path: Option<Id>,
     ) -> Option<Flow> {
         let test = self.atom(test)?;
-        let mask = self.truth(test)?;
+        let mask = self.truth(&test)?;
         let yes = self.graph.on_path(path, mask);
         let no = match path {
             Some(path) => self.graph.mask(Op::AndNot, &[mask, path]),
@@ -332,8 +731,8 @@ impl Reader<'_> {
                 locals.sort_unstable();
                 for local in locals {
                     // What is bound on one side only may not be read any more.
-                    if let Some(&no) = others.get(&local) {
-                        let yes = bound[&local];
+                    if let Some(no) = others.get(&local).cloned() {
+                        let yes = bound[&local].clone();
                         if let Some(value) = self.select(mask, yes, no) {
                             merged.insert(local, value);
                         }
@@ -361,14 +760,14 @@ impl Reader<'_> {
             let tags = yes.tags.or(no.tags);
             return Some(Val { tags, ..yes });
         }
-        let lanes = [yes, no].map(|value| self.graph.node(value.id).lane);
+        let lanes = [yes.id, no.id].map(|id| self.graph.node(id).lane);
         if lanes[0] != lanes[1] {
             let is_int = |lane| matches!(lane, Lane::Int | Lane::Mask);
             if !lanes.into_iter().all(is_int) {
                 return None;
             }
-            yes.id = self.int(yes)?;
-            no.id = self.int(no)?;
+            yes.id = self.int(&yes)?;
+            no.id = self.int(&no)?;
         }
         let (a, b) = (*self.graph.node(yes.id), *self.graph.node(no.id));
         let range = a.range.join(b.range);
@@ -379,24 +778,35 @@ impl Reader<'_> {
         // Truth values have operations of their own.
         let truths = Tags(1 << BOOL | 1 << NP_BOOL);
         let is_plain = tags.single().is_some() || !tags.any(truths);
-        is_plain.then_some(Val { id, tags })
+        let linear = None;
+        is_plain.then_some(Val { id, tags, linear })
     }
 
     // Operands.
 
     fn val(id: Id, tag: u8) -> Val {
-        let tags = Tags::of(tag);
-        Val { id, tags }
+        Val {
+            id,
+            tags: Tags::of(tag),
+            linear: None,
+        }
+    }
+
+    fn index(id: Id, linear: Linear) -> Val {
+        Val {
+            linear: Some(linear),
+            ..Self::val(id, INT)
+        }
     }
 
     fn atom(&mut self, atom: &Atom) -> Option<Val> {
         Some(match atom {
             Atom::Local(local) => return self.local(*local),
-            Atom::Int(value) => Self::val(self.graph.int(*value), INT),
+            Atom::Int(value) => Self::index(self.graph.int(*value), Linear::constant(*value)),
             Atom::Float(value) => Self::val(self.graph.double(*value), FLOAT),
             Atom::Bool(value) => Self::val(self.graph.int((*value).into()), BOOL),
             Atom::Global(index) => match self.frames.last()?.info.globals[*index] {
-                Global::Int(value) => Self::val(self.graph.int(value), INT),
+                Global::Int(value) => Self::index(self.graph.int(value), Linear::constant(value)),
                 Global::Float(value) => Self::val(self.graph.double(value), FLOAT),
                 Global::Bool(value) => Self::val(self.graph.int(value.into()), BOOL),
                 _ => return None,
@@ -407,16 +817,15 @@ impl Reader<'_> {
 
     fn local(&mut self, local: Local) -> Option<Val> {
         if let Some(value) = self.frames.last()?.bound.get(&local) {
-            return Some(*value);
+            return Some(value.clone());
         }
         if self.frames.len() > 1 || self.bound.contains(&local) {
             return None;
         }
         if local == self.of.counter {
-            self.counts = true;
-            let range = Range::new(-(1 << 31), (1 << 31) - 1);
+            let range = Range::signed(32);
             let id = self.graph.add(Op::Counter, Lane::Int, range, &[]);
-            return Some(Self::val(id, INT));
+            return Some(Self::index(id, Linear::of(Term::Counter)));
         }
         let ty = &self.of.types[local];
         if ty.narrow.is_some() {
@@ -442,7 +851,11 @@ impl Reader<'_> {
             }
             _ => return None,
         };
-        Some(Self::val(id, tag))
+        let is_index = Tags::of(tag).within(Tags::INDICES);
+        Some(Val {
+            linear: is_index.then(|| Linear::of(Term::Local(local))),
+            ..Self::val(id, tag)
+        })
     }
 
     fn word(&mut self, word: Word) -> usize {
@@ -459,7 +872,7 @@ impl Reader<'_> {
     }
 
     /// A number as an integer.
-    fn int(&mut self, value: Val) -> Option<Id> {
+    fn int(&mut self, value: &Val) -> Option<Id> {
         match self.graph.node(value.id).lane {
             Lane::Int => Some(value.id),
             Lane::Mask => {
@@ -472,7 +885,7 @@ impl Reader<'_> {
     }
 
     /// A number as a double.
-    fn double(&mut self, value: Val) -> Option<Id> {
+    fn double(&mut self, value: &Val) -> Option<Id> {
         let node = *self.graph.node(value.id);
         match node.lane {
             Lane::Double => Some(value.id),
@@ -497,7 +910,7 @@ impl Reader<'_> {
     }
 
     /// A number as a `float32`.
-    fn single(&mut self, value: Val, path: Option<Id>) -> Option<Id> {
+    fn single(&mut self, value: &Val, path: Option<Id>) -> Option<Id> {
         let node = *self.graph.node(value.id);
         match (node.lane, node.op) {
             (Lane::Single, _) => Some(value.id),
@@ -532,7 +945,7 @@ impl Reader<'_> {
     }
 
     /// Whether a number is true.
-    fn truth(&mut self, value: Val) -> Option<Id> {
+    fn truth(&mut self, value: &Val) -> Option<Id> {
         let zero = match self.graph.node(value.id).lane {
             Lane::Mask => return Some(value.id),
             Lane::Int => self.graph.int(0),
@@ -543,7 +956,7 @@ impl Reader<'_> {
     }
 
     /// The class of all tags of a value.
-    fn class(value: Val) -> Option<Class> {
+    fn class(value: &Val) -> Option<Class> {
         let mut classes = value.tags.iter().map(class);
         let first = classes.next()?;
         let is_number = matches!(first, Class::Int | Class::Float);
@@ -570,7 +983,7 @@ impl Reader<'_> {
     }
 
     /// Stops unless an integer is a double.
-    fn check_exact(&mut self, value: Val, path: Option<Id>) -> Option<()> {
+    fn check_exact(&mut self, value: &Val, path: Option<Id>) -> Option<()> {
         if matches!(self.graph.node(value.id).lane, Lane::Int) {
             let limit = 1 << 53;
             self.clip(value.id, Range::new(-limit, limit), path)?;
@@ -585,19 +998,19 @@ impl Reader<'_> {
             Expr::Atom(a) => self.atom(a),
             Expr::Bin(op, a, b, _) => {
                 let (a, b) = (self.atom(a)?, self.atom(b)?);
-                self.bin(*op, a, b, path, is_masked)
+                self.bin(*op, &a, &b, path, is_masked)
             }
             Expr::Un(op, a) => {
                 let a = self.atom(a)?;
-                self.un(*op, a)
+                self.un(*op, &a)
             }
             Expr::Cmp(op, a, b) => {
                 let (a, b) = (self.atom(a)?, self.atom(b)?);
-                self.cmp(*op, a, b, path)
+                self.cmp(*op, &a, &b, path)
             }
             Expr::Truth(a) => {
                 let a = self.atom(a)?;
-                let mask = self.truth(a)?;
+                let mask = self.truth(&a)?;
                 Some(Self::val(mask, BOOL))
             }
             Expr::Item(Atom::Local(of), index) => self.item(*of, index),
@@ -612,7 +1025,7 @@ impl Reader<'_> {
         }
     }
 
-    fn bin(&mut self, op: Bin, a: Val, b: Val, path: Option<Id>, is_masked: bool) -> Option<Val> {
+    fn bin(&mut self, op: Bin, a: &Val, b: &Val, path: Option<Id>, is_masked: bool) -> Option<Val> {
         let (ca, cb) = (Self::class(a)?, Self::class(b)?);
         let ints = ca == Class::Int && cb == Class::Int;
         let (ta, tb) = (Ty::tags(a.tags), Ty::tags(b.tags));
@@ -654,6 +1067,23 @@ impl Reader<'_> {
                 y = self.clip(y, range, path)?;
             }
         }
+        if dtype.is_none()
+            && let Some(linear) = linear_of(op, a, b)
+        {
+            // Its terms are looked at before the loop: nothing grows beyond an index.
+            let op = match op {
+                Bin::Add => Op::Add,
+                Bin::Sub => Op::Sub,
+                _ => Op::Mul,
+            };
+            let range = self.range_of(op, x, y).meet(Range::signed(62));
+            let id = self.graph.add(op, Lane::Int, range, &[x, y]);
+            self.small.extend(linear.terms.iter().map(|each| each.0));
+            return Some(Val {
+                linear: Some(linear),
+                ..Self::val(id, tag)
+            });
+        }
         let mut id = self.bin_ints(op, x, y, path, is_masked)?;
         if let Some(dtype) = dtype {
             id = self.clip(id, Range::of(dtype)?, path)?;
@@ -661,7 +1091,7 @@ impl Reader<'_> {
         Some(Self::val(id, tag))
     }
 
-    fn bin_truths(&mut self, op: Bin, a: Val, b: Val, tag: u8) -> Option<Val> {
+    fn bin_truths(&mut self, op: Bin, a: &Val, b: &Val, tag: u8) -> Option<Val> {
         let op = match op {
             Bin::And => Op::And,
             Bin::Or => Op::Or,
@@ -672,7 +1102,7 @@ impl Reader<'_> {
         Some(Self::val(self.graph.mask(op, &[a, b]), tag))
     }
 
-    fn bin_singles(&mut self, op: Bin, a: Val, b: Val, path: Option<Id>) -> Option<Val> {
+    fn bin_singles(&mut self, op: Bin, a: &Val, b: &Val, path: Option<Id>) -> Option<Val> {
         for value in [a, b] {
             self.check_exact(value, path)?;
         }
@@ -692,7 +1122,14 @@ impl Reader<'_> {
         Some(Self::val(id, NP_F32))
     }
 
-    fn bin_doubles(&mut self, op: Bin, a: Val, b: Val, ints: bool, path: Option<Id>) -> Option<Id> {
+    fn bin_doubles(
+        &mut self,
+        op: Bin,
+        a: &Val,
+        b: &Val,
+        ints: bool,
+        path: Option<Id>,
+    ) -> Option<Id> {
         if op == Bin::TrueDiv && ints {
             self.check_exact(a, path)?;
             self.check_exact(b, path)?;
@@ -724,17 +1161,23 @@ impl Reader<'_> {
         self.graph.stop(path, is_zero);
     }
 
+    fn range_of(&self, op: Op, x: Id, y: Id) -> Range {
+        let (a, b) = (self.graph.node(x).range, self.graph.node(y).range);
+        match op {
+            Op::Add => Range::new(a.low + b.low, a.high + b.high),
+            Op::Sub => Range::new(a.low - b.high, a.high - b.low),
+            _ => product(a.meet(Range::FULL), b.meet(Range::FULL)),
+        }
+    }
+
     fn bin_ints(&mut self, op: Bin, x: Id, y: Id, path: Option<Id>, is_masked: bool) -> Option<Id> {
         let (a, b) = (self.graph.node(x).range, self.graph.node(y).range);
         let constant = self.graph.constant(y).map(u64::cast_signed);
         let add = |graph: &mut Graph, op, range| graph.add(op, Lane::Int, range, &[x, y]);
         match op {
             Bin::Add | Bin::Sub => {
-                let (op, range) = if op == Bin::Add {
-                    (Op::Add, Range::new(a.low + b.low, a.high + b.high))
-                } else {
-                    (Op::Sub, Range::new(a.low - b.high, a.high - b.low))
-                };
+                let op = if op == Bin::Add { Op::Add } else { Op::Sub };
+                let range = self.range_of(op, x, y);
                 if range.within(Range::FULL) {
                     return Some(add(&mut self.graph, op, range));
                 }
@@ -758,16 +1201,6 @@ impl Reader<'_> {
             }
             Bin::Mul => {
                 let (mut x, mut y) = (x, y);
-                let product = |a: Range, b: Range| {
-                    let ends = [
-                        a.low * b.low,
-                        a.low * b.high,
-                        a.high * b.low,
-                        a.high * b.high,
-                    ];
-                    let low = ends.iter().copied().min().unwrap_or(0);
-                    Range::new(low, ends.into_iter().max().unwrap_or(0))
-                };
                 if product(a.meet(Range::FULL), b.meet(Range::FULL)).bytes() > 4 {
                     if is_masked {
                         return None;
@@ -883,7 +1316,7 @@ impl Reader<'_> {
         Some(self.graph.add(Op::Sub, Lane::Int, rest, &[x, back]))
     }
 
-    fn cmp(&mut self, op: Cmp, a: Val, b: Val, path: Option<Id>) -> Option<Val> {
+    fn cmp(&mut self, op: Cmp, a: &Val, b: &Val, path: Option<Id>) -> Option<Val> {
         let test = match op {
             Cmp::Lt => Test::Lt,
             Cmp::Le => Test::Le,
@@ -910,7 +1343,7 @@ impl Reader<'_> {
         Some(Self::val(self.graph.compare(test, x, y), tag))
     }
 
-    fn un(&mut self, op: Un, a: Val) -> Option<Val> {
+    fn un(&mut self, op: Un, a: &Val) -> Option<Val> {
         let tag = a.tags.iter().next()?;
         let result = rules::un_tag(op, tag)?;
         if !a.tags.iter().all(|tag| rules::un_tag(op, tag).is_some()) {
@@ -922,7 +1355,7 @@ impl Reader<'_> {
                 let truth = self.truth(a)?;
                 self.not(truth)
             }
-            (Un::Pos, Lane::Double | Lane::Single) => return Some(a),
+            (Un::Pos, Lane::Double | Lane::Single) => return Some(a.clone()),
             (Un::Pos, _) => self.int(a)?,
             (Un::Neg, Lane::Double | Lane::Single) => {
                 let sign = match lane {
@@ -958,7 +1391,11 @@ impl Reader<'_> {
         } else {
             a.tags
         };
-        Some(Val { id, tags })
+        Some(Val {
+            id,
+            tags,
+            linear: None,
+        })
     }
 
     // Calls.
@@ -991,7 +1428,9 @@ impl Reader<'_> {
         }
         self.frames.push(Frame {
             info: Rc::clone(&info),
-            bound: args.iter().copied().enumerate().collect(),
+            bound: args.iter().cloned().enumerate().collect(),
+            ranges: HashMap::new(),
+            shapes: HashMap::new(),
             is_loop: false,
             result: None,
         });
@@ -1011,9 +1450,15 @@ impl Reader<'_> {
         args: &[Val],
         path: Option<Id>,
     ) -> Option<Val> {
-        let result = |id: Id| Some(Val { id, tags: ty.tags });
+        let result = |id: Id| {
+            Some(Val {
+                id,
+                tags: ty.tags,
+                linear: None,
+            })
+        };
         match (how, args) {
-            (Intrinsic::Sqrt, &[a]) => {
+            (Intrinsic::Sqrt, [a]) => {
                 let x = self.double(a)?;
                 let zero = self.graph.double(0.0);
                 let fine = self.graph.compare(Test::Ge, x, zero);
@@ -1021,14 +1466,14 @@ impl Reader<'_> {
                 self.graph.stop(path, odd);
                 result(self.graph.float(Op::Sqrt, Lane::Double, &[x]))
             }
-            (Intrinsic::Fabs, &[a]) => {
+            (Intrinsic::Fabs, [a]) => {
                 let x = self.double(a)?;
                 result(self.magnitude(x))
             }
-            (Intrinsic::Abs, &[a]) => match self.graph.node(a.id).lane {
+            (Intrinsic::Abs, [a]) => match self.graph.node(a.id).lane {
                 Lane::Double | Lane::Single => {
                     let id = self.magnitude(a.id);
-                    Some(Val { id, ..a })
+                    Some(Val { id, ..a.clone() })
                 }
                 _ => {
                     let x = self.int(a)?;
@@ -1045,12 +1490,12 @@ impl Reader<'_> {
                     result(self.graph.add(Op::Select, Lane::Int, range, &args))
                 }
             },
-            (Intrinsic::FloorFloat | Intrinsic::CeilFloat, &[a]) => {
+            (Intrinsic::FloorFloat | Intrinsic::CeilFloat, [a]) => {
                 let x = self.double(a)?;
                 let mode = if how == Intrinsic::FloorFloat { 1 } else { 2 };
                 result(self.graph.float(Op::Round(mode), Lane::Double, &[x]))
             }
-            (Intrinsic::Floor | Intrinsic::Ceil | Intrinsic::Trunc, &[a]) => {
+            (Intrinsic::Floor | Intrinsic::Ceil | Intrinsic::Trunc, [a]) => {
                 let mode = match how {
                     Intrinsic::Floor => 1,
                     Intrinsic::Ceil => 2,
@@ -1060,51 +1505,52 @@ impl Reader<'_> {
                 let whole = self.graph.float(Op::Round(mode), Lane::Double, &[x]);
                 self.truncate(whole, path).and_then(result)
             }
-            (Intrinsic::IsNan, &[a]) => {
+            (Intrinsic::IsNan, [a]) => {
                 let x = self.double(a)?;
                 result(self.graph.compare(Test::Ne, x, x))
             }
-            (Intrinsic::IsFinite, &[a]) => {
+            (Intrinsic::IsFinite, [a]) => {
                 let x = self.double(a)?;
                 let odd = self.graph.mask(Op::NonFinite, &[x]);
                 result(self.not(odd))
             }
-            (Intrinsic::Scale(by), &[a]) => {
+            (Intrinsic::Scale(by), [a]) => {
                 let (x, by) = (self.double(a)?, self.graph.double(by));
                 result(self.graph.float(Op::Mul, Lane::Double, &[x, by]))
             }
-            (Intrinsic::Min | Intrinsic::Max, &[first, ref rest @ ..]) => {
-                let mut best = first;
-                for &item in rest {
-                    best = self.better(how == Intrinsic::Min, best, item, path)?;
+            (Intrinsic::Min | Intrinsic::Max, [first, rest @ ..]) => {
+                let mut best = first.clone();
+                for item in rest {
+                    best = self.better(how == Intrinsic::Min, &best, item, path)?;
                 }
                 Some(best)
             }
-            (Intrinsic::ToFloat | Intrinsic::ToNumpyFloat, &[a]) => {
+            (Intrinsic::ToFloat | Intrinsic::ToNumpyFloat, [a]) => {
                 let id = self.double(a)?;
                 result(id)
             }
-            (Intrinsic::ToInt, &[a]) => match Self::class(a)? {
+            (Intrinsic::ToInt, [a]) => match Self::class(a)? {
                 Class::Int => {
                     let id = self.int(a)?;
-                    result(id)
+                    let linear = a.linear.clone();
+                    result(id).map(|value| Val { linear, ..value })
                 }
                 _ => self.truncate(a.id, path).and_then(result),
             },
-            (Intrinsic::ToNumpyInt, &[a]) => {
+            (Intrinsic::ToNumpyInt, [a]) => {
                 let id = self.int(a)?;
                 result(id)
             }
-            (Intrinsic::ToNarrow(Dtype::Float32), &[a]) => {
+            (Intrinsic::ToNarrow(Dtype::Float32), [a]) => {
                 self.check_exact(a, path)?;
                 self.single(a, path).and_then(result)
             }
-            (Intrinsic::ToNarrow(dtype), &[a]) => {
+            (Intrinsic::ToNarrow(dtype), [a]) => {
                 let x = self.int(a)?;
                 let id = self.clip(x, Range::of(dtype)?, path)?;
                 result(id)
             }
-            (Intrinsic::ToBool, &[a]) => {
+            (Intrinsic::ToBool, [a]) => {
                 let id = self.truth(a)?;
                 result(id)
             }
@@ -1139,10 +1585,10 @@ impl Reader<'_> {
     }
 
     /// `item` if it is below (above) `best`, else `best`.
-    fn better(&mut self, is_min: bool, best: Val, item: Val, path: Option<Id>) -> Option<Val> {
+    fn better(&mut self, is_min: bool, best: &Val, item: &Val, path: Option<Id>) -> Option<Val> {
         let op = if is_min { Cmp::Lt } else { Cmp::Gt };
         let truth = self.cmp(op, item, best, path)?;
-        let selected = self.select(truth.id, item, best)?;
+        let selected = self.select(truth.id, item.clone(), best.clone())?;
         let node = *self.graph.node(selected.id);
         if node.lane != Lane::Int {
             return Some(selected);
@@ -1161,9 +1607,8 @@ impl Reader<'_> {
 
     // Elements.
 
-    /// The stream of an index and what is added to the counter; the place itself if the loop does
-    /// not change it.
-    fn place(&self, of: Local, index: &Index) -> Option<(Place, Option<i64>)> {
+    /// Where an index is, and for one that changes what is added to it.
+    fn place(&mut self, of: Local, index: &Index) -> Option<(Place, Option<i64>)> {
         let array = self.of.types[of].array()?;
         if self.frames.len() > 1 || self.bound.contains(&of) {
             return None;
@@ -1173,52 +1618,61 @@ impl Reader<'_> {
             Index::Atom(_) => std::slice::from_ref(index),
             Index::Slice(_) => return None,
         };
-        if parts.len() != array.ndim {
+        if parts.len() != array.ndim || parts.is_empty() {
             return None;
         }
-        let locals = &self.of.info.program.locals;
-        let is_fresh =
-            |local: Local| locals[local].starts_with('.') || self.sums.is_bound_first(local);
         let mut place = Place {
             of,
             parts: Vec::new(),
         };
-        let mut shift = None;
         for (dimension, part) in parts.iter().enumerate() {
-            let is_last = dimension + 1 == parts.len();
-            let mut sum = match part {
-                Index::Atom(Atom::Local(local)) => {
-                    let fact = (of, dimension, *local);
-                    let is_known = self.of.facts.contains(&fact);
-                    let sum = self.sums.sum(*local, self.of.counter, is_fresh);
-                    sum.filter(|_| is_known)?
-                }
-                Index::Atom(Atom::Int(value)) if *value >= 0 => Sum {
-                    shift: *value,
-                    ..Sum::default()
-                },
-                _ => return None,
+            let Index::Atom(atom) = part else {
+                return None;
             };
-            if sum.has_counter {
-                if !is_last {
-                    return None;
-                }
-                shift = Some(std::mem::take(&mut sum.shift));
+            let index = self.atom(atom)?.linear?;
+            let is_last = dimension + 1 == parts.len();
+            if !(0..=i64::from(is_last)).contains(&index.multiple(Term::Counter)) {
+                return None;
             }
-            sum.others.sort_unstable();
-            place.parts.push(Part {
-                others: sum.others,
-                shift: sum.shift,
-                is_constant: matches!(part, Index::Atom(Atom::Int(_))),
-            });
+            let is_known = match atom {
+                Atom::Local(local) => self.of.facts.contains(&(of, dimension, *local)),
+                _ => false,
+            };
+            let bound = Bound {
+                of,
+                dimension,
+                index: index.clone(),
+            };
+            if !is_known && !self.bounds.contains(&bound) {
+                self.bounds.push(bound);
+            }
+            place.parts.push(index);
         }
+        let is_fixed = place.parts.iter().all(Linear::is_fixed);
+        let last = place.parts.last_mut()?;
+        let shift = (!is_fixed).then(|| std::mem::take(&mut last.shift));
         Some((place, shift))
     }
 
     fn stream(&mut self, place: Place) -> Option<usize> {
         let dtype = self.of.types[place.of].array()?.dtype;
-        let base = self.word(Word::Base(place));
-        let stream = Stream { dtype, base };
+        let is_row = |part: &Linear| part.multiple(Term::Counter) != 0;
+        let moves = place.parts.iter().any(is_row);
+        let mut steps = Vec::new();
+        for &nest in &self.open.clone() {
+            let turn = Term::Turn(nest);
+            if place.parts.iter().any(|part| part.multiple(turn) != 0) {
+                let one = self.word(Word::Step(place.clone(), nest));
+                let all = self.word(Word::Steps(place.clone(), nest));
+                steps.push(Step { of: nest, one, all });
+            }
+        }
+        let stream = Stream {
+            dtype,
+            base: self.word(Word::Base(place)),
+            moves,
+            steps,
+        };
         let known = self.graph.streams.iter().position(|known| *known == stream);
         Some(known.unwrap_or_else(|| {
             self.graph.streams.push(stream);
@@ -1259,10 +1713,15 @@ impl Reader<'_> {
             shift,
             n_stores_before: self.graph.stores.len(),
         });
-        self.graph.add(Op::Load(stream, shift), lane, range, &[])
+        let op = if self.graph.streams[stream].moves {
+            Op::Load(stream, shift)
+        } else {
+            Op::Broadcast(stream, shift)
+        };
+        self.graph.add(op, lane, range, &[])
     }
 
-    fn set_item(&mut self, of: Local, index: &Index, value: Val, path: Option<Id>) -> Option<()> {
+    fn set_item(&mut self, of: Local, index: &Index, value: &Val, path: Option<Id>) -> Option<()> {
         let array = self.of.types[of].array()?;
         let (place, shift) = self.place(of, index)?;
         let shift = shift?;
@@ -1279,13 +1738,13 @@ impl Reader<'_> {
                 let odd = self.graph.mask(Op::NonFinite, &[double]);
                 self.graph.stop(path, odd);
                 let double = Self::val(double, FLOAT);
-                let single = self.single(double, path)?;
+                let single = self.single(&double, path)?;
                 (Lane::Single, single)
             }
             Dtype::Bool => {
                 let mask = self.truth(value)?;
                 let truth = Self::val(mask, BOOL);
-                (Lane::Int, self.int(truth)?)
+                (Lane::Int, self.int(&truth)?)
             }
             Dtype::UInt64 => return None,
             _ => {
@@ -1301,6 +1760,9 @@ impl Reader<'_> {
             }
         };
         let stream = self.stream(place)?;
+        if !self.graph.streams[stream].moves || !self.open.is_empty() {
+            return None;
+        }
         let id = match path {
             None => id,
             Some(path) => {
@@ -1323,6 +1785,29 @@ impl Reader<'_> {
         }
         Some(())
     }
+}
+
+/// What an operation makes of two indices, if it is one.
+fn linear_of(op: Bin, a: &Val, b: &Val) -> Option<Linear> {
+    let (a, b) = (a.linear.as_ref()?, b.linear.as_ref()?);
+    match op {
+        Bin::Add => a.plus(1, b),
+        Bin::Sub => a.plus(-1, b),
+        Bin::Mul if b.terms.is_empty() => Linear::default().plus(b.shift, a),
+        Bin::Mul if a.terms.is_empty() => Linear::default().plus(a.shift, b),
+        _ => None,
+    }
+}
+
+fn product(a: Range, b: Range) -> Range {
+    let ends = [
+        a.low * b.low,
+        a.low * b.high,
+        a.high * b.low,
+        a.high * b.high,
+    ];
+    let low = ends.iter().copied().min().unwrap_or(0);
+    Range::new(low, ends.into_iter().max().unwrap_or(0))
 }
 
 /// A factor and a shift by which `x // divisor` is `x * factor >> 16 >> shift`.
