@@ -45,8 +45,11 @@ pub(crate) enum Test {
 /// What a node does with its arguments `a`, `b`, `c`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Op {
-    /// The element of a stream so many behind the counter's.
+    /// The element of a stream so many behind the counter's; `a` are the offsets of the rows, if the
+    /// stream is strided.
     Load(usize, i64),
+    /// Where the rows of a vector are, in multiples of an argument.
+    Offsets(usize),
     /// The same of a stream that the row does not move, in all lanes.
     Broadcast(usize, i64),
     /// An argument of the kernel.
@@ -173,9 +176,19 @@ pub(crate) struct Stream {
     pub(super) dtype: Dtype,
     /// The argument that is the address of the element of row 0 in the first turns inside.
     pub(super) base: usize,
-    /// Whether the row moves it.
-    pub(super) moves: bool,
+    pub(super) rows: Rows,
     pub(super) steps: Vec<Step>,
+}
+
+/// How the row moves a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rows {
+    /// Not at all.
+    Fixed,
+    /// By one element.
+    Dense,
+    /// By as many bytes as an argument says.
+    Strided(usize),
 }
 
 /// How a loop inside moves a stream.

@@ -21,8 +21,15 @@
 //! that is known from the indices; of two arrays it is asked before the loop. What every row binds is
 //! bound by the last, which is left to the scalar loop if somebody reads it.
 
+mod arithmetic;
+mod calls;
+mod elements;
 mod graph;
+mod index;
+mod instructions;
 mod kernel;
+mod nest;
+mod operands;
 mod read;
 
 use std::sync::OnceLock;
@@ -34,9 +41,10 @@ use cranelift_frontend::Variable;
 use opcodon_asm::{Assembler, gpr};
 use opcodon_codemem::{Code, CodeHeap};
 
-use self::graph::{Range, Step};
+use self::graph::{Range, Rows as Move, Step};
+use self::index::{Bound, Linear, Place, Term, Word};
 use self::kernel::Isa;
-use self::read::{Bound, Linear, Loop, Place, Read, Term, Word};
+use self::read::{Loop, Read};
 use super::frame::TICKS;
 use super::island::is_innermost;
 use super::{Array, Emitter};
@@ -335,7 +343,7 @@ impl Emitter<'_, '_> {
         let Some(array) = self.types[place.of].array() else {
             return;
         };
-        if !array.contiguous {
+        if !array.contiguous && array.ndim > 1 {
             let stride = self.fields_of(place.of).strides[array.ndim - 1];
             let size = array.dtype.size();
             let is_dense = self.b.ins().icmp_imm_s(IntCC::Equal, stride, size);
@@ -417,12 +425,17 @@ impl Emitter<'_, '_> {
                     address: Some(at),
                 }
             }
-            Word::Step(place, nest) => plain(self.step_of(place, *nest)),
+            Word::Step(place, nest) => plain(self.step_of(place, Term::Turn(*nest))),
             Word::Steps(place, nest) => {
-                let step = self.step_of(place, *nest);
+                let step = self.step_of(place, Term::Turn(*nest));
                 let [first, end] = rows.turns[*nest];
                 let trips = self.b.ins().isub(end, first);
                 plain(self.b.ins().imul(step, trips))
+            }
+            Word::Stride(place) => {
+                let stride = self.step_of(place, Term::Counter);
+                self.look_at_range(stride, Range::signed(27), guard);
+                plain(stride)
             }
             Word::Trips(nest) => {
                 let [first, end] = rows.turns[*nest];
@@ -451,12 +464,12 @@ impl Emitter<'_, '_> {
         at
     }
 
-    /// Bytes by which a turn inside moves an element.
-    fn step_of(&mut self, place: &Place, nest: usize) -> Value {
+    /// Bytes by which a row, or a turn inside, moves an element.
+    fn step_of(&mut self, place: &Place, term: Term) -> Value {
         let fields = self.fields_of(place.of);
         let mut step = self.int(0);
         for (dimension, part) in place.parts.iter().enumerate() {
-            let by = part.multiple(Term::Turn(nest));
+            let by = part.multiple(term);
             if by != 0 {
                 let stride = fields.strides[dimension];
                 let bytes = self.b.ins().imul_imm_s(stride, by);
@@ -475,29 +488,46 @@ impl Emitter<'_, '_> {
         guard: &mut Guard,
     ) {
         let (low, n_rows) = (rows.low, rows.n_rows);
-        let mut start = |at: Value, shift: i64, size: i64, moves: bool| {
-            if !moves {
-                return self.b.ins().iadd_imm_s(at, shift * size);
+        let step = match pair.rows {
+            Move::Fixed => None,
+            Move::Dense => Some(self.int(pair.size)),
+            Move::Strided(stride) => Some(addresses[stride]),
+        };
+        let written_step = self.int(pair.written_size);
+        let mut start = |at: Value, shift: i64, size: i64, step: Option<Value>| {
+            let at = self.b.ins().iadd_imm_s(at, shift * size);
+            match step {
+                Some(step) => {
+                    let offset = self.b.ins().imul(low, step);
+                    self.b.ins().iadd(at, offset)
+                }
+                None => at,
             }
-            let row = self.b.ins().iadd_imm_s(low, shift);
-            let offset = self.b.ins().imul_imm_s(row, size);
-            self.b.ins().iadd(at, offset)
         };
         let at = addresses[pair.read];
-        let mut first = start(at, pair.shifts[0], pair.size, pair.moves);
-        let mut end = start(at, pair.shifts[1], pair.size, pair.moves);
+        let (first_shift, last_shift) = (pair.shifts[0], pair.shifts[1]);
+        let mut first = start(at, first_shift, pair.size, step);
+        let mut end = start(at, last_shift + 1, pair.size, step);
         let written_size = pair.written_size;
-        let written = start(addresses[pair.written], pair.shift, written_size, true);
-        if pair.moves {
-            let span = self.b.ins().imul_imm_s(n_rows, pair.size);
-            end = self.b.ins().iadd(end, span);
-        } else {
-            end = self.b.ins().iadd_imm_s(end, pair.size);
+        let written_step = Some(written_step);
+        let written = start(
+            addresses[pair.written],
+            pair.shift,
+            written_size,
+            written_step,
+        );
+        let zero = self.int(0);
+        let mut extents = Vec::new();
+        if let Some(step) = step {
+            let n_steps = self.b.ins().iadd_imm_s(n_rows, -1);
+            extents.push(self.b.ins().imul(n_steps, step));
         }
         for step in pair.steps {
-            // From the first turn to the last, whichever way.
-            let extent = self.b.ins().isub(addresses[step.all], addresses[step.one]);
-            let zero = self.int(0);
+            let (all, one) = (addresses[step.all], addresses[step.one]);
+            extents.push(self.b.ins().isub(all, one));
+        }
+        // From the first row or turn to the last, whichever way.
+        for extent in extents {
             let is_back = self.b.ins().icmp(IntCC::SignedLessThan, extent, zero);
             let back = self.b.ins().select(is_back, extent, zero);
             let on = self.b.ins().select(is_back, zero, extent);
@@ -560,8 +590,8 @@ struct Pair<'r> {
     /// The element of one row that is read first, and last.
     shifts: [i64; 2],
     shift: i64,
-    /// Whether the row moves what is read, and which loops inside.
-    moves: bool,
+    /// How the row moves what is read, and the loops inside.
+    rows: Move,
     steps: &'r [Step],
     /// How far it has to lie behind what its own row writes, if that will do.
     ahead: Option<i64>,
@@ -579,7 +609,7 @@ fn pairs(read: &Read) -> Vec<Pair<'_>> {
             written_size: size(store.stream),
             shifts,
             shift: store.shift,
-            moves: graph.streams[stream].moves,
+            rows: graph.streams[stream].rows,
             steps: &graph.streams[stream].steps,
             ahead: None,
         };
@@ -593,8 +623,8 @@ fn pairs(read: &Read) -> Vec<Pair<'_>> {
             let is_after = accesses.clone().any(|access| at < access.n_stores_before);
             let need = if is_after { size(store.stream) } else { 0 };
             let pair = with(stream, [low, high]);
-            let may_be_ahead =
-                pair.moves && pair.steps.is_empty() && pair.size >= pair.written_size;
+            let is_dense = pair.rows == Move::Dense && pair.steps.is_empty();
+            let may_be_ahead = is_dense && pair.size >= pair.written_size;
             pairs.push(Pair {
                 ahead: may_be_ahead.then_some(need),
                 ..pair
@@ -608,7 +638,7 @@ fn pairs(read: &Read) -> Vec<Pair<'_>> {
                 pairs.push(Pair {
                     read: word,
                     size: read.sizes[place.of],
-                    moves: false,
+                    rows: Move::Fixed,
                     steps: &[],
                     ..with(store.stream, [0; 2])
                 });
