@@ -55,8 +55,8 @@ impl Reader<'_> {
         let ints = ca == Class::Int && cb == Class::Int;
         let (ta, tb) = (Ty::tags(a.tags), Ty::tags(b.tags));
         let narrow = rules::narrow(op, &ta, &tb);
-        let tag = match narrow {
-            Some(narrow) => narrow?,
+        let tags = match narrow {
+            Some(narrow) => Tags::of(narrow?),
             None => {
                 let power = None;
                 let tags = rules::pairs(a.tags, b.tags, |a, b| rules::bin_tag(op, a, b, power));
@@ -67,19 +67,24 @@ impl Reader<'_> {
                 if !has_all {
                     return None;
                 }
-                // The tags of a class differ in nothing here.
-                tags.iter().next()?
+                tags
             }
+        };
+        // What the machine does is the same for all of them.
+        let tag = tags.iter().next()?;
+        let value = |id| Val {
+            tags,
+            ..Self::val(id, tag)
         };
         if tag == NP_F32 {
             return self.bin_singles(op, a, b, path);
         }
         if class(tag) == Class::Float {
             let id = self.bin_doubles(op, a, b, ints, path)?;
-            return Some(Self::val(id, tag));
+            return Some(value(id));
         }
         if matches!(tag, BOOL | NP_BOOL) {
-            return self.bin_truths(op, a, b, tag);
+            return self.bin_truths(op, a, b).map(value);
         }
         let (mut x, mut y) = (self.int(a)?, self.int(b)?);
         let dtype = Dtype::of_tag(tag).filter(|_| narrow.is_some());
@@ -106,17 +111,17 @@ impl Reader<'_> {
             self.small.extend(linear.terms.iter().map(|each| each.0));
             return Some(Val {
                 linear: Some(linear),
-                ..Self::val(id, tag)
+                ..value(id)
             });
         }
         let mut id = self.bin_ints(op, x, y, path, is_masked)?;
         if let Some(dtype) = dtype {
             id = self.clip(id, Range::of(dtype)?, path)?;
         }
-        Some(Self::val(id, tag))
+        Some(value(id))
     }
 
-    pub(super) fn bin_truths(&mut self, op: Bin, a: &Val, b: &Val, tag: u8) -> Option<Val> {
+    pub(super) fn bin_truths(&mut self, op: Bin, a: &Val, b: &Val) -> Option<Id> {
         let op = match op {
             Bin::And => Op::And,
             Bin::Or => Op::Or,
@@ -124,7 +129,7 @@ impl Reader<'_> {
             _ => return None,
         };
         let (a, b) = (self.truth(a)?, self.truth(b)?);
-        Some(Self::val(self.graph.mask(op, &[a, b]), tag))
+        Some(self.graph.mask(op, &[a, b]))
     }
 
     pub(super) fn bin_singles(
@@ -377,8 +382,11 @@ impl Reader<'_> {
             }
         };
         let tags = rules::pairs(a.tags, b.tags, |a, b| rules::cmp_tag(op, a, b));
-        let tag = tags.single().unwrap_or(NP_BOOL);
-        Some(Self::val(self.graph.compare(test, x, y), tag))
+        let id = self.graph.compare(test, x, y);
+        Some(Val {
+            tags,
+            ..Self::val(id, NP_BOOL)
+        })
     }
 
     pub(super) fn un(&mut self, op: Un, a: &Val) -> Option<Val> {
@@ -449,7 +457,7 @@ fn product(a: Range, b: Range) -> Range {
 }
 
 /// A factor and a shift by which `x // divisor` is `x * factor >> 16 >> shift`.
-fn reciprocal(range: Range, divisor: i64) -> Option<(u16, u8)> {
+pub(super) fn reciprocal(range: Range, divisor: i64) -> Option<(u16, u8)> {
     let high = i64::try_from(range.high).ok()?;
     if range.low < 0 || high > i64::from(i16::MAX) || divisor > high {
         return None;

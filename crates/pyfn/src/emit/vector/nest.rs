@@ -10,8 +10,15 @@ use super::index::{Linear, Term, Word};
 use super::read::{Flow, N_WRITTEN_OUT_MAX, Reader, Val};
 use crate::globals::Global;
 use crate::liveness::for_each_target;
-use crate::program::{Atom, Expr, Index, Local, Statement, all_statements};
-use crate::types::Tags;
+use crate::program::{Atom, Expr, Index, Kind, Local, Statement, Un, all_statements};
+use crate::types::{NP_FLOAT, Tags};
+
+/// Whether a block changes signs.
+fn has_minus(block: &[Statement]) -> bool {
+    let is_minus =
+        |statement: &Statement| matches!(statement.kind, Kind::Set(_, Expr::Un(Un::Neg, _)));
+    all_statements(block).any(is_minus)
+}
 
 /// What a loop inside carries: the lanes and the tags, where they are not those that it begins with.
 type Forms = Vec<Option<(Lane, Tags)>>;
@@ -119,12 +126,19 @@ impl Reader<'_> {
             .partition::<Vec<_>, _>(|local| bound.contains_key(local));
         // What a local becomes may be of another type than what it is at first.
         let mut forms = vec![None; carried.len()];
-        for _ in 0..3 {
+        let mut is_guessed = false;
+        for _ in 0..4 {
             let mut trial = self.clone();
             trial.turns.push([low.clone(), high.clone()]);
-            match trial.turn(to, inside, path, &carried, &forms)? {
-                Some(others) => forms = others,
+            match trial.turn(to, inside, path, &carried, &forms) {
+                Some(Some(others)) => forms = others,
+                None if is_guessed => return None,
+                // A loop further inside may make a double of what is written as an integer.
                 None => {
+                    is_guessed = true;
+                    forms = self.as_doubles(&carried)?;
+                }
+                Some(None) => {
                     *self = trial;
                     for local in fresh.iter().chain([&to]) {
                         self.frame()?.bound.remove(local);
@@ -134,6 +148,18 @@ impl Reader<'_> {
             }
         }
         None
+    }
+
+    /// Forms in which integers that are written in the program are doubles.
+    fn as_doubles(&self, carried: &[Local]) -> Option<Forms> {
+        let bound = &self.frames.last()?.bound;
+        let forms = carried.iter().map(|local| {
+            let node = self.graph.node(bound[local].id);
+            let is_written = matches!(node.op, Op::Constant(_)) && node.lane == Lane::Int;
+            is_written.then_some((Lane::Double, Tags::of(NP_FLOAT)))
+        });
+        let forms = forms.collect::<Forms>();
+        forms.iter().any(Option::is_some).then_some(forms)
     }
 
     /// A block that is not left before its end.
@@ -169,7 +195,12 @@ impl Reader<'_> {
                 Lane::Mask => Lane::Int,
                 lane => lane,
             };
-            let (lane, tags) = form.unwrap_or((lane, first.tags));
+            let (lane, tags) = match *form {
+                // The integer has no zero with a sign.
+                Some(other) if other.0 != lane && has_minus(inside) => return None,
+                Some(other) => other,
+                None => (lane, first.tags),
+            };
             let init = self.as_lane(&first, lane)?;
             let range = if lane == Lane::Int {
                 Range::FULL

@@ -400,7 +400,7 @@ impl Reader<'_> {
         let tags = yes.tags.or(no.tags);
         // Truth values have operations of their own.
         let truths = Tags(1 << BOOL | 1 << NP_BOOL);
-        let is_plain = tags.single().is_some() || !tags.any(truths);
+        let is_plain = tags.single().is_some() || tags.within(truths) || !tags.any(truths);
         let linear = None;
         is_plain.then_some(Val { id, tags, linear })
     }
