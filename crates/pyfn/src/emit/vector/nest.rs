@@ -7,21 +7,37 @@ use std::rc::Rc;
 
 use super::graph::{Id, Lane, Nest, Op, Range};
 use super::index::{Linear, Term, Word};
-use super::read::{Flow, N_WRITTEN_OUT_MAX, Reader, Val};
+use super::read::{Flow, N_OPEN_MAX, N_WRITTEN_OUT_MAX, Reader, Val};
 use crate::globals::Global;
-use crate::liveness::for_each_target;
-use crate::program::{Atom, Expr, Index, Kind, Local, Statement, Un, all_statements};
-use crate::types::{NP_FLOAT, Tags};
+use crate::liveness::{for_each_atom, for_each_target};
+use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Statement, all_statements};
+use crate::types::Tags;
 
-/// Whether a block changes signs.
-fn has_minus(block: &[Statement]) -> bool {
-    let is_minus =
-        |statement: &Statement| matches!(statement.kind, Kind::Set(_, Expr::Un(Un::Neg, _)));
-    all_statements(block).any(is_minus)
+/// Whether all that a block does with a local is to add to it, or to subtract from it, once.
+fn is_sum(block: &[Statement], sum: Local) -> bool {
+    let mut n_sums = 0;
+    let mut n_reads = 0;
+    for statement in all_statements(block) {
+        for_each_atom(&statement.kind, &mut |atom| {
+            n_reads += usize::from(*atom == Atom::Local(sum));
+        });
+        if let Kind::Set(to, Expr::Bin(op, a, b, _)) = &statement.kind
+            && *to == sum
+        {
+            let [is_first, is_second] = [a, b].map(|atom| *atom == Atom::Local(sum));
+            let adds = *op == Bin::Add && is_first != is_second;
+            let subtracts = *op == Bin::Sub && is_first && !is_second;
+            n_sums += usize::from(adds || subtracts);
+        }
+    }
+    n_sums == 1 && n_reads == 1
 }
 
+/// What a value is, as a loop carries it.
+pub(super) type Form = (Lane, Tags);
+
 /// What a loop inside carries: the lanes and the tags, where they are not those that it begins with.
-type Forms = Vec<Option<(Lane, Tags)>>;
+type Forms = Vec<Option<Form>>;
 
 impl Reader<'_> {
     /// Notes what is no number: ranges and shapes; whether the statement is about one.
@@ -110,7 +126,7 @@ impl Reader<'_> {
                 return Some(());
             }
         }
-        if !low.is_fixed() || !high.is_fixed() {
+        if !low.is_fixed() || !high.is_fixed() || self.open.len() == N_OPEN_MAX {
             return None;
         }
         self.frame()?.bound.remove(&to);
@@ -126,17 +142,20 @@ impl Reader<'_> {
             .partition::<Vec<_>, _>(|local| bound.contains_key(local));
         // What a local becomes may be of another type than what it is at first.
         let mut forms = vec![None; carried.len()];
-        let mut is_guessed = false;
         for _ in 0..4 {
             let mut trial = self.clone();
             trial.turns.push([low.clone(), high.clone()]);
             match trial.turn(to, inside, path, &carried, &forms) {
                 Some(Some(others)) => forms = others,
-                None if is_guessed => return None,
-                // A loop further inside may make a double of what is written as an integer.
                 None => {
-                    is_guessed = true;
-                    forms = self.as_doubles(&carried)?;
+                    // A loop further inside makes something else of what this one begins with.
+                    let (local, form) = self.wanted.get()?;
+                    let at = carried.iter().position(|each| *each == local)?;
+                    if forms[at] == Some(form) {
+                        return None;
+                    }
+                    self.wanted.set(None);
+                    forms[at] = Some(form);
                 }
                 Some(None) => {
                     *self = trial;
@@ -148,18 +167,6 @@ impl Reader<'_> {
             }
         }
         None
-    }
-
-    /// Forms in which integers that are written in the program are doubles.
-    fn as_doubles(&self, carried: &[Local]) -> Option<Forms> {
-        let bound = &self.frames.last()?.bound;
-        let forms = carried.iter().map(|local| {
-            let node = self.graph.node(bound[local].id);
-            let is_written = matches!(node.op, Op::Constant(_)) && node.lane == Lane::Int;
-            is_written.then_some((Lane::Double, Tags::of(NP_FLOAT)))
-        });
-        let forms = forms.collect::<Forms>();
-        forms.iter().any(Option::is_some).then_some(forms)
     }
 
     /// A block that is not left before its end.
@@ -177,7 +184,7 @@ impl Reader<'_> {
         inside: &[Statement],
         path: Option<Id>,
         carried: &[Local],
-        forms: &[Option<(Lane, Tags)>],
+        forms: &[Option<Form>],
     ) -> Option<Option<Forms>> {
         let at = self.graph.nests.len();
         let trips = self.word(Word::Trips(at));
@@ -195,13 +202,11 @@ impl Reader<'_> {
                 Lane::Mask => Lane::Int,
                 lane => lane,
             };
-            let (lane, tags) = match *form {
-                // The integer has no zero with a sign.
-                Some(other) if other.0 != lane && has_minus(inside) => return None,
-                Some(other) => other,
-                None => (lane, first.tags),
+            let (lane, tags) = form.unwrap_or((lane, first.tags));
+            let Some(init) = self.as_lane(&first, lane, inside, *local) else {
+                self.wanted.set(Some((*local, (lane, tags))));
+                return None;
             };
-            let init = self.as_lane(&first, lane)?;
             let range = if lane == Lane::Int {
                 Range::FULL
             } else {
@@ -322,14 +327,19 @@ impl Reader<'_> {
         Some(None)
     }
 
-    /// What a loop begins with, in the lanes of what it becomes.
-    pub(super) fn as_lane(&mut self, value: &Val, lane: Lane) -> Option<Id> {
+    /// What a loop begins with, in the lanes of what it becomes: a sum that begins with a number that
+    /// is written in the program.
+    fn as_lane(
+        &mut self,
+        value: &Val,
+        lane: Lane,
+        inside: &[Statement],
+        local: Local,
+    ) -> Option<Id> {
         let node = *self.graph.node(value.id);
-        if node.lane == lane {
-            return Some(value.id);
-        }
-        let is_written = matches!(node.op, Op::Constant(_));
+        let is_written = matches!(node.op, Op::Constant(_)) && is_sum(inside, local);
         match lane {
+            _ if node.lane == lane => Some(value.id),
             Lane::Int if node.lane == Lane::Mask => self.int(value),
             Lane::Double if is_written => self.double(value),
             Lane::Single if is_written => self.single(value, None),

@@ -5,11 +5,13 @@
 //! selected; a store on one side writes back what was there. Every rule is that of the scalar code
 //! (`scalar`, `array`): where that leaves the function, here is a stop.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::graph::{Graph, Id, Lane, Op};
 use super::index::{Bound, Linear, Term, Word};
+use super::nest::Form;
 use crate::emit::hoist::Fact;
 use crate::liveness::for_each_target;
 use crate::program::{Atom, Kind, Local, Statement, all_statements};
@@ -95,6 +97,8 @@ pub(super) struct Reader<'a> {
     pub(super) stored: HashMap<(usize, i64), Id>,
     /// Loops inside that are gone through.
     pub(super) open: Vec<usize>,
+    /// What a loop that is gone through again should carry a local as.
+    pub(super) wanted: Rc<Cell<Option<(Local, Form)>>>,
     /// Turns that were written out.
     pub(super) n_written_out: i64,
     /// Singles that have to be finite, on a path.
@@ -108,6 +112,9 @@ pub(super) const N_NODES_MAX: usize = 400;
 
 /// Turns of loops inside that are written out.
 pub(super) const N_WRITTEN_OUT_MAX: i64 = 32;
+
+/// Loops within one another inside a row: each may be gone through several times.
+pub(super) const N_OPEN_MAX: usize = 3;
 
 /// Functions put in place within one another.
 pub(super) const N_FRAMES_MAX: usize = 6;
@@ -147,6 +154,7 @@ pub(super) fn read(of: &Loop<'_>, body: &[Statement]) -> Option<Read> {
         small: Vec::new(),
         stored: HashMap::new(),
         open: Vec::new(),
+        wanted: Rc::default(),
         n_written_out: 1,
         finite: Vec::new(),
         is_narrow,
