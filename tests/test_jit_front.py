@@ -372,7 +372,9 @@ def test_report_tells_how_each_line_runs():
     front = f.__opcodon_front__
     addition = next(k for k, s in enumerate(front.form.nodes) if s.where.lineno == 5)
     exits = {addition: {"line": 5, "why": "overflow", "n_taken": 3}}
-    native = types.SimpleNamespace(signatures=lambda: ["(list) -> str"], exits=lambda: exits)
+    native = types.SimpleNamespace(
+        signatures=lambda: ["(list) -> str"], exits=lambda: exits, vectors=dict
+    )
     report = front.report(native)
     assert [(line.number, line.state, line.why) for line in report.lines if line.state] == [
         (3, "native", ""),
@@ -388,5 +390,5 @@ def test_report_tells_how_each_line_runs():
 
 def test_report_of_what_is_not_compiled():
     f = jit(module("def f():\n    yield 1")["f"])
-    native = types.SimpleNamespace(signatures=list, exits=dict)
+    native = types.SimpleNamespace(signatures=list, exits=dict, vectors=dict)
     assert str(f.__opcodon_front__.report(native)) == "f: runs in Python, because it is a generator"

@@ -63,7 +63,7 @@ pub struct FunctionInfo {
     /// The statements that bind each parameter anew.
     pub(crate) is_rebound: Vec<bool>,
     /// Whether it may be put where it is called.
-    is_small: bool,
+    pub(crate) is_small: bool,
     /// For each local the group of lists that only this function sees, if it holds one.
     pub(crate) own_lists: Vec<Option<Local>>,
     /// For each statement whose result is masked the locals that have to be integers.
@@ -219,6 +219,10 @@ pub struct Spec {
     pub checks: Vec<Box<ArrayCheck>>,
     /// The address of the native entry, read by callers.
     pub cell: Box<std::cell::Cell<usize>>,
+    /// Loops that run by the vector, and how many rows at a time.
+    pub vectors: Vec<(usize, usize)>,
+    /// The code of those.
+    pub(crate) kernels: Vec<Code>,
     /// Statements that are always left, and why.
     pub leaves: Vec<(usize, String)>,
     pub(crate) joints: Rc<Vec<Joint>>,
@@ -342,6 +346,8 @@ impl Unit {
             records: Vec::new(),
             checks: Vec::new(),
             cell: Box::default(),
+            vectors: Vec::new(),
+            kernels: Vec::new(),
             leaves: Vec::new(),
             joints: Rc::default(),
             own_lists: Rc::default(),

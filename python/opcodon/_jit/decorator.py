@@ -120,6 +120,7 @@ class Front:
             refusal=self.refusal,
             signatures=native.signatures(),
             exits=native.exits(),
+            vectors=native.vectors(),
         )
 
     # ---- how it is found

@@ -106,6 +106,7 @@ def report(
     refusal: str | None,
     signatures: list[str],
     exits: dict[int, dict[str, Any]],
+    vectors: dict[int, int],
 ) -> Report:
     """The report of a function from its normal form and the exits that its machine code took.
 
@@ -117,13 +118,16 @@ def report(
         As in `Report`.
     exits
         For each statement that was left: `why`, and how often (`n_taken`).
+    vectors
+        For each loop that runs by the vector how many rows it does at a time.
     """
     if form is None or refusal is not None:
         return Report(name, file, refusal, signatures, [])
     states: dict[int, tuple[str, str]] = {}
     rank = (NATIVE, CALLED, LEFT, PYTHON)
     for node in form.nodes:
-        state, why = NATIVE, ""
+        state = NATIVE
+        why = f"{vectors[node.id]} rows at a time" if node.id in vectors else ""
         if isinstance(node, Simple):
             if node.data["s"] == "leave":
                 state, why = PYTHON, node.data["why"]
@@ -134,7 +138,9 @@ def report(
             state, why = LEFT, f"{taken['why']}, {taken['n_taken']} times"
         where: Any = node.where
         known = states.get(where.lineno, (NATIVE, ""))
-        states[where.lineno] = max(known, (state, why), key=lambda each: rank.index(each[0]))
+        states[where.lineno] = max(
+            known, (state, why), key=lambda each: (rank.index(each[0]), each[1] != "")
+        )
     source = linecache.getlines(file)
     last = max([form.line, *states])
     lines = [

@@ -931,6 +931,21 @@ impl Function {
         Ok(report)
     }
 
+    /// Per loop that runs by the vector: how many rows at a time.
+    fn vectors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let vectors = PyDict::new(py);
+        let rows = |specs: &[Spec], _: &Unit| {
+            let own = specs.iter().filter(|spec| spec.function == 0);
+            let own = own.filter(|spec| spec.code.is_some());
+            own.flat_map(|spec| spec.vectors.clone())
+                .collect::<Vec<_>>()
+        };
+        for (statement, n_rows) in self.specs(rows).unwrap_or_default() {
+            vectors.set_item(statement, n_rows)?;
+        }
+        Ok(vectors)
+    }
+
     /// What the front makes of `exits`, and of the program.
     fn report<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         match &this.get().report {

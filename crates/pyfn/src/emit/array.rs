@@ -167,7 +167,10 @@ impl Emitter<'_, '_> {
             }
             Dtype::Float32 if value.ty.tags == Tags::of(NP_F32) => {
                 let flt = self.double_of(value);
-                let single = self.b.ins().fdemote(types::F32, flt);
+                let single = match self.promoted(flt) {
+                    Some(single) => single,
+                    None => self.b.ins().fdemote(types::F32, flt),
+                };
                 self.store(single, at, 0);
             }
             Dtype::Float32 => {

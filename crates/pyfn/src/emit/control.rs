@@ -7,6 +7,7 @@
 use cranelift_codegen::ir::{Block, InstBuilder, Value, condcodes::IntCC, types};
 use cranelift_frontend::Variable;
 
+use super::vector::Vector;
 use super::{Emitter, Turn, Val, frame::TICKS, hoist::Count, island::is_innermost};
 use crate::infer::{State, extend, has_plain_methods, is_str, iterated, note_append, unpacked};
 use crate::program::{Atom, Expr, Index, Kind, Local, Statement};
@@ -40,6 +41,8 @@ struct Pause {
     end: Variable,
     /// The counter at the next one.
     at: Variable,
+    /// What does rows by the vector.
+    vector: Option<Vector>,
 }
 
 /// Steps beyond which a loop looks at signals in every turn.
@@ -518,6 +521,16 @@ impl Emitter<'_, '_> {
             Source::Lockstep(..) => &state[..state.len() - 1],
         };
         let n_settled = self.settle(statement.id, to_local, own, body);
+        let from = counted.map(|(counter, _)| self.value_of(state[counter]));
+        let vector = match (&source, to_local) {
+            (Source::Range(Some(1), _), Some(to)) => {
+                self.begin(statement);
+                let vector = self.vectorise(statement, to, [state[0], state[1]], body);
+                self.end_checks();
+                vector
+            }
+            _ => None,
+        };
         let island = counted.map(|(counter, _)| {
             let rest = state.iter().enumerate();
             let rest = rest.filter_map(|(at, &state)| (at != counter).then_some(state));
@@ -543,7 +556,10 @@ impl Emitter<'_, '_> {
         if island.is_some() {
             self.forward(to_local, body);
         }
-        let pause = counted.map(|(at, step)| self.first_pause(&source, &state, at, step));
+        let pause = counted.map(|(at, step)| {
+            let started = vector.zip(from);
+            self.first_pause(&source, &state, at, step, started)
+        });
         self.jump(head, &[]);
         self.b.switch_to_block(head);
         let n_facts = self.turns.last().map_or(0, |turn| turn.n_facts_inside);
@@ -814,6 +830,7 @@ impl Emitter<'_, '_> {
         state: &[Variable],
         counter: usize,
         step: i64,
+        started: Option<(Vector, Value)>,
     ) -> Pause {
         let now = self.value_of(state[counter]);
         let end = match source {
@@ -823,16 +840,21 @@ impl Emitter<'_, '_> {
             }) => fields.sizes[0],
             _ => self.value_of(state[1]),
         };
-        let (begun, end_of_count) = (self.variable(now), self.variable(end));
+        let from = started.as_ref().map_or(now, |(_, from)| *from);
+        let (begun, end_of_count) = (self.variable(from), self.variable(end));
         self.put_away(begun);
         self.put_away(end_of_count);
-        let at = self.pause_after(now, end, step);
+        let mut at = self.pause_after(now, end, step);
+        if started.is_some() {
+            at = self.pause_behind(from, now, at);
+        }
         Pause {
             counter: state[counter],
             step,
             begun,
             end: end_of_count,
             at: self.variable(at),
+            vector: started.map(|(vector, _)| vector),
         }
     }
 
@@ -860,11 +882,25 @@ impl Emitter<'_, '_> {
         self.b.ins().brif(goes_on, more, &[], end, &[]);
         self.start(more);
         self.load_forwarded();
-        let next = self.pause_after(now, stop, pause.step);
-        self.b.def_var(pause.begun, now);
+        let begun = now;
+        let now = match &pause.vector {
+            Some(vector) => self.resume_vector(vector, now, stop),
+            None => now,
+        };
+        self.b.def_var(pause.counter, now);
+        let mut next = self.pause_after(now, stop, pause.step);
+        if pause.vector.is_some() {
+            next = self.pause_behind(begun, now, next);
+        }
+        self.b.def_var(pause.begun, begun);
         self.put_away(pause.begun);
         self.b.def_var(pause.at, next);
-        self.jump(inside, &[]);
+        let goes_on = self.b.ins().icmp(IntCC::SignedLessThan, now, stop);
+        if pause.vector.is_some() {
+            self.b.ins().brif(goes_on, inside, &[], end, &[]);
+        } else {
+            self.jump(inside, &[]);
+        }
     }
 
     /// Looks at signals once in a while, so that a long loop can be interrupted.
@@ -873,7 +909,7 @@ impl Emitter<'_, '_> {
         self.take_ticks(one);
     }
 
-    fn take_ticks(&mut self, n_ticks: Value) {
+    pub(super) fn take_ticks(&mut self, n_ticks: Value) {
         let ticks = self.b.use_var(self.ticks);
         let ticks = self.b.ins().isub(ticks, n_ticks);
         self.b.def_var(self.ticks, ticks);

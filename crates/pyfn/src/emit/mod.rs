@@ -40,6 +40,7 @@ mod text;
 mod trampoline;
 mod unboxed;
 mod unused;
+mod vector;
 mod vectorcall;
 
 pub use frame::UNEXPECTED;

@@ -5,7 +5,7 @@
 //! beside it. Whatever Python would raise or numpy would warn about leaves the function before.
 
 use cranelift_codegen::ir::{
-    InstBuilder, InstructionData, Value,
+    InstBuilder, InstructionData, Opcode, Value,
     condcodes::{FloatCC, IntCC},
     types,
 };
@@ -277,6 +277,9 @@ impl Emitter<'_, '_> {
     fn single_of(&mut self, value: &Val) -> Value {
         self.check_exact(value);
         let flt = self.double_of(value);
+        if let Some(single) = self.promoted(flt) {
+            return single;
+        }
         let single = self.b.ins().fdemote(types::F32, flt);
         if !value.ty.tags.within(Tags::of(NP_F32)) {
             // Infinity is one, a number beyond is none.
@@ -288,6 +291,19 @@ impl Emitter<'_, '_> {
             self.exit_if(beyond, "a number beyond float32");
         }
         single
+    }
+
+    /// The `float32` that a double was made from.
+    pub(super) fn promoted(&self, flt: Value) -> Option<Value> {
+        let dfg = &self.b.func.dfg;
+        let inst = dfg.value_def(flt).inst().map(|inst| dfg.insts[inst]);
+        match inst {
+            Some(InstructionData::Unary {
+                opcode: Opcode::Fpromote,
+                arg,
+            }) => Some(arg),
+            _ => None,
+        }
     }
 
     fn bin_ints(&mut self, op: Bin, a: &Val, b: &Val) -> Option<Value> {

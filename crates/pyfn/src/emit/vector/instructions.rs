@@ -1,0 +1,450 @@
+//! Nodes as instructions of AVX2 or AVX-512.
+//!
+//! Lanes are all as wide as the widest number of the loop; loads widen, stores narrow.
+
+use opcodon_asm::{Evex, Inst, Mem, NONE, Rm, inst, mask};
+
+use super::graph::{Id, Lane, Node, Op, Range, Rows, Test};
+use super::kernel::{Code, Isa, SCRATCH, argument, v};
+
+/// 2⁵² + 2⁵¹: added to an integer's bits it makes the double of their sum.
+const MAGIC: f64 = 6_755_399_441_055_744.0;
+
+impl Code<'_> {
+    pub(super) fn three(&mut self, row: &'static Inst, dst: u8, a: u8, b: Rm) {
+        let width = self.isa.width();
+        match self.isa {
+            Isa::Avx2 => self.asm.vex(row, width, v(dst), v(a), b),
+            Isa::Avx512 => self.asm.evex(row, width, Evex::NONE, v(dst), v(a), b),
+        }
+    }
+
+    pub(super) fn two(&mut self, row: &'static Inst, dst: u8, a: Rm) {
+        let width = self.isa.width();
+        match self.isa {
+            Isa::Avx2 => self.asm.vex(row, width, v(dst), NONE, a),
+            Isa::Avx512 => self.asm.evex(row, width, Evex::NONE, v(dst), NONE, a),
+        }
+    }
+
+    pub(super) fn shift(&mut self, row: &'static Inst, dst: u8, a: u8, count: u8) {
+        let width = self.isa.width();
+        match self.isa {
+            Isa::Avx2 => self.asm.vex_i(row, width, NONE, v(dst), v(a), count),
+            Isa::Avx512 => self
+                .asm
+                .evex_i(row, width, Evex::NONE, NONE, v(dst), v(a), count),
+        }
+    }
+
+    pub(super) fn round(&mut self, mode: u8, is_double: bool, dst: u8, a: u8) {
+        let width = self.isa.width();
+        match self.isa {
+            Isa::Avx2 => {
+                let row = if is_double {
+                    &inst::ROUNDPD
+                } else {
+                    &inst::ROUNDPS
+                };
+                self.asm.vex_i(row, width, v(dst), NONE, v(a), mode | 8);
+            }
+            Isa::Avx512 => {
+                let row = if is_double {
+                    &inst::VRNDSCALEPD
+                } else {
+                    &inst::VRNDSCALEPS
+                };
+                self.asm
+                    .evex_i(row, width, Evex::NONE, v(dst), NONE, v(a), mode | 8);
+            }
+        }
+    }
+
+    /// A vector of one number, from the pool.
+    pub(super) fn broadcast_constant(&mut self, dst: u8, bits: u64) {
+        let bytes = bits.to_le_bytes();
+        let label = self.asm.constant(&bytes);
+        self.broadcast(dst, Mem::rip(label));
+    }
+
+    pub(super) fn broadcast(&mut self, dst: u8, from: Mem) {
+        let row = match self.lane {
+            2 => &inst::VPBROADCASTW,
+            4 => &inst::VBROADCASTSS,
+            _ => &inst::VBROADCASTSD,
+        };
+        self.two(row, dst, from.into());
+    }
+
+    /// Whether a load is an operand of the one instruction that uses it.
+    pub(super) fn is_folded(&self, id: Id) -> bool {
+        let at = id.index();
+        let Op::Load(stream, _) = self.graph.nodes[at].op else {
+            return false;
+        };
+        let is_dense = self.graph.streams[stream].rows == Rows::Dense;
+        let is_whole = is_dense && self.size(stream) == self.lane && !self.is_rest;
+        self.n_uses[at] == 1 && is_whole && {
+            let mut users = self.graph.nodes.iter().enumerate();
+            let user = users.find(|(user, node)| {
+                self.live[*user] && !self.is_before[*user] && node.args().any(|arg| arg == id)
+            });
+            user.is_some_and(|(_, node)| {
+                matches!(node.op, Op::Add | Op::Sub | Op::Mul | Op::Div)
+                    && node.arg(1) == id
+                    && node.arg(0) != id
+                    && !(node.lane == Lane::Single && self.lane == 8)
+            }) && user.is_some_and(|(user, _)| self.graph.home[user] == self.graph.home[at])
+        }
+    }
+
+    /// An operand where it is.
+    pub(super) fn operand(&mut self, id: Id) -> Option<Rm> {
+        if let Some(register) = self.register(id) {
+            return Some(v(register).into());
+        }
+        match self.graph.node(id).op {
+            Op::Load(stream, shift) => self.element(stream, shift).map(Rm::from),
+            _ => None,
+        }
+    }
+
+    // Values.
+
+    pub(super) fn value(&mut self, id: Id) -> Option<()> {
+        let node = *self.graph.node(id);
+        // Read before they are given back, as the result may take the register of one.
+        let args = node.args;
+        let mut sources = [0; 3];
+        for (at, arg) in args.iter().enumerate() {
+            if let Some(arg) = arg {
+                sources[at] = self.register(*arg).unwrap_or(SCRATCH[0]);
+            }
+        }
+        let last = match args[1] {
+            Some(_) if matches!(node.op, Op::Result(_)) => None,
+            Some(b) => Some(self.operand(b)?),
+            None => None,
+        };
+        // A select is made of its mask; elsewhere all operands are read at once.
+        let keeps = matches!(
+            node.op,
+            Op::Select | Op::Round(_) | Op::Convert | Op::Compare(_) | Op::Load(..)
+        );
+        if !keeps {
+            self.all_used(&node);
+        }
+        let dst = self.take()?;
+        let [a, b, c] = sources;
+        match node.op {
+            Op::Load(stream, shift) => match self.graph.streams[stream].rows {
+                Rows::Strided(stride) => self.gather(dst, a, stream, shift, stride)?,
+                _ => self.load(&node, dst, stream, shift)?,
+            },
+            Op::Offsets(stride) => self.offsets(dst, stride)?,
+            Op::Broadcast(stream, shift) => self.broadcast_element(&node, dst, stream, shift)?,
+            Op::Nothing | Op::Phi(..) => return None,
+            Op::Arg(at) => {
+                let from = argument(at);
+                if node.lane == Lane::Single && self.lane == 8 {
+                    self.widen_one(dst, from);
+                } else {
+                    self.broadcast(dst, from);
+                }
+            }
+            Op::Constant(bits) => {
+                let bits = match (node.lane, self.lane) {
+                    #[expect(clippy::cast_possible_truncation, reason = "it is a float32")]
+                    (Lane::Single, 4) => u64::from((f64::from_bits(bits) as f32).to_bits()),
+                    _ => bits,
+                };
+                self.broadcast_constant(dst, bits);
+            }
+            Op::Counter => self.counter(dst)?,
+            Op::Add | Op::Sub | Op::Mul | Op::Div => {
+                let row = self.arithmetic(node.op, node.lane)?;
+                self.three(row, dst, a, last?);
+                self.round_single(&node, dst);
+            }
+            Op::Sqrt => {
+                let is_double = self.lane == 8;
+                let row = if is_double {
+                    &inst::SQRTPD
+                } else {
+                    &inst::SQRTPS
+                };
+                self.two(row, dst, v(a).into());
+                self.round_single(&node, dst);
+            }
+            Op::MulHigh(by) => self.mul_high(dst, a, by),
+            Op::And => self.three(&inst::ANDPD, dst, a, last?),
+            Op::Or => self.three(&inst::ORPD, dst, a, last?),
+            Op::Xor => self.three(&inst::XORPD, dst, a, last?),
+            Op::AndNot => self.three(&inst::ANDNPD, dst, a, last?),
+            Op::Compare(test) => {
+                let lane = self.graph.node(node.arg(0)).lane;
+                self.compare(test, lane, dst, a, b);
+            }
+            Op::NonFinite => self.non_finite(dst, a),
+            Op::Select => self.select(dst, a, b, c),
+            Op::ShiftLeft(count) => {
+                let row = match self.lane {
+                    2 => &inst::PSLLW_I,
+                    4 => &inst::PSLLD_I,
+                    _ => &inst::PSLLQ_I,
+                };
+                self.shift(row, dst, a, count);
+            }
+            Op::ShiftRight(count) => {
+                let is_natural = self.graph.node(node.arg(0)).range.low >= 0;
+                let row = match (self.lane, self.isa) {
+                    (2, _) => &inst::PSRAW_I,
+                    (4, _) => &inst::PSRAD_I,
+                    (_, Isa::Avx512) => &inst::VPSRAQ_I,
+                    _ if is_natural => &inst::PSRLQ_I,
+                    _ => return None,
+                };
+                self.shift(row, dst, a, count);
+            }
+            Op::Round(mode) => self.round(mode, self.lane == 8, dst, a),
+            Op::Convert => self.convert(&node, dst, a)?,
+            Op::Clip | Op::Result(_) => self.two(&inst::MOVAPS, dst, v(a).into()),
+        }
+        if keeps {
+            self.all_used(&node);
+        }
+        self.registers[id.index()][self.copy] = Some(dst);
+        Some(())
+    }
+
+    /// Counts the uses of a node's arguments.
+    pub(super) fn all_used(&mut self, node: &Node) {
+        let n_args = if matches!(node.op, Op::Result(_)) {
+            1
+        } else {
+            3
+        };
+        for arg in node.args.into_iter().take(n_args).flatten() {
+            self.used(arg);
+        }
+    }
+
+    pub(super) fn arithmetic(&self, op: Op, lane: Lane) -> Option<&'static Inst> {
+        let at = [Op::Add, Op::Sub, Op::Mul, Op::Div]
+            .iter()
+            .position(|each| *each == op)?;
+        let rows: [&'static Inst; 4] = match (lane, self.lane) {
+            (Lane::Int, 2) => [&inst::PADDW, &inst::PSUBW, &inst::PMULLW, &inst::DIVPD],
+            (Lane::Int, 4) => [&inst::PADDD, &inst::PSUBD, &inst::PMULLD, &inst::DIVPD],
+            // Products are of integers of 32 bits.
+            (Lane::Int, _) => [&inst::PADDQ, &inst::PSUBQ, &inst::PMULDQ, &inst::DIVPD],
+            (_, 8) => [&inst::ADDPD, &inst::SUBPD, &inst::MULPD, &inst::DIVPD],
+            _ => [&inst::ADDPS, &inst::SUBPS, &inst::MULPS, &inst::DIVPS],
+        };
+        (lane != Lane::Int || at < 3).then_some(rows[at])
+    }
+
+    /// In lanes of 64 bits a single is the double of the same value. Rounding the double result of
+    /// one operation gives the single's (S. A. Figueroa, “When is double rounding innocuous?”, 1995).
+    pub(super) fn round_single(&mut self, node: &Node, dst: u8) {
+        if node.lane == Lane::Single && self.lane == 8 {
+            self.two(&inst::CVTPD2PS, dst, v(dst).into());
+            self.two(&inst::CVTPS2PD, dst, v(dst).into());
+        }
+    }
+
+    pub(super) fn widen_one(&mut self, dst: u8, from: Mem) {
+        self.two(&inst::VBROADCASTSS, dst, from.into());
+        self.two(&inst::CVTPS2PD, dst, v(dst).into());
+    }
+
+    pub(super) fn mul_high(&mut self, dst: u8, a: u8, by: u16) {
+        let factor = SCRATCH[1];
+        self.broadcast_constant(factor, by.into());
+        let factor = v(factor).into();
+        match self.lane {
+            2 => self.three(&inst::PMULHUW, dst, a, factor),
+            4 => {
+                self.three(&inst::PMULLD, dst, a, factor);
+                self.shift(&inst::PSRLD_I, dst, dst, 16);
+            }
+            _ => {
+                self.three(&inst::PMULDQ, dst, a, factor);
+                self.shift(&inst::PSRLQ_I, dst, dst, 16);
+            }
+        }
+    }
+
+    /// Makes a vector of the mask in `k2`.
+    pub(super) fn spread_mask(&mut self, dst: u8) {
+        let row = match self.lane {
+            2 => &inst::VPMOVM2W,
+            4 => &inst::VPMOVM2D,
+            _ => &inst::VPMOVM2Q,
+        };
+        let width = self.isa.width();
+        self.asm
+            .evex(row, width, Evex::NONE, v(dst), NONE, mask::K2);
+    }
+
+    pub(super) fn compare(&mut self, test: Test, lane: Lane, dst: u8, a: u8, b: u8) {
+        let width = self.isa.width();
+        if lane != Lane::Int {
+            // Those that do not signal; only `!=` is true for what is no number.
+            let predicate = match test {
+                Test::Eq => 0x00,
+                Test::Ne => 0x04,
+                Test::Lt => 0x11,
+                Test::Le => 0x12,
+                Test::Ge => 0x1d,
+                Test::Gt => 0x1e,
+            };
+            let row = if self.lane == 8 {
+                &inst::CMPPD
+            } else {
+                &inst::CMPPS
+            };
+            match self.isa {
+                Isa::Avx2 => self.asm.vex_i(row, width, v(dst), v(a), v(b), predicate),
+                Isa::Avx512 => {
+                    let k = mask::K2;
+                    self.asm
+                        .evex_i(row, width, Evex::NONE, k, v(a), v(b), predicate);
+                    self.spread_mask(dst);
+                }
+            }
+            return;
+        }
+        if self.isa == Isa::Avx512 {
+            let row = match self.lane {
+                2 => &inst::VPCMPW,
+                4 => &inst::VPCMPD,
+                _ => &inst::VPCMPQ,
+            };
+            let predicate = match test {
+                Test::Eq => 0,
+                Test::Lt => 1,
+                Test::Le => 2,
+                Test::Ne => 4,
+                Test::Ge => 5,
+                Test::Gt => 6,
+            };
+            let k = mask::K2;
+            self.asm
+                .evex_i(row, width, Evex::NONE, k, v(a), v(b), predicate);
+            self.spread_mask(dst);
+            return;
+        }
+        let (equal, greater) = match self.lane {
+            2 => (&inst::PCMPEQW, &inst::PCMPGTW),
+            4 => (&inst::PCMPEQD, &inst::PCMPGTD),
+            _ => (&inst::PCMPEQQ, &inst::PCMPGTQ),
+        };
+        let (row, a, b, is_not) = match test {
+            Test::Eq => (equal, a, b, false),
+            Test::Ne => (equal, a, b, true),
+            Test::Gt => (greater, a, b, false),
+            Test::Le => (greater, a, b, true),
+            Test::Lt => (greater, b, a, false),
+            Test::Ge => (greater, b, a, true),
+        };
+        self.three(row, dst, a, v(b).into());
+        if is_not {
+            let ones = SCRATCH[0];
+            self.three(&inst::PCMPEQD, ones, ones, v(ones).into());
+            self.three(&inst::XORPD, dst, dst, v(ones).into());
+        }
+    }
+
+    pub(super) fn non_finite(&mut self, dst: u8, a: u8) {
+        let (width, is_double) = (self.isa.width(), self.lane == 8);
+        match self.isa {
+            Isa::Avx2 => {
+                let rows = if is_double {
+                    (&inst::SUBPD, &inst::CMPPD)
+                } else {
+                    (&inst::SUBPS, &inst::CMPPS)
+                };
+                self.three(rows.0, dst, a, v(a).into());
+                self.asm.vex_i(rows.1, width, v(dst), v(dst), v(dst), 3);
+            }
+            Isa::Avx512 => {
+                let row = if is_double {
+                    &inst::VFPCLASSPD
+                } else {
+                    &inst::VFPCLASSPS
+                };
+                // Quiet and signalling, and both infinities.
+                let (k, classes) = (mask::K2, 0x99);
+                self.asm
+                    .evex_i(row, width, Evex::NONE, k, NONE, v(a), classes);
+                self.spread_mask(dst);
+            }
+        }
+    }
+
+    pub(super) fn select(&mut self, dst: u8, mask: u8, yes: u8, no: u8) {
+        let width = self.isa.width();
+        match self.isa {
+            Isa::Avx2 => {
+                let row = match self.lane {
+                    2 => &inst::VPBLENDVB,
+                    4 => &inst::VBLENDVPS,
+                    _ => &inst::VBLENDVPD,
+                };
+                self.asm.vex4(row, width, v(dst), v(no), v(yes), v(mask));
+            }
+            Isa::Avx512 => {
+                self.two(&inst::MOVAPS, dst, v(mask).into());
+                let row = &inst::VPTERNLOGQ;
+                self.asm
+                    .evex_i(row, width, Evex::NONE, v(dst), v(yes), v(no), 0xca);
+            }
+        }
+    }
+
+    pub(super) fn convert(&mut self, node: &Node, dst: u8, a: u8) -> Option<()> {
+        let from = *self.graph.node(node.arg(0));
+        match (from.lane, node.lane, self.lane) {
+            (Lane::Int, Lane::Single, 4) => self.two(&inst::CVTDQ2PS, dst, v(a).into()),
+            (Lane::Int, Lane::Double | Lane::Single, 8) => {
+                self.int_to_double(from.range, dst, a)?;
+                self.round_single(node, dst);
+            }
+            (Lane::Single, Lane::Double, 8) => self.two(&inst::MOVAPS, dst, v(a).into()),
+            (Lane::Double, Lane::Single, 8) => {
+                self.two(&inst::MOVAPS, dst, v(a).into());
+                self.round_single(node, dst);
+            }
+            (Lane::Single, Lane::Int, 4) => self.two(&inst::CVTTPS2DQ, dst, v(a).into()),
+            (Lane::Single | Lane::Double, Lane::Int, 8) => {
+                if self.isa == Isa::Avx512 {
+                    self.two(&inst::VCVTTPD2QQ, dst, v(a).into());
+                } else {
+                    let magic = SCRATCH[1];
+                    self.round(3, true, dst, a);
+                    self.broadcast_constant(magic, MAGIC.to_bits());
+                    self.three(&inst::ADDPD, dst, dst, v(magic).into());
+                    self.three(&inst::PSUBQ, dst, dst, v(magic).into());
+                }
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    pub(super) fn int_to_double(&mut self, range: Range, dst: u8, a: u8) -> Option<()> {
+        if self.isa == Isa::Avx512 {
+            self.two(&inst::VCVTQQ2PD, dst, v(a).into());
+            return Some(());
+        }
+        if !range.within(Range::signed(52)) {
+            return None;
+        }
+        let magic = SCRATCH[1];
+        self.broadcast_constant(magic, MAGIC.to_bits());
+        self.three(&inst::PADDQ, dst, a, v(magic).into());
+        self.three(&inst::SUBPD, dst, dst, v(magic).into());
+        Some(())
+    }
+}
