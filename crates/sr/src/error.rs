@@ -220,6 +220,32 @@ pub enum SrError {
         /// Which part, and why.
         what: String,
     },
+    /// A text to go on from is no checkpoint.
+    #[error("this is not a checkpoint of a fit")]
+    CheckpointFormat(#[source] serde_json::Error),
+    /// A checkpoint is of another version.
+    #[error(
+        "the checkpoint has format version {found}, this program reads version {supported}: go on \
+         with the version of opcodon that wrote it"
+    )]
+    CheckpointVersion {
+        /// The version in the file.
+        found: u32,
+        /// The version that can be read.
+        supported: u32,
+    },
+    /// A checkpoint was written for other rows.
+    #[error(
+        "the checkpoint belongs to another table: go on with the columns, target and weights that \
+         it was written with"
+    )]
+    CheckpointTable,
+    /// A checkpoint contradicts itself.
+    #[error("the checkpoint is damaged: {what}")]
+    CheckpointContent {
+        /// Which part, and why.
+        what: String,
+    },
     /// The compiler refused; its message says why.
     #[error("cannot compile a formula")]
     Compile(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use opcodon_expr::{Expr, Node, Op};
 use opcodon_jit::{Batch, Goal, NormalEquations, Panel, Scratch};
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::constants::{Effort, Fit, LevenbergMarquardt, variances};
@@ -30,7 +31,7 @@ use crate::problem::Rows;
 use crate::reweighted::Reweighted;
 
 /// How well `offset + scale · formula` fits.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Score {
     /// `1 - R²`; +∞ for what cannot be evaluated.
     pub(crate) error: f64,

@@ -5,9 +5,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use opcodon_expr::{Expr, print};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::candidate::{Candidate, refit};
+use crate::checkpoint::{Checkpoint, Save, Writer};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::SrError;
@@ -73,6 +74,12 @@ pub struct Hooks<'a> {
     pub progress: Option<&'a mut Observer<'a>>,
     /// Set it to get the best so far.
     pub interrupt: Option<Arc<AtomicBool>>,
+    /// Given the whole state of the search as text: at its beginning, every so often, and at its
+    /// end.
+    pub checkpoint: Option<(Duration, Save<'a>)>,
+    /// A text that `checkpoint` was given, to go on from there. The table must be the same;
+    /// hyper-parameters are those of the text, but for limits and threads. The time starts anew.
+    pub resume: Option<&'a str>,
 }
 
 /// Finds formulas for the target.
@@ -93,9 +100,15 @@ pub fn fit_with(
     config: &Config,
     mut hooks: Hooks<'_>,
 ) -> Result<Report, SrError> {
+    let resumed = match hooks.resume {
+        Some(text) => Some(Checkpoint::read(text, data, config)?),
+        None => None,
+    };
+    let config = resumed.as_ref().map_or(config, |resumed| &resumed.config);
     config.validate()?;
     let clock = Clock::start(config, hooks.interrupt.take());
-    let seed = config.random_state.unwrap_or_else(drawn_seed);
+    let seed = resumed.as_ref().map(|resumed| resumed.seed);
+    let seed = seed.or(config.random_state).unwrap_or_else(drawn_seed);
     let problem = Problem::new(data, config, seed)?;
     if problem.is_trivial() {
         return Ok(trivial(&problem, config, seed, &clock));
@@ -115,9 +128,26 @@ pub fn fit_with(
         }
         judged(models, rows, config, &clock)
     };
-    let mut search = Search::new(&problem, config, seed, &pool, seeds, &searching)?;
-    let mut patience = Patience::default();
+    let (mut search, mut patience) = match &resumed {
+        Some(Checkpoint {
+            state, patience, ..
+        }) => {
+            let search = Search::resume(&problem, config, seed, &pool, state.clone())?;
+            (search, patience.clone())
+        }
+        None => {
+            let search = Search::new(&problem, config, seed, &pool, seeds, &searching)?;
+            (search, Patience::default())
+        }
+    };
+    let mut writer = hooks
+        .checkpoint
+        .take()
+        .map(|to| Writer::new(to, data, config, seed));
     let stop = loop {
+        if let Some(writer) = writer.as_mut().filter(|_| !searching.is_over()) {
+            writer.take_down(&search, &patience);
+        }
         if let Some(reason) = search.epoch(&searching, &clock)? {
             break reason;
         }
@@ -128,9 +158,12 @@ pub fn fit_with(
             break StopReason::TargetError;
         }
     };
+    if let Some(mut writer) = writer {
+        writer.write();
+    }
     let (generations, evaluations) = (search.generation, search.evaluations);
-    let learned = search.learned();
     let found = search.fronts.candidates();
+    let learned = search.learned();
     let mut judge = Evaluator::new(problem.train.clone())?;
     let polished = polish::polish(found, &problem, config, &pool, &mut judge, &clock)?;
     let (models, chosen, choice) =
@@ -240,8 +273,9 @@ fn judged(
 const PATIENCE_PER_NODE: u64 = 3;
 
 /// When enough is enough: the target error was reached, and no shorter formula turned up since.
-#[derive(Debug, Default)]
-struct Patience {
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Patience {
     reached: Option<(u64, usize)>,
 }
 

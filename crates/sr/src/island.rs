@@ -33,9 +33,9 @@ use crate::tune::pays;
 
 /// When a shape was met last, and how often since it was last forgotten.
 #[derive(Debug, Clone, Copy)]
-struct Visit {
-    generation: u64,
-    count: u32,
+pub(crate) struct Visit {
+    pub(crate) generation: u64,
+    pub(crate) count: u32,
 }
 
 /// A shape may be tried this often: its constants start elsewhere each time.
@@ -54,7 +54,7 @@ pub(crate) struct Island {
     pub(crate) index: u32,
     pub(crate) size: usize,
     pub(crate) members: Vec<Candidate>,
-    visits: ByShape<Visit>,
+    pub(crate) visits: ByShape<Visit>,
     pub(crate) variation: Variation,
     definitions: Vec<Definition>,
     pub(crate) constraints: Constraints,

@@ -32,6 +32,7 @@
 mod accepts;
 mod candidate;
 mod certainty;
+mod checkpoint;
 mod choose;
 mod clock;
 mod config;
@@ -69,6 +70,7 @@ mod tune;
 
 pub use accepts::Accepts;
 pub use certainty::Margin;
+pub use checkpoint::Save;
 pub use config::{Config, Parameter, Selection};
 pub use constraints::Constraints;
 pub use error::SrError;
