@@ -147,6 +147,34 @@ def test_the_seed_decides_and_threads_do_not():
     pandas.testing.assert_frame_equal(fronts[0], fronts[2], check_exact=True)
 
 
+def test_a_search_goes_on_from_a_checkpoint(tmp_path):
+    file = tmp_path / "search.json"
+    rng = np.random.default_rng(1)
+    y = np.sin(X[:, 0] * X[:, 1]) + X[:, 2] + rng.normal(0, 0.1, len(X))
+    whole = quick(max_generations=12, migration_interval=3).fit(X, y)
+    quick(max_generations=6, migration_interval=3).fit(X, y, checkpoint=file)
+    again = quick(max_generations=12, random_state=5).fit(X, y, resume=file)
+    assert again.report_.seed == 0
+    assert again.report_.generations == 12
+    written = quick(max_generations=12, migration_interval=3).fit(X, y, checkpoint=file)
+    again = quick(max_generations=12, random_state=5, population_size=80).fit(X, y, resume=file)
+    for model in (written, again):
+        pandas.testing.assert_frame_equal(model.equations_, whole.equations_, check_exact=True)
+    with pytest.raises(ValueError, match="belongs to another table"):
+        quick().fit(X, y + 1, resume=file)
+    text = file.read_text()
+    for damaged, message in [
+        (text[: len(text) // 2], "not a checkpoint"),
+        (text.replace('"version":1', '"version":7', 1), "version 7.*reads version 1"),
+        (text.replace('"x2"', '"x9"'), "10 variables, but the table 3 inputs"),
+    ]:
+        file.write_text(damaged)
+        with pytest.raises(ValueError, match=message):
+            quick().fit(X, y, resume=file)
+    with pytest.raises(OSError, match="checkpoint.*where.json"):
+        quick().fit(X, y, checkpoint=tmp_path / "no" / "where.json")
+
+
 def test_random_states_of_every_kind():
     quick(random_state=np.int64(3)).fit(X, Y)
     a = quick(random_state=np.random.RandomState(3)).fit(X, Y)

@@ -1286,6 +1286,8 @@ def fit(
     sample_weight: ArrayLike | None,
     parameters: Mapping[str, str],
     progress: Callable[[dict[str, Any]], object] | None,
+    checkpoint: str | None,
+    resume: str | None,
 ) -> Report:
     """Fit formulas to a table; what `SymbolicRegressor` calls."""
 

@@ -253,7 +253,13 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     _OWN = frozenset({"callback", "log", "verbose", "warm_start"})
 
     def fit(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: str | os.PathLike[str] | None = None,
     ) -> SymbolicRegressor:
         """Search for formulas.
 
@@ -265,6 +271,13 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
             The target.
         sample_weight : array-like of shape (n_rows,), optional
             Weight of each row, zero or more.
+        checkpoint : path-like, optional
+            A file to which the whole search is written at its beginning, every ten seconds and at
+            its end.
+        resume : path-like, optional
+            A checkpoint to go on from, of the same table. Hyper-parameters are those of the
+            checkpoint, but for limits and threads; the time starts anew. A search that
+            generations or evaluations limit ends as if it had never stopped.
 
         Returns
         -------
@@ -274,7 +287,22 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If the table or a hyper-parameter is unusable; the message says where and why.
+            If the table, a hyper-parameter or a checkpoint is unusable; the message says where
+            and why.
+        OSError
+            If the checkpoint cannot be written or read.
+
+        Examples
+        --------
+        >>> import numpy as np, opcodon, pathlib, tempfile
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(1, 5, size=(50, 2))
+        >>> y = np.sin(X[:, 0]) + X[:, 1] + rng.normal(0, 0.1, 50)
+        >>> file = pathlib.Path(tempfile.mkdtemp(), "search.json")
+        >>> model = opcodon.SymbolicRegressor(time_limit=None, max_generations=4, random_state=0)
+        >>> first = str(model.fit(X, y, checkpoint=file).expression_)
+        >>> str(model.fit(X, y, resume=file).expression_) == first
+        True
         """
         rows, y, target = self._table(X, y)
         if sample_weight is not None:
@@ -289,6 +317,8 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
                 sample_weight=sample_weight,
                 parameters=self._texts(),
                 progress=progress,
+                checkpoint=None if checkpoint is None else os.fspath(checkpoint),
+                resume=None if resume is None else Path(resume).read_text(encoding="utf-8"),
             )
         finally:
             if isinstance(progress, (_ProgressLine, _Log)):

@@ -1,11 +1,12 @@
 //! Symbolic regression: a fit and its report.
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use numpy::PyArray1;
 use opcodon_sr::{
-    Config, Hooks, Model, Observations, Progress, Report as Inner, SrError, fit_with,
+    Config, Hooks, Model, Observations, Progress, Report as Inner, Save, SrError, fit_with,
 };
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -14,7 +15,7 @@ use pyo3::types::{PyDict, PyList, PyType};
 use crate::array::{Matrix, Vector};
 use crate::error::message;
 use crate::expression::{Expression, Names};
-use crate::search::supervise;
+use crate::search::{self, CHECKPOINT_INTERVAL, supervise};
 
 /// The result of a fit; the Python class of the same name in `opcodon._core`.
 #[pyclass(frozen, module = "opcodon._core", name = "Report")]
@@ -55,7 +56,7 @@ fn config(parameters: &BTreeMap<String, String>) -> Result<Config, SrError> {
 
 /// Fits formulas to a table.
 #[pyfunction]
-#[pyo3(signature = (X, y, names, target, sample_weight, parameters, progress))]
+#[pyo3(signature = (X, y, names, target, sample_weight, parameters, progress, checkpoint, resume))]
 #[expect(non_snake_case, reason = "the name of the argument in Python")]
 #[expect(
     clippy::too_many_arguments,
@@ -70,6 +71,8 @@ pub(crate) fn fit(
     sample_weight: Option<&Bound<'_, PyAny>>,
     parameters: BTreeMap<String, String>,
     progress: Option<&Bound<'_, PyAny>>,
+    checkpoint: Option<PathBuf>,
+    resume: Option<String>,
 ) -> PyResult<Report> {
     let config = config(&parameters).map_err(|error| sr_error(&error))?;
     let matrix = Matrix::extract("X", X, &names)?;
@@ -92,14 +95,22 @@ pub(crate) fn fit(
         target: Cow::Owned(target_values),
         weights: weights.map(Cow::Owned),
     };
-    let report = supervise(py, progress, tell, |interrupt, observer| {
+    let (report, file) = supervise(py, progress, tell, |interrupt, observer| {
+        let mut file = search::checkpoint(checkpoint, &interrupt);
+        let mut save = file.as_mut().map(|file| |text: &str| file.save(text));
         let hooks = Hooks {
             progress: Some(observer),
             interrupt: Some(interrupt),
+            checkpoint: save
+                .as_mut()
+                .map(|save| (CHECKPOINT_INTERVAL, save as Save<'_>)),
+            resume: resume.as_deref(),
         };
-        fit_with(&data, &config, hooks)
+        (fit_with(&data, &config, hooks), file)
     })?;
-    Ok(Report::new(report.map_err(|error| sr_error(&error))?))
+    let report = report.map_err(|error| sr_error(&error))?;
+    search::checkpointed(py, file)?;
+    Ok(Report::new(report))
 }
 
 /// Calls back with the state of the search.

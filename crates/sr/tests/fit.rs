@@ -436,6 +436,7 @@ fn time_limits_hold_and_interrupts_return_what_there_is() {
     let hooks = Hooks {
         progress: Some(&mut observer),
         interrupt: Some(flag),
+        ..Hooks::default()
     };
     let report = fit_with(&data, &endless, hooks).expect("fit");
     assert_eq!((report.stop, calls), (StopReason::Interrupted, 1));
