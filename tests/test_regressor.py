@@ -73,6 +73,33 @@ def test_parameters_are_those_of_the_search():
     assert [name for name in defaults if f"    {name} : " not in documented] == []
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"time_limit": "30", "max_size": "50", "model_selection": "auto"}),
+        ({"preset": "fast"}, {"time_limit": "10", "max_size": "30"}),
+        ({"preset": "science"}, {"max_size": "30", "model_selection": "mdl"}),
+        ({"preset": "accuracy", "max_size": 9}, {"time_limit": "120", "max_size": "9"}),
+    ],
+)
+def test_presets_change_what_is_not_given(given, expected):
+    model = SymbolicRegressor(**given, max_generations=1, population_size=40).fit(X, Y)
+    found = model.report_.parameters
+    assert {name: found[name] for name in expected} == expected
+    again = SymbolicRegressor.from_json(model.report_.to_json()).get_params()
+    assert {name: str(again[name]).removesuffix(".0") for name in expected} == expected
+
+
+def test_memory_is_limited():
+    model = quick(max_memory="50MB").fit(X, Y)
+    assert model.report_.parameters["max_memory"] == "50MB"
+    assert SymbolicRegressor.from_json(model.report_.to_json()).max_memory == "50MB"
+    with pytest.raises(ValueError, match="max_memory is 1MB, but 120 rows of 4 columns take"):
+        quick(max_memory=1_000_000, population_size=1000).fit(X, Y)
+    with pytest.raises(ValueError, match="max_memory: 'a lot' is not a size such as 500MB"):
+        quick(max_memory="a lot").fit(X, Y)
+
+
 def test_finds_the_formula(model):
     assert model.score(X, Y) > 0.999999
     wide = RNG.uniform(0.1, 50, size=(100, 3))

@@ -69,6 +69,11 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
 
     Parameters
     ----------
+    preset : {"auto", "fast", "science", "accuracy"}, default="auto"
+        What the fit is for: ``"fast"`` for a first look (10 s, size 30), ``"science"`` for a law
+        (60 s, size 30, the shortest description), ``"accuracy"`` for predictions (120 s, size 80,
+        depth 15), ``"auto"`` for the defaults, which adapt to the table. A parameter that is given
+        another value than its default keeps it.
     time_limit : float or None, default=30.0
         Wall-clock seconds after which the best found so far is returned.
     random_state : int, RandomState instance or None, default=None
@@ -122,6 +127,9 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         Levenberg-Marquardt steps that a new formula's constants get; 0 leaves them to mutation.
     search_rows : int, default=1000
         Rows that candidates are judged on during the search when the table has more.
+    max_memory : int, str or None, default=None
+        Most memory that the fit takes beside the table: bytes, or a text such as ``"2GB"``. What it
+        remembers and enumerates shrinks to fit, and a table that is too large is refused.
     standardize : bool, default=True
         Scale columns of extreme magnitude for the search. Formulas are in the original units.
     seeds : bool, default=True
@@ -183,6 +191,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     def __init__(
         self,
         *,
+        preset: str = "auto",
         time_limit: float | None = 30.0,
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = -1,
@@ -204,6 +213,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         mutation_probability: float = 0.5,
         constant_iterations: int = 6,
         search_rows: int = 1000,
+        max_memory: int | str | None = None,
         standardize: bool = True,
         seeds: bool = True,
         guesses: Iterable[str | Expression] = (),
@@ -216,6 +226,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         log: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
+        self.preset = preset
         self.time_limit = time_limit
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -237,6 +248,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self.mutation_probability = mutation_probability
         self.constant_iterations = constant_iterations
         self.search_rows = search_rows
+        self.max_memory = max_memory
         self.standardize = standardize
         self.seeds = seeds
         self.guesses = guesses
@@ -614,7 +626,12 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
             values["operators"] = [
                 _definition(item) if callable(item) else item for item in self.operators
             ]
-        return {name: _text(value) for name, value in values.items()}
+        texts = {name: _text(value) for name, value in values.items()}
+        if self.preset == "auto":
+            return texts
+        defaults = type(self)()._texts()
+        own = {name for name, text in texts.items() if text != defaults[name]}
+        return {name: texts[name] for name in own | {"preset", "n_jobs"}}
 
     def _progress(self) -> Callable[[dict[str, Any]], object] | None:
         told = self.callback or (_ProgressLine() if self.verbose else None)
@@ -734,7 +751,7 @@ def _value(text: str, default: Any) -> Any:
         return text
     if isinstance(default, float):
         return float(text)
-    return int(text)
+    return int(text) if text.isdigit() or text[:1] == "-" else text
 
 
 def _weights(sample_weight: ArrayLike, n_rows: int) -> NDArray[np.float64]:

@@ -47,7 +47,10 @@ impl Report {
 /// Hyper-parameters from their texts.
 fn config(parameters: &BTreeMap<String, String>) -> Result<Config, SrError> {
     let mut config = Config::default();
-    for (name, text) in parameters {
+    // A preset is what the others differ from.
+    let (preset, others): (Vec<_>, Vec<_>) =
+        parameters.iter().partition(|(name, _)| *name == "preset");
+    for (name, text) in preset.into_iter().chain(others) {
         config.set(name, text)?;
     }
     config.validate()?;

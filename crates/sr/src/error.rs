@@ -4,6 +4,7 @@
 //! caller handed over, and every message says where the mistake is and what to do about it.
 
 use crate::accepts::Accepts;
+use crate::memory::Bytes;
 
 /// What stops a fit, a prediction or the reading of a report.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +118,28 @@ pub enum SrError {
         second: &'static str,
         /// Why, and what to change.
         reason: String,
+    },
+    /// The fit would not fit into memory.
+    #[error(
+        "max_memory is {limit}, but {n_rows} rows of {n_columns} columns take {table} in the search \
+         and populations of {population_size} formulas {formulas}: allow {needed} at least, or give \
+         fewer rows or columns or a smaller population_size"
+    )]
+    Memory {
+        /// What was allowed.
+        limit: Bytes,
+        /// Rows of the table.
+        n_rows: usize,
+        /// Columns of the table, the target included.
+        n_columns: usize,
+        /// What they take.
+        table: Bytes,
+        /// Formulas of all islands.
+        population_size: usize,
+        /// What they take.
+        formulas: Bytes,
+        /// The least that is enough.
+        needed: Bytes,
     },
     /// The loss is no loss.
     #[error("parameter loss: '{text}' cannot be used: {reason}")]

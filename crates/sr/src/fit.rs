@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::SrError;
 use crate::evaluate::{Evaluator, Score};
+use crate::memory::Allowance;
 use crate::normal_form::{Normaliser, Slots};
 use crate::present::present;
 use crate::problem::{Observations, Problem, Rows};
@@ -124,7 +125,7 @@ pub fn fit_with(
     let seeds = |rows: &Rows, scope: Scope| {
         let mut models = problem.guesses.clone();
         if config.seeds {
-            models.extend(seed_models(rows, scope, config, &clock));
+            models.extend(seed_models(rows, scope, config, problem.allowance, &clock));
         }
         judged(models, rows, config, &clock)
     };
@@ -223,7 +224,13 @@ fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Repo
 const SEEDS_SHARE: f64 = 0.2;
 
 /// The models of [`seeds`] for these rows.
-fn seed_models(rows: &Rows, scope: Scope, config: &Config, clock: &Clock) -> Vec<Expr> {
+fn seed_models(
+    rows: &Rows,
+    scope: Scope,
+    config: &Config,
+    allowance: Allowance,
+    clock: &Clock,
+) -> Vec<Expr> {
     let squares = rows.for_squares();
     let mut models = seeds::models(&squares, config.max_size);
     models.extend(seeds::defined(&config.operators, rows.columns.len()));
@@ -234,6 +241,7 @@ fn seed_models(rows: &Rows, scope: Scope, config: &Config, clock: &Clock) -> Vec
         scope,
         &config.operators,
         config.max_size,
+        allowance.atoms,
         &share,
     ));
     models

@@ -55,6 +55,8 @@ pub(crate) struct Island {
     pub(crate) size: usize,
     pub(crate) members: Vec<Candidate>,
     pub(crate) visits: ByShape<Visit>,
+    /// How many of them are remembered.
+    visits_max: usize,
     pub(crate) variation: Variation,
     definitions: Vec<Definition>,
     pub(crate) constraints: Constraints,
@@ -116,12 +118,14 @@ impl Island {
         rungs: Rungs,
         reach: Arc<[Interval]>,
         tame_only: bool,
+        visits_max: usize,
     ) -> Self {
         Self {
             index: u32::try_from(index).unwrap_or(u32::MAX),
             size: config.population_size / config.islands,
             members: Vec::new(),
             visits: ByShape::default(),
+            visits_max,
             variation,
             definitions: config.operators.definitions().to_vec(),
             constraints: config.constraints.clone(),
@@ -297,16 +301,30 @@ impl Island {
         Some(form)
     }
 
+    /// Forgets the shapes that were not met for long; sooner where they are too many.
+    fn forget(&mut self, generation: u64) {
+        let too_many = |visits: &ByShape<Visit>| visits.len() > self.visits_max;
+        if !generation.is_multiple_of(8) && !too_many(&self.visits) {
+            return;
+        }
+        let mut memory = MEMORY;
+        loop {
+            self.visits
+                .retain(|_, visit| visit.generation + memory > generation);
+            if memory == 0 || !too_many(&self.visits) {
+                return;
+            }
+            memory /= 2;
+        }
+    }
+
     pub(crate) fn generation(
         &mut self,
         seed: u64,
         generation: u64,
         clock: &Clock,
     ) -> Result<(), SrError> {
-        if generation.is_multiple_of(8) {
-            self.visits
-                .retain(|_, visit| visit.generation + MEMORY > generation);
-        }
+        self.forget(generation);
         let objectives = objectives(&self.members);
         let ranking = Ranking::new(&objectives, [LOG_EPSILON, 0.0]);
         let n = self.members.len();

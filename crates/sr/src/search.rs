@@ -197,6 +197,7 @@ impl<'a> Search<'a> {
                 rungs,
                 Arc::clone(&reach),
                 in_folds && index % 2 == 1,
+                problem.allowance.visits,
             ))
         });
         let islands = islands.collect::<Result<_, SrError>>()?;

@@ -595,6 +595,8 @@ fn parameters_are_read_checked_and_written() {
         ),
         ("random_state", "-1", "is not a whole number or none"),
         ("seeds", "maybe", "is not true or false"),
+        ("preset", "slow", "one of: auto, fast, science, accuracy"),
+        ("max_memory", "2 cows", "is not a size such as 500MB or 2GB"),
     ] {
         let error = config.set(name, text).expect_err(complaint).to_string();
         assert!(error.contains(complaint), "{error}");
@@ -618,6 +620,61 @@ fn parameters_are_read_checked_and_written() {
         let error = config.validate().expect_err(complaint).to_string();
         assert!(error.contains(complaint), "{error}");
     }
+}
+
+#[test]
+fn presets_set_what_is_not_set_after_them() {
+    // What is set, and what it comes to.
+    type Texts<'a> = &'a [(&'a str, &'a str)];
+    let rows: &[(Texts<'_>, Texts<'_>)] = &[
+        (
+            &[("preset", "fast")],
+            &[("time_limit", "10"), ("max_size", "30")],
+        ),
+        (
+            &[("preset", "science"), ("time_limit", "5")],
+            &[("time_limit", "5"), ("model_selection", "mdl")],
+        ),
+        (
+            &[("max_size", "9"), ("preset", "accuracy")],
+            &[("max_size", "80"), ("max_depth", "15")],
+        ),
+        (
+            &[("preset", "accuracy"), ("preset", "auto")],
+            &[("time_limit", "30"), ("max_size", "50")],
+        ),
+    ];
+    for (given, expected) in rows {
+        let mut config = Config::default();
+        for (name, text) in *given {
+            config.set(name, text).expect(name);
+        }
+        for (name, text) in *expected {
+            assert_eq!(config.get(name).expect(name), *text, "{given:?}: {name}");
+        }
+        config.validate().expect("what presets say can be run");
+    }
+}
+
+#[test]
+fn little_memory_is_kept_to() {
+    let columns = inputs(200, &[(0.5, 3.0), (0.5, 3.0)]);
+    let y: Vec<f64> = (0..200)
+        .map(|row| (columns[0][row] * columns[1][row]).sin() / (columns[0][row] + 0.3))
+        .collect();
+    let told = |settings: &[(&str, &str)]| {
+        let report = run(&["a", "b"], &columns, &y, settings);
+        let front: Vec<String> = report.front.iter().map(|m| m.formula.clone()).collect();
+        (report.evaluations, front)
+    };
+    let little = told(&[("max_memory", "2.7MB"), ("n_jobs", "1")]);
+    assert_eq!(little, told(&[("max_memory", "2.7MB"), ("n_jobs", "2")]));
+    // What is forgotten sooner is evaluated again.
+    assert!(little.0 > told(&[("max_memory", "none")]).0);
+    let refs: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+    let data = Observations::new(&["a", "b"], &refs, "y", &y);
+    let error = fit(&data, &config(&[("max_memory", "100KB")])).expect_err("refused");
+    assert!(matches!(error, SrError::Memory { .. }), "{error}");
 }
 
 #[test]
