@@ -198,7 +198,7 @@ def test_a_search_goes_on_from_a_checkpoint(tmp_path):
         file.write_text(damaged)
         with pytest.raises(ValueError, match=message):
             quick().fit(X, y, resume=file)
-    with pytest.raises(OSError, match="checkpoint.*where.json"):
+    with pytest.raises(OSError, match=r"checkpoint.*where\.json"):
         quick().fit(X, y, checkpoint=tmp_path / "no" / "where.json")
 
 

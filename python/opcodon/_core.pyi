@@ -1228,6 +1228,9 @@ class Report:
     def constants(self, index: int | None = None) -> list[tuple[float, float | None]]:
         """List the constants of a formula, each with its standard error if it was fitted."""
 
+    def visited(self) -> list[dict[str, Any]]:
+        """List the best of what was visited."""
+
     def margins(self, index: int | None = None) -> list[tuple[float, float]]:
         """List shares of new rows, each with the distance within which they are expected."""
 

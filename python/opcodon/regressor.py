@@ -137,6 +137,9 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     guesses : iterable of str or Expression, default=()
         Formulas to start from, in the names of the columns. Their constants are fitted, so only
         the form matters.
+    archive_size : int, default=0
+        Formulas that `visited` lists, of all that were met: those of lowest error, each size its
+        share, each shape once.
     snap_constants : bool, default=True
         Replace constants by integers, simple fractions or multiples of pi where that pays.
     model_selection : {"auto", "cv", "mdl", "bic", "error", "score"}, default="auto"
@@ -217,6 +220,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         standardize: bool = True,
         seeds: bool = True,
         guesses: Iterable[str | Expression] = (),
+        archive_size: int = 0,
         snap_constants: bool = True,
         model_selection: str = "auto",
         validation_fraction: float = 0.0,
@@ -252,6 +256,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self.standardize = standardize
         self.seeds = seeds
         self.guesses = guesses
+        self.archive_size = archive_size
         self.snap_constants = snap_constants
         self.model_selection = model_selection
         self.validation_fraction = validation_fraction
@@ -430,6 +435,33 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
             for value, error in self.report_.constants(index)
         ]
         return frame(rows, ["value", "standard_error"])
+
+    def visited(self) -> pandas.DataFrame | list[dict[str, Any]]:
+        """The best of what the search has met, of which the front is a part.
+
+        There are as many as `archive_size` says, of each size the same number as far as there are
+        so many.
+
+        Returns
+        -------
+        DataFrame or list of dict
+            Columns ``equation``, ``size`` and ``r2`` (on the rows of the search). A list of rows
+            where pandas is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np, opcodon
+        >>> X = np.random.default_rng(0).uniform(1, 3, size=(50, 2))
+        >>> y = np.sin(X[:, 0] * X[:, 1])
+        >>> model = opcodon.SymbolicRegressor(
+        ...     archive_size=200, max_generations=5, time_limit=None, random_state=0
+        ... ).fit(X, y)
+        >>> short = model.visited().query("size <= 6 and r2 > 0.5")
+        >>> bool(short.equation.str.contains("sin").any())
+        True
+        """
+        check_is_fitted(self)
+        return frame(self.report_.visited(), ["equation", "size", "r2"])
 
     @property
     def expression_(self) -> Expression:

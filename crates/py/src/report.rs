@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use numpy::PyArray1;
 use opcodon_sr::{
-    Config, Hooks, Model, Observations, Progress, Report as Inner, Save, SrError, fit_with,
+    Config, FrontEntry, Hooks, Model, Observations, Progress, Report as Inner, Save, SrError,
+    fit_with,
 };
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -124,17 +125,22 @@ fn tell(callback: &Bound<'_, PyAny>, progress: &Progress) -> PyResult<()> {
     state.set_item("evaluations", progress.evaluations)?;
     state.set_item("elapsed", progress.elapsed.as_secs_f64())?;
     state.set_item("fraction", progress.fraction)?;
-    let front = PyList::empty(py);
-    for entry in &progress.front {
+    state.set_item("front", entries(py, &progress.front)?)?;
+    callback.call1((state,))?;
+    Ok(())
+}
+
+/// Formulas as rows of a table.
+fn entries<'py>(py: Python<'py>, formulas: &[FrontEntry]) -> PyResult<Bound<'py, PyList>> {
+    let rows = PyList::empty(py);
+    for entry in formulas {
         let row = PyDict::new(py);
         row.set_item("equation", &entry.formula)?;
         row.set_item("size", entry.size)?;
         row.set_item("r2", entry.r2)?;
-        front.append(row)?;
+        rows.append(row)?;
     }
-    state.set_item("front", front)?;
-    callback.call1((state,))?;
-    Ok(())
+    Ok(rows)
 }
 
 /// Every hyper-parameter: name, kind of value, default as text, words that are accepted, what it
@@ -201,6 +207,11 @@ impl Report {
     #[pyo3(signature = (index=None))]
     fn constants(&self, index: Option<usize>) -> PyResult<Vec<(f64, Option<f64>)>> {
         Ok(self.model(index)?.constants())
+    }
+
+    /// The best of what was visited.
+    fn visited<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        entries(py, &self.report.visited)
     }
 
     /// How far predictions may be off, by the share of new rows for which that is expected.

@@ -350,6 +350,8 @@ macro_rules! for_each_parameter { ($then:ident) => { $then! {
         "Start from linear, quadratic and power-law models and from an enumeration of all small formulas.")
     (guesses,                Guesses,        Guesses::default(),    Accepts::Any,
         "Formulas to start from, in the names of the columns and separated by semicolons. Their constants are fitted, so only the form matters.")
+    (archive_size,           usize,         0,                     Accepts::Between(0.0, 1e6),
+        "Formulas that the report lists beside the front, of all that were visited: those of lowest error, each size its share, each shape once.")
     (snap_constants,         bool,           true,                  Accepts::Any,
         "Replace constants by integers, simple fractions or multiples of pi, and drop terms, where the description gets shorter.")
     (model_selection,        Selection,      Selection::Auto,       Accepts::Any,

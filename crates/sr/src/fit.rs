@@ -53,16 +53,30 @@ impl Progress {
     }
 }
 
-/// A formula of the front so far.
-#[derive(Debug, Clone, Serialize)]
+/// A formula of the front so far, or one that was visited.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FrontEntry {
     /// The formula as text, in the units and names of the table.
     pub formula: String,
     /// Its nodes.
     pub size: usize,
-    /// Coefficient of determination on the training rows.
+    /// Coefficient of determination on the training rows; of a formula that was visited, on the
+    /// rows of the search.
     pub r2: f64,
+}
+
+impl FrontEntry {
+    fn new(candidate: &Candidate, problem: &Problem, config: &Config) -> Self {
+        let Candidate { expr, score, .. } = candidate;
+        let outer = problem.unscaled(expr, score.scale, score.offset);
+        let outer = present(&outer, &config.operators);
+        Self {
+            formula: print::infix(&problem.in_table(&outer), &problem.names),
+            size: outer.len(),
+            r2: 1.0 - score.error,
+        }
+    }
 }
 
 /// A function that is told how a search is going.
@@ -164,6 +178,11 @@ pub fn fit_with(
     }
     let (generations, evaluations) = (search.generation, search.evaluations);
     let found = search.fronts.candidates();
+    let visited = search.visited();
+    let visited = visited
+        .iter()
+        .map(|candidate| FrontEntry::new(candidate, &problem, config))
+        .collect();
     let learned = search.learned();
     let mut judge = Evaluator::new(problem.train.clone())?;
     let polished = polish::polish(found, &problem, config, &pool, &mut judge, &clock)?;
@@ -176,6 +195,7 @@ pub fn fit_with(
         evaluations,
         elapsed_s: clock.elapsed().as_secs_f64(),
         stop,
+        visited,
     };
     Ok(Report::new(&problem, config, seed, models, outcome))
 }
@@ -216,6 +236,7 @@ fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Repo
         evaluations: 1,
         elapsed_s: clock.elapsed().as_secs_f64(),
         stop: StopReason::Trivial,
+        visited: Vec::new(),
     };
     Report::new(problem, config, seed, vec![model], outcome)
 }
@@ -321,18 +342,8 @@ fn progress(search: &Search<'_>, problem: &Problem, config: &Config, clock: &Clo
         .max(share(search.generation, config.max_generations))
         .max(share(search.evaluations, config.max_evaluations))
         .min(1.0);
-    let entries = search.fronts.all.iter().map(|entry| {
-        let Candidate { expr, score, .. } = &entry.genome;
-        let outer = present(
-            &problem.unscaled(expr, score.scale, score.offset),
-            &config.operators,
-        );
-        FrontEntry {
-            formula: print::infix(&problem.in_table(&outer), &problem.names),
-            size: outer.len(),
-            r2: 1.0 - score.error,
-        }
-    });
+    let entries = search.fronts.all.iter();
+    let entries = entries.map(|entry| FrontEntry::new(&entry.genome, problem, config));
     let mut front: Vec<FrontEntry> = entries
         .filter(|entry| entry.size <= config.max_size)
         .collect();

@@ -30,6 +30,7 @@ use crate::operators::Definition;
 use crate::problem::{Problem, Rows};
 use crate::rungs::Rungs;
 use crate::tune::pays;
+use crate::visited::Visited;
 
 /// When a shape was met last, and how often since it was last forgotten.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +70,8 @@ pub(crate) struct Island {
     pub(crate) evaluations: u64,
     /// Judged on the island's rows.
     pub(crate) fronts: Fronts,
+    /// The best of what was met.
+    pub(crate) visited: Visited,
     /// Whether members must have a value everywhere in the box of the inputs.
     tame_only: bool,
     /// Members that entered a front since they were last judged on all rows.
@@ -137,6 +140,7 @@ impl Island {
             constant_iterations: config.constant_iterations,
             evaluations: 0,
             fronts: Fronts::new(config.max_size, reach),
+            visited: Visited::new(config.archive_size, config.max_size),
             tame_only,
             fresh: Vec::new(),
         }
@@ -186,6 +190,15 @@ impl Island {
             member.score = score;
         }
         members.retain(|member| member.score.error.is_finite());
+        let mut visited = self.visited.drain();
+        let exprs: Vec<&Expr> = visited.iter().map(|c| &c.expr).collect();
+        let scores = self.rungs.scorer.scores(&exprs, clock)?;
+        for (candidate, score) in visited.iter_mut().zip(scores) {
+            candidate.score = score;
+            if score.error.is_finite() {
+                self.visited.insert(candidate);
+            }
+        }
         self.visits.clear();
         self.fronts.clear();
         for member in &members {
@@ -424,6 +437,7 @@ impl Island {
             {
                 continue;
             }
+            self.visited.insert(&winner);
             if self.fronts.insert(&winner) {
                 self.fresh.push(winner.clone());
             }

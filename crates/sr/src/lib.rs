@@ -68,6 +68,7 @@ mod search;
 mod seeds;
 mod stop;
 mod tune;
+mod visited;
 
 pub use accepts::Accepts;
 pub use certainty::Margin;

@@ -113,6 +113,8 @@ impl Allowance {
         // Members, and the children of a generation.
         let n_formulas =
             (config.population_size as u64).saturating_mul(1 + config.brood_size as u64);
+        let archives = (config.archive_size as u64).saturating_mul(1 + config.islands as u64);
+        let n_formulas = n_formulas.saturating_add(archives);
         let formula = FORMULA.0 + FORMULA.1 * config.max_size as u64;
         let formulas = n_formulas.saturating_mul(formula);
         let fixed = table.saturating_add(formulas);

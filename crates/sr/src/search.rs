@@ -32,6 +32,7 @@ use crate::problem::{Problem, Rows};
 use crate::rungs::Rungs;
 use crate::seeds::Scope;
 use crate::stop::StopReason;
+use crate::visited::Visited;
 
 pub(crate) use state::State;
 
@@ -214,6 +215,15 @@ impl<'a> Search<'a> {
             stage,
             pool,
         })
+    }
+
+    /// The best of what the islands have visited, judged on the rows of the search.
+    pub(crate) fn visited(&self) -> Visited {
+        let mut all = Visited::new(self.config.archive_size, self.config.max_size);
+        for candidate in self.islands.iter().flat_map(|island| island.visited.iter()) {
+            all.insert(candidate);
+        }
+        all
     }
 
     /// How the islands learned, once the search is over.

@@ -103,7 +103,11 @@ fn what_was_broken_off_ends_as_if_it_had_not_been() {
         }
     };
     // Islands that do without a fold each, and those that have all rows.
-    check(&few, ("max_generations", "24"), &[("seeds", "true")]);
+    check(
+        &few,
+        ("max_generations", "24"),
+        &[("seeds", "true"), ("archive_size", "90")],
+    );
     check(&few, ("max_evaluations", "1500"), &[("brood_size", "2")]);
     check(&few, ("max_generations", "16"), &[("loss", "mae")]);
     check(&many, ("max_generations", "20"), &[("search_rows", "500")]);

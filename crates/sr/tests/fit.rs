@@ -678,6 +678,38 @@ fn little_memory_is_kept_to() {
 }
 
 #[test]
+fn what_was_visited_can_be_asked_for() {
+    let columns = inputs(60, &[(0.5, 3.0), (0.5, 3.0)]);
+    let y: Vec<f64> = (0..60)
+        .map(|row| (columns[0][row] * columns[1][row]).sin() + columns[0][row])
+        .collect();
+    let told = |archive_size: &str| {
+        let settings = [("archive_size", archive_size), ("max_size", "20")];
+        run(&["a", "b"], &columns, &y, &settings)
+    };
+    assert!(told("0").visited.is_empty());
+    let report = told("100");
+    let visited = &report.visited;
+    assert!((60..=100).contains(&visited.len()), "{}", visited.len());
+    let mut formulas: Vec<&str> = visited.iter().map(|v| v.formula.as_str()).collect();
+    formulas.sort_unstable();
+    formulas.dedup();
+    assert_eq!(formulas.len(), visited.len(), "each once");
+    for seen in visited {
+        let expr = opcodon_expr::parse(&seen.formula, Some(&["a", "b"])).expect("a formula");
+        let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+        let values = expr.expr.eval_columns(&columns);
+        let mean = y.iter().sum::<f64>() / 60.0;
+        let rss: f64 = values.iter().zip(&y).map(|(v, y)| (v - y).powi(2)).sum();
+        let tss: f64 = y.iter().map(|y| (y - mean).powi(2)).sum();
+        assert!((1.0 - rss / tss - seen.r2).abs() < 1e-6, "{}", seen.formula);
+        assert_eq!(expr.expr.len(), seen.size);
+    }
+    let back = Report::from_json(&report.to_json()).expect("report");
+    assert_eq!(back.visited, report.visited);
+}
+
+#[test]
 fn weights_and_operators_are_honoured() {
     let columns = inputs(80, &[(1.0, 3.0)]);
     // Rows of weight 0 lie elsewhere.

@@ -48,6 +48,7 @@ struct IslandState {
     members: Vec<Candidate>,
     front: Vec<Candidate>,
     tame_front: Vec<Candidate>,
+    visited: Vec<Candidate>,
     /// Shape, generation of the last visit, number of visits.
     visits: Vec<(u64, u64, u32)>,
 }
@@ -65,6 +66,7 @@ impl IslandState {
             members: island.members.clone(),
             front,
             tame_front,
+            visited: island.visited.iter().cloned().collect(),
             visits,
         }
     }
@@ -73,6 +75,9 @@ impl IslandState {
         island.evaluations = self.evaluations;
         island.members = self.members;
         island.fronts.read(self.front, self.tame_front);
+        for candidate in &self.visited {
+            island.visited.insert(candidate);
+        }
         let visits = self.visits.into_iter();
         island.visits = visits
             .map(|(shape, generation, count)| (shape, Visit { generation, count }))
@@ -110,7 +115,7 @@ impl State {
         }
         let formulas = self.islands.iter().flat_map(|island| {
             let fronts = island.front.iter().chain(&island.tame_front);
-            island.members.iter().chain(fronts)
+            island.members.iter().chain(fronts).chain(&island.visited)
         });
         let n_inputs = problem.inputs.len();
         for candidate in formulas.chain(&self.front).chain(&self.tame_front) {
