@@ -437,9 +437,9 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         return frame(rows, ["value", "standard_error"])
 
     def visited(self) -> pandas.DataFrame | list[dict[str, Any]]:
-        """The best of what the search has met, of which the front is a part.
+        """The best of what the search has met, as it met it.
 
-        There are as many as `archive_size` says, of each size the same number as far as there are
+        The front comes from these by refitting and simplifying constants. There are as many as `archive_size` says, of each size the same number as far as there are
         so many.
 
         Returns
@@ -456,7 +456,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         >>> model = opcodon.SymbolicRegressor(
         ...     archive_size=200, max_generations=5, time_limit=None, random_state=0
         ... ).fit(X, y)
-        >>> short = model.visited().query("size <= 6 and r2 > 0.5")
+        >>> short = model.visited().query("size <= 9 and r2 > 0.9")
         >>> bool(short.equation.str.contains("sin").any())
         True
         """

@@ -177,6 +177,9 @@ impl Island {
             .zip(scores)
             .map(|(c, score)| Candidate { score, ..c.clone() })
             .collect();
+        for seed in self.members.iter().filter(|c| c.score.error.is_finite()) {
+            self.visited.insert(seed);
+        }
         self.contest(forms, clock)
     }
 

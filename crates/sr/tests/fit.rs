@@ -707,6 +707,21 @@ fn what_was_visited_can_be_asked_for() {
     }
     let back = Report::from_json(&report.to_json()).expect("report");
     assert_eq!(back.visited, report.visited);
+
+    // What the search starts from has been visited too.
+    let seeded = [("archive_size", "100"), ("seeds", "true")];
+    let product: Vec<f64> = (0..60)
+        .map(|row| columns[0][row] * columns[1][row])
+        .collect();
+    let y: Vec<f64> = product.iter().map(|p| p.sin()).collect();
+    let found = run(&["a", "b"], &columns, &y, &seeded).visited;
+    let exact = |seen: &&opcodon_sr::FrontEntry| seen.size <= 9 && seen.r2 > 0.999_999;
+    assert!(
+        found
+            .iter()
+            .find(exact)
+            .is_some_and(|seen| seen.formula.contains("sin"))
+    );
 }
 
 #[test]
