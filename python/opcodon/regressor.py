@@ -439,8 +439,8 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     def visited(self) -> pandas.DataFrame | list[dict[str, Any]]:
         """The best of what the search has met, as it met it.
 
-        The front comes from these by refitting and simplifying constants. There are as many as `archive_size` says, of each size the same number as far as there are
-        so many.
+        The front comes from these by refitting and simplifying constants. There are as many as
+        `archive_size` says, of each size the same number as far as there are so many.
 
         Returns
         -------
