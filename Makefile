@@ -4,7 +4,7 @@
 #   make demo    real tables become formulas, with the machine code that judged them
 #   make test    every test, Rust and Python
 #   make bench   speed, as ratios to other tools and to plain Python
-#   make bench-quality   what searches find, beside other tools
+#   make bench-quality   what searches find, beside other tools, and which of our parts pay
 #   make lint    formatting, clippy, ruff, mypy, stubtest
 #   make format  what `lint` would complain of, put right
 PYTHON ?= python3
@@ -49,6 +49,7 @@ bench: $(VENV)/.wheel $(VENV)/.bench
 
 bench-quality: $(VENV)/.wheel $(VENV)/.bench
 	$(BIN)/python benches/quality.py
+	$(BIN)/python benches/quality.py --ablation
 
 lint: lint-rust lint-python
 

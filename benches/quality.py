@@ -5,10 +5,15 @@ is a test R² above 0.999999 without noise, and *extends* the same on inputs hal
 out, which tells a formula from a good fit. Tables are scikit-learn's real ones, split in halves.
 Solvers that are not installed are left out, and said to be.
 
+With --ablation the solvers are Opcodon with one part of it left out or put in, at equal time: which
+of its parts pay?
+
     python benches/quality.py [--seconds 10] [--threads 2] [--noise 0] [--seeds 1] [--only kepler]
+                              [--ablation]
 """
 
 import argparse
+import functools
 import importlib.util
 import os
 import statistics
@@ -77,9 +82,10 @@ def table(name, seed):
 
 
 # A solver takes table, seconds, threads and seed, and gives a prediction and a size. --------------
-def by_opcodon(X, y, seconds, threads, seed):
-    model = opcodon.SymbolicRegressor(time_limit=seconds, n_jobs=threads, random_state=seed)
-    model.fit(X, y)
+def by_opcodon(X, y, seconds, threads, seed, **part):
+    model = opcodon.SymbolicRegressor(
+        time_limit=seconds, n_jobs=threads, random_state=seed, **part
+    ).fit(X, y)
     return model.predict, model.expression_.size
 
 
@@ -115,11 +121,36 @@ SOLVERS = {
     "rils-rols": (by_rils_rols, "rils_rols"),
 }
 
+# What makes up a search, and what is set to do without it or to have it.
+PARTS = {
+    "as it is": {},
+    "no seeds": {"seeds": False},
+    "no constants": {"constant_iterations": 0},
+    "no crossover": {"crossover_probability": 0.0},
+    "one island": {"islands": 1},
+    "no exchange": {"migration_fraction": 0.0},
+    "broods": {"brood_size": 4},
+    "no snapping": {"snap_constants": False},
+    "no scaling": {"standardize": False},
+    "least error": {"model_selection": "error"},
+}
+
 
 def r2(y, predicted):
     with np.errstate(all="ignore"):
         score = 1 - np.mean((y - predicted) ** 2) / np.var(y)
     return score if np.isfinite(score) else -np.inf
+
+
+def installed():
+    """The solvers that can be run."""
+    solvers = {}
+    for name, (solve, module) in SOLVERS.items():
+        if importlib.util.find_spec(module):
+            solvers[name] = solve
+        else:
+            print(f"{name} is not installed: left out")
+    return solvers
 
 
 def main():
@@ -129,18 +160,18 @@ def main():
     parser.add_argument("--noise", type=float, default=0.0, help="share of the target's deviation")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", help="problems whose name contains this")
+    parser.add_argument("--ablation", action="store_true", help="parts of Opcodon, not solvers")
     options = parser.parse_args()
-    solvers = {}
-    for name, (solve, module) in SOLVERS.items():
-        if importlib.util.find_spec(module):
-            solvers[name] = solve
-        else:
-            print(f"{name} is not installed: left out")
+    if options.ablation:
+        solvers = {name: functools.partial(by_opcodon, **part) for name, part in PARTS.items()}
+    else:
+        solvers = installed()
     laws = {row[0]: row for row in LAWS}
     problems = [("law", name) for name in laws] + [("table", name) for name in TABLES]
     problems = [p for p in problems if (options.only or "") in p[1]]
-    print(f"{'':18}" + "".join(f"{name:>32}" for name in solvers))
-    print(f"{'':18}" + f"{'test R2   further out size  s':>32}" * len(solvers))
+    if not options.ablation:
+        print(f"{'':18}" + "".join(f"{name:>32}" for name in solvers))
+        print(f"{'':18}" + f"{'test R2   further out size  s':>32}" * len(solvers))
     found = {name: {"law": [], "table": []} for name in solvers}
     for kind, problem in problems:
         for seed in range(options.seeds):
@@ -162,19 +193,24 @@ def main():
                 found[name][kind].append((*scores, size))
                 shown = "".join(f"{score:12.6f}" for score in scores)
                 cells.append(f"{shown}{size:5d}{seconds:3.0f}")
-            print(f"{problem:18}" + "".join(cells), flush=True)
+            if options.ablation:
+                lines = zip(solvers, cells, strict=True)
+                print(problem, *(f"{cell}  {name}" for name, cell in lines), sep="\n", flush=True)
+            else:
+                print(f"{problem:18}" + "".join(cells), flush=True)
+    head = ("solved", "extend", "> 0.999", "of laws", "tables", "size")
+    print(f"\n{'':18}" + "".join(f"{word:>9}" for word in head))
     for name, by_kind in found.items():
-        print(f"\n{name}")
-        if laws := by_kind["law"]:
-            solved = sum(test > 0.999999 for test, _, _ in laws)
-            extends = sum(test > 0.999999 and wide > 0.999999 for test, wide, _ in laws)
-            good = sum(test > 0.999 for test, _, _ in laws)
-            print(f"  {len(laws)} laws: {solved} solved, {extends} extend, {good} with R2 > 0.999")
-        if tables := by_kind["table"]:
-            mean = statistics.mean(min(max(test, 0.0), 1.0) for test, _, _ in tables)
-            print(f"  {len(tables)} tables: mean of R2 clipped to [0, 1] is {mean:.4f}")
-        sizes = [size for rows in by_kind.values() for *_, size in rows]
-        print(f"  median size {statistics.median(sizes):.0f}")
+        laws, tables = by_kind["law"], by_kind["table"]
+        solved = sum(test > 0.999999 for test, _, _ in laws)
+        extend = sum(test > 0.999999 and wide > 0.999999 for test, wide, _ in laws)
+        good = sum(test > 0.999 for test, _, _ in laws)
+        clipped = [min(max(test, 0.0), 1.0) for test, _, _ in tables]
+        mean = f"{statistics.mean(clipped):.4f}" if clipped else "-"
+        size = statistics.median(size for rows in by_kind.values() for *_, size in rows)
+        cells = (solved, extend, good, len(laws), mean, f"{size:.0f}")
+        print(f"{name:18}" + "".join(f"{cell:>9}" for cell in cells))
+    print("tables: the mean of R2 clipped to [0, 1]")
 
 
 if __name__ == "__main__":

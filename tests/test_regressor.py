@@ -73,6 +73,33 @@ def test_parameters_are_those_of_the_search():
     assert [name for name in defaults if f"    {name} : " not in documented] == []
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"time_limit": "30", "max_size": "50", "model_selection": "auto"}),
+        ({"preset": "fast"}, {"time_limit": "10", "max_size": "30"}),
+        ({"preset": "science"}, {"max_size": "30", "model_selection": "mdl"}),
+        ({"preset": "accuracy", "max_size": 9}, {"time_limit": "120", "max_size": "9"}),
+    ],
+)
+def test_presets_change_what_is_not_given(given, expected):
+    model = SymbolicRegressor(**given, max_generations=1, population_size=40).fit(X, Y)
+    found = model.report_.parameters
+    assert {name: found[name] for name in expected} == expected
+    again = SymbolicRegressor.from_json(model.report_.to_json()).get_params()
+    assert {name: str(again[name]).removesuffix(".0") for name in expected} == expected
+
+
+def test_memory_is_limited():
+    model = quick(max_memory="50MB").fit(X, Y)
+    assert model.report_.parameters["max_memory"] == "50MB"
+    assert SymbolicRegressor.from_json(model.report_.to_json()).max_memory == "50MB"
+    with pytest.raises(ValueError, match="max_memory is 1MB, but 120 rows of 4 columns take"):
+        quick(max_memory=1_000_000, population_size=1000).fit(X, Y)
+    with pytest.raises(ValueError, match="max_memory: 'a lot' is not a size such as 500MB"):
+        quick(max_memory="a lot").fit(X, Y)
+
+
 def test_finds_the_formula(model):
     assert model.score(X, Y) > 0.999999
     wide = RNG.uniform(0.1, 50, size=(100, 3))
@@ -145,6 +172,34 @@ def test_the_seed_decides_and_threads_do_not():
     ]
     pandas.testing.assert_frame_equal(fronts[0], fronts[1], check_exact=True)
     pandas.testing.assert_frame_equal(fronts[0], fronts[2], check_exact=True)
+
+
+def test_a_search_goes_on_from_a_checkpoint(tmp_path):
+    file = tmp_path / "search.json"
+    rng = np.random.default_rng(1)
+    y = np.sin(X[:, 0] * X[:, 1]) + X[:, 2] + rng.normal(0, 0.1, len(X))
+    whole = quick(max_generations=12, migration_interval=3).fit(X, y)
+    quick(max_generations=6, migration_interval=3).fit(X, y, checkpoint=file)
+    again = quick(max_generations=12, random_state=5).fit(X, y, resume=file)
+    assert again.report_.seed == 0
+    assert again.report_.generations == 12
+    written = quick(max_generations=12, migration_interval=3).fit(X, y, checkpoint=file)
+    again = quick(max_generations=12, random_state=5, population_size=80).fit(X, y, resume=file)
+    for model in (written, again):
+        pandas.testing.assert_frame_equal(model.equations_, whole.equations_, check_exact=True)
+    with pytest.raises(ValueError, match="belongs to another table"):
+        quick().fit(X, y + 1, resume=file)
+    text = file.read_text()
+    for damaged, message in [
+        (text[: len(text) // 2], "not a checkpoint"),
+        (text.replace('"version":1', '"version":7', 1), "version 7.*reads version 1"),
+        (text.replace('"x2"', '"x9"'), "10 variables, but the table 3 inputs"),
+    ]:
+        file.write_text(damaged)
+        with pytest.raises(ValueError, match=message):
+            quick().fit(X, y, resume=file)
+    with pytest.raises(OSError, match=r"checkpoint.*where\.json"):
+        quick().fit(X, y, checkpoint=tmp_path / "no" / "where.json")
 
 
 def test_random_states_of_every_kind():

@@ -1228,6 +1228,9 @@ class Report:
     def constants(self, index: int | None = None) -> list[tuple[float, float | None]]:
         """List the constants of a formula, each with its standard error if it was fitted."""
 
+    def visited(self) -> list[dict[str, Any]]:
+        """List the best of what was visited."""
+
     def margins(self, index: int | None = None) -> list[tuple[float, float]]:
         """List shares of new rows, each with the distance within which they are expected."""
 
@@ -1286,6 +1289,8 @@ def fit(
     sample_weight: ArrayLike | None,
     parameters: Mapping[str, str],
     progress: Callable[[dict[str, Any]], object] | None,
+    checkpoint: str | None,
+    resume: str | None,
 ) -> Report:
     """Fit formulas to a table; what `SymbolicRegressor` calls."""
 

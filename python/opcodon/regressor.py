@@ -69,6 +69,11 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
 
     Parameters
     ----------
+    preset : {"auto", "fast", "science", "accuracy"}, default="auto"
+        What the fit is for: ``"fast"`` for a first look (10 s, size 30), ``"science"`` for a law
+        (60 s, size 30, the shortest description), ``"accuracy"`` for predictions (120 s, size 80,
+        depth 15), ``"auto"`` for the defaults, which adapt to the table. A parameter that is given
+        another value than its default keeps it.
     time_limit : float or None, default=30.0
         Wall-clock seconds after which the best found so far is returned.
     random_state : int, RandomState instance or None, default=None
@@ -122,6 +127,9 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         Levenberg-Marquardt steps that a new formula's constants get; 0 leaves them to mutation.
     search_rows : int, default=1000
         Rows that candidates are judged on during the search when the table has more.
+    max_memory : int, str or None, default=None
+        Most memory that the fit takes beside the table: bytes, or a text such as ``"2GB"``. What it
+        remembers and enumerates shrinks to fit, and a table that is too large is refused.
     standardize : bool, default=True
         Scale columns of extreme magnitude for the search. Formulas are in the original units.
     seeds : bool, default=True
@@ -129,6 +137,9 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     guesses : iterable of str or Expression, default=()
         Formulas to start from, in the names of the columns. Their constants are fitted, so only
         the form matters.
+    archive_size : int, default=0
+        Formulas that `visited` lists, of all that were met: those of lowest error, each size its
+        share, each shape once.
     snap_constants : bool, default=True
         Replace constants by integers, simple fractions or multiples of pi where that pays.
     model_selection : {"auto", "cv", "mdl", "bic", "error", "score"}, default="auto"
@@ -183,6 +194,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     def __init__(
         self,
         *,
+        preset: str = "auto",
         time_limit: float | None = 30.0,
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = -1,
@@ -204,9 +216,11 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         mutation_probability: float = 0.5,
         constant_iterations: int = 6,
         search_rows: int = 1000,
+        max_memory: int | str | None = None,
         standardize: bool = True,
         seeds: bool = True,
         guesses: Iterable[str | Expression] = (),
+        archive_size: int = 0,
         snap_constants: bool = True,
         model_selection: str = "auto",
         validation_fraction: float = 0.0,
@@ -216,6 +230,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         log: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
+        self.preset = preset
         self.time_limit = time_limit
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -237,9 +252,11 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self.mutation_probability = mutation_probability
         self.constant_iterations = constant_iterations
         self.search_rows = search_rows
+        self.max_memory = max_memory
         self.standardize = standardize
         self.seeds = seeds
         self.guesses = guesses
+        self.archive_size = archive_size
         self.snap_constants = snap_constants
         self.model_selection = model_selection
         self.validation_fraction = validation_fraction
@@ -253,7 +270,13 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     _OWN = frozenset({"callback", "log", "verbose", "warm_start"})
 
     def fit(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: str | os.PathLike[str] | None = None,
     ) -> SymbolicRegressor:
         """Search for formulas.
 
@@ -265,6 +288,13 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
             The target.
         sample_weight : array-like of shape (n_rows,), optional
             Weight of each row, zero or more.
+        checkpoint : path-like, optional
+            A file to which the whole search is written at its beginning, every ten seconds and at
+            its end.
+        resume : path-like, optional
+            A checkpoint to go on from, of the same table. Hyper-parameters are those of the
+            checkpoint, but for limits and threads; the time starts anew. A search that
+            generations or evaluations limit ends as if it had never stopped.
 
         Returns
         -------
@@ -274,7 +304,22 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If the table or a hyper-parameter is unusable; the message says where and why.
+            If the table, a hyper-parameter or a checkpoint is unusable; the message says where
+            and why.
+        OSError
+            If the checkpoint cannot be written or read.
+
+        Examples
+        --------
+        >>> import numpy as np, opcodon, pathlib, tempfile
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(1, 5, size=(50, 2))
+        >>> y = np.sin(X[:, 0]) + X[:, 1] + rng.normal(0, 0.1, 50)
+        >>> file = pathlib.Path(tempfile.mkdtemp(), "search.json")
+        >>> model = opcodon.SymbolicRegressor(time_limit=None, max_generations=4, random_state=0)
+        >>> first = str(model.fit(X, y, checkpoint=file).expression_)
+        >>> str(model.fit(X, y, resume=file).expression_) == first
+        True
         """
         rows, y, target = self._table(X, y)
         if sample_weight is not None:
@@ -289,6 +334,8 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
                 sample_weight=sample_weight,
                 parameters=self._texts(),
                 progress=progress,
+                checkpoint=None if checkpoint is None else os.fspath(checkpoint),
+                resume=None if resume is None else Path(resume).read_text(encoding="utf-8"),
             )
         finally:
             if isinstance(progress, (_ProgressLine, _Log)):
@@ -388,6 +435,33 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
             for value, error in self.report_.constants(index)
         ]
         return frame(rows, ["value", "standard_error"])
+
+    def visited(self) -> pandas.DataFrame | list[dict[str, Any]]:
+        """The best of what the search has met, as it met it.
+
+        The front comes from these by refitting and simplifying constants. There are as many as
+        `archive_size` says, of each size the same number as far as there are so many.
+
+        Returns
+        -------
+        DataFrame or list of dict
+            Columns ``equation``, ``size`` and ``r2`` (on the rows of the search). A list of rows
+            where pandas is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np, opcodon
+        >>> X = np.random.default_rng(0).uniform(1, 3, size=(50, 2))
+        >>> y = np.sin(X[:, 0] * X[:, 1])
+        >>> model = opcodon.SymbolicRegressor(
+        ...     archive_size=200, max_generations=5, time_limit=None, random_state=0
+        ... ).fit(X, y)
+        >>> short = model.visited().query("size <= 9 and r2 > 0.9")
+        >>> bool(short.equation.str.contains("sin").any())
+        True
+        """
+        check_is_fitted(self)
+        return frame(self.report_.visited(), ["equation", "size", "r2"])
 
     @property
     def expression_(self) -> Expression:
@@ -584,7 +658,12 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
             values["operators"] = [
                 _definition(item) if callable(item) else item for item in self.operators
             ]
-        return {name: _text(value) for name, value in values.items()}
+        texts = {name: _text(value) for name, value in values.items()}
+        if self.preset == "auto":
+            return texts
+        defaults = type(self)()._texts()
+        own = {name for name, text in texts.items() if text != defaults[name]}
+        return {name: texts[name] for name in own | {"preset", "n_jobs"}}
 
     def _progress(self) -> Callable[[dict[str, Any]], object] | None:
         told = self.callback or (_ProgressLine() if self.verbose else None)
@@ -704,7 +783,7 @@ def _value(text: str, default: Any) -> Any:
         return text
     if isinstance(default, float):
         return float(text)
-    return int(text)
+    return int(text) if text.isdigit() or text[:1] == "-" else text
 
 
 def _weights(sample_weight: ArrayLike, n_rows: int) -> NDArray[np.float64]:

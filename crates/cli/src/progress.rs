@@ -44,16 +44,3 @@ impl Line {
         self.bar.finish_and_clear();
     }
 }
-
-/// 1234567 as `1 234 567`.
-pub(crate) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (k, digit) in digits.chars().enumerate() {
-        if k > 0 && (digits.len() - k).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
-}

@@ -322,6 +322,47 @@ fn a_table_becomes_a_model_that_predicts() {
 }
 
 #[test]
+fn a_search_is_written_down_and_taken_up_again() {
+    let place = directory("checkpoint");
+    std::fs::write(place.join("planets.csv"), PLANETS).expect("a file");
+    std::fs::write(place.join("other.csv"), PLANETS.replace("30.069", "31")).expect("a file");
+    let fit = |file: &str, more: &[&str]| {
+        let start = ["fit", file, "--json", "--no-save", "--target-error", "none"];
+        let size = ["--population-size", "100", "--max-generations", "12"];
+        let limits = ["--time-limit", "none", "--random-state", "1"];
+        opcodon(&[&start[..], &size[..], &limits[..], more].concat(), &place)
+    };
+    let front = |done: &Output| {
+        let value: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+        value["front"].clone()
+    };
+    let whole = fit("planets.csv", &["--checkpoint", "search.json"]);
+    assert!(front(&whole)[0]["formula"].is_string());
+    let again = fit("planets.csv", &["--resume", "search.json"]);
+    assert_eq!(front(&again), front(&whole));
+    for (file, more, expected) in [
+        ("other.csv", ["--resume", "search.json"], "another table"),
+        (
+            "planets.csv",
+            ["--resume", "planets.csv"],
+            "not a checkpoint",
+        ),
+        ("planets.csv", ["--resume", "absent.json"], "absent.json"),
+        (
+            "planets.csv",
+            ["--checkpoint", "no/where.json"],
+            "where.json",
+        ),
+    ] {
+        let done = fit(file, &more);
+        let err = String::from_utf8_lossy(&done.stdout);
+        assert_eq!(done.status.code(), Some(1), "{more:?}: {err}");
+        assert!(err.contains(expected), "{more:?} says {err:?}");
+    }
+    std::fs::remove_dir_all(place).expect("the directory goes");
+}
+
+#[test]
 fn mistakes_in_tables_are_located() {
     let place = directory("bad");
     let cases = [

@@ -13,6 +13,7 @@ pub mod csv;
 pub mod dataset;
 mod dialect;
 pub mod error;
+mod latest;
 mod nearest;
 mod number;
 pub mod scale;
@@ -22,6 +23,7 @@ pub mod write;
 
 pub use dataset::{Dataset, Target, Warning};
 pub use error::{DataError, Place};
+pub use latest::Latest;
 pub use scale::{Scaler, Standard};
 pub use split::Split;
 pub use table::Table;

@@ -97,7 +97,7 @@ pub fn page(report: &Report, rows: Option<Rows<'_>>) -> Result<String, SrError> 
 </body>
 </html>
 ",
-        grouped(report.evaluations),
+        print::grouped(report.evaluations),
         report.elapsed_s,
         markup(&sentence(&report.stop.to_string())),
         each(hero),
@@ -236,8 +236,8 @@ fn search(report: &Report) -> String {
             "formulas tried",
             format!(
                 "{} in {} generations, {:.1} s",
-                grouped(report.evaluations),
-                grouped(report.generations),
+                print::grouped(report.evaluations),
+                print::grouped(report.generations),
                 report.elapsed_s
             ),
         ),
@@ -272,17 +272,4 @@ fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     let first = characters.next().map(|c| c.to_uppercase().to_string());
     first.unwrap_or_default() + characters.as_str()
-}
-
-/// A count with its thousands apart.
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut out = String::new();
-    for (k, digit) in digits.chars().enumerate() {
-        if k > 0 && (digits.len() - k).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }

@@ -1,11 +1,13 @@
 //! Symbolic regression: a fit and its report.
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use numpy::PyArray1;
 use opcodon_sr::{
-    Config, Hooks, Model, Observations, Progress, Report as Inner, SrError, fit_with,
+    Config, FrontEntry, Hooks, Model, Observations, Progress, Report as Inner, Save, SrError,
+    fit_with,
 };
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -14,7 +16,7 @@ use pyo3::types::{PyDict, PyList, PyType};
 use crate::array::{Matrix, Vector};
 use crate::error::message;
 use crate::expression::{Expression, Names};
-use crate::search::supervise;
+use crate::search::{self, CHECKPOINT_INTERVAL, supervise};
 
 /// The result of a fit; the Python class of the same name in `opcodon._core`.
 #[pyclass(frozen, module = "opcodon._core", name = "Report")]
@@ -46,7 +48,10 @@ impl Report {
 /// Hyper-parameters from their texts.
 fn config(parameters: &BTreeMap<String, String>) -> Result<Config, SrError> {
     let mut config = Config::default();
-    for (name, text) in parameters {
+    // A preset is what the others differ from.
+    let (preset, others): (Vec<_>, Vec<_>) =
+        parameters.iter().partition(|(name, _)| *name == "preset");
+    for (name, text) in preset.into_iter().chain(others) {
         config.set(name, text)?;
     }
     config.validate()?;
@@ -55,7 +60,7 @@ fn config(parameters: &BTreeMap<String, String>) -> Result<Config, SrError> {
 
 /// Fits formulas to a table.
 #[pyfunction]
-#[pyo3(signature = (X, y, names, target, sample_weight, parameters, progress))]
+#[pyo3(signature = (X, y, names, target, sample_weight, parameters, progress, checkpoint, resume))]
 #[expect(non_snake_case, reason = "the name of the argument in Python")]
 #[expect(
     clippy::too_many_arguments,
@@ -70,6 +75,8 @@ pub(crate) fn fit(
     sample_weight: Option<&Bound<'_, PyAny>>,
     parameters: BTreeMap<String, String>,
     progress: Option<&Bound<'_, PyAny>>,
+    checkpoint: Option<PathBuf>,
+    resume: Option<String>,
 ) -> PyResult<Report> {
     let config = config(&parameters).map_err(|error| sr_error(&error))?;
     let matrix = Matrix::extract("X", X, &names)?;
@@ -92,14 +99,22 @@ pub(crate) fn fit(
         target: Cow::Owned(target_values),
         weights: weights.map(Cow::Owned),
     };
-    let report = supervise(py, progress, tell, |interrupt, observer| {
+    let (report, file) = supervise(py, progress, tell, |interrupt, observer| {
+        let mut file = search::checkpoint(checkpoint, &interrupt);
+        let mut save = file.as_mut().map(|file| |text: &str| file.save(text));
         let hooks = Hooks {
             progress: Some(observer),
             interrupt: Some(interrupt),
+            checkpoint: save
+                .as_mut()
+                .map(|save| (CHECKPOINT_INTERVAL, save as Save<'_>)),
+            resume: resume.as_deref(),
         };
-        fit_with(&data, &config, hooks)
+        (fit_with(&data, &config, hooks), file)
     })?;
-    Ok(Report::new(report.map_err(|error| sr_error(&error))?))
+    let report = report.map_err(|error| sr_error(&error))?;
+    search::checkpointed(py, file)?;
+    Ok(Report::new(report))
 }
 
 /// Calls back with the state of the search.
@@ -110,17 +125,22 @@ fn tell(callback: &Bound<'_, PyAny>, progress: &Progress) -> PyResult<()> {
     state.set_item("evaluations", progress.evaluations)?;
     state.set_item("elapsed", progress.elapsed.as_secs_f64())?;
     state.set_item("fraction", progress.fraction)?;
-    let front = PyList::empty(py);
-    for entry in &progress.front {
+    state.set_item("front", entries(py, &progress.front)?)?;
+    callback.call1((state,))?;
+    Ok(())
+}
+
+/// Formulas as rows of a table.
+fn entries<'py>(py: Python<'py>, formulas: &[FrontEntry]) -> PyResult<Bound<'py, PyList>> {
+    let rows = PyList::empty(py);
+    for entry in formulas {
         let row = PyDict::new(py);
         row.set_item("equation", &entry.formula)?;
         row.set_item("size", entry.size)?;
         row.set_item("r2", entry.r2)?;
-        front.append(row)?;
+        rows.append(row)?;
     }
-    state.set_item("front", front)?;
-    callback.call1((state,))?;
-    Ok(())
+    Ok(rows)
 }
 
 /// Every hyper-parameter: name, kind of value, default as text, words that are accepted, what it
@@ -187,6 +207,11 @@ impl Report {
     #[pyo3(signature = (index=None))]
     fn constants(&self, index: Option<usize>) -> PyResult<Vec<(f64, Option<f64>)>> {
         Ok(self.model(index)?.constants())
+    }
+
+    /// The best of what was visited.
+    fn visited<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        entries(py, &self.report.visited)
     }
 
     /// How far predictions may be off, by the share of new rows for which that is expected.

@@ -4,17 +4,43 @@
 //! Python and looks for signals, because only the thread that runs Python's main program learns
 //! that somebody pressed Ctrl-C. An interrupt, or an exception in the progress callback, asks the
 //! search for the best that it has.
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use pyo3::exceptions::PyKeyboardInterrupt;
+use opcodon_data::Latest;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeWarning};
 use pyo3::prelude::*;
+
+use crate::error::message;
 
 /// How often the waiting thread looks for signals.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Time between two writings of a search.
+pub(crate) const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What writes a search to a file, if one is wanted; `interrupt` asks the search to end.
+pub(crate) fn checkpoint(path: Option<PathBuf>, interrupt: &Arc<AtomicBool>) -> Option<Latest> {
+    path.map(|path| Latest::new(path, Arc::clone(interrupt)))
+}
+
+/// Says whether the file was written: nothing at all is an error, not the latest a warning.
+pub(crate) fn checkpointed(py: Python<'_>, file: Option<Latest>) -> PyResult<()> {
+    match file.map(Latest::finish).transpose() {
+        Ok(error) => error.flatten().map_or(Ok(()), |error| {
+            let text = std::ffi::CString::new(format!("checkpoint: {}", message(&error)))?;
+            PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 2)
+        }),
+        Err(error) => Err(PyOSError::new_err(format!(
+            "checkpoint: {}",
+            message(&error)
+        ))),
+    }
+}
 
 /// What the search tells the waiting thread.
 enum Word<P> {

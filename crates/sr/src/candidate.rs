@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use opcodon_expr::Expr;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::constants::Effort;
@@ -12,7 +13,7 @@ use crate::evaluate::{Evaluator, Score};
 use crate::normal_form::{Normaliser, Slots};
 
 /// A formula with the linear scaling that goes with it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Candidate {
     /// In closed normal form.
     pub(crate) expr: Expr,

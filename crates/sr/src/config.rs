@@ -18,6 +18,7 @@ use crate::constraints::Constraints;
 use crate::error::{SrError, nearest};
 use crate::guesses::Guesses;
 use crate::loss::{self, Loss};
+use crate::memory::Bytes;
 use crate::operators::Operators;
 
 /// A type that a parameter can have.
@@ -102,6 +103,7 @@ macro_rules! value_or_none {
 value_or_none! {
     f64, "a number or none";
     u64, "a whole number or none";
+    Bytes, "a size such as 500MB or 2GB, or none";
 }
 
 macro_rules! choices {
@@ -140,6 +142,19 @@ macro_rules! choices {
     };
 }
 
+impl Value for Bytes {
+    const KIND: &'static str = "a size such as 500MB or 2GB";
+    fn parse(text: &str) -> Result<Self, Option<SrError>> {
+        Self::from_text(text).ok_or(None)
+    }
+    fn text(&self) -> String {
+        self.to_string()
+    }
+    fn number(&self) -> Option<f64> {
+        None
+    }
+}
+
 impl Value for Loss {
     const KIND: &'static str = loss::KIND;
     fn parse(text: &str) -> Result<Self, Option<SrError>> {
@@ -171,6 +186,49 @@ choices! {
         /// The steepest fall of the log error per added node, among models with at most 1.5 times
         /// the lowest error.
         Score = "score",
+    }
+}
+
+choices! {
+    /// What a fit is for; see [`Config::set`].
+    Preset, "one of: auto, fast, science, accuracy" {
+        /// A formula for any table: what depends on the table's shape (whether the search is
+        /// cross-validated, on how many rows, how the formula is chosen) is decided by it.
+        Auto = "auto",
+        /// A first look, in ten seconds.
+        Fast = "fast",
+        /// A law: the shortest description, and nothing long.
+        Science = "science",
+        /// Predictions: long formulas too, and the time to find them.
+        Accuracy = "accuracy",
+    }
+}
+
+/// What presets change: a row a parameter. `auto` is the defaults.
+const PRESETS: &[(&str, [&str; 3])] = &[
+    // parameter          fast    science  accuracy
+    ("time_limit", ["10", "60", "120"]),
+    ("max_size", ["30", "30", "80"]),
+    ("max_depth", ["12", "12", "15"]),
+    ("model_selection", ["auto", "mdl", "auto"]),
+];
+
+impl Preset {
+    /// The parameters that presets are about, with their values as texts.
+    fn settings(self) -> impl Iterator<Item = (&'static str, String)> {
+        let column = match self {
+            Self::Auto => None,
+            Self::Fast => Some(0),
+            Self::Science => Some(1),
+            Self::Accuracy => Some(2),
+        };
+        PRESETS.iter().map(move |(name, values)| {
+            let default = || Config::default().get(name).unwrap_or_default();
+            (
+                *name,
+                column.map_or_else(default, |column: usize| values[column].to_owned()),
+            )
+        })
     }
 }
 
@@ -240,6 +298,8 @@ impl Parameter {
 
 macro_rules! for_each_parameter { ($then:ident) => { $then! {
     // name                  type            default                accepted values            documentation
+    (preset,                 Preset,         Preset::Auto,          Accepts::Any,
+        "What the fit is for: `fast` for a first look (10 s, size 30), `science` for a law (60 s, size 30, the shortest description), `accuracy` for predictions (120 s, size 80, depth 15), `auto` for the defaults, which adapt to the table. Other parameters that are given keep their values.")
     (time_limit,             Option<f64>,    Some(30.0),            Accepts::Above(0.0, 1e9),
         "Wall-clock seconds after which the best found so far is returned; `none` for no limit.")
     (max_generations,        Option<u64>,    None,                  Accepts::Any,
@@ -282,12 +342,16 @@ macro_rules! for_each_parameter { ($then:ident) => { $then! {
         "Levenberg-Marquardt steps that a new formula's constants get in the search; 0 leaves constants to mutation.")
     (search_rows,            usize,          1000,                  Accepts::Between(16.0, 1e9),
         "Rows that candidates are judged on during the search when the table has more; the front is always judged on all rows.")
+    (max_memory,             Option<Bytes>,  None,                  Accepts::Any,
+        "Most memory that the fit takes beside the table: a number of bytes, or a text such as 500MB or 2GB. What it remembers and enumerates shrinks to fit, and a table that is too large is refused; `none` for no limit.")
     (standardize,            bool,           true,                  Accepts::Any,
         "Scale columns of extreme magnitude by a power of two for the search. Formulas come back in the original units, exactly.")
     (seeds,                  bool,           true,                  Accepts::Any,
         "Start from linear, quadratic and power-law models and from an enumeration of all small formulas.")
     (guesses,                Guesses,        Guesses::default(),    Accepts::Any,
         "Formulas to start from, in the names of the columns and separated by semicolons. Their constants are fitted, so only the form matters.")
+    (archive_size,           usize,         0,                     Accepts::Between(0.0, 1e6),
+        "Formulas that the report lists beside the front, of all that were visited: those of lowest error, each size its share, each shape once.")
     (snap_constants,         bool,           true,                  Accepts::Any,
         "Replace constants by integers, simple fractions or multiples of pi, and drop terms, where the description gets shorter.")
     (model_selection,        Selection,      Selection::Auto,       Accepts::Any,
@@ -325,11 +389,7 @@ macro_rules! define_config { ($(($name:ident, $type:ty, $default:expr, $accepts:
             }, )+
         ];
 
-        /// Sets a parameter from text, as a command line or a form would.
-        ///
-        /// # Errors
-        /// An unknown name, a text that does not parse, a value out of range.
-        pub fn set(&mut self, name: &str, text: &str) -> Result<(), SrError> {
+        fn set_one(&mut self, name: &str, text: &str) -> Result<(), SrError> {
             match name {
                 $( stringify!($name) => {
                     let value = <$type as Value>::parse(text.trim()).map_err(|error| {
@@ -391,6 +451,21 @@ fn check_range<T: Value>(name: &'static str, value: &T, accepts: Accepts) -> Res
 }
 
 impl Config {
+    /// Sets a parameter from text, as a command line or a form would. `preset` sets several;
+    /// whatever is set after it is as it is set.
+    ///
+    /// # Errors
+    /// An unknown name, a text that does not parse, a value out of range.
+    pub fn set(&mut self, name: &str, text: &str) -> Result<(), SrError> {
+        self.set_one(name, text)?;
+        if name == "preset" {
+            for (name, text) in self.preset.settings() {
+                self.set_one(name, &text)?;
+            }
+        }
+        Ok(())
+    }
+
     fn check_combinations(&self) -> Result<(), SrError> {
         let conflict = |first, second, reason: &str| {
             Err(SrError::ParameterConflict {

@@ -216,8 +216,8 @@ fn fingerprint(values: &[f64]) -> u64 {
     hash
 }
 
-/// All atoms on these rows.
-pub(crate) fn build(columns: &[&[f64]], operators: &Operators) -> Dictionary {
+/// All atoms on these rows, or the first so many of them.
+pub(crate) fn build(columns: &[&[f64]], operators: &Operators, most: usize) -> Dictionary {
     let mut collector = Collector {
         columns,
         atoms: Vec::new(),
@@ -228,9 +228,9 @@ pub(crate) fn build(columns: &[&[f64]], operators: &Operators) -> Dictionary {
         .map(|i| Expr::var(u32::try_from(i).unwrap_or(u32::MAX)))
         .collect();
     collector.enter(variables.clone(), usize::MAX);
-    let monomials = collector.enter(monomials(&variables, operators), MONOMIALS);
+    let monomials = collector.enter(monomials(&variables, operators), MONOMIALS.min(most));
     let sums = sums(&variables, operators, SUMS * 4);
-    let sums = collector.enter(sums, SUMS);
+    let sums = collector.enter(sums, SUMS.min(most));
     let mut simple: Vec<usize> = (0..n.min(collector.atoms.len())).collect();
     simple.extend(monomials);
     simple.extend(sums);
@@ -258,7 +258,7 @@ pub(crate) fn build(columns: &[&[f64]], operators: &Operators) -> Dictionary {
             }
         }
     }
-    let room = ATOMS.saturating_sub(collector.atoms.len());
+    let room = ATOMS.min(most).saturating_sub(collector.atoms.len());
     collector.enter(functions, room);
     let mut order: Vec<usize> = (0..collector.atoms.len()).collect();
     order.sort_by_key(|&i| (collector.atoms[i].expr.len(), i));
@@ -415,7 +415,7 @@ mod tests {
     fn holds_what_laws_are_made_of_once() {
         let data = columns(3);
         let refs: Vec<&[f64]> = data.iter().map(Vec::as_slice).collect();
-        let dictionary = build(&refs, &Operators::default());
+        let dictionary = build(&refs, &Operators::default(), usize::MAX);
         for text in [
             "x1",
             "x0*x1/square(x2)",
@@ -444,7 +444,7 @@ mod tests {
                 );
             }
         }
-        let only = build(&refs, &Operators::new([Op::Add, Op::Mul]));
+        let only = build(&refs, &Operators::new([Op::Add, Op::Mul]), usize::MAX);
         assert!(
             only.atoms
                 .iter()

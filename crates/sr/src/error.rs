@@ -4,6 +4,7 @@
 //! caller handed over, and every message says where the mistake is and what to do about it.
 
 use crate::accepts::Accepts;
+use crate::memory::Bytes;
 
 /// What stops a fit, a prediction or the reading of a report.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +119,28 @@ pub enum SrError {
         /// Why, and what to change.
         reason: String,
     },
+    /// The fit would not fit into memory.
+    #[error(
+        "max_memory is {limit}, but {n_rows} rows of {n_columns} columns take {table} in the search \
+         and populations of {population_size} formulas {formulas}: allow {needed} at least, or give \
+         fewer rows or columns or a smaller population_size"
+    )]
+    Memory {
+        /// What was allowed.
+        limit: Bytes,
+        /// Rows of the table.
+        n_rows: usize,
+        /// Columns of the table, the target included.
+        n_columns: usize,
+        /// What they take.
+        table: Bytes,
+        /// Formulas of all islands.
+        population_size: usize,
+        /// What they take.
+        formulas: Bytes,
+        /// The least that is enough.
+        needed: Bytes,
+    },
     /// The loss is no loss.
     #[error("parameter loss: '{text}' cannot be used: {reason}")]
     Loss {
@@ -217,6 +240,32 @@ pub enum SrError {
     /// A stored report contradicts itself.
     #[error("the report is damaged: {what}")]
     ReportContent {
+        /// Which part, and why.
+        what: String,
+    },
+    /// A text to go on from is no checkpoint.
+    #[error("this is not a checkpoint of a fit")]
+    CheckpointFormat(#[source] serde_json::Error),
+    /// A checkpoint is of another version.
+    #[error(
+        "the checkpoint has format version {found}, this program reads version {supported}: go on \
+         with the version of opcodon that wrote it"
+    )]
+    CheckpointVersion {
+        /// The version in the file.
+        found: u32,
+        /// The version that can be read.
+        supported: u32,
+    },
+    /// A checkpoint was written for other rows.
+    #[error(
+        "the checkpoint belongs to another table: go on with the columns, target and weights that \
+         it was written with"
+    )]
+    CheckpointTable,
+    /// A checkpoint contradicts itself.
+    #[error("the checkpoint is damaged: {what}")]
+    CheckpointContent {
         /// Which part, and why.
         what: String,
     },

@@ -15,10 +15,13 @@
 //! - The same formula on the same rows gives the same bits, in whatever batch it comes.
 //! - When the clock is over, what is left counts as worst. It is looked at every so many rows.
 
+mod reference;
+
 use std::sync::Arc;
 
 use opcodon_expr::{Expr, Node, Op};
 use opcodon_jit::{Batch, Goal, NormalEquations, Panel, Scratch};
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::constants::{Effort, Fit, LevenbergMarquardt, variances};
@@ -30,7 +33,7 @@ use crate::problem::Rows;
 use crate::reweighted::Reweighted;
 
 /// How well `offset + scale · formula` fits.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Score {
     /// `1 - R²`; +∞ for what cannot be evaluated.
     pub(crate) error: f64,
@@ -550,10 +553,6 @@ impl Shared {
         self.rows.weights.as_ref().map_or(1.0, |w| w[row])
     }
 
-    fn reference_score(&self, expr: &Expr) -> Score {
-        self.score_of(&expr.eval_columns(&self.rows.column_refs()))
-    }
-
     /// The sum of squares whose error is 1.
     fn total(&self) -> f64 {
         self.n * self.target_variance
@@ -570,65 +569,6 @@ impl Shared {
             covariance += deviation * (self.rows.target[row] - self.target_mean);
         }
         self.scaled(mean, variance / self.n, covariance / self.n)
-    }
-
-    /// Derivatives as formulas, evaluated by the reference.
-    fn reference_fit(
-        &self,
-        fitted: Fitted<'_>,
-        steps: &mut LevenbergMarquardt,
-        mut reweighted: Option<&mut Reweighted>,
-    ) -> Option<Fit> {
-        let columns = self.rows.column_refs();
-        let n_inputs = columns.len();
-        // Constants become variables, so that one derivative serves every step.
-        let mut next = n_inputs;
-        let nodes = fitted.task.0.nodes();
-        let nodes = nodes
-            .iter()
-            .map(|&node| match node {
-                Node::Const(_) => {
-                    next += 1;
-                    Node::Var(u32::try_from(next - 1).unwrap_or(u32::MAX))
-                }
-                other => other,
-            })
-            .collect();
-        let open = Expr::from_postfix(nodes).ok()?;
-        let derivatives: Vec<Expr> = (n_inputs..next)
-            .map(|k| open.diff(u32::try_from(k).ok()?).ok())
-            .collect::<Option<_>>()?;
-        let n_rows = self.rows.n_rows();
-        fitted.run(steps, |theta, normal| {
-            let filled: Vec<Vec<f64>> = theta.iter().map(|&t| vec![t; n_rows]).collect();
-            let mut all = columns.clone();
-            all.extend(filled.iter().map(Vec::as_slice));
-            let values = open.eval_columns(&all);
-            let slopes: Vec<Vec<f64>> = derivatives.iter().map(|d| d.eval_columns(&all)).collect();
-            let (target, weights, sum) = match reweighted.as_deref_mut() {
-                Some(reweighted) => {
-                    let sum = reweighted.error(&values) * self.total();
-                    let judge = &reweighted.judge;
-                    let weights = Some(&judge.working_weights);
-                    (&judge.working_target, weights, Some(sum))
-                }
-                None => (&self.rows.target, self.rows.weights.as_ref(), None),
-            };
-            let residuals: Vec<f64> = target.iter().zip(&values).map(|(y, v)| v - y).collect();
-            let dot = |a: &[f64], b: &[f64]| -> f64 {
-                (0..n_rows)
-                    .map(|row| weights.map_or(1.0, |w| w[row]) * a[row] * b[row])
-                    .sum()
-            };
-            let pairs = slopes.iter().flat_map(|a| slopes.iter().map(|b| dot(a, b)));
-            *normal = NormalEquations {
-                n: theta.len(),
-                jtj: pairs.collect(),
-                jtr: slopes.iter().map(|a| dot(a, &residuals)).collect(),
-                rss: sum.unwrap_or_else(|| dot(&residuals, &residuals)),
-            };
-            Some(())
-        })
     }
 }
 

@@ -5,13 +5,15 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use opcodon_expr::{Expr, print};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::candidate::{Candidate, refit};
+use crate::checkpoint::{Checkpoint, Save, Writer};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::SrError;
 use crate::evaluate::{Evaluator, Score};
+use crate::memory::Allowance;
 use crate::normal_form::{Normaliser, Slots};
 use crate::present::present;
 use crate::problem::{Observations, Problem, Rows};
@@ -51,16 +53,30 @@ impl Progress {
     }
 }
 
-/// A formula of the front so far.
-#[derive(Debug, Clone, Serialize)]
+/// A formula of the front so far, or one that was visited.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FrontEntry {
     /// The formula as text, in the units and names of the table.
     pub formula: String,
     /// Its nodes.
     pub size: usize,
-    /// Coefficient of determination on the training rows.
+    /// Coefficient of determination on the training rows; of a formula that was visited, on the
+    /// rows of the search.
     pub r2: f64,
+}
+
+impl FrontEntry {
+    fn new(candidate: &Candidate, problem: &Problem, config: &Config) -> Self {
+        let Candidate { expr, score, .. } = candidate;
+        let outer = problem.unscaled(expr, score.scale, score.offset);
+        let outer = present(&outer, &config.operators);
+        Self {
+            formula: print::infix(&problem.in_table(&outer), &problem.names),
+            size: outer.len(),
+            r2: 1.0 - score.error,
+        }
+    }
 }
 
 /// A function that is told how a search is going.
@@ -73,6 +89,12 @@ pub struct Hooks<'a> {
     pub progress: Option<&'a mut Observer<'a>>,
     /// Set it to get the best so far.
     pub interrupt: Option<Arc<AtomicBool>>,
+    /// Given the whole state of the search as text: at its beginning, every so often, and at its
+    /// end.
+    pub checkpoint: Option<(Duration, Save<'a>)>,
+    /// A text that `checkpoint` was given, to go on from there. The table must be the same;
+    /// hyper-parameters are those of the text, but for limits and threads. The time starts anew.
+    pub resume: Option<&'a str>,
 }
 
 /// Finds formulas for the target.
@@ -93,9 +115,15 @@ pub fn fit_with(
     config: &Config,
     mut hooks: Hooks<'_>,
 ) -> Result<Report, SrError> {
+    let resumed = match hooks.resume {
+        Some(text) => Some(Checkpoint::read(text, data, config)?),
+        None => None,
+    };
+    let config = resumed.as_ref().map_or(config, |resumed| &resumed.config);
     config.validate()?;
     let clock = Clock::start(config, hooks.interrupt.take());
-    let seed = config.random_state.unwrap_or_else(drawn_seed);
+    let seed = resumed.as_ref().map(|resumed| resumed.seed);
+    let seed = seed.or(config.random_state).unwrap_or_else(drawn_seed);
     let problem = Problem::new(data, config, seed)?;
     if problem.is_trivial() {
         return Ok(trivial(&problem, config, seed, &clock));
@@ -111,13 +139,30 @@ pub fn fit_with(
     let seeds = |rows: &Rows, scope: Scope| {
         let mut models = problem.guesses.clone();
         if config.seeds {
-            models.extend(seed_models(rows, scope, config, &clock));
+            models.extend(seed_models(rows, scope, config, problem.allowance, &clock));
         }
         judged(models, rows, config, &clock)
     };
-    let mut search = Search::new(&problem, config, seed, &pool, seeds, &searching)?;
-    let mut patience = Patience::default();
+    let (mut search, mut patience) = match &resumed {
+        Some(Checkpoint {
+            state, patience, ..
+        }) => {
+            let search = Search::resume(&problem, config, seed, &pool, state.clone())?;
+            (search, patience.clone())
+        }
+        None => {
+            let search = Search::new(&problem, config, seed, &pool, seeds, &searching)?;
+            (search, Patience::default())
+        }
+    };
+    let mut writer = hooks
+        .checkpoint
+        .take()
+        .map(|to| Writer::new(to, data, config, seed));
     let stop = loop {
+        if let Some(writer) = writer.as_mut().filter(|_| !searching.is_over()) {
+            writer.take_down(&search, &patience);
+        }
         if let Some(reason) = search.epoch(&searching, &clock)? {
             break reason;
         }
@@ -128,9 +173,17 @@ pub fn fit_with(
             break StopReason::TargetError;
         }
     };
+    if let Some(mut writer) = writer {
+        writer.write();
+    }
     let (generations, evaluations) = (search.generation, search.evaluations);
-    let learned = search.learned();
     let found = search.fronts.candidates();
+    let visited = search.visited();
+    let visited = visited
+        .iter()
+        .map(|candidate| FrontEntry::new(candidate, &problem, config))
+        .collect();
+    let learned = search.learned();
     let mut judge = Evaluator::new(problem.train.clone())?;
     let polished = polish::polish(found, &problem, config, &pool, &mut judge, &clock)?;
     let (models, chosen, choice) =
@@ -142,6 +195,7 @@ pub fn fit_with(
         evaluations,
         elapsed_s: clock.elapsed().as_secs_f64(),
         stop,
+        visited,
     };
     Ok(Report::new(&problem, config, seed, models, outcome))
 }
@@ -182,6 +236,7 @@ fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Repo
         evaluations: 1,
         elapsed_s: clock.elapsed().as_secs_f64(),
         stop: StopReason::Trivial,
+        visited: Vec::new(),
     };
     Report::new(problem, config, seed, vec![model], outcome)
 }
@@ -190,7 +245,13 @@ fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Repo
 const SEEDS_SHARE: f64 = 0.2;
 
 /// The models of [`seeds`] for these rows.
-fn seed_models(rows: &Rows, scope: Scope, config: &Config, clock: &Clock) -> Vec<Expr> {
+fn seed_models(
+    rows: &Rows,
+    scope: Scope,
+    config: &Config,
+    allowance: Allowance,
+    clock: &Clock,
+) -> Vec<Expr> {
     let squares = rows.for_squares();
     let mut models = seeds::models(&squares, config.max_size);
     models.extend(seeds::defined(&config.operators, rows.columns.len()));
@@ -201,6 +262,7 @@ fn seed_models(rows: &Rows, scope: Scope, config: &Config, clock: &Clock) -> Vec
         scope,
         &config.operators,
         config.max_size,
+        allowance.atoms,
         &share,
     ));
     models
@@ -240,8 +302,9 @@ fn judged(
 const PATIENCE_PER_NODE: u64 = 3;
 
 /// When enough is enough: the target error was reached, and no shorter formula turned up since.
-#[derive(Debug, Default)]
-struct Patience {
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Patience {
     reached: Option<(u64, usize)>,
 }
 
@@ -279,18 +342,8 @@ fn progress(search: &Search<'_>, problem: &Problem, config: &Config, clock: &Clo
         .max(share(search.generation, config.max_generations))
         .max(share(search.evaluations, config.max_evaluations))
         .min(1.0);
-    let entries = search.fronts.all.iter().map(|entry| {
-        let Candidate { expr, score, .. } = &entry.genome;
-        let outer = present(
-            &problem.unscaled(expr, score.scale, score.offset),
-            &config.operators,
-        );
-        FrontEntry {
-            formula: print::infix(&problem.in_table(&outer), &problem.names),
-            size: outer.len(),
-            r2: 1.0 - score.error,
-        }
-    });
+    let entries = search.fronts.all.iter();
+    let entries = entries.map(|entry| FrontEntry::new(&entry.genome, problem, config));
     let mut front: Vec<FrontEntry> = entries
         .filter(|entry| entry.size <= config.max_size)
         .collect();

@@ -89,6 +89,21 @@ impl Fronts {
         out
     }
 
+    /// The formulas of both fronts, to be read again.
+    pub(crate) fn written(&self) -> [Vec<Candidate>; 2] {
+        [&self.all, &self.tame].map(|front| front.iter().map(|e| e.genome.clone()).collect())
+    }
+
+    /// Puts formulas that were written onto their fronts.
+    pub(crate) fn read(&mut self, all: Vec<Candidate>, tame: Vec<Candidate>) {
+        for (front, candidates) in [(&mut self.all, all), (&mut self.tame, tame)] {
+            for candidate in candidates {
+                let (error, size) = (candidate.score.error.max(ERROR_FLOOR), candidate.expr.len());
+                front.insert(error, size, candidate);
+            }
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.all.clear();
         self.tame.clear();

@@ -30,12 +30,13 @@ use crate::operators::Definition;
 use crate::problem::{Problem, Rows};
 use crate::rungs::Rungs;
 use crate::tune::pays;
+use crate::visited::Visited;
 
 /// When a shape was met last, and how often since it was last forgotten.
 #[derive(Debug, Clone, Copy)]
-struct Visit {
-    generation: u64,
-    count: u32,
+pub(crate) struct Visit {
+    pub(crate) generation: u64,
+    pub(crate) count: u32,
 }
 
 /// A shape may be tried this often: its constants start elsewhere each time.
@@ -54,7 +55,9 @@ pub(crate) struct Island {
     pub(crate) index: u32,
     pub(crate) size: usize,
     pub(crate) members: Vec<Candidate>,
-    visits: ByShape<Visit>,
+    pub(crate) visits: ByShape<Visit>,
+    /// How many of them are remembered.
+    visits_max: usize,
     pub(crate) variation: Variation,
     definitions: Vec<Definition>,
     pub(crate) constraints: Constraints,
@@ -67,6 +70,8 @@ pub(crate) struct Island {
     pub(crate) evaluations: u64,
     /// Judged on the island's rows.
     pub(crate) fronts: Fronts,
+    /// The best of what was met.
+    pub(crate) visited: Visited,
     /// Whether members must have a value everywhere in the box of the inputs.
     tame_only: bool,
     /// Members that entered a front since they were last judged on all rows.
@@ -116,12 +121,14 @@ impl Island {
         rungs: Rungs,
         reach: Arc<[Interval]>,
         tame_only: bool,
+        visits_max: usize,
     ) -> Self {
         Self {
             index: u32::try_from(index).unwrap_or(u32::MAX),
             size: config.population_size / config.islands,
             members: Vec::new(),
             visits: ByShape::default(),
+            visits_max,
             variation,
             definitions: config.operators.definitions().to_vec(),
             constraints: config.constraints.clone(),
@@ -133,6 +140,7 @@ impl Island {
             constant_iterations: config.constant_iterations,
             evaluations: 0,
             fronts: Fronts::new(config.max_size, reach),
+            visited: Visited::new(config.archive_size, config.max_size),
             tame_only,
             fresh: Vec::new(),
         }
@@ -169,6 +177,9 @@ impl Island {
             .zip(scores)
             .map(|(c, score)| Candidate { score, ..c.clone() })
             .collect();
+        for seed in self.members.iter().filter(|c| c.score.error.is_finite()) {
+            self.visited.insert(seed);
+        }
         self.contest(forms, clock)
     }
 
@@ -182,6 +193,15 @@ impl Island {
             member.score = score;
         }
         members.retain(|member| member.score.error.is_finite());
+        let mut visited = self.visited.drain();
+        let exprs: Vec<&Expr> = visited.iter().map(|c| &c.expr).collect();
+        let scores = self.rungs.scorer.scores(&exprs, clock)?;
+        for (candidate, score) in visited.iter_mut().zip(scores) {
+            candidate.score = score;
+            if score.error.is_finite() {
+                self.visited.insert(candidate);
+            }
+        }
         self.visits.clear();
         self.fronts.clear();
         for member in &members {
@@ -297,16 +317,30 @@ impl Island {
         Some(form)
     }
 
+    /// Forgets the shapes that were not met for long; sooner where they are too many.
+    fn forget(&mut self, generation: u64) {
+        let too_many = |visits: &ByShape<Visit>| visits.len() > self.visits_max;
+        if !generation.is_multiple_of(8) && !too_many(&self.visits) {
+            return;
+        }
+        let mut memory = MEMORY;
+        loop {
+            self.visits
+                .retain(|_, visit| visit.generation + memory > generation);
+            if memory == 0 || !too_many(&self.visits) {
+                return;
+            }
+            memory /= 2;
+        }
+    }
+
     pub(crate) fn generation(
         &mut self,
         seed: u64,
         generation: u64,
         clock: &Clock,
     ) -> Result<(), SrError> {
-        if generation.is_multiple_of(8) {
-            self.visits
-                .retain(|_, visit| visit.generation + MEMORY > generation);
-        }
+        self.forget(generation);
         let objectives = objectives(&self.members);
         let ranking = Ranking::new(&objectives, [LOG_EPSILON, 0.0]);
         let n = self.members.len();
@@ -406,6 +440,7 @@ impl Island {
             {
                 continue;
             }
+            self.visited.insert(&winner);
             if self.fronts.insert(&winner) {
                 self.fresh.push(winner.clone());
             }

@@ -147,7 +147,7 @@ mod tests {
             .expr
             .eval_columns(&refs);
         let operators = Operators::default();
-        let dictionary = dictionary::build(&refs, &operators);
+        let dictionary = dictionary::build(&refs, &operators, usize::MAX);
         let clock = Clock::start(&Config::default(), None);
         products(&dictionary, &refs, &y, &operators, 50, &clock)
             .iter()

@@ -24,6 +24,7 @@ use crate::guesses::Column;
 use crate::judge::Judge;
 use crate::linear;
 use crate::loss::Measure;
+use crate::memory::Allowance;
 
 /// What to learn from: inputs, target, and optionally a weight for each row.
 #[derive(Debug, Clone)]
@@ -268,6 +269,8 @@ pub struct Problem {
     pub(crate) test: Option<Rows>,
     pub(crate) target_mean: f64,
     pub(crate) target_scale: f64,
+    /// What the search may remember.
+    pub(crate) allowance: Allowance,
 }
 
 /// Magnitudes outside this band around one are scaled.
@@ -281,6 +284,7 @@ impl Problem {
     pub fn new(table: &Observations<'_>, config: &Config, seed: u64) -> Result<Self, SrError> {
         config.validate()?;
         table.check()?;
+        let allowance = Allowance::new(table.target.len(), table.columns.len() + 1, config)?;
         config
             .loss
             .check_target(&table.target_name, &table.target)?;
@@ -396,6 +400,7 @@ impl Problem {
             notes,
             target_mean,
             target_scale,
+            allowance,
         })
     }
 

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::certainty::Margin;
 use crate::config::Config;
 use crate::error::SrError;
+use crate::fit::FrontEntry;
 use crate::stop::StopReason;
 
 /// The format that [`Report::to_json`] writes.
@@ -98,6 +99,10 @@ pub struct Report {
     pub config: Config,
     /// What was noticed about the table.
     pub notes: Vec<String>,
+    /// The best of what was visited, from small to large: as many as `archive_size` says, but for
+    /// sizes of which there are not so many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub visited: Vec<FrontEntry>,
 }
 
 impl Report {
@@ -231,6 +236,7 @@ pub(crate) struct Outcome {
     pub(crate) evaluations: u64,
     pub(crate) elapsed_s: f64,
     pub(crate) stop: StopReason,
+    pub(crate) visited: Vec<FrontEntry>,
 }
 
 /// The judgement of one formula on the training rows, in the target's units.
@@ -296,6 +302,7 @@ impl Report {
             tier: crate::predict::tier_name(),
             config: config.clone(),
             notes: problem.notes.clone(),
+            visited: outcome.visited,
         }
     }
 }

@@ -12,10 +12,13 @@
 //! # Invariant
 //! Between exchanges islands share nothing; exchanges happen between fixed generations.
 
+mod state;
+
 use std::sync::Arc;
 
 use opcodon_data::split::k_fold;
 use opcodon_evo::{Migration, Rng, island::Topology, tournament};
+use opcodon_expr::Interval;
 use rayon::prelude::*;
 
 use crate::candidate::{Candidate, JUDGING, refit};
@@ -29,6 +32,9 @@ use crate::problem::{Problem, Rows};
 use crate::rungs::Rungs;
 use crate::seeds::Scope;
 use crate::stop::StopReason;
+use crate::visited::Visited;
+
+pub(crate) use state::State;
 
 /// Rows up to which the search is cross-validated, and from which on there are enough to.
 const APART_ROWS: std::ops::RangeInclusive<usize> = 8..=2000;
@@ -62,6 +68,18 @@ pub(crate) enum Learned {
     Together,
 }
 
+/// Which rows the islands learn from, and why.
+enum Stage {
+    /// All but those of a fold each.
+    Apart(Vec<Vec<usize>>),
+    /// All, since being apart is over; this is what it has told.
+    United(Apart),
+    /// All: they need not be apart, since a seed all but explains the target.
+    Settled,
+    /// All from the beginning.
+    Together,
+}
+
 /// What an exchange and the caller see of a search.
 pub(crate) struct Search<'a> {
     config: &'a Config,
@@ -72,12 +90,7 @@ pub(crate) struct Search<'a> {
     pub(crate) fronts: Fronts,
     pub(crate) generation: u64,
     pub(crate) evaluations: u64,
-    /// While islands are apart, the rows that each does without.
-    folds: Option<Vec<Vec<usize>>>,
-    /// Whether islands need not be apart, since a seed all but explains the target.
-    settled: bool,
-    /// What being apart has told, once it is over.
-    apart: Option<Apart>,
+    stage: Stage,
     pool: &'a rayon::ThreadPool,
     judges: Vec<Evaluator>,
 }
@@ -126,76 +139,99 @@ impl<'a> Search<'a> {
         clock: &Clock,
     ) -> Result<Self, SrError> {
         let train = &problem.train;
-        let reach = fronts::reach(train);
-        let variation = variation(problem, config)?;
         let all_seeds = pool.install(|| seeds(train, Scope::Whole))?;
         let settled = all_seeds.iter().any(|seed| settles(seed, train.n_rows()));
-        let folds = if settled {
-            None
-        } else {
-            folds(train.n_rows(), config, seed)
+        let stage = match folds(train.n_rows(), config, seed) {
+            _ if settled => Stage::Settled,
+            Some(folds) => Stage::Apart(folds),
+            None => Stage::Together,
         };
-        let shared = Rungs::new(train, config, seed)?;
-        let judge = Evaluator::new(train.clone())?;
-        let made: Vec<(Island, Vec<Candidate>)> = pool.install(|| {
-            (0..config.islands)
-                .into_par_iter()
-                .map(|index| {
-                    let (rungs, seeds) = match &folds {
-                        Some(folds) => {
-                            let rows = train.pick(&without(train.n_rows(), &folds[index]));
-                            let rungs = Rungs::new(&rows, config, seed)?;
-                            (rungs, seeds(&rows, Scope::Fold)?)
-                        }
-                        None => (shared.sibling()?, all_seeds.clone()),
-                    };
-                    let tame_only = folds.is_some() && index % 2 == 1;
-                    let island = Island::new(
-                        index,
-                        config,
-                        variation.clone(),
-                        rungs,
-                        Arc::clone(&reach),
-                        tame_only,
-                    );
-                    Ok((island, seeds))
-                })
-                .collect::<Result<_, SrError>>()
-        })?;
-        let (islands, island_seeds): (Vec<Island>, Vec<Vec<Candidate>>) = made.into_iter().unzip();
-        let judges = (0..config.islands)
-            .map(|_| judge.sibling())
-            .collect::<Result<_, _>>()?;
-        let mut search = Self {
-            config,
-            seed,
-            train,
-            islands,
-            fronts: Fronts::new(config.max_size, Arc::clone(&reach)),
-            generation: 0,
-            evaluations: 0,
-            folds,
-            settled,
-            apart: None,
-            pool,
-            judges,
-        };
-        for candidate in all_seeds {
-            search.fronts.insert(&candidate);
+        let mut search = Self::empty(problem, config, seed, pool, stage, fronts::reach(train))?;
+        for candidate in &all_seeds {
+            search.fronts.insert(candidate);
         }
-        search.each_island(|island| {
-            island.populate(seed, &island_seeds[island.index as usize], clock)
+        let Self { stage, islands, .. } = &mut search;
+        let folds = match stage {
+            Stage::Apart(folds) => Some(folds),
+            _ => None,
+        };
+        pool.install(|| {
+            islands.par_iter_mut().try_for_each(|island| match &folds {
+                Some(folds) => {
+                    let rows = train.pick(&without(train.n_rows(), &folds[island.index as usize]));
+                    island.populate(seed, &seeds(&rows, Scope::Fold)?, clock)
+                }
+                None => island.populate(seed, &all_seeds, clock),
+            })
         })?;
+        search.count();
         search.judge(clock)?;
         Ok(search)
     }
 
+    /// Islands without members, on the rows of this stage.
+    fn empty(
+        problem: &'a Problem,
+        config: &'a Config,
+        seed: u64,
+        pool: &'a rayon::ThreadPool,
+        stage: Stage,
+        reach: Arc<[Interval]>,
+    ) -> Result<Self, SrError> {
+        let train = &problem.train;
+        let variation = variation(problem, config)?;
+        let shared = Rungs::new(train, config, seed)?;
+        let judge = Evaluator::new(train.clone())?;
+        let islands = (0..config.islands).map(|index| {
+            let rungs = match &stage {
+                Stage::Apart(folds) => {
+                    let rows = train.pick(&without(train.n_rows(), &folds[index]));
+                    Rungs::new(&rows, config, seed)?
+                }
+                _ => shared.sibling()?,
+            };
+            let in_folds = matches!(stage, Stage::Apart(_) | Stage::United(_));
+            Ok(Island::new(
+                index,
+                config,
+                variation.clone(),
+                rungs,
+                Arc::clone(&reach),
+                in_folds && index % 2 == 1,
+                problem.allowance.visits,
+            ))
+        });
+        let islands = islands.collect::<Result<_, SrError>>()?;
+        let judges = (0..config.islands).map(|_| judge.sibling());
+        Ok(Self {
+            config,
+            seed,
+            train,
+            islands,
+            fronts: Fronts::new(config.max_size, reach),
+            generation: 0,
+            evaluations: 0,
+            judges: judges.collect::<Result<_, _>>()?,
+            stage,
+            pool,
+        })
+    }
+
+    /// The best of what the islands have visited, judged on the rows of the search.
+    pub(crate) fn visited(&self) -> Visited {
+        let mut all = Visited::new(self.config.archive_size, self.config.max_size);
+        for candidate in self.islands.iter().flat_map(|island| island.visited.iter()) {
+            all.insert(candidate);
+        }
+        all
+    }
+
     /// How the islands learned, once the search is over.
-    pub(crate) fn learned(&mut self) -> Learned {
-        match self.apart.take() {
-            Some(apart) => Learned::Apart(apart),
-            None if self.settled => Learned::Settled,
-            None => Learned::Together,
+    pub(crate) fn learned(self) -> Learned {
+        match self.stage {
+            Stage::United(apart) => Learned::Apart(apart),
+            Stage::Settled => Learned::Settled,
+            Stage::Apart(_) | Stage::Together => Learned::Together,
         }
     }
 
@@ -212,10 +248,14 @@ impl<'a> Search<'a> {
         if spent < APART_SHARE {
             return Ok(());
         }
-        let Some(folds) = self.folds.take() else {
-            return Ok(());
+        let folds = match std::mem::replace(&mut self.stage, Stage::Together) {
+            Stage::Apart(folds) => folds,
+            other => {
+                self.stage = other;
+                return Ok(());
+            }
         };
-        self.apart = Some(self.told_apart(folds, whole)?);
+        self.stage = Stage::United(self.told_apart(folds, whole)?);
         let rungs = Rungs::new(self.train, self.config, self.seed)?;
         let known = self.fronts.candidates();
         for island in &mut self.islands {
@@ -268,8 +308,12 @@ impl<'a> Search<'a> {
         let islands = &mut self.islands;
         self.pool
             .install(|| islands.par_iter_mut().try_for_each(task))?;
-        self.evaluations = self.islands.iter().map(|island| island.evaluations).sum();
+        self.count();
         Ok(())
+    }
+
+    fn count(&mut self) {
+        self.evaluations = self.islands.iter().map(|island| island.evaluations).sum();
     }
 
     /// Runs until the next exchange; says why if that was the end.
@@ -310,7 +354,7 @@ impl<'a> Search<'a> {
         if let Some(reason) = clock.urgent() {
             return Ok(Some(reason));
         }
-        if self.folds.is_some() {
+        if matches!(self.stage, Stage::Apart(_)) {
             self.unite(whole)?;
         } else {
             self.migrate();

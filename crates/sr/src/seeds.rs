@@ -245,13 +245,14 @@ pub(crate) fn pairs(
     scope: Scope,
     operators: &Operators,
     max_size: usize,
+    most_atoms: usize,
     clock: &Clock,
 ) -> Vec<Expr> {
     let n_rows = rows.n_rows();
     let step = n_rows.div_ceil(PROBE_ROWS).max(1);
     let probe = rows.pick(&(0..n_rows).step_by(step).collect::<Vec<_>>());
     let columns = probe.column_refs();
-    let dictionary = dictionary::build(&columns, operators);
+    let dictionary = dictionary::build(&columns, operators, most_atoms);
     let y: Vec<f64> = probe.target.iter().map(|v| v - probe.zero).collect();
     let (links, targets): (Vec<Link>, Vec<Vec<f64>>) = Link::ALL
         .iter()

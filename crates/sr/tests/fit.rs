@@ -436,6 +436,7 @@ fn time_limits_hold_and_interrupts_return_what_there_is() {
     let hooks = Hooks {
         progress: Some(&mut observer),
         interrupt: Some(flag),
+        ..Hooks::default()
     };
     let report = fit_with(&data, &endless, hooks).expect("fit");
     assert_eq!((report.stop, calls), (StopReason::Interrupted, 1));
@@ -594,6 +595,8 @@ fn parameters_are_read_checked_and_written() {
         ),
         ("random_state", "-1", "is not a whole number or none"),
         ("seeds", "maybe", "is not true or false"),
+        ("preset", "slow", "one of: auto, fast, science, accuracy"),
+        ("max_memory", "2 cows", "is not a size such as 500MB or 2GB"),
     ] {
         let error = config.set(name, text).expect_err(complaint).to_string();
         assert!(error.contains(complaint), "{error}");
@@ -617,6 +620,108 @@ fn parameters_are_read_checked_and_written() {
         let error = config.validate().expect_err(complaint).to_string();
         assert!(error.contains(complaint), "{error}");
     }
+}
+
+#[test]
+fn presets_set_what_is_not_set_after_them() {
+    // What is set, and what it comes to.
+    type Texts<'a> = &'a [(&'a str, &'a str)];
+    let rows: &[(Texts<'_>, Texts<'_>)] = &[
+        (
+            &[("preset", "fast")],
+            &[("time_limit", "10"), ("max_size", "30")],
+        ),
+        (
+            &[("preset", "science"), ("time_limit", "5")],
+            &[("time_limit", "5"), ("model_selection", "mdl")],
+        ),
+        (
+            &[("max_size", "9"), ("preset", "accuracy")],
+            &[("max_size", "80"), ("max_depth", "15")],
+        ),
+        (
+            &[("preset", "accuracy"), ("preset", "auto")],
+            &[("time_limit", "30"), ("max_size", "50")],
+        ),
+    ];
+    for (given, expected) in rows {
+        let mut config = Config::default();
+        for (name, text) in *given {
+            config.set(name, text).expect(name);
+        }
+        for (name, text) in *expected {
+            assert_eq!(config.get(name).expect(name), *text, "{given:?}: {name}");
+        }
+        config.validate().expect("what presets say can be run");
+    }
+}
+
+#[test]
+fn little_memory_is_kept_to() {
+    let columns = inputs(200, &[(0.5, 3.0), (0.5, 3.0)]);
+    let y: Vec<f64> = (0..200)
+        .map(|row| (columns[0][row] * columns[1][row]).sin() / (columns[0][row] + 0.3))
+        .collect();
+    let told = |settings: &[(&str, &str)]| {
+        let report = run(&["a", "b"], &columns, &y, settings);
+        let front: Vec<String> = report.front.iter().map(|m| m.formula.clone()).collect();
+        (report.evaluations, front)
+    };
+    let little = told(&[("max_memory", "2.7MB"), ("n_jobs", "1")]);
+    assert_eq!(little, told(&[("max_memory", "2.7MB"), ("n_jobs", "2")]));
+    // What is forgotten sooner is evaluated again.
+    assert!(little.0 > told(&[("max_memory", "none")]).0);
+    let refs: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+    let data = Observations::new(&["a", "b"], &refs, "y", &y);
+    let error = fit(&data, &config(&[("max_memory", "100KB")])).expect_err("refused");
+    assert!(matches!(error, SrError::Memory { .. }), "{error}");
+}
+
+#[test]
+fn what_was_visited_can_be_asked_for() {
+    let columns = inputs(60, &[(0.5, 3.0), (0.5, 3.0)]);
+    let y: Vec<f64> = (0..60)
+        .map(|row| (columns[0][row] * columns[1][row]).sin() + columns[0][row])
+        .collect();
+    let told = |archive_size: &str| {
+        let settings = [("archive_size", archive_size), ("max_size", "20")];
+        run(&["a", "b"], &columns, &y, &settings)
+    };
+    assert!(told("0").visited.is_empty());
+    let report = told("100");
+    let visited = &report.visited;
+    assert!((60..=100).contains(&visited.len()), "{}", visited.len());
+    let mut formulas: Vec<&str> = visited.iter().map(|v| v.formula.as_str()).collect();
+    formulas.sort_unstable();
+    formulas.dedup();
+    assert_eq!(formulas.len(), visited.len(), "each once");
+    for seen in visited {
+        let expr = opcodon_expr::parse(&seen.formula, Some(&["a", "b"])).expect("a formula");
+        let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+        let values = expr.expr.eval_columns(&columns);
+        let mean = y.iter().sum::<f64>() / 60.0;
+        let rss: f64 = values.iter().zip(&y).map(|(v, y)| (v - y).powi(2)).sum();
+        let tss: f64 = y.iter().map(|y| (y - mean).powi(2)).sum();
+        assert!((1.0 - rss / tss - seen.r2).abs() < 1e-6, "{}", seen.formula);
+        assert_eq!(expr.expr.len(), seen.size);
+    }
+    let back = Report::from_json(&report.to_json()).expect("report");
+    assert_eq!(back.visited, report.visited);
+
+    // What the search starts from has been visited too.
+    let seeded = [("archive_size", "100"), ("seeds", "true")];
+    let product: Vec<f64> = (0..60)
+        .map(|row| columns[0][row] * columns[1][row])
+        .collect();
+    let y: Vec<f64> = product.iter().map(|p| p.sin()).collect();
+    let found = run(&["a", "b"], &columns, &y, &seeded).visited;
+    let exact = |seen: &&opcodon_sr::FrontEntry| seen.size <= 9 && seen.r2 > 0.999_999;
+    assert!(
+        found
+            .iter()
+            .find(exact)
+            .is_some_and(|seen| seen.formula.contains("sin"))
+    );
 }
 
 #[test]

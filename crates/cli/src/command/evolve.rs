@@ -3,19 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use opcodon::data::csv::Columns;
 use opcodon::data::{Dataset, Target, write};
+use opcodon::expr::print;
 use opcodon::listing::{Listing, Syntax};
 use opcodon::mcode::config::Config;
-use opcodon::mcode::fit::{Hooks, Observations, Progress, fit};
+use opcodon::mcode::fit::{Hooks, Observations, Progress, Save, fit};
 use opcodon::mcode::report::Model;
 use opcodon::mcode::{Report, SLOT_BYTES};
+use opcodon::sr::r2_text;
 
+use super::checkpoint::{self, Checkpoint};
 use super::{parameter, table};
-use crate::progress::{self, grouped};
+use crate::progress;
 use crate::{Failure, note, out};
 
 /// Flags of `opcodon evolve`.
@@ -41,12 +43,8 @@ pub(crate) struct Flags {
     /// Do not save the genomes.
     #[arg(long, conflicts_with = "save")]
     no_save: bool,
-    /// Write the whole search to this file every ten seconds and at its end.
-    #[arg(long, value_name = "FILE")]
-    checkpoint: Option<PathBuf>,
-    /// Go on with a search that --checkpoint wrote, of the same table.
-    #[arg(long, value_name = "FILE")]
-    resume: Option<PathBuf>,
+    #[command(flatten)]
+    checkpoint: Checkpoint,
     /// No progress line.
     #[arg(long, short)]
     quiet: bool,
@@ -55,9 +53,6 @@ pub(crate) struct Flags {
     #[command(flatten)]
     search: Search,
 }
-
-/// Time between two writings of the search.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// One flag for each hyper-parameter of the engine's table.
 #[derive(Debug)]
@@ -107,10 +102,7 @@ impl Search {
 
 pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
     let config = flags.search.config()?;
-    let resume = match &flags.resume {
-        Some(path) => Some(read(path)?),
-        None => None,
-    };
+    let resume = flags.checkpoint.resumed()?;
     let columns = match &flags.target {
         Some(target) if !flags.inputs.is_empty() => {
             Columns::Only(flags.inputs.iter().chain([target]).cloned().collect())
@@ -138,29 +130,20 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
     let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
     let line = progress::Line::new(flags.quiet || json);
     let mut show = |state: &Progress| line.show(state.fraction, told(state));
-    let mut unwritten = None;
-    let mut save = |text: &str| {
-        if let Some(path) = &flags.checkpoint
-            && let Err(error) = write_text(path, text)
-        {
-            unwritten = Some(error);
-        }
-    };
+    let mut file = flags.checkpoint.file(&interrupt);
+    let mut save = file.as_mut().map(|file| |text: &str| file.save(text));
     let hooks = Hooks {
         progress: Some(&mut show),
         interrupt: Some(interrupt),
-        checkpoint: flags
-            .checkpoint
-            .is_some()
-            .then_some((CHECKPOINT_INTERVAL, &mut save)),
+        checkpoint: save
+            .as_mut()
+            .map(|save| (checkpoint::INTERVAL, save as Save<'_>)),
         resume: resume.as_deref(),
     };
     let report = fit(&data, &config, hooks);
     line.finish();
-    let report = report?;
-    if let Some(failure) = unwritten {
-        return Err(failure);
-    }
+    let report = report.map_err(|error| flags.checkpoint.failure(error))?;
+    checkpoint::finish(file)?;
 
     let saved = match (flags.no_save, &flags.save) {
         (true, _) => None,
@@ -185,12 +168,7 @@ fn told(state: &Progress) -> String {
     let best = state.best.as_ref().map_or(String::new(), |model: &Model| {
         format!("  MSE {:.6e}  {}", model.loss, model.formula)
     });
-    format!("{} genomes{best}", grouped(state.evaluations))
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path)
-        .map_err(|error| Failure::input(format_args!("{}: {error}", path.display())))
+    format!("{} genomes{best}", print::grouped(state.evaluations))
 }
 
 fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
@@ -215,7 +193,8 @@ fn show_report(report: &Report) {
     let best = report.best();
     out(report);
     out(format_args!("{} = {}", report.target, best.formula));
-    out(format_args!("R² {:.6}, size {}\n", best.r2, best.size));
+    let r2 = r2_text(best.r2);
+    out(format_args!("R² {r2}, size {}\n", best.size));
     let text = listing(report, best, Syntax::Intel).to_string();
     for line in text.lines().take(N_LINES) {
         out(line);

@@ -14,8 +14,9 @@ use opcodon::listing::Syntax;
 use opcodon::page::{Rows, machine_code};
 use opcodon::sr::{self, Config, Hooks, Observations, Report};
 
+use super::checkpoint::{self, Checkpoint};
 use super::{parameter, table};
-use crate::progress::{self, grouped};
+use crate::progress;
 use crate::{Failure, note, out};
 
 /// Flags of `opcodon fit`.
@@ -44,6 +45,8 @@ pub(crate) struct Flags {
     /// A file that gets the state of the search as lines of JSON, about one a generation.
     #[arg(long)]
     log: Option<PathBuf>,
+    #[command(flatten)]
+    checkpoint: Checkpoint,
     /// No progress line.
     #[arg(long, short)]
     quiet: bool,
@@ -101,6 +104,7 @@ impl Search {
 
 pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
     let config = flags.search.config()?;
+    let resume = flags.checkpoint.resumed()?;
     let columns = match (&flags.target, flags.inputs.is_empty()) {
         (Some(target), false) => {
             let others = flags.weights.iter().chain([target]);
@@ -139,13 +143,20 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
             log.write(state);
         }
     };
+    let mut file = flags.checkpoint.file(&interrupt);
+    let mut save_state = file.as_mut().map(|file| |text: &str| file.save(text));
     let hooks = Hooks {
         progress: Some(&mut show),
         interrupt: Some(interrupt),
+        checkpoint: save_state
+            .as_mut()
+            .map(|save| (checkpoint::INTERVAL, save as sr::Save<'_>)),
+        resume: resume.as_deref(),
     };
     let report = sr::fit_with(&data, &config, hooks);
     line.finish();
-    let report = report?;
+    let report = report.map_err(|error| flags.checkpoint.failure(error))?;
+    checkpoint::finish(file)?;
 
     let saved = if flags.no_save {
         None
@@ -204,7 +215,7 @@ fn told(state: &sr::Progress) -> String {
     let best = best.map_or(String::new(), |entry| {
         format!("  R² {}  {}", sr::r2_text(entry.r2), entry.formula)
     });
-    let (generation, formulas) = (state.generation, grouped(state.evaluations));
+    let (generation, formulas) = (state.generation, print::grouped(state.evaluations));
     format!("generation {generation}  {formulas} formulas{best}")
 }
 
@@ -219,7 +230,7 @@ fn show_report(report: &Report) -> Result<(), Failure> {
         "R² {}, size {}, {} formulas tried in {:.1} s",
         sr::r2_text(best.r2),
         best.size,
-        grouped(report.evaluations),
+        print::grouped(report.evaluations),
         report.elapsed_s
     ));
     let constants: Vec<String> = best

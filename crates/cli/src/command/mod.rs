@@ -2,6 +2,7 @@
 
 pub(crate) mod asm;
 pub(crate) mod call;
+mod checkpoint;
 pub(crate) mod disasm;
 pub(crate) mod doctor;
 pub(crate) mod eval;

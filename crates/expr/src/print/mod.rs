@@ -29,5 +29,5 @@ pub use latex::latex;
 pub use mathml::{markup, mathml, mathml_content, mathml_name};
 pub use names::python_identifiers;
 pub(crate) use number::nan_with_payload;
-pub use number::{number, rounded};
+pub use number::{grouped, number, rounded};
 pub use python::{numpy, sympy};

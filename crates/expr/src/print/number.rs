@@ -35,6 +35,25 @@ pub fn rounded(value: f64, digits: usize) -> f64 {
         .unwrap_or(value)
 }
 
+/// A count with its thousands apart: for reading.
+///
+/// ```
+/// let texts = [0, 999, 1000, 1_234_567].map(opcodon_expr::print::grouped);
+/// assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
+/// ```
+#[must_use]
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// Appends a number in this crate's notation: shortest decimal digits that read back, `inf`,
 /// `nan`, and `nan(0x…)` for a NaN with an unusual payload.
 pub(crate) fn write_infix(out: &mut String, value: f64) {

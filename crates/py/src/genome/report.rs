@@ -2,10 +2,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use numpy::PyArray1;
-use opcodon_mcode::fit::{Hooks, Observations, Progress, fit};
+use opcodon_mcode::fit::{Hooks, Observations, Progress, Save, fit};
 use opcodon_mcode::report::Model;
 use opcodon_mcode::{Config, McodeError, Report};
 use pyo3::prelude::*;
@@ -14,7 +13,7 @@ use pyo3::types::{PyDict, PyList, PyType};
 use super::{mcode_error, wrap};
 use crate::array::{Matrix, Vector};
 use crate::expression::{Expression, Names};
-use crate::search::supervise;
+use crate::search::{self, CHECKPOINT_INTERVAL, supervise};
 
 /// What an evolution came to; the Python class of the same name.
 #[pyclass(frozen, module = "opcodon._core", name = "GenomeReport")]
@@ -44,9 +43,6 @@ fn config(parameters: &BTreeMap<String, String>) -> Result<Config, McodeError> {
     config.validate()?;
     Ok(config)
 }
-
-/// Time between two states that are written down.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Evolves genomes for a table.
 #[pyfunction]
@@ -91,32 +87,21 @@ pub(crate) fn evolve(
         target: Cow::Owned(target_values),
         weights: weights.map(Cow::Owned),
     };
-    let mut unwritten = None;
-    let report = supervise(py, progress, tell, |interrupt, observer| {
-        let mut save = |text: &str| {
-            if let Some(path) = &checkpoint
-                && let Err(error) = opcodon_data::write::write_atomically(path, |file| {
-                    file.write_all(text.as_bytes())
-                })
-            {
-                unwritten = Some(error);
-            }
-        };
+    let (report, file) = supervise(py, progress, tell, |interrupt, observer| {
+        let mut file = search::checkpoint(checkpoint, &interrupt);
+        let mut save = file.as_mut().map(|file| |text: &str| file.save(text));
         let hooks = Hooks {
             progress: Some(observer),
             interrupt: Some(interrupt),
-            checkpoint: checkpoint
-                .is_some()
-                .then_some((CHECKPOINT_INTERVAL, &mut save)),
+            checkpoint: save
+                .as_mut()
+                .map(|save| (CHECKPOINT_INTERVAL, save as Save<'_>)),
             resume: resume.as_deref(),
         };
-        fit(&data, &config, hooks)
+        (fit(&data, &config, hooks), file)
     })?;
     let report = report.map_err(|error| mcode_error(&error))?;
-    if let Some(error) = unwritten {
-        let text = crate::error::message(&error);
-        return Err(pyo3::exceptions::PyOSError::new_err(text));
-    }
+    search::checkpointed(py, file)?;
     Ok(GenomeReport::new(report))
 }
 
