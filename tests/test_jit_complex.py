@@ -3,7 +3,6 @@
 # ruff: noqa: B007, E711, E741, SIM108
 
 import cmath
-import gc
 import importlib
 import itertools
 import math
@@ -16,7 +15,7 @@ import opcodon
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "jit_corpus"))
 
-from compare import Outcome
+from compare import Outcome, check_no_leak
 
 pytest.importorskip("opcodon._core")
 if not hasattr(importlib.import_module("opcodon._core"), "jit"):
@@ -199,14 +198,4 @@ def test_nothing_leaks():
             (overflow, (1.5 + 1j,)),
         )
     ]
-
-    def calls(n):
-        for _ in range(n):
-            for function, args in functions:
-                function(*args)
-        gc.collect()
-        return sys.getallocatedblocks()
-
-    calls(200)
-    before = calls(500)
-    assert calls(3000) - before < 500
+    check_no_leak(functions)

@@ -2,7 +2,6 @@
 # The language as people write it.
 # ruff: noqa: ARG001, B007, B905, C416, E741, RUF007
 
-import gc
 import importlib
 import pathlib
 import sys
@@ -14,7 +13,7 @@ import opcodon
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "jit_corpus"))
 
-from compare import Outcome
+from compare import Outcome, check_no_leak
 
 pytest.importorskip("opcodon._core")
 if not hasattr(importlib.import_module("opcodon._core"), "jit"):
@@ -171,14 +170,4 @@ def test_nothing_leaks():
             (three, ([1, 2, 3], [1, 2, 3], [1, 2, 1])),
         )
     ]
-
-    def calls(n):
-        for _ in range(n):
-            for function, args in functions:
-                function(*args)
-        gc.collect()
-        return sys.getallocatedblocks()
-
-    calls(200)
-    before = calls(500)
-    assert calls(3000) - before < 500
+    check_no_leak(functions)

@@ -6,7 +6,6 @@ what was done to them so far, in the same order.
 # The language as people write it.
 # ruff: noqa: SIM102, C408, B007
 
-import gc
 import importlib
 import pathlib
 import sys
@@ -17,7 +16,7 @@ import opcodon
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "jit_corpus"))
 
-from compare import Outcome
+from compare import Outcome, check_no_leak
 
 pytest.importorskip("opcodon._core")
 if not hasattr(importlib.import_module("opcodon._core"), "jit"):
@@ -356,14 +355,4 @@ def test_nothing_leaks():
             (left_in_a_loop, (8,)),
         )
     ]
-
-    def calls(n):
-        for _ in range(n):
-            for function, args in functions:
-                function(*args)
-        gc.collect()
-        return sys.getallocatedblocks()
-
-    calls(200)
-    before = calls(500)
-    assert calls(3000) - before < 500
+    check_no_leak(functions)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import gc
 import io
 import math
 import struct
@@ -112,3 +113,18 @@ def _state(value):
     state = {name: getattr(value, name, None) for name in slots}
     state.update(getattr(value, "__dict__", {}))
     return state
+
+
+def check_no_leak(functions):
+    """Calls functions with arguments, in pairs, thousands of times: memory must not grow."""
+
+    def calls(n):
+        for _ in range(n):
+            for function, args in functions:
+                function(*args)
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    calls(200)
+    before = calls(500)
+    assert calls(3000) - before < 500
