@@ -10,16 +10,16 @@
 
 use crate::globals::{FunctionId, Global};
 use crate::liveness::{Locals, for_each_atom};
+use crate::own::Own;
 use crate::plain;
 use crate::program::{Atom, Bin, Expr, Id, Index, Kind, Local, Statement};
 use crate::rules::{self, Intrinsic};
-use crate::table::{self, OwnTables, TableTy, View, item_of};
+use crate::table::{self, TableTy, View, item_of};
 use crate::text;
 use crate::types::{
     ArrayTy, BOOL, CHAR, COMPLEX, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
     UNSET,
 };
-use crate::unboxed::OwnLists;
 use crate::unit::{FunctionInfo, Unit};
 
 /// Nesting of lists and tuples beyond which nothing is known.
@@ -323,8 +323,8 @@ pub(crate) struct Inference<'a> {
     exact_ret: Ty,
     /// Nothing has been found so far that is not plain.
     pub(crate) is_plain: bool,
-    pub(crate) own_lists: OwnLists,
-    pub(crate) own_tables: OwnTables,
+    pub(crate) own_lists: Own<Ty>,
+    pub(crate) own_tables: Own<TableTy>,
 }
 
 /// What is found about a function.
@@ -368,7 +368,13 @@ impl<'a> Inference<'a> {
     /// Infers a function of a unit.
     pub(crate) fn run(unit: &'a mut Unit, function: FunctionId, params: &[Ty]) -> Inferred {
         let info = std::rc::Rc::clone(&unit.functions[function]);
-        let mut own = (OwnLists::of(unit, &info), OwnTables::of(unit, &info));
+        let runtime = &unit.runtime;
+        let [lists, tables] =
+            [runtime.unboxed_new, runtime.table_new].map(|make| make != 0 && runtime.ob_item != 0);
+        let mut own = (
+            Own::new(&info.own_lists, lists),
+            Own::new(&info.own_tables, tables),
+        );
         loop {
             let mut inference = Inference::pass(unit, &info, params, own);
             let is_new = inference.own_lists.take_over();
@@ -377,8 +383,8 @@ impl<'a> Inference<'a> {
                     joints: inference.joints,
                     ret: inference.ret,
                     plain_ret: inference.is_plain.then_some(inference.exact_ret),
-                    own_lists: inference.own_lists.of_locals(&info),
-                    own_tables: inference.own_tables.of_locals(&info),
+                    own_lists: inference.own_lists.of_locals(),
+                    own_tables: inference.own_tables.of_locals(),
                 };
             }
             own = (inference.own_lists, inference.own_tables);
@@ -390,7 +396,7 @@ impl<'a> Inference<'a> {
         unit: &'u mut Unit,
         info: &std::rc::Rc<FunctionInfo>,
         params: &[Ty],
-        (own_lists, own_tables): (OwnLists, OwnTables),
+        (own_lists, own_tables): (Own<Ty>, Own<TableTy>),
     ) -> Inference<'u> {
         let mut state = vec![Ty::of(UNSET); info.program.locals.len()];
         state[..info.program.n_params].clone_from_slice(params);

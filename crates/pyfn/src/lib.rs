@@ -19,6 +19,7 @@ mod globals;
 mod infer;
 mod liveness;
 mod lockstep;
+mod own;
 mod plain;
 mod program;
 mod rules;

@@ -15,10 +15,11 @@ use std::rc::Rc;
 use crate::globals::Global;
 use crate::infer::{Inference, Scope, is_str};
 use crate::liveness::{for_each_atom, for_each_target};
+use crate::own::{grown, is_unboxable};
 use crate::program::{Atom, Cmp, Expr, Index, Kind, Local, Un, all_statements};
 use crate::types::{BOOL, CHAR, FLOAT, Form, INT, NONE, Tags, Ty};
 use crate::unboxed::{ONLY_READ, builtin, held_twice, returned};
-use crate::unit::{FunctionInfo, Unit};
+use crate::unit::FunctionInfo;
 
 /// What is known of a table.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -243,80 +244,15 @@ fn is_key(ty: &Ty) -> bool {
     ty.is_never() || ty.tags == int || ty.tags == Tags::of(CHAR) || is_str(ty)
 }
 
-/// Whether such values can be.
-fn is_value(ty: &Ty) -> bool {
-    let kinds = Tags(1 << BOOL | 1 << INT | 1 << FLOAT | 1 << CHAR);
-    ty.tags.within(kinds) && ty.tags.0.count_ones() <= 1 && ty.narrow.is_none()
-}
-
-/// What inference knows of the tables that a function keeps to itself.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct OwnTables {
-    /// For each group what its tables hold; `None` if they are Python's.
-    known: Vec<Option<TableTy>>,
-    /// The same with what has been found since.
-    found: Vec<Option<TableTy>>,
-}
-
-impl OwnTables {
-    pub(crate) fn of(unit: &Unit, info: &FunctionInfo) -> Self {
-        let is_known = unit.runtime.table_new != 0 && unit.runtime.ob_item != 0;
-        let known = info.own_tables.iter();
-        let known = known.map(|group| group.filter(|_| is_known).map(|_| TableTy::default()));
-        let known = known.collect::<Vec<_>>();
-        Self {
-            found: known.clone(),
-            known,
-        }
-    }
-
-    /// Takes over what has been found; whether anything is new.
-    pub(crate) fn take_over(&mut self) -> bool {
-        let is_new = self.found != self.known;
-        self.known.clone_from(&self.found);
-        is_new
-    }
-
-    fn table(&self, info: &FunctionInfo, local: Local) -> Option<&TableTy> {
-        self.known[info.own_tables[local]?].as_ref()
-    }
-
-    pub(crate) fn of_locals(&self, info: &FunctionInfo) -> Vec<Option<TableTy>> {
-        let locals = 0..info.own_tables.len();
-        locals
-            .map(|local| self.table(info, local).cloned())
-            .collect()
-    }
-
-    /// A table of the local's group has such a key, and such a value, if it is one of a dictionary.
-    fn add(&mut self, info: &FunctionInfo, local: Local, key: &Ty, value: Option<&Ty>) {
-        let Some(group) = info.own_tables[local] else {
-            return;
-        };
-        let Some(known) = &self.found[group] else {
-            return;
-        };
-        let grown = |known: &Ty, new: &Ty| {
-            let joined = known.join(new);
-            if known.is_never() {
-                joined
-            } else {
-                joined.widened(known)
-            }
-        };
+/// What is known of a table, with such a key, and such a value, if it is one of a dictionary.
+fn with(key: &Ty, value: Option<&Ty>) -> impl FnOnce(&TableTy) -> Option<TableTy> {
+    move |known| {
         let table = TableTy {
             key: grown(&known.key, key),
             value: value.map_or_else(|| known.value.clone(), |value| grown(&known.value, value)),
             ..known.clone()
         };
-        self.found[group] =
-            Some(table).filter(|table| is_key(&table.key) && is_value(&table.value));
-    }
-
-    fn give_up(&mut self, info: &FunctionInfo, local: Local) {
-        if let Some(group) = info.own_tables[local] {
-            self.found[group] = None;
-        }
+        Some(table).filter(|table| is_key(&table.key) && is_unboxable(&table.value))
     }
 }
 
@@ -324,24 +260,24 @@ impl Inference<'_> {
     /// The type of a table that only this function will see, if the operation makes one.
     pub(crate) fn own_table(&mut self, state: &[Ty], to: Local, e: &Expr) -> Option<Ty> {
         let info = Rc::clone(&self.info);
-        self.own_tables.table(&info, to)?;
+        self.own_tables.get(to)?;
         let is_set = made(e, &info.globals)?;
         let scope = Scope { info: &info, state };
         match e {
             Expr::Dict(pairs) => {
                 for (key, value) in pairs {
                     let (key, value) = (scope.atom(key), scope.atom(value));
-                    self.own_tables.add(&info, to, &key, Some(&value));
+                    self.own_tables.grow(to, with(&key, Some(&value)));
                 }
             }
             Expr::Set(items) => {
                 for item in items {
-                    self.own_tables.add(&info, to, &scope.atom(item), None);
+                    self.own_tables.grow(to, with(&scope.atom(item), None));
                 }
             }
             _ => {}
         }
-        let table = self.own_tables.table(&info, to)?.clone();
+        let table = self.own_tables.get(to)?.clone();
         self.is_plain = false;
         Some(Ty::object(Form::Table(Box::new(TableTy {
             is_set,
@@ -386,13 +322,13 @@ impl Inference<'_> {
             return;
         }
         let value = value.map(|value| scope.atom(value));
-        self.own_tables.add(&info, *table, &key, value.as_ref());
+        self.own_tables.grow(*table, with(&key, value.as_ref()));
         if let Kind::Set(_, Expr::Method(_, _, args, ..)) | Kind::Expr(Expr::Method(_, _, args, ..)) =
             kind
             && let [_, default] = args.as_slice()
             && !is_default(&scope.atom(default))
         {
-            self.own_tables.give_up(&info, *table);
+            self.own_tables.give_up(*table);
         }
     }
 }

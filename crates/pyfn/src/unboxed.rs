@@ -12,9 +12,10 @@ use std::rc::Rc;
 use crate::globals::Global;
 use crate::infer::{Inference, iterated};
 use crate::liveness::{for_each_atom, for_each_target};
+use crate::own::{grown, is_unboxable};
 use crate::program::{Atom, Bin, Expr, Id, Index, Kind, Local, Statement, Un, all_statements};
-use crate::types::{BOOL, CHAR, FLOAT, Form, INT, RANGE, Tags, Ty};
-use crate::unit::{FunctionInfo, Unit};
+use crate::types::{Form, INT, RANGE, Tags, Ty};
+use crate::unit::FunctionInfo;
 
 /// Builtins that neither keep nor change a list that they are called with.
 pub(crate) const ONLY_READ: &[&str] = &[
@@ -245,96 +246,30 @@ fn is_range_listed(all: &[&Statement], e: &Expr, globals: &[Global]) -> bool {
     bound == 1 && all.iter().any(|statement| is_range(&statement))
 }
 
-/// Whether such elements can lie side by side; of an empty list nothing is known.
-pub(crate) fn is_unboxable(element: &Ty) -> bool {
-    let kinds = Tags(1 << BOOL | 1 << INT | 1 << FLOAT | 1 << CHAR);
-    element.tags.within(kinds) && element.tags.0.count_ones() <= 1 && element.narrow.is_none()
-}
-
-/// What inference knows of the lists that a function keeps to itself: whatever their place in the
-/// program, the elements of a group have one type.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct OwnLists {
-    /// For each group its elements, as found so far; `None` if its lists are Python's.
-    elements: Vec<Option<Ty>>,
-    /// The same with what has been added since: what is known stays the same in a run over the
-    /// program, so that a list has one type in it.
-    found: Vec<Option<Ty>>,
-}
-
-impl OwnLists {
-    pub(crate) fn of(unit: &Unit, info: &FunctionInfo) -> Self {
-        let is_known = unit.runtime.unboxed_new != 0 && unit.runtime.ob_item != 0;
-        let elements = info.own_lists.iter();
-        let elements = elements.map(|group| group.filter(|_| is_known).map(|_| Ty::default()));
-        let elements = elements.collect::<Vec<_>>();
-        Self {
-            found: elements.clone(),
-            elements,
-        }
-    }
-
-    /// Takes over what has been found; whether anything is new, so that all is to be inferred again.
-    pub(crate) fn take_over(&mut self) -> bool {
-        let is_new = self.found != self.elements;
-        self.elements.clone_from(&self.found);
-        is_new
-    }
-
-    /// The elements of the lists that a local may hold.
-    fn element(&self, info: &FunctionInfo, local: Local) -> Option<&Ty> {
-        self.elements[info.own_lists[local]?].as_ref()
-    }
-
-    pub(crate) fn of_locals(&self, info: &FunctionInfo) -> Vec<Option<Ty>> {
-        let locals = 0..info.own_lists.len();
-        let element = |local| self.element(info, local).cloned();
-        locals.map(element).collect()
-    }
-
-    /// A list of the local's group gets such an element.
-    fn add(&mut self, info: &FunctionInfo, local: Local, new: &Ty) {
-        let Some(group) = info.own_lists[local] else {
-            return;
-        };
-        if let Some(known) = &self.found[group] {
-            let joined = known.join(new);
-            let joined = if known.is_never() {
-                joined
-            } else {
-                joined.widened(known)
-            };
-            self.found[group] = Some(joined).filter(is_unboxable);
-        }
-    }
-
-    /// The lists of the local's group are Python's.
-    fn give_up(&mut self, info: &FunctionInfo, local: Local) {
-        if let Some(group) = info.own_lists[local] {
-            self.found[group] = None;
-        }
-    }
+/// The elements of a list, with another one.
+fn with(new: &Ty) -> impl FnOnce(&Ty) -> Option<Ty> {
+    move |known| Some(grown(known, new)).filter(is_unboxable)
 }
 
 impl Inference<'_> {
     /// The type of a list that only this function will see, if the operation makes one.
     pub(crate) fn own_list(&mut self, state: &[Ty], to: Local, e: &Expr) -> Option<Ty> {
         let info = Rc::clone(&self.info);
-        self.own_lists.element(&info, to)?;
+        self.own_lists.get(to)?;
         match e {
             Expr::List(items) => {
                 for item in items {
                     let item = self.scope(state).atom(item);
-                    self.own_lists.add(&info, to, &item);
+                    self.own_lists.grow(to, with(&item));
                 }
             }
             Expr::Call(..) => {
                 let of = self.scope(state).atom(listed(e, &info.globals)?);
                 if of.tags == Tags::of(RANGE) {
                     let item = iterated(&of)?;
-                    self.own_lists.add(&info, to, &item);
+                    self.own_lists.grow(to, with(&item));
                 } else {
-                    self.own_lists.give_up(&info, to);
+                    self.own_lists.give_up(to);
                 }
             }
             Expr::Bin(..) => {
@@ -342,12 +277,12 @@ impl Inference<'_> {
                 let (_, n) = repeated(e, is_list)?;
                 let n = self.scope(state).atom(n);
                 if !n.tags.within(Tags::of(INT)) {
-                    self.own_lists.give_up(&info, to);
+                    self.own_lists.give_up(to);
                 }
             }
             _ => return None,
         }
-        let element = self.own_lists.element(&info, to)?.clone();
+        let element = self.own_lists.get(to)?.clone();
         self.is_plain = false;
         Some(Ty::object(Form::Unboxed(Box::new(element))))
     }
@@ -358,8 +293,8 @@ impl Inference<'_> {
             && name == "append"
             && let [value] = args.as_slice()
         {
-            let (value, info) = (self.scope(state).atom(value), Rc::clone(&self.info));
-            self.own_lists.add(&info, *list, &value);
+            let value = self.scope(state).atom(value);
+            self.own_lists.grow(*list, with(&value));
         }
     }
 
@@ -368,11 +303,10 @@ impl Inference<'_> {
         if let (Atom::Local(list), Index::Atom(index)) = (of, index) {
             let scope = self.scope(state);
             let (value, index) = (scope.atom(value), scope.atom(index));
-            let info = Rc::clone(&self.info);
             if index.tags.within(Tags::INDICES) {
-                self.own_lists.add(&info, *list, &value);
+                self.own_lists.grow(*list, with(&value));
             } else {
-                self.own_lists.give_up(&info, *list);
+                self.own_lists.give_up(*list);
             }
         }
     }

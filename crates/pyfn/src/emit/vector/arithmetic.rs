@@ -143,16 +143,7 @@ impl Reader<'_> {
             self.check_exact(value, path)?;
         }
         let (x, y) = (self.single(a, path)?, self.single(b, path)?);
-        let op = match op {
-            Bin::Add => Op::Add,
-            Bin::Sub => Op::Sub,
-            Bin::Mul => Op::Mul,
-            Bin::TrueDiv => {
-                self.check_divisor(y, path);
-                Op::Div
-            }
-            _ => return None,
-        };
+        let op = self.float_op(op, y, path)?;
         let id = self.graph.float(op, Lane::Single, &[x, y]);
         self.finite.push((path, id));
         Some(Self::val(id, NP_F32))
@@ -171,17 +162,22 @@ impl Reader<'_> {
             self.check_exact(b, path)?;
         }
         let (x, y) = (self.double(a)?, self.double(b)?);
-        let op = match op {
+        let op = self.float_op(op, y, path)?;
+        Some(self.graph.float(op, Lane::Double, &[x, y]))
+    }
+
+    /// The operation on floats, by such a right operand, which is checked if it divides.
+    fn float_op(&mut self, op: Bin, right: Id, path: Option<Id>) -> Option<Op> {
+        Some(match op {
             Bin::Add => Op::Add,
             Bin::Sub => Op::Sub,
             Bin::Mul => Op::Mul,
             Bin::TrueDiv => {
-                self.check_divisor(y, path);
+                self.check_divisor(right, path);
                 Op::Div
             }
             _ => return None,
-        };
-        Some(self.graph.float(op, Lane::Double, &[x, y]))
+        })
     }
 
     pub(super) fn check_divisor(&mut self, divisor: Id, path: Option<Id>) {
