@@ -14,11 +14,10 @@ use std::rc::Rc;
 
 use crate::globals::Global;
 use crate::infer::{Inference, Scope, is_str};
-use crate::liveness::{for_each_atom, for_each_target};
-use crate::own::{grown, is_unboxable};
+use crate::own::{Groups, SEEN, grown, is_unboxable};
 use crate::program::{Atom, Cmp, Expr, Index, Kind, Local, Un, all_statements};
 use crate::types::{BOOL, CHAR, FLOAT, Form, INT, NONE, Tags, Ty};
-use crate::unboxed::{ONLY_READ, builtin, held_twice, returned};
+use crate::unboxed::{ONLY_READ, builtin, returned};
 use crate::unit::FunctionInfo;
 
 /// What is known of a table.
@@ -51,50 +50,11 @@ impl View {
     }
 }
 
-/// What a group of locals is used for.
-#[derive(Default, Clone, Copy)]
-struct Uses {
-    is_dict: bool,
-    is_set: bool,
-    is_seen_elsewhere: bool,
-    is_run_over: bool,
-    is_deleted_from: bool,
-}
-
-struct Search {
-    parent: Vec<Local>,
-    uses: Vec<Uses>,
-}
-
-impl Search {
-    fn root(&self, mut local: Local) -> Local {
-        while self.parent[local] != local {
-            local = self.parent[local];
-        }
-        local
-    }
-
-    fn note(&mut self, atom: &Atom, f: impl FnOnce(&mut Uses)) {
-        if let Atom::Local(local) = atom {
-            let root = self.root(*local);
-            f(&mut self.uses[root]);
-        }
-    }
-
-    fn unite(&mut self, a: Local, b: Local) {
-        let (a, b) = (self.root(a), self.root(b));
-        if a == b {
-            return;
-        }
-        self.parent[a] = b;
-        let (from, to) = (self.uses[a], &mut self.uses[b]);
-        to.is_dict |= from.is_dict;
-        to.is_set |= from.is_set;
-        to.is_seen_elsewhere |= from.is_seen_elsewhere;
-        to.is_run_over |= from.is_run_over;
-        to.is_deleted_from |= from.is_deleted_from;
-    }
-}
+/// What is done to the tables of a group, beside their being seen by others.
+const DICT: u8 = 2;
+const SET: u8 = 4;
+const RUN_OVER: u8 = 8;
+const DELETED_FROM: u8 = 16;
 
 /// Whether an operation makes a dictionary (`false`) or a set (`true`).
 fn made(e: &Expr, globals: &[Global]) -> Option<bool> {
@@ -134,21 +94,14 @@ fn is_method(name: &str, n_args: usize) -> bool {
 /// The group of each local that may hold such tables only.
 pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
     let (program, globals) = (&info.program, info.globals.as_slice());
-    let n_locals = program.locals.len();
-    let mut search = Search {
-        parent: (0..n_locals).collect(),
-        uses: vec![Uses::default(); n_locals],
-    };
-    for local in 0..program.n_params {
-        search.uses[local].is_seen_elsewhere = true;
-    }
+    let mut groups = Groups::new(program);
     let returned = returned(info);
     for statement in all_statements(&program.body) {
         let mut fine: Vec<*const Atom> = Vec::new();
         let mut is_bound = false;
         match &statement.kind {
             Kind::Set(to, Expr::Atom(from @ Atom::Local(local))) => {
-                search.unite(*local, *to);
+                groups.unite(*local, *to);
                 fine.push(from);
                 is_bound = true;
             }
@@ -157,10 +110,7 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
             }
             Kind::Set(to, e) => {
                 if let Some(is_set) = made(e, globals) {
-                    search.note(&Atom::Local(*to), |uses| {
-                        uses.is_set |= is_set;
-                        uses.is_dict |= !is_set;
-                    });
+                    groups.note(*to, if is_set { SET } else { DICT });
                     is_bound = true;
                 }
             }
@@ -169,11 +119,11 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
             Kind::SetItem(of, index, _) if is_plain_index(index) => fine.push(of),
             Kind::DelItem(of, index) if is_plain_index(index) => {
                 fine.push(of);
-                search.note(of, |uses| uses.is_deleted_from = true);
+                groups.note_atom(of, DELETED_FROM);
             }
             Kind::For(_, of, ..) => {
                 fine.push(of);
-                search.note(of, |uses| uses.is_run_over = true);
+                groups.note_atom(of, RUN_OVER);
             }
             Kind::Lookup(_, name, of) if (1..=2).any(|n| is_method(name, n)) => fine.push(of),
             _ => {}
@@ -186,14 +136,14 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
                 | Expr::Cmp(Cmp::In | Cmp::NotIn, _, of) => fine.push(of),
                 Expr::Method(_, of, ..) if info.lockstep_of_call(statement.id).is_some() => {
                     fine.push(of);
-                    search.note(of, |uses| uses.is_run_over = true);
+                    groups.note_atom(of, RUN_OVER);
                 }
                 Expr::Method(name, of, args, named, _)
                     if is_method(name, args.len()) && named.is_empty() =>
                 {
                     fine.push(of);
                     if name == "pop" {
-                        search.note(of, |uses| uses.is_deleted_from = true);
+                        groups.note_atom(of, DELETED_FROM);
                     }
                 }
                 Expr::Call(function, args, named) if named.is_empty() && args.len() == 1 => {
@@ -205,31 +155,17 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
                 _ => {}
             }
         }
-        for_each_atom(&statement.kind, &mut |atom| {
-            if !fine.contains(&std::ptr::from_ref(atom)) {
-                search.note(atom, |uses| uses.is_seen_elsewhere = true);
-            }
-        });
-        if !is_bound {
-            for_each_target(&statement.kind, &mut |local| {
-                search.note(&Atom::Local(local), |uses| uses.is_seen_elsewhere = true);
-            });
-        }
+        groups.show_others(&statement.kind, &fine, is_bound);
     }
-    for parts in returned.values() {
-        for local in held_twice(parts, |local| search.root(local)) {
-            search.note(&Atom::Local(local), |uses| uses.is_seen_elsewhere = true);
-        }
-    }
-    let group = |local: Local| {
-        let root = search.root(local);
-        let uses = search.uses[root];
-        let is_one = uses.is_dict != uses.is_set && !uses.is_seen_elsewhere;
-        let keeps = !uses.is_deleted_from || uses.is_dict && !uses.is_run_over;
-        let is_ordered = uses.is_dict || !uses.is_run_over;
-        (is_one && keeps && is_ordered).then_some(root)
-    };
-    (0..n_locals).map(group).collect()
+    returned.values().for_each(|parts| groups.show_twice(parts));
+    groups.of_locals(|uses| {
+        let [is_dict, is_set, is_run_over, is_deleted_from] =
+            [DICT, SET, RUN_OVER, DELETED_FROM].map(|use_| uses & use_ != 0);
+        let is_one = is_dict != is_set && uses & SEEN == 0;
+        let keeps = !is_deleted_from || is_dict && !is_run_over;
+        let is_ordered = is_dict || !is_run_over;
+        is_one && keeps && is_ordered
+    })
 }
 
 /// Whether such keys can be in a table; of an empty one nothing is known.

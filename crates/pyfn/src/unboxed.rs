@@ -11,8 +11,8 @@ use std::rc::Rc;
 
 use crate::globals::Global;
 use crate::infer::{Inference, iterated};
-use crate::liveness::{for_each_atom, for_each_target};
-use crate::own::{grown, is_unboxable};
+use crate::liveness::for_each_target;
+use crate::own::{Groups, grown, is_unboxable};
 use crate::program::{Atom, Bin, Expr, Id, Index, Kind, Local, Statement, Un, all_statements};
 use crate::types::{Form, INT, RANGE, Tags, Ty};
 use crate::unit::FunctionInfo;
@@ -22,32 +22,8 @@ pub(crate) const ONLY_READ: &[&str] = &[
     "len", "sum", "min", "max", "sorted", "any", "all", "tuple", "list", "set",
 ];
 
-struct Search {
-    parent: Vec<Local>,
-    is_seen_elsewhere: Vec<bool>,
-    is_made: Vec<bool>,
-}
-
-impl Search {
-    fn root(&self, mut local: Local) -> Local {
-        while self.parent[local] != local {
-            local = self.parent[local];
-        }
-        local
-    }
-
-    fn unite(&mut self, a: Local, b: Local) {
-        let (a, b) = (self.root(a), self.root(b));
-        self.parent[a] = b;
-        self.is_seen_elsewhere[b] |= self.is_seen_elsewhere[a];
-        self.is_made[b] |= self.is_made[a];
-    }
-
-    fn give_away(&mut self, local: Local) {
-        let root = self.root(local);
-        self.is_seen_elsewhere[root] = true;
-    }
-}
+/// The group's lists are made here.
+const MADE: u8 = 2;
 
 pub(crate) fn builtin<'a>(globals: &'a [Global], function: &Atom) -> Option<&'a str> {
     match function {
@@ -102,42 +78,21 @@ pub(crate) fn returned(info: &FunctionInfo) -> HashMap<Id, Vec<Atom>> {
     found
 }
 
-/// Which locals a tuple would hold twice, if locals of a group count as one.
-pub(crate) fn held_twice(parts: &[Atom], root: impl Fn(Local) -> Local) -> Vec<Local> {
-    let locals = parts.iter().filter_map(|part| match part {
-        Atom::Local(local) => Some(*local),
-        _ => None,
-    });
-    let locals = locals.collect::<Vec<_>>();
-    let is_twice = |at: usize| {
-        let same = |other: usize| other != at && root(locals[other]) == root(locals[at]);
-        (0..locals.len()).any(same)
-    };
-    let twice = (0..locals.len()).filter(|&at| is_twice(at));
-    twice.map(|at| locals[at]).collect()
-}
-
 /// The group of each local that may hold such lists only.
 pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
     let (program, globals) = (&info.program, info.globals.as_slice());
-    let n_locals = program.locals.len();
-    let mut search = Search {
-        parent: (0..n_locals).collect(),
-        is_seen_elsewhere: (0..n_locals)
-            .map(|local| local < program.n_params)
-            .collect(),
-        is_made: vec![false; n_locals],
-    };
+    let mut groups = Groups::new(program);
+    let mut is_made = vec![false; program.locals.len()];
     let all = all_statements(&program.body).collect::<Vec<_>>();
     for statement in &all {
         if let Kind::Set(to, e) = &statement.kind
             && (matches!(e, Expr::List(_)) || is_range_listed(&all, e, globals))
         {
-            search.is_made[*to] = true;
+            is_made[*to] = true;
+            groups.note(*to, MADE);
         }
     }
     let returned = returned(info);
-    let is_made = search.is_made.clone();
     let is_list = |local: Local| is_made[local];
     for statement in &all {
         let mut fine: Vec<*const Atom> = Vec::new();
@@ -145,13 +100,13 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
         match &statement.kind {
             Kind::Set(to, e) => match e {
                 Expr::Atom(from @ Atom::Local(local)) => {
-                    search.unite(*local, *to);
+                    groups.unite(*local, *to);
                     fine.push(from);
                     is_bound = true;
                 }
                 Expr::Bin(_, a, b, _) => {
                     if let Some((list, _)) = repeated(e, is_list) {
-                        search.unite(list, *to);
+                        groups.unite(list, *to);
                         fine.push(if *a == Atom::Local(list) { a } else { b });
                         is_bound = true;
                     }
@@ -199,27 +154,10 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
                 _ => {}
             }
         }
-        for_each_atom(&statement.kind, &mut |atom| {
-            if let Atom::Local(local) = atom
-                && !fine.contains(&std::ptr::from_ref(atom))
-            {
-                search.give_away(*local);
-            }
-        });
-        if !is_bound {
-            for_each_target(&statement.kind, &mut |local| search.give_away(local));
-        }
+        groups.show_others(&statement.kind, &fine, is_bound);
     }
-    for parts in returned.values() {
-        for local in held_twice(parts, |local| search.root(local)) {
-            search.give_away(local);
-        }
-    }
-    let group = |local: Local| {
-        let root = search.root(local);
-        (search.is_made[root] && !search.is_seen_elsewhere[root]).then_some(root)
-    };
-    (0..n_locals).map(group).collect()
+    returned.values().for_each(|parts| groups.show_twice(parts));
+    groups.of_locals(|uses| uses == MADE)
 }
 
 fn is_method(name: &str) -> bool {
