@@ -15,7 +15,7 @@ import opcodon
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "jit_corpus"))
 
-from compare import Outcome, check_no_leak
+from compare import check_calls, check_no_leak
 
 pytest.importorskip("opcodon._core")
 if not hasattr(importlib.import_module("opcodon._core"), "jit"):
@@ -183,10 +183,7 @@ CASES = [
     ("function", "calls"), CASES, ids=lambda value: getattr(value, "__name__", "")
 )
 def test_against_python(function, calls):
-    made = opcodon.jit(function)
-    for args in calls * 2:
-        difference = Outcome(function, args).differences(Outcome(made, args))
-        assert not difference, f"{args}: {difference}"
+    check_calls(function, opcodon.jit(function), calls)
 
 
 def test_nothing_leaks():

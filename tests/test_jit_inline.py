@@ -15,7 +15,7 @@ import opcodon
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "jit_corpus"))
 
-from compare import Outcome
+from compare import check_calls
 
 pytest.importorskip("opcodon._core")
 if not hasattr(importlib.import_module("opcodon._core"), "jit"):
@@ -200,10 +200,7 @@ CALLS = [
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_inlined(function, calls):
-    made = opcodon.jit(function)
-    for args in calls * 2:
-        difference = Outcome(function, args).differences(Outcome(made, args))
-        assert not difference, f"{args}: {difference}"
+    check_calls(function, opcodon.jit(function), calls)
 
 
 def test_a_function_bound_anew_is_not_the_one_that_was_put_in_place():

@@ -19,7 +19,7 @@ import opcodon
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "jit_corpus"))
 
-from compare import Outcome
+from compare import check_calls
 
 pytest.importorskip("opcodon._core")
 if not hasattr(importlib.import_module("opcodon._core"), "jit"):
@@ -170,10 +170,7 @@ CASES = [
 
 
 def check(function, calls):
-    made = opcodon.jit(function)
-    for args in calls * 2:
-        difference = Outcome(function, args).differences(Outcome(made, args))
-        assert not difference, f"{args}: {difference}"
+    check_calls(function, opcodon.jit(function), calls)
 
 
 @pytest.mark.parametrize(

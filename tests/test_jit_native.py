@@ -15,7 +15,7 @@ import opcodon
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "jit_corpus"))
 
 from cases import CASES, load_corpus
-from compare import Outcome
+from compare import check_calls
 from generate import build, generate
 
 pytest.importorskip("opcodon._core")
@@ -31,10 +31,7 @@ PARAMETERS = [
 
 
 def check(function, calls):
-    made = opcodon.jit(function)
-    for args in calls * 2:
-        difference = Outcome(function, args).differences(Outcome(made, args))
-        assert not difference, f"{args}: {difference}"
+    check_calls(function, opcodon.jit(function), calls)
 
 
 @pytest.mark.parametrize(("function", "calls"), PARAMETERS)

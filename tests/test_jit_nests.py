@@ -16,7 +16,7 @@ import opcodon
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "jit_corpus"))
 
-from compare import Outcome
+from compare import Outcome, check_calls
 
 pytest.importorskip("opcodon._core")
 if not hasattr(importlib.import_module("opcodon._core"), "jit"):
@@ -288,10 +288,7 @@ def rows(a):
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_nests(function, calls):
-    made = opcodon.jit(function)
-    for args in calls * 2:
-        difference = Outcome(function, args).differences(Outcome(made, args))
-        assert not difference, f"{args}: {difference}"
+    check_calls(function, opcodon.jit(function), calls)
     for args in calls:
         fresh = opcodon.jit(function)
         difference = Outcome(function, args).differences(Outcome(fresh, args))

@@ -10,7 +10,7 @@ import opcodon
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "jit_corpus"))
 
-from compare import Outcome, check_no_leak
+from compare import check_calls, check_no_leak
 
 pytest.importorskip("opcodon._core")
 if not hasattr(importlib.import_module("opcodon._core"), "jit"):
@@ -180,10 +180,7 @@ TEXTS = ["", "a", "hello", "aé€\U0001f40d", "b c\td\x1c\x85", "Zz9_", "ß1", 
     ],
 )
 def test_against_python(function, calls):
-    made = opcodon.jit(function)
-    for args in calls * 2:
-        difference = Outcome(function, args).differences(Outcome(made, args))
-        assert not difference, f"{args}: {difference}"
+    check_calls(function, opcodon.jit(function), calls)
 
 
 def test_nothing_leaks():

@@ -115,6 +115,13 @@ def _state(value):
     return state
 
 
+def check_calls(function, compiled, calls):
+    """Compares calls of a function with those of its compiled form, each twice."""
+    for args in calls * 2:
+        difference = Outcome(function, args).differences(Outcome(compiled, args))
+        assert not difference, f"{args}: {difference}"
+
+
 def check_no_leak(functions):
     """Calls functions with arguments, in pairs, thousands of times: memory must not grow."""
 

@@ -232,7 +232,12 @@ impl Tables {
                 facts,
             };
         }
-        if let Some(routine) = way(Op::Div) {
+        let shared_rows = match M::TIER {
+            Tier::Avx512 if M::T::SIZE == 8 => Some(300),
+            Tier::Avx512 => Some(2000),
+            Tier::Sse2 | Tier::Avx2 => None,
+        };
+        if let Some(routine) = shared_rows.and_then(|_| way(Op::Div)) {
             let quotient = Row {
                 routine,
                 second: TOP,
@@ -267,11 +272,7 @@ impl Tables {
             kinds,
             rows,
             ways: ways.finish()?.to_vec(),
-            shared_rows: match M::TIER {
-                Tier::Avx512 if M::T::SIZE == 8 => Some(300),
-                Tier::Avx512 => Some(2000),
-                Tier::Sse2 | Tier::Avx2 => None,
-            },
+            shared_rows,
             loads: [load, broadcast],
             operands: operands(0, 0)?,
             next_operands: [
@@ -419,23 +420,17 @@ impl Direct {
     /// Takes from the divider as many quotients as the multipliers have time for, if any.
     fn share_divisions<T: Float>(&mut self, n_operators: u8) -> bool {
         let operators = &mut self.operators[..usize::from(n_operators)];
-        let (mut n_divisions, mut n_calls) = (0, 0);
-        for operator in operators.iter() {
+        let does = |operator: u32, fact| {
             let [kind, ..] = operator.to_le_bytes();
-            let facts = self.tables.kinds[usize::from(kind)].facts;
-            n_divisions += usize::from(facts & fact::DIVISION != 0);
-            n_calls += usize::from(facts & fact::CALL != 0);
-        }
-        let n = n_quotients::<T>(n_divisions, n_calls, operators.len());
-        let mut left = n;
-        for operator in operators {
-            let [kind, ..] = operator.to_le_bytes();
-            if left > 0 && self.tables.kinds[usize::from(kind)].facts & fact::DIVISION != 0 {
-                let is_binary = u32::from(kind) == Op::Div as u32;
-                let by_routine = if is_binary { QUOTIENT } else { INVERSE };
-                *operator ^= u32::from(kind ^ by_routine);
-                left -= 1;
-            }
+            self.tables.kinds[usize::from(kind)].facts & fact != 0
+        };
+        let count = |fact| operators.iter().filter(|&&o| does(o, fact)).count();
+        let n = n_quotients::<T>(count(fact::DIVISION), count(fact::CALL), operators.len());
+        let divisions = operators.iter_mut().filter(|o| does(**o, fact::DIVISION));
+        for operator in divisions.take(n) {
+            let is_binary = *operator & 0xff == Op::Div as u32;
+            let kind = if is_binary { QUOTIENT } else { INVERSE };
+            *operator = *operator & !0xff | u32::from(kind);
         }
         n > 0
     }

@@ -90,7 +90,7 @@ impl Routines {
         Routines { code, entries }
     }
 
-    /// Where the routine of an operator begins; `None` where the compiler has instructions for it.
+    /// Where the routine of an operator begins; `None` if it has none, since instructions suffice.
     #[must_use]
     pub fn entry(&self, op: Op) -> Option<usize> {
         self.entries.get(op as usize).copied().flatten()

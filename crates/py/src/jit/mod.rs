@@ -18,6 +18,7 @@
 
 mod calls;
 mod function;
+mod kind;
 mod layout;
 mod leave;
 mod table;

@@ -9,13 +9,11 @@
 //! The number of entries is where lists have theirs, and generated code knows where the entries are
 //! (`opcodon_pyfn::table`). A string that is a key is owned by its entry.
 
-use std::ffi::{c_int, c_uint, c_void};
-use std::sync::OnceLock;
-
 use opcodon_pyfn::{OBJECT, TUPLE};
 use pyo3::ffi::{self, PyObject};
 
 use super::calls::{box_value, make_tuple};
+use super::kind::{self, Kind};
 
 /// What the entry of a key that was deleted has for its hash.
 const DEAD: u64 = u64::MAX;
@@ -48,42 +46,9 @@ struct Inner {
     is_set: bool,
 }
 
-/// Bytes of an object.
-#[expect(clippy::cast_possible_truncation, reason = "five words")]
-const BASIC_SIZE: c_int = size_of::<Table>() as c_int;
-
-#[expect(clippy::cast_possible_truncation, reason = "Python's flags fit")]
-const FLAGS: c_uint = ffi::Py_TPFLAGS_DEFAULT as c_uint;
-
-struct Type(*mut ffi::PyTypeObject);
-// SAFETY: the type is made once and never goes away.
-unsafe impl Send for Type {}
-// SAFETY: as above.
-unsafe impl Sync for Type {}
-
 fn type_() -> *mut ffi::PyTypeObject {
-    static TYPE: OnceLock<Type> = OnceLock::new();
-    TYPE.get_or_init(|| {
-        let mut slots = [
-            ffi::PyType_Slot {
-                slot: ffi::Py_tp_dealloc,
-                pfunc: dealloc as *mut c_void,
-            },
-            ffi::PyType_Slot {
-                slot: 0,
-                pfunc: std::ptr::null_mut(),
-            },
-        ];
-        let mut spec = ffi::PyType_Spec {
-            name: c"opcodon._core.table".as_ptr(),
-            basicsize: BASIC_SIZE,
-            itemsize: 0,
-            flags: FLAGS,
-            slots: slots.as_mut_ptr(),
-        };
-        Type(unsafe { ffi::PyType_FromSpec(&raw mut spec) }.cast())
-    })
-    .0
+    static KIND: Kind = Kind::new();
+    KIND.get::<Table>(c"opcodon._core.table", dealloc)
 }
 
 unsafe extern "C" fn dealloc(object: *mut PyObject) {
@@ -95,9 +60,7 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
             }
         }
         drop(inner);
-        let type_ = ffi::Py_TYPE(object);
-        ffi::PyObject_Free(object.cast());
-        ffi::Py_DecRef(type_.cast());
+        kind::free(object);
     }
 }
 

@@ -4,13 +4,11 @@
 //! them are counted like all others, and laid out so that size and items are where lists have them;
 //! Python never gets one, but a list of its own made of it.
 
-use std::ffi::{c_int, c_uint, c_void};
-use std::sync::OnceLock;
-
 use opcodon_pyfn::INT;
 use pyo3::ffi::{self, PyObject};
 
 use super::calls::box_value;
+use super::kind::{self, Kind};
 use super::table;
 
 /// Items are not further apart than pointers can tell.
@@ -26,51 +24,16 @@ struct Unboxed {
     tag: u64,
 }
 
-/// Bytes of an object.
-#[expect(clippy::cast_possible_truncation, reason = "six words")]
-const BASIC_SIZE: c_int = size_of::<Unboxed>() as c_int;
-
-#[expect(clippy::cast_possible_truncation, reason = "Python's flags fit")]
-const FLAGS: c_uint = ffi::Py_TPFLAGS_DEFAULT as c_uint;
-
-struct Type(*mut ffi::PyTypeObject);
-// SAFETY: the type is made once and never goes away.
-unsafe impl Send for Type {}
-// SAFETY: as above.
-unsafe impl Sync for Type {}
-
 fn type_() -> *mut ffi::PyTypeObject {
-    static TYPE: OnceLock<Type> = OnceLock::new();
-    TYPE.get_or_init(|| {
-        let mut slots = [
-            ffi::PyType_Slot {
-                slot: ffi::Py_tp_dealloc,
-                pfunc: dealloc as *mut c_void,
-            },
-            ffi::PyType_Slot {
-                slot: 0,
-                pfunc: std::ptr::null_mut(),
-            },
-        ];
-        let mut spec = ffi::PyType_Spec {
-            name: c"opcodon._core.numbers".as_ptr(),
-            basicsize: BASIC_SIZE,
-            itemsize: 0,
-            flags: FLAGS,
-            slots: slots.as_mut_ptr(),
-        };
-        Type(unsafe { ffi::PyType_FromSpec(&raw mut spec) }.cast())
-    })
-    .0
+    static KIND: Kind = Kind::new();
+    KIND.get::<Unboxed>(c"opcodon._core.numbers", dealloc)
 }
 
 unsafe extern "C" fn dealloc(object: *mut PyObject) {
     unsafe {
         let list = object.cast::<Unboxed>();
         ffi::PyMem_Free((*list).items.cast());
-        let type_ = ffi::Py_TYPE(object);
-        ffi::PyObject_Free(object.cast());
-        ffi::Py_DecRef(type_.cast());
+        kind::free(object);
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Largest errors seen, in units of the last place. Double precision: 150,000 random arguments in
 //! each of three to five ranges, among them neighbours of multiples of π/2 and all bit patterns,
-//! against 113-bit arithmetic. Single precision: every 29th number there is, and of sin and cos every
-//! 1009th (`tests/singles.rs`); doubles of sin, cos and tan, 2,000,000 or more in each of four to five ranges
-//! against 64-bit significands, but sin and cos on SSE2.
+//! against 113-bit arithmetic; tan, and with fused operations sin and cos, 2,000,000 or more in each of
+//! four to five ranges against 64-bit significands. Single precision: every 29th number there is, and
+//! of sin and cos every 1009th (`tests/singles.rs`).
 //!
 //! | | f64 AVX2 | f64 SSE2 | f32 AVX2 | f32 SSE2 |
 //! |---|---|---|---|---|
