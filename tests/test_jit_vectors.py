@@ -399,7 +399,6 @@ def test_products():
     for dtype in ("f8", "f4", "i8", "i4", "u1"):
         for function in (product, product_by_rows):
             for inner in (0, 1, 5):
-                tables = [table(3, inner), table(inner, 1), table(3, 1)]
                 calls = []
                 for n in SHORT:
                     tables = table(3, inner), table(inner, n, 2), table(3, n, 3)
@@ -528,6 +527,60 @@ def test_random_body(seed, tmp_path):
             args = (x, y, z, w, np.dtype(dtype).type(1), 3)
             differences = Outcome(function, args).differences(Outcome(jitted, args))
             assert not differences, f"{source}\n{dtype} {n}: {differences[:1500]}"
+
+
+# Integers that do not fit into what is multiplied, or is read as, at once.
+
+
+def products_of_products(out):
+    for i in range(out.size):
+        out[i] = (i * 1000000) * 1000
+
+
+def products_of_sums(out, k):
+    for i in range(out.size):
+        out[i] = (i + k * 1000000) * 3
+
+
+def sums_of_products(out, k):
+    for i in range(out.size):
+        out[i] = i * 3 + k * 2
+
+
+def large_remainders(out, x):
+    for i in range(out.size):
+        out[i] = int(x[i]) % 10000000000
+
+
+def compared(out, x, k):
+    for i in range(out.size):
+        out[i] = float(x[i]) == k
+
+
+def test_large_integers():
+    def out():
+        return np.zeros(5000, "i8")
+
+    same(products_of_products, [(out(),)], is_vector=False)
+    same(products_of_sums, [(out(), k) for k in (10000, -7, 2**40)], is_vector=False)
+    same(sums_of_products, [(out(), k) for k in (3, -(2**31), 2**31, 2**40)])
+    agree(large_remainders, [(out(), np.full(5000, x, "i4")) for x in (-1, 5)])
+    for x in (2.0**53, 3.0):
+        singles = np.full(100, x, "f4")
+        agree(compared, [(np.zeros(100, "?"), singles, k) for k in (3, 2**53, 2**53 + 1)])
+
+
+def twice_the_least(a, out):
+    for i in range(out.size):
+        s = 0
+        for j in range(a.shape[1]):
+            s += a[i, j]
+        t = s
+        out[i] = min(s, s) + max(t, s)
+
+
+def test_of_twice_the_same():
+    agree(twice_the_least, [(np.arange(64 * 59).reshape(64, 59), np.zeros(64, "i8"))])
 
 
 def test_report():

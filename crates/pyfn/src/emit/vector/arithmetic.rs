@@ -4,7 +4,7 @@
 //! `float32` that is not finite: where the scalar code leaves, a row stops.
 
 use super::graph::{Graph, Id, Lane, Op, Range, Test};
-use super::index::linear_of;
+use super::index::{Term, linear_of};
 use super::read::{Reader, Val};
 use crate::program::{Atom, Bin, Cmp, Expr, Un};
 use crate::rules::{self};
@@ -106,6 +106,7 @@ impl Reader<'_> {
                 Bin::Sub => Op::Sub,
                 _ => Op::Mul,
             };
+            let (x, y) = (self.as_term(x, a), self.as_term(y, b));
             let range = self.range_of(op, x, y).meet(Range::signed(62));
             let id = self.graph.add(op, Lane::Int, range, &[x, y]);
             self.small.extend(linear.terms.iter().map(|each| each.0));
@@ -119,6 +120,20 @@ impl Reader<'_> {
             id = self.clip(id, Range::of(dtype)?, path)?;
         }
         Some(value(id))
+    }
+
+    /// A term of an index has 32 bits, which is looked at before the loop.
+    fn as_term(&mut self, id: Id, value: &Val) -> Id {
+        let (range, small) = (self.graph.node(id).range, Range::signed(32));
+        let is_term = value.linear.as_ref().is_some_and(|linear| {
+            let is_given = matches!(linear.terms[..], [(Term::Local(_) | Term::Size(..), 1)]);
+            is_given && linear.shift == 0
+        });
+        if !is_term || range.within(small) {
+            return id;
+        }
+        self.graph
+            .add(Op::Clip, Lane::Int, range.meet(small), &[id])
     }
 
     pub(super) fn bin_truths(&mut self, op: Bin, a: &Val, b: &Val) -> Option<Id> {

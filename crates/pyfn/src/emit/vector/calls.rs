@@ -212,7 +212,8 @@ impl Reader<'_> {
         let truth = self.cmp(op, item, best, path)?;
         let selected = self.select(truth.id, item.clone(), best.clone())?;
         let node = *self.graph.node(selected.id);
-        if node.lane != Lane::Int {
+        // Of twice the same there is nothing to select.
+        if node.lane != Lane::Int || node.op != Op::Select {
             return Some(selected);
         }
         let (a, b) = (self.int(best)?, self.int(item)?);

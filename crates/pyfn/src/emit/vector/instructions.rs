@@ -162,6 +162,11 @@ impl Code<'_> {
             }
             Op::Counter => self.counter(dst)?,
             Op::Add | Op::Sub | Op::Mul | Op::Div => {
+                let is_wide = |id: Id| !self.graph.node(id).range.within(Range::signed(32));
+                let is_int = node.lane == Lane::Int && self.lane == 8;
+                if node.op == Op::Mul && is_int && node.args().any(is_wide) {
+                    return None;
+                }
                 let row = self.arithmetic(node.op, node.lane)?;
                 self.three(row, dst, a, last?);
                 self.round_single(&node, dst);
@@ -236,7 +241,7 @@ impl Code<'_> {
         let rows: [&'static Inst; 4] = match (lane, self.lane) {
             (Lane::Int, 2) => [&inst::PADDW, &inst::PSUBW, &inst::PMULLW, &inst::DIVPD],
             (Lane::Int, 4) => [&inst::PADDD, &inst::PSUBD, &inst::PMULLD, &inst::DIVPD],
-            // Products are of integers of 32 bits.
+            // Of products, the operands have 32 bits, or there is no kernel.
             (Lane::Int, _) => [&inst::PADDQ, &inst::PSUBQ, &inst::PMULDQ, &inst::DIVPD],
             (_, 8) => [&inst::ADDPD, &inst::SUBPD, &inst::MULPD, &inst::DIVPD],
             _ => [&inst::ADDPS, &inst::SUBPS, &inst::MULPS, &inst::DIVPS],

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::graph::{Graph, Id, Lane, Op};
+use super::graph::{Graph, Id, Lane, Op, Range};
 use super::index::{Bound, Linear, Term, Word};
 use super::nest::Form;
 use crate::emit::hoist::Fact;
@@ -207,7 +207,9 @@ impl Reader<'_> {
                 word,
                 Word::Double(_) | Word::Single(_) | Word::Int(..) | Word::Size(..)
             );
-            !is_number || nodes().any(|(node, _)| node.op == Op::Arg(at))
+            // An interval that was taken for granted has to be looked at in any case.
+            let is_assumed = matches!(word, Word::Int(_, range) if *range != Range::FULL);
+            !is_number || is_assumed || nodes().any(|(node, _)| node.op == Op::Arg(at))
         });
         Some(Read {
             is_used: is_used.collect(),
