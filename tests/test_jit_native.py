@@ -44,3 +44,12 @@ def test_corpus(function, calls):
 def test_random_program(seed):
     source, calls = generate(seed)
     check(build(source, seed), calls)
+
+
+def test_parts_of_nested_tuples_are_not_looked_at():
+    # There are 2⁶⁰ of them.
+    nested = (1,)
+    for _ in range(60):
+        nested = (nested, nested)
+    first = opcodon.jit(lambda of: of[0])
+    assert first(nested) is nested[0]

@@ -90,6 +90,16 @@ def popped(n):
     return s, d, d.pop(9)
 
 
+def popped_often(n):
+    d = {}
+    for i in range(0, n, 2):
+        d[i] = i
+    s = 0
+    for i in range(n):
+        s += d.pop(i, -5)
+    return s, len(d)
+
+
 def values_outgrow_the_table(n):
     d = {}
     for i in range(n):
@@ -339,6 +349,12 @@ CASES = [
 )
 def test_against_python(function, calls):
     check_calls(function, opcodon.jit(function), calls)
+
+
+def test_pop_with_a_default_stays_native():
+    made = opcodon.jit(popped_often)
+    assert made(500) == popped_often(500)
+    assert made.is_native, made.report()
 
 
 def test_nothing_leaks():

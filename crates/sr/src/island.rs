@@ -176,8 +176,9 @@ impl Island {
             .iter()
             .zip(scores)
             .map(|(c, score)| Candidate { score, ..c.clone() })
+            .filter(|c| c.score.error.is_finite())
             .collect();
-        for seed in self.members.iter().filter(|c| c.score.error.is_finite()) {
+        for seed in &self.members {
             self.visited.insert(seed);
         }
         self.contest(forms, clock)

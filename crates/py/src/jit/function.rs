@@ -235,10 +235,12 @@ fn class_of_tuple(object: *mut PyObject) -> u64 {
     }
     let parts = (0..n_parts).map(|at| {
         let part = unsafe { ffi::PyTuple_GetItem(object, at) };
+        let (runtime, type_) = (&known().runtime, type_of(part));
+        // Of what parts of parts are nothing is told, so nothing is looked at.
         let class = match value_of(part) {
             Some((tag, _)) => u64::from(tag),
-            None if type_of(part) == known().runtime.str_type => STR,
-            None if matches!(classify(part, 3).0, COMPLEX_NUMBER) => COMPLEX_NUMBER,
+            None if type_ == runtime.str_type => STR,
+            None if type_ == runtime.complex_type && runtime.complex_at != 0 => COMPLEX_NUMBER,
             None => u64::from(OBJECT),
         };
         class << (16 + 8 * at)

@@ -198,10 +198,6 @@ unsafe fn read(
 unsafe fn together(iterators: &[*mut PyObject], count: Option<i64>) -> *mut PyObject {
     unsafe {
         let mut args = iterators.to_vec();
-        if args.iter().any(|arg| arg.is_null()) {
-            args.into_iter().for_each(|arg| ffi::Py_DecRef(arg));
-            return std::ptr::null_mut();
-        }
         let type_ = match count {
             Some(count) => {
                 args.push(ffi::PyLong_FromLongLong(count));
@@ -209,6 +205,10 @@ unsafe fn together(iterators: &[*mut PyObject], count: Option<i64>) -> *mut PyOb
             }
             None => &raw mut ffi::PyZip_Type,
         };
+        if args.iter().any(|arg| arg.is_null()) {
+            args.into_iter().for_each(|arg| ffi::Py_DecRef(arg));
+            return std::ptr::null_mut();
+        }
         let made = PyObject_Vectorcall(
             type_.cast(),
             args.as_ptr(),

@@ -150,13 +150,18 @@ impl Emitter<'_, '_> {
         if !Self::fits_key(&ty, key) {
             return None;
         }
-        let object = self.word(table);
-        let [a, b] = self.key_words(key);
-        let out = self.scratch(1);
-        let found = self.call_word(self.rt.table_remove, &[object, a, b, out]);
+        let found = self.remove_from_table(table, key);
         self.exit_unless(found, "no such key");
         let out = self.scratch(1);
         Some(self.table_value(out, 0, &ty.value))
+    }
+
+    /// Deletes a key that fits, if it is there; whether it was. Its value is in the scratch memory.
+    fn remove_from_table(&mut self, table: &Val, key: &Val) -> Value {
+        let object = self.word(table);
+        let [a, b] = self.key_words(key);
+        let out = self.scratch(1);
+        self.call_word(self.rt.table_remove, &[object, a, b, out])
     }
 
     /// A method of a table.
@@ -176,6 +181,11 @@ impl Emitter<'_, '_> {
                 done.then_some(none)
             }
             ("pop", [key]) => self.delete_from_table(table, key),
+            ("pop", [key, default]) => {
+                let value = self.value_or(table, key, default, ty)?;
+                self.remove_from_table(table, key);
+                Some(value)
+            }
             ("get", [key]) => {
                 let none = Self::nothing(NONE);
                 self.value_or(table, key, &none, ty)
