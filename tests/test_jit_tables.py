@@ -354,7 +354,7 @@ def test_against_python(function, calls):
 def test_pop_with_a_default_stays_native():
     made = opcodon.jit(popped_often)
     assert made(500) == popped_often(500)
-    assert made.is_native, made.report()
+    assert sum(found["n_taken"] for found in made.exits().values()) == 0
 
 
 def test_nothing_leaks():
