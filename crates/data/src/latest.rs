@@ -7,9 +7,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::error::DataError;
-use crate::write::write_atomically;
+use crate::write::write_text;
 
 /// Writes states to a file, each in the place of the one before.
 #[derive(Debug)]
@@ -21,6 +22,9 @@ pub struct Latest {
 }
 
 impl Latest {
+    /// Time between two states that are worth writing.
+    pub const INTERVAL: Duration = Duration::from_secs(10);
+
     /// To this file; `interrupt` asks the search to end.
     #[must_use]
     pub fn new(path: PathBuf, interrupt: Arc<AtomicBool>) -> Self {
@@ -34,11 +38,7 @@ impl Latest {
 
     /// Writes a state. A failure is kept for [`Latest::finish`].
     pub fn save(&mut self, text: &str) {
-        let done = write_atomically(&self.path, |file| {
-            file.write_all(text.as_bytes())?;
-            file.write_all(b"\n")
-        });
-        match done {
+        match write_text(&self.path, text) {
             Ok(()) => (self.written, self.error) = (true, None),
             Err(error) => {
                 if !self.written {
@@ -52,7 +52,7 @@ impl Latest {
     /// Why the file is not as new as it should be, if that is so.
     ///
     /// # Errors
-    /// If nothing was ever written.
+    /// If there was something to write, and nothing ever was.
     pub fn finish(self) -> Result<Option<DataError>, DataError> {
         match self.error {
             Some(error) if !self.written => Err(error),

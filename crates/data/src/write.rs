@@ -66,6 +66,17 @@ pub fn write_atomically(
     })
 }
 
+/// Writes a text and an end of line, all or nothing.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn write_text(path: impl AsRef<Path>, text: &str) -> Result<(), DataError> {
+    write_atomically(path, |file| {
+        file.write_all(text.as_bytes())?;
+        file.write_all(b"\n")
+    })
+}
+
 fn replace(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     // The file behind a link; a path that does not exist yet is taken as it is.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

@@ -492,7 +492,7 @@ impl<'a> Workshop<'a> {
 
 /// A finished genome whose constants are rounded to ten digits.
 fn rounded<G: Genome>(genome: &G, slope: f64, intercept: f64) -> Option<G> {
-    let round = |value: f64| format!("{value:.9e}").parse().unwrap_or(value);
+    let round = |value| opcodon_expr::print::rounded(value, 10);
     // An offset that is rounding beside the scale is none.
     let intercept = if intercept.abs() < 1e-13 * slope.abs() {
         0.0

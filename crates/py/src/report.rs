@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use numpy::PyArray1;
+use opcodon_data::Latest;
 use opcodon_sr::{
     Config, FrontEntry, Hooks, Model, Observations, Progress, Report as Inner, Save, SrError,
     fit_with,
@@ -16,7 +17,7 @@ use pyo3::types::{PyDict, PyList, PyType};
 use crate::array::{Matrix, Vector};
 use crate::error::message;
 use crate::expression::{Expression, Names};
-use crate::search::{self, CHECKPOINT_INTERVAL, supervise};
+use crate::search::{self, supervise};
 
 /// The result of a fit; the Python class of the same name in `opcodon._core`.
 #[pyclass(frozen, module = "opcodon._core", name = "Report")]
@@ -107,7 +108,7 @@ pub(crate) fn fit(
             interrupt: Some(interrupt),
             checkpoint: save
                 .as_mut()
-                .map(|save| (CHECKPOINT_INTERVAL, save as Save<'_>)),
+                .map(|save| (Latest::INTERVAL, save as Save<'_>)),
             resume: resume.as_deref(),
         };
         (fit_with(&data, &config, hooks), file)

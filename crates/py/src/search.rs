@@ -20,9 +20,6 @@ use crate::error::message;
 /// How often the waiting thread looks for signals.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Time between two writings of a search.
-pub(crate) const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
-
 /// What writes a search to a file, if one is wanted; `interrupt` asks the search to end.
 pub(crate) fn checkpoint(path: Option<PathBuf>, interrupt: &Arc<AtomicBool>) -> Option<Latest> {
     path.map(|path| Latest::new(path, Arc::clone(interrupt)))

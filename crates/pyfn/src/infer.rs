@@ -352,13 +352,6 @@ pub(crate) fn used(kind: &Kind) -> Vec<Local> {
     locals
 }
 
-/// The locals that a statement binds.
-fn used_targets(kind: &Kind) -> Vec<Local> {
-    let mut locals = Vec::new();
-    crate::liveness::for_each_target(kind, &mut |local| locals.push(local));
-    locals
-}
-
 /// Whether the statement hands its operand on as it is.
 pub(crate) fn only_moves(kind: &Kind) -> bool {
     matches!(kind, Kind::Return(_) | Kind::Set(_, Expr::Atom(_)))
@@ -434,13 +427,12 @@ impl<'a> Inference<'a> {
             self.is_plain = false;
             return None;
         }
-        if let Some(lockstep) = self.info.lockstep_of_call(statement.id)
+        if let Kind::Set(to, _) = kind
+            && let Some(lockstep) = self.info.lockstep_of_call(statement.id)
             && self.scope(&state).is_in_lockstep(lockstep)
         {
             self.is_plain = false;
-            for local in used_targets(kind) {
-                state[local] = Ty::of(UNSET);
-            }
+            state[*to] = Ty::of(UNSET);
             return Some(state);
         }
         self.note_table_use(&state, kind);

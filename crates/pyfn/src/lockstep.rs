@@ -13,6 +13,7 @@ use crate::liveness::{for_each_atom, for_each_target};
 use crate::program::{Atom, Expr, Id, Kind, Local, Program, Statement, all_statements};
 use crate::table::{View, item_of};
 use crate::types::{Tags, Ty, UNSET};
+use crate::unboxed::builtin;
 use crate::unit::FunctionInfo;
 
 /// Sequences beyond which Python's iterator is used.
@@ -155,12 +156,9 @@ impl Scope<'_> {
 
     /// Whether a call makes an iterator over a list that only this function sees.
     pub(crate) fn iterates_own_list(&self, function: &Atom, args: &[Atom]) -> bool {
-        let Atom::Global(index) = function else {
-            return false;
-        };
-        let is_iterator = matches!(&self.info.globals[*index],
-            Global::Builtin { name, .. } if name == "enumerate" || name == "zip");
-        is_iterator && args.iter().any(|arg| self.atom(arg).unboxed().is_some())
+        let name = builtin(&self.info.globals, function);
+        matches!(name, Some("enumerate" | "zip"))
+            && args.iter().any(|arg| self.atom(arg).unboxed().is_some())
     }
 
     /// What a turn gets; `None` if there are no turns as far as is known.

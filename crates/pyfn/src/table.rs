@@ -57,7 +57,7 @@ const RUN_OVER: u8 = 8;
 const DELETED_FROM: u8 = 16;
 
 /// Whether an operation makes a dictionary (`false`) or a set (`true`).
-fn made(e: &Expr, globals: &[Global]) -> Option<bool> {
+pub(crate) fn made(e: &Expr, globals: &[Global]) -> Option<bool> {
     match e {
         Expr::Dict(_) => Some(false),
         Expr::Set(_) => Some(true),

@@ -119,10 +119,17 @@ pub fn fit_with(
         Some(text) => Some(Checkpoint::read(text, data, config)?),
         None => None,
     };
-    let config = resumed.as_ref().map_or(config, |resumed| &resumed.config);
+    let (kept, begun) = match resumed {
+        Some(resumed) => {
+            let kept = (resumed.config, resumed.seed);
+            (Some(kept), Some((resumed.state, resumed.patience)))
+        }
+        None => (None, None),
+    };
+    let config = kept.as_ref().map_or(config, |(config, _)| config);
     config.validate()?;
     let clock = Clock::start(config, hooks.interrupt.take());
-    let seed = resumed.as_ref().map(|resumed| resumed.seed);
+    let seed = kept.as_ref().map(|&(_, seed)| seed);
     let seed = seed.or(config.random_state).unwrap_or_else(drawn_seed);
     let problem = Problem::new(data, config, seed)?;
     if problem.is_trivial() {
@@ -143,12 +150,10 @@ pub fn fit_with(
         }
         judged(models, rows, config, &clock)
     };
-    let (mut search, mut patience) = match &resumed {
-        Some(Checkpoint {
-            state, patience, ..
-        }) => {
-            let search = Search::resume(&problem, config, seed, &pool, state.clone())?;
-            (search, patience.clone())
+    let (mut search, mut patience) = match begun {
+        Some((state, patience)) => {
+            let search = Search::resume(&problem, config, seed, &pool, state)?;
+            (search, patience)
         }
         None => {
             let search = Search::new(&problem, config, seed, &pool, seeds, &searching)?;

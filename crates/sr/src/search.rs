@@ -150,18 +150,14 @@ impl<'a> Search<'a> {
         for candidate in &all_seeds {
             search.fronts.insert(candidate);
         }
-        let Self { stage, islands, .. } = &mut search;
-        let folds = match stage {
-            Stage::Apart(folds) => Some(folds),
-            _ => None,
-        };
+        let (stage, islands) = (&search.stage, &mut search.islands);
         pool.install(|| {
-            islands.par_iter_mut().try_for_each(|island| match &folds {
-                Some(folds) => {
+            islands.par_iter_mut().try_for_each(|island| match stage {
+                Stage::Apart(folds) => {
                     let rows = train.pick(&without(train.n_rows(), &folds[island.index as usize]));
                     island.populate(seed, &seeds(&rows, Scope::Fold)?, clock)
                 }
-                None => island.populate(seed, &all_seeds, clock),
+                _ => island.populate(seed, &all_seeds, clock),
             })
         })?;
         search.count();
@@ -248,13 +244,10 @@ impl<'a> Search<'a> {
         if spent < APART_SHARE {
             return Ok(());
         }
-        let folds = match std::mem::replace(&mut self.stage, Stage::Together) {
-            Stage::Apart(folds) => folds,
-            other => {
-                self.stage = other;
-                return Ok(());
-            }
+        let Stage::Apart(folds) = &mut self.stage else {
+            return Ok(());
         };
+        let folds = std::mem::take(folds);
         self.stage = Stage::United(self.told_apart(folds, whole)?);
         let rungs = Rungs::new(self.train, self.config, self.seed)?;
         let known = self.fronts.candidates();

@@ -657,7 +657,7 @@ fn presets_set_what_is_not_set_after_them() {
 }
 
 #[test]
-fn little_memory_is_kept_to() {
+fn with_little_memory_shapes_are_forgotten_sooner() {
     let columns = inputs(200, &[(0.5, 3.0), (0.5, 3.0)]);
     let y: Vec<f64> = (0..200)
         .map(|row| (columns[0][row] * columns[1][row]).sin() / (columns[0][row] + 0.3))

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use clap::Args;
 use opcodon::data::Latest;
@@ -21,9 +20,6 @@ pub(crate) struct Checkpoint {
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
 }
-
-/// Time between two writings.
-pub(crate) const INTERVAL: Duration = Duration::from_secs(10);
 
 impl Checkpoint {
     /// The text to go on from.

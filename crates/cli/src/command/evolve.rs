@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use opcodon::data::csv::Columns;
-use opcodon::data::{Dataset, Target, write};
+use opcodon::data::{Dataset, Latest, Target, write};
 use opcodon::expr::print;
 use opcodon::listing::{Listing, Syntax};
 use opcodon::mcode::config::Config;
@@ -137,7 +137,7 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
         interrupt: Some(interrupt),
         checkpoint: save
             .as_mut()
-            .map(|save| (checkpoint::INTERVAL, save as Save<'_>)),
+            .map(|save| (Latest::INTERVAL, save as Save<'_>)),
         resume: resume.as_deref(),
     };
     let report = fit(&data, &config, hooks);
@@ -151,7 +151,7 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
         (false, None) => Some(beside(&flags.file)),
     };
     if let Some(path) = &saved {
-        write_text(path, &report.to_json())?;
+        write::write_text(path, &report.to_json())?;
     }
     if json {
         out(report.to_json());
@@ -169,14 +169,6 @@ fn told(state: &Progress) -> String {
         format!("  MSE {:.6e}  {}", model.loss, model.formula)
     });
     format!("{} genomes{best}", print::grouped(state.evaluations))
-}
-
-fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
-    write::write_atomically(path, |file| {
-        file.write_all(text.as_bytes())?;
-        file.write_all(b"\n")
-    })?;
-    Ok(())
 }
 
 /// The file for the genomes of a table, in the current directory.

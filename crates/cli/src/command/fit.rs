@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use opcodon::data::csv::Columns;
-use opcodon::data::{Dataset, Target, write};
+use opcodon::data::{Dataset, Latest, Target, write};
 use opcodon::expr::print;
 use opcodon::listing::Syntax;
 use opcodon::page::{Rows, machine_code};
@@ -150,7 +150,7 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
         interrupt: Some(interrupt),
         checkpoint: save_state
             .as_mut()
-            .map(|save| (checkpoint::INTERVAL, save as sr::Save<'_>)),
+            .map(|save| (Latest::INTERVAL, save as sr::Save<'_>)),
         resume: resume.as_deref(),
     };
     let report = sr::fit_with(&data, &config, hooks);
@@ -282,9 +282,6 @@ fn save(flags: &Flags, report: &Report) -> Result<PathBuf, Failure> {
         let stem = stem.map_or_else(|| "model".into(), |stem| stem.to_string_lossy());
         PathBuf::from(format!("{stem}.model.json"))
     });
-    write::write_atomically(&path, |file| {
-        file.write_all(report.to_json().as_bytes())?;
-        file.write_all(b"\n")
-    })?;
+    write::write_text(&path, &report.to_json())?;
     Ok(path)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use numpy::PyArray1;
+use opcodon_data::Latest;
 use opcodon_mcode::fit::{Hooks, Observations, Progress, Save, fit};
 use opcodon_mcode::report::Model;
 use opcodon_mcode::{Config, McodeError, Report};
@@ -13,7 +14,7 @@ use pyo3::types::{PyDict, PyList, PyType};
 use super::{mcode_error, wrap};
 use crate::array::{Matrix, Vector};
 use crate::expression::{Expression, Names};
-use crate::search::{self, CHECKPOINT_INTERVAL, supervise};
+use crate::search::{self, supervise};
 
 /// What an evolution came to; the Python class of the same name.
 #[pyclass(frozen, module = "opcodon._core", name = "GenomeReport")]
@@ -95,7 +96,7 @@ pub(crate) fn evolve(
             interrupt: Some(interrupt),
             checkpoint: save
                 .as_mut()
-                .map(|save| (CHECKPOINT_INTERVAL, save as Save<'_>)),
+                .map(|save| (Latest::INTERVAL, save as Save<'_>)),
             resume: resume.as_deref(),
         };
         (fit(&data, &config, hooks), file)

@@ -22,11 +22,11 @@ use crate::types::{COUNT_ROOM, Tags, Ty};
 pub const HOISTED: &str = "a loop that may leave the bounds of an array";
 
 /// An index known to be within bounds.
-pub(crate) type Fact = (Local, usize, Local);
+pub(super) type Fact = (Local, usize, Local);
 
 /// What a loop does that matters here.
 #[derive(Default)]
-pub(super) struct Body {
+struct Body {
     bound: HashMap<Local, usize>,
     accesses: HashSet<Fact>,
     /// Locals that are a sum of a local and of something else.
@@ -44,10 +44,10 @@ enum Term {
 
 /// A sum: whether the counter is in it, what else that stays the same, and a constant.
 #[derive(Default)]
-pub(super) struct Sum {
-    pub(super) has_counter: bool,
-    pub(super) others: Vec<Local>,
-    pub(super) shift: i64,
+struct Sum {
+    has_counter: bool,
+    others: Vec<Local>,
+    shift: i64,
 }
 
 /// Terms of a sum beyond which nobody looks.
@@ -62,7 +62,7 @@ pub(super) struct Count {
 }
 
 impl Body {
-    pub(super) fn of(body: &[Statement]) -> Self {
+    fn of(body: &[Statement]) -> Self {
         let mut found = Self::default();
         for (at, statement) in body.iter().enumerate() {
             if let Kind::Set(to, _) = statement.kind {
@@ -118,12 +118,7 @@ impl Body {
 
     /// What an index is in every turn, if it is such a sum; `is_fresh` says of a local that it is
     /// never read before it is bound.
-    pub(super) fn sum(
-        &self,
-        index: Local,
-        counter: Local,
-        is_fresh: impl Fn(Local) -> bool,
-    ) -> Option<Sum> {
+    fn sum(&self, index: Local, counter: Local, is_fresh: impl Fn(Local) -> bool) -> Option<Sum> {
         let mut sum = Sum::default();
         let mut todo = vec![index];
         let mut n_terms = 0;
@@ -155,7 +150,7 @@ impl Body {
     }
 
     /// Whether a local that is bound in the loop is bound before it is read, in every turn.
-    pub(super) fn is_bound_first(&self, local: Local) -> bool {
+    fn is_bound_first(&self, local: Local) -> bool {
         let bound = self.first_bound.get(&local);
         bound.is_some_and(|bound| self.first_read.get(&local).is_none_or(|read| bound < read))
     }

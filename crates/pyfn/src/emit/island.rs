@@ -71,7 +71,7 @@ pub(super) fn is_innermost(body: &[Statement]) -> bool {
 }
 
 /// The locals that a block reads, and those that it binds.
-fn used_and_bound(body: &[Statement]) -> (Vec<Local>, Vec<Local>) {
+pub(super) fn used_and_bound(body: &[Statement]) -> (Vec<Local>, Vec<Local>) {
     let (mut used, mut bound) = (Vec::new(), Vec::new());
     for statement in all_statements(body) {
         for_each_atom(&statement.kind, &mut |atom| {

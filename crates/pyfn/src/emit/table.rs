@@ -7,8 +7,8 @@ use super::control::Source;
 use super::{Emitter, Val};
 use crate::infer::is_str;
 use crate::program::{Atom, Expr, Local, Statement};
-use crate::table::{TableTy, View, item_of};
-use crate::types::{Class, FLOAT, Form, NONE, OBJECT, TUPLE, Tags, Ty};
+use crate::table::{TableTy, View, item_of, made};
+use crate::types::{Class, FLOAT, Form, NONE, Tags, Ty};
 
 /// Bytes of an entry: the key, the value, a hash.
 const ENTRY_SIZE: i64 = 32;
@@ -21,31 +21,18 @@ impl Emitter<'_, '_> {
     /// The table that an operation makes for a local, if only this function will see it.
     pub(super) fn own_table(&mut self, to: Local, e: &Expr) -> Option<Val> {
         let table = self.own_tables.get(to)?.clone()?;
-        let (pairs, is_set) = match e {
-            Expr::Dict(pairs) => (pairs.clone(), false),
+        let is_set = made(e, &self.info.globals)?;
+        let pairs = match e {
+            Expr::Dict(pairs) => pairs.clone(),
             Expr::Set(items) => {
                 let pairs = items.iter().map(|item| (item.clone(), Atom::None));
-                (pairs.collect(), true)
+                pairs.collect()
             }
-            Expr::Call(function, ..) => {
-                let name = crate::unboxed::builtin(&self.info.globals, function);
-                (Vec::new(), name == Some("set"))
-            }
-            _ => return None,
+            _ => Vec::new(),
         };
         let table = TableTy { is_set, ..table };
-        let key_tag = if is_str(&table.key) {
-            OBJECT
-        } else if table.key.parts().is_some() {
-            TUPLE
-        } else {
-            table.key.tags.single().unwrap_or(NONE)
-        };
-        let tags = [
-            key_tag,
-            table.value.tags.single().unwrap_or(NONE),
-            u8::from(is_set),
-        ];
+        let tag = |ty: &Ty| ty.tags.single().unwrap_or(NONE);
+        let tags = [tag(&table.key), tag(&table.value), u8::from(is_set)];
         let tags = tags.map(|tag| self.tag_value(tag));
         let made = self.call_word(self.rt.table_new, &tags);
         self.fail_if_null(made);

@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 use super::{Emitter, Val};
 use crate::infer::is_str;
 use crate::program::{Atom, Bin, Cmp, Expr, Local};
-use crate::types::{CHAR, Form, OBJECT, Tags, Ty};
+use crate::types::{CHAR, Form, Tags, Ty};
 
 /// The bits in a string's kind that say that it is compact and of ASCII, and where they are.
 const ASCII_BITS: i64 = 0x60;
@@ -172,7 +172,7 @@ impl Emitter<'_, '_> {
             return false;
         }
         let more = self.atom(more);
-        if !more.ty.is_text() || self.types[to].tags != Tags::of(OBJECT) {
+        if !more.ty.is_text() {
             return false;
         }
         let more = self.boxed(&more);

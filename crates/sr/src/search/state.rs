@@ -184,7 +184,7 @@ impl<'a> Search<'a> {
             state.put_into(island);
         }
         search.generation = state.generation;
-        search.evaluations = search.islands.iter().map(|i| i.evaluations).sum();
+        search.count();
         search.fronts.read(state.front, state.tame_front);
         Ok(search)
     }

@@ -354,7 +354,7 @@ impl Graph {
         }
     }
 
-    /// The double that a node is, if it is written in the program.
+    /// The bits of the number that a node is, if it is written in the program.
     pub(super) fn constant(&self, id: Id) -> Option<u64> {
         match self.node(id).op {
             Op::Constant(bits) => Some(bits),

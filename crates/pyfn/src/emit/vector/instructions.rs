@@ -171,16 +171,8 @@ impl Code<'_> {
                 self.three(row, dst, a, last?);
                 self.round_single(&node, dst);
             }
-            Op::Sqrt => {
-                let is_double = self.lane == 8;
-                let row = if is_double {
-                    &inst::SQRTPD
-                } else {
-                    &inst::SQRTPS
-                };
-                self.two(row, dst, v(a).into());
-                self.round_single(&node, dst);
-            }
+            // Only of doubles.
+            Op::Sqrt => self.two(&inst::SQRTPD, dst, v(a).into()),
             Op::MulHigh(by) => self.mul_high(dst, a, by),
             Op::And => self.three(&inst::ANDPD, dst, a, last?),
             Op::Or => self.three(&inst::ORPD, dst, a, last?),

@@ -163,7 +163,7 @@ impl Code<'_> {
     /// The numbers of the rows.
     pub(super) fn counter(&mut self, dst: u8) -> Option<()> {
         let iota = self.iota(self.copy * self.n_lanes())?;
-        // There is always a word of the kernel's own behind the arguments.
+        // There is always a word of the kernel's own before the arguments.
         let own = Mem::base(gpr::RDI).disp(8);
         self.asm.store(own, gpr::RSI);
         self.broadcast(dst, own);

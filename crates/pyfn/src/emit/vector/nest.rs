@@ -8,8 +8,9 @@ use std::rc::Rc;
 use super::graph::{Id, Lane, Nest, Op, Range};
 use super::index::{Linear, Term, Word};
 use super::read::{Flow, N_OPEN_MAX, N_WRITTEN_OUT_MAX, Reader, Val};
+use crate::emit::island::used_and_bound;
 use crate::globals::Global;
-use crate::liveness::{for_each_atom, for_each_target};
+use crate::liveness::for_each_atom;
 use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Statement, all_statements};
 use crate::types::Tags;
 
@@ -130,10 +131,7 @@ impl Reader<'_> {
             return None;
         }
         self.frame()?.bound.remove(&to);
-        let mut carried = Vec::new();
-        for statement in all_statements(inside) {
-            for_each_target(&statement.kind, &mut |local| carried.push(local));
-        }
+        let (_, mut carried) = used_and_bound(inside);
         carried.sort_unstable();
         carried.dedup();
         let bound = &self.frames.last()?.bound;

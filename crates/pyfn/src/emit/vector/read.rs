@@ -13,8 +13,8 @@ use super::graph::{Graph, Id, Lane, Op, Range};
 use super::index::{Bound, Linear, Term, Word};
 use super::nest::Form;
 use crate::emit::hoist::Fact;
-use crate::liveness::for_each_target;
-use crate::program::{Atom, Kind, Local, Statement, all_statements};
+use crate::emit::island::used_and_bound;
+use crate::program::{Atom, Kind, Local, Statement};
 use crate::types::{BOOL, NP_BOOL, Tags, Ty};
 use crate::unit::{FunctionInfo, Unit};
 
@@ -121,17 +121,9 @@ pub(super) const N_FRAMES_MAX: usize = 6;
 
 /// Goes through a body.
 pub(super) fn read(of: &Loop<'_>, body: &[Statement]) -> Option<Read> {
-    let mut bound = Vec::new();
-    let mut is_narrow = true;
-    for statement in all_statements(body) {
-        for_each_target(&statement.kind, &mut |local| bound.push(local));
-        crate::liveness::for_each_atom(&statement.kind, &mut |atom| {
-            if let Atom::Local(local) = atom {
-                let array = of.types[*local].array();
-                is_narrow &= array.is_none_or(|array| array.dtype.size() < 8);
-            }
-        });
-    }
+    let (used, bound) = used_and_bound(body);
+    let is_narrow = |local: Local| of.types[local].array().is_none_or(|a| a.dtype.size() < 8);
+    let is_narrow = used.into_iter().all(is_narrow);
     if bound.contains(&of.counter) {
         return None;
     }
