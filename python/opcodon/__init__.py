@@ -26,7 +26,9 @@ from opcodon.machine import Disassembly, Instruction, assemble, callback, disass
 
 if TYPE_CHECKING:
     from opcodon import deap, genome, plot, report
+    from opcodon._jit.cfunc import cfunc
     from opcodon._jit.decorator import jit
+    from opcodon._jit.ufunc import guvectorize, vectorize
     from opcodon.breeder import MachineCodeRegressor
     from opcodon.classifier import SymbolicClassifier
     from opcodon.regressor import SymbolicRegressor
@@ -52,17 +54,20 @@ __all__ = [
     "__version__",
     "assemble",
     "callback",
+    "cfunc",
     "compile",
     "deap",
     "disassemble",
     "function",
     "genome",
+    "guvectorize",
     "jit",
     "link",
     "load_library",
     "parse",
     "plot",
     "report",
+    "vectorize",
 ]
 
 # Where the names live that are imported on first use: a module, or a name in a module.
@@ -71,11 +76,14 @@ _LAZY = {
     "SymbolicClassifier": "opcodon.classifier",
     "SymbolicRegressor": "opcodon.regressor",
     "SymbolicTransformer": "opcodon.transformer",
+    "cfunc": "opcodon._jit.cfunc",
     "deap": None,
     "genome": None,
+    "guvectorize": "opcodon._jit.ufunc",
     "jit": "opcodon._jit.decorator",
     "plot": None,
     "report": None,
+    "vectorize": "opcodon._jit.ufunc",
 }
 
 

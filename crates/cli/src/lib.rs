@@ -20,7 +20,10 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
-use command::{asm, call, disasm, doctor, eval, evolve, fit, link, predict, report, symbols};
+pub use command::jit::{Flags as JitFlags, Interpreter};
+use command::{
+    asm, bench, call, disasm, doctor, eval, evolve, fit, jit, link, predict, report, symbols,
+};
 use failure::Failure;
 
 /// Symbolic regression and genetic programming as machine code.
@@ -43,9 +46,12 @@ enum Command {
     /// Apply a saved model to a CSV file.
     Predict(predict::Flags),
     /// Write a page about a saved model: formulas, pictures of their predictions, machine code.
+    #[command(visible_alias = "view")]
     Report(report::Flags),
     /// Compute a formula: `opcodon eval "x^2 + 1" --x 3`.
     Eval(eval::Flags),
+    /// Call a Python function as machine code: `opcodon jit file.py:function --args 3`.
+    Jit(JitFlags),
     /// Show machine code as assembly: of bytes, a file, a formula or a saved model.
     Disasm(disasm::Flags),
     /// Assembly to machine code.
@@ -57,12 +63,15 @@ enum Command {
     Symbols(symbols::Flags),
     /// Link object files in memory and list what they offer.
     Link(link::Flags),
+    /// Measure how fast this machine evaluates formulas.
+    Bench(bench::Flags),
     /// Say what this processor offers and test every operator on it.
     Doctor(doctor::Flags),
 }
 
 /// Runs the command line and returns the exit code; the first argument is the program's name.
-pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+/// Python functions are run by `python`, if there is one.
+pub fn run(args: impl IntoIterator<Item = OsString>, python: Option<Interpreter<'_>>) -> u8 {
     let line = match Line::try_parse_from(args) {
         Ok(line) => line,
         Err(error) => {
@@ -83,11 +92,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Predict(flags) => predict::run(flags, json),
         Command::Report(flags) => report::run(flags, json),
         Command::Eval(flags) => eval::run(flags, json),
+        Command::Jit(flags) => match jit::run(&flags, json, python) {
+            Ok(code) => return code,
+            Err(failure) => Err(failure),
+        },
         Command::Disasm(flags) => disasm::run(flags, json),
         Command::Asm(flags) => asm::run(flags, json),
         Command::Call(flags) => call::run(flags, json),
         Command::Symbols(flags) => symbols::run(&flags, json),
         Command::Link(flags) => link::run(&flags, json),
+        Command::Bench(flags) => bench::run(&flags, json),
         Command::Doctor(flags) => doctor::run(&flags, json),
     };
     match done {

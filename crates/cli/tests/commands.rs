@@ -206,6 +206,30 @@ fn the_processor_is_healthy() {
 }
 
 #[test]
+fn speed_is_measured() {
+    let line = ["bench", "--json", "--rows", "20,7", "--seconds", "0"];
+    let done = opcodon(&line, &std::env::temp_dir());
+    let value: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let lines = value["lines"].as_array().expect("lines");
+    assert_eq!(lines.len(), 8);
+    for line in lines {
+        let [alone, both] = ["", "_with_compiling"].map(|part| {
+            line[format!("node_rows_per_s{part}")]
+                .as_f64()
+                .expect("a number")
+        });
+        assert!(0.0 < both && both < alone, "{line}");
+    }
+    check(&["bench", "--rows", "0"], 1, "", "between 1 and");
+    check(&["bench", "--seconds", "-1"], 1, "", "--seconds must be");
+}
+
+#[test]
+fn functions_of_python_need_python() {
+    check(&["jit", "file.py:f"], 1, "", "python -m opcodon jit");
+}
+
+#[test]
 fn unknown_words_are_usage_errors() {
     check(&["fitt"], 2, "", "fitt");
     check(

@@ -31,6 +31,7 @@ mod search;
 
 #[pymodule]
 mod _core {
+    use opcodon_cli::JitFlags;
     use pyo3::exceptions::PyValueError;
     use pyo3::prelude::*;
 
@@ -54,7 +55,21 @@ mod _core {
     /// The command line; returns the exit code.
     #[pyfunction]
     fn command_line(py: Python<'_>, arguments: Vec<std::ffi::OsString>) -> u8 {
-        py.detach(|| opcodon_cli::run(arguments))
+        let python = |flags: &JitFlags, json: bool| {
+            let options = (flags.report, flags.listing, flags.time, json);
+            Python::attach(|py| {
+                let done = py
+                    .import("opcodon._jit.command")
+                    .and_then(|command| command.getattr("run"))
+                    .and_then(|run| run.call1((&flags.function, &flags.args, options)))
+                    .and_then(|code| code.extract());
+                done.unwrap_or_else(|error| {
+                    error.print(py);
+                    1
+                })
+            })
+        };
+        py.detach(|| opcodon_cli::run(arguments, Some(&python)))
     }
 
     #[pymodule_init]

@@ -42,5 +42,6 @@ pub use table::TableTy;
 pub use text::CHAR_TESTS;
 pub use types::*;
 pub use unit::{
-    ArrayCheck, CompileError, FunctionInfo, LoopShape, Record, Shape, Spec, SpecId, Unit,
+    ArrayCheck, CodePlace, CompileError, FunctionInfo, LoopShape, Record, Shape, Spec, SpecId,
+    Unit, VectorLoop,
 };

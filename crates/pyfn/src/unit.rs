@@ -196,6 +196,26 @@ pub struct Record {
     pub why: String,
 }
 
+/// Which statement some of a version's code is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodePlace {
+    /// The bytes of the code.
+    pub span: std::ops::Range<usize>,
+    /// The statement.
+    pub statement: usize,
+}
+
+/// The code of a loop that runs by the vector.
+#[derive(Debug)]
+pub struct VectorLoop {
+    /// The loop.
+    pub statement: usize,
+    /// How many rows at a time.
+    pub n_rows: usize,
+    /// What does them.
+    pub code: Code,
+}
+
 /// What native code looks for in an array before it takes it for one of a type.
 #[derive(Debug, Clone, Copy)]
 pub struct ArrayCheck(pub crate::types::ArrayTy);
@@ -219,10 +239,12 @@ pub struct Spec {
     pub checks: Vec<Box<ArrayCheck>>,
     /// The address of the native entry, read by callers.
     pub cell: Box<std::cell::Cell<usize>>,
-    /// Loops that run by the vector, and how many rows at a time.
-    pub vectors: Vec<(usize, usize)>,
-    /// The code of those.
-    pub(crate) kernels: Vec<Code>,
+    /// Loops that run by the vector.
+    pub vectors: Vec<VectorLoop>,
+    /// Which statements its code is for, in the order of the code; entries are for none.
+    pub places: Vec<CodePlace>,
+    /// Where in its code the entry for other native functions is.
+    pub native_offset: usize,
     /// Statements that are always left, and why.
     pub leaves: Vec<(usize, String)>,
     pub(crate) joints: Rc<Vec<Joint>>,
@@ -347,7 +369,8 @@ impl Unit {
             checks: Vec::new(),
             cell: Box::default(),
             vectors: Vec::new(),
-            kernels: Vec::new(),
+            places: Vec::new(),
+            native_offset: 0,
             leaves: Vec::new(),
             joints: Rc::default(),
             own_lists: Rc::default(),
@@ -470,6 +493,8 @@ impl Unit {
         spec.cell
             .set(code.address() as usize + emitted.native_offset);
         spec.code = Some(code);
+        spec.native_offset = emitted.native_offset;
+        spec.places = emitted.places;
         spec.vectorcall_offset = emitted.vectorcall_offset;
         spec.records = emitted.records;
         spec.checks = emitted.checks;

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from types import FunctionType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from opcodon._jit.form import UNSET, Form, Helper, Lifted
 from opcodon._jit.freeze import Guard, Scope
@@ -27,6 +27,9 @@ from opcodon._jit.program import to_text
 from opcodon._jit.report import Report, report
 from opcodon._jit.resume import Mode, resumed, with_scope
 from opcodon._jit.source import compile_function, function_syntax, parameters
+
+if TYPE_CHECKING:
+    from opcodon._jit.listing import Listing
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -121,6 +124,18 @@ class Front:
             signatures=native.signatures(),
             exits=native.exits(),
             vectors=native.vectors(),
+        )
+
+    def listing(self, native: Any) -> Listing:
+        """Source and machine code side by side; `native` is the compiled function."""
+        # Few programs look at it, and all would wait for what it imports.
+        from opcodon._jit.listing import listing
+
+        return listing(
+            self.form,
+            name=self.function.__qualname__,
+            file=self.function.__code__.co_filename,
+            versions=native.versions(),
         )
 
     # ---- how it is found
@@ -251,7 +266,7 @@ def make_function(
         function,
         front.resume,
         UNSET,
-        {**options, "bind": front.bind, "report": front.report},
+        {**options, "bind": front.bind, "report": front.report, "listing": front.listing},
     )
     functools.update_wrapper(made, function)
     made.__opcodon_front__ = front

@@ -1,6 +1,7 @@
 //! The subcommands.
 
 pub(crate) mod asm;
+pub(crate) mod bench;
 pub(crate) mod call;
 mod checkpoint;
 pub(crate) mod disasm;
@@ -8,6 +9,7 @@ pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod evolve;
 pub(crate) mod fit;
+pub(crate) mod jit;
 pub(crate) mod link;
 mod model;
 mod parameter;

@@ -1,6 +1,7 @@
 //! `opcodon report`: a saved model as a page to look at.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use clap::Args;
 use opcodon::data::csv::Columns;
@@ -23,6 +24,9 @@ pub(crate) struct Flags {
     /// The page; beside the model's name unless given.
     #[arg(long, short, value_name = "PAGE.html")]
     output: Option<PathBuf>,
+    /// Show the page in the browser.
+    #[arg(long)]
+    open: bool,
     #[command(flatten)]
     table: table::Reading,
 }
@@ -57,7 +61,30 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
     } else {
         out(format_args!("page written to {}", path.display()));
     }
-    Ok(())
+    if flags.open { show(&path) } else { Ok(()) }
+}
+
+/// Hands a page over to whatever shows pages here.
+fn show(path: &Path) -> Result<(), Failure> {
+    let program = if cfg!(target_os = "macos") {
+        "open"
+    } else if cfg!(windows) {
+        "explorer"
+    } else {
+        "xdg-open"
+    };
+    let shown = Command::new(program).arg(path).status();
+    match shown {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Failure::input(format_args!(
+            "{program} could not show {}: {status}; open it in a browser",
+            path.display()
+        ))),
+        Err(error) => Err(Failure::input(format_args!(
+            "{program}, which shows pages, cannot be run: {error}; open {} in a browser",
+            path.display()
+        ))),
+    }
 }
 
 /// Writes the page of a report.

@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::HashMap;
 use std::mem::MaybeUninit;
 
+use opcodon_codemem::Code;
 use opcodon_pyfn::{
     ArrayTy, BOOL, COMPLEX, Context, EntryGuards, FLOAT, Form, FunctionInfo, Global, INT, OBJECT,
     Program, RAISED, Spec, Tags, Text, Ty, Unit,
@@ -17,11 +18,12 @@ use opcodon_pyfn::{
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
 use super::calls::{PyObject_Vectorcall, array_of, box_value, recursion, type_of, value_of};
 use super::layout::{Layout, known, layout};
+use crate::machine;
 use crate::seal::vectorcall::{Callable, Entry, enable};
 
 /// Functions of more parameters run in Python.
@@ -155,6 +157,7 @@ pub(crate) struct Function {
     unset: Py<PyAny>,
     bind: Option<Py<PyAny>>,
     report: Option<Py<PyAny>>,
+    listing: Option<Py<PyAny>>,
     state: UnsafeCell<State>,
 }
 
@@ -589,6 +592,19 @@ impl Function {
     }
 }
 
+/// The versions of a unit's first function that were compiled.
+fn own(specs: &[Spec]) -> impl Iterator<Item = (&Spec, &Code)> {
+    let own = specs.iter().filter(|spec| spec.function == 0);
+    own.filter_map(|spec| Some((spec, spec.code.as_ref()?)))
+}
+
+/// The types of a version's parameters and of what it returns.
+fn signature_text(spec: &Spec) -> String {
+    let params = spec.params.iter().map(|ty| format!("{ty:?}"));
+    let params = params.collect::<Vec<_>>().join(", ");
+    format!("({params}) -> {:?}", spec.ret)
+}
+
 /// What the front says about a function.
 struct Reached {
     text: String,
@@ -852,6 +868,7 @@ impl Function {
             unset,
             bind: options.get_item("bind")?.map(Bound::unbind),
             report: options.get_item("report")?.map(Bound::unbind),
+            listing: options.get_item("listing")?.map(Bound::unbind),
             state: UnsafeCell::default(),
         })
     }
@@ -898,16 +915,9 @@ impl Function {
 
     /// The types of parameters that were compiled so far.
     fn signatures(&self) -> Vec<String> {
-        let text = |spec: &Spec| {
-            let params = spec.params.iter().map(|ty| format!("{ty:?}"));
-            let params = params.collect::<Vec<_>>().join(", ");
-            format!("({params}) -> {:?}", spec.ret)
-        };
         let compiled = |specs: &[Spec], _: &Unit| {
-            let own = specs
-                .iter()
-                .filter(|spec| spec.function == 0 && spec.code.is_some());
-            own.map(text).collect()
+            let texts = own(specs).map(|(spec, _)| signature_text(spec));
+            texts.collect()
         };
         self.specs(compiled).unwrap_or_default()
     }
@@ -937,9 +947,9 @@ impl Function {
     fn vectors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let vectors = PyDict::new(py);
         let rows = |specs: &[Spec], _: &Unit| {
-            let own = specs.iter().filter(|spec| spec.function == 0);
-            let own = own.filter(|spec| spec.code.is_some());
-            own.flat_map(|spec| spec.vectors.clone())
+            let vectors = own(specs).flat_map(|(spec, _)| &spec.vectors);
+            vectors
+                .map(|vector| (vector.statement, vector.n_rows))
                 .collect::<Vec<_>>()
         };
         for (statement, n_rows) in self.specs(rows).unwrap_or_default() {
@@ -977,21 +987,56 @@ impl Function {
         self.specs(native).unwrap_or(false)
     }
 
-    /// The machine code of the versions compiled so far.
-    #[pyo3(signature = (signature=None))]
-    fn disassemble(&self, signature: Option<usize>) -> PyResult<String> {
+    /// The machine code of a version; of the one compiled first by default.
+    #[pyo3(signature = (signature=0, style="intel"))]
+    fn disassemble<'py>(
+        &self,
+        py: Python<'py>,
+        signature: usize,
+        style: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let bytes = |specs: &[Spec], _: &Unit| {
-            let own = specs.iter().filter(|spec| spec.function == 0);
-            let code = own.filter_map(|spec| spec.code.clone()).collect::<Vec<_>>();
-            code.get(signature.unwrap_or(0)).cloned()
+            let mut codes = own(specs).map(|(_, code)| code);
+            codes.nth(signature).map(|code| code.bytes().to_vec())
         };
-        let Some(code) = self.specs(bytes).flatten() else {
+        let Some(bytes) = self.specs(bytes).flatten() else {
             return Err(PyValueError::new_err(
                 "no such version has been compiled; call it first",
             ));
         };
-        let syntax = opcodon_listing::Syntax::default();
-        Ok(opcodon_listing::disassemble(code.bytes(), syntax))
+        machine::disassemble(py, &bytes, style)
+    }
+
+    /// Of each version: its types, its code, where in it the native function begins, which bytes
+    /// are for which statement, and the loops that run by the vector with their code.
+    fn versions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let read = |specs: &[Spec], _: &Unit| {
+            let read = own(specs).map(|(spec, code)| {
+                let places = spec.places.iter();
+                let places = places.map(|at| (at.span.start, at.span.end, at.statement));
+                let vectors = spec.vectors.iter().map(|vector| {
+                    let code = PyBytes::new(py, vector.code.bytes());
+                    (vector.statement, vector.n_rows, code)
+                });
+                (
+                    signature_text(spec),
+                    PyBytes::new(py, code.bytes()),
+                    spec.native_offset,
+                    places.collect::<Vec<_>>(),
+                    vectors.collect::<Vec<_>>(),
+                )
+            });
+            read.collect::<Vec<_>>()
+        };
+        PyList::new(py, self.specs(read).unwrap_or_default())
+    }
+
+    /// Source and machine code side by side.
+    fn listing<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        match &this.get().listing {
+            Some(listing) => listing.bind(this.py()).call1((this,)),
+            None => Ok(this.get().disassemble(this.py(), 0, "intel")?),
+        }
     }
 
     /// What it refers to; the cycles that it is in are broken elsewhere, as all of them go through
@@ -1000,7 +1045,7 @@ impl Function {
         for object in [&self.prepare, &self.fallback, &self.resume, &self.unset] {
             visit.call(object)?;
         }
-        for object in self.bind.iter().chain(&self.report) {
+        for object in self.bind.iter().chain(&self.report).chain(&self.listing) {
             visit.call(object)?;
         }
         let state = unsafe { self.state() };

@@ -22,11 +22,13 @@ mod kind;
 mod layout;
 mod leave;
 mod table;
+mod ufunc;
 mod unboxed;
 
 use pyo3::prelude::*;
 
 /// Fills the submodule.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(ufunc::ufunc, module)?)?;
     module.add_class::<function::Function>()
 }

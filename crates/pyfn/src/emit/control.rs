@@ -4,7 +4,7 @@
 //! brings its locals into that form before it jumps. A loop over a range counts; one over a list or
 //! an array holds a reference and an index; any other goes through Python's iterator.
 
-use cranelift_codegen::ir::{Block, InstBuilder, Value, condcodes::IntCC, types};
+use cranelift_codegen::ir::{Block, InstBuilder, SourceLoc, Value, condcodes::IntCC, types};
 use cranelift_frontend::Variable;
 
 use super::vector::Vector;
@@ -54,7 +54,17 @@ impl Emitter<'_, '_> {
         block.iter().all(|statement| self.statement(statement))
     }
 
+    /// Emits a statement; its code is known by its number, that of statements inside by theirs.
     fn statement(&mut self, statement: &Statement) -> bool {
+        let around = self.b.srcloc();
+        let number = u32::try_from(statement.id).unwrap_or_default();
+        self.b.set_srcloc(SourceLoc::new(number));
+        let goes_on = self.located(statement);
+        self.b.set_srcloc(around);
+        goes_on
+    }
+
+    fn located(&mut self, statement: &Statement) -> bool {
         self.begin(statement);
         let kind = &statement.kind;
         let lockstep = self.lockstep_here(statement);

@@ -68,7 +68,9 @@ use crate::types::{
     ArrayTy, BOOL, CHAR, COMPLEX, Class, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
     UNSET, class,
 };
-use crate::unit::{ArrayCheck, CompileError, FunctionInfo, LoopShape, Record, SpecId, Unit};
+use crate::unit::{
+    ArrayCheck, CodePlace, CompileError, FunctionInfo, LoopShape, Record, SpecId, Unit,
+};
 
 /// What was made of a function.
 pub(crate) struct Emitted {
@@ -81,6 +83,7 @@ pub(crate) struct Emitted {
     pub(crate) checks: Vec<Box<ArrayCheck>>,
     pub(crate) leaves: Vec<(usize, String)>,
     pub(crate) callees: Vec<usize>,
+    pub(crate) places: Vec<CodePlace>,
 }
 
 /// Plain memory: aligned, and there.
@@ -296,20 +299,26 @@ pub(crate) fn function(unit: &mut Unit, spec: SpecId) -> Result<Emitted, Compile
     let b = FunctionBuilder::new(&mut codegen.func, &mut builder_context);
     let emitter = Emitter::new(b, unit, info, spec);
     let (records, checks, leaves, callees) = emitter.run(&params, isa.frontend_config());
-    let bytes_of = |codegen: &mut Codegen| -> Result<Vec<u8>, CompileError> {
+    let bytes_of = |codegen: &mut Codegen| -> Result<(Vec<u8>, Vec<CodePlace>), CompileError> {
         let compiled = codegen.compile(&*isa, &mut Default::default());
         let compiled = compiled.map_err(|error| refuse(format!("{error:?}")))?;
         if !compiled.buffer.relocs().is_empty() {
             return Err(refuse("it needs a library function".to_owned()));
         }
-        Ok(compiled.buffer.data().to_vec())
+        let spans = compiled.buffer.get_srclocs_sorted().iter();
+        let placed = spans.filter(|span| !span.loc.is_default());
+        let places = placed.map(|span| CodePlace {
+            span: span.start as usize..span.end as usize,
+            statement: span.loc.bits() as usize,
+        });
+        Ok((compiled.buffer.data().to_vec(), places.collect()))
     };
     unused::remove_unused(&mut codegen.func);
-    let native = bytes_of(&mut codegen)?;
+    let (native, mut places) = bytes_of(&mut codegen)?;
     // The entry for Python, then the function.
     let mut entry = Codegen::new();
     frame::entry(&mut entry.func, &mut builder_context, &params, &isa);
-    let mut bytes = bytes_of(&mut entry)?;
+    let (mut bytes, _) = bytes_of(&mut entry)?;
     let pad = |bytes: &mut Vec<u8>| bytes.resize(bytes.len().next_multiple_of(64), 0xcc);
     let mut vectorcall_offset = None;
     let is_called = unit.specs[spec].function == 0 && unit.functions[0].program.is_positional;
@@ -322,12 +331,16 @@ pub(crate) fn function(unit: &mut Unit, spec: SpecId) -> Result<Emitted, Compile
         if vectorcall::entry(func, &mut builder_context, shape, guards, runtime, &isa) {
             pad(&mut bytes);
             vectorcall_offset = Some(bytes.len());
-            bytes.extend(bytes_of(&mut entry)?);
+            bytes.extend(bytes_of(&mut entry)?.0);
         }
     }
     pad(&mut bytes);
     let native_offset = bytes.len();
     bytes.extend(native);
+    for place in &mut places {
+        place.span.start += native_offset;
+        place.span.end += native_offset;
+    }
     Ok(Emitted {
         bytes,
         native_offset,
@@ -336,6 +349,7 @@ pub(crate) fn function(unit: &mut Unit, spec: SpecId) -> Result<Emitted, Compile
         checks,
         leaves,
         callees,
+        places,
     })
 }
 

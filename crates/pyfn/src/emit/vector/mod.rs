@@ -55,6 +55,7 @@ use super::island::is_innermost;
 use super::{Array, Emitter};
 use crate::program::{Local, Statement};
 use crate::types::{Dtype, NP_INT, Tags};
+use crate::unit::VectorLoop;
 
 /// A loop's kernel and what it is given.
 #[derive(Clone, Debug)]
@@ -123,9 +124,11 @@ impl Emitter<'_, '_> {
         let (bytes, n_lanes) = kernel::emit(&read.graph, isa)?;
         let code = CodeHeap::global().install(&bytes).ok()?;
         let address = code.address() as usize;
-        let spec = &mut self.unit.specs[self.spec];
-        spec.vectors.push((statement.id, n_lanes));
-        spec.kernels.push(code);
+        self.unit.specs[self.spec].vectors.push(VectorLoop {
+            statement: statement.id,
+            n_rows: n_lanes,
+            code,
+        });
         let n_words = u32::try_from(read.words.len() + 2).ok()?;
         let slot = self.b.create_sized_stack_slot(ir::StackSlotData::new(
             ir::StackSlotKind::ExplicitSlot,
