@@ -36,7 +36,7 @@ test-rust: $(VENV)/.test
 	fi
 
 test-python: $(VENV)/.wheel
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 # Rust first: the parts, each by itself, then the whole beside other evaluators.
 bench: $(VENV)/.wheel $(VENV)/.bench

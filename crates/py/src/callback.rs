@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use opcodon_codemem::{Abi, Callback, Signature, Ty, Value};
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::convert::{Kept, to_python, to_value};
+use crate::jit::{Function, Number};
 use crate::error::code_error;
 use crate::machine::convention;
 
@@ -88,9 +90,18 @@ fn called(
     abi: Abi,
 ) -> PyResult<Value> {
     let py = callable.py();
-    let arguments = arguments.iter().map(|value| to_python(py, value));
-    let arguments = PyTuple::new(py, arguments.collect::<PyResult<Vec<_>>>()?)?;
-    let returned = callable.call1(arguments)?;
+    let returned = match compiled(callable, arguments)? {
+        Some(Number::Float(number)) if result == Ty::F64 => return Ok(Value::F64(number)),
+        Some(Number::Int(number)) if result == Ty::I64 => return Ok(Value::I64(number)),
+        Some(Number::Float(number)) => number.into_bound_py_any(py)?,
+        Some(Number::Int(number)) => number.into_bound_py_any(py)?,
+        Some(Number::Bool(truth)) => truth.into_bound_py_any(py)?,
+        Some(Number::Object(object)) => object.into_bound(py),
+        None => {
+            let arguments = arguments.iter().map(|value| to_python(py, value));
+            callable.call1(PyTuple::new(py, arguments.collect::<PyResult<Vec<_>>>()?)?)?
+        }
+    };
     if result == Ty::Void {
         return Ok(Value::Void);
     }
@@ -111,6 +122,23 @@ fn called(
             "a callback must return {result} as an address (int) or None"
         )))
     }
+}
+
+/// What a function that `opcodon.jit` compiled gives for numbers, without making objects of them;
+/// none if it has to be called like any other callable.
+fn compiled(callable: &Bound<'_, PyAny>, arguments: &[Value]) -> PyResult<Option<Number>> {
+    let Ok(function) = callable.cast_exact::<Function>() else {
+        return Ok(None);
+    };
+    let numbers = arguments.iter().map(|value| match *value {
+        Value::F64(number) => Some(Number::Float(number)),
+        Value::F32(number) => Some(Number::Float(number.into())),
+        Value::I64(number) => Some(Number::Int(number)),
+        Value::I32(number) => Some(Number::Int(number.into())),
+        Value::Bool(truth) => Some(Number::Bool(truth)),
+        _ => None,
+    });
+    function.get().call_numbers(callable.py(), numbers)
 }
 
 /// A Python callable with an address; the Python class `Callback`.

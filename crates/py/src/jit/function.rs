@@ -144,6 +144,14 @@ struct State {
     is_busy: bool,
 }
 
+/// A number without an object, or anything else.
+pub(crate) enum Number {
+    Float(f64),
+    Int(i64),
+    Bool(bool),
+    Object(Py<PyAny>),
+}
+
 /// A Python function that runs as machine code.
 #[pyclass(module = "opcodon._core.jit", dict, frozen, weakref)]
 pub(crate) struct Function {
@@ -320,34 +328,14 @@ impl Function {
                 value.write([class, bits]);
             }
             let values = std::slice::from_raw_parts(values.as_ptr().cast::<[u64; 2]>(), n_args);
-            let state = self.state();
-            let fits = |version: &&Version| {
-                let mut pairs = version.classes.iter().zip(values);
-                pairs.all(|(class, value)| *class == value[0])
+            let out = match self.run(py, values) {
+                Ok(Some(out)) => out,
+                Ok(None) => return self.plain(args, n_args, std::ptr::null_mut()),
+                Err(error) => {
+                    error.restore(py);
+                    return std::ptr::null_mut();
+                }
             };
-            let found = state.versions.iter().find(fits);
-            let code = match found {
-                Some(version) => version.code,
-                None => match self
-                    .compile(py, &values.iter().map(|value| value[0]).collect::<Vec<_>>())
-                {
-                    Ok(code) => code,
-                    Err(error) => {
-                        error.restore(py);
-                        return std::ptr::null_mut();
-                    }
-                },
-            };
-            let Some((entry, native)) = code else {
-                return self.plain(args, n_args, std::ptr::null_mut());
-            };
-            let mut context = Context {
-                depth: i64::from(ffi::Py_GetRecursionLimit()),
-                stack_limit: stack_limit(),
-                status: 0,
-            };
-            let mut out = [0u64; 3];
-            entry(&raw mut context, values.as_ptr(), &raw mut out, native);
             match u8::try_from(out[0]).unwrap_or(RAISED) {
                 OBJECT => out[1] as *mut PyObject,
                 RAISED => std::ptr::null_mut(),
@@ -356,6 +344,79 @@ impl Function {
                 _ => box_value(out[0], out[1] as i64, out[2]),
             }
         }
+    }
+
+    /// Runs the version for such values, a class and bits each; none if these are left to Python.
+    #[inline]
+    unsafe fn run(&self, py: Python<'_>, values: &[[u64; 2]]) -> PyResult<Option<[u64; 3]>> {
+        unsafe {
+            let fits = |version: &&Version| {
+                let mut pairs = version.classes.iter().zip(values);
+                pairs.all(|(class, value)| *class == value[0])
+            };
+            let code = match self.state().versions.iter().find(fits) {
+                Some(version) => version.code,
+                None => {
+                    let classes = values.iter().map(|value| value[0]).collect::<Vec<_>>();
+                    self.compile(py, &classes)?
+                }
+            };
+            let Some((entry, native)) = code else {
+                return Ok(None);
+            };
+            let mut context = Context {
+                depth: i64::from(ffi::Py_GetRecursionLimit()),
+                stack_limit: stack_limit(),
+                status: 0,
+            };
+            let mut out = [0u64; 3];
+            entry(&raw mut context, values.as_ptr(), &raw mut out, native);
+            Ok(Some(out))
+        }
+    }
+
+    /// A call with numbers that are no objects; none if it has to be made with objects, as where one
+    /// of the arguments is none.
+    pub(crate) fn call_numbers(
+        &self,
+        py: Python<'_>,
+        arguments: impl ExactSizeIterator<Item = Option<Number>>,
+    ) -> PyResult<Option<Number>> {
+        let here = 0u8;
+        let is_deep = (&raw const here as usize) < stack_limit();
+        let state = unsafe { self.state() };
+        let fits = state.n_params == arguments.len() && state.is_positional;
+        let group = state.group.as_ref();
+        if is_deep || !fits || state.is_plain || state.is_busy || arguments.len() > N_ARGS_MAX {
+            return Ok(None);
+        }
+        if !group.is_some_and(|group| group.is_valid(py)) {
+            return Ok(None);
+        }
+        let mut values = [[0; 2]; N_ARGS_MAX];
+        let n_arguments = arguments.len();
+        for (value, argument) in values.iter_mut().zip(arguments) {
+            *value = match argument {
+                Some(Number::Float(number)) => [u64::from(FLOAT), number.to_bits()],
+                Some(Number::Int(number)) => [u64::from(INT), number.cast_unsigned()],
+                Some(Number::Bool(truth)) => [u64::from(BOOL), u64::from(truth)],
+                Some(Number::Object(_)) | None => return Ok(None),
+            };
+        }
+        let Some(out) = (unsafe { self.run(py, &values[..n_arguments])? }) else {
+            return Ok(None);
+        };
+        let [tag, word, bits] = out;
+        Ok(Some(match u8::try_from(tag).unwrap_or(RAISED) {
+            FLOAT => Number::Float(f64::from_bits(bits)),
+            INT => Number::Int(word.cast_signed()),
+            BOOL => Number::Bool(word != 0),
+            RAISED => return Err(PyErr::fetch(py)),
+            _ => unsafe {
+                let object = box_value(tag, word.cast_signed(), bits);
+                Number::Object(Bound::from_owned_ptr_or_err(py, object)?.unbind())
+            },
+        }))
     }
 
     /// Any call.

@@ -27,6 +27,8 @@ mod unboxed;
 
 use pyo3::prelude::*;
 
+pub(crate) use function::{Function, Number};
+
 /// Fills the submodule.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(ufunc::ufunc, module)?)?;
