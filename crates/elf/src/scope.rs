@@ -29,7 +29,7 @@ impl Scope {
     pub(crate) fn variable(&self, name: &str, version: Option<&str>) -> Module {
         let (scope, name) = (self.clone(), name.to_owned());
         let version = version.map(str::to_owned);
-        Module::Process(Lookup(Arc::new(move || {
+        Module::Elsewhere(Lookup(Arc::new(move || {
             scope.find(&name, version.as_deref())
         })))
     }
