@@ -239,10 +239,10 @@ unsafe extern "C" {
 impl Frames {
     /// Registers a list of frames in an image, which has an end, as the caller has seen.
     pub(crate) fn register(image: &Image, offset: usize) -> Option<Self> {
-        let ends = crate::shared::frames_end(image.constant_from(offset)?);
+        crate::shared::frames_len(image.constant_from(offset)?)?;
         let address = image.address() + offset;
         // SAFETY: a list of frames that ends, in memory that nobody writes.
-        ends.then(|| unsafe { __register_frame(address as *const c_void) })?;
+        unsafe { __register_frame(address as *const c_void) };
         Some(Self { address })
     }
 }

@@ -407,7 +407,7 @@ impl<'d> Reader<'d> {
         }
         let distance = i64::from(half(header, 4)?.cast_signed());
         let address = start.checked_add(4)?.checked_add_signed(distance)?;
-        frames_end(self.from(address)?).then_some(address)
+        frames_len(self.from(address)?).map(|_| address)
     }
 
     /// Adds the relocations of a table to a list, and gives the first that is refused.
@@ -577,13 +577,13 @@ const DF_1_NODELETE: u64 = 0x8;
 /// `DF_1_PIE`: a program.
 const DF_1_PIE: u64 = 0x0800_0000;
 
-/// Whether a list of frames ends with an empty one.
-pub(crate) fn frames_end(frames: &[u8]) -> bool {
+/// How long a list of frames is that ends with an empty one.
+pub(crate) fn frames_len(frames: &[u8]) -> Option<usize> {
     let mut at = 0_usize;
     loop {
         let record = match half(frames, at) {
-            None => return false,
-            Some(0) => return true,
+            None => return None,
+            Some(0) => return Some(at + 4),
             Some(u32::MAX) => word(frames, at + 4).map(|len| (12, len)),
             Some(len) => Some((4, u64::from(len))),
         };
@@ -593,7 +593,7 @@ pub(crate) fn frames_end(frames: &[u8]) -> bool {
         });
         match next {
             Some(next) => at = next,
-            None => return false,
+            None => return None,
         }
     }
 }

@@ -129,16 +129,16 @@ fn check_variables(flags: &[&str], attribute: &str) {
     // Loaded more often than there is static room for at once.
     for _ in 0..40 {
         let (send, receive) = std::sync::mpsc::channel::<Arc<Library>>();
-        let older = std::thread::spawn(move || two(&receive.recv().unwrap()));
-        let library = Library::from_bytes("variables.so", data.clone(), &OWN).unwrap();
-        let library = Arc::new(library);
+        let older = std::thread::spawn(move || two(&receive.recv().expect("a library")));
+        let library = Library::from_bytes("variables.so", data.clone(), &OWN);
+        let library = Arc::new(library.expect("a library"));
         let found = two(&library);
         assert_eq!(found, (Value::F64(30.0), [12, 14]), "{flags:?}");
-        send.send(Arc::clone(&library)).unwrap();
-        assert_eq!(older.join().unwrap(), found, "{flags:?}");
+        send.send(Arc::clone(&library)).expect("a thread");
+        assert_eq!(older.join().expect("a result"), found, "{flags:?}");
         let newer = Arc::clone(&library);
         let newer = std::thread::spawn(move || two(&newer));
-        assert_eq!(newer.join().unwrap(), found, "{flags:?}");
+        assert_eq!(newer.join().expect("a result"), found, "{flags:?}");
         assert_eq!(int(&library, "f", 0), 14, "{flags:?}");
     }
 }
