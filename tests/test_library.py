@@ -18,6 +18,7 @@ import sys
 import threading
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,14 @@ def test_libm_is_equal_to_the_bit(loader, names, n):
         for _ in range(400):
             args = [rng.choice(values) for _ in range(n)]
             assert struct.pack("d", ours(*args)) == struct.pack("d", theirs(*args)), (name, args)
+
+
+def test_complex_numbers_are_structures():
+    libm = load("libm.so.6", loader="own")
+    csqrt = libm.function("csqrt", "double complex csqrt(double complex z)")
+    assert csqrt((-4.0, 0.0)) == (0.0, 2.0)
+    cabsf = libm.function("cabsf", "float cabsf(float _Complex)")
+    assert cabsf((3.0, 4.0)) == 5.0
 
 
 def test_symbols_say_what_they_are():
@@ -375,17 +384,55 @@ def test_threads_have_their_own_variables(tmp_path):
     assert add(0) == 42
 
 
-def test_what_only_the_system_can_load_is_said():
-    lib = load("libgomp.so.1")
-    assert lib.loader == "system"
-    assert "thread-local" in lib.reason
-    assert lib.function("omp_get_max_threads", "int()")() > 0
-    with pytest.raises(LibraryError, match="static block of every thread"):
-        load("libgomp.so.1", loader="own")
+THREADS = """
+    #include <pthread.h>
+    #include <stdint.h>
+    MODEL static __thread long n = 40;
+    MODEL __thread long zero[20];
+    long add(long k) { n += k; zero[19] += k; return n + zero[19]; }
+    static void *run(void *k) { return (void *)add((long)k); }
+    long elsewhere(long k) {
+        pthread_t thread;
+        void *result;
+        if (pthread_create(&thread, 0, run, (void *)k)) return -1;
+        pthread_join(thread, &result);
+        return (long)result;
+    }
+"""
+
+
+@pytest.mark.parametrize("model", ["", '__attribute__((tls_model("initial-exec")))'])
+@pytest.mark.parametrize("dialect", ["gnu", "gnu2"])
+def test_variables_of_threads_are_found_in_every_way(tmp_path, model, dialect):
+    source = f"#define MODEL {model}\n{THREADS}"
+    for flags in (["-shared"], []):
+        file = compiled(tmp_path, source, f"-mtls-dialect={dialect}", *flags)
+        lib = opcodon.load_library(file, loader="own") if flags else opcodon.link([file])
+        add, elsewhere = (lib.function(name, "long(long)") for name in ("add", "elsewhere"))
+        assert (add(1), add(1), elsewhere(5), add(0)) == (42, 44, 50, 44)
+        with ThreadPoolExecutor(1) as threads:
+            assert [threads.submit(add, k).result() for k in (10, 0)] == [60, 60]
+        lib.close()
+
+
+def test_libraries_with_static_variables_are_equal():
+    lib = load("libgomp.so.1", loader="own")
+    assert lib.loader == "own"
+    ours = lib.function("omp_get_max_threads", "int()")()
+    assert ours == ctypes.CDLL("libgomp.so.1").omp_get_max_threads()
+
+
+def test_what_only_the_system_can_load_is_said(tmp_path):
     libc = load("libc.so.6")
     assert (libc.loader, libc.function("getpid", "int()")()) == ("system", os.getpid())
+    assert "part of the C library" in libc.reason
     with pytest.raises(LibraryError, match="part of the C library"):
         load("libc.so.6", loader="own")
+    model = '__attribute__((tls_model("initial-exec")))'
+    source = f"{model} __thread char room[1 << 20]; char f(int k) {{ return room[k]; }}"
+    file = compiled(tmp_path, source, "-shared")
+    with pytest.raises(LibraryError, match="static block of every thread"):
+        opcodon.load_library(file)
 
 
 def test_use_after_closing_is_an_error():
