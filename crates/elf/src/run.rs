@@ -213,26 +213,16 @@ impl Sealed {
             matches!(symbol.kind, SymbolKind::Function | SymbolKind::Indirect)
                 && symbol.definition == Definition::Here
         };
-        let function = |symbol: &Symbol| {
+        let symbols = self.symbols.iter().filter(is_function);
+        let functions = symbols.filter_map(|symbol| {
             let offset = self.bias.wrapping_add(symbol.value).wrapping_sub(start);
             let code = code(size(offset))?;
-            Some((
-                symbol.name.clone(),
-                &code[..size(symbol.size).min(code.len())],
-            ))
-        };
-        let functions: Vec<(String, &[u8])> = self
-            .symbols
-            .iter()
-            .filter(is_function)
-            .filter_map(function)
-            .collect();
-        let functions: Vec<(&str, &[u8])> = functions
-            .iter()
-            .map(|(name, code)| (name.as_str(), *code))
-            .collect();
-        let pages = (0..self.image.len()).step_by(PAGE);
-        let text = pages.filter_map(code).next();
+            let len = size(symbol.size).min(code.len());
+            Some((symbol.name.as_str(), &code[..len]))
+        });
+        let functions: Vec<(&str, &[u8])> = functions.collect();
+        let mut pages = (0..self.image.len()).step_by(PAGE);
+        let text = pages.find_map(code);
         let frames = self.frames.and_then(|at| {
             let frames = self.image.constant_from(at)?;
             frames.get(..frames_len(frames)?)

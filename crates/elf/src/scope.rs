@@ -47,6 +47,13 @@ mod tests {
     use crate::tls::{Number, address};
 
     #[test]
+    fn versions_without_a_name_are_not_found() {
+        assert!(seal::find("malloc", None).is_some());
+        assert_eq!(seal::find("malloc", Some("")), None);
+        assert_eq!(seal::find("malloc", Some("NO_SUCH_VERSION")), None);
+    }
+
+    #[test]
     fn variables_of_the_process_are_found() {
         let number = Number::new();
         number.define(Scope::default().variable("errno", Some("GLIBC_PRIVATE")));

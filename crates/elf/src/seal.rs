@@ -101,6 +101,9 @@ fn find_from(handle: *mut c_void, name: &str, version: Option<&str>) -> Option<u
             // SAFETY: a handle of the loader, and a string that ends with a zero byte.
             unsafe { libc::dlsym(handle, name.as_ptr()) }
         }
+        // glibc compares the names of versions with equal hashes, and where a symbol has no version
+        // there is the hash 0 and no name.
+        Some(version) if object::elf::hash(version.as_bytes()) == 0 => return None,
         Some(version) => {
             let version = CString::new(version).ok()?;
             // SAFETY: as above.
