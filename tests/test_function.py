@@ -516,10 +516,67 @@ def test_guarded_calls_cannot_write_past_their_buffers():
         write(b"abc")
 
 
-def test_guarded_calls_do_not_call_python():
+def test_memory_is_lent_once_whatever_points_there():
+    # rdi: where to write; rsi and rdx: a structure with a pointer
+    text = "mov rax, [rsi]\nadd rax, rdx\nmov [rdi], rax\nmov rax, [rsi]\nret"
+    add = opcodon.function(code(text), "i64(ptr, {ptr, i64})", abi="sysv", guard=True)
+    values = np.arange(10)
+    assert add(values[3:], (values[3:], 100)) == 103
+    assert values.tolist() == [0, 1, 2, 103, 4, 5, 6, 7, 8, 9]
+    assert add(values[1:4], (values[1:], 100)) == 101
+    text = "mov byte ptr [rdi], 7\nret"
+    write = opcodon.function(code(text), "void({ptr, i64})", abi="sysv", guard=True)
+    data = bytearray(b"abc")
+    write((data, 0))
+    assert data == b"\x07bc"
+
+
+def test_guarded_calls_call_python(libc):
     apply = opcodon.function(code("jmp rdi"), "f64(f64(f64)*, f64)", abi="sysv", guard=True)
-    with pytest.raises(ValueError, match="another process, where it cannot call Python"):
-        apply(math.sqrt, 9.0)
+    assert apply(math.sqrt, 9.0) == 3.0
+    seen = []
+    kept = opcodon.callback(lambda x: seen.append(x) or 2 * x, "f64(f64)", abi="sysv")
+    assert [apply(kept, float(k)) for k in range(3)] == [0.0, 2.0, 4.0]
+    assert seen == [0.0, 1.0, 2.0]
+
+    def fail(x):
+        raise LookupError(f"no {x}")
+
+    with pytest.raises(LookupError, match="no 5"):
+        apply(fail, 5.0)
+    # What is lent is at the same place in both processes.
+    qsort = libc.function("qsort", QSORT, guard=True)
+    values = np.random.default_rng(1).normal(size=100)
+    expected = np.sort(values)
+
+    def compare(a, b):
+        x, y = (ctypes.c_double.from_address(pointer).value for pointer in (a, b))
+        return (x > y) - (x < y)
+
+    qsort(values, len(values), values.itemsize, compare)
+    assert (values == expected).all()
+    # The stack of the other process is not.
+    text = "sub rsp, 8\nmov rax, rdi\nmov rdi, rsp\ncall rax\nadd rsp, 8\nret"
+    own = opcodon.function(code(text), "void(void(ptr)*)", name="own", abi="sysv", guard=True)
+    with pytest.raises(ValueError, match="own: argument 1 of a callback is the address 0x"):
+        own(lambda pointer: seen.append(pointer))
+    assert seen == [0.0, 1.0, 2.0]
+    # Nor can it call what it was not given.
+    text = f"mov rax, {kept.address}\njmp rax"
+    stray = opcodon.function(code(text), "f64(f64)", name="stray", abi="sysv", guard=True)
+    with pytest.raises(ValueError, match=r"stray: .* a callback that is none of its arguments"):
+        stray(1.0)
+    # Faults after callbacks, and callbacks that take their time.
+    text = "sub rsp, 8\ncall rdi\nud2"
+    broken = opcodon.function(code(text), "void(void()*)", abi="sysv", guard=True, time_limit=0.2)
+    with pytest.raises(opcodon.MachineFault) as caught:
+        broken(lambda: None)
+    assert caught.value.cause == "SIGILL"
+    import time
+
+    with pytest.raises(opcodon.MachineFault) as caught:
+        broken(lambda: time.sleep(0.3))
+    assert caught.value.cause == "timeout"
     with pytest.raises(ValueError, match="time_limit must be"):
         opcodon.function(b"\xc3", "void()", guard=True, time_limit=-1)
 

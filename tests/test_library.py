@@ -18,6 +18,7 @@ import sys
 import threading
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -65,26 +66,49 @@ def compiled(folder, source, *flags, suffix=".c", compiler="cc"):
     return output
 
 
-# Functions of libm, of one and of two arguments.
-ONE = "sin cos tan asin acos atan sinh cosh tanh exp exp2 expm1 log log2 log10 log1p sqrt cbrt"
-TWO = "pow atan2 hypot fmod remainder nextafter copysign fdim fmax fmin"
+# Functions of libm, of one, two and three arguments; each has one for floats, too.
+LIBM = [
+    """sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh exp exp2 exp10 expm1 log log2 log10
+    log1p logb sqrt cbrt fabs ceil floor trunc rint nearbyint round roundeven erf erfc tgamma lgamma
+    j0 j1 y0 y1""",
+    """pow atan2 hypot fmod remainder drem nextafter copysign fdim fmax fmin fmaxmag fminmag scalb""",
+    "fma",
+]
 
 
 @pytest.mark.parametrize("loader", ["own", "system"])
-@pytest.mark.parametrize(("names", "n"), [(ONE, 1), (TWO, 2)])
-def test_libm_is_equal_to_the_bit(loader, names, n):
+def test_libm_is_equal_to_the_bit(loader):
     libm, other = load("libm.so.6", loader=loader), ctypes.CDLL("libm.so.6")
     assert libm.loader == loader
     rng = random.Random(0)
     special = [0.0, -0.0, 1.0, -1.0, math.inf, -math.inf, math.nan, 5e-324, 1e308, 1e22, 0.5]
-    values = special + [struct.unpack("d", rng.randbytes(8))[0] for _ in range(2000)]
-    for name in names.split():
-        ours = libm.function(name, f"f64({', '.join(['f64'] * n)})")
-        theirs = getattr(other, name)
-        theirs.restype, theirs.argtypes = ctypes.c_double, [ctypes.c_double] * n
-        for _ in range(400):
-            args = [rng.choice(values) for _ in range(n)]
-            assert struct.pack("d", ours(*args)) == struct.pack("d", theirs(*args)), (name, args)
+    n_functions = 0
+    for kind, suffix, letter in (("f64", "", "d"), ("f32", "f", "f")):
+        ctype = {"d": ctypes.c_double, "f": ctypes.c_float}[letter]
+        size = struct.calcsize(letter)
+        drawn = [struct.unpack(letter, rng.randbytes(size))[0] for _ in range(2000)]
+        values = [ctype(value).value for value in special] + drawn
+        for n, names in enumerate(LIBM, 1):
+            for name in (stem + suffix for stem in names.split()):
+                if name not in libm.symbols:
+                    continue
+                ours = libm.function(name, f"{kind}({', '.join([kind] * n)})")
+                theirs = getattr(other, name)
+                theirs.restype, theirs.argtypes = ctype, [ctype] * n
+                for _ in range(100):
+                    args = [rng.choice(values) for _ in range(n)]
+                    bits = [struct.pack(letter, f(*args)) for f in (ours, theirs)]
+                    assert bits[0] == bits[1], (name, args)
+                n_functions += 1
+    assert n_functions >= 90
+
+
+def test_complex_numbers_are_structures():
+    libm = load("libm.so.6", loader="own")
+    csqrt = libm.function("csqrt", "double complex csqrt(double complex z)")
+    assert csqrt((-4.0, 0.0)) == (0.0, 2.0)
+    cabsf = libm.function("cabsf", "float cabsf(float _Complex)")
+    assert cabsf((3.0, 4.0)) == 5.0
 
 
 def test_symbols_say_what_they_are():
@@ -216,6 +240,8 @@ def test_lapack_solves():
     name, before, after, integer = lapack()
     lib = opcodon.load_library(name)
     dgesv = lib.function(f"{before}dgesv_{after}", "void(ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr)")
+    theirs = getattr(ctypes.CDLL(name), f"{before}dgesv_{after}")
+    theirs.argtypes = [ctypes.c_void_p] * 8
     rng = np.random.default_rng(1)
     for n in (1, 5, 200):
         a, b = rng.normal(size=(n, n)), rng.normal(size=(n, 1))
@@ -225,7 +251,52 @@ def test_lapack_solves():
         dgesv(order, one, lu.T, order, pivots, x.T, order, info)
         assert info[0] == 0
         np.testing.assert_allclose(a @ x, b, rtol=1e-8, atol=1e-8)
+        y, lu = b.copy(order="F"), a.copy(order="F")
+        theirs(*(array.ctypes.data for array in (order, one, lu, order, pivots, y, order, info)))
+        np.testing.assert_allclose(x, y, rtol=0 if n < 10 else 1e-13)
     lib.close()
+
+
+class PngImage(ctypes.Structure):
+    """What libpng's simplified interface works on."""
+
+    _fields_ = [
+        ("opaque", ctypes.c_void_p),
+        *((name, ctypes.c_uint32) for name in ("version", "width", "height", "format", "flags")),
+        *((name, ctypes.c_uint32) for name in ("colormap_entries", "warning_or_error")),
+        ("message", ctypes.c_char * 64),
+    ]
+
+
+def test_libpng_writes_and_reads_pictures():
+    lib = load("libpng16.so.16", loader="own")
+    prototype = "int f(png_image *, void *, size_t *, int, const void *, int, const void *)"
+    write = lib.function("png_image_write_to_memory", prototype)
+    begin = lib.function("png_image_begin_read_from_memory", "int(ptr, const ptr, size_t)")
+    finish = lib.function("png_image_finish_read", "int(ptr, const ptr, ptr, int, ptr)")
+    pixels = np.random.default_rng(0).integers(0, 256, (31, 17, 3), dtype=np.uint8)
+    image = PngImage(version=1, width=17, height=31, format=2)
+    files = []
+    theirs = ctypes.CDLL("libpng16.so.16").png_image_write_to_memory
+    theirs.argtypes = [*[ctypes.c_void_p] * 3, ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
+    theirs.argtypes += [ctypes.c_void_p]
+    for function in (write, lambda *args: theirs(*(getattr(a, "ctypes", a) for a in args))):
+        packed, size = np.zeros(10_000, np.uint8), np.array([10_000], np.uint64)
+        image = PngImage(version=1, width=17, height=31, format=2)
+        address = ctypes.addressof(image)
+        assert function(address, packed, size, 0, pixels, 0, None) == 1, image.message
+        files.append(packed[: int(size[0])].tobytes())
+    assert files[0] == files[1]
+    again = PngImage(version=1)
+    assert begin(again, files[0], len(files[0])) == 1
+    assert (again.width, again.height, again.format) == (17, 31, 2)
+    back = np.zeros_like(pixels)
+    assert finish(again, None, back, 0, None) == 1
+    assert (back == pixels).all()
+    # It leaves its own functions by longjmp when the file is damaged.
+    damaged = PngImage(version=1)
+    assert begin(damaged, files[0][:50], 50) == 0
+    assert damaged.message
 
 
 @pytest.mark.parametrize(
@@ -375,17 +446,55 @@ def test_threads_have_their_own_variables(tmp_path):
     assert add(0) == 42
 
 
-def test_what_only_the_system_can_load_is_said():
-    lib = load("libgomp.so.1")
-    assert lib.loader == "system"
-    assert "thread-local" in lib.reason
-    assert lib.function("omp_get_max_threads", "int()")() > 0
-    with pytest.raises(LibraryError, match="static block of every thread"):
-        load("libgomp.so.1", loader="own")
+THREADS = """
+    #include <pthread.h>
+    #include <stdint.h>
+    MODEL static __thread long n = 40;
+    MODEL __thread long zero[20];
+    long add(long k) { n += k; zero[19] += k; return n + zero[19]; }
+    static void *run(void *k) { return (void *)add((long)k); }
+    long elsewhere(long k) {
+        pthread_t thread;
+        void *result;
+        if (pthread_create(&thread, 0, run, (void *)k)) return -1;
+        pthread_join(thread, &result);
+        return (long)result;
+    }
+"""
+
+
+@pytest.mark.parametrize("model", ["", '__attribute__((tls_model("initial-exec")))'])
+@pytest.mark.parametrize("dialect", ["gnu", "gnu2"])
+def test_variables_of_threads_are_found_in_every_way(tmp_path, model, dialect):
+    source = f"#define MODEL {model}\n{THREADS}"
+    for flags in (["-shared"], []):
+        file = compiled(tmp_path, source, f"-mtls-dialect={dialect}", *flags)
+        lib = opcodon.load_library(file, loader="own") if flags else opcodon.link([file])
+        add, elsewhere = (lib.function(name, "long(long)") for name in ("add", "elsewhere"))
+        assert (add(1), add(1), elsewhere(5), add(0)) == (42, 44, 50, 44)
+        with ThreadPoolExecutor(1) as threads:
+            assert [threads.submit(add, k).result() for k in (10, 0)] == [60, 60]
+        lib.close()
+
+
+def test_libraries_with_static_variables_are_equal():
+    lib = load("libgomp.so.1", loader="own")
+    assert lib.loader == "own"
+    ours = lib.function("omp_get_max_threads", "int()")()
+    assert ours == ctypes.CDLL("libgomp.so.1").omp_get_max_threads()
+
+
+def test_what_only_the_system_can_load_is_said(tmp_path):
     libc = load("libc.so.6")
     assert (libc.loader, libc.function("getpid", "int()")()) == ("system", os.getpid())
+    assert "part of the C library" in libc.reason
     with pytest.raises(LibraryError, match="part of the C library"):
         load("libc.so.6", loader="own")
+    model = '__attribute__((tls_model("initial-exec")))'
+    source = f"{model} __thread char room[1 << 20]; char f(int k) {{ return room[k]; }}"
+    file = compiled(tmp_path, source, "-shared")
+    with pytest.raises(LibraryError, match="static block of every thread"):
+        opcodon.load_library(file)
 
 
 def test_use_after_closing_is_an_error():

@@ -36,6 +36,16 @@ def test_disassembly_styles(style, line):
     assert opcodon.disassemble(ADD, style).instructions[0].text == line
 
 
+def test_instructions_say_what_they_do():
+    code = opcodon.assemble("adc rax, [rdi + rcx*8]\nvpaddd zmm0{k1}{z}, zmm1, zmm2\ndb 6")
+    adc, add, bad = opcodon.disassemble(code).instructions
+    assert adc.reads == ("rax", "rdi", "rcx", "cf")
+    assert adc.writes == ("rax", "of", "sf", "zf", "af", "cf", "pf")
+    assert (add.reads, add.writes) == (("zmm1", "zmm2", "k1"), ("zmm0",))
+    assert add.features == ("avx512f",)
+    assert bad.reads == bad.writes == bad.features == ()
+
+
 def test_every_byte_appears_whatever_it_is():
     code = bytes(range(256)) * 4
     assert b"".join(i.code for i in opcodon.disassemble(code).instructions) == code

@@ -132,26 +132,22 @@ def test_words_that_mean_nothing_are_told():
 gdb = pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
 
 
-@gdb
-def test_breakpoints_and_backtraces_in_gdb(tmp_path):
-    script = tmp_path / "program.py"
-    script.write_text(PROGRAM.format(rest=""))
+def in_gdb(program, *arguments, stop):
+    """What GDB says that stops in a function by its name, and what it says besides."""
     commands = [
         "set breakpoint pending on",
         "set confirm off",
         "set debuginfod enabled off",
-        "break the_inner_one",
+        f"break {stop}",
         "run",
         "backtrace 3",
-        "up",
-        "print/x $rip > (long)&the_outer_one",
         "delete",
         "continue",
     ]
     done = subprocess.run(
         [
             *("gdb", "-nx", "-batch", *(f"-ex={command}" for command in commands)),
-            *("--args", sys.executable, str(script)),
+            *("--args", sys.executable, str(program), *arguments),
         ],
         env=os.environ | {"OPCODON_OBSERVE": "gdb"},
         capture_output=True,
@@ -159,13 +155,74 @@ def test_breakpoints_and_backtraces_in_gdb(tmp_path):
         check=False,
         timeout=300,
     )
-    text = done.stdout
-    assert re.search(r"Breakpoint 1, 0x[0-9a-f]+ in the_inner_one \(\)", text), text + done.stderr
+    return done.stdout, done.stderr
+
+
+@gdb
+def test_breakpoints_and_backtraces_in_gdb(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM.format(rest=""))
+    text, errors = in_gdb(script, stop="the_inner_one")
+    assert re.search(r"Breakpoint 1, 0x[0-9a-f]+ in the_inner_one \(\)", text), text + errors
     # Below it our other frame, and below that a frame of the interpreter's module.
     assert re.search(
         r"#0 +0x\w+ in the_inner_one \(\)\n#1 +0x\w+ in the_outer_one \(\)\n#2 ", text
     ), text
     assert re.search(r"exited normally", text), text
+
+
+@gdb
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no cc")
+def test_breakpoints_and_backtraces_in_libraries(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(LIBRARY)
+    text, errors = in_gdb(script, str(tmp_path), "library", stop="the_last_one")
+    assert re.search(r"Breakpoint 1, 0x[0-9a-f]+ in the_last_one \(\)", text), text + errors
+    assert re.search(
+        r"#0 +0x\w+ in the_last_one \(\)\n#1 +0x\w+ in the_first_one \(\)\n#2 ", text
+    ), text
+    assert re.search(r"exited normally", text), text
+
+
+LIBRARY = """
+import os, subprocess, sys, opcodon
+source = b'''
+__attribute__((noinline)) int the_last_one(int x) { __asm__ volatile(""); return x + 1; }
+int the_first_one(int x) { return the_last_one(2 * x) - 1; }
+'''
+folder = sys.argv[1]
+flags = ["-shared"] if sys.argv[2] == "library" else ["-c"]
+command = ["cc", "-O1", "-fPIC", "-xc", "-", "-o", folder + "/built", *flags]
+subprocess.run(command, input=source, check=True)
+data = open(folder + "/built", "rb").read()
+load = opcodon.load_library if sys.argv[2] == "library" else lambda data: opcodon.link([data])
+library = load(data)
+os.remove(folder + "/built")
+first = library.function("the_first_one", "int(int)")
+print(os.getpid(), first(21), hex(first.address)[2:], library.loader)
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no cc")
+@pytest.mark.parametrize("kind", ["library", "objects"])
+def test_functions_of_libraries_are_announced(tmp_path, kind):
+    done = subprocess.run(
+        [sys.executable, "-c", LIBRARY, str(tmp_path), kind],
+        env=os.environ | {"OPCODON_OBSERVE": "perf,jitdump", "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    process, result, address, loader = done.stdout.split()
+    assert (result, loader) == ("42", "own")
+    path = Path(f"/tmp/perf-{process}.map")
+    lines = [line.split(" ", 2) for line in path.read_text().splitlines()]
+    path.unlink()
+    found = {name: (start, int(size, 16)) for start, size, name in lines}
+    assert found["the_first_one"][0] == address
+    assert 0 < found["the_last_one"][1] < 100
+    assert b"the_last_one\0" in (tmp_path / f"jit-{process}.dump").read_bytes()
 
 
 UNWIND = """

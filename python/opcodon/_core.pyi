@@ -39,6 +39,7 @@ __all__ = [
     "command_line",
     "deap",
     "disassemble",
+    "effects",
     "evolve",
     "evolve_parameters",
     "fit",
@@ -1280,6 +1281,9 @@ def assemble(text: str, origin: int = 0, syntax: Dialect = "intel") -> bytes:
 
 def disassemble(code: bytes, style: Style = "intel") -> Disassembly:
     """Turn machine code into text."""
+
+def effects(code: bytes) -> tuple[list[str], list[str], list[str]]:
+    """Say what an instruction reads, writes and needs."""
 
 def fit(
     X: ArrayLike,

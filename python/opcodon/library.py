@@ -261,8 +261,8 @@ def load_library(
         contents of a file.
     loader : {"auto", "own", "system"}
         Who maps the library: Opcodon, the system's loader from a file in memory, or Opcodon unless
-        it must refuse. It refuses libraries whose thread-local variables need room that only the
-        system's loader can give, and the C library itself; `Library.reason` says so.
+        it must refuse. It refuses the C library itself, of which a process has one;
+        `Library.reason` says so.
     dependencies : {"system", "process", "own"}
         Who loads the libraries that it needs: the system's loader, nobody, since they are in the
         process, or Opcodon, as copies of their own.

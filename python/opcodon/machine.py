@@ -47,6 +47,10 @@ class Instruction(NamedTuple):
         The label before it, if a branch goes here.
     target : int or None
         The offset that it jumps to or calls, if it lies within the code.
+    reads, writes : tuple of str
+        Registers and flags that it reads and writes.
+    features : tuple of str
+        Extensions of the instruction set that it belongs to.
     """
 
     offset: int
@@ -61,6 +65,25 @@ class Instruction(NamedTuple):
     def text(self) -> str:
         """Mnemonic and operands."""
         return f"{self.mnemonic} {self.operands}".rstrip()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Registers and flags that it reads, also to make addresses: ``("rdi", "zf")``."""
+        return self._effects()[0]
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Registers and flags that it writes, perhaps under a condition."""
+        return self._effects()[1]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Extensions of the instruction set that it belongs to: ``("avx512f",)``."""
+        return self._effects()[2]
+
+    def _effects(self) -> tuple[tuple[str, ...], ...]:
+        is_data = self.mnemonic.startswith(".")
+        return tuple(map(tuple, _core.effects(b"" if is_data else self.code)))
 
 
 class Disassembly(str):
@@ -180,9 +203,11 @@ def function(
         What the function is called in its ``repr`` and in errors.
     guard : bool
         Whether each call runs in a process of its own, a copy of this one without its files,
-        network and other threads. What it writes into buffers that are passed comes back;
-        everything else that it changes is gone. A call costs about a
-        millisecond; one that does not return raises `MachineFault`.
+        network and other threads. What it writes into buffers that are passed, also through
+        pointers in structures, comes back; everything else that it changes is gone. Callables
+        that are passed run in this process: they get numbers, structures, and addresses in the
+        buffers that are passed, but no other address, since its memory is the other process's. A
+        call costs about a millisecond; one that does not return raises `MachineFault`.
     time_limit : float
         Seconds that a guarded call may take.
     memory_limit : int, optional

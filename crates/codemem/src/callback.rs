@@ -10,6 +10,7 @@
 
 use std::fmt;
 
+use crate::errand;
 use crate::passing::{self, Place, Places, Word};
 use crate::trampoline::{Arrival, Receiver, entrance};
 use crate::value::Record;
@@ -89,6 +90,16 @@ impl Callback {
         self.code.address()
     }
 
+    /// What the closure gives back for arguments of the signature's types.
+    pub(crate) fn answer(&self, args: &[Value]) -> Value {
+        (self.context.handler)(args)
+    }
+
+    /// What the code of the callback knows it by.
+    pub(crate) fn key(&self) -> usize {
+        std::ptr::from_ref(&*self.context) as usize
+    }
+
     /// The signature.
     #[must_use]
     pub fn signature(&self) -> &Signature {
@@ -110,6 +121,7 @@ impl Callback {
 unsafe fn receive(context: *const Receiver, arrival: &mut Arrival) {
     // SAFETY: the context is that of a live callback.
     let context = unsafe { &*context.cast::<Context>() };
+    let key = std::ptr::from_ref(context) as usize;
     let (abi, result) = (context.abi, context.signature.result());
     let mut places = Places::new(abi);
     let result_place = passing::result(result, abi);
@@ -127,7 +139,10 @@ unsafe fn receive(context: *const Receiver, arrival: &mut Arrival) {
         unsafe { value_at(arrival, place, ty) }
     };
     let args: Vec<Value> = context.signature.params().iter().map(value).collect();
-    let returned = (context.handler)(&args);
+    let returned = match errand::worker() {
+        None => (context.handler)(&args),
+        Some(worker) => worker.ask(key, &args, result),
+    };
     if !returned.is_of(result) {
         return;
     }

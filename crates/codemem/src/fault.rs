@@ -23,31 +23,17 @@ impl Default for Limits {
     }
 }
 
-/// Memory of the caller that a guarded call works on, in place of the argument of that index.
-#[derive(Debug)]
-pub struct Loan<'a> {
-    /// Which argument is its address.
-    pub argument: usize,
-    /// The memory.
-    pub memory: Memory<'a>,
-}
-
-/// Memory that is lent.
-#[derive(Debug)]
-pub enum Memory<'a> {
-    /// Writing there is a fault.
-    Read(&'a [u8]),
-    /// What is written there is there after the call, if it returned.
-    Write(&'a mut [u8]),
-}
-
-impl Memory<'_> {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Read(bytes) => bytes,
-            Self::Write(bytes) => bytes,
-        }
-    }
+/// Memory of the caller that a guarded call works on. Every address in the arguments that lies
+/// there, also one in a structure, is that of a copy in pages that both processes see.
+#[derive(Clone, Copy, Debug)]
+pub struct Loan {
+    /// Where it begins.
+    pub address: usize,
+    /// Its bytes.
+    pub len: usize,
+    /// Whether writing there is a fault; otherwise what is written there is there after the call,
+    /// if it returned. Memory that is lent twice is written if one of the loans may be.
+    pub is_const: bool,
 }
 
 /// How a guarded call ended without a result.
@@ -68,6 +54,21 @@ pub enum GuardError {
     /// The code did not return.
     #[error("{0}")]
     Fault(Box<Fault>),
+    /// A callback was to get the address of memory that only the other process has.
+    #[error(
+        "argument {argument} of a callback is the address {address:#x} in the memory of the guarded \
+         call's process; a callback of a guarded function can read what was passed to the function \
+         as a buffer"
+    )]
+    Foreign {
+        /// Which argument, from 1.
+        argument: usize,
+        /// The address.
+        address: usize,
+    },
+    /// The code called back what was not passed to it.
+    #[error("a guarded function called a callback that is none of its arguments")]
+    Stray,
     /// The caller did not want to wait any longer.
     #[error("the guarded call was interrupted")]
     Interrupted,

@@ -2,15 +2,15 @@
 //! or the account of a fault.
 //!
 //! The process is a fork, so the code finds everything where it is, and what it breaks is a copy.
-//! Memory that is lent to it lies in pages shared by both, each piece ending right before a page
-//! that cannot be accessed, so that reading or writing past its end is a fault at once; the results
-//! are copied to the caller's memory if the code returned. Faults are caught on a signal stack: the
+//! Memory that is lent to it is copied to pages shared by both ([`lent`](crate::lent)), and back if
+//! the code returned; callbacks run in the caller ([`errand`](crate::errand)). Faults are caught on a signal stack: the
 //! handler writes signal, address and registers into shared memory and ends the process.
 //!
 //! Memory that the process shares with others, its own code memory above all, can only be read in
 //! the fork. Before the code runs, the process limits itself: wall and processor time, memory, no core dump,
 //! and by a system call filter to what a computation needs, so that other calls fail with `EPERM`:
-//! no files, no processes, no network, output on descriptors 1 and 2 only.
+//! no files, no processes, no network, output on descriptors 1 and 2 only, no rights to write that
+//! memory does not have yet.
 //!
 //! # What it does not guard
 //! Reading: the copy has the caller's secrets, and code may print them. What the code allocates, and
@@ -20,14 +20,15 @@
 
 use std::io;
 use std::mem::size_of;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::call::call_address;
-use crate::fault::{Cause, Fault, GuardError, Limits, Loan, Memory, REGISTERS, State};
+use crate::errand::{Errands, Worker};
+use crate::fault::{Cause, Fault, GuardError, Limits, Loan, REGISTERS, State};
+use crate::lent::Shared;
 use crate::pages::PAGE;
-use crate::{Abi, Code, CodeError, Signature, Struct, Ty, Value};
+use crate::{Abi, Callback, Code, CodeError, Signature, Struct, Ty, Value};
 
 /// How long the caller waits between looks whether it still wants to.
 const SLICE: Duration = Duration::from_millis(50);
@@ -60,45 +61,52 @@ const FAULT: u32 = 2;
 /// Where the handler of this process writes; set in forks only.
 static REPORT: AtomicPtr<Report> = AtomicPtr::new(std::ptr::null_mut());
 
-/// Calls the code in another process and waits for its end. `keep_waiting` is asked now and then.
+/// Calls the code in another process and waits for its end, running the callbacks that it asks
+/// for. `keep_waiting` is asked now and then.
 ///
 /// # Errors
 /// [`GuardError::Fault`] if the code does not return, [`GuardError::Interrupted`] if
-/// `keep_waiting` says no, and those of [`call_address`].
+/// `keep_waiting` says no, [`GuardError::Foreign`] and [`GuardError::Stray`] if the code calls back
+/// what cannot be, and those of [`call_address`].
 ///
 /// # Safety
-/// The code and what it calls need no thread but the caller's: of the others there is no copy. The
-/// rest is guarded, as far as the module says.
+/// The memory of the loans can be read, and written if it is not constant, until this returns. The
+/// code and what it calls need no thread but the caller's: of the others there is no copy. The rest
+/// is guarded, as far as the module says.
+#[expect(clippy::too_many_arguments, reason = "a call, and what it may use")]
 pub unsafe fn call_guarded(
     code: &Code,
     signature: &Signature,
     abi: Abi,
     mut args: Vec<Value>,
-    loans: &mut [Loan<'_>],
+    loans: &[Loan],
+    callbacks: &[&Callback],
     limits: Limits,
     mut keep_waiting: impl FnMut() -> bool,
 ) -> Result<Value, GuardError> {
     if !code.is_open() {
         return Err(CodeError::Closed.into());
     }
-    let shared = Shared::new(loans)?;
-    for (index, loan) in loans.iter().enumerate() {
-        if let Some(arg) = args.get_mut(loan.argument) {
-            *arg = Value::Ptr(shared.address_of(index));
-        }
+    let errands = Errands::new(callbacks)?;
+    let lens = [size_of::<Report>(), errands.desk_len()];
+    // SAFETY: the caller's promise.
+    let shared = unsafe { Shared::new(loans, lens) }?;
+    for arg in &mut args {
+        arg.map_addresses(&mut |address| shared.moved(address));
     }
     let child = fork()?;
     if child == 0 {
         // SAFETY: this is the other process, which does nothing else.
-        unsafe { run(&shared, code, signature, abi, &args, limits) };
+        unsafe { run(&shared, &errands, code, signature, abi, &args, limits) };
     }
-    let ended = wait(child, limits, &mut keep_waiting);
+    let ended = wait(child, &shared, &errands, limits, &mut keep_waiting);
     // SAFETY: the report is mapped as long as `shared` lives, and the other process is gone.
-    let report = unsafe { shared.report.as_ref() };
+    let report = unsafe { shared.report().cast::<Report>().as_ref() };
     let status = ended?;
     match report.state.load(Ordering::SeqCst) {
         DONE => {
-            shared.give_back(loans);
+            // SAFETY: the caller's promise.
+            unsafe { shared.give_back(loans) };
             Ok(result(signature.result(), report))
         }
         state => Err(GuardError::Fault(Box::new(fault(
@@ -171,8 +179,11 @@ fn fork() -> Result<libc::pid_t, GuardError> {
 }
 
 /// Waits for the end of the process and gives its status, or ends it: `None` if the time was up.
+/// Runs errands meanwhile.
 fn wait(
     child: libc::pid_t,
+    shared: &Shared,
+    errands: &Errands<'_>,
     limits: Limits,
     keep_waiting: &mut impl FnMut() -> bool,
 ) -> Result<Option<i32>, GuardError> {
@@ -182,32 +193,35 @@ fn wait(
     let until = Instant::now() + Duration::from_millis(limits.time_ms) + GRACE;
     let ended = loop {
         if let Some(status) = reaped(child, libc::WNOHANG) {
-            break Ok(Some(status));
+            break errands.serve_last(shared).map(|()| Some(status));
         }
+        let served = errands.serve(shared);
         let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() || !keep_waiting() {
+        let stopped = match served {
+            Err(error) => Some(Err(error)),
+            Ok(()) if left.is_zero() => Some(Ok(None)),
+            Ok(()) if !keep_waiting() => Some(Err(GuardError::Interrupted)),
+            Ok(()) => None,
+        };
+        if let Some(stopped) = stopped {
             // SAFETY: the process is our child and not yet reaped, so nobody else has its number.
             unsafe { libc::kill(child, libc::SIGKILL) };
             reaped(child, 0);
-            break if left.is_zero() {
-                Ok(None)
-            } else {
-                Err(GuardError::Interrupted)
-            };
+            break stopped;
         }
         let slice = left.min(if handle < 0 {
             Duration::from_millis(1)
         } else {
             SLICE
         });
-        let mut poll = libc::pollfd {
-            fd: handle,
+        let mut polls = [handle, errands.bell()].map(|fd| libc::pollfd {
+            fd,
             events: libc::POLLIN,
             revents: 0,
-        };
+        });
         let slice_ms = i32::try_from(slice.as_millis().max(1)).unwrap_or(i32::MAX);
-        // SAFETY: one descriptor, which may be -1: then this only sleeps.
-        unsafe { libc::poll(&raw mut poll, 1, slice_ms) };
+        // SAFETY: two descriptors, which may be -1: then this only sleeps.
+        unsafe { libc::poll(polls.as_mut_ptr(), 2, slice_ms) };
     };
     if handle >= 0 {
         // SAFETY: it was opened above.
@@ -241,17 +255,19 @@ fn reaped(child: libc::pid_t, flags: libc::c_int) -> Option<i32> {
 /// Called in a fork only.
 unsafe fn run(
     shared: &Shared,
+    errands: &Errands<'_>,
     code: &Code,
     signature: &Signature,
     abi: Abi,
     args: &[Value],
     limits: Limits,
 ) -> ! {
-    let report = shared.report.as_ptr();
+    let report = shared.report().cast::<Report>().as_ptr();
     REPORT.store(report, Ordering::SeqCst);
     shared.protect();
     // SAFETY: this process has one thread and runs nothing else.
-    unsafe { confine(limits) };
+    unsafe { confine(limits, errands.ringer()) };
+    Worker::begin(errands, shared);
     // SAFETY: the code is mapped; what it does stays in this process.
     let value = unsafe { call_address(code.address(), signature, abi, args) };
     // SAFETY: only this process writes there.
@@ -289,7 +305,7 @@ const CAUGHT: [libc::c_int; 8] = [
 ///
 /// # Safety
 /// Called in a fork only.
-unsafe fn confine(limits: Limits) {
+unsafe fn confine(limits: Limits, ringer: Option<libc::c_int>) {
     let stack = libc::stack_t {
         ss_sp: Box::leak(vec![0_u8; SIGNAL_STACK].into_boxed_slice())
             .as_mut_ptr()
@@ -341,7 +357,7 @@ unsafe fn confine(limits: Limits) {
     unsafe { libc::syscall(libc::SYS_setitimer, 0, &raw const timer, 0) };
     // SAFETY: `prctl` with integers.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-    filter();
+    filter(ringer);
 }
 
 fn limit(resource: libc::__rlimit_resource_t, soft: u64, hard: u64) {
@@ -364,10 +380,8 @@ fn mapped_bytes() -> u64 {
 /// System calls that computations make.
 const ALLOWED: &[libc::c_long] = &[
     libc::SYS_brk,
-    libc::SYS_mmap,
     libc::SYS_munmap,
     libc::SYS_mremap,
-    libc::SYS_mprotect,
     libc::SYS_madvise,
     libc::SYS_futex,
     libc::SYS_rt_sigreturn,
@@ -394,12 +408,13 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_process_vm_readv,
 ];
 
-/// Refuses all other system calls from now on, where the kernel can.
-fn filter() {
+/// Refuses all other system calls from now on, where the kernel can; the ringer may be written to.
+fn filter(ringer: Option<libc::c_int>) {
     // BPF: loads of the call's number and arguments, jumps that compare, and answers.
     const LOAD: u16 = 0x20;
     const JUMP_EQUAL: u16 = 0x15;
     const JUMP_GREATER: u16 = 0x25;
+    const JUMP_SET: u16 = 0x45;
     const ANSWER: u16 = 0x06;
     const ALLOW: u32 = 0x7fff_0000;
     const REFUSE: u32 = 0x0005_0000 | libc::EPERM as u32;
@@ -421,11 +436,30 @@ fn filter() {
         program.push(step(JUMP_EQUAL, 0, 1, number(call)));
         program.push(step(ANSWER, 0, 0, ALLOW));
     }
+    // Memory that was made read-only stays so, and no file is written through memory.
+    program.extend([
+        step(JUMP_EQUAL, 0, 6, number(libc::SYS_mmap)),
+        step(LOAD, 0, 0, ARGUMENT + 24),
+        step(JUMP_SET, 0, 2, libc::MAP_SHARED.cast_unsigned()),
+        step(LOAD, 0, 0, ARGUMENT + 16),
+        step(JUMP_SET, 1, 0, libc::PROT_WRITE.cast_unsigned()),
+        step(ANSWER, 0, 0, ALLOW),
+        step(ANSWER, 0, 0, REFUSE),
+    ]);
+    program.extend([
+        step(JUMP_EQUAL, 0, 4, number(libc::SYS_mprotect)),
+        step(LOAD, 0, 0, ARGUMENT + 16),
+        step(JUMP_SET, 1, 0, libc::PROT_WRITE.cast_unsigned()),
+        step(ANSWER, 0, 0, ALLOW),
+        step(ANSWER, 0, 0, REFUSE),
+    ]);
     // Output on descriptors 1 and 2.
+    let ringer = ringer.map_or(1, libc::c_int::cast_unsigned);
     for call in [libc::SYS_write, libc::SYS_writev] {
         program.extend([
-            step(JUMP_EQUAL, 0, 5, number(call)),
+            step(JUMP_EQUAL, 0, 6, number(call)),
             step(LOAD, 0, 0, ARGUMENT),
+            step(JUMP_EQUAL, 2, 0, ringer),
             step(JUMP_GREATER, 2, 0, 2),
             step(JUMP_EQUAL, 1, 0, 0),
             step(ANSWER, 0, 0, ALLOW),
@@ -522,135 +556,8 @@ unsafe extern "C" fn caught(
     unsafe { libc::_exit(1) };
 }
 
-/// The report and the lent memory, in pages that both processes see.
-struct Shared {
-    start: NonNull<u8>,
-    len: usize,
-    report: NonNull<Report>,
-    /// One for each loan.
-    pieces: Vec<Piece>,
-}
-
-/// Where a loan is in the mapping.
-struct Piece {
-    /// Where its pages begin.
-    offset: usize,
-    /// Bytes of pages.
-    pages: usize,
-    /// Where the memory itself begins.
-    place: usize,
-    len: usize,
-    is_const: bool,
-}
-
-impl Shared {
-    fn new(loans: &[Loan<'_>]) -> Result<Self, GuardError> {
-        let mut end = size_of::<Report>().next_multiple_of(PAGE) + PAGE;
-        let mut pieces = Vec::with_capacity(loans.len());
-        for loan in loans {
-            let len = loan.memory.bytes().len();
-            let pages = len.max(1).next_multiple_of(PAGE);
-            // As far back as its alignment to vectors allows: what follows is a page of no access.
-            let place = (pages - len) & !15;
-            let is_const = matches!(loan.memory, Memory::Read(_));
-            pieces.push(Piece {
-                offset: end,
-                pages,
-                place: end + place,
-                len,
-                is_const,
-            });
-            end += pages + PAGE;
-        }
-        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: without a fixed address `mmap` takes only addresses that nobody uses.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), end, protection, flags, -1, 0) };
-        let start = NonNull::new(start.cast::<u8>()).filter(|_| start != libc::MAP_FAILED);
-        let start = start.ok_or_else(|| system("no shared memory"))?;
-        // The pages are zero, which is a valid report that says "running".
-        let shared = Self {
-            start,
-            len: end,
-            report: start.cast(),
-            pieces,
-        };
-        for (piece, loan) in shared.pieces.iter().zip(loans) {
-            let from = loan.memory.bytes().as_ptr();
-            let to = shared.at(piece.place);
-            // SAFETY: the piece has room for the loan, and is new memory.
-            unsafe { from.copy_to_nonoverlapping(to, piece.len) };
-        }
-        Ok(shared)
-    }
-
-    fn at(&self, offset: usize) -> *mut u8 {
-        self.start.as_ptr().wrapping_add(offset)
-    }
-
-    fn address_of(&self, index: usize) -> usize {
-        self.pieces
-            .get(index)
-            .map_or(0, |piece| self.at(piece.place) as usize)
-    }
-
-    /// Takes from this process the access that the code is not to have.
-    fn protect(&self) {
-        let protect = |offset, len, protection| {
-            // SAFETY: the pages are those of this mapping, of which nothing but the code reads.
-            unsafe { libc::mprotect(self.at(offset).cast(), len, protection) };
-        };
-        let own = self.start.as_ptr() as usize..self.start.as_ptr() as usize + self.len;
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        for (start, end) in maps.lines().filter_map(shared_range) {
-            if !own.contains(&start) {
-                let start = start as *mut libc::c_void;
-                // SAFETY: the range was mapped a moment ago, and this process has one thread.
-                unsafe { libc::mprotect(start, end - start as usize, libc::PROT_READ) };
-            }
-        }
-        protect(
-            size_of::<Report>().next_multiple_of(PAGE),
-            PAGE,
-            libc::PROT_NONE,
-        );
-        for piece in &self.pieces {
-            if piece.is_const {
-                protect(piece.offset, piece.pages, libc::PROT_READ);
-            }
-            protect(piece.offset + piece.pages, PAGE, libc::PROT_NONE);
-        }
-    }
-
-    /// Copies what was written to the caller's memory.
-    fn give_back(&self, loans: &mut [Loan<'_>]) {
-        for (piece, loan) in self.pieces.iter().zip(loans) {
-            if let Memory::Write(bytes) = &mut loan.memory {
-                let from = self.at(piece.place);
-                // SAFETY: the piece has as many bytes as the loan; the other process is gone.
-                unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), piece.len) };
-            }
-        }
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is this one's, and nobody has addresses in it any more.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
-    }
-}
-
-/// The range of a line of `/proc/self/maps`, if it is writable and shared with other processes.
-fn shared_range(line: &str) -> Option<(usize, usize)> {
-    let mut words = line.split(' ');
-    let (start, end) = words.next()?.split_once('-')?;
-    let access = words.next()?;
-    let address = |text| usize::from_str_radix(text, 16).ok();
-    (access.starts_with("rw") && access.ends_with('s')).then_some((address(start)?, address(end)?))
-}
-
-fn system(what: &'static str) -> GuardError {
+/// What the operating system refused just now.
+pub(crate) fn system(what: &'static str) -> GuardError {
     let source = io::Error::last_os_error();
     GuardError::System { what, source }
 }

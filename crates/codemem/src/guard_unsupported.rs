@@ -2,7 +2,7 @@
 
 use crate::fault::{GuardError, Limits, Loan};
 use crate::pages::unsupported;
-use crate::{Abi, Code, Signature, Value};
+use crate::{Abi, Callback, Code, Signature, Value};
 
 /// Refuses.
 ///
@@ -11,12 +11,14 @@ use crate::{Abi, Code, Signature, Value};
 ///
 /// # Safety
 /// Nothing is called.
+#[expect(clippy::too_many_arguments, reason = "as where there is code")]
 pub unsafe fn call_guarded(
     _code: &Code,
     _signature: &Signature,
     _abi: Abi,
     _args: Vec<Value>,
-    _loans: &mut [Loan<'_>],
+    _loans: &[Loan],
+    _callbacks: &[&Callback],
     _limits: Limits,
     _keep_waiting: impl FnMut() -> bool,
 ) -> Result<Value, GuardError> {

@@ -22,6 +22,7 @@ use std::ptr::NonNull;
 
 use crate::CodeError;
 use crate::pages::{self, PAGE, Reservation};
+use crate::watch::wants_breakpoints;
 
 /// What may be done with a part of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,13 +181,17 @@ impl Draft {
         })
     }
 
-    /// Puts a sealed file with the same bytes in place of a range.
+    /// Puts a sealed file with the same bytes in place of a range. A debugger could not write
+    /// breakpoints there; where one wants to, the rights of the range change instead.
     fn seal_code(&self, range: &Range<usize>) -> Result<(), CodeError> {
         if range.is_empty() {
             return Ok(());
         }
         let start = self.memory.at(range.start);
         let executable = libc::PROT_READ | libc::PROT_EXEC;
+        if wants_breakpoints() && pages::protect(start, range.len(), executable).is_ok() {
+            return Ok(());
+        }
         pages::sealed_file(&self.bytes()[range.clone()])
             .and_then(|file| pages::map_view(&file, start, range.len(), executable))
             .or_else(|memfd| {

@@ -38,6 +38,11 @@ pub mod cpu;
     path = "debugger_unsupported.rs"
 )]
 mod debugger;
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_os = "linux")),
+    path = "errand_unsupported.rs"
+)]
+mod errand;
 mod error;
 mod fault;
 #[cfg_attr(
@@ -58,6 +63,8 @@ mod heap;
 )]
 mod image;
 pub mod kernel;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod lent;
 #[cfg_attr(
     not(all(target_arch = "x86_64", target_os = "linux")),
     path = "pages_unsupported.rs"
@@ -79,7 +86,7 @@ mod watch;
 /// Who wants to know which code there is, and what such observers need of the operating system.
 pub mod observe {
     pub use crate::debugger::{SymbolFile, UnwindTable, mark_for_perf, monotonic_ns, thread_id};
-    pub use crate::watch::{Observer, is_observed, naming, observe};
+    pub use crate::watch::{LibraryCode, Observer, Watched, is_observed, naming, observe};
 }
 
 pub use abi::Abi;
@@ -87,7 +94,7 @@ pub use arena::{Arena, Entry, SealedArena};
 pub use call::{Function, call_address, call_f64};
 pub use callback::Callback;
 pub use error::CodeError;
-pub use fault::{Cause, Fault, GuardError, Limits, Loan, Memory, REGISTERS, State};
+pub use fault::{Cause, Fault, GuardError, Limits, Loan, REGISTERS, State};
 pub use guard::call_guarded;
 pub use heap::{Code, CodeHeap, Usage};
 pub use image::{Access, Draft, Image, Part, Place};

@@ -164,6 +164,37 @@ impl Value {
         }
     }
 
+    /// Puts another address in place of each one in the value.
+    pub(crate) fn map_addresses(&mut self, map: &mut dyn FnMut(usize) -> usize) {
+        match self {
+            Self::Ptr(address) => *address = map(*address),
+            Self::Struct(record) => map_addresses(record.layout, &mut record.bytes, map),
+            _ => {}
+        }
+    }
+
+    /// How many words carry a value of the type.
+    pub(crate) fn n_words(ty: Ty) -> usize {
+        ty.size().div_ceil(8)
+    }
+
+    /// The words that carry the value.
+    pub(crate) fn to_words(&self) -> Vec<u64> {
+        match self {
+            Self::Struct(record) => record.words().collect(),
+            Self::Void => Vec::new(),
+            number => vec![number.to_register()],
+        }
+    }
+
+    /// Reads a value from the words that carry it.
+    pub(crate) fn from_words(ty: Ty, words: &[u64]) -> Self {
+        match ty {
+            Ty::Struct(layout) => Self::Struct(Record::from_words(layout, words.iter().copied())),
+            ty => Self::from_register(ty, words.first().copied().unwrap_or(0)),
+        }
+    }
+
     /// A value of the type all of whose bits are zero.
     #[must_use]
     pub fn zero(ty: Ty) -> Self {
@@ -283,6 +314,21 @@ impl Record {
             .zip(fields)
             .map(|(&(_, ty), text)| Value::parse(ty, text).ok());
         Self::new(layout, &values.collect::<Option<Vec<_>>>()?).ok()
+    }
+}
+
+/// Puts another address in place of each one in the bytes of a structure. Structures are nested no
+/// deeper than signatures are.
+fn map_addresses(layout: Struct, bytes: &mut [u8], map: &mut dyn FnMut(usize) -> usize) {
+    for &(offset, ty) in layout.fields() {
+        let Some(field) = bytes.get_mut(offset..offset + ty.size()) else {
+            continue;
+        };
+        if let Ty::Struct(inner) = ty {
+            map_addresses(inner, field, map);
+        } else if let Value::Ptr(address) = Value::from_register(ty, word(field)) {
+            field.copy_from_slice(&map(address).to_le_bytes());
+        }
     }
 }
 

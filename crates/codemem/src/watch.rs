@@ -16,6 +16,10 @@ pub trait Observer: Send + Sync {
     /// Code can be called from now on. The result stands for it in [`gone`](Self::gone).
     fn appeared(&self, name: &str, code: &[u8]) -> u64;
 
+    /// The code of a library can be called from now on. The result stands for all of it in
+    /// [`gone`](Self::gone).
+    fn library_appeared(&self, library: &LibraryCode<'_>) -> u64;
+
     /// Code can be called no more.
     fn gone(&self, token: u64);
 
@@ -23,6 +27,19 @@ pub trait Observer: Send + Sync {
     fn wants_breakpoints(&self) -> bool {
         false
     }
+}
+
+/// The code of a library, whose parts have names.
+#[derive(Clone, Copy, Debug)]
+pub struct LibraryCode<'a> {
+    /// The library's name.
+    pub name: &'a str,
+    /// All that can be executed.
+    pub text: &'a [u8],
+    /// Its functions, by name.
+    pub functions: &'a [(&'a str, &'a [u8])],
+    /// Its call frame information (`.eh_frame`), where it lies, since it counts from there.
+    pub frames: &'a [u8],
 }
 
 static OBSERVER: OnceLock<Box<dyn Observer>> = OnceLock::new();
@@ -63,7 +80,7 @@ pub fn naming<T>(name: &dyn fmt::Display, make: impl FnOnce() -> T) -> T {
 
 /// Code that an observer knows of; reports it gone when dropped.
 #[derive(Debug)]
-pub(crate) struct Watched(u64);
+pub struct Watched(u64);
 
 impl Watched {
     /// Announces code, under the thread's name for it or else the one given.
@@ -73,6 +90,12 @@ impl Watched {
         let token =
             NAME.with_borrow(|given| observer.appeared(given.as_deref().unwrap_or(name), code));
         Some(Self(token))
+    }
+
+    /// Announces the code of a library, if somebody observes.
+    #[must_use]
+    pub fn library(library: &LibraryCode<'_>) -> Option<Self> {
+        Some(Self(OBSERVER.get()?.library_appeared(library)))
     }
 }
 

@@ -126,22 +126,31 @@ pub enum ElfErrorKind {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Thread-local variables at a fixed distance of the thread pointer, for which only the
-    /// system's loader has room.
+    /// Thread-local variables at a fixed distance of the thread pointer, for which the system's
+    /// loader has no room left.
     #[error(
-        "its thread-local variables need room in the static block of every thread ({relocation} \
-         at offset {offset:#x}), which only the system's loader can give"
+        "its thread-local variables need room in the static block of every thread, which the \
+         system's loader does not give: {message}"
     )]
     StaticTls {
+        /// What the loader says.
+        message: String,
+    },
+    /// A thread-local variable of the process that is at another distance in each thread.
+    #[error(
+        "a thread-local variable of another library is to be in the static block of every thread \
+         ({relocation} at offset {offset:#x}), but is not"
+    )]
+    DynamicTls {
         /// The relocation that needs it.
         relocation: &'static str,
         /// Where, in bytes from the start of the file.
         offset: u64,
     },
-    /// A relocation of thread-local variables through descriptors.
+    /// A relocation of thread-local variables through descriptors, on a processor without `xsave`.
     #[error(
-        "thread-local variables through descriptors ({relocation} at offset {offset:#x}) are the \
-         system's loader's alone"
+        "thread-local variables through descriptors ({relocation} at offset {offset:#x}) need a \
+         processor with XSAVE: load it with the system's loader"
     )]
     TlsDescriptor {
         /// The relocation.
@@ -149,17 +158,12 @@ pub enum Refusal {
         /// Where, in bytes from the start of the file.
         offset: u64,
     },
-    /// Thread-local variables of an object at a fixed distance of the thread pointer.
+    /// An initial value of a thread-local variable that is known only after room was given for it.
     #[error(
-        "its thread-local variables are at fixed places of the program ({relocation} at offset \
-         {offset:#x}): compile with -fPIC"
+        "the initial value of a thread-local variable (relocation at offset {0:#x}) is known only \
+         when the library runs: load it with the system's loader"
     )]
-    FixedTls {
-        /// The relocation that needs it.
-        relocation: &'static str,
-        /// Where, in bytes from the start of the file.
-        offset: u64,
-    },
+    LateVariable(u64),
     /// A part of the C library, of which there is one in a process.
     #[error("{0} is a part of the C library, of which a process has one")]
     CLibrary(String),
@@ -180,7 +184,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Whether the system's loader may know better.
+    /// Whether the system's loader may know better, of a refusal that is seen in the file.
     pub(crate) fn has_fallback(&self) -> bool {
         !matches!(self, Self::WritableCode(_) | Self::Copy(_))
     }

@@ -14,17 +14,18 @@ use crate::relocatable::{ObjectRelocation, Purpose};
 use crate::{ElfError, ElfErrorKind, Refusal};
 
 impl Linked<'_> {
-    /// Fills in what the relocations of all sections ask for.
-    pub(crate) fn fill_places(&mut self) -> Result<(), ElfError> {
+    /// Fills in what the relocations of the sections ask for whose purpose is meant.
+    pub(crate) fn fill_places(
+        &mut self,
+        is_meant: impl Fn(Purpose) -> bool,
+    ) -> Result<(), ElfError> {
         for object in 0..self.plan.objects.len() {
             for index in 0..self.plan.objects[object].sections.len() {
                 let Some(&place) = self.plan.places.get(&(object, index)) else {
                     continue;
                 };
                 let n_relocations = match &self.plan.objects[object].sections[index] {
-                    Some(section) if section.purpose != Purpose::ThreadLocalZero => {
-                        section.relocations.len()
-                    }
+                    Some(section) if is_meant(section.purpose) => section.relocations.len(),
                     _ => 0,
                 };
                 for number in 0..n_relocations {
@@ -142,8 +143,16 @@ impl Linked<'_> {
             elf::R_X86_64_DTPOFF32 | elf::R_X86_64_DTPOFF64 => variable()?,
             elf::R_X86_64_GOTTPOFF => from_here(entry(Entry::Static(id))?),
             elf::R_X86_64_SIZE32 | elf::R_X86_64_SIZE64 => self.plan.symbol(id).size,
+            elf::R_X86_64_GOTPC32_TLSDESC => from_here(entry(Entry::Descriptor(id))?),
+            // It marks a call.
+            elf::R_X86_64_TLSDESC_CALL => return Ok(None),
             elf::R_X86_64_TPOFF32 | elf::R_X86_64_TPOFF64 => {
-                return Err(self.fixed_tls(object, "R_X86_64_TPOFF32", relocation.offset));
+                let variable = if matches!(meaning, Meaning::ProcessVariable) {
+                    0
+                } else {
+                    variable()?
+                };
+                self.distance(id, relocation.offset)?.wrapping_add(variable)
             }
             _ => 0,
         };
@@ -216,9 +225,11 @@ fn width(kind: elf::RelocationType) -> Option<Width> {
         | elf::R_X86_64_TLSLD
         | elf::R_X86_64_DTPOFF32
         | elf::R_X86_64_GOTTPOFF
+        | elf::R_X86_64_GOTPC32_TLSDESC
         | elf::R_X86_64_TPOFF32 => (4, Numbers::Signed),
         elf::R_X86_64_16 => (2, Numbers::Either),
         elf::R_X86_64_PC16 => (2, Numbers::Signed),
+        elf::R_X86_64_TLSDESC_CALL => (0, Numbers::Either),
         elf::R_X86_64_8 => (1, Numbers::Either),
         elf::R_X86_64_PC8 => (1, Numbers::Signed),
         _ => return None,

@@ -36,13 +36,15 @@ pub(crate) enum Entry {
     Variable(SymbolId),
     /// Module of all thread-local symbols that are defined here, and zero: two words.
     Module,
+    /// A function that finds a thread-local symbol, and what it is told: two words.
+    Descriptor(SymbolId),
 }
 
 impl Entry {
     pub(crate) fn len(self) -> usize {
         match self {
             Self::Address(_) | Self::Static(_) => 8,
-            Self::Variable(_) | Self::Module => 16,
+            Self::Variable(_) | Self::Module | Self::Descriptor(_) => 16,
         }
     }
 }
@@ -74,6 +76,8 @@ pub(crate) struct Plan<'d> {
     pub(crate) len: usize,
     pub(crate) align: usize,
     pub(crate) is_low: bool,
+    /// Whether code counts thread-local variables from the thread pointer.
+    pub(crate) is_static: bool,
 }
 
 /// Bytes of a stub: a jump through memory, and two that are never reached.
@@ -107,6 +111,7 @@ impl<'d> Plan<'d> {
             len: 0,
             align: 1,
             is_low: false,
+            is_static: false,
         };
         plan.keep_one_of_each_group();
         plan.define()?;
@@ -204,7 +209,7 @@ impl<'d> Plan<'d> {
     /// The entries of the address table and the stubs that relocations ask for.
     fn wanted(&mut self) -> (Vec<Entry>, Vec<SymbolId>) {
         let (mut entries, mut stubs) = (Vec::new(), Vec::new());
-        let mut is_low = false;
+        let (mut is_low, mut is_static) = (false, false);
         for (index, object) in self.objects.iter().enumerate() {
             let sections = object.sections.iter().flatten();
             for relocation in sections.flat_map(|section| &section.relocations) {
@@ -218,9 +223,14 @@ impl<'d> Plan<'d> {
                     | elf::R_X86_64_GOTPCREL64
                     | elf::R_X86_64_GOT64
                     | elf::R_X86_64_GOT32 => entries.push(Entry::Address(id)),
-                    elf::R_X86_64_GOTTPOFF => entries.push(Entry::Static(id)),
+                    elf::R_X86_64_GOTTPOFF => {
+                        entries.push(Entry::Static(id));
+                        is_static |= self.is_defined(id.0, self.symbol(id));
+                    }
                     elf::R_X86_64_TLSGD => entries.push(Entry::Variable(id)),
                     elf::R_X86_64_TLSLD => entries.push(Entry::Module),
+                    elf::R_X86_64_GOTPC32_TLSDESC => entries.push(Entry::Descriptor(id)),
+                    elf::R_X86_64_TPOFF32 | elf::R_X86_64_TPOFF64 => is_static = true,
                     _ => {}
                 }
                 // A chosen function has one address, that of its stub.
@@ -240,6 +250,7 @@ impl<'d> Plan<'d> {
             }
         }
         self.is_low = is_low;
+        self.is_static = is_static;
         (entries, stubs)
     }
 

@@ -12,10 +12,10 @@
 //! | `relocatable` | what a `.o` says: sections, symbols, relocations, groups |
 //! | `layout`, `link`, `fill` | from objects to one image |
 //! | `find` | from a name to a file |
-//! | `load` | from files to images whose addresses are filled in |
+//! | `load`, `relocate` | from files to images whose addresses are filled in |
 //! | `run` | from images to a library whose initialisers have run |
 //! | `scope` | where undefined names are looked up |
-//! | `tls` | thread-local variables of what is loaded here |
+//! | `tls`, `room` | thread-local variables of what is loaded here |
 //! | [`Library`] | what a caller has in hand |
 //! | `seal` | the system's loader, and calls into what was loaded |
 //!
@@ -37,6 +37,8 @@ mod link;
 mod load;
 mod object_file;
 mod relocatable;
+mod relocate;
+mod room;
 mod run;
 mod scope;
 #[cfg_attr(

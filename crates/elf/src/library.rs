@@ -16,7 +16,7 @@ use crate::run::Loaded;
 use crate::seal::{self, System};
 use crate::shared::{C_LIBRARY, SharedObject};
 use crate::symbol::{Definition, Export, Symbol, SymbolKind};
-use crate::{ElfError, ElfErrorKind, Refusal};
+use crate::{ElfError, ElfErrorKind};
 
 /// Who maps a library.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -168,27 +168,14 @@ impl Library {
         if options.loader == Loader::System {
             return Self::load_by_system(&object, folder, options, None);
         }
-        let may_fall_back = options.loader == Loader::Auto;
-        let fall_back = |object: &SharedObject, refusal: Refusal| {
-            if may_fall_back && refusal.has_fallback() {
-                let reason = Some(refusal.to_string());
-                Self::load_by_system(object, folder.clone(), options, reason)
-            } else {
-                Err(object.error(ElfErrorKind::Refused(refusal)))
-            }
-        };
         if let Some(refusal) = object.refusal() {
-            return fall_back(&object, refusal);
+            if options.loader == Loader::Own || !refusal.has_fallback() {
+                return Err(object.error(ElfErrorKind::Refused(refusal)));
+            }
+            let reason = Some(refusal.to_string());
+            return Self::load_by_system(&object, folder, options, reason);
         }
-        // Whether a variable of the process is at the same place in all threads is seen late.
-        let spare = object.has_static_tls().then(|| object.clone());
-        match (load::load(object, folder.clone(), options), spare) {
-            (Err(error), Some(object)) => match error.kind {
-                ElfErrorKind::Refused(refusal) => fall_back(&object, refusal),
-                _ => Err(error),
-            },
-            (loaded, _) => Ok(Self::of(Arc::new(loaded?))),
-        }
+        Ok(Self::of(Arc::new(load::load(object, folder, options)?)))
     }
 
     pub(crate) fn of(loaded: Arc<Loaded>) -> Self {

@@ -29,6 +29,7 @@ use crate::layout::{Entry, Plan, SectionId, SymbolId};
 use crate::library::Library;
 use crate::load;
 use crate::relocatable::{Home, Purpose, Relocatable};
+use crate::room::Room;
 use crate::run::{Choice, Sealed, run};
 use crate::scope::Scope;
 use crate::seal;
@@ -96,6 +97,7 @@ impl<'d> Plan<'d> {
             meanings: self.meanings(draft.address() + shift, scope)?,
             scope: scope.clone(),
             number: (self.variables_len > 0).then(tls::Number::new),
+            room: None,
             draft,
             shift,
             choices: Vec::new(),
@@ -103,9 +105,12 @@ impl<'d> Plan<'d> {
             plan: self,
         };
         linked.copy()?;
+        let is_variable = |purpose| purpose == Purpose::ThreadLocal;
+        linked.fill_places(is_variable)?;
+        linked.keep_variables()?;
         linked.fill_entries()?;
-        linked.fill_places()?;
-        linked.keep_variables();
+        linked
+            .fill_places(|purpose| !is_variable(purpose) && purpose != Purpose::ThreadLocalZero)?;
         Ok(linked)
     }
 
@@ -200,6 +205,8 @@ pub(crate) struct Linked<'d> {
     pub(crate) borrowed: Vec<tls::Number>,
     pub(crate) scope: Scope,
     pub(crate) number: Option<tls::Number>,
+    /// How far the first thread-local variable is from the thread pointer, if code needs that.
+    room: Option<u64>,
 }
 
 impl Linked<'_> {
@@ -288,26 +295,28 @@ impl Linked<'_> {
                     }
                     Meaning::Discarded => [0, 0],
                 },
-                Entry::Variable(id) => match self.meaning(id) {
-                    Meaning::Variable(offset) => [own, offset],
-                    _ => {
-                        let number = tls::Number::new();
-                        number.define(self.scope.variable(&self.plan.symbol(id).name, None));
-                        let words = [number.get(), 0];
-                        self.borrowed.push(number);
-                        words
-                    }
-                },
+                Entry::Variable(id) => self.variable(id, own),
                 Entry::Static(id) => {
-                    let name = &self.plan.symbol(id).name;
                     let offset = match self.meaning(id) {
-                        Meaning::ProcessVariable => self.scope.static_offset(name, None),
-                        _ => None,
+                        Meaning::Variable(offset) => offset,
+                        _ => 0,
                     };
-                    [
-                        offset.ok_or_else(|| self.fixed_tls(id.0, "R_X86_64_GOTTPOFF", 0))?,
-                        0,
-                    ]
+                    [self.distance(id, 0)?.wrapping_add(offset), 0]
+                }
+                Entry::Descriptor(id) => {
+                    let [module, offset] = self.variable(id, own);
+                    let file = self.plan.objects[id.0].file;
+                    let (relocation, place) = ("R_X86_64_GOTPC32_TLSDESC", 0);
+                    let function = seal::descriptor_entry().ok_or_else(|| {
+                        let refusal = Refusal::TlsDescriptor {
+                            relocation,
+                            offset: place,
+                        };
+                        file.error(ElfErrorKind::Refused(refusal))
+                    })?;
+                    let argument = seal::descriptor_argument(module, offset)
+                        .ok_or_else(|| file.damaged("a variable behind its block", place))?;
+                    [function, argument]
                 }
             };
             let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -316,29 +325,60 @@ impl Linked<'_> {
         Ok(())
     }
 
-    pub(crate) fn fixed_tls(
-        &self,
-        object: usize,
-        relocation: &'static str,
-        offset: u64,
-    ) -> ElfError {
-        let refusal = Refusal::FixedTls { relocation, offset };
-        self.plan.objects[object]
-            .file
-            .error(ElfErrorKind::Refused(refusal))
+    /// Module and offset of a thread-local variable; the module of those defined here is `own`.
+    fn variable(&mut self, id: SymbolId, own: u64) -> [u64; 2] {
+        if let Meaning::Variable(offset) = self.meaning(id) {
+            return [own, offset];
+        }
+        let number = tls::Number::new();
+        number.define(self.scope.variable(&self.plan.symbol(id).name, None));
+        let words = [number.get(), 0];
+        self.borrowed.push(number);
+        words
     }
 
-    fn keep_variables(&mut self) {
+    /// How far the block of a thread-local variable is from the thread pointer, or the variable
+    /// itself if it is one of the process.
+    pub(crate) fn distance(&self, id: SymbolId, offset: u64) -> Result<u64, ElfError> {
+        let distance = match self.meaning(id) {
+            Meaning::ProcessVariable => self.scope.static_offset(&self.plan.symbol(id).name, None),
+            _ => self.room,
+        };
+        distance.ok_or_else(|| {
+            let relocation = "TPOFF";
+            let refusal = Refusal::DynamicTls { relocation, offset };
+            self.plan.objects[id.0]
+                .file
+                .error(ElfErrorKind::Refused(refusal))
+        })
+    }
+
+    /// Remembers the initial values of thread-local variables, or has them put where code that
+    /// counts from the thread pointer can find them.
+    fn keep_variables(&mut self) -> Result<(), ElfError> {
         let Some(number) = &self.number else {
-            return;
+            return Ok(());
         };
         let range = &self.plan.variables;
-        let bytes = &self.draft.bytes()[self.shift + range.start..self.shift + range.end];
-        number.define(tls::Module::Block {
-            initial: bytes.to_vec(),
-            len: self.plan.variables_len,
-            align: self.plan.variables_align,
-        });
+        let initial = &self.draft.bytes()[self.shift + range.start..self.shift + range.end];
+        let (len, align) = (self.plan.variables_len, self.plan.variables_align);
+        if self.plan.is_static {
+            let room = Room::new(initial, len, align).map_err(|message| {
+                let refusal = Refusal::StaticTls { message };
+                self.plan.objects[0]
+                    .file
+                    .error(ElfErrorKind::Refused(refusal))
+            })?;
+            self.room = Some(room.offset());
+            number.define(room.module());
+        } else {
+            number.define(tls::Module::Block {
+                initial: initial.to_vec(),
+                len,
+                align,
+            });
+        }
+        Ok(())
     }
 
     /// Makes the image executable.

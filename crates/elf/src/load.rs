@@ -11,15 +11,10 @@
 //!      ─▶ choose (IRELATIVE) ─▶ freeze (RELRO) ─▶ register frames ─▶ initialise
 //! ```
 //!
-//! A name that a library defines means its own definition; other names are looked up in the set,
-//! then in the process as it would be for any library, then in the dependencies that the system
-//! loaded.
-//!
 //! # Invariant
 //! Nothing of the set is executed before every address of the set is known.
 //!
-//! Sources: System V ABI, "Dynamic Linking"; AMD64 supplement, "Relocation Types"; Drepper, "ELF
-//! Handling For Thread-Local Storage".
+//! Source: System V ABI, "Dynamic Linking".
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -31,46 +26,36 @@ use crate::file::{size, word};
 use crate::find::{Origin, find};
 use crate::run::{Choice, Loaded, Sealed, run};
 use crate::scope::Scope;
-use crate::seal::{self, System};
-use crate::shared::{C_LIBRARY, PAGE, RelocationKind, SharedObject};
-use crate::symbol::{Definition, Symbol, SymbolKind};
+use crate::seal::System;
+use crate::shared::{C_LIBRARY, PAGE, SharedObject};
+use crate::symbol::{Definition, Symbol};
 use crate::tls;
-use crate::{Dependencies, ElfError, ElfErrorKind, Options, Refusal};
+use crate::{Dependencies, ElfError, ElfErrorKind, Options};
 
 /// A file that is being loaded.
 #[derive(Debug)]
-struct Loading {
-    object: SharedObject,
-    draft: Draft,
+pub(crate) struct Loading {
+    pub(crate) object: SharedObject,
+    pub(crate) draft: Draft,
     /// Offset in the draft of the first page of the file.
     shift: usize,
     /// Indices of its dependencies in the set.
     needs: Vec<usize>,
     /// Symbols others may find, by name.
-    exports: HashMap<String, Vec<usize>>,
-    tls: Option<tls::Number>,
-}
-
-/// What a name means.
-#[derive(Clone, Debug)]
-enum Meaning {
-    /// An address.
-    Address(u64),
-    /// What the function at this address returns.
-    Chosen(u64),
-    /// A thread-local variable of a file of the set: its index, and the offset in its block.
-    Variable(usize, u64),
-    /// A thread-local variable of the process.
-    ProcessVariable,
+    pub(crate) exports: HashMap<String, Vec<usize>>,
+    pub(crate) tls: Option<tls::Number>,
+    /// How far its thread-local variables are from the thread pointer, where that is the same in
+    /// all threads.
+    pub(crate) distance: Option<u64>,
 }
 
 /// Files that are being loaded together.
 #[derive(Debug, Default)]
-struct Set {
-    modules: Vec<Loading>,
-    scope: Scope,
-    borrowed: Vec<tls::Number>,
-    choices: Vec<Choice>,
+pub(crate) struct Set {
+    pub(crate) modules: Vec<Loading>,
+    pub(crate) scope: Scope,
+    pub(crate) borrowed: Vec<tls::Number>,
+    pub(crate) choices: Vec<Choice>,
 }
 
 /// Loads a file that was read, and runs its initialisers.
@@ -181,185 +166,13 @@ impl Set {
         }
         self.modules.push(Loading {
             tls: object.tls.is_some().then(tls::Number::new),
+            distance: None,
             object,
             draft,
             shift,
             needs: Vec::new(),
             exports,
         });
-        Ok(())
-    }
-
-    /// Fills in all addresses that are known before anything runs.
-    fn relocate(&mut self) -> Result<(), ElfError> {
-        let mut missing = Vec::new();
-        let mut meanings = Vec::new();
-        for module in 0..self.modules.len() {
-            meanings.push(self.meanings(module, &mut missing));
-        }
-        if !missing.is_empty() {
-            missing.sort();
-            missing.dedup();
-            return Err(self.modules[0].object.error(ElfErrorKind::Missing(missing)));
-        }
-        for (module, meanings) in meanings.iter().enumerate() {
-            self.relocate_module(module, meanings)?;
-        }
-        for module in &mut self.modules {
-            module.keep_variables()?;
-        }
-        Ok(())
-    }
-
-    /// What the symbols mean that a file's relocations use. `None` is a weak symbol that nobody
-    /// defines.
-    fn meanings(
-        &self,
-        module: usize,
-        missing: &mut Vec<String>,
-    ) -> HashMap<usize, Option<Meaning>> {
-        let object = &self.modules[module].object;
-        let mut meanings = HashMap::new();
-        for relocation in &object.relocations {
-            let index = relocation.symbol;
-            if index == 0 || meanings.contains_key(&index) {
-                continue;
-            }
-            let Some(symbol) = object.symbols.get(index) else {
-                continue;
-            };
-            let meaning = self.meaning(module, symbol);
-            if meaning.is_none() && !symbol.is_weak {
-                let version = symbol.version.as_ref();
-                let version = version.map(|version| format!("@{version}"));
-                missing.push(format!("{}{}", symbol.name, version.unwrap_or_default()));
-            }
-            meanings.insert(index, meaning);
-        }
-        meanings
-    }
-
-    fn meaning(&self, module: usize, symbol: &Symbol) -> Option<Meaning> {
-        if symbol.definition != Definition::Undefined {
-            return Some(self.modules[module].meaning(module, symbol));
-        }
-        if symbol.name == "__tls_get_addr" {
-            return Some(Meaning::Address(seal::tls_getter() as u64));
-        }
-        for (index, other) in self.modules.iter().enumerate() {
-            let found = other.export(&symbol.name, symbol.version.as_deref());
-            if let Some(found) = found {
-                return Some(other.meaning(index, found));
-            }
-        }
-        let version = symbol.version.as_deref();
-        let address = self.scope.find(&symbol.name, version)?;
-        if symbol.kind == SymbolKind::ThreadLocal {
-            return Some(Meaning::ProcessVariable);
-        }
-        Some(Meaning::Address(address as u64))
-    }
-
-    fn relocate_module(
-        &mut self,
-        module: usize,
-        meanings: &HashMap<usize, Option<Meaning>>,
-    ) -> Result<(), ElfError> {
-        for index in 0..self.modules[module].object.relative.len() {
-            let this = &mut self.modules[module];
-            let address = this.object.relative[index];
-            let place = this.offset(address);
-            let old = place.and_then(|place| word(this.draft.bytes(), place));
-            let value = old.map(|old| old.wrapping_add(this.bias()));
-            if place
-                .zip(value)
-                .and_then(|(at, value)| this.put(at, value))
-                .is_none()
-            {
-                let what = "the place of a packed or relative relocation";
-                return Err(this.object.error(ElfErrorKind::Damaged {
-                    what,
-                    offset: address,
-                }));
-            }
-        }
-        let own_tls = self.modules[module].tls.as_ref().map(tls::Number::get);
-        for index in 0..self.modules[module].object.relocations.len() {
-            let relocation = self.modules[module].object.relocations[index];
-            let damaged = |this: &Loading, what| {
-                this.object.error(ElfErrorKind::Damaged {
-                    what,
-                    offset: relocation.offset,
-                })
-            };
-            let (addend, symbol) = (relocation.addend, relocation.symbol);
-            let meaning = meanings.get(&symbol).cloned().flatten();
-            let this = &self.modules[module];
-            let Some(at) = this.offset(relocation.address) else {
-                return Err(damaged(this, "the place of a relocation"));
-            };
-            let mut choice = None;
-            let value = match (relocation.kind, meaning) {
-                (RelocationKind::Relative, _) => this.bias(),
-                (RelocationKind::Indirect, _) => {
-                    choice = Some((this.bias().wrapping_add_signed(addend), 0));
-                    0
-                }
-                (RelocationKind::Symbol, Some(Meaning::Address(address))) => address,
-                (RelocationKind::Symbol, Some(Meaning::Chosen(chooser))) => {
-                    choice = Some((chooser, addend));
-                    0
-                }
-                (RelocationKind::Symbol | RelocationKind::TlsOffset, None) => 0,
-                (RelocationKind::TlsModule, Some(Meaning::Variable(other, _))) => {
-                    let number = self.modules[other].tls.as_ref().map(tls::Number::get);
-                    number
-                        .ok_or_else(|| damaged(this, "a thread-local symbol without a segment"))?
-                }
-                (RelocationKind::TlsModule, None) => own_tls
-                    .ok_or_else(|| damaged(this, "a thread-local symbol without a segment"))?,
-                (RelocationKind::TlsModule, Some(Meaning::ProcessVariable)) => {
-                    let symbol = &this.object.symbols[symbol];
-                    let number = tls::Number::new();
-                    number.define(self.scope.variable(&symbol.name, symbol.version.as_deref()));
-                    let value = number.get();
-                    self.borrowed.push(number);
-                    value
-                }
-                (RelocationKind::TlsOffset, Some(Meaning::Variable(_, offset))) => offset,
-                (RelocationKind::TlsOffset, Some(Meaning::ProcessVariable)) => 0,
-                (RelocationKind::TlsStatic, Some(Meaning::ProcessVariable)) => {
-                    let symbol = &this.object.symbols[symbol];
-                    let offset = self
-                        .scope
-                        .static_offset(&symbol.name, symbol.version.as_deref());
-                    offset.ok_or_else(|| this.static_tls(relocation.offset))?
-                }
-                (RelocationKind::TlsStatic, _) => return Err(this.static_tls(relocation.offset)),
-                (_, Some(_)) => {
-                    return Err(damaged(this, "a relocation that does not fit its symbol"));
-                }
-            };
-            let is_module = relocation.kind == RelocationKind::TlsModule;
-            let addend = if is_module || choice.is_some() {
-                0
-            } else {
-                addend
-            };
-            if let Some((chooser, addend)) = choice {
-                self.choices.push(Choice {
-                    module,
-                    offset: at,
-                    chooser,
-                    addend,
-                    place: relocation.offset,
-                });
-            }
-            let this = &mut self.modules[module];
-            if this.put(at, value.wrapping_add_signed(addend)).is_none() {
-                return Err(damaged(this, "the place of a relocation"));
-            }
-        }
         Ok(())
     }
 
@@ -451,83 +264,16 @@ fn system(name: &str, origin: &Origin, is_loaded: bool) -> Result<System, String
 
 impl Loading {
     /// What is added to an address of the file.
-    fn bias(&self) -> u64 {
+    pub(crate) fn bias(&self) -> u64 {
         let start = self.draft.address() as u64 + self.shift as u64;
         start.wrapping_sub(self.object.start())
     }
 
     /// Where an address of the file is in the draft, if it is in a segment.
-    fn offset(&self, address: u64) -> Option<usize> {
+    pub(crate) fn offset(&self, address: u64) -> Option<usize> {
         let holds = |s: &&crate::shared::Segment| (s.address..s.address + s.len).contains(&address);
         self.object.segments.iter().find(holds)?;
         Some(self.shift + size(address - self.object.start()))
-    }
-
-    fn put(&mut self, offset: usize, value: u64) -> Option<()> {
-        let place = self
-            .draft
-            .bytes_mut()
-            .get_mut(offset..offset.checked_add(8)?)?;
-        place.copy_from_slice(&value.to_le_bytes());
-        Some(())
-    }
-
-    fn export(&self, name: &str, version: Option<&str>) -> Option<&Symbol> {
-        let symbols = self.exports.get(name)?.iter();
-        let mut symbols = symbols.map(|&index| &self.object.symbols[index]);
-        symbols.find(|symbol| match (&symbol.version, version) {
-            (Some(own), Some(wanted)) => own == wanted,
-            (Some(_), None) => !symbol.is_hidden,
-            (None, _) => true,
-        })
-    }
-
-    /// What a symbol means that this file, the set's `index`-th, defines.
-    fn meaning(&self, index: usize, symbol: &Symbol) -> Meaning {
-        let address = match symbol.definition {
-            Definition::Absolute => symbol.value,
-            _ => self.bias().wrapping_add(symbol.value),
-        };
-        match symbol.kind {
-            SymbolKind::ThreadLocal => Meaning::Variable(index, symbol.value),
-            SymbolKind::Indirect => Meaning::Chosen(address),
-            _ => Meaning::Address(address),
-        }
-    }
-
-    fn static_tls(&self, offset: u64) -> ElfError {
-        let relocation = "R_X86_64_TPOFF64";
-        self.object.error(ElfErrorKind::Refused(Refusal::StaticTls {
-            relocation,
-            offset,
-        }))
-    }
-
-    /// Remembers the initial values of thread-local variables, with all addresses filled in.
-    fn keep_variables(&mut self) -> Result<(), ElfError> {
-        let (Some(number), Some(tls)) = (&self.tls, &self.object.tls) else {
-            return Ok(());
-        };
-        let bytes = self.offset(tls.address).and_then(|start| {
-            let end = start.checked_add(size(tls.file_len))?;
-            self.draft.bytes().get(start..end)
-        });
-        let initial = match bytes {
-            Some(bytes) => bytes.to_vec(),
-            None if tls.file_len == 0 => Vec::new(),
-            None => {
-                return Err(self.object.error(ElfErrorKind::Damaged {
-                    what: "the segment of thread-local variables",
-                    offset: tls.address,
-                }));
-            }
-        };
-        number.define(tls::Module::Block {
-            initial,
-            len: size(tls.len),
-            align: size(tls.align),
-        });
-        Ok(())
     }
 
     fn seal(self) -> Result<Sealed, ElfError> {

@@ -7,12 +7,14 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use opcodon_codemem::{Access, Image};
+use opcodon_codemem::observe::{LibraryCode, Watched, is_observed};
+use opcodon_codemem::{Access, Image, PAGE};
 
 use crate::file::size;
 use crate::scope::Scope;
 use crate::seal::{self, Frames};
-use crate::symbol::Symbol;
+use crate::shared::frames_len;
+use crate::symbol::{Definition, Symbol, SymbolKind};
 use crate::tls;
 use crate::{ElfError, ElfErrorKind};
 
@@ -43,6 +45,8 @@ pub(crate) struct Module {
     /// Whether its code may be asked for after it was unloaded.
     stays: bool,
     frames: Option<Frames>,
+    /// Says that debuggers and profilers know of it.
+    watched: Option<Watched>,
     image: Option<Image>,
     tls: Option<tls::Number>,
 }
@@ -96,9 +100,9 @@ impl Drop for Loaded {
 impl Drop for Module {
     fn drop(&mut self) {
         // Before the memory they lie in.
-        let frames = self.frames.take();
+        let known = (self.watched.take(), self.frames.take());
         if self.stays {
-            std::mem::forget((frames, self.image.take(), self.tls.take()));
+            std::mem::forget((known, self.image.take(), self.tls.take()));
         }
     }
 }
@@ -195,6 +199,42 @@ impl Sealed {
         offset.and_then(|offset| self.image.access(offset)) == Some(Access::Execute)
     }
 
+    /// Tells debuggers and profilers of the code, if they want to know.
+    fn announce(&self) -> Option<Watched> {
+        if !is_observed() {
+            return None;
+        }
+        let start = self.image.address() as u64;
+        let code = |offset: usize| match self.image.access(offset)? {
+            Access::Execute => self.image.constant_from(offset),
+            _ => None,
+        };
+        let is_function = |symbol: &&Symbol| {
+            matches!(symbol.kind, SymbolKind::Function | SymbolKind::Indirect)
+                && symbol.definition == Definition::Here
+        };
+        let symbols = self.symbols.iter().filter(is_function);
+        let functions = symbols.filter_map(|symbol| {
+            let offset = self.bias.wrapping_add(symbol.value).wrapping_sub(start);
+            let code = code(size(offset))?;
+            let len = size(symbol.size).min(code.len());
+            Some((symbol.name.as_str(), &code[..len]))
+        });
+        let functions: Vec<(&str, &[u8])> = functions.collect();
+        let mut pages = (0..self.image.len()).step_by(PAGE);
+        let text = pages.find_map(code);
+        let frames = self.frames.and_then(|at| {
+            let frames = self.image.constant_from(at)?;
+            frames.get(..frames_len(frames)?)
+        });
+        Watched::library(&LibraryCode {
+            name: &self.name,
+            text: text?,
+            functions: &functions,
+            frames: frames.unwrap_or_default(),
+        })
+    }
+
     /// Makes constants of what was only written to fill in addresses, and gives the initialisers.
     fn freeze(mut self) -> Result<(Module, Vec<usize>), ElfError> {
         if let Some(relro) = self.relro.clone() {
@@ -207,6 +247,7 @@ impl Sealed {
                 return Err(self.damaged(what, address.wrapping_sub(self.bias)));
             }
         }
+        let watched = self.announce();
         let frames = self.frames;
         let frames = frames.and_then(|offset| Frames::register(&self.image, offset));
         let initialisers = self.initialisers.iter().map(|&address| size(address));
@@ -222,6 +263,7 @@ impl Sealed {
             handle: self.handle,
             stays: self.stays,
             frames,
+            watched,
             image: Some(self.image),
             tls: self.tls,
         };

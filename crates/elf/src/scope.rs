@@ -29,7 +29,7 @@ impl Scope {
     pub(crate) fn variable(&self, name: &str, version: Option<&str>) -> Module {
         let (scope, name) = (self.clone(), name.to_owned());
         let version = version.map(str::to_owned);
-        Module::Process(Lookup(Arc::new(move || {
+        Module::Elsewhere(Lookup(Arc::new(move || {
             scope.find(&name, version.as_deref())
         })))
     }
@@ -45,6 +45,13 @@ impl Scope {
 mod tests {
     use super::*;
     use crate::tls::{Number, address};
+
+    #[test]
+    fn versions_without_a_name_are_not_found() {
+        assert!(seal::find("malloc", None).is_some());
+        assert_eq!(seal::find("malloc", Some("")), None);
+        assert_eq!(seal::find("malloc", Some("NO_SUCH_VERSION")), None);
+    }
 
     #[test]
     fn variables_of_the_process_are_found() {

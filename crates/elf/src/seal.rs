@@ -8,6 +8,8 @@
     reason = "to load code and run it is what this crate is for"
 )]
 
+mod descriptor;
+
 use std::any::Any;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::fd::AsRawFd as _;
@@ -20,6 +22,8 @@ use opcodon_codemem::{Code, Image, sealed_file};
 
 use crate::file::size;
 use crate::tls;
+
+pub(crate) use descriptor::{descriptor_argument, descriptor_entry};
 
 /// A library that the system's loader loaded, until this is dropped.
 #[derive(Debug)]
@@ -69,6 +73,13 @@ impl System {
     pub(crate) fn find(&self, name: &str, version: Option<&str>) -> Option<usize> {
         find_from(self.handle.as_ptr(), name, version)
     }
+
+    /// The number at a symbol of this library, which is eight bytes of aligned data.
+    pub(crate) fn word(&self, name: &str) -> Option<u64> {
+        let address = self.find(name, None)? as *const u64;
+        // SAFETY: the caller knows that the library has such a number there, and nobody writes it.
+        Some(unsafe { address.read() })
+    }
 }
 
 impl Drop for System {
@@ -90,6 +101,9 @@ fn find_from(handle: *mut c_void, name: &str, version: Option<&str>) -> Option<u
             // SAFETY: a handle of the loader, and a string that ends with a zero byte.
             unsafe { libc::dlsym(handle, name.as_ptr()) }
         }
+        // glibc compares the names of versions with equal hashes, and where a symbol has no version
+        // there is the hash 0 and no name.
+        Some(version) if object::elf::hash(version.as_bytes()) == 0 => return None,
         Some(version) => {
             let version = CString::new(version).ok()?;
             // SAFETY: as above.
@@ -113,7 +127,7 @@ fn last_error() -> String {
 }
 
 /// The thread pointer, from which thread-local variables of the process are counted.
-fn thread_pointer() -> usize {
+pub(crate) fn thread_pointer() -> usize {
     let pointer: usize;
     // SAFETY: the ABI keeps the thread pointer's own address in the word that `fs` points to.
     unsafe {
@@ -228,10 +242,10 @@ unsafe extern "C" {
 impl Frames {
     /// Registers a list of frames in an image, which has an end, as the caller has seen.
     pub(crate) fn register(image: &Image, offset: usize) -> Option<Self> {
-        let ends = crate::shared::frames_end(image.constant_from(offset)?);
+        crate::shared::frames_len(image.constant_from(offset)?)?;
         let address = image.address() + offset;
         // SAFETY: a list of frames that ends, in memory that nobody writes.
-        ends.then(|| unsafe { __register_frame(address as *const c_void) })?;
+        unsafe { __register_frame(address as *const c_void) };
         Some(Self { address })
     }
 }

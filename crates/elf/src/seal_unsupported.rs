@@ -24,6 +24,10 @@ impl System {
     pub(crate) fn find(&self, _name: &str, _version: Option<&str>) -> Option<usize> {
         match *self {}
     }
+
+    pub(crate) fn word(&self, _name: &str) -> Option<u64> {
+        match *self {}
+    }
 }
 
 const REASON: &str = "libraries are loaded on x86-64 processors under Linux only";
@@ -71,4 +75,16 @@ pub(crate) fn lend(
 
 pub(crate) fn base(system: &System) -> usize {
     match *system {}
+}
+
+pub(crate) fn thread_pointer() -> usize {
+    0
+}
+
+pub(crate) fn descriptor_entry() -> Option<u64> {
+    None
+}
+
+pub(crate) fn descriptor_argument(_module: u64, _offset: u64) -> Option<u64> {
+    None
 }

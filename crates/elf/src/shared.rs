@@ -102,6 +102,8 @@ pub(crate) enum RelocationKind {
     TlsOffset,
     /// The offset of a thread-local symbol from the thread pointer.
     TlsStatic,
+    /// A function that finds a thread-local symbol, and what it is told: two words.
+    TlsDescriptor,
 }
 
 /// No library is larger; a longer one has damaged headers.
@@ -146,12 +148,6 @@ impl SharedObject {
         ElfError::new(&self.name, kind)
     }
 
-    /// Whether something is counted from the thread pointer.
-    pub(crate) fn has_static_tls(&self) -> bool {
-        let mut kinds = self.relocations.iter().map(|relocation| relocation.kind);
-        kinds.any(|kind| kind == RelocationKind::TlsStatic)
-    }
-
     /// What this file has that the loader does not do, if anything.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         if let Some(soname) = &self.soname
@@ -159,21 +155,7 @@ impl SharedObject {
         {
             return Some(Refusal::CLibrary(soname.clone()));
         }
-        if self.refused.is_some() {
-            return self.refused.clone();
-        }
-        let own_static = |relocation: &&Relocation| {
-            relocation.kind == RelocationKind::TlsStatic
-                && self
-                    .symbols
-                    .get(relocation.symbol)
-                    .is_none_or(|s| relocation.symbol == 0 || s.definition != Definition::Undefined)
-        };
-        let relocation = self.relocations.iter().find(own_static)?;
-        Some(Refusal::StaticTls {
-            relocation: "R_X86_64_TPOFF64",
-            offset: relocation.offset,
-        })
+        self.refused.clone()
     }
 }
 
@@ -425,7 +407,7 @@ impl<'d> Reader<'d> {
         }
         let distance = i64::from(half(header, 4)?.cast_signed());
         let address = start.checked_add(4)?.checked_add_signed(distance)?;
-        frames_end(self.from(address)?).then_some(address)
+        frames_len(self.from(address)?).map(|_| address)
     }
 
     /// Adds the relocations of a table to a list, and gives the first that is refused.
@@ -454,12 +436,9 @@ impl<'d> Reader<'d> {
                 elf::R_X86_64_DTPMOD64 => RelocationKind::TlsModule,
                 elf::R_X86_64_DTPOFF64 => RelocationKind::TlsOffset,
                 elf::R_X86_64_TPOFF64 => RelocationKind::TlsStatic,
+                elf::R_X86_64_TLSDESC => RelocationKind::TlsDescriptor,
                 other => {
                     refused.get_or_insert(match other {
-                        elf::R_X86_64_TLSDESC => Refusal::TlsDescriptor {
-                            relocation: "R_X86_64_TLSDESC",
-                            offset,
-                        },
                         elf::R_X86_64_COPY => Refusal::Copy(offset),
                         _ => Refusal::Relocation {
                             number: other.0,
@@ -598,13 +577,13 @@ const DF_1_NODELETE: u64 = 0x8;
 /// `DF_1_PIE`: a program.
 const DF_1_PIE: u64 = 0x0800_0000;
 
-/// Whether a list of frames ends with an empty one.
-pub(crate) fn frames_end(frames: &[u8]) -> bool {
+/// How long a list of frames is that ends with an empty one.
+pub(crate) fn frames_len(frames: &[u8]) -> Option<usize> {
     let mut at = 0_usize;
     loop {
         let record = match half(frames, at) {
-            None => return false,
-            Some(0) => return true,
+            None => return None,
+            Some(0) => return Some(at + 4),
             Some(u32::MAX) => word(frames, at + 4).map(|len| (12, len)),
             Some(len) => Some((4, u64::from(len))),
         };
@@ -614,7 +593,7 @@ pub(crate) fn frames_end(frames: &[u8]) -> bool {
         });
         match next {
             Some(next) => at = next,
-            None => return false,
+            None => return None,
         }
     }
 }

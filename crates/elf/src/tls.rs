@@ -3,7 +3,8 @@
 //! Compiled code asks for the address of such a variable with `__tls_get_addr({module, offset})`.
 //! A library that is loaded here gets a function of that name from here, so module numbers mean
 //! what this table says: a block of bytes of which every thread makes its copy when it first asks,
-//! or a variable of the process, whose address in this thread the system knows.
+//! or variables whose address in this thread the system knows: those of the process, and those that
+//! it gave room for ([`Room`](crate::room::Room)).
 //!
 //! # Invariant
 //! A number is never used twice, so a stale number finds nothing rather than something else.
@@ -22,11 +23,11 @@ pub(crate) enum Module {
         len: usize,
         align: usize,
     },
-    /// A variable of the process: how its address in this thread is found.
-    Process(Lookup),
+    /// Variables that the system made: how their address in this thread is found.
+    Elsewhere(Lookup),
 }
 
-/// Gives the address of a variable in the thread that asks, if it is there.
+/// Gives the address of variables in the thread that asks, if they are there.
 #[derive(Clone)]
 pub(crate) struct Lookup(pub(crate) Arc<dyn Fn() -> Option<usize> + Send + Sync>);
 
@@ -84,7 +85,10 @@ impl Number {
 impl Drop for Number {
     fn drop(&mut self) {
         let mut table = TABLE.write().unwrap_or_else(PoisonError::into_inner);
-        table.modules.remove(&self.0);
+        let gone = table.modules.remove(&self.0);
+        drop(table);
+        // It may unload something, under the lock of the system's loader.
+        drop(gone);
         let _ = PLACES.try_with(|places| places.borrow_mut().remove(&self.0));
     }
 }
@@ -120,7 +124,7 @@ pub(crate) fn address(number: u64) -> usize {
 impl Place {
     fn new(module: Module) -> Self {
         match module {
-            Module::Process(Lookup(find)) => Self {
+            Module::Elsewhere(Lookup(find)) => Self {
                 address: find().unwrap_or(0),
                 _memory: Vec::new(),
             },

@@ -5,7 +5,7 @@ mod common;
 
 use common::{call, compile};
 use opcodon_codemem::Value;
-use opcodon_elf::{ElfErrorKind, Library, Object, Refusal, link};
+use opcodon_elf::{ElfErrorKind, Library, Object, link};
 
 fn object(name: &str, source: &str, flags: &[&str]) -> Option<Object> {
     let data = compile(name, source, flags)?;
@@ -158,24 +158,26 @@ fn thread_local_variables_have_a_copy_in_every_thread() {
     let source = "static __thread long here = 5; __thread long zero[4]; \
                   long bump(long by) { zero[1] += by; return here += by; } \
                   long *where(void) { return &zero[0]; }";
-    let Some(pic) = object("tls.c", source, &["-fPIC"]) else {
-        return;
-    };
-    let library = link(&[pic], &[]).unwrap();
-    let bump = |by| call(&library, "bump", "i64(i64)", &[Value::I64(by)]);
-    assert_eq!((bump(1), bump(1)), (Value::I64(6), Value::I64(7)));
-    std::thread::scope(|scope| {
-        let there = scope.spawn(|| bump(10)).join().unwrap();
-        assert_eq!(there, Value::I64(15));
-    });
-    assert_eq!(bump(1), Value::I64(8));
-    let fixed = object("tls.c", source, &["-fno-pic", "-fno-pie"]).unwrap();
-    let refused = link(&[fixed], &[]).unwrap_err();
-    let kind = &refused.kind;
-    assert!(
-        matches!(kind, ElfErrorKind::Refused(Refusal::FixedTls { .. })),
-        "{refused}"
-    );
+    for flags in [
+        &["-fPIC"][..],
+        &["-fPIC", "-mtls-dialect=gnu2"],
+        &["-fPIC", "-ftls-model=initial-exec"],
+        &["-fPIE"],
+        &["-fno-pic", "-fno-pie"],
+    ] {
+        let Some(object) = object("tls.c", source, flags) else {
+            return;
+        };
+        let library = link(&[object], &[]).unwrap();
+        let bump = |by| call(&library, "bump", "i64(i64)", &[Value::I64(by)]);
+        let found = (bump(1), bump(1));
+        assert_eq!(found, (Value::I64(6), Value::I64(7)), "{flags:?}");
+        std::thread::scope(|scope| {
+            let there = scope.spawn(|| bump(10)).join().unwrap();
+            assert_eq!(there, Value::I64(15), "{flags:?}");
+        });
+        assert_eq!(bump(1), Value::I64(8), "{flags:?}");
+    }
 }
 
 #[test]

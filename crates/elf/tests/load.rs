@@ -4,6 +4,7 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use common::{Folder, call, compile};
 use opcodon_codemem::{Abi, CodeError, Signature, Value};
@@ -58,6 +59,34 @@ fn relocations_of_every_packing_are_done() {
     }
 }
 
+/// The rights of the mapping that holds an address.
+fn rights(address: usize) -> Option<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    maps.lines().find_map(|line| {
+        let (start, rest) = line.split_once('-')?;
+        let (end, rest) = rest.split_once(' ')?;
+        let number = |text| usize::from_str_radix(text, 16).ok();
+        let range = number(start)?..number(end)?;
+        range.contains(&address).then(|| rest[..3].to_owned())
+    })
+}
+
+#[test]
+fn what_is_only_relocated_becomes_read_only() {
+    let source = "static int a = 1; int *const table[2] = {&a, &a}; int data = 7; \
+                  int f(int k) { return *table[k & 1] + data; }";
+    for (flag, expected) in [("-Wl,-z,relro,-z,now", "r--"), ("-Wl,-z,norelro", "rw-")] {
+        let Some(library) = own("relro.c", source, &[flag]) else {
+            return;
+        };
+        let found = |name| rights(library.address(name).unwrap());
+        assert_eq!(found("table").as_deref(), Some(expected), "{flag}");
+        assert_eq!(found("data").as_deref(), Some("rw-"));
+        assert_eq!(found("f").as_deref(), Some("r-x"));
+        assert_eq!(int(&library, "f", 1), 8);
+    }
+}
+
 #[test]
 fn text_relocations_are_done_before_text_is_sealed() {
     let source = "int x = 41; int f(int k); \
@@ -106,35 +135,116 @@ fn thread_local_variables_are_each_threads_own() {
     assert_eq!(int(&library, "f", 0), 11);
 }
 
-#[test]
-fn what_needs_static_room_is_refused_or_left_to_the_system() {
-    let source = "__thread int a __attribute__((tls_model(\"initial-exec\"))) = 5; \
-                  int f(int x) { return a += x; }";
-    let flags = ["-shared", "-fPIC"];
-    let Some(data) = compile("static.c", source, &flags) else {
+/// Variables in each way to find them, one of them found in two ways; another thread exists before
+/// they are loaded.
+fn check_variables(flags: &[&str], attribute: &str) {
+    let source = format!(
+        "#include <errno.h>\n#include <pthread.h>\n\
+         static int target = 5; \
+         {attribute} __thread int a = 5; {attribute} __thread int zero[40]; \
+         {attribute} static __thread _Alignas(32) int *pointer = &target; \
+         {attribute} static __thread char text[3] = \"ab\"; \
+         __attribute__((noinline)) int *where(void) {{ return &a; }} \
+         int f(int x) {{ a += x; zero[39] += x; errno = 7; \
+             if (errno != 7 || ((long)&pointer & 31) || text[1] != 'b' || where() != &a) return -1; \
+             return a + zero[39] + *pointer; }} \
+         double g(double x, double y) {{ double z = x * y; return z + 2 * a + x / y; }}"
+    );
+    let flags = [&["-shared", "-fPIC"], flags].concat();
+    let Some(data) = compile("variables.c", &source, &flags) else {
         return;
     };
-    let error = Library::from_bytes("static.so", data.clone(), &OWN).unwrap_err();
-    assert!(
-        matches!(error.kind, ElfErrorKind::Refused(Refusal::StaticTls { .. })),
-        "{error}"
-    );
-    let library = Library::from_bytes("static.so", data, &Options::default()).unwrap();
-    assert_eq!(library.loader(), Loader::System);
-    assert!(library.reason().unwrap().contains("R_X86_64_TPOFF64"));
-    assert_eq!(int(&library, "f", 1), 6);
+    // Loaded more often than there is static room for at once.
+    for _ in 0..12 {
+        let (send, receive) = std::sync::mpsc::channel::<Arc<Library>>();
+        let older = std::thread::spawn(move || two(&receive.recv().expect("a library")));
+        let library = Library::from_bytes("variables.so", data.clone(), &OWN);
+        let library = Arc::new(library.expect("a library"));
+        let found = two(&library);
+        assert_eq!(found, (Value::F64(30.0), [12, 14]), "{flags:?}");
+        send.send(Arc::clone(&library)).expect("a thread");
+        assert_eq!(older.join().expect("a result"), found, "{flags:?}");
+        let newer = Arc::clone(&library);
+        let newer = std::thread::spawn(move || two(&newer));
+        assert_eq!(newer.join().expect("a result"), found, "{flags:?}");
+        assert_eq!(int(&library, "f", 0), 14, "{flags:?}");
+    }
+}
+
+/// What is in registers when a variable is looked for the first time is still there then; and what
+/// the variable is after two steps.
+fn two(library: &Library) -> (Value, [i32; 2]) {
+    let args = [Value::F64(6.0), Value::F64(3.0)];
+    let first = call(library, "g", "f64(f64, f64)", &args);
+    (first, [int(library, "f", 1), int(library, "f", 1)])
 }
 
 #[test]
-fn descriptors_are_left_to_the_system() {
-    let source = "__thread int a = 5; int f(int x) { return a += x; }";
-    let flags = ["-shared", "-fPIC", "-mtls-dialect=gnu2"];
-    let Some(data) = compile("descriptors.c", source, &flags) else {
+fn thread_local_variables_are_found_in_every_way() {
+    let early = "__attribute__((tls_model(\"initial-exec\")))";
+    for dialect in ["-mtls-dialect=gnu", "-mtls-dialect=gnu2"] {
+        for optimise in ["-O0", "-O2"] {
+            for attribute in ["", early] {
+                check_variables(&[dialect, optimise], attribute);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_finds_no_static_room_is_an_error() {
+    let source = "__thread int a[100000] __attribute__((tls_model(\"initial-exec\"))) = {5}; \
+                  int f(int x) { return a[x] += x; }";
+    let Some(data) = compile("static.c", source, &["-shared", "-fPIC"]) else {
         return;
     };
-    let library = Library::from_bytes("descriptors.so", data, &Options::default()).unwrap();
-    assert_eq!(library.loader(), Loader::System);
-    assert_eq!(int(&library, "f", 1), 6);
+    for options in [OWN, Options::default()] {
+        let error = Library::from_bytes("static.so", data.clone(), &options).unwrap_err();
+        assert!(
+            matches!(error.kind, ElfErrorKind::Refused(Refusal::StaticTls { .. })),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn variables_of_another_file_of_the_set_are_found() {
+    let folder = Folder::new();
+    let early = "extern __thread int shared __attribute__((tls_model(\"initial-exec\")));";
+    let build = |name: &str, text: &str, flags: &[&str]| {
+        folder.build(name, text, &[&["-shared", "-fPIC"], flags].concat())
+    };
+    let flags = ["-Wl,-soname,libvariable.so"];
+    let below = "__thread int shared = 7; int bump(void) { return ++shared; }";
+    if build("libvariable.c", below, &flags).is_none() {
+        return;
+    }
+    let search = format!("-L{}", folder.path());
+    let flags = [&search, "-lvariable", "-Wl,-rpath,$ORIGIN"];
+    let above = format!("{early} int bump(void); int f(int x) {{ shared += x; return bump(); }}");
+    let Some(path) = build("libabove.c", &above, &flags) else {
+        return;
+    };
+    for dependencies in [Dependencies::Own, Dependencies::System] {
+        let options = Options {
+            loader: Loader::Own,
+            dependencies,
+        };
+        match Library::open(path.to_str().unwrap(), &options) {
+            Ok(library) => {
+                assert_eq!(int(&library, "f", 10), 18);
+                let there = std::thread::scope(|s| s.spawn(|| int(&library, "f", 0)).join());
+                assert_eq!(there.unwrap(), 8);
+            }
+            // The system gave the variable no room in the static block.
+            Err(error) => {
+                assert_eq!(dependencies, Dependencies::System, "{error}");
+                let kind = &error.kind;
+                let is_refused = matches!(kind, ElfErrorKind::Refused(Refusal::DynamicTls { .. }));
+                assert!(is_refused, "{error}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -295,15 +405,7 @@ fn memory_goes_with_the_last_user() {
     ) else {
         return;
     };
-    let mapped = |address: usize| {
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        maps.lines().any(|line| {
-            let (start, rest) = line.split_once('-').unwrap();
-            let end = rest.split(' ').next().unwrap();
-            let number = |text| usize::from_str_radix(text, 16).unwrap();
-            (number(start)..number(end)).contains(&address) && !rest.contains("---p")
-        })
-    };
+    let mapped = |address| rights(address).is_some_and(|rights| rights != "---");
     let library = Library::from_bytes("gone.so", data, &OWN).unwrap();
     let address = library.address("f").unwrap();
     let f = library.function("f", Signature::parse("i32(i32)").unwrap(), Abi::SysV);

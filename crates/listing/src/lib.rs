@@ -25,6 +25,7 @@
 //! tests.
 
 mod assemble;
+mod effect;
 mod frame;
 mod render;
 mod syntax;
@@ -35,6 +36,7 @@ use std::ops::Range;
 use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind};
 
 pub use assemble::{AssembleError, AssembleErrorKind, Dialect, assemble};
+pub use effect::Effects;
 pub use frame::{FrameBase, FrameRow, frame_rows};
 pub use syntax::Syntax;
 
@@ -160,6 +162,15 @@ impl Listing {
     #[must_use]
     pub fn bytes(&self, line: &Line) -> &[u8] {
         self.code.get(line.span.clone()).unwrap_or_default()
+    }
+
+    /// What the instruction of a line does to the processor; nothing if it is data.
+    #[must_use]
+    pub fn effects(&self, line: &Line) -> Effects {
+        if line.mnemonic.starts_with('.') {
+            return Effects::default();
+        }
+        Effects::of(self.bytes(line))
     }
 
     /// Where the code stands in memory; 0 if that was not said.

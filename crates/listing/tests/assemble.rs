@@ -28,6 +28,19 @@ fn check_error(text: &str, expected: Expect) {
     ));
 }
 
+/// The sizes of a frame keep their order in AT&T's syntax, whatever the letter.
+#[test]
+fn frames_in_att_syntax() {
+    for (text, expected) in [
+        ("enter $0x1234, $1", "c8 34 12 01"),
+        ("enterq $0x1234, $1", "c8 34 12 01"),
+        ("enterw $0x1234, $1", "66 c8 34 12 01"),
+    ] {
+        let code = assemble(text, 0, Dialect::Att).expect(text);
+        assert_eq!(hex(&code), expected, "{text}");
+    }
+}
+
 #[test]
 fn operands() {
     let cases = [

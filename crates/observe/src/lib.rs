@@ -8,8 +8,8 @@
 //! | `gdb` | announces a symbol file with unwind information by GDB's JIT interface |
 //! | `unwind` | registers unwind tables, so that C++ exceptions and `backtrace` pass through |
 //!
-//! `OPCODON_DUMP=folder` writes the bytes and the listing of every piece of code to the folder.
-//! Both are read once; without them nothing here runs.
+//! `OPCODON_DUMP=folder` writes the bytes and the listing of every piece of code to the folder;
+//! libraries have files of their own. Both are read once; without them nothing here runs.
 //!
 //! # Invariants
 //! What cannot be written is left out: observing code never keeps it from running. Frames are found
@@ -26,7 +26,7 @@ use std::env::{self, VarError};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use opcodon_codemem::observe::{Observer, SymbolFile, UnwindTable, observe};
+use opcodon_codemem::observe::{LibraryCode, Observer, SymbolFile, UnwindTable, observe};
 use opcodon_listing::frame_rows;
 
 use crate::dump::Folder;
@@ -144,13 +144,34 @@ impl Observer for Watcher {
             let address = code.as_ptr() as u64;
             let file = self.gdb.then(|| {
                 let frames = dwarf::debug_frame(address, code.len(), &rows);
-                SymbolFile::announce(symbols::elf(name, address, code.len(), &frames))
+                SymbolFile::announce(symbols::of_function(name, code, &frames))
             });
             let table = self
                 .unwind
                 .then(|| dwarf::eh_frame(address, code.len(), &rows));
             let table = table.and_then(UnwindTable::register);
             state.kept.insert(token, (file, table));
+        }
+        token
+    }
+
+    fn library_appeared(&self, library: &LibraryCode<'_>) -> u64 {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, code) in library.functions {
+            state.n_codes += 1;
+            let number = state.n_codes;
+            if let Some(map) = &mut state.map {
+                map.add(name, code);
+            }
+            if let Some(dump) = &mut state.dump {
+                dump.add(name, code, number);
+            }
+        }
+        state.n_codes += 1;
+        let token = state.n_codes;
+        if self.gdb {
+            let file = SymbolFile::announce(symbols::of_library(library));
+            state.kept.insert(token, (Some(file), None));
         }
         token
     }

@@ -1,50 +1,73 @@
-//! A symbol file for one piece of code: an ELF file with a name, an address and frames, but no code.
+//! A symbol file for code in memory: an ELF file with names, addresses and frames, but no code.
 //!
 //! The code itself is read where it runs; its section has the address and no bytes.
 //!
 //! Source: System V ABI, "Object Files".
 
+use opcodon_codemem::observe::LibraryCode;
+
 const HEADER: usize = 64;
 const SECTION_HEADER: usize = 64;
 
-/// Sections, in their order in the file.
-const NAMES: [&str; 6] = [
-    "",
-    ".text",
-    ".debug_frame",
-    ".symtab",
-    ".strtab",
-    ".shstrtab",
-];
+/// Sections, in their order in the file; the frames are in the one or the other.
+const NAMES: [&str; 6] = ["", ".text", FRAMES, ".symtab", ".strtab", ".shstrtab"];
+const FRAMES: &str = ".debug_frame";
+const FRAMES_IN_MEMORY: &str = ".eh_frame";
 
 const PROGBITS: u32 = 1;
 const SYMTAB: u32 = 2;
 const STRTAB: u32 = 3;
 const NOBITS: u32 = 8;
+/// The section is in memory.
+const ALLOC: u64 = 2;
 /// The section is in memory, as code.
 const ALLOC_EXEC: u64 = 6;
 /// A global function.
 const GLOBAL_FUNCTION: u8 = 0x12;
 
-/// The file for `len` bytes of code at an address.
-pub(crate) fn elf(name: &str, address: u64, len: usize, frames: &[u8]) -> Vec<u8> {
+/// The file for a piece of code, and its frames as debuggers read them from files.
+pub(crate) fn of_function(name: &str, code: &[u8], frames: &[u8]) -> Vec<u8> {
+    elf(code, &[(name, code)], frames, None)
+}
+
+/// The file for a library.
+pub(crate) fn of_library(library: &LibraryCode<'_>) -> Vec<u8> {
+    let frames = library.frames;
+    let address = (!frames.is_empty()).then_some(frames.as_ptr() as u64);
+    elf(library.text, library.functions, frames, address)
+}
+
+/// The file for code with functions in it; the frames count from an address in memory, if there is
+/// one.
+fn elf(
+    text: &[u8],
+    functions: &[(&str, &[u8])],
+    frames: &[u8],
+    frames_address: Option<u64>,
+) -> Vec<u8> {
+    let (address, len) = (text.as_ptr() as u64, text.len());
     let mut section_names = Vec::new();
     let mut name_at = Vec::new();
     for section in NAMES {
         name_at.push(u32::try_from(section_names.len()).unwrap_or(0));
+        let is_moved = section == FRAMES && frames_address.is_some();
+        let section = if is_moved { FRAMES_IN_MEMORY } else { section };
         section_names.extend(section.as_bytes());
         section_names.push(0);
     }
     let mut strings = vec![0];
-    strings.extend(name.bytes().filter(|&byte| byte != 0));
-    strings.push(0);
     // The first symbol is none.
     let mut symbols = vec![0; 24];
-    symbols.extend(1_u32.to_le_bytes());
-    symbols.extend([GLOBAL_FUNCTION, 0]);
-    symbols.extend(1_u16.to_le_bytes());
-    symbols.extend(address.to_le_bytes());
-    symbols.extend((len as u64).to_le_bytes());
+    for (name, code) in functions {
+        let name_at = u32::try_from(strings.len()).unwrap_or(0);
+        strings.extend(name.bytes().filter(|&byte| byte != 0));
+        strings.push(0);
+        symbols.extend(name_at.to_le_bytes());
+        symbols.extend([GLOBAL_FUNCTION, 0]);
+        symbols.extend(1_u16.to_le_bytes());
+        symbols.extend((code.as_ptr() as u64).to_le_bytes());
+        symbols.extend((code.len() as u64).to_le_bytes());
+    }
 
     let mut file = vec![0; HEADER];
     let mut headers = vec![[0_u64; 10]];
@@ -69,7 +92,9 @@ pub(crate) fn elf(name: &str, address: u64, len: usize, frames: &[u8]) -> Vec<u8
             headers.push(header);
         };
     add(NOBITS, ALLOC_EXEC, address, &[], len, 0, 0, 16, 0);
-    add(PROGBITS, 0, 0, frames, frames.len(), 0, 0, 8, 0);
+    let flags = if frames_address.is_some() { ALLOC } else { 0 };
+    let frames_at = frames_address.unwrap_or(0);
+    add(PROGBITS, flags, frames_at, frames, frames.len(), 0, 0, 8, 0);
     add(SYMTAB, 0, 0, &symbols, symbols.len(), 4, 1, 8, 24);
     add(STRTAB, 0, 0, &strings, strings.len(), 0, 0, 1, 0);
     add(
@@ -139,14 +164,16 @@ mod tests {
 
     #[test]
     fn the_file_has_the_symbol() {
-        let file = elf("kernel", 0x7000, 5, &[1, 2, 3]);
+        let code = [0x90, 0x90, 0x90, 0x90, 0xc3];
+        let at = code.as_ptr() as u64;
+        let file = of_function("kernel", &code, &[1, 2, 3]);
         let word = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().unwrap());
         let table = usize::try_from(word(40)).unwrap();
         assert_eq!(file.len(), table + NAMES.len() * SECTION_HEADER);
         // The code: its address and size.
-        assert_eq!((word(table + 64 + 16), word(table + 64 + 32)), (0x7000, 5));
+        assert_eq!((word(table + 64 + 16), word(table + 64 + 32)), (at, 5));
         let symbols = usize::try_from(word(table + 3 * 64 + 24)).unwrap();
-        assert_eq!((word(symbols + 32), word(symbols + 40)), (0x7000, 5));
+        assert_eq!((word(symbols + 32), word(symbols + 40)), (at, 5));
         let strings = usize::try_from(word(table + 4 * 64 + 24)).unwrap();
         assert_eq!(file[strings..strings + 8], *b"\0kernel\0");
     }

@@ -12,40 +12,28 @@ use crate::seal::buffer::Buffer;
 #[derive(Default)]
 pub(crate) struct Kept<'py> {
     pub(crate) buffers: Vec<Held<'py>>,
-    callbacks: Vec<Callback>,
-    /// Whether the call is for another process, which cannot run Python.
-    is_guarded: bool,
+    /// Functions that got an address for the time of the call.
+    made: Vec<Callback>,
+    /// Callbacks that had one.
+    passed: Vec<Bound<'py, PyCallback>>,
 }
 
 /// A buffer of the caller.
 pub(crate) struct Held<'py> {
     pub(crate) buffer: Buffer<'py>,
     pub(crate) is_const: bool,
-    /// The argument that is its address; `None` if a field of a structure is.
-    pub(crate) argument: Option<usize>,
 }
 
 impl Kept<'_> {
-    /// Nothing yet, for a call here or in another process.
-    pub(crate) fn new(is_guarded: bool) -> Self {
-        Self {
-            is_guarded,
-            ..Self::default()
-        }
-    }
-
+    /// Whether nothing needs to live.
     pub(crate) fn is_empty(&self) -> bool {
-        self.buffers.is_empty() && self.callbacks.is_empty()
+        self.buffers.is_empty() && self.made.is_empty()
     }
 
-    /// Refuses a Python callable where none can run.
-    fn check_callable(&self) -> PyResult<()> {
-        if self.is_guarded {
-            return Err(PyValueError::new_err(
-                "a guarded function runs in another process, where it cannot call Python",
-            ));
-        }
-        Ok(())
+    /// The callbacks among the arguments.
+    pub(crate) fn callbacks(&self) -> Vec<&Callback> {
+        let passed = self.passed.iter().map(|passed| &passed.get().callback);
+        self.made.iter().chain(passed).collect()
     }
 }
 
@@ -116,7 +104,7 @@ fn address<'py>(
         return Ok(function.get().function().code().address() as usize);
     }
     if let Ok(callback) = argument.cast::<PyCallback>() {
-        kept.check_callable()?;
+        kept.passed.push(callback.clone());
         return Ok(callback.get().callback.address() as usize);
     }
     if !Buffer::has(argument) {
@@ -149,11 +137,7 @@ fn address<'py>(
         check_items(array, &buffer)?;
     }
     let address = buffer.address();
-    kept.buffers.push(Held {
-        buffer,
-        is_const,
-        argument: None,
-    });
+    kept.buffers.push(Held { buffer, is_const });
     Ok(address)
 }
 
@@ -246,7 +230,7 @@ fn function<'py>(
             function.code().address(),
         ))
     } else if let Ok(callback) = argument.cast::<PyCallback>() {
-        kept.check_callable()?;
+        kept.passed.push(callback.clone());
         let callback = &callback.get().callback;
         Some((callback.signature(), callback.abi(), callback.address()))
     } else {
@@ -262,10 +246,9 @@ fn function<'py>(
         None if argument.is_none() => Ok(0),
         None if argument.is_instance_of::<PyInt>() => argument.extract(),
         None => {
-            kept.check_callable()?;
             let callback = callback(argument, expected.clone(), abi)?;
             let address = callback.address() as usize;
-            kept.callbacks.push(callback);
+            kept.made.push(callback);
             Ok(address)
         }
     }

@@ -125,6 +125,9 @@ pub(crate) fn guard_error(
         GuardError::Fault(fault) => {
             machine_fault(py, fault, name, function).unwrap_or_else(|failure| failure)
         }
+        GuardError::Foreign { .. } | GuardError::Stray => {
+            PyValueError::new_err(format!("{name}: {error}"))
+        }
         _ => PyOSError::new_err(message(error)),
     }
 }

@@ -46,7 +46,7 @@ mod _core {
             evolve_parameters,
         },
         library::LoadedLibrary,
-        machine::{MachineFunction, assemble, disassemble},
+        machine::{MachineFunction, assemble, disassemble, effects},
         page::{code_html, fragment, r2_text},
         population::Population,
         report::{Report, fit, parameters},

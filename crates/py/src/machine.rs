@@ -93,30 +93,25 @@ impl MachineFunction {
         &self,
         py: Python<'_>,
         values: Vec<Value>,
-        mut kept: Kept<'_>,
+        kept: &Kept<'_>,
         limits: Limits,
     ) -> PyResult<Value> {
-        let mut loans = Vec::with_capacity(kept.buffers.len());
-        for held in &mut kept.buffers {
-            match held.argument {
-                Some(argument) => loans.push(held.buffer.loan(argument, held.is_const)),
-                None if held.is_const => {}
-                None => {
-                    return Err(PyValueError::new_err(
-                        "a guarded function cannot write through a pointer in a structure: what it \
-                         writes is gone with its process",
-                    ));
-                }
-            }
-        }
+        let loans = kept.buffers.iter();
+        let loans = loans.map(|held| held.buffer.loan(held.is_const));
+        let (loans, callbacks) = (loans.collect::<Vec<Loan>>(), kept.callbacks());
+        let (loans, callbacks) = (loans.as_slice(), callbacks.as_slice());
         let mut interrupt: Option<PyErr> = None;
-        let loans: &mut [Loan<'_>] = &mut loans;
-        let result = py.detach(|| {
-            seal::guarded(&self.function, values, loans, limits, || {
-                interrupt = Python::attach(|py| py.check_signals().err());
-                interrupt.is_none()
-            })
-        });
+        let wait = || {
+            interrupt = Python::attach(|py| py.check_signals().err());
+            interrupt.is_none()
+        };
+        let call =
+            || py.detach(|| seal::guarded(&self.function, values, loans, callbacks, limits, wait));
+        let result = if callbacks.is_empty() {
+            call()
+        } else {
+            callback::raising(call)?
+        };
         result.map_err(|error| {
             let told = || guard_error(py, &error, self.called(), &self.function);
             interrupt.take().unwrap_or_else(told)
@@ -137,14 +132,10 @@ impl MachineFunction {
             self.function.abi(),
             self.function.signature().params().get(index),
         );
-        let n_held = kept.buffers.len();
         let value = match ty {
             Some(&ty) => to_value(ty, abi, argument, kept),
             None => untyped(abi, argument, kept),
         };
-        if let (Some(held), Ok(Value::Ptr(_))) = (kept.buffers.get_mut(n_held), &value) {
-            held.argument = Some(index);
-        }
         value.map_err(|error| {
             let py = argument.py();
             let text = format!(
@@ -204,14 +195,14 @@ impl MachineFunction {
                 arguments.len()
             )));
         }
-        let mut kept = Kept::new(this.guard.is_some());
+        let mut kept = Kept::default();
         let values = arguments
             .iter_borrowed()
             .enumerate()
             .map(|(index, argument)| this.value(index, &argument, &mut kept))
             .collect::<PyResult<Vec<Value>>>()?;
         let result = match this.guard {
-            Some(limits) => this.guarded(py, values, kept, limits)?,
+            Some(limits) => this.guarded(py, values, &kept, limits)?,
             None => this.run(py, &values)?,
         };
         let result = to_python(py, &result)?;
@@ -358,6 +349,13 @@ pub(crate) fn disassemble<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let syntax = syntax(style)?;
     disassembly(py, &py.detach(|| Listing::new(code, syntax)))
+}
+
+/// What the instruction that the bytes begin with reads, writes and needs.
+#[pyfunction]
+pub(crate) fn effects(code: &[u8]) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let effects = opcodon_listing::Effects::of(code);
+    (effects.reads, effects.writes, effects.features)
 }
 
 /// The syntax that a word stands for.

@@ -9,7 +9,9 @@
     reason = "executing a user's bytes is what opcodon.function is for"
 )]
 
-use opcodon_codemem::{CodeError, Function, GuardError, Limits, Loan, Value, call_guarded};
+use opcodon_codemem::{
+    Callback, CodeError, Function, GuardError, Limits, Loan, Value, call_guarded,
+};
 
 pub(crate) mod buffer;
 mod numbers;
@@ -25,12 +27,25 @@ pub(crate) fn call(function: &Function, arguments: &[Value]) -> Result<Value, Co
 pub(crate) fn guarded(
     function: &Function,
     arguments: Vec<Value>,
-    loans: &mut [Loan<'_>],
+    loans: &[Loan],
+    callbacks: &[&Callback],
     limits: Limits,
     keep_waiting: impl FnMut() -> bool,
 ) -> Result<Value, GuardError> {
     let (code, signature, abi) = (function.code(), function.signature(), function.abi());
-    // SAFETY: what the code does stays in its process; that it needs no other thread is what the
-    // user is told.
-    unsafe { call_guarded(code, signature, abi, arguments, loans, limits, keep_waiting) }
+    // SAFETY: the loans are buffers that the caller holds, those that are written to writable ones;
+    // others that write there at the same time are the user's own. What the code does stays in its
+    // process; that it needs no other thread is what the user is told.
+    unsafe {
+        call_guarded(
+            code,
+            signature,
+            abi,
+            arguments,
+            loans,
+            callbacks,
+            limits,
+            keep_waiting,
+        )
+    }
 }

@@ -139,7 +139,7 @@ fn guarded(
     #[expect(unsafe_code, reason = "the command line has no other thread")]
     // SAFETY: the code is confined to its process, and this program's only other threads, if any,
     // are those of libraries that it loaded.
-    let ended = unsafe { call_guarded(code, signature, abi, args, &mut [], limits, || true) };
+    let ended = unsafe { call_guarded(code, signature, abi, args, &[], &[], limits, || true) };
     match ended {
         Ok(value) => Ok(Ok(value)),
         Err(GuardError::Fault(fault)) => Ok(Err(*fault)),

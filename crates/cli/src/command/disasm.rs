@@ -86,10 +86,18 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
                     .iter()
                     .map(|byte| format!("{byte:02x}"))
                     .collect();
+                let effects = listing.effects(line);
                 json!({
                     "offset": line.span.start,
                     "bytes": bytes,
                     "text": line.text,
+                    "mnemonic": line.mnemonic,
+                    "operands": line.operands,
+                    "reads": effects.reads,
+                    "writes": effects.writes,
+                    "features": effects.features,
+                    "label": line.label.map(|number| format!("L{number}")),
+                    "target": line.target,
                     "note": line.note,
                 })
             })

@@ -110,7 +110,12 @@ fn is_base(word: &str) -> bool {
     matches!(
         word,
         "signed" | "unsigned" | "char" | "short" | "int" | "long" | "float" | "double"
-    )
+    ) || is_complex(word)
+}
+
+/// C's words for complex numbers.
+fn is_complex(word: &str) -> bool {
+    matches!(word, "_Complex" | "complex" | "__complex__")
 }
 
 /// Names for which C needs a second word and which are never passed by value here.
@@ -357,6 +362,9 @@ impl<'a> Parser<'a> {
                             let kind = SignatureErrorKind::Unsupported { found };
                             return Err(self.error(span, kind));
                         }
+                    } else if one_word(word).is_none() && self.is_before_star() {
+                        // What a name of the library stands for does not matter to a pointer.
+                        tag = true;
                     } else {
                         named = Some(self.named(word, &span)?);
                     }
@@ -408,6 +416,14 @@ impl<'a> Parser<'a> {
         })
     }
 
+    /// Whether the word here is followed by a star, perhaps with qualifiers between.
+    fn is_before_star(&self) -> bool {
+        let rest = self.tokens.iter().skip(self.next + 1);
+        let mut rest = rest.map(|(token, _)| token);
+        let is_star = |token: &&Token<'_>| !matches!(token, Token::Word(w) if is_qualifier(w));
+        rest.find(is_star) == Some(&Token::Star)
+    }
+
     /// A type named by one word that is not one of C's base words.
     fn named(&self, word: &str, span: &Range<usize>) -> Result<Ty, SignatureError> {
         one_word(word).ok_or_else(|| {
@@ -420,6 +436,17 @@ impl<'a> Parser<'a> {
 
     /// The type that C's base words make together; their order does not matter.
     fn base_type(&self, mut words: Vec<&str>) -> Result<Ty, Unfit> {
+        let n_words = words.len();
+        words.retain(|word| !is_complex(word));
+        if words.len() < n_words {
+            // A complex number is passed as a structure of its parts.
+            let part = match self.base_type(words)? {
+                part @ (Ty::F64 | Ty::F32) => part,
+                _ => return Err(Unfit::NotAType),
+            };
+            let whole = Struct::new(&[part; 2]).ok_or(Unfit::NotAType)?;
+            return Ok(Ty::Struct(whole));
+        }
         words.sort_unstable();
         // `int` says nothing beside another word, and neither does `signed`, except for `char`.
         let long_is_64 = self.abi == Abi::SysV;

@@ -40,6 +40,14 @@ fn spellings() {
             "ptr(const ptr, ptr, ptr)",
         ),
         ("f64 * const * (void*)", "ptr(ptr)"),
+        (
+            "int fputs(const char *s, FILE *f, sqlite3 const *const d)",
+            "i32(const ptr, ptr, const ptr)",
+        ),
+        (
+            "double complex csqrt(double _Complex z, const complex float w)",
+            "{f64, f64}({f64, f64}, {f32, f32})",
+        ),
         ("double const(float const x)", "f64(f32)"),
         ("static inline int f(int)", "i32(i32)"),
         ("ptr(isize, usize)", "ptr(i64, u64)"),
@@ -128,6 +136,16 @@ fn errors_show_the_place() {
             "int(short double x)",
             "    ^^^^^^^^^^^^",
             "\"short double\" is not a type of C",
+        ),
+        (
+            "int(long complex double)",
+            "    ^^^^^^^^^^^^^^^^^^^",
+            "\"long complex double\" cannot be passed by value; pass a pointer to it",
+        ),
+        (
+            "int(complex int)",
+            "    ^^^^^^^^^^^",
+            "\"complex int\" is not a type of C",
         ),
         (
             "int(long double)",

@@ -84,7 +84,7 @@ pub(super) fn operands(cursor: &mut Cursor<'_>, written: &mut Written) -> Result
     cursor.list(written, |cursor, decorations| {
         operand(cursor, decorations, jumps, is_far)
     })?;
-    if name != "enter" {
+    if !matches!(name.as_str(), "enter" | "enterw" | "enterq") {
         written.operands.reverse();
     }
     if name == "lretq" {

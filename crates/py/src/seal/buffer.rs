@@ -9,9 +9,8 @@
 //! Source: CPython's documentation, "Buffer Protocol".
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::ptr::NonNull;
 
-use opcodon_codemem::{Loan, Memory};
+use opcodon_codemem::Loan;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -110,20 +109,12 @@ impl<'py> Buffer<'py> {
     }
 
     /// The memory for a guarded call, which writes there only if it is not constant.
-    pub(crate) fn loan(&mut self, argument: usize, is_const: bool) -> Loan<'_> {
-        let (start, len) = match NonNull::new(self.view.buf.cast::<u8>()) {
-            Some(start) => (start, self.len()),
-            None => (NonNull::dangling(), 0),
-        };
-        let memory = if is_const {
-            // SAFETY: the buffer has that many bytes as long as it is held.
-            Memory::Read(unsafe { std::slice::from_raw_parts(start.as_ptr(), len) })
-        } else {
-            // SAFETY: as above, and it is writable: others that write there at the same time are
-            // the caller's own.
-            Memory::Write(unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) })
-        };
-        Loan { argument, memory }
+    pub(crate) fn loan(&self, is_const: bool) -> Loan {
+        Loan {
+            address: self.address(),
+            len: self.len(),
+            is_const,
+        }
     }
 
     /// A copy of the bytes.
