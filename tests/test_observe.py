@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -182,6 +183,63 @@ def test_breakpoints_and_backtraces_in_libraries(tmp_path):
         r"#0 +0x\w+ in the_last_one \(\)\n#1 +0x\w+ in the_first_one \(\)\n#2 ", text
     ), text
     assert re.search(r"exited normally", text), text
+
+
+JIT = """
+import os, opcodon
+@opcodon.jit
+def weighed(xs):
+    total = 0.0
+    for x in xs:
+        total += x * 0.5
+    return total
+print(os.getpid(), weighed([1.0, 2.0]))
+"""
+
+
+@gdb
+def test_compiled_functions_have_lines_in_gdb(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(JIT)
+    text, errors = in_gdb(script, stop="weighed")
+    assert re.search(r"Breakpoint 1, weighed \(\) at .*program\.py:[34]\n", text), text + errors
+    text, errors = in_gdb(script, stop="program.py:7")
+    assert re.search(r"Breakpoint 1, weighed \(\) at .*program\.py:7\n7\t", text), text + errors
+    assert re.search(r"exited normally", text), text
+
+
+def test_compiled_functions_have_lines_in_perf(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(JIT)
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=os.environ | {"OPCODON_OBSERVE": "jitdump", "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    process, result = done.stdout.split()
+    assert result == "1.5"
+    data = (tmp_path / f"jit-{process}.dump").read_bytes()
+    at, lines = 40, {}
+    while at < len(data):
+        kind, size = struct.unpack_from("<II", data, at)
+        if kind == 2:
+            address, n_entries = struct.unpack_from("<QQ", data, at + 16)
+            rest = data[at + 32 : at + size]
+            for _ in range(n_entries):
+                start, line = struct.unpack_from("<QI", rest)
+                file, _, rest = rest[16:].partition(b"\0")
+                assert start >= address
+                assert file == str(script).encode()
+                lines.setdefault(address, set()).add(line)
+            assert rest == b""
+        if kind == 0:
+            # The record of the code comes next.
+            assert not lines or struct.unpack_from("<Q", data, at + 32)[0] in lines
+        at += size
+    assert {5, 6, 7, 8} <= set.union(*lines.values())
 
 
 LIBRARY = """

@@ -86,7 +86,8 @@ mod watch;
 /// Who wants to know which code there is, and what such observers need of the operating system.
 pub mod observe {
     pub use crate::debugger::{SymbolFile, UnwindTable, mark_for_perf, monotonic_ns, thread_id};
-    pub use crate::watch::{LibraryCode, Observer, Watched, is_observed, naming, observe};
+    pub use crate::watch::{LibraryCode, Observer, SourceLines, Watched};
+    pub use crate::watch::{is_observed, naming, naming_with_lines, observe};
 }
 
 pub use abi::Abi;

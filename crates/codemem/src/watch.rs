@@ -13,8 +13,9 @@ use std::sync::OnceLock;
 
 /// Somebody who wants to know which code there is.
 pub trait Observer: Send + Sync {
-    /// Code can be called from now on. The result stands for it in [`gone`](Self::gone).
-    fn appeared(&self, name: &str, code: &[u8]) -> u64;
+    /// Code can be called from now on, and is for these lines, if that is known. The result stands
+    /// for it in [`gone`](Self::gone).
+    fn appeared(&self, name: &str, code: &[u8], lines: Option<&SourceLines>) -> u64;
 
     /// The code of a library can be called from now on. The result stands for all of it in
     /// [`gone`](Self::gone).
@@ -27,6 +28,15 @@ pub trait Observer: Send + Sync {
     fn wants_breakpoints(&self) -> bool {
         false
     }
+}
+
+/// Which lines of a file code is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceLines {
+    /// The file.
+    pub file: String,
+    /// Offsets in the code from which on it is for a line, in their order.
+    pub lines: Vec<(usize, u32)>,
 }
 
 /// The code of a library, whose parts have names.
@@ -45,8 +55,8 @@ pub struct LibraryCode<'a> {
 static OBSERVER: OnceLock<Box<dyn Observer>> = OnceLock::new();
 
 thread_local! {
-    /// What code that this thread makes is called.
-    static NAME: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// What code that this thread makes is called, and what it is for.
+    static NAME: RefCell<Option<(String, Option<SourceLines>)>> = const { RefCell::new(None) };
 }
 
 /// Tells the observer of all code that is made from now on, for the life of the process. Returns
@@ -69,10 +79,19 @@ pub(crate) fn wants_breakpoints() -> bool {
 
 /// Has the code that `make` makes on this thread be called by a name, if somebody observes.
 pub fn naming<T>(name: &dyn fmt::Display, make: impl FnOnce() -> T) -> T {
+    naming_with_lines(name, || None, make)
+}
+
+/// The same, and says which lines the code is for.
+pub fn naming_with_lines<T>(
+    name: &dyn fmt::Display,
+    lines: impl FnOnce() -> Option<SourceLines>,
+    make: impl FnOnce() -> T,
+) -> T {
     if OBSERVER.get().is_none() {
         return make();
     }
-    let outer = NAME.replace(Some(name.to_string()));
+    let outer = NAME.replace(Some((name.to_string(), lines())));
     let made = make();
     NAME.set(outer);
     made
@@ -87,8 +106,10 @@ impl Watched {
     #[inline]
     pub(crate) fn new(name: &str, code: &[u8]) -> Option<Self> {
         let observer = OBSERVER.get()?;
-        let token =
-            NAME.with_borrow(|given| observer.appeared(given.as_deref().unwrap_or(name), code));
+        let token = NAME.with_borrow(|given| match given {
+            Some((given, lines)) => observer.appeared(given, code, lines.as_ref()),
+            None => observer.appeared(name, code, None),
+        });
         Some(Self(token))
     }
 

@@ -1,10 +1,11 @@
-//! Frames as DWARF's call frame information, in the two sections that hold it.
+//! What DWARF tells of code: its frames, and the lines that it is for.
 //!
 //! `.debug_frame` is what debuggers read from a file, `.eh_frame` what unwinders read in memory;
 //! they differ in how an entry refers to what all entries share. Addresses are absolute.
 //!
-//! Sources: DWARF 4, 6.4 and 7.23; Linux Standard Base, "Exception Frames".
+//! Sources: DWARF 4, 6.2, 6.4, 7.5 and 7.23; Linux Standard Base, "Exception Frames".
 
+use opcodon_codemem::observe::SourceLines;
 use opcodon_listing::{FrameBase, FrameRow};
 
 const RBP: u8 = 6;
@@ -119,6 +120,93 @@ fn instructions(out: &mut Vec<u8>, rows: &[FrameRow]) {
         }
         saved = &row.saved;
     }
+}
+
+/// The sections from which debuggers read lines, with their names.
+pub(crate) fn debug_lines(
+    name: &str,
+    code: &[u8],
+    lines: &SourceLines,
+) -> [(&'static str, Vec<u8>); 3] {
+    let extent = |out: &mut Vec<u8>| function(out, code.as_ptr() as u64, code.len());
+    let text = |out: &mut Vec<u8>, text: &str| {
+        out.extend(text.bytes().filter(|&byte| byte != 0));
+        out.push(0);
+    };
+    // A unit of one function. Of both: name, first address, length; of the unit also where its
+    // lines are and that it is Python.
+    let abbreviations = [
+        [1, 0x11, 1].as_slice(),
+        &[
+            0x03, 0x08, 0x11, 0x01, 0x12, 0x07, 0x10, 0x17, 0x13, 0x05, 0, 0,
+        ],
+        &[2, 0x2e, 0],
+        &[0x03, 0x08, 0x11, 0x01, 0x12, 0x07, 0, 0],
+        &[0],
+    ];
+    let info = with_length(|out| {
+        out.extend(4_u16.to_le_bytes());
+        out.extend(0_u32.to_le_bytes());
+        out.extend([8, 1]);
+        text(out, &lines.file);
+        extent(out);
+        out.extend(0_u32.to_le_bytes());
+        out.extend(0x14_u16.to_le_bytes());
+        out.push(2);
+        text(out, name);
+        extent(out);
+        out.push(0);
+    });
+    let table = with_length(|out| {
+        out.extend(4_u16.to_le_bytes());
+        out.extend(with_length(|out| {
+            // Bytes an instruction has at least, operations in it, whether rows are statements;
+            // special operations, which are not used; arguments of the standard ones.
+            out.extend([1, 1, 1, 0xfb, 14, 13, 0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1]);
+            // No folders; one file.
+            out.push(0);
+            text(out, &lines.file);
+            out.extend([0, 0, 0, 0]);
+        }));
+        // The first address.
+        out.extend([0, 9, 2]);
+        out.extend((code.as_ptr() as u64).to_le_bytes());
+        let (mut offset, mut line) = (0, 1);
+        for &(next, number) in &lines.lines {
+            advance(out, next - offset);
+            out.push(ADVANCE_LINE);
+            signed(out, i64::from(number) - line);
+            out.push(COPY);
+            (offset, line) = (next, i64::from(number));
+        }
+        advance(out, code.len() - offset);
+        out.extend([0, 1, END_SEQUENCE]);
+    });
+    [
+        (".debug_abbrev", abbreviations.concat()),
+        (".debug_info", info),
+        (".debug_line", table),
+    ]
+}
+
+/// Operations of line tables.
+const COPY: u8 = 1;
+const ADVANCE_PC: u8 = 2;
+const ADVANCE_LINE: u8 = 3;
+const END_SEQUENCE: u8 = 1;
+
+fn advance(out: &mut Vec<u8>, n_bytes: usize) {
+    out.push(ADVANCE_PC);
+    unsigned(out, n_bytes as u64);
+}
+
+/// Bytes with their number in front.
+fn with_length(fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = vec![0; 4];
+    fill(&mut out);
+    let length = u32::try_from(out.len() - 4).unwrap_or(0);
+    out[..4].copy_from_slice(&length.to_le_bytes());
+    out
 }
 
 /// An unsigned number in groups of seven bits.

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `perf` | writes names and addresses to `/tmp/perf-PID.map`, which `perf report` reads |
 //! | `jitdump` | writes the code itself to `jit-PID.dump` in the folder for temporary files, for `perf inject --jit` |
-//! | `gdb` | announces a symbol file with unwind information by GDB's JIT interface |
+//! | `gdb` | announces a symbol file with unwind information and source lines by GDB's JIT interface |
 //! | `unwind` | registers unwind tables, so that C++ exceptions and `backtrace` pass through |
 //!
 //! `OPCODON_DUMP=folder` writes the bytes and the listing of every piece of code to the folder;
@@ -26,7 +26,9 @@ use std::env::{self, VarError};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use opcodon_codemem::observe::{LibraryCode, Observer, SymbolFile, UnwindTable, observe};
+use opcodon_codemem::observe::{
+    LibraryCode, Observer, SourceLines, SymbolFile, UnwindTable, observe,
+};
 use opcodon_listing::frame_rows;
 
 use crate::dump::Folder;
@@ -126,7 +128,7 @@ struct State {
 }
 
 impl Observer for Watcher {
-    fn appeared(&self, name: &str, code: &[u8]) -> u64 {
+    fn appeared(&self, name: &str, code: &[u8], lines: Option<&SourceLines>) -> u64 {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.n_codes += 1;
         let token = state.n_codes;
@@ -134,7 +136,7 @@ impl Observer for Watcher {
             map.add(name, code);
         }
         if let Some(dump) = &mut state.dump {
-            dump.add(name, code, token);
+            dump.add(name, code, token, lines);
         }
         if let Some(folder) = &state.folder {
             folder.add(name, code, token);
@@ -144,7 +146,8 @@ impl Observer for Watcher {
             let address = code.as_ptr() as u64;
             let file = self.gdb.then(|| {
                 let frames = dwarf::debug_frame(address, code.len(), &rows);
-                SymbolFile::announce(symbols::of_function(name, code, &frames))
+                let lines = lines.map(|lines| dwarf::debug_lines(name, code, lines));
+                SymbolFile::announce(symbols::of_function(name, code, &frames, lines))
             });
             let table = self
                 .unwind
@@ -164,7 +167,7 @@ impl Observer for Watcher {
                 map.add(name, code);
             }
             if let Some(dump) = &mut state.dump {
-                dump.add(name, code, number);
+                dump.add(name, code, number, None);
             }
         }
         state.n_codes += 1;

@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
 
-use opcodon_codemem::observe::{mark_for_perf, monotonic_ns, thread_id};
+use opcodon_codemem::observe::{SourceLines, mark_for_perf, monotonic_ns, thread_id};
 
 /// `/tmp/perf-PID.map`, appended to, since the interpreter may write there too.
 #[derive(Default)]
@@ -50,11 +50,19 @@ const VERSION: u32 = 1;
 const X86_64: u32 = 62;
 const HEADER: u32 = 40;
 const CODE_LOAD: u32 = 0;
+/// Lines of the code whose load record is next.
+const CODE_DEBUG_INFO: u32 = 2;
 /// Bytes of a load record before the name.
 const LOAD: usize = 56;
 
 impl JitDump {
-    pub(crate) fn add(&mut self, name: &str, code: &[u8], number: u64) {
+    pub(crate) fn add(
+        &mut self,
+        name: &str,
+        code: &[u8],
+        number: u64,
+        lines: Option<&SourceLines>,
+    ) {
         let process = std::process::id();
         if self
             .file
@@ -70,6 +78,9 @@ impl JitDump {
         let size = LOAD + name.len() + 1 + code.len();
         let address = code.as_ptr() as u64;
         let mut record = Vec::with_capacity(size);
+        if let Some(lines) = lines.filter(|lines| !lines.lines.is_empty()) {
+            add_lines(&mut record, address, lines);
+        }
         record.extend(CODE_LOAD.to_le_bytes());
         record.extend(u32::try_from(size).unwrap_or(u32::MAX).to_le_bytes());
         record.extend(monotonic_ns().to_le_bytes());
@@ -84,6 +95,25 @@ impl JitDump {
         // What cannot be written is left out.
         let _ = file.write_all(&record);
     }
+}
+
+/// A record that says which lines code is for.
+fn add_lines(record: &mut Vec<u8>, address: u64, lines: &SourceLines) {
+    let mut entries = Vec::new();
+    for (offset, line) in &lines.lines {
+        entries.extend((address + *offset as u64).to_le_bytes());
+        entries.extend(line.to_le_bytes());
+        entries.extend(0_u32.to_le_bytes());
+        entries.extend(lines.file.bytes().filter(|&byte| byte != 0));
+        entries.push(0);
+    }
+    let size = 32 + entries.len();
+    record.extend(CODE_DEBUG_INFO.to_le_bytes());
+    record.extend(u32::try_from(size).unwrap_or(u32::MAX).to_le_bytes());
+    record.extend(monotonic_ns().to_le_bytes());
+    record.extend(address.to_le_bytes());
+    record.extend((lines.lines.len() as u64).to_le_bytes());
+    record.extend(entries);
 }
 
 /// A dump with its header, marked for `perf record`.

@@ -25,16 +25,31 @@ const ALLOC_EXEC: u64 = 6;
 /// A global function.
 const GLOBAL_FUNCTION: u8 = 0x12;
 
-/// The file for a piece of code, and its frames as debuggers read them from files.
-pub(crate) fn of_function(name: &str, code: &[u8], frames: &[u8]) -> Vec<u8> {
-    elf(code, &[(name, code)], frames, None)
+/// A section of a name.
+type Section = (&'static str, Vec<u8>);
+
+/// The file for a piece of code, with its frames as debuggers read them from files, and sections
+/// that tell its lines.
+pub(crate) fn of_function(
+    name: &str,
+    code: &[u8],
+    frames: &[u8],
+    lines: Option<[Section; 3]>,
+) -> Vec<u8> {
+    elf(
+        code,
+        &[(name, code)],
+        frames,
+        None,
+        lines.as_slice().as_flattened(),
+    )
 }
 
 /// The file for a library.
 pub(crate) fn of_library(library: &LibraryCode<'_>) -> Vec<u8> {
     let frames = library.frames;
     let address = (!frames.is_empty()).then_some(frames.as_ptr() as u64);
-    elf(library.text, library.functions, frames, address)
+    elf(library.text, library.functions, frames, address, &[])
 }
 
 /// The file for code with functions in it; the frames count from an address in memory, if there is
@@ -44,11 +59,12 @@ fn elf(
     functions: &[(&str, &[u8])],
     frames: &[u8],
     frames_address: Option<u64>,
+    lines: &[Section],
 ) -> Vec<u8> {
     let (address, len) = (text.as_ptr() as u64, text.len());
     let mut section_names = Vec::new();
     let mut name_at = Vec::new();
-    for section in NAMES {
+    for section in NAMES.into_iter().chain(lines.iter().map(|(name, _)| *name)) {
         name_at.push(u32::try_from(section_names.len()).unwrap_or(0));
         let is_moved = section == FRAMES && frames_address.is_some();
         let section = if is_moved { FRAMES_IN_MEMORY } else { section };
@@ -108,6 +124,9 @@ fn elf(
         1,
         0,
     );
+    for (_, contents) in lines {
+        add(PROGBITS, 0, 0, contents, contents.len(), 0, 0, 1, 0);
+    }
 
     file.resize(file.len().next_multiple_of(8), 0);
     let table_at = file.len() as u64;
@@ -145,7 +164,7 @@ fn elf(
         header.extend(word.to_le_bytes());
     }
     header.extend(0_u32.to_le_bytes());
-    let sizes = [HEADER, 0, 0, SECTION_HEADER, NAMES.len(), NAMES.len() - 1];
+    let sizes = [HEADER, 0, 0, SECTION_HEADER, headers.len(), NAMES.len() - 1];
     for size in sizes {
         header.extend(u16::try_from(size).unwrap_or(0).to_le_bytes());
     }
@@ -166,7 +185,7 @@ mod tests {
     fn the_file_has_the_symbol() {
         let code = [0x90, 0x90, 0x90, 0x90, 0xc3];
         let at = code.as_ptr() as u64;
-        let file = of_function("kernel", &code, &[1, 2, 3]);
+        let file = of_function("kernel", &code, &[1, 2, 3], None);
         let word = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().unwrap());
         let table = usize::try_from(word(40)).unwrap();
         assert_eq!(file.len(), table + NAMES.len() * SECTION_HEADER);

@@ -9,14 +9,14 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use opcodon_codemem::{Abi, Callback, Signature, Ty, Value};
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::convert::{Kept, to_python, to_value};
-use crate::jit::{Function, Number};
 use crate::error::code_error;
+use crate::jit::{Function, Number};
 use crate::machine::convention;
 
 thread_local! {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use opcodon_codemem::observe::naming;
+use opcodon_codemem::observe::{SourceLines, naming_with_lines};
 use opcodon_codemem::{Code, CodeHeap};
 
 use crate::emit::{self, EntryGuards};
@@ -483,12 +483,15 @@ impl Unit {
 
     fn compile(&mut self, spec: SpecId) -> Result<(), CompileError> {
         let emitted = emit::function(self, spec)?;
-        let name = &self.functions[self.specs[spec].function].program.name;
+        let program = &self.functions[self.specs[spec].function].program;
+        let name = &program.name;
+        let lines = || Some(source_lines(program, &emitted.places));
         let install = || CodeHeap::global().install(&emitted.bytes);
-        let code = naming(name, install).map_err(|source| CompileError::Memory {
-            name: name.clone(),
-            source,
-        })?;
+        let code =
+            naming_with_lines(name, lines, install).map_err(|source| CompileError::Memory {
+                name: name.clone(),
+                source,
+            })?;
         let spec = &mut self.specs[spec];
         spec.cell
             .set(code.address() as usize + emitted.native_offset);
@@ -501,6 +504,20 @@ impl Unit {
         spec.leaves = emitted.leaves;
         spec.callees = emitted.callees;
         Ok(())
+    }
+}
+
+/// Which lines code is for.
+fn source_lines(program: &Program, places: &[CodePlace]) -> SourceLines {
+    let statements = all_statements(&program.body).into_iter();
+    let line_of: HashMap<usize, u32> = statements.map(|s| (s.id, s.line)).collect();
+    let line = |place: &CodePlace| Some((place.span.start, *line_of.get(&place.statement)?));
+    SourceLines {
+        file: program.file.clone(),
+        // What comes first is for the function as a whole.
+        lines: std::iter::once((0, program.line))
+            .chain(places.iter().filter_map(line))
+            .collect(),
     }
 }
 
