@@ -231,6 +231,10 @@ impl Linked<'_> {
                 continue;
             };
             let data = section.data;
+            if data.is_empty() {
+                // Variables that begin as zero have places in their block, not in the image.
+                continue;
+            }
             if section.purpose == Purpose::Frames && section.len % 4 != 0 {
                 let what = "call frame information of an odd length";
                 return Err(self.plan.objects[object].file.damaged(what, 0));

@@ -181,6 +181,18 @@ fn thread_local_variables_have_a_copy_in_every_thread() {
 }
 
 #[test]
+fn variables_that_begin_as_zero_take_no_room_in_the_image() {
+    let source = "__thread char a[1 << 20], b[1 << 20], c; \
+                  int f(int x) { a[1] += x; b[9999] += x; return a[1] + b[9999] + c; }";
+    let Some(object) = object("zeros.c", source, &["-fPIC", "-fdata-sections"]) else {
+        return;
+    };
+    let library = link(&[object], &[]).unwrap();
+    let f = |x| call(&library, "f", "i32(i32)", &[Value::I32(x)]);
+    assert_eq!((f(3), f(4)), (Value::I32(6), Value::I32(14)));
+}
+
+#[test]
 fn initialisers_and_finalisers_run_in_their_order() {
     let source = r#"
         static long *log_ = 0; static long early = 0;

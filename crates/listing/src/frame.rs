@@ -124,10 +124,10 @@ impl State {
                     instruction.op1_kind(),
                     OpKind::Immediate8to64 | OpKind::Immediate32to64
                 );
-                let by = instruction.immediate(1).cast_signed();
+                let by = || instruction.immediate(1).cast_signed();
                 match (is_constant, instruction.mnemonic()) {
-                    (true, Mnemonic::Sub) => self.moved(-by),
-                    (true, _) => self.moved(by),
+                    (true, Mnemonic::Sub) => self.moved(-by()),
+                    (true, _) => self.moved(by()),
                     (false, _) => self.depth = None,
                 }
             }
@@ -245,6 +245,15 @@ mod tests {
                     "1 Rsp+16 [(6, 16)]",
                     "4 Rbp+16 [(6, 16)]",
                     "13 Rsp+8 []",
+                ],
+            ),
+            (
+                "push rbp\nmov rbp, rsp\nsub rsp, rax\nleave\nret",
+                &[
+                    "0 Rsp+8 []",
+                    "1 Rsp+16 [(6, 16)]",
+                    "4 Rbp+16 [(6, 16)]",
+                    "8 Rsp+8 []",
                 ],
             ),
             (

@@ -38,6 +38,7 @@ use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, 
 pub use assemble::{AssembleError, AssembleErrorKind, Dialect, assemble};
 pub use effect::Effects;
 pub use frame::{FrameBase, FrameRow, frame_rows};
+pub use render::Coloured;
 pub use syntax::Syntax;
 
 /// One line of a listing.

@@ -181,11 +181,36 @@ fn notes_go_to_the_line_that_holds_the_byte() {
     .assert_eq(&listing.to_string());
 }
 
+/// The text without escape sequences of colours.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        text + part.split_once('m').map_or("", |(_, rest)| rest)
+    })
+}
+
+#[test]
+fn colours_are_those_of_terminals() {
+    let mut listing = Listing::new(LOOP, Syntax::Intel);
+    listing.annotate(&[(0, "a note".to_owned())]);
+    let coloured = listing.coloured().to_string();
+    assert_eq!(without_colours(&coloured), listing.to_string());
+    for part in [
+        "\x1b[1;33mL0:\x1b[0m\n",
+        "\x1b[1msub\x1b[0m rcx,0x8",
+        "\x1b[1;35mjb\x1b[0m L1",
+        "\x1b[32m; a note\x1b[0m\n",
+    ] {
+        assert!(coloured.contains(part), "{part:?} in {coloured:?}");
+    }
+}
+
 #[test]
 fn json() {
     let mut listing = Listing::new(&LOOP[..6], Syntax::Intel);
     listing.annotate(&[(0, "\"quoted\" \\ and\nbroken".to_owned())]);
-    expect![[r#"{"style":"intel","address":0,"lines":[{"offset":0,"length":4,"bytes":"4883e908","mnemonic":"sub","operands":"rcx,0x8","text":"sub rcx,0x8","note":"\"quoted\" \\ and\nbroken","is_branch":false,"target":null,"label":null},{"offset":4,"length":2,"bytes":"720f","mnemonic":"jb","operands":"0x15","text":"jb 0x15","note":"","is_branch":true,"target":null,"label":null}]}"#]].assert_eq(&listing.to_json());
+    expect![[r#"{"style":"intel","address":0,"lines":[{"offset":0,"length":4,"bytes":"4883e908","mnemonic":"sub","operands":"rcx,0x8","text":"sub rcx,0x8","note":"\"quoted\" \\ and\nbroken","is_branch":false,"target":null,"label":null,"reads":["rcx"],"writes":["rcx","of","sf","zf","af","cf","pf"],"features":["x64"]},{"offset":4,"length":2,"bytes":"720f","mnemonic":"jb","operands":"0x15","text":"jb 0x15","note":"","is_branch":true,"target":null,"label":null,"reads":["cf"],"writes":[],"features":["x64"]}]}"#]].assert_eq(&listing.to_json());
     let whole: serde_json::Value =
         serde_json::from_str(&Listing::new(LOOP, Syntax::Nasm).to_json()).unwrap();
     assert_eq!(whole["lines"][5]["target"], 0);
@@ -227,6 +252,8 @@ fn lines_are_the_bytes_whatever_they_are() {
                 listing.lines().len()
             );
             assert!(!disassemble(code, syntax).is_empty() || code.is_empty());
+            let plain = without_colours(&listing.coloured().to_string());
+            assert_eq!(plain, listing.to_string());
         }
         Ok(())
     })

@@ -6,7 +6,6 @@ use clap::{Args, ValueEnum};
 use opcodon::expr;
 use opcodon::listing::{Listing, Syntax};
 use opcodon::page::machine_code;
-use serde_json::json;
 
 use super::evolve;
 use super::model::Model;
@@ -77,34 +76,10 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
         Listing::new(&bytes, syntax)
     };
     if json {
-        let lines: Vec<_> = listing
-            .lines()
-            .iter()
-            .map(|line| {
-                let bytes: String = listing
-                    .bytes(line)
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect();
-                let effects = listing.effects(line);
-                json!({
-                    "offset": line.span.start,
-                    "bytes": bytes,
-                    "text": line.text,
-                    "mnemonic": line.mnemonic,
-                    "operands": line.operands,
-                    "reads": effects.reads,
-                    "writes": effects.writes,
-                    "features": effects.features,
-                    "label": line.label.map(|number| format!("L{number}")),
-                    "target": line.target,
-                    "note": line.note,
-                })
-            })
-            .collect();
-        out(json!({ "style": syntax.name(), "lines": lines }));
+        out(listing.to_json());
     } else {
-        out(listing.to_string().trim_end());
+        // Only a terminal gets the colours.
+        out(listing.coloured().to_string().trim_end());
     }
     Ok(())
 }
