@@ -60,6 +60,13 @@ DEFAULT_OPERATORS = (
 )
 
 
+class _NotGiven(float):
+    """A default that can be told from the same number given on purpose."""
+
+
+_TIME_LIMIT = _NotGiven(30.0)
+
+
 class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     """Find a short formula for a table.
 
@@ -73,7 +80,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         What the fit is for: ``"fast"`` for a first look (10 s, size 30), ``"science"`` for a law
         (60 s, size 30, the shortest description), ``"accuracy"`` for predictions (120 s, size 80,
         depth 15), ``"auto"`` for the defaults, which adapt to the table. A parameter that is given
-        another value than its default keeps it.
+        another value than its default keeps it, and so does `time_limit` whenever it is given.
     time_limit : float or None, default=30.0
         Wall-clock seconds after which the best found so far is returned.
     random_state : int, RandomState instance or None, default=None
@@ -139,7 +146,10 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         the form matters.
     archive_size : int, default=0
         Formulas that `visited` lists, of all that were met: those of lowest error, each size its
-        share, each shape once.
+        share, rounded up, each shape once.
+    blend : bool, default=True
+        Where rows are few and noisy, predict with the mean of several formulas if that promises a
+        smaller error. The mean is one formula, no longer than `max_size`.
     snap_constants : bool, default=True
         Replace constants by integers, simple fractions or multiples of pi where that pays.
     model_selection : {"auto", "cv", "mdl", "bic", "error", "score"}, default="auto"
@@ -195,7 +205,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self,
         *,
         preset: str = "auto",
-        time_limit: float | None = 30.0,
+        time_limit: float | None = _TIME_LIMIT,
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = -1,
         operators: Iterable[str | Callable[..., Expression]] = DEFAULT_OPERATORS,
@@ -221,6 +231,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         seeds: bool = True,
         guesses: Iterable[str | Expression] = (),
         archive_size: int = 0,
+        blend: bool = True,
         snap_constants: bool = True,
         model_selection: str = "auto",
         validation_fraction: float = 0.0,
@@ -257,6 +268,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self.seeds = seeds
         self.guesses = guesses
         self.archive_size = archive_size
+        self.blend = blend
         self.snap_constants = snap_constants
         self.model_selection = model_selection
         self.validation_fraction = validation_fraction
@@ -663,6 +675,8 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
             return texts
         defaults = type(self)()._texts()
         own = {name for name, text in texts.items() if text != defaults[name]}
+        if not isinstance(self.time_limit, _NotGiven):
+            own.add("time_limit")
         return {name: texts[name] for name in own | {"preset", "n_jobs"}}
 
     def _progress(self) -> Callable[[dict[str, Any]], object] | None:

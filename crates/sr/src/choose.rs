@@ -60,6 +60,7 @@ pub(crate) fn choose(
     };
     let mut left_out = None;
     let mut taken = None;
+    let mut by_cv = "chosen by cross-validation".to_owned();
     if wanted == Selection::Cv || (config.model_selection == Selection::Auto && few) {
         let mut judged = pool.install(|| LeftOut::new(&front, &rows, config, seed, clock))?;
         let (pick, honest) = match &apart {
@@ -67,7 +68,18 @@ pub(crate) fn choose(
             Some(apart) => by_islands(&judged.losses, apart, &front),
             None => (by_rows_left_out(&judged.losses, &front), None),
         };
-        taken = Some(judged.take_floor(pick, honest, &mut front, &rows, config));
+        let mut pick = judged.take_floor(pick, honest, &mut front, &rows, config);
+        if let (Some(apart), Some(Honest { size, losses, .. })) = (&apart, honest) {
+            let task = (&rows, problem, config);
+            let n_members;
+            (pick, n_members) = judged.take_blend(pick, size, apart, &mut front, task)?;
+            if n_members > 1 {
+                by_cv += &format!(", the mean of {n_members} formulas");
+            }
+            let r2 = 1.0 - linear::mean(losses, None) / of_constant;
+            by_cv += &format!("; searches that lacked rows have R² {r2:.3} there");
+        }
+        taken = Some(pick);
         left_out = Some(judged);
     }
     let unscaled = |rows: &Option<Rows>| rows.as_ref().map(|rows| problem.unscaled_rows(rows));
@@ -122,7 +134,7 @@ pub(crate) fn choose(
         )
     } else {
         match (wanted, &models) {
-            (Selection::Cv, _) => (taken.unwrap_or(0), "chosen by cross-validation"),
+            (Selection::Cv, _) => (taken.unwrap_or(0), &by_cv[..]),
             (Selection::Bic, _) => (position_of_least(&models, |m| m.bic), "chosen by BIC"),
             (Selection::Error, _) => (
                 position_of_least(&models, |m| m.loss),
@@ -186,6 +198,7 @@ fn by_islands<'a>(
         pick = one_standard_error(errors);
     }
     let honest = Honest {
+        size,
         folds: &apart.folds,
         losses: &apart.losses[size],
     };

@@ -78,6 +78,16 @@ pub(crate) struct Island {
     pub(crate) fresh: Vec<Candidate>,
 }
 
+/// What an island says about rows that it has not learned from.
+pub(crate) struct Foretold {
+    /// For each size the losses of the best tame formula up to that size.
+    pub(crate) losses: Vec<Vec<f64>>,
+    /// The same where formulas may have poles within reach.
+    pub(crate) wild_losses: Vec<Vec<f64>>,
+    /// The tame front.
+    pub(crate) formulas: Vec<Candidate>,
+}
+
 /// What trees are made of and how they vary.
 pub(crate) fn variation(problem: &Problem, config: &Config) -> Result<Variation, SrError> {
     #[expect(clippy::cast_precision_loss, reason = "column counts are small")]
@@ -212,14 +222,13 @@ impl Island {
         Ok(())
     }
 
-    /// For each size the losses, at rows not learned from, of the best formula up to that
-    /// size by the rows learned from: of the tame ones, and of all.
+    /// What its formulas, constants fitted to the rows learned from, say about other rows.
     pub(crate) fn foretell(
         &mut self,
         unseen: &Rows,
         max_size: usize,
         clock: &Clock,
-    ) -> Result<[Vec<Vec<f64>>; 2], SrError> {
+    ) -> Result<Foretold, SrError> {
         let found = self.fronts.candidates();
         let mut learned = Fronts::new(max_size, Arc::clone(&self.fronts.reach));
         for candidate in refit(&mut self.rungs.scorer, found, JUDGING, clock)? {
@@ -252,7 +261,11 @@ impl Island {
             }
             by_size
         };
-        Ok([by_size(&learned.tame), by_size(&learned.all)])
+        Ok(Foretold {
+            losses: by_size(&learned.tame),
+            wild_losses: by_size(&learned.all),
+            formulas: learned.tame.iter().map(|e| e.genome.clone()).collect(),
+        })
     }
 
     /// The random numbers of one child.

@@ -1,7 +1,8 @@
 //! What formulas say about rows that their constants were not fitted to.
 //!
 //! Repeated k-fold cross-validation of the front and of the shrunken linear models it has to beat
-//! ([`crate::floor`]). Shapes were selected on all rows, constants are fitted anew without a fold.
+//! ([`crate::floor`]). Shapes were selected on all rows, constants are fitted anew without a fold:
+//! all of them, since the simple number that a constant was replaced by was read off all rows, too.
 //!
 //! # Invariant
 //! [`LeftOut`] has a vector for each model of the front it was made for, in that order.
@@ -12,6 +13,7 @@ use opcodon_data::split::k_fold;
 use opcodon_expr::Expr;
 use rayon::prelude::*;
 
+use crate::blend::blend;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::constants::Effort;
@@ -19,11 +21,11 @@ use crate::error::SrError;
 use crate::evaluate::Evaluator;
 use crate::floor::{self, Floor};
 use crate::linear;
-use crate::polish::Polished;
+use crate::polish::{Polished, all_free};
 use crate::predict::predict;
 use crate::present::present;
-use crate::problem::Rows;
-use crate::search::without;
+use crate::problem::{Problem, Rows};
+use crate::search::{Apart, without};
 
 const FOLDS: usize = 5;
 const REPETITIONS: u64 = 3;
@@ -34,6 +36,8 @@ pub(crate) const INDIFFERENCE: f64 = 0.15;
 /// How good a choice promises to be, where the search itself was cross-validated.
 #[derive(Clone, Copy)]
 pub(crate) struct Honest<'a> {
+    /// Nodes of the core that the islands found enough.
+    pub(crate) size: usize,
     pub(crate) folds: &'a [Vec<usize>],
     /// For each row, of islands that had not seen it.
     pub(crate) losses: &'a [f64],
@@ -70,7 +74,6 @@ impl LeftOut {
             let split = k_fold(n_rows, FOLDS.min(n_rows), seed.wrapping_add(repetition));
             splits.extend(split.map_err(|error| SrError::Compile(Box::new(error)))?);
         }
-        let models: Vec<(&Expr, &[bool])> = front.iter().map(|m| (&m.expr, &m.free[..])).collect();
         let floors: Vec<Floor> = Floor::BOTH
             .into_iter()
             .filter(|f| f.fit(rows, config.max_size).is_some())
@@ -94,11 +97,8 @@ impl LeftOut {
                     })
                     .collect();
                 let mut evaluator = Evaluator::new(train)?;
-                let adjusted = evaluator.adjust(&models, effort, clock)?;
-                let fitted = models.iter().zip(adjusted).map(|(&(expr, _), adjusted)| {
-                    let expr = adjusted.map_or_else(|| expr.clone(), |a| a.expr);
-                    values_on(&test, &expr)
-                });
+                let refitted = refitted(front, &mut evaluator, effort, clock)?;
+                let fitted = refitted.iter().map(|expr| values_on(&test, expr));
                 Ok(fitted.chain(linear).collect())
             })
             .collect::<Result<_, SrError>>()?;
@@ -192,6 +192,57 @@ impl LeftOut {
         self.distances.insert(position, judgement.distances.clone());
         position
     }
+
+    /// Puts a mean of formulas ([`crate::blend`]) into the front and picks it, if it pays; what is
+    /// promised of it is what islands did at its members' size. Also says of how many it is.
+    pub(crate) fn take_blend(
+        &mut self,
+        pick: usize,
+        size: usize,
+        apart: &Apart,
+        front: &mut Vec<Polished>,
+        (rows, problem, config): (&Rows, &Problem, &Config),
+    ) -> Result<(usize, usize), SrError> {
+        let losses = &self.losses[pick];
+        let blend = blend(&front[pick], losses, size, apart, rows, problem, config)?;
+        let Some((model, n_members)) = blend else {
+            return Ok((pick, 1));
+        };
+        let position = front.partition_point(|m| m.expr.len() < model.expr.len());
+        front.insert(position, model);
+        let losses = apart.losses[size].clone();
+        self.distances
+            .insert(position, losses.iter().map(|loss| loss.sqrt()).collect());
+        self.losses.insert(position, losses);
+        Ok((position, n_members))
+    }
+}
+
+/// The formulas with constants fitted to other rows.
+fn refitted(
+    front: &[Polished],
+    evaluator: &mut Evaluator,
+    effort: Effort,
+    clock: &Clock,
+) -> Result<Vec<Expr>, SrError> {
+    let free: Vec<Vec<bool>> = front.iter().map(|m| all_free(&m.expr)).collect();
+    let models = front.iter().zip(&free);
+    let models: Vec<(&Expr, &[bool])> = models.map(|(m, free)| (&m.expr, &free[..])).collect();
+    let first = evaluator.adjust(&models, effort, clock)?;
+    // `x^2` has no derivative by its exponent where `x` is negative: what was held is held.
+    let stuck = (0..front.len()).filter(|&index| first[index].is_none());
+    let stuck: Vec<(&Expr, &[bool])> = stuck
+        .map(|index| (&front[index].expr, &front[index].free[..]))
+        .collect();
+    let mut second = evaluator.adjust(&stuck, effort, clock)?.into_iter();
+    let adjusted = first
+        .into_iter()
+        .map(|first| first.or_else(|| second.next().flatten()));
+    Ok(front
+        .iter()
+        .zip(adjusted)
+        .map(|(model, adjusted)| adjusted.map_or_else(|| model.expr.clone(), |a| a.expr))
+        .collect())
 }
 
 /// How much less the mean of `losses` is than that of `rival`, row by row, and its standard error.

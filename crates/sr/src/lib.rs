@@ -30,6 +30,7 @@
 //! - Formulas leave in the units and names of the table.
 
 mod accepts;
+mod blend;
 mod candidate;
 mod certainty;
 mod checkpoint;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::error::SrError;
+use crate::visited::Visited;
 
 /// A number of bytes; as text with a unit, `1.5GB`, if it is a round one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -100,7 +101,7 @@ impl Allowance {
         visits: usize::MAX,
     };
 
-    /// For a table of so many rows and columns, the target included.
+    /// For a table of so many rows and columns, target and weights included.
     ///
     /// # Errors
     /// If the limit is too low for what cannot be smaller.
@@ -113,7 +114,8 @@ impl Allowance {
         // Members, and the children of a generation.
         let n_formulas =
             (config.population_size as u64).saturating_mul(1 + config.brood_size as u64);
-        let archives = (config.archive_size as u64).saturating_mul(1 + config.islands as u64);
+        let archive = Visited::most(config.archive_size, config.max_size) * config.max_size;
+        let archives = (archive as u64).saturating_mul(1 + config.islands as u64);
         let n_formulas = n_formulas.saturating_add(archives);
         let formula = FORMULA.0 + FORMULA.1 * config.max_size as u64;
         let formulas = n_formulas.saturating_mul(formula);

@@ -153,6 +153,13 @@ pub(crate) fn polish(
     ))
 }
 
+/// All constants as fitted ones, but for ones: `1/u` is written so, or a held scale has become that.
+pub(crate) fn all_free(expr: &Expr) -> Vec<bool> {
+    #[expect(clippy::float_cmp, reason = "exactly one is what is meant")]
+    let is_free = |c: &f64| c.abs() != 1.0;
+    expr.constants().iter().map(is_free).collect()
+}
+
 /// Nodes of a formula without its outer scale and offset.
 fn core_size(expr: &Expr) -> usize {
     let form = Normaliser::default().normal_form(expr, Slots::Closed);
@@ -231,10 +238,7 @@ const CERTAIN: f64 = 30.0;
 
 impl Polisher<'_> {
     fn run(&mut self, start: Expr, error: f64) -> Result<Option<Polished>, SrError> {
-        // A one is how `1/u` is written, or what a held scale has become: nothing was fitted to be
-        // exactly that.
-        #[expect(clippy::float_cmp, reason = "exactly one is what is meant")]
-        let free: Vec<bool> = start.constants().iter().map(|c| c.abs() != 1.0).collect();
+        let free = all_free(&start);
         let Some(mut here) = self.adjust(&start, &free, 30)? else {
             // Not evaluable in these units, or out of time: as the search left it.
             #[expect(clippy::cast_precision_loss, reason = "sizes are small")]

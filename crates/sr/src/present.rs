@@ -207,8 +207,13 @@ fn first_factor(nodes: &[Node]) -> usize {
 
 /// `expr` as a person would write it, with the operators that were asked for.
 pub(crate) fn present(expr: &Expr, operators: &Operators) -> Expr {
+    let nodes = sum_of(expr.nodes(), operators).write();
+    Expr::from_postfix(nodes).unwrap_or_else(|_| expr.clone())
+}
+
+fn sum_of(nodes: &[Node], operators: &Operators) -> Sum {
     let mut stack: Vec<Sum> = Vec::new();
-    for &node in expr.nodes() {
+    for &node in nodes {
         let op = match node {
             Node::Const(value) => {
                 stack.push(Sum::constant(value));
@@ -223,8 +228,7 @@ pub(crate) fn present(expr: &Expr, operators: &Operators) -> Expr {
         let arguments = stack.split_off(stack.len() - op.arity());
         stack.push(apply(op, arguments, operators));
     }
-    let nodes = stack.pop().unwrap_or_default().write();
-    Expr::from_postfix(nodes).unwrap_or_else(|_| expr.clone())
+    stack.pop().unwrap_or_default()
 }
 
 fn apply(op: Op, arguments: Vec<Sum>, operators: &Operators) -> Sum {
@@ -276,9 +280,18 @@ fn apply(op: Op, arguments: Vec<Sum>, operators: &Operators) -> Sum {
             let argument = next();
             match &argument.terms[..] {
                 [term] if argument.offset == 0.0 && term.coefficient > 0.0 => {
-                    let mut nodes = term.nodes.clone();
-                    nodes.push(Node::Op(Op::Sqrt));
-                    Sum::term(term.coefficient.sqrt(), nodes)
+                    let root = match &term.nodes[..] {
+                        // √exp(u) is exp(u/2).
+                        [exponent @ .., Node::Op(Op::Exp)] => {
+                            function(Op::Exp, [sum_of(exponent, operators).scale(0.5)])
+                        }
+                        inner => {
+                            let mut nodes = inner.to_vec();
+                            nodes.push(Node::Op(Op::Sqrt));
+                            Sum::term(1.0, nodes)
+                        }
+                    };
+                    root.scale(term.coefficient.sqrt())
                 }
                 _ => function(op, [argument]),
             }
@@ -404,6 +417,7 @@ mod tests {
             ("x/y/z", "x/(y*z)"),
             ("square(x*2)", "4*square(x)"),
             ("sqrt(x*4)", "2*sqrt(x)"),
+            ("3/sqrt(exp(square(x)*4 + y))", "3/exp(2*square(x) + 0.5*y)"),
             ("sqrt(1 - square(x)*0.25)", "sqrt(1 - 0.25*square(x))"),
             ("x - x + y", "y"),
             ("x*2 + x*3", "5*x"),

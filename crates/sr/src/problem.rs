@@ -284,7 +284,8 @@ impl Problem {
     pub fn new(table: &Observations<'_>, config: &Config, seed: u64) -> Result<Self, SrError> {
         config.validate()?;
         table.check()?;
-        let allowance = Allowance::new(table.target.len(), table.columns.len() + 1, config)?;
+        let n_columns = table.columns.len() + 1 + usize::from(table.weights.is_some());
+        let allowance = Allowance::new(table.target.len(), n_columns, config)?;
         config
             .loss
             .check_target(&table.target_name, &table.target)?;

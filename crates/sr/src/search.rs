@@ -27,7 +27,7 @@ use crate::config::{Config, Selection};
 use crate::error::SrError;
 use crate::evaluate::Evaluator;
 use crate::fronts::{self, Fronts};
-use crate::island::{Island, variation};
+use crate::island::{Foretold, Island, variation};
 use crate::problem::{Problem, Rows};
 use crate::rungs::Rungs;
 use crate::seeds::Scope;
@@ -56,6 +56,8 @@ pub(crate) struct Apart {
     pub(crate) wild_losses: Vec<Vec<f64>>,
     /// The rows that each island did without.
     pub(crate) folds: Vec<Vec<usize>>,
+    /// The tame front of each island, by size.
+    pub(crate) formulas: Vec<Vec<Candidate>>,
 }
 
 /// How islands learned, and so what can be known of how their formulas do on other rows.
@@ -261,20 +263,20 @@ impl<'a> Search<'a> {
     /// What each island's formulas say about the rows it has not seen.
     fn told_apart(&mut self, folds: Vec<Vec<usize>>, clock: &Clock) -> Result<Apart, SrError> {
         let (train, max_size) = (self.train, self.config.max_size);
-        let told: Vec<[Vec<Vec<f64>>; 2]> = self.pool.install(|| {
+        let told: Vec<Foretold> = self.pool.install(|| {
             self.islands
                 .par_iter_mut()
                 .zip(&folds)
                 .map(|(island, fold)| island.foretell(&train.pick(fold), max_size, clock))
                 .collect::<Result<_, SrError>>()
         })?;
-        let gathered = |kind: usize| -> Vec<Vec<f64>> {
+        let gathered = |of: fn(&Foretold) -> &Vec<Vec<f64>>| -> Vec<Vec<f64>> {
             let mut losses = vec![vec![0.0; train.n_rows()]; max_size + 1];
             let mut counts = vec![0.0; train.n_rows()];
             for (fold, told) in folds.iter().zip(&told) {
                 for (position, &row) in fold.iter().enumerate() {
                     counts[row] += 1.0;
-                    for (losses, told) in losses.iter_mut().zip(&told[kind]) {
+                    for (losses, told) in losses.iter_mut().zip(of(told)) {
                         losses[row] += told[position];
                     }
                 }
@@ -287,9 +289,10 @@ impl<'a> Search<'a> {
             losses
         };
         Ok(Apart {
-            losses: gathered(0),
-            wild_losses: gathered(1),
+            losses: gathered(|told| &told.losses),
+            wild_losses: gathered(|told| &told.wild_losses),
             folds,
+            formulas: told.into_iter().map(|told| told.formulas).collect(),
         })
     }
 

@@ -17,10 +17,15 @@ pub(crate) struct Visited {
 }
 
 impl Visited {
-    /// Room for so many formulas of sizes up to `max_size`.
+    /// Formulas of each size where there is to be room for so many in all.
+    pub(crate) fn most(n_formulas: usize, max_size: usize) -> usize {
+        n_formulas.div_ceil(max_size)
+    }
+
+    /// Room for at least so many formulas of sizes up to `max_size`.
     pub(crate) fn new(n_formulas: usize, max_size: usize) -> Self {
         Self {
-            most: n_formulas.div_ceil(max_size),
+            most: Self::most(n_formulas, max_size),
             by_size: vec![Vec::new(); max_size + 1],
         }
     }

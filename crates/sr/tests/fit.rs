@@ -220,6 +220,9 @@ fn noise_is_not_fitted_and_constants_are_snapped() {
         best.size <= 16 && best.cv_r2.expect("few rows") > 0.995,
         "{report}"
     );
+    assert!(!report.choice.contains("the mean of"), "{report}");
+    // What a constant was snapped to was read off all rows.
+    assert!(best.cv_r2 < Some(best.r2 - 1e-6), "{report}");
     assert!(
         best.formula.contains("0.5*square(b)") && best.formula.contains("2*a"),
         "{report}"
@@ -342,6 +345,42 @@ fn few_rows_are_not_interpolated() {
         let report = run(&["a", "b", "c"], &columns, &y, &settings);
         assert!(report.best().r2 < 0.9, "{n_rows} rows: {report}");
     }
+}
+
+#[test]
+fn noisy_tables_get_the_mean_of_formulas_and_laws_do_not() {
+    let n_rows = 60;
+    let columns = inputs(n_rows, &[(-1.0, 1.0); 3]);
+    let fresh: Vec<Vec<f64>> = (50..53)
+        .map(|j| spread(500, j).map(|u| 2.0 * u - 1.0).collect())
+        .collect();
+    let law = |c: &[Vec<f64>], row: usize| (2.0 * c[0][row]).sin() + c[1][row] * c[2][row];
+    let names = ["a", "b", "c"];
+    let refs: Vec<&[f64]> = fresh.iter().map(Vec::as_slice).collect();
+    let with = |noise: f64, seed: &str, blend: &str| {
+        let mut rng = Rng::new(9, 9);
+        let noisy = |row| law(&columns, row) + noise * rng.normal();
+        let y: Vec<f64> = (0..n_rows).map(noisy).collect();
+        let settings = [
+            ("random_state", seed),
+            ("islands", "4"),
+            ("max_generations", "8"),
+            ("blend", blend),
+        ];
+        let report = run(&names, &columns, &y, &settings);
+        let told = report.predict(None, &refs).expect("three columns");
+        let off = |(row, value): (usize, &f64)| (law(&fresh, row) - value).powi(2);
+        let error = told.iter().enumerate().map(off).sum::<f64>();
+        (report, error)
+    };
+    let (report, together) = with(0.5, "2", "true");
+    assert!(report.choice.contains("the mean of"), "{report}");
+    assert!(report.best().size <= report.config.max_size, "{report}");
+    let (_, alone) = with(0.5, "2", "false");
+    assert!(together < 0.8 * alone, "{together} {alone}");
+    // This seed finds the law.
+    let (report, _) = with(0.3, "1", "true");
+    assert!(!report.choice.contains("the mean of"), "{report}");
 }
 
 #[test]

@@ -36,6 +36,7 @@ enum StageState {
     United {
         losses: Vec<Vec<f64>>,
         wild_losses: Vec<Vec<f64>>,
+        formulas: Vec<Vec<Candidate>>,
     },
     Settled,
     Together,
@@ -107,18 +108,24 @@ impl State {
             StageState::United {
                 losses,
                 wild_losses,
-            } => n_folds > 0 && lines(losses) && lines(wild_losses),
+                formulas,
+            } => n_folds == formulas.len() && lines(losses) && lines(wild_losses),
             StageState::Settled | StageState::Together => true,
         };
         if !fits {
             return damaged("what islands learned does not fit the table".to_owned());
         }
+        let earlier = match &self.stage {
+            StageState::United { formulas, .. } => formulas.as_slice(),
+            _ => &[],
+        };
         let formulas = self.islands.iter().flat_map(|island| {
             let fronts = island.front.iter().chain(&island.tame_front);
             island.members.iter().chain(fronts).chain(&island.visited)
         });
         let n_inputs = problem.inputs.len();
-        for candidate in formulas.chain(&self.front).chain(&self.tame_front) {
+        let fronts = self.front.iter().chain(&self.tame_front);
+        for candidate in formulas.chain(fronts).chain(earlier.iter().flatten()) {
             let n_variables = candidate.expr.n_variables();
             if n_variables > n_inputs {
                 return damaged(format!(
@@ -141,6 +148,7 @@ impl<'a> Search<'a> {
                 Stage::United(apart) => StageState::United {
                     losses: apart.losses.clone(),
                     wild_losses: apart.wild_losses.clone(),
+                    formulas: apart.formulas.clone(),
                 },
                 Stage::Settled => StageState::Settled,
                 Stage::Together => StageState::Together,
@@ -170,10 +178,12 @@ impl<'a> Search<'a> {
             StageState::United {
                 losses,
                 wild_losses,
+                formulas,
             } => Stage::United(Apart {
                 losses,
                 wild_losses,
                 folds,
+                formulas,
             }),
             StageState::Settled => Stage::Settled,
             StageState::Together => Stage::Together,
