@@ -254,6 +254,8 @@ pub struct Unit {
     pub owner: usize,
     /// Whether bounds are checked before loops, on the guess that they will hold.
     pub hoists: bool,
+    /// Whether floats may be added in another order.
+    pub fast_math: bool,
     /// What is known of Python.
     pub runtime: Rc<Runtime>,
     /// All functions.
@@ -278,6 +280,7 @@ impl Unit {
         Self {
             owner,
             hoists: true,
+            fast_math: false,
             runtime,
             functions: Vec::new(),
             specs: Vec::new(),

@@ -320,7 +320,7 @@ def jit(
     wrap
         Permits integers to wrap around at 64 bits. This version makes no use of it: they grow.
     fast_math
-        Permits sums of floats to be reordered and contracted. This version makes no use of it.
+        Permits the sums of floats that loops by the vector add up to be reordered.
     boundscheck
         False permits indices to be trusted. This version makes no use of it: they are checked.
     parallel

@@ -155,6 +155,8 @@ pub(crate) struct Function {
     unset: Py<PyAny>,
     bind: Option<Py<PyAny>>,
     report: Option<Py<PyAny>>,
+    /// Whether floats may be added in another order.
+    fast_math: bool,
     state: UnsafeCell<State>,
 }
 
@@ -477,6 +479,7 @@ impl Function {
             _kept: Vec::new(),
         });
         group.unit.borrow_mut().hoists = unsafe { self.state() }.hoists;
+        group.unit.borrow_mut().fast_math = self.fast_math;
         group.unit.borrow_mut().owner = std::ptr::from_ref(&*group) as usize;
         // First who is reached, so that functions can refer to each other by number.
         let mut reached: Vec<Reached> = Vec::new();
@@ -852,6 +855,10 @@ impl Function {
             unset,
             bind: options.get_item("bind")?.map(Bound::unbind),
             report: options.get_item("report")?.map(Bound::unbind),
+            fast_math: match options.get_item("fast_math")? {
+                Some(wanted) => wanted.is_truthy()?,
+                None => false,
+            },
             state: UnsafeCell::default(),
         })
     }

@@ -5,6 +5,7 @@
 
 use super::graph::{Graph, Id, Lane, Op, Range, Test};
 use super::index::{Term, linear_of};
+use super::libm::Function;
 use super::read::{Reader, Val};
 use crate::program::{Atom, Bin, Cmp, Expr, Un};
 use crate::rules::{self};
@@ -115,6 +116,10 @@ impl Reader<'_> {
                 ..value(id)
             });
         }
+        if matches!(op, Bin::Add | Bin::Sub) {
+            x = self.as_part(x, y, path)?;
+            y = self.as_part(y, x, path)?;
+        }
         let mut id = self.bin_ints(op, x, y, path, is_masked)?;
         if let Some(dtype) = dtype {
             id = self.clip(id, Range::of(dtype)?, path)?;
@@ -177,6 +182,10 @@ impl Reader<'_> {
             self.check_exact(b, path)?;
         }
         let (x, y) = (self.double(a)?, self.double(b)?);
+        if op == Bin::Pow {
+            let exponent = f64::from_bits(self.graph.constant(y)?);
+            return self.of_libm(Function::Pow(exponent), x, path);
+        }
         let op = self.float_op(op, y, path)?;
         Some(self.graph.float(op, Lane::Double, &[x, y]))
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::graph::{Id, Lane, Op, Range, Test};
+use super::libm::Function;
 use super::read::{Flow, Frame, N_FRAMES_MAX, Reader, Val};
 use crate::globals::{FunctionId, Global};
 use crate::program::{Atom, Cmp};
@@ -81,6 +82,11 @@ impl Reader<'_> {
                 let odd = self.not(fine);
                 self.graph.stop(path, odd);
                 result(self.graph.float(Op::Sqrt, Lane::Double, &[x]))
+            }
+            (Intrinsic::Libm(name), [a]) => {
+                let x = self.double(a)?;
+                let value = self.of_libm(Function::of(name)?, x, path)?;
+                result(value)
             }
             (Intrinsic::Fabs, [a]) => {
                 let x = self.double(a)?;
@@ -172,6 +178,18 @@ impl Reader<'_> {
             }
             _ => None,
         }
+    }
+
+    /// A function of the C library; a row stops where it leaves.
+    pub(super) fn of_libm(&mut self, function: Function, x: Id, path: Option<Id>) -> Option<Id> {
+        let thunk = function.thunk(self.of.libm, self.of.isa)?;
+        let (usual, odd) = function.value(&mut self.graph, x);
+        let odd = self.graph.on_path(path, odd);
+        let call = Op::Call(thunk);
+        let value = self.graph.float(call, Lane::Double, &[x, odd, usual]);
+        let leaves = self.graph.mask(Op::NonFinite, &[value]);
+        self.graph.stop(path, leaves);
+        Some(value)
     }
 
     pub(super) fn magnitude(&mut self, x: Id) -> Id {
