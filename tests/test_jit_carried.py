@@ -22,7 +22,7 @@ from test_jit_vectors import Body, agree, has_vectors, integers, quiet, reals, s
 
 assert quiet
 
-LENGTHS = [*range(70), 1000, 16390, 33000]
+LENGTHS = [*range(0, 70, 3), 8, 16, 64, 1000, 16390, 33000]
 SHORT = [*range(35), 64, 97]
 FEW = [0, 3, 8, 9, 15, 16, 23, 40, 70]
 TINY = 5e-324
@@ -75,6 +75,30 @@ def skipped(x, s):
     return s
 
 
+def left_early(x, out, s):
+    t = 0.5
+    for i in range(len(x)):
+        t = x[i]
+        if t < 0:
+            s = s - 0.0
+            continue
+        out[i] = 1.0 / (t + 1.0)
+        if t > 0.9:
+            s = 1.0
+            continue
+    return s, float(t)
+
+
+def bound_by_some(x, out, s):
+    t = s
+    for i in range(len(x)):
+        if x[i] < 0:
+            continue
+        t = x[i]
+        out[i] = t / 3.0
+    return float(t)
+
+
 def kept(x, out, s):
     for i in range(len(x)):
         out[i] = 1.0 / x[i]
@@ -89,6 +113,8 @@ def test_sums_of_floats():
     for n in FEW:
         agree(some, [(reals(n), 0.1, s) for s in (0.0, -0.0, 2.5, math.inf, math.nan)])
         agree(some, [(odd(n, math.nan, math.inf, -0.0), -0.0, 1.0)])
+        for function in (left_early, bound_by_some):
+            agree(function, [(reals(n), reals(n, 2), 4.0), (reals(n, 3), reals(n, 2), 4)])
         agree(skipped, [(reals(n), 1.0), (odd(n, -0.0, math.inf), 0.0)])
         x = reals(n)
         agree(kept, [(x, reals(n, 2), 0.5), (np.where(x > 0.8, 0.0, x), reals(n, 2), 0.5)])
@@ -104,14 +130,6 @@ def test_sums_over_themselves():
         return s
 
     agree(first_again, [(abs(reals(n)) + 1, 0.0) for n in FEW])
-
-
-def test_sums_in_another_order():
-    jitted = opcodon.jit(dot, fast_math=True)
-    for n in FEW:
-        x, y = abs(reals(n)), reals(n, 2)
-        assert math.isclose(jitted(x, y), dot(x, y), rel_tol=1e-12, abs_tol=1e-12)
-    assert math.isnan(jitted(np.full(20, math.nan), reals(20)))
 
 
 # Integers.
@@ -194,6 +212,17 @@ def smallest(x, m):
     return m
 
 
+def of_two_types(x, m):
+    for i in range(len(x)):
+        if x[i] > m:
+            m = float(x[i])
+    k = 0.25
+    for i in range(len(x)):
+        m = max(m, float(x[i]) + 1)
+        k = max(k, x[i] + 1)
+    return m, k
+
+
 def last_wins(x, m):
     for i in range(len(x)):
         m = max(x[i], m)
@@ -202,7 +231,12 @@ def last_wins(x, m):
 
 def test_extremes():
     zeros = np.array([0.0, -0.0, -1.0])
-    for n in [*FEW, 17, 31, 16390]:
+    rng = np.random.default_rng(1)
+    for x in (reals(33000), rng.choice(zeros, 33000), np.abs(rng.choice(zeros[:2], 33000))):
+        for function in (largest, smallest):
+            agree_quickly(function, (x, 0.5))
+        agree_quickly(span, (x, 9.0, -9.0))
+    for n in [0, 3, 8, 9, 17, 31, 40]:
         rng = np.random.default_rng(n)
         arrays = [reals(n), odd(n, math.nan, math.inf, -math.inf, -0.0), rng.choice(zeros, n)]
         arrays += [np.full(n, -0.0), np.full(n, math.nan), -np.abs(rng.choice(zeros[:2], n))]
@@ -211,6 +245,7 @@ def test_extremes():
                 for function in (largest, smallest, last_wins):
                     agree_quickly(function, (x, m))
                 agree_quickly(span, (x, m, m))
+                agree_quickly(of_two_types, (x, m))
     same(span, [(reals(n), math.inf, -math.inf) for n in (0, 1, 8, 40, 100)])
     same(span, [(reals(n), np.float64(9), np.float64(-9)) for n in (0, 1, 8, 40, 100)])
 
@@ -481,6 +516,20 @@ def test_powers(exponent, tmp_path):
         assert vectors(jitted), jitted.report()
 
 
+def squared(v):
+    return v**2
+
+
+def test_squares_one_by_one():
+    jitted = opcodon.jit(squared)
+    x = of_all()
+    exact = np.arange(1, 300) * 2.0**-7
+    for v in [*x[abs(x) < 1e154].tolist(), *exact.tolist(), 1e-170, 3e-162, 1.0 + 2**-52]:
+        assert jitted(v).hex() == squared(v).hex(), v.hex()
+    for v in (1e155, math.inf, -math.inf, math.nan):
+        agree(squared, [(v,)])
+
+
 def test_functions_among_others():
     agree(mixed, [(reals(n), reals(n, 2), np.zeros(n)) for n in SHORT])
     x = odd(100, 0.0, -0.0, 1e-310, 1e9, 600.0)
@@ -489,6 +538,38 @@ def test_functions_among_others():
         jitted = opcodon.jit(mixed)
         jitted(x, x, np.zeros(100))
         assert vectors(jitted), jitted.report()
+
+
+# Permissions.
+
+FUNCTIONS = ["exp", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin", "acos"]
+FUNCTIONS += ["atan", "sinh", "cosh", "tanh", "cbrt"]
+
+
+def test_fast_math(tmp_path):
+    calls = [f"math.{name}(x[i])" for name in FUNCTIONS if hasattr(math, name)]
+    calls += ["x[i] ** 2", "x[i] ** y[i]", "math.pow(x[i], 3)", "math.atan2(y[i], x[i])"]
+    calls += ["math.exp(-x[i]) * math.sin(y[i]) + math.tanh(x[i] + y[i]) / math.cos(x[i] * y[i])"]
+    for number, call in enumerate(calls):
+        path = tmp_path / f"body_{number}.py"
+        source = "def f(x, y, z):\n    s = 0.0\n    for i in range(len(x)):\n"
+        source += f"        z[i] = {call}\n        s += x[i] * y[i]\n    return s\n"
+        path.write_text(source, encoding="utf-8")
+        names = {"math": math}
+        exec(compile(source, str(path), "exec"), names)
+        jitted = opcodon.jit(names["f"], fast_math=True)
+        for n in (0, 3, 8, 9, 40):
+            x, y, z, expected = abs(reals(n)) * 0.9 + 0.05, abs(reals(n, 2)), reals(n), reals(n)
+            s = names["f"](x, y, expected)
+            assert math.isclose(jitted(x, y, z), s, rel_tol=1e-13), call
+            np.testing.assert_allclose(z, expected, rtol=4e-15 if "tanh(x[i] +" in call else 9e-16)
+        if has_vectors("avx512bw"):
+            assert vectors(jitted), jitted.report()
+        if "log" in call or "acos" in call:
+            x = np.full(20, 0.5)
+            x[13] = -3.0
+            with pytest.raises(ValueError, match=r"math domain error|expected"):
+                jitted(x, x, np.zeros(20))
 
 
 @pytest.mark.skipif("OPCODON_TIER" in os.environ, reason="chosen already")

@@ -5,7 +5,6 @@
 
 use super::graph::{Graph, Id, Lane, Op, Range, Test};
 use super::index::{Term, linear_of};
-use super::libm::Function;
 use super::read::{Reader, Val};
 use crate::program::{Atom, Bin, Cmp, Expr, Un};
 use crate::rules::{self};
@@ -183,8 +182,7 @@ impl Reader<'_> {
         }
         let (x, y) = (self.double(a)?, self.double(b)?);
         if op == Bin::Pow {
-            let exponent = f64::from_bits(self.graph.constant(y)?);
-            return self.of_libm(Function::Pow(exponent), x, path);
+            return self.power([x, y], path);
         }
         let op = self.float_op(op, y, path)?;
         Some(self.graph.float(op, Lane::Double, &[x, y]))

@@ -69,14 +69,20 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// Whether all that is carried is as the row found it.
-    pub(super) fn is_untouched(&self) -> bool {
+    /// A row is left early: notes which locals that somebody reads are as the row found them, and
+    /// which are bound anew.
+    pub(super) fn leave_row(&mut self) {
+        let head = &self.of.info.liveness.head[self.of.id];
         let bound = self.frames.first().map(|frame| &frame.bound);
-        let mut carried = self.carried.iter();
-        carried.all(|(local, id)| {
-            let value = bound.and_then(|bound| bound.get(local));
-            value.is_some_and(|value| value.id == *id)
-        })
+        for &local in self.bound.iter().filter(|&&local| head.has(local)) {
+            let value = bound.and_then(|bound| bound.get(&local));
+            let is_as_found = |value: &Val| matches!(self.graph.node(value.id).op, Op::Carried(_));
+            if value.is_none_or(is_as_found) {
+                self.kept.push(local);
+            } else {
+                self.touched.push(local);
+            }
+        }
     }
 
     /// An integer that is added to one that is carried has few bits.
@@ -93,7 +99,17 @@ impl Reader<'_> {
         let mut all = Vec::new();
         for (local, phi) in std::mem::take(&mut self.carried) {
             let value = self.frames.first()?.bound.get(&local)?.clone();
-            if !self.graph.carried[value.id.index()] || value.id == phi {
+            // Either all rows leave it as it was, or add to it, or all bind it anew.
+            let is_carried = self.graph.carried[value.id.index()];
+            let others = if is_carried {
+                &self.touched
+            } else {
+                &self.kept
+            };
+            if others.contains(&local) {
+                return None;
+            }
+            if !is_carried || value.id == phi {
                 continue;
             }
             let was = self.of.types[local].tags;
@@ -110,7 +126,7 @@ impl Reader<'_> {
             let tag = match (was.single(), value.tags.single(), carry.fold) {
                 (Some(a), Some(b), _) if a == b => Tag::Same,
                 (_, _, Fold::Extreme(_)) => {
-                    let part = self.tag_of_part.get(&carry.terms[0])?.single()?;
+                    let part = self.tags_of_parts.get(&[carry.terms[0], phi])?.single()?;
                     if was.single() == Some(part) {
                         Tag::Same
                     } else {
@@ -164,11 +180,12 @@ impl Reader<'_> {
             (true, false) => Fold::Chain(Op::Add),
             (true, true) => Fold::Chain(Op::Mul),
             (false, _) => {
-                let bound = |term: &Id| {
+                let mut all = Range::NONE;
+                for term in &terms {
                     let range = self.graph.node(*term).range;
-                    range.within(Range::signed(N_BITS_ADDED))
-                };
-                if !terms.iter().all(bound) {
+                    all = Range::new(all.low + range.low, all.high + range.high);
+                }
+                if !all.within(Range::signed(N_BITS_ADDED + 1)) {
                     return None;
                 }
                 Fold::Total
@@ -308,7 +325,11 @@ impl Reader<'_> {
         }
         // Sums of floats wait for one another, so that the rest has to be much.
         let is_much = nodes().any(|(node, live)| {
-            *live && matches!(node.op, Op::Div | Op::Sqrt | Op::Call(_) | Op::Result(_))
+            *live
+                && matches!(
+                    node.op,
+                    Op::Div | Op::Sqrt | Op::Call(_) | Op::Routine(_) | Op::Result(_)
+                )
         });
         is_much || !carries.iter().all(is_scalar) || carries.is_empty()
     }

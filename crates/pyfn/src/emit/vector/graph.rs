@@ -88,6 +88,8 @@ pub(crate) enum Op {
     Table(Table),
     /// `c`, and where `b` is set what the function of the thunk at an address makes of `a`.
     Call(usize),
+    /// What the routine of vector math at an address makes of `a`, and `b`.
+    Routine(usize),
     Compare(Test),
     /// Whether a number is infinite or not one.
     NonFinite,

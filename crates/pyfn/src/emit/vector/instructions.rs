@@ -241,6 +241,7 @@ impl Code<'_> {
                 | Op::Load(..)
                 | Op::Table(_)
                 | Op::Call(_)
+                | Op::Routine(_)
         );
         if !keeps {
             self.all_used(&node);
@@ -291,6 +292,10 @@ impl Code<'_> {
             Op::Call(thunk) => {
                 self.two(&inst::MOVAPS, dst, v(c).into());
                 self.call(thunk, [a, b, dst]);
+            }
+            Op::Routine(address) => {
+                let n_args = node.args().count();
+                self.routine(address, &sources[..n_args], dst);
             }
             Op::Sqrt => self.two(&inst::SQRTPD, dst, v(a).into()),
             Op::MulHigh(by) => self.mul_high(dst, a, by),

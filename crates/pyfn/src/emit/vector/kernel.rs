@@ -14,6 +14,7 @@
 use opcodon_asm::{Alu, Assembler, Cond, Evex, Gpr, Label, Mem, NONE, Shift};
 use opcodon_asm::{Vreg, Width, gpr, inst, mask};
 
+use super::callout::Detour;
 use super::graph::{Graph, Id, Node, Op};
 use super::spill::Spills;
 
@@ -129,7 +130,7 @@ fn operands(graph: &Graph) -> Vec<bool> {
     }
     // What a thunk is given is looked at on the detour again.
     for node in &graph.nodes {
-        if let Op::Call(_) = node.op {
+        if let Op::Call(_) | Op::Routine(_) = node.op {
             node.args().for_each(|arg| is_operand[arg.index()] = false);
         }
     }
@@ -138,17 +139,6 @@ fn operands(graph: &Graph) -> Vec<bool> {
 
 pub(super) fn v(register: u8) -> Vreg {
     Vreg::new(register)
-}
-
-/// A vector of which the C library is to compute some lanes, behind the kernel's end.
-#[derive(Clone)]
-struct Detour {
-    begin: Label,
-    end: Label,
-    thunk: usize,
-    /// The argument, the mask and the result.
-    registers: [u8; 3],
-    is_rest: bool,
 }
 
 pub(super) struct Code<'g> {
@@ -162,7 +152,7 @@ pub(super) struct Code<'g> {
     pub(super) is_before: Vec<bool>,
     /// Numbers that are read where they are used.
     pub(super) is_lazy: Vec<bool>,
-    detours: Vec<Detour>,
+    pub(super) detours: Vec<Detour>,
     /// The registers of what is carried.
     pub(super) folded: Vec<u8>,
     /// How often each is used by what is computed together with it.
@@ -296,57 +286,6 @@ impl<'g> Code<'g> {
             self.detour(&detour);
         }
         Some(())
-    }
-
-    /// Leaves the lanes of a mask to a thunk, on a detour.
-    pub(super) fn call(&mut self, thunk: usize, registers: [u8; 3]) {
-        let (begin, end) = (self.asm.label(), self.asm.label());
-        self.test(registers[1]);
-        self.asm.jcc(Cond::NE, begin);
-        self.asm.bind(end);
-        self.detours.push(Detour {
-            begin,
-            end,
-            thunk,
-            registers,
-            is_rest: self.is_rest,
-        });
-    }
-
-    fn detour(&mut self, detour: &Detour) {
-        let [x, lanes, dst] = detour.registers;
-        let width = self.isa.width();
-        self.asm.bind(detour.begin);
-        match self.isa {
-            Isa::Avx2 => {
-                let row = &inst::MOVMSKPD;
-                self.asm.vex(row, width, gpr::RAX, NONE, v(lanes));
-            }
-            // The mask of the test.
-            Isa::Avx512 => {
-                let row = &inst::KMOVQ_RK;
-                self.asm.vex(row, Width::X, gpr::RAX, NONE, mask::K2);
-            }
-        }
-        self.asm.store(own_word(), gpr::RAX);
-        self.two(&inst::MOVAPS, SCRATCH[0], v(x).into());
-        self.asm.mov_ri(gpr::RAX, detour.thunk.cast_signed() as i64);
-        self.asm.call_r(gpr::RAX);
-        match self.isa {
-            Isa::Avx2 => {
-                let row = &inst::VBLENDVPD;
-                let other = v(SCRATCH[0]);
-                self.asm.vex4(row, width, v(dst), v(dst), other, v(lanes));
-            }
-            Isa::Avx512 => {
-                self.is_rest = detour.is_rest;
-                self.test(lanes);
-                let (row, context) = (&inst::MOVUPD, Evex::mask(mask::K2));
-                self.asm
-                    .evex(row, width, context, v(dst), NONE, v(SCRATCH[0]));
-            }
-        }
-        self.asm.jmp(detour.end);
     }
 
     /// What is the same in all rows; the kernel does nothing where that stops it.
@@ -631,7 +570,7 @@ impl<'g> Code<'g> {
     }
 
     /// Sets the flags by whether anything is set.
-    fn test(&mut self, register: u8) {
+    pub(super) fn test(&mut self, register: u8) {
         let (asm, width) = (&mut self.asm, self.isa.width());
         match self.isa {
             Isa::Avx2 => asm.vex(&inst::PTEST, width, v(register), NONE, v(register)),

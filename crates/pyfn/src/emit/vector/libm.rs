@@ -67,15 +67,14 @@ impl Function {
             _ => 0,
         };
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() > N_KNOWN_MAX {
+        let key = (self.name(), exponent, isa);
+        if known.len() > N_KNOWN_MAX && !known.contains_key(&key) {
             return None;
         }
-        let thunk = known
-            .entry((self.name(), exponent, isa))
-            .or_insert_with(|| {
-                let thunk = thunk(address, exponent, isa)?;
-                agrees(self, &thunk, isa).then_some(thunk)
-            });
+        let thunk = known.entry(key).or_insert_with(|| {
+            let thunk = thunk(address, exponent, isa)?;
+            agrees(self, &thunk, isa).then_some(thunk)
+        });
         Some(thunk.as_ref()?.address().expose_provenance())
     }
 
@@ -247,6 +246,12 @@ fn samples(function: Function) -> Vec<f64> {
         numbers.extend(negative);
     }
     numbers
+}
+
+/// Whether the C library's power is the one that is known, and there are fused products.
+pub(in crate::emit) fn knows_powers(libm: &HashMap<&'static str, usize>) -> bool {
+    let isa = Isa::best();
+    isa.is_some_and(|isa| Function::Pow(2.0).thunk(libm, isa).is_some())
 }
 
 /// Thunks beyond which no power with another exponent is made one.

@@ -25,6 +25,7 @@
 //! bound by the last, which is left to the scalar loop if somebody reads it.
 
 mod arithmetic;
+mod callout;
 mod calls;
 mod carry;
 mod elements;
@@ -40,6 +41,7 @@ mod nest;
 mod operands;
 mod overlap;
 mod read;
+mod routines;
 mod seal;
 mod spill;
 mod tables;
@@ -59,6 +61,7 @@ use self::carry::Hand;
 use self::graph::Range;
 use self::index::{Bound, Linear, Place, Term, Word};
 use self::kernel::Isa;
+pub(super) use self::libm::knows_powers;
 use self::overlap::{Pair, pairs};
 pub(super) use self::read::Row;
 use self::read::{Loop, Read};

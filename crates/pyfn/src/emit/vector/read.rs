@@ -131,8 +131,11 @@ pub(super) struct Reader<'a> {
     pub(super) is_narrow: bool,
     /// What rows may carry over, and the nodes of it.
     pub(super) carried: Vec<(Local, Id)>,
-    /// The types of what may replace something that is carried.
-    pub(super) tag_of_part: HashMap<Id, Tags>,
+    /// Where rows were left early: locals that were bound anew, and such that were not.
+    pub(super) touched: Vec<Local>,
+    pub(super) kept: Vec<Local>,
+    /// The types of what may replace something that is carried, by both.
+    pub(super) tags_of_parts: HashMap<[Id; 2], Tags>,
 }
 
 /// Nodes beyond which a body is no loop for vectors.
@@ -181,7 +184,9 @@ pub(super) fn read(of: &Loop<'_>, body: &[Statement]) -> Option<Read> {
         finite: Vec::new(),
         is_narrow,
         carried: Vec::new(),
-        tag_of_part: HashMap::new(),
+        touched: Vec::new(),
+        kept: Vec::new(),
+        tags_of_parts: HashMap::new(),
     };
     reader.carry_in()?;
     if let Row::Element(to, array) = of.row {
@@ -190,8 +195,12 @@ pub(super) fn read(of: &Loop<'_>, body: &[Statement]) -> Option<Read> {
     }
     let end = match reader.block(body, None)? {
         Flow::On(path) => path,
-        Flow::Ended if reader.carried.is_empty() => None,
-        Flow::Ended => return None,
+        Flow::Ended => {
+            reader
+                .touched
+                .extend(reader.carried.iter().map(|each| each.0));
+            None
+        }
     };
     reader.end(end)
 }
@@ -199,6 +208,7 @@ pub(super) fn read(of: &Loop<'_>, body: &[Statement]) -> Option<Read> {
 impl Reader<'_> {
     fn end(mut self, path: Option<Id>) -> Option<Read> {
         let of = self.of;
+        let numbers = self.carried.clone();
         let carried = self.carry_out(path)?;
         if self.graph.stores.is_empty() && carried.is_empty() {
             return None;
@@ -208,7 +218,12 @@ impl Reader<'_> {
         let bound = &self.frames.first()?.bound;
         let is_carried =
             |local: &Local| liveness.head[of.id].has(*local) && !bound.contains_key(local);
-        if self.bound.iter().any(is_carried) {
+        let numbers = numbers.iter().map(|number| number.0).collect::<Vec<_>>();
+        let is_left = |local: &Local| {
+            let is_read = liveness.head[of.id].has(*local) && !numbers.contains(local);
+            is_read && self.kept.contains(local)
+        };
+        if self.bound.iter().any(is_carried) || self.bound.iter().any(is_left) {
             return None;
         }
         let locals = &of.info.program.locals;
@@ -358,9 +373,7 @@ impl Reader<'_> {
                 self.nest(*to, *range, inside, path)?;
             }
             Kind::Continue if self.frames.last()?.is_loop && self.open.is_empty() => {
-                if !self.is_untouched() {
-                    return None;
-                }
+                self.leave_row();
                 return Some(Flow::Ended);
             }
             Kind::Return(a) if !self.frames.last()?.is_loop => {
@@ -452,7 +465,8 @@ impl Reader<'_> {
             .graph
             .add(Op::Select, a.lane, range, &[mask, yes.id, no.id]);
         if let Op::Carried(_) = b.op {
-            self.tag_of_part.insert(yes.id, yes.tags);
+            let known = self.tags_of_parts.entry([yes.id, no.id]).or_default();
+            *known = known.or(yes.tags);
         }
         let tags = yes.tags.or(no.tags);
         // Truth values have operations of their own.
