@@ -276,6 +276,8 @@ pub struct Unit {
     pub owner: usize,
     /// Whether bounds are checked before loops, on the guess that they will hold.
     pub hoists: bool,
+    /// Whether floats may be added in another order.
+    pub fast_math: bool,
     /// What is known of Python.
     pub runtime: Rc<Runtime>,
     /// All functions.
@@ -300,6 +302,7 @@ impl Unit {
         Self {
             owner,
             hoists: true,
+            fast_math: false,
             runtime,
             functions: Vec::new(),
             specs: Vec::new(),
@@ -509,7 +512,7 @@ impl Unit {
 
 /// Which lines code is for.
 fn source_lines(program: &Program, places: &[CodePlace]) -> SourceLines {
-    let statements = all_statements(&program.body).into_iter();
+    let statements = all_statements(&program.body);
     let line_of: HashMap<usize, u32> = statements.map(|s| (s.id, s.line)).collect();
     let line = |place: &CodePlace| Some((place.span.start, *line_of.get(&place.statement)?));
     SourceLines {

@@ -335,7 +335,8 @@ def jit(
     wrap
         Permits integers to wrap around at 64 bits. This version makes no use of it: they grow.
     fast_math
-        Permits sums of floats to be reordered and contracted. This version makes no use of it.
+        Permits loops that run by the vector to reorder sums of floats, and functions in them to
+        differ from the C library's by up to 4 units in the last place.
     boundscheck
         False permits indices to be trusted. This version makes no use of it: they are checked.
     parallel

@@ -166,6 +166,8 @@ pub(crate) struct Function {
     bind: Option<Py<PyAny>>,
     report: Option<Py<PyAny>>,
     listing: Option<Py<PyAny>>,
+    /// Whether floats may be added in another order.
+    fast_math: bool,
     state: UnsafeCell<State>,
 }
 
@@ -541,6 +543,7 @@ impl Function {
             _kept: Vec::new(),
         });
         group.unit.borrow_mut().hoists = unsafe { self.state() }.hoists;
+        group.unit.borrow_mut().fast_math = self.fast_math;
         group.unit.borrow_mut().owner = std::ptr::from_ref(&*group) as usize;
         // First who is reached, so that functions can refer to each other by number.
         let mut reached: Vec<Reached> = Vec::new();
@@ -930,6 +933,10 @@ impl Function {
             bind: options.get_item("bind")?.map(Bound::unbind),
             report: options.get_item("report")?.map(Bound::unbind),
             listing: options.get_item("listing")?.map(Bound::unbind),
+            fast_math: match options.get_item("fast_math")? {
+                Some(wanted) => wanted.is_truthy()?,
+                None => false,
+            },
             state: UnsafeCell::default(),
         })
     }

@@ -7,7 +7,7 @@
 use cranelift_codegen::ir::{Block, InstBuilder, SourceLoc, Value, condcodes::IntCC, types};
 use cranelift_frontend::Variable;
 
-use super::vector::Vector;
+use super::vector::{Row, Vector};
 use super::{Emitter, Turn, Val, frame::TICKS, hoist::Count, island::is_innermost};
 use crate::infer::{State, extend, has_plain_methods, is_str, iterated, note_append, unpacked};
 use crate::program::{Atom, Expr, Index, Kind, Local, Statement};
@@ -535,9 +535,23 @@ impl Emitter<'_, '_> {
         let vector = match (&source, to_local) {
             (Source::Range(Some(1), _), Some(to)) => {
                 self.begin(statement);
-                let vector = self.vectorise(statement, to, [state[0], state[1]], body);
+                let row = Row::Number(to);
+                let vector = self.vectorise(statement, row, [state[0], state[1]], body);
                 self.end_checks();
                 vector
+            }
+            (Source::Sequence(of), Some(to)) if counted.is_some() => {
+                let size = of.array.as_ref().map(|fields| fields.sizes[0]);
+                match (&statement.kind, size) {
+                    (Kind::For(_, Atom::Local(array), ..), Some(size)) => {
+                        self.begin(statement);
+                        let (row, end) = (Row::Element(to, *array), self.variable(size));
+                        let vector = self.vectorise(statement, row, [state[1], end], body);
+                        self.end_checks();
+                        vector
+                    }
+                    _ => None,
+                }
             }
             _ => None,
         };

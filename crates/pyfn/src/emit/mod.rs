@@ -228,6 +228,7 @@ fn isa() -> Result<OwnedTargetIsa, String> {
                 ("has_popcnt", std::is_x86_feature_detected!("popcnt")),
                 ("has_avx", std::is_x86_feature_detected!("avx")),
                 ("has_avx2", std::is_x86_feature_detected!("avx2")),
+                ("has_fma", std::is_x86_feature_detected!("fma")),
                 ("has_bmi1", std::is_x86_feature_detected!("bmi1")),
                 ("has_bmi2", std::is_x86_feature_detected!("bmi2")),
                 ("has_lzcnt", std::is_x86_feature_detected!("lzcnt")),

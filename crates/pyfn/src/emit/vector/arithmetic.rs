@@ -115,6 +115,10 @@ impl Reader<'_> {
                 ..value(id)
             });
         }
+        if matches!(op, Bin::Add | Bin::Sub) {
+            x = self.as_part(x, y, path)?;
+            y = self.as_part(y, x, path)?;
+        }
         let mut id = self.bin_ints(op, x, y, path, is_masked)?;
         if let Some(dtype) = dtype {
             id = self.clip(id, Range::of(dtype)?, path)?;
@@ -177,6 +181,9 @@ impl Reader<'_> {
             self.check_exact(b, path)?;
         }
         let (x, y) = (self.double(a)?, self.double(b)?);
+        if op == Bin::Pow {
+            return self.power([x, y], path);
+        }
         let op = self.float_op(op, y, path)?;
         Some(self.graph.float(op, Lane::Double, &[x, y]))
     }

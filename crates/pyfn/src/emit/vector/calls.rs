@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::graph::{Id, Lane, Op, Range, Test};
+use super::libm::Function;
 use super::read::{Flow, Frame, N_FRAMES_MAX, Reader, Val};
+use super::routines::routine;
 use crate::globals::{FunctionId, Global};
 use crate::program::{Atom, Cmp};
 use crate::rules::{self, Intrinsic};
@@ -81,6 +83,23 @@ impl Reader<'_> {
                 let odd = self.not(fine);
                 self.graph.stop(path, odd);
                 result(self.graph.float(Op::Sqrt, Lane::Double, &[x]))
+            }
+            (Intrinsic::Libm(name), [a]) => {
+                let x = self.double(a)?;
+                let value = match self.by_routine(name, &[x], path) {
+                    Some(value) => value,
+                    None => self.of_libm(Function::of(name)?, x, path)?,
+                };
+                result(value)
+            }
+            (Intrinsic::Libm2(name), [a, b]) => {
+                let args = [self.double(a)?, self.double(b)?];
+                if name == "pow" {
+                    let value = self.power(args, path)?;
+                    return result(value);
+                }
+                let value = self.by_routine(name, &args, path)?;
+                result(value)
             }
             (Intrinsic::Fabs, [a]) => {
                 let x = self.double(a)?;
@@ -172,6 +191,46 @@ impl Reader<'_> {
             }
             _ => None,
         }
+    }
+
+    /// A power; of the C library if the exponent is written in the program.
+    pub(super) fn power(&mut self, [x, y]: [Id; 2], path: Option<Id>) -> Option<Id> {
+        let exponent = self.graph.constant(y).map(f64::from_bits);
+        if self.of.unit.fast_math && exponent == Some(2.0) {
+            let value = self.graph.float(Op::Mul, Lane::Double, &[x, x]);
+            return Some(self.finite_or_stop(value, path));
+        }
+        if let Some(value) = self.by_routine("pow", &[x, y], path) {
+            return Some(value);
+        }
+        self.of_libm(Function::Pow(exponent?), x, path)
+    }
+
+    /// A function by vector math, if that may be.
+    fn by_routine(&mut self, name: &str, args: &[Id], path: Option<Id>) -> Option<Id> {
+        if !self.of.unit.fast_math {
+            return None;
+        }
+        let op = Op::Routine(routine(name, self.of.isa)?);
+        let value = self.graph.float(op, Lane::Double, args);
+        Some(self.finite_or_stop(value, path))
+    }
+
+    /// A row stops at what is not finite: the scalar code leaves there.
+    fn finite_or_stop(&mut self, value: Id, path: Option<Id>) -> Id {
+        let leaves = self.graph.mask(Op::NonFinite, &[value]);
+        self.graph.stop(path, leaves);
+        value
+    }
+
+    /// A function of the C library; a row stops where it leaves.
+    pub(super) fn of_libm(&mut self, function: Function, x: Id, path: Option<Id>) -> Option<Id> {
+        let thunk = function.thunk(self.of.libm, self.of.isa)?;
+        let (usual, odd) = function.value(&mut self.graph, x);
+        let odd = self.graph.on_path(path, odd);
+        let call = Op::Call(thunk);
+        let value = self.graph.float(call, Lane::Double, &[x, odd, usual]);
+        Some(self.finite_or_stop(value, path))
     }
 
     pub(super) fn magnitude(&mut self, x: Id) -> Id {

@@ -90,6 +90,19 @@ impl Reader<'_> {
 
     pub(super) fn item(&mut self, of: Local, index: &Index) -> Option<Val> {
         let (place, shift) = self.place(of, index)?;
+        self.item_at(of, place, shift)
+    }
+
+    /// The element of an array that is gone through.
+    pub(super) fn element_of_row(&mut self, of: Local) -> Option<Val> {
+        if self.of.types[of].array()?.ndim != 1 || self.bound.contains(&of) {
+            return None;
+        }
+        let parts = vec![Linear::of(Term::Counter)];
+        self.item_at(of, Place { of, parts }, Some(0))
+    }
+
+    fn item_at(&mut self, of: Local, place: Place, shift: Option<i64>) -> Option<Val> {
         let dtype = self.of.types[of].array()?.dtype;
         let tag = dtype.tag()?;
         let range = Range::of(dtype).unwrap_or(Range::NONE);

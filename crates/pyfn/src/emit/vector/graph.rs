@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use super::tables::Table;
+use crate::emit::frame::TICKS;
 use crate::types::Dtype;
 
 /// A node, by its number.
@@ -42,6 +44,9 @@ pub(crate) enum Test {
     Ge,
 }
 
+/// Rows of a lane in one call of a kernel: those of a piece, by the fewest lanes.
+const N_TURNS_MAX: i128 = (TICKS / 4) as i128 + 1;
+
 /// What a node does with its arguments `a`, `b`, `c`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Op {
@@ -58,6 +63,8 @@ pub(crate) enum Op {
     Phi(usize, usize),
     /// The same behind the loop: `a` is it, `b` and `c` what it becomes and was.
     Result(usize),
+    /// What the row takes from the row before, of a local.
+    Carried(usize),
     /// The number of a turn inside, which is only known in indices.
     Nothing,
     /// A number: the bits of a double, or an integer.
@@ -70,7 +77,19 @@ pub(crate) enum Op {
     /// The upper 16 of the 32 bits of a product of an integer of 15 bits and this number.
     MulHigh(u16),
     Div,
+    /// `a b + c`, rounded once.
+    MulAdd,
+    /// `a b - c`, rounded once.
+    MulSub,
+    /// `c - a b`, rounded once.
+    NegMulAdd,
     Sqrt,
+    /// The number of a table that `a` says, of those that there are.
+    Table(Table),
+    /// `c`, and where `b` is set what the function of the thunk at an address makes of `a`.
+    Call(usize),
+    /// What the routine of vector math at an address makes of `a`, and `b`.
+    Routine(usize),
     Compare(Test),
     /// Whether a number is infinite or not one.
     NonFinite,
@@ -83,6 +102,8 @@ pub(crate) enum Op {
     Select,
     ShiftLeft(u8),
     ShiftRight(u8),
+    /// With zeros from above.
+    ShiftDown(u8),
     /// To an integer: down, up, towards zero (1, 2, 3).
     Round(u8),
     /// To the lane's kind from another; floats to integers towards zero.
@@ -220,6 +241,36 @@ pub(crate) struct Store {
     pub(super) value: Id,
 }
 
+/// How what rows carry over is put together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fold {
+    /// Floats in the order of the rows, by this operation.
+    Chain(Op),
+    /// A sum of floats in any order.
+    Loose,
+    /// A sum of integers.
+    Total,
+    /// The smallest, or the largest.
+    Extreme(bool),
+}
+
+impl Fold {
+    pub(super) fn is_extreme(self) -> bool {
+        matches!(self, Self::Extreme(_))
+    }
+}
+
+/// What rows carry over.
+#[derive(Clone, Debug)]
+pub(crate) struct Carry {
+    pub(super) fold: Fold,
+    /// What a row adds, one after another.
+    pub(super) terms: Vec<Id>,
+    pub(super) lane: Lane,
+    /// Bytes from the kernel's arguments to where it begins and what comes of it.
+    pub(super) area: usize,
+}
+
 /// A computation.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Graph {
@@ -229,11 +280,14 @@ pub(crate) struct Graph {
     pub(super) invariant: Vec<bool>,
     /// For each node, whether it is the same in all rows of a turn.
     pub(super) uniform: Vec<bool>,
+    /// For each node, whether it depends on what is carried.
+    pub(super) carried: Vec<bool>,
     /// For each node, the innermost loop that it changes in.
     pub(super) home: Vec<Option<usize>>,
     pub(super) nests: Vec<Nest>,
     pub(super) streams: Vec<Stream>,
     pub(super) stores: Vec<Store>,
+    pub(super) carries: Vec<Carry>,
     /// Rows from which on the scalar loop takes over.
     pub(super) stops: Vec<Id>,
 }
@@ -259,7 +313,11 @@ impl Graph {
             return known;
         }
         let id = Id(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        let mut is_carried = node.args().map(|arg| self.carried[arg.index()]);
+        let is_carried = matches!(op, Op::Carried(_)) || is_carried.any(|is_carried| is_carried);
+        self.carried.push(is_carried);
         let changes = matches!(op, Op::Load(..) | Op::Counter | Op::Phi(..) | Op::Result(_));
+        let changes = changes || is_carried;
         let is_same = |of: &[bool]| node.args().all(|arg| of[arg.index()]);
         self.uniform.push(!changes && is_same(&self.uniform));
         let moves = changes || matches!(op, Op::Broadcast(..));
@@ -362,11 +420,20 @@ impl Graph {
         }
     }
 
-    /// For each node, whether a store or a stop depends on it.
+    /// What the rows store and add to what they carry over.
+    pub(super) fn results(&self) -> impl Iterator<Item = Id> {
+        let stores = self.stores.iter().map(|store| store.value);
+        stores.chain(
+            self.carries
+                .iter()
+                .flat_map(|carry| carry.terms.iter().copied()),
+        )
+    }
+
+    /// For each node, whether a result or a stop depends on it.
     pub(super) fn live(&self) -> Vec<bool> {
         let mut live = vec![false; self.nodes.len()];
-        let stores = self.stores.iter().map(|store| store.value);
-        for id in stores.chain(self.stops.iter().copied()) {
+        for id in self.results().chain(self.stops.iter().copied()) {
             live[id.index()] = true;
         }
         loop {
@@ -410,6 +477,24 @@ impl Graph {
         for store in &self.stores {
             let size = self.streams[store.stream].dtype.size();
             most = most.max(usize::try_from(size).ok()?);
+        }
+        for carry in &self.carries {
+            let mut range = Range::NONE;
+            for term in &carry.terms {
+                let term = self.node(*term).range;
+                range = match carry.fold {
+                    Fold::Total => Range::new(range.low + term.low, range.high + term.high),
+                    _ => range.join(term),
+                };
+            }
+            if carry.fold == Fold::Total {
+                range = Range::new(range.low * N_TURNS_MAX, range.high * N_TURNS_MAX);
+            }
+            most = most.max(if carry.lane == Lane::Int {
+                range.bytes()
+            } else {
+                8
+            });
         }
         Some(most)
     }

@@ -2,10 +2,11 @@
 //!
 //! Lanes are all as wide as the widest number of the loop; loads widen, stores narrow.
 
-use opcodon_asm::{Evex, Inst, Mem, NONE, Rm, inst, mask};
+use opcodon_asm::{Evex, Inst, Mem, NONE, Rm, Scale, gpr, inst, mask};
 
 use super::graph::{Id, Lane, Node, Op, Range, Rows, Test};
 use super::kernel::{Code, Isa, SCRATCH, argument, v};
+use super::tables::Table;
 
 /// 2⁵² + 2⁵¹: added to an integer's bits it makes the double of their sum.
 const MAGIC: f64 = 6_755_399_441_055_744.0;
@@ -103,39 +104,157 @@ impl Code<'_> {
         if let Some(register) = self.register(id) {
             return Some(v(register).into());
         }
-        match self.graph.node(id).op {
+        if let Some(from) = self.spilled(id) {
+            return Some(from.into());
+        }
+        let node = self.graph.node(id);
+        match node.op {
             Op::Load(stream, shift) => self.element(stream, shift).map(Rm::from),
+            Op::Constant(bits) => {
+                let bits = self.bits_of(node, bits).to_le_bytes();
+                let vector = bits[..self.lane].repeat(self.n_lanes());
+                Some(Mem::rip(self.asm.constant(&vector)).into())
+            }
             _ => None,
         }
+    }
+
+    /// The bits of a number in a lane.
+    fn bits_of(&self, node: &Node, bits: u64) -> u64 {
+        match (node.lane, self.lane) {
+            #[expect(clippy::cast_possible_truncation, reason = "it is a float32")]
+            (Lane::Single, 4) => u64::from((f64::from_bits(bits) as f32).to_bits()),
+            _ => bits,
+        }
+    }
+
+    /// The registers of a node's arguments; what is lazy is put in those of the step, but where the
+    /// instruction reads memory.
+    fn sources(&mut self, node: &Node) -> Option<[u8; 3]> {
+        let in_memory = match node.op {
+            Op::Add | Op::Sub | Op::Mul | Op::Div => Some(1),
+            Op::And | Op::Or | Op::Xor | Op::AndNot => Some(1),
+            Op::MulAdd | Op::MulSub | Op::NegMulAdd => (1..3).rev().find(|&at| {
+                let arg = node.arg(at);
+                self.is_lazy[arg.index()]
+            }),
+            Op::Result(_) => return Some([self.register(node.arg(0)).unwrap_or(0), 0, 0]),
+            _ => None,
+        };
+        let mut scratch = SCRATCH.into_iter();
+        let mut sources = [SCRATCH[0]; 3];
+        for (at, arg) in node.args.iter().enumerate() {
+            let Some(arg) = *arg else {
+                continue;
+            };
+            if self.register(arg).is_some() || self.spilled(arg).is_some() && in_memory != Some(at)
+            {
+                sources[at] = self.fetch(arg)?;
+            } else if self.is_lazy[arg.index()] && in_memory != Some(at) {
+                let Op::Constant(bits) = self.graph.node(arg).op else {
+                    return None;
+                };
+                sources[at] = scratch.next()?;
+                let bits = self.bits_of(self.graph.node(arg), bits);
+                self.broadcast_constant(sources[at], bits);
+            }
+        }
+        Some(sources)
+    }
+
+    /// A product and a sum, rounded once.
+    fn fused(&mut self, node: &Node, dst: u8, [a, b, c]: [u8; 3]) -> Option<()> {
+        // Where the destination is the first factor and the second the third operand, or the sum;
+        // or where it is the sum.
+        let [to_factor, of_factors, to_sum]: [&'static Inst; 3] = match node.op {
+            Op::MulAdd => [&inst::VFMADD132PD, &inst::VFMADD213PD, &inst::VFMADD231PD],
+            Op::MulSub => [&inst::VFMSUB132PD, &inst::VFMSUB213PD, &inst::VFMSUB231PD],
+            _ => [
+                &inst::VFNMADD132PD,
+                &inst::VFNMADD213PD,
+                &inst::VFNMADD231PD,
+            ],
+        };
+        let is_lazy = |at: usize| self.is_lazy[node.arg(at).index()];
+        let (lazy_factor, lazy_sum) = (is_lazy(1), is_lazy(2));
+        if lazy_factor && !lazy_sum {
+            let factor = self.operand(node.arg(1))?;
+            if dst == c && dst != a {
+                self.three(to_sum, dst, a, factor);
+                return Some(());
+            }
+            if dst != a {
+                self.two(&inst::MOVAPS, dst, v(a).into());
+            }
+            self.three(to_factor, dst, c, factor);
+            return Some(());
+        }
+        let sum = if lazy_sum {
+            self.operand(node.arg(2))?
+        } else {
+            v(c).into()
+        };
+        if dst == a {
+            self.three(of_factors, dst, b, sum);
+        } else if dst == b {
+            self.three(of_factors, dst, a, sum);
+        } else if dst == c && !lazy_sum {
+            self.three(to_sum, dst, a, v(b).into());
+        } else {
+            self.two(&inst::MOVAPS, dst, v(a).into());
+            self.three(of_factors, dst, b, sum);
+        }
+        Some(())
+    }
+
+    /// Numbers of a table.
+    fn look_up(&mut self, dst: u8, at: u8, table: Table) -> Option<()> {
+        let address = i64::try_from(table.address()).ok()?;
+        self.asm.mov_ri(gpr::RAX, address);
+        let from = Mem::base(gpr::RAX).vector_index(v(at), Scale::S8);
+        self.gather_all(&inst::VGATHERQPD, dst, from);
+        Some(())
     }
 
     // Values.
 
     pub(super) fn value(&mut self, id: Id) -> Option<()> {
         let node = *self.graph.node(id);
+        self.locked = 0;
+        self.spills.begin(id);
         // Read before they are given back, as the result may take the register of one.
         let args = node.args;
-        let mut sources = [0; 3];
-        for (at, arg) in args.iter().enumerate() {
-            if let Some(arg) = arg {
-                sources[at] = self.register(*arg).unwrap_or(SCRATCH[0]);
-            }
-        }
+        let sources = self.sources(&node)?;
+        let is_plain = matches!(node.op, Op::Add | Op::Sub | Op::Mul | Op::Div)
+            || matches!(node.op, Op::And | Op::Or | Op::Xor | Op::AndNot);
         let last = match args[1] {
-            Some(_) if matches!(node.op, Op::Result(_)) => None,
-            Some(b) => Some(self.operand(b)?),
-            None => None,
+            Some(b) if is_plain => Some(self.operand(b)?),
+            _ => None,
         };
         // A select is made of its mask; elsewhere all operands are read at once.
         let keeps = matches!(
             node.op,
-            Op::Select | Op::Round(_) | Op::Convert | Op::Compare(_) | Op::Load(..)
+            Op::Select
+                | Op::Round(_)
+                | Op::Convert
+                | Op::Compare(_)
+                | Op::Load(..)
+                | Op::Table(_)
+                | Op::Call(_)
+                | Op::Routine(_)
         );
         if !keeps {
             self.all_used(&node);
         }
-        let dst = self.take()?;
         let [a, b, c] = sources;
+        let is_fused = matches!(node.op, Op::MulAdd | Op::MulSub | Op::NegMulAdd);
+        let dst = match sources.into_iter().find(|&register| self.is_free(register)) {
+            Some(register) if is_fused => {
+                self.free &= !(1 << register);
+                register
+            }
+            _ => self.take()?,
+        };
         match node.op {
             Op::Load(stream, shift) => match self.graph.streams[stream].rows {
                 Rows::Strided(stride) => self.gather(dst, a, stream, shift, stride)?,
@@ -143,7 +262,7 @@ impl Code<'_> {
             },
             Op::Offsets(stride) => self.offsets(dst, stride)?,
             Op::Broadcast(stream, shift) => self.broadcast_element(&node, dst, stream, shift)?,
-            Op::Nothing | Op::Phi(..) => return None,
+            Op::Nothing | Op::Phi(..) | Op::Carried(_) => return None,
             Op::Arg(at) => {
                 let from = argument(at);
                 if node.lane == Lane::Single && self.lane == 8 {
@@ -153,11 +272,7 @@ impl Code<'_> {
                 }
             }
             Op::Constant(bits) => {
-                let bits = match (node.lane, self.lane) {
-                    #[expect(clippy::cast_possible_truncation, reason = "it is a float32")]
-                    (Lane::Single, 4) => u64::from((f64::from_bits(bits) as f32).to_bits()),
-                    _ => bits,
-                };
+                let bits = self.bits_of(&node, bits);
                 self.broadcast_constant(dst, bits);
             }
             Op::Counter => self.counter(dst)?,
@@ -172,6 +287,16 @@ impl Code<'_> {
                 self.round_single(&node, dst);
             }
             // Only of doubles.
+            Op::MulAdd | Op::MulSub | Op::NegMulAdd => self.fused(&node, dst, sources)?,
+            Op::Table(table) => self.look_up(dst, a, table)?,
+            Op::Call(thunk) => {
+                self.two(&inst::MOVAPS, dst, v(c).into());
+                self.call(thunk, [a, b, dst]);
+            }
+            Op::Routine(address) => {
+                let n_args = node.args().count();
+                self.routine(address, &sources[..n_args], dst);
+            }
             Op::Sqrt => self.two(&inst::SQRTPD, dst, v(a).into()),
             Op::MulHigh(by) => self.mul_high(dst, a, by),
             Op::And => self.three(&inst::ANDPD, dst, a, last?),
@@ -203,6 +328,7 @@ impl Code<'_> {
                 };
                 self.shift(row, dst, a, count);
             }
+            Op::ShiftDown(count) => self.shift(&inst::PSRLQ_I, dst, a, count),
             Op::Round(mode) => self.round(mode, self.lane == 8, dst, a),
             Op::Convert => self.convert(&node, dst, a)?,
             Op::Clip | Op::Result(_) => self.two(&inst::MOVAPS, dst, v(a).into()),

@@ -14,10 +14,12 @@
 use opcodon_asm::{Alu, Assembler, Cond, Evex, Gpr, Label, Mem, NONE, Shift};
 use opcodon_asm::{Vreg, Width, gpr, inst, mask};
 
+use super::callout::Detour;
 use super::graph::{Graph, Id, Node, Op};
+use super::spill::Spills;
 
 /// Vector instructions that kernels are made of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Isa {
     /// 256 bits.
     Avx2,
@@ -47,7 +49,7 @@ impl Isa {
         }
     }
 
-    fn n_registers(self) -> u8 {
+    pub(super) fn n_registers(self) -> u8 {
         match self {
             Self::Avx2 => 16,
             Self::Avx512 => 32,
@@ -98,12 +100,11 @@ pub(crate) fn emit(graph: &Graph, isa: Isa) -> Option<(Vec<u8>, usize)> {
         return None;
     }
     // Loops inside wait for one sum after another, so several vectors are in flight.
-    let most = if graph.nests.is_empty() {
-        2
-    } else {
-        N_COPIES_MAX
+    let mut n_copies = match Code::new(graph, isa, lane).n_nodes() {
+        n_nodes if n_nodes > N_NODES_UNROLLED => 1,
+        _ if graph.nests.is_empty() => 2,
+        _ => N_COPIES_MAX,
     };
-    let mut n_copies = most;
     while n_copies > 0 {
         let mut code = Code::new(graph, isa, lane);
         if code.kernel(n_copies).is_some() {
@@ -113,6 +114,27 @@ pub(crate) fn emit(graph: &Graph, isa: Isa) -> Option<(Vec<u8>, usize)> {
         n_copies /= 2;
     }
     None
+}
+
+/// Numbers that are only operands of what is computed.
+fn operands(graph: &Graph) -> Vec<bool> {
+    let is_number = |node: &Node| matches!(node.op, Op::Constant(_));
+    let mut is_operand = graph.nodes.iter().map(is_number).collect::<Vec<_>>();
+    let carried = graph
+        .nests
+        .iter()
+        .flat_map(|nest| nest.phis.iter().flatten());
+    let carried = carried.copied().chain(graph.results());
+    for id in carried.chain(graph.stops.iter().copied()) {
+        is_operand[id.index()] = false;
+    }
+    // What a thunk is given is looked at on the detour again.
+    for node in &graph.nodes {
+        if let Op::Call(_) | Op::Routine(_) = node.op {
+            node.args().for_each(|arg| is_operand[arg.index()] = false);
+        }
+    }
+    is_operand
 }
 
 pub(super) fn v(register: u8) -> Vreg {
@@ -128,14 +150,25 @@ pub(super) struct Code<'g> {
     pub(super) live: Vec<bool>,
     /// Computed before the loop.
     pub(super) is_before: Vec<bool>,
+    /// Numbers that are read where they are used.
+    pub(super) is_lazy: Vec<bool>,
+    pub(super) detours: Vec<Detour>,
+    /// The registers of what is carried.
+    pub(super) folded: Vec<u8>,
     /// How often each is used by what is computed together with it.
     pub(super) n_uses: Vec<u32>,
     pub(super) uses_left: Vec<[u32; N_COPIES_MAX]>,
     pub(super) registers: Registers,
     pub(super) free: u32,
+    /// Registers that the current step needs.
+    pub(super) locked: u32,
+    /// What lies in memory for want of registers.
+    pub(super) spills: Spills,
     pub(super) is_in_turns: bool,
     /// Whether rows are masked.
     pub(super) is_rest: bool,
+    /// Vectors in flight in the widest loop.
+    pub(super) n_copies_wanted: usize,
     /// Vectors in flight, and the current one of them.
     pub(super) n_copies: usize,
     pub(super) copy: usize,
@@ -145,12 +178,17 @@ impl<'g> Code<'g> {
     fn new(graph: &'g Graph, isa: Isa, lane: usize) -> Self {
         let live = graph.live();
         let mut is_before = graph.invariant.clone();
-        let is_leaf = |node: &Node| matches!(node.op, Op::Constant(_) | Op::Arg(_));
-        let leaves = graph.nodes.iter().zip(&live);
-        let n_leaves = leaves
-            .filter(|(node, live)| **live && is_leaf(node))
-            .count();
-        if n_leaves > n_pinned_max(isa) {
+        let mut is_lazy = vec![false; graph.nodes.len()];
+        let n_leaves = |is_lazy: &[bool]| {
+            let is_leaf = |node: &Node| matches!(node.op, Op::Constant(_) | Op::Arg(_));
+            let leaves = graph.nodes.iter().zip(&live).zip(is_lazy);
+            let leaves = leaves.filter(|((node, live), lazy)| **live && !**lazy && is_leaf(node));
+            leaves.count()
+        };
+        if n_leaves(&is_lazy) > n_pinned_max(isa) {
+            is_lazy = operands(graph);
+        }
+        if n_leaves(&is_lazy) > n_pinned_max(isa) {
             // Loaded where they are used; what is made of them is made there, too.
             is_before.fill(false);
         }
@@ -162,12 +200,18 @@ impl<'g> Code<'g> {
             lane,
             live,
             is_before,
+            is_lazy,
+            detours: Vec::new(),
+            folded: Vec::new(),
             n_uses: vec![0; n],
             uses_left: vec![[0; N_COPIES_MAX]; n],
             registers: vec![[None; N_COPIES_MAX]; n],
             free: 0,
+            locked: 0,
+            spills: Spills::new(graph),
             is_in_turns: false,
             is_rest: false,
+            n_copies_wanted: 1,
             n_copies: 1,
             copy: 0,
         }
@@ -177,15 +221,34 @@ impl<'g> Code<'g> {
         self.isa.width().bytes() / self.lane
     }
 
+    /// What is computed in a turn.
+    fn n_nodes(&self) -> usize {
+        let nodes = self.live.iter().zip(&self.is_before).zip(&self.is_lazy);
+        let is_here =
+            |((live, before), lazy): &((&bool, &bool), &bool)| **live && !**before && !**lazy;
+        nodes.filter(is_here).count()
+    }
+
     // The frame.
 
     fn kernel(&mut self, n_copies: usize) -> Option<()> {
+        self.n_copies_wanted = n_copies;
         let n_streams = self.graph.streams.len();
         let done = self.asm.label();
         let n_saved = n_streams.saturating_sub(N_FREE_BASES);
         for &base in &BASES[N_FREE_BASES..][..n_saved] {
             self.asm.push(base);
         }
+        self.free = if self.isa == Isa::Avx512 {
+            u32::MAX
+        } else {
+            0xffff
+        };
+        for register in SCRATCH {
+            self.free &= !(1 << register);
+        }
+        self.open_spills();
+        self.begin_folds()?;
         self.asm.alu_mi(Alu::Cmp, Mem::base(gpr::RDI), 0);
         self.asm.jcc(Cond::E, done);
         for (stream, &base) in self.graph.streams.iter().zip(&BASES) {
@@ -193,13 +256,10 @@ impl<'g> Code<'g> {
         }
         self.before(done)?;
         self.is_in_turns = true;
-        let n_nodes = self.live.iter().zip(&self.is_before);
-        let n_nodes = n_nodes.filter(|(live, before)| **live && !**before).count();
-        let is_small = n_nodes <= N_NODES_UNROLLED;
         let pinned = (self.free, self.registers.clone());
         // `rdx` is what the counter must not exceed.
         let mut margin = 0;
-        for n_copies in [if is_small { n_copies } else { 1 }, 1] {
+        for n_copies in [n_copies, 1] {
             let step = i32::try_from(self.n_lanes() * n_copies).ok()?;
             self.asm.alu_ri(Alu::Sub, gpr::RDX, step - margin);
             margin = step;
@@ -214,25 +274,22 @@ impl<'g> Code<'g> {
             self.rest(&pinned, done)?;
         }
         self.asm.bind(done);
+        self.end_folds()?;
         self.asm.mov_rr(gpr::RAX, gpr::RSI);
         self.asm.vzeroupper();
+        self.close_spills();
         for &base in BASES[N_FREE_BASES..][..n_saved].iter().rev() {
             self.asm.pop(base);
         }
         self.asm.ret();
+        for detour in std::mem::take(&mut self.detours) {
+            self.detour(&detour);
+        }
         Some(())
     }
 
     /// What is the same in all rows; the kernel does nothing where that stops it.
     fn before(&mut self, done: Label) -> Option<()> {
-        self.free = if self.isa == Isa::Avx512 {
-            u32::MAX
-        } else {
-            0xffff
-        };
-        for register in SCRATCH {
-            self.free &= !(1 << register);
-        }
         // What the loop uses of it is never given back.
         self.n_uses.fill(0);
         for (at, node) in self.graph.nodes.iter().enumerate() {
@@ -246,7 +303,7 @@ impl<'g> Code<'g> {
         }
         self.count_uses();
         for at in 0..self.graph.nodes.len() {
-            if self.live[at] && self.is_before[at] {
+            if self.live[at] && self.is_before[at] && !self.is_lazy[at] {
                 self.value(Id(u32::try_from(at).ok()?))?;
             }
         }
@@ -266,8 +323,8 @@ impl<'g> Code<'g> {
                 node.args().for_each(|arg| used[arg.index()] = true);
             }
         }
-        let stores = self.graph.stores.iter().map(|store| store.value);
-        for id in stores.chain(self.graph.stops.iter().copied()) {
+        let results = self.graph.results();
+        for id in results.chain(self.graph.stops.iter().copied()) {
             used[id.index()] = true;
         }
         used
@@ -279,13 +336,18 @@ impl<'g> Code<'g> {
         self.asm.jcc(Cond::G, after);
         self.asm.align(16);
         self.asm.bind(head);
-        (self.free, self.registers) = pinned.clone();
+        self.begin_vector(pinned);
         self.vector(done)?;
         self.asm.alu_ri(Alu::Add, gpr::RSI, step);
         self.asm.alu_rr(Alu::Cmp, gpr::RSI, gpr::RDX);
         self.asm.jcc(Cond::LE, head);
         self.asm.bind(after);
         Some(())
+    }
+
+    fn begin_vector(&mut self, pinned: &(u32, Registers)) {
+        (self.free, self.registers) = pinned.clone();
+        self.spills.clear();
     }
 
     /// The rows that are fewer than a vector's, if there are any.
@@ -300,7 +362,7 @@ impl<'g> Code<'g> {
         self.asm.vex(to_mask, Width::X, mask::K1, NONE, gpr::RAX);
         self.is_rest = true;
         self.n_copies = 1;
-        (self.free, self.registers) = pinned.clone();
+        self.begin_vector(pinned);
         self.vector(done)?;
         self.asm.mov_rr(gpr::RSI, gpr::RDX);
         Some(())
@@ -317,8 +379,7 @@ impl<'g> Code<'g> {
         let stops = &self.graph.stops;
         let stops = stops.iter().filter(|stop| !self.is_before[stop.index()]);
         let stops = stops.copied().collect::<Vec<_>>();
-        let stores = self.graph.stores.iter().map(|store| store.value);
-        for id in stores.chain(stops.iter().copied()) {
+        for id in self.graph.results().chain(stops.iter().copied()) {
             self.n_uses[id.index()] += 1;
         }
         for nest in 0..self.graph.nests.len() {
@@ -341,7 +402,8 @@ impl<'g> Code<'g> {
         for &id in &stops {
             for copy in 0..self.n_copies {
                 self.copy = copy;
-                let mask = self.register(id)?;
+                self.locked = 0;
+                let mask = self.fetch(id)?;
                 if let Some(so_far) = all {
                     self.three(&inst::ORPD, SCRATCH[0], so_far, v(mask).into());
                     all = Some(SCRATCH[0]);
@@ -357,11 +419,12 @@ impl<'g> Code<'g> {
         for store in &self.graph.stores {
             for copy in 0..self.n_copies {
                 self.copy = copy;
+                self.locked = 0;
                 self.store(store)?;
             }
         }
         self.copy = 0;
-        Some(())
+        self.fold()
     }
 
     fn count_uses(&mut self) {
@@ -424,7 +487,8 @@ impl<'g> Code<'g> {
             }
             let id = Id(u32::try_from(at).ok()?);
             let is_phi = matches!(self.graph.nodes[at].op, Op::Phi(..));
-            if !self.live[at] || self.is_before[at] || is_phi || self.is_folded(id) {
+            let is_here = self.live[at] && !self.is_before[at] && !self.is_lazy[at];
+            if !is_here || is_phi || self.is_folded(id) {
                 continue;
             }
             let n_copies = if self.graph.uniform[at] {
@@ -506,7 +570,7 @@ impl<'g> Code<'g> {
     }
 
     /// Sets the flags by whether anything is set.
-    fn test(&mut self, register: u8) {
+    pub(super) fn test(&mut self, register: u8) {
         let (asm, width) = (&mut self.asm, self.isa.width());
         match self.isa {
             Isa::Avx2 => asm.vex(&inst::PTEST, width, v(register), NONE, v(register)),
@@ -544,6 +608,9 @@ impl<'g> Code<'g> {
     }
 
     pub(super) fn take(&mut self) -> Option<u8> {
+        if self.free == 0 {
+            self.spill_one()?;
+        }
         (self.free != 0).then(|| {
             let register = self.free.trailing_zeros();
             self.free &= self.free - 1;
@@ -551,11 +618,18 @@ impl<'g> Code<'g> {
         })
     }
 
+    pub(super) fn is_free(&self, register: u8) -> bool {
+        self.free & 1 << register != 0
+    }
+
     /// Counts a use; the register is free after the last, if it is not needed for good.
     pub(super) fn used(&mut self, id: Id) {
         let (at, place) = (id.index(), self.place(id));
         let uses = &mut self.uses_left[at][place];
         *uses = uses.saturating_sub(1);
+        if *uses == 0 {
+            self.spills.forget(id);
+        }
         // What was computed before the loop stays where it is.
         let is_pinned = self.is_before[at] && self.is_in_turns;
         if *uses == 0
@@ -565,6 +639,11 @@ impl<'g> Code<'g> {
             self.free |= 1 << register;
         }
     }
+}
+
+/// A word of the kernel's own, before the arguments.
+pub(super) fn own_word() -> Mem {
+    Mem::base(gpr::RDI).disp(8)
 }
 
 /// Where an argument is.

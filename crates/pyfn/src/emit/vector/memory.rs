@@ -3,7 +3,7 @@
 use opcodon_asm::{Alu, Evex, Inst, Label, Mem, NONE, Scale, Width, gpr, inst, mask};
 
 use super::graph::{Lane, Node, Op, Store};
-use super::kernel::{BASES, Code, Isa, SCRATCH, argument, v};
+use super::kernel::{BASES, Code, Isa, SCRATCH, argument, own_word, v};
 use crate::types::Dtype;
 
 impl Code<'_> {
@@ -109,6 +109,12 @@ impl Code<'_> {
         } else {
             &inst::VGATHERDPS
         };
+        self.gather_all(row, dst, from);
+        Some(())
+    }
+
+    /// The elements at all places that a vector says; of rows that there are.
+    pub(super) fn gather_all(&mut self, row: &'static Inst, dst: u8, from: Mem) {
         let width = self.isa.width();
         // Breaks the dependence on the old value.
         self.three(&inst::XORPD, dst, dst, v(dst).into());
@@ -128,7 +134,6 @@ impl Code<'_> {
                 self.asm.evex(row, width, Evex::mask(k), v(dst), NONE, from);
             }
         }
-        Some(())
     }
 
     pub(super) fn broadcast_element(
@@ -153,9 +158,8 @@ impl Code<'_> {
             _ => self.asm.load32(gpr::RAX, from),
         }
         if usize::try_from(dtype.size()) != Ok(self.lane) && dtype != Dtype::Float32 {
-            let own = Mem::base(gpr::RDI).disp(8);
-            self.asm.store(own, gpr::RAX);
-            self.broadcast(dst, own);
+            self.asm.store(own_word(), gpr::RAX);
+            self.broadcast(dst, own_word());
         }
         Some(())
     }
@@ -163,10 +167,8 @@ impl Code<'_> {
     /// The numbers of the rows.
     pub(super) fn counter(&mut self, dst: u8) -> Option<()> {
         let iota = self.iota(self.copy * self.n_lanes())?;
-        // There is always a word of the kernel's own before the arguments.
-        let own = Mem::base(gpr::RDI).disp(8);
-        self.asm.store(own, gpr::RSI);
-        self.broadcast(dst, own);
+        self.asm.store(own_word(), gpr::RSI);
+        self.broadcast(dst, own_word());
         let row = self.arithmetic(Op::Add, Lane::Int)?;
         self.three(row, dst, dst, Mem::rip(iota).into());
         Some(())
@@ -175,7 +177,7 @@ impl Code<'_> {
     pub(super) fn store(&mut self, store: &Store) -> Option<()> {
         let to = self.element(store.stream, store.shift)?;
         let dtype = self.graph.streams[store.stream].dtype;
-        let from = self.register(store.value)?;
+        let from = self.fetch(store.value)?;
         let size = self.size(store.stream);
         let width = self.isa.width();
         if self.isa == Isa::Avx512 {

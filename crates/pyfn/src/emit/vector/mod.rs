@@ -15,6 +15,9 @@
 //! Loops inside may be part of a row, as in `for j: s = 0.0; for k: s += a[i, k] * b[k, j]; c[i, j] =
 //! s`: the rows' sums are computed side by side, each in its own order.
 //!
+//! What a row takes from the row before may be a sum, a product, a count or an extreme element: the
+//! rows' parts are computed side by side and put together as the scalar loop would (`carry`).
+//!
 //! # Exactness
 //! A row is computed by the operations of the scalar code in the same order; nothing is reordered or
 //! contracted. Rows may be done together if none reads what an earlier one writes. Within an array
@@ -22,17 +25,26 @@
 //! bound by the last, which is left to the scalar loop if somebody reads it.
 
 mod arithmetic;
+mod callout;
 mod calls;
+mod carry;
 mod elements;
+mod fold;
+mod formulas;
 mod graph;
 mod index;
 mod instructions;
 mod kernel;
+mod libm;
 mod memory;
 mod nest;
 mod operands;
 mod overlap;
 mod read;
+mod routines;
+mod seal;
+mod spill;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -45,10 +57,13 @@ use cranelift_frontend::Variable;
 use opcodon_asm::{Assembler, gpr};
 use opcodon_codemem::{Code, CodeHeap};
 
+use self::carry::Hand;
 use self::graph::Range;
 use self::index::{Bound, Linear, Place, Term, Word};
 use self::kernel::Isa;
-use self::overlap::pairs;
+pub(super) use self::libm::knows_powers;
+use self::overlap::{Pair, pairs};
+pub(super) use self::read::Row;
 use self::read::{Loop, Read};
 use super::frame::TICKS;
 use super::island::is_innermost;
@@ -67,6 +82,8 @@ pub(crate) struct Vector {
     does_last: bool,
     /// Whether there are loops inside.
     has_loops: bool,
+    /// What rows carry over.
+    hands: Vec<Hand>,
 }
 
 /// Rows below which the kernel is not worth its call.
@@ -92,12 +109,12 @@ fn caller() -> Option<usize> {
 }
 
 impl Emitter<'_, '_> {
-    /// Makes the kernel of an innermost loop over a range with step 1, if it is one for vectors, and
+    /// Makes the kernel of an innermost loop over a range with step 1, or over an array, if it is one for vectors, and
     /// hands over what does not change.
     pub(super) fn vectorise(
         &mut self,
         statement: &Statement,
-        counter: Local,
+        row: Row,
         [from, to]: [Variable; 2],
         body: &[Statement],
     ) -> Option<Vector> {
@@ -113,14 +130,18 @@ impl Emitter<'_, '_> {
                 info: &self.info,
                 types: &self.types,
                 facts: &self.facts,
-                counter,
+                row,
                 id: statement.id,
+                isa,
+                libm: &self.rt.libm,
             },
             body,
         )?;
-        if pairs(&read).len() > N_PAIRS_MAX {
+        let pairs = pairs(&read, &self.types);
+        if pairs.len() > N_PAIRS_MAX {
             return None;
         }
+        let hands = Hand::all(&read)?;
         let (bytes, n_lanes) = kernel::emit(&read.graph, isa)?;
         let code = CodeHeap::global().install(&bytes).ok()?;
         let address = code.address() as usize;
@@ -129,26 +150,35 @@ impl Emitter<'_, '_> {
             n_rows: n_lanes,
             code,
         });
-        let n_words = u32::try_from(read.words.len() + 2).ok()?;
+        let areas = read.graph.carries.iter().map(fold::area_bytes);
+        let n_bytes = 8 * (read.words.len() + 2) + areas.sum::<usize>();
         let slot = self.b.create_sized_stack_slot(ir::StackSlotData::new(
             ir::StackSlotKind::ExplicitSlot,
-            8 * n_words,
+            u32::try_from(n_bytes).ok()?,
             3,
         ));
         let head = &self.info.liveness.head[statement.id];
-        let mut bound = read.bound.iter().chain([&counter]);
+        let bound_by_loop = row.local();
+        let mut bound = read.bound.iter().chain([&bound_by_loop]);
         let vector = Vector {
             address,
             slot,
             does_last: !bound.any(|&local| head.has(local)),
             has_loops: !is_innermost(body),
+            hands,
         };
-        self.enter_vector(&vector, &read, [from, to]);
+        self.enter_vector(&vector, &read, &pairs, [from, to]);
         Some(vector)
     }
 
     /// Calls the kernel before the first turn.
-    fn enter_vector(&mut self, vector: &Vector, read: &Read, [from, to]: [Variable; 2]) {
+    fn enter_vector(
+        &mut self,
+        vector: &Vector,
+        read: &Read,
+        pairs: &[Pair<'_>],
+        [from, to]: [Variable; 2],
+    ) {
         let (low, high) = (self.value_of(from), self.value_of(to));
         let slot = self.b.ins().stack_addr(types::I64, vector.slot, 0);
         let zero = self.int(0);
@@ -210,8 +240,8 @@ impl Emitter<'_, '_> {
             self.store(value.word, slot, offset);
             addresses.push(value.address.unwrap_or(value.word));
         }
-        for pair in pairs(read) {
-            self.look_at_pair(&pair, &addresses, &rows, &mut guard);
+        for pair in pairs {
+            self.look_at_pair(pair, &addresses, &rows, &mut guard);
         }
         let holds = guard.holds.unwrap_or_else(|| self.int(1));
         let holds = if self.b.func.dfg.value_type(holds) == types::I64 {
@@ -224,7 +254,10 @@ impl Emitter<'_, '_> {
             self.call_in_pieces(vector, low, high)
         } else {
             let end = self.end_of_rows(vector, low, high);
-            self.call_word(vector.address, &[slot, low, end])
+            let end = self.hand_carries(&vector.hands, slot, [low, end]);
+            let next = self.call_word(vector.address, &[slot, low, end]);
+            self.take_carries(&vector.hands, slot, [low, next]);
+            next
         };
         self.jump(done, &[rows]);
         self.start(done);
@@ -240,7 +273,9 @@ impl Emitter<'_, '_> {
         self.b.switch_to_block(head);
         let slot = self.b.ins().stack_addr(types::I64, vector.slot, 0);
         let end = self.end_of_rows(vector, now, high);
+        let end = self.hand_carries(&vector.hands, slot, [now, end]);
         let next = self.call_word(vector.address, &[slot, now, end]);
+        self.take_carries(&vector.hands, slot, [now, next]);
         let done = self.b.ins().isub(next, now);
         self.take_ticks(done);
         let is_full = self
@@ -258,9 +293,12 @@ impl Emitter<'_, '_> {
     pub(super) fn resume_vector(&mut self, vector: &Vector, now: Value, stop: Value) -> Value {
         let slot = self.b.ins().stack_addr(types::I64, vector.slot, 0);
         let end = self.end_of_rows(vector, now, stop);
+        let end = self.hand_carries(&vector.hands, slot, [now, end]);
         let kernel = self.address(vector.address);
         let caller = caller().unwrap_or(0);
-        self.call_rarely(caller, &[kernel, slot, now, end])
+        let next = self.call_rarely(caller, &[kernel, slot, now, end]);
+        self.take_carries(&vector.hands, slot, [now, next]);
+        next
     }
 
     /// Where the loop pauses next: behind one turn, if the kernel may do much more.

@@ -2,7 +2,7 @@
 
 use super::graph::{Id, Lane, Op, Range, Test};
 use super::index::{Linear, Term, Word};
-use super::read::{Reader, Val};
+use super::read::{Reader, Row, Val};
 use crate::globals::Global;
 use crate::program::{Atom, Local};
 use crate::types::{BOOL, Class, Dtype, FLOAT, INT, NP_F32, Tags, class};
@@ -46,7 +46,7 @@ impl Reader<'_> {
         if self.frames.len() > 1 || self.bound.contains(&local) {
             return None;
         }
-        if local == self.of.counter {
+        if matches!(self.of.row, Row::Number(counter) if counter == local) {
             let range = Range::signed(32);
             let id = self.graph.add(Op::Counter, Lane::Int, range, &[]);
             return Some(Self::index(id, Linear::of(Term::Counter)));

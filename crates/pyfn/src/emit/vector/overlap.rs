@@ -11,6 +11,7 @@ use super::index::Word;
 use super::read::Read;
 use super::{Guard, Rows};
 use crate::emit::Emitter;
+use crate::types::Ty;
 
 impl Emitter<'_, '_> {
     /// Whether no row reads (or writes) what an earlier row has written.
@@ -102,7 +103,7 @@ pub(super) struct Pair<'r> {
     ahead: Option<i64>,
 }
 
-pub(super) fn pairs(read: &Read) -> Vec<Pair<'_>> {
+pub(super) fn pairs<'r>(read: &'r Read, types: &[Ty]) -> Vec<Pair<'r>> {
     let graph = &read.graph;
     let size = |stream: usize| graph.streams[stream].dtype.size();
     let mut pairs = Vec::new();
@@ -140,9 +141,10 @@ pub(super) fn pairs(read: &Read) -> Vec<Pair<'_>> {
         }
         for (word, each) in read.words.iter().enumerate() {
             if let Word::Element(place) = each {
+                let array = types[place.of].array();
                 pairs.push(Pair {
                     read: word,
-                    size: read.sizes[place.of],
+                    size: array.map_or(0, |array| array.dtype.size()),
                     rows: Move::Fixed,
                     steps: &[],
                     ..with(store.stream, [0; 2])

@@ -9,8 +9,11 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::carry::Carried;
+use super::fold::area_bytes;
 use super::graph::{Graph, Id, Lane, Op, Range};
 use super::index::{Bound, Linear, Term, Word};
+use super::kernel::Isa;
 use super::nest::Form;
 use crate::emit::hoist::Fact;
 use crate::emit::island::used_and_bound;
@@ -50,8 +53,8 @@ pub(super) struct Read {
     pub(super) small: Vec<Term>,
     /// Bound in the body.
     pub(super) bound: Vec<Local>,
-    /// For each local, bytes of an element, if it is an array.
-    pub(super) sizes: Vec<i64>,
+    /// What rows carry over.
+    pub(super) carried: Vec<Carried>,
 }
 
 /// Where a path goes on, if it does.
@@ -72,14 +75,35 @@ pub(super) struct Frame {
     pub(super) result: Option<Val>,
 }
 
+/// What a loop binds in each row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Row {
+    /// A local to the number of the row.
+    Number(Local),
+    /// A local to the element of an array.
+    Element(Local, Local),
+}
+
+impl Row {
+    /// The local.
+    pub(super) fn local(self) -> Local {
+        match self {
+            Self::Number(local) | Self::Element(local, _) => local,
+        }
+    }
+}
+
 /// What the body is about.
 pub(super) struct Loop<'a> {
     pub(super) unit: &'a Unit,
     pub(super) info: &'a Rc<FunctionInfo>,
     pub(super) types: &'a [Ty],
     pub(super) facts: &'a [Fact],
-    pub(super) counter: Local,
+    pub(super) row: Row,
     pub(super) id: usize,
+    pub(super) isa: Isa,
+    /// Addresses of the C library's functions.
+    pub(super) libm: &'a HashMap<&'static str, usize>,
 }
 
 #[derive(Clone)]
@@ -105,10 +129,17 @@ pub(super) struct Reader<'a> {
     pub(super) finite: Vec<(Option<Id>, Id)>,
     /// Whether integers are taken to be narrow where they are not known.
     pub(super) is_narrow: bool,
+    /// What rows may carry over, and the nodes of it.
+    pub(super) carried: Vec<(Local, Id)>,
+    /// Where rows were left early: locals that were bound anew, and such that were not.
+    pub(super) touched: Vec<Local>,
+    pub(super) kept: Vec<Local>,
+    /// The types of what may replace something that is carried, by both.
+    pub(super) tags_of_parts: HashMap<[Id; 2], Tags>,
 }
 
 /// Nodes beyond which a body is no loop for vectors.
-pub(super) const N_NODES_MAX: usize = 400;
+pub(super) const N_NODES_MAX: usize = 800;
 
 /// Turns of loops inside that are written out.
 pub(super) const N_WRITTEN_OUT_MAX: i64 = 32;
@@ -123,10 +154,12 @@ pub(super) const N_FRAMES_MAX: usize = 6;
 pub(super) fn read(of: &Loop<'_>, body: &[Statement]) -> Option<Read> {
     let (used, bound) = used_and_bound(body);
     let is_narrow = |local: Local| of.types[local].array().is_none_or(|a| a.dtype.size() < 8);
-    let is_narrow = used.into_iter().all(is_narrow);
-    if bound.contains(&of.counter) {
-        return None;
-    }
+    let array = match of.row {
+        Row::Number(counter) if bound.contains(&counter) => return None,
+        Row::Number(_) => None,
+        Row::Element(_, array) => Some(array),
+    };
+    let is_narrow = used.into_iter().chain(array).all(is_narrow);
     let mut reader = Reader {
         of,
         bound,
@@ -150,14 +183,34 @@ pub(super) fn read(of: &Loop<'_>, body: &[Statement]) -> Option<Read> {
         n_written_out: 1,
         finite: Vec::new(),
         is_narrow,
+        carried: Vec::new(),
+        touched: Vec::new(),
+        kept: Vec::new(),
+        tags_of_parts: HashMap::new(),
     };
-    reader.block(body, None)?;
-    reader.end(of)
+    reader.carry_in()?;
+    if let Row::Element(to, array) = of.row {
+        let element = reader.element_of_row(array)?;
+        reader.frame()?.bound.insert(to, element);
+    }
+    let end = match reader.block(body, None)? {
+        Flow::On(path) => path,
+        Flow::Ended => {
+            reader
+                .touched
+                .extend(reader.carried.iter().map(|each| each.0));
+            None
+        }
+    };
+    reader.end(end)
 }
 
 impl Reader<'_> {
-    fn end(mut self, of: &Loop<'_>) -> Option<Read> {
-        if self.graph.stores.is_empty() {
+    fn end(mut self, path: Option<Id>) -> Option<Read> {
+        let of = self.of;
+        let numbers = self.carried.clone();
+        let carried = self.carry_out(path)?;
+        if self.graph.stores.is_empty() && carried.is_empty() {
             return None;
         }
         // What is bound on some paths only, and read by who comes later, is not of one turn.
@@ -165,7 +218,12 @@ impl Reader<'_> {
         let bound = &self.frames.first()?.bound;
         let is_carried =
             |local: &Local| liveness.head[of.id].has(*local) && !bound.contains_key(local);
-        if self.bound.iter().any(is_carried) {
+        let numbers = numbers.iter().map(|number| number.0).collect::<Vec<_>>();
+        let is_left = |local: &Local| {
+            let is_read = liveness.head[of.id].has(*local) && !numbers.contains(local);
+            is_read && self.kept.contains(local)
+        };
+        if self.bound.iter().any(is_carried) || self.bound.iter().any(is_left) {
             return None;
         }
         let locals = &of.info.program.locals;
@@ -186,6 +244,16 @@ impl Reader<'_> {
         }
         self.small.sort_unstable();
         self.small.dedup();
+        if !self.carries_are_parts() {
+            return None;
+        }
+        let mut area = 8 * (self.words.len() + 2);
+        for carry in &mut self.graph.carries {
+            carry.area = area;
+            area += area_bytes(carry);
+        }
+        let is_plain = |local: &Local| carried.iter().all(|each| each.local != *local);
+        self.bound.retain(is_plain);
         let live = self.graph.live();
         let nodes = || {
             self.graph
@@ -212,11 +280,7 @@ impl Reader<'_> {
             words: self.words,
             graph: self.graph,
             bound: self.bound,
-            sizes: of
-                .types
-                .iter()
-                .map(|ty| ty.array().map_or(0, |array| array.dtype.size()))
-                .collect(),
+            carried,
         })
     }
 
@@ -309,6 +373,7 @@ impl Reader<'_> {
                 self.nest(*to, *range, inside, path)?;
             }
             Kind::Continue if self.frames.last()?.is_loop && self.open.is_empty() => {
+                self.leave_row();
                 return Some(Flow::Ended);
             }
             Kind::Return(a) if !self.frames.last()?.is_loop => {
@@ -399,6 +464,10 @@ impl Reader<'_> {
         let id = self
             .graph
             .add(Op::Select, a.lane, range, &[mask, yes.id, no.id]);
+        if let Op::Carried(_) = b.op {
+            let known = self.tags_of_parts.entry([yes.id, no.id]).or_default();
+            *known = known.or(yes.tags);
+        }
         let tags = yes.tags.or(no.tags);
         // Truth values have operations of their own.
         let truths = Tags(1 << BOOL | 1 << NP_BOOL);

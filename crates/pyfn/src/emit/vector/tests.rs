@@ -4,8 +4,11 @@
 use iced_x86::{Decoder, DecoderOptions, EncodingKind, Formatter, Instruction, IntelFormatter};
 
 use super::arithmetic::reciprocal;
-use super::graph::{Graph, Id, Lane, Nest, Op, Range, Rows, Step, Store, Stream, Test};
+use super::graph::{
+    Carry, Fold, Graph, Id, Lane, Nest, Op, Range, Rows, Step, Store, Stream, Test,
+};
 use super::kernel::{Isa, emit};
+use super::libm::Function;
 use crate::types::Dtype;
 
 /// The instructions of a kernel up to its end; what follows are numbers.
@@ -250,4 +253,42 @@ fn a_factor_divides_all_of_its_range() {
         }
     }
     assert!(n_found > 2000, "{n_found}");
+}
+
+#[test]
+fn functions_of_the_c_library_find_registers() {
+    use Function::{Cos, Exp, Log, Pow, Sin};
+    for isa in [Isa::Avx2, Isa::Avx512] {
+        for function in [Exp, Log, Sin, Cos, Pow(2.0), Pow(-1.5)] {
+            let mut graph = Graph::default();
+            let x = stream(&mut graph, Dtype::Float64, Rows::Dense);
+            let y = stream(&mut graph, Dtype::Float64, Rows::Dense);
+            let x = graph.float(Op::Load(x, 0), Lane::Double, &[]);
+            let (value, odd) = function.value(&mut graph, x);
+            let value = graph.float(Op::Call(16), Lane::Double, &[x, odd, value]);
+            store(&mut graph, y, value);
+            let (bytes, _) = emit(&graph, isa).expect("a kernel");
+            let known = decode(&bytes).iter().all(|each| !each.is_invalid());
+            assert!(known, "{function:?} {isa:?}");
+        }
+    }
+}
+
+#[test]
+fn floats_are_added_in_the_order_of_the_rows() {
+    let mut graph = Graph::default();
+    let x = stream(&mut graph, Dtype::Float64, Rows::Dense);
+    let x = graph.float(Op::Load(x, 0), Lane::Double, &[]);
+    graph.carries.push(Carry {
+        fold: Fold::Chain(Op::Add),
+        terms: vec![x],
+        lane: Lane::Double,
+        area: 24,
+    });
+    let (bytes, _) = emit(&graph, Isa::Avx2).expect("a kernel");
+    let lines = text(&bytes);
+    let first = lines.iter().position(|line| line.starts_with("vaddsd"));
+    let added = &lines[first.expect("a sum")..][..4];
+    let expected = ["18h", "20h", "28h", "30h"].map(|at| format!("vaddsd xmm2,xmm2,[rdi+{at}]"));
+    assert_eq!(added, expected);
 }
