@@ -68,10 +68,11 @@ def compiled(folder, source, *flags, suffix=".c", compiler="cc"):
 
 # Functions of libm, of one, two and three arguments; each has one for floats, too.
 LIBM = [
-    """sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh exp exp2 exp10 expm1 log log2 log10
-    log1p logb sqrt cbrt fabs ceil floor trunc rint nearbyint round roundeven erf erfc tgamma lgamma
-    j0 j1 y0 y1""",
-    """pow atan2 hypot fmod remainder drem nextafter copysign fdim fmax fmin fmaxmag fminmag scalb""",
+    """sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh exp exp2 exp10 expm1 log log2
+    log10 log1p logb sqrt cbrt fabs ceil floor trunc rint nearbyint round roundeven erf erfc
+    tgamma lgamma j0 j1 y0 y1""",
+    """pow atan2 hypot fmod remainder drem nextafter copysign fdim fmax fmin fmaxmag fminmag
+    scalb""",
     "fma",
 ]
 
