@@ -10,7 +10,7 @@
 use std::cmp::Ordering;
 
 use opcodon_data::split::k_fold;
-use opcodon_expr::Expr;
+use opcodon_expr::{Expr, Node, Op};
 use rayon::prelude::*;
 
 use crate::blend::blend;
@@ -225,9 +225,9 @@ fn refitted(
     effort: Effort,
     clock: &Clock,
 ) -> Result<Vec<Expr>, SrError> {
-    let free: Vec<Vec<bool>> = front.iter().map(|m| all_free(&m.expr)).collect();
-    let models = front.iter().zip(&free);
-    let models: Vec<(&Expr, &[bool])> = models.map(|(m, free)| (&m.expr, &free[..])).collect();
+    let starts: Vec<(Expr, Vec<bool>)> = front.iter().map(|m| unsnapped(&m.expr)).collect();
+    let models = starts.iter();
+    let models: Vec<(&Expr, &[bool])> = models.map(|(expr, free)| (expr, &free[..])).collect();
     let first = evaluator.adjust(&models, effort, clock)?;
     // `x^2` has no derivative by its exponent where `x` is negative: what was held is held.
     let stuck = (0..front.len()).filter(|&index| first[index].is_none());
@@ -243,6 +243,23 @@ fn refitted(
         .zip(adjusted)
         .map(|(model, adjusted)| adjusted.map_or_else(|| model.expr.clone(), |a| a.expr))
         .collect())
+}
+
+/// A formula and which of its constants are to be fitted. One that has none left was fitted, too: it
+/// gets back a scale and an offset.
+fn unsnapped(expr: &Expr) -> (Expr, Vec<bool>) {
+    let free = all_free(expr);
+    if free.contains(&true) {
+        return (expr.clone(), free);
+    }
+    let mut nodes = expr.nodes().to_vec();
+    nodes.extend([Node::Const(1.0), Node::Op(Op::Mul)]);
+    nodes.extend([Node::Const(0.0), Node::Op(Op::Add)]);
+    let fitted = free.into_iter().chain([true, true]).collect();
+    match Expr::from_postfix(nodes) {
+        Ok(scaled) => (scaled, fitted),
+        Err(_) => (expr.clone(), all_free(expr)),
+    }
 }
 
 /// How much less the mean of `losses` is than that of `rival`, row by row, and its standard error.
