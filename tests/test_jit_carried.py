@@ -122,6 +122,26 @@ def test_sums_of_floats():
     agree(some, [(reals(9), 9.0, -0.0)])
 
 
+def taken_away(x, s):
+    n = 0
+    for v in x:
+        if v != -9.0:
+            s -= v / 3.0
+        n += 1
+    return s, n
+
+
+def test_what_is_taken_away_keeps_the_sign_of_what_is_no_number():
+    for n in FEW:
+        for nan in (math.nan, -math.nan):
+            x = odd(n, nan, -0.0, -9.0)
+            for s in (0.0, -0.0, 1.5):
+                expected, total = (f(x, s)[0] for f in (taken_away, opcodon.jit(taken_away)))
+                assert math.copysign(1, expected) == math.copysign(1, total)
+                assert math.isnan(total) == math.isnan(expected)
+        agree(taken_away, [(odd(n, -0.0, -9.0), s) for s in (0.0, -0.0, 1.5)])
+
+
 def test_sums_over_themselves():
     def first_again(x, s):
         for i in range(len(x)):
@@ -514,6 +534,19 @@ def test_powers(exponent, tmp_path):
         agree(names["f"], [(y, np.zeros(20))])
     if has_vectors("avx512bw"):
         assert vectors(jitted), jitted.report()
+
+
+def of_integers(x, y):
+    for i in range(len(x)):
+        y[i] = x[i] ** -0.5
+
+
+def test_powers_of_integers_are_those_of_numpy():
+    for dtype in ("i8", "u8", "i4", "i1"):
+        x = np.arange(1, 120).astype(dtype)
+        agree(of_integers, [(x, np.zeros(x.size))])
+    jitted = opcodon.jit(lambda x: x**1.5)
+    assert [jitted(np.int64(n)) for n in range(60)] == [np.int64(n) ** 1.5 for n in range(60)]
 
 
 def squared(v):

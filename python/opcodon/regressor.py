@@ -147,7 +147,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     archive_size : int, default=0
         Formulas that `visited` lists, of all that were met: those of lowest error, each size its
         share, rounded up, each shape once.
-    blend : bool, default=True
+    blend : bool, default=False
         Where rows are few and noisy, predict with the mean of several formulas if that promises a
         smaller error. The mean is one formula, no longer than `max_size`.
     snap_constants : bool, default=True
@@ -231,7 +231,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         seeds: bool = True,
         guesses: Iterable[str | Expression] = (),
         archive_size: int = 0,
-        blend: bool = True,
+        blend: bool = False,
         snap_constants: bool = True,
         model_selection: str = "auto",
         validation_fraction: float = 0.0,

@@ -20,6 +20,7 @@ pub(crate) fn bin_tag(op: Bin, a: u8, b: u8, power: Option<i64>) -> Option<u8> {
     let np_bool = a == NP_BOOL || b == NP_BOOL;
     let ints = class(a) == Class::Int && class(b) == Class::Int;
     let numbers = |class: Class| class == Class::Int || class == Class::Float;
+    let has_np_int = |tag: u8| tag & NUMPY != 0 && class(tag) == Class::Int;
     if !numbers(class(a)) || !numbers(class(b)) {
         return None;
     }
@@ -34,7 +35,8 @@ pub(crate) fn bin_tag(op: Bin, a: u8, b: u8, power: Option<i64>) -> Option<u8> {
         Bin::TrueDiv => (!np_bool).then_some(numpy | FLOAT),
         Bin::FloorDiv | Bin::Mod => (!np_bool).then_some(numpy | if ints { INT } else { FLOAT }),
         Bin::Pow if np_bool => None,
-        Bin::Pow if !ints => Some(numpy | FLOAT),
+        // Of numpy's integers and a float: as an array's, by other code than the C library's.
+        Bin::Pow if !ints => (!has_np_int(a) && !has_np_int(b)).then_some(numpy | FLOAT),
         Bin::Pow => match power {
             Some(power) if power < 0 => (numpy == 0).then_some(FLOAT),
             _ => Some(numpy | INT),

@@ -352,7 +352,7 @@ macro_rules! for_each_parameter { ($then:ident) => { $then! {
         "Formulas to start from, in the names of the columns and separated by semicolons. Their constants are fitted, so only the form matters.")
     (archive_size,           usize,         0,                     Accepts::Between(0.0, 1e6),
         "Formulas that the report lists beside the front, of all that were visited: those of lowest error, each size its share, rounded up, each shape once.")
-    (blend,                  bool,           true,                  Accepts::Any,
+    (blend,                  bool,           false,                 Accepts::Any,
         "Where rows are few and noisy, predict with the mean of several formulas if that promises a smaller error. The mean is one formula, no longer than `max_size`.")
     (snap_constants,         bool,           true,                  Accepts::Any,
         "Replace constants by integers, simple fractions or multiples of pi, and drop terms, where the description gets shorter.")

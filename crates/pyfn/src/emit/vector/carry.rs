@@ -10,6 +10,7 @@
 use cranelift_codegen::ir::{InstBuilder, Value, condcodes::FloatCC, condcodes::IntCC, types};
 
 use super::Guard;
+use super::fold;
 use super::graph::{Carry, Fold, Id, Lane, Op, Range, Test};
 use super::read::{Read, Reader, Val};
 use crate::emit::Emitter;
@@ -117,6 +118,7 @@ impl Reader<'_> {
                 Some((is_min, part)) if path.is_none() => Carry {
                     fold: Fold::Extreme(is_min),
                     terms: vec![part],
+                    minus: vec![false],
                     lane: self.graph.node(phi).lane,
                     area: 0,
                 },
@@ -175,6 +177,7 @@ impl Reader<'_> {
         let is_product = is_float && self.multiplies(value, phi)?;
         let mut terms = Vec::new();
         self.parts(value, phi, path, is_product, &mut terms)?;
+        let (terms, minus): (Vec<_>, Vec<_>) = terms.into_iter().unzip();
         let fold = match (is_float, is_product) {
             (true, false) if self.of.unit.fast_math => Fold::Loose,
             (true, false) => Fold::Chain(Op::Add),
@@ -194,6 +197,7 @@ impl Reader<'_> {
         Some(Carry {
             fold,
             terms,
+            minus,
             lane,
             area: 0,
         })
@@ -224,7 +228,7 @@ impl Reader<'_> {
         phi: Id,
         path: Option<Id>,
         is_product: bool,
-        terms: &mut Vec<Id>,
+        terms: &mut Vec<(Id, bool)>,
     ) -> Option<()> {
         if value == phi {
             return Some(());
@@ -234,22 +238,29 @@ impl Reader<'_> {
             .args
             .map(|arg| arg.is_some_and(|id| self.graph.carried[id.index()]));
         let step = if is_product { Op::Mul } else { Op::Add };
+        let nothing = fold::nothing(step);
         match (node.op, carried) {
             (op, [true, false, _]) if op == step => {
                 self.parts(node.arg(0), phi, path, is_product, terms)?;
-                let term = self.part(node.arg(1), path, is_product)?;
-                terms.push(term);
+                let term = self.part(node.arg(1), path, nothing)?;
+                terms.push((term, false));
             }
             (op, [false, true, _]) if op == step => {
                 self.parts(node.arg(1), phi, path, is_product, terms)?;
-                let term = self.part(node.arg(0), path, is_product)?;
-                terms.push(term);
+                let term = self.part(node.arg(0), path, nothing)?;
+                terms.push((term, false));
             }
             (Op::Sub, [true, false, _]) if !is_product => {
                 self.parts(node.arg(0), phi, path, is_product, terms)?;
-                let term = self.minus(node.arg(1))?;
-                let term = self.part(term, path, is_product)?;
-                terms.push(term);
+                // A float is taken away in its turn, for the sign of what is no number.
+                let is_float = node.lane == Lane::Double;
+                let term = if is_float {
+                    node.arg(1)
+                } else {
+                    self.minus(node.arg(1))
+                };
+                let term = self.part(term, path, 0.0)?;
+                terms.push((term, is_float));
             }
             (Op::Select, [false, ..]) => {
                 let mask = node.arg(0);
@@ -266,31 +277,23 @@ impl Reader<'_> {
         Some(())
     }
 
-    fn minus(&mut self, id: Id) -> Option<Id> {
-        let node = *self.graph.node(id);
-        match node.lane {
-            Lane::Double => {
-                let sign = self.graph.double(-0.0);
-                Some(self.graph.float(Op::Xor, Lane::Double, &[id, sign]))
-            }
-            Lane::Int => {
-                let range = Range::new(-node.range.high, -node.range.low);
-                let zero = self.graph.int(0);
-                Some(self.graph.add(Op::Sub, Lane::Int, range, &[zero, id]))
-            }
-            _ => None,
-        }
+    /// An integer with the other sign.
+    fn minus(&mut self, id: Id) -> Id {
+        let range = self.graph.node(id).range;
+        let range = Range::new(-range.high, -range.low);
+        let zero = self.graph.int(0);
+        self.graph.add(Op::Sub, Lane::Int, range, &[zero, id])
     }
 
-    /// What a row adds: nothing where it is not on the path.
-    fn part(&mut self, id: Id, path: Option<Id>, is_product: bool) -> Option<Id> {
+    /// What a row adds: nothing where it is not on the path, of floats this.
+    fn part(&mut self, id: Id, path: Option<Id>, nothing: f64) -> Option<Id> {
         let node = *self.graph.node(id);
         let Some(path) = path else {
             return Some(id);
         };
         match node.lane {
             Lane::Double => {
-                let nothing = self.graph.double(if is_product { 1.0 } else { -0.0 });
+                let nothing = self.graph.double(nothing);
                 let args = [path, id, nothing];
                 Some(self.graph.float(Op::Select, Lane::Double, &args))
             }

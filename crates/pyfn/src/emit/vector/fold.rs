@@ -35,7 +35,7 @@ fn part(carry: &Carry, term: usize, lane: usize, bytes: usize) -> Mem {
 }
 
 /// The number that changes nothing.
-fn nothing(op: Op) -> f64 {
+pub(super) fn nothing(op: Op) -> f64 {
     if op == Op::Mul { 1.0 } else { -0.0 }
 }
 
@@ -75,8 +75,9 @@ impl Code<'_> {
                 match carry.fold {
                     Fold::Chain(op) => self.chain(carry, op, register)?,
                     Fold::Total | Fold::Loose => {
-                        let row = self.arithmetic(Op::Add, carry.lane)?;
-                        for &term in &carry.terms {
+                        for (&term, &is_minus) in carry.terms.iter().zip(&carry.minus) {
+                            let op = if is_minus { Op::Sub } else { Op::Add };
+                            let row = self.arithmetic(op, carry.lane)?;
                             let part = self.fetch(term)?;
                             self.merge(row, register, register, part);
                         }
@@ -111,7 +112,8 @@ impl Code<'_> {
                 Isa::Avx2 => self.asm.vex(row, width, v(from), NONE, to),
                 Isa::Avx512 if self.is_rest => {
                     let none = SCRATCH[0];
-                    self.broadcast_constant(none, nothing(op).to_bits());
+                    let nothing = if carry.minus[at] { 0.0 } else { nothing(op) };
+                    self.broadcast_constant(none, nothing.to_bits());
                     self.asm.evex(row, width, Evex::NONE, v(none), NONE, to);
                     let context = Evex::mask(mask::K1);
                     self.asm.evex(row, width, context, v(from), NONE, to);
@@ -119,13 +121,13 @@ impl Code<'_> {
                 Isa::Avx512 => self.asm.evex(row, width, Evex::NONE, v(from), NONE, to),
             }
         }
-        let row = if op == Op::Mul {
-            &inst::MULSD
-        } else {
-            &inst::ADDSD
-        };
         for lane in 0..self.n_lanes() {
-            for term in 0..carry.terms.len() {
+            for (term, &is_minus) in carry.minus.iter().enumerate() {
+                let row = match op {
+                    Op::Mul => &inst::MULSD,
+                    _ if is_minus => &inst::SUBSD,
+                    _ => &inst::ADDSD,
+                };
                 let from = part(carry, term, lane, 8);
                 let register = v(register);
                 self.asm.vex(row, Width::X, register, register, from);

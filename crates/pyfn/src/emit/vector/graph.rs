@@ -266,6 +266,8 @@ pub(crate) struct Carry {
     pub(super) fold: Fold,
     /// What a row adds, one after another.
     pub(super) terms: Vec<Id>,
+    /// For each of them whether it is taken away; only of floats.
+    pub(super) minus: Vec<bool>,
     pub(super) lane: Lane,
     /// Bytes from the kernel's arguments to where it begins and what comes of it.
     pub(super) area: usize,

@@ -402,7 +402,7 @@ impl<'g> Code<'g> {
         for &id in &stops {
             for copy in 0..self.n_copies {
                 self.copy = copy;
-                self.locked = 0;
+                self.locked = all.map_or(0, |so_far: u8| 1 << so_far);
                 let mask = self.fetch(id)?;
                 if let Some(so_far) = all {
                     self.three(&inst::ORPD, SCRATCH[0], so_far, v(mask).into());

@@ -282,6 +282,7 @@ fn floats_are_added_in_the_order_of_the_rows() {
     graph.carries.push(Carry {
         fold: Fold::Chain(Op::Add),
         terms: vec![x],
+        minus: vec![false],
         lane: Lane::Double,
         area: 24,
     });
