@@ -60,13 +60,6 @@ DEFAULT_OPERATORS = (
 )
 
 
-class _NotGiven(float):
-    """A default that can be told from the same number given on purpose."""
-
-
-_TIME_LIMIT = _NotGiven(30.0)
-
-
 class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     """Find a short formula for a table.
 
@@ -80,7 +73,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         What the fit is for: ``"fast"`` for a first look (10 s, size 30), ``"science"`` for a law
         (60 s, size 30, the shortest description), ``"accuracy"`` for predictions (120 s, size 80,
         depth 15), ``"auto"`` for the defaults, which adapt to the table. A parameter that is given
-        another value than its default keeps it, and so does `time_limit` whenever it is given.
+        another value than its default keeps it.
     time_limit : float or None, default=30.0
         Wall-clock seconds after which the best found so far is returned.
     random_state : int, RandomState instance or None, default=None
@@ -205,7 +198,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self,
         *,
         preset: str = "auto",
-        time_limit: float | None = _TIME_LIMIT,
+        time_limit: float | None = 30.0,
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = -1,
         operators: Iterable[str | Callable[..., Expression]] = DEFAULT_OPERATORS,
@@ -675,8 +668,6 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
             return texts
         defaults = type(self)()._texts()
         own = {name for name, text in texts.items() if text != defaults[name]}
-        if not isinstance(self.time_limit, _NotGiven):
-            own.add("time_limit")
         return {name: texts[name] for name in own | {"preset", "n_jobs"}}
 
     def _progress(self) -> Callable[[dict[str, Any]], object] | None:
