@@ -8,7 +8,6 @@ instructions of both kinds of processors.
 import math
 import os
 import pathlib
-import subprocess
 import sys
 
 import numpy as np
@@ -18,7 +17,17 @@ import opcodon
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from test_jit_vectors import Body, agree, has_vectors, integers, quiet, reals, same, vectors
+from test_jit_vectors import (
+    Body,
+    agree,
+    check_on,
+    has_vectors,
+    integers,
+    quiet,
+    reals,
+    same,
+    vectors,
+)
 
 assert quiet
 
@@ -608,9 +617,4 @@ def test_fast_math(tmp_path):
 @pytest.mark.skipif("OPCODON_TIER" in os.environ, reason="chosen already")
 @pytest.mark.parametrize("tier", ["avx2"])
 def test_other_processors(tier):
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__]
-    env = {**os.environ, "OPCODON_TIER": tier}
-    done = subprocess.run(
-        command, env=env, capture_output=True, text=True, timeout=500, check=False
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
+    check_on(tier, __file__)

@@ -594,7 +594,12 @@ def test_report():
 @pytest.mark.skipif("OPCODON_TIER" in os.environ, reason="chosen already")
 @pytest.mark.parametrize("tier", ["avx2", "sse2"])
 def test_other_processors(tier):
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__]
+    check_on(tier, __file__)
+
+
+def check_on(tier, file):
+    """Runs the tests of a file with the instructions of another processor."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", file]
     env = {**os.environ, "OPCODON_TIER": tier}
     done = subprocess.run(
         command, env=env, capture_output=True, text=True, timeout=500, check=False

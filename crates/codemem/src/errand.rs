@@ -21,7 +21,6 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::fault::GuardError;
-use crate::guard::system;
 use crate::lent::Shared;
 use crate::{Callback, Signature, Ty, Value};
 
@@ -58,7 +57,7 @@ impl<'a> Errands<'a> {
         }
         // SAFETY: two places for two descriptors.
         if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } != 0 {
-            return Err(system("no pipe"));
+            return Err(GuardError::refused("no pipe"));
         }
         // SAFETY: the descriptor was just opened, and nobody else has it.
         let ends = ends.map(|end| unsafe { File::from_raw_fd(end) });

@@ -74,6 +74,15 @@ pub enum GuardError {
     Interrupted,
 }
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+impl GuardError {
+    /// What the operating system refused just now.
+    pub(crate) fn refused(what: &'static str) -> Self {
+        let source = io::Error::last_os_error();
+        Self::System { what, source }
+    }
+}
+
 /// Why code stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

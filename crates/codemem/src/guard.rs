@@ -173,7 +173,7 @@ fn fork() -> Result<libc::pid_t, GuardError> {
     // SAFETY: the child runs `run` only, which is written for that.
     let child = crate::fork::uncounted(|| unsafe { libc::fork() });
     if child < 0 {
-        return Err(system("no process"));
+        return Err(GuardError::refused("no process"));
     }
     Ok(child)
 }
@@ -554,10 +554,4 @@ unsafe extern "C" fn caught(
     }
     // SAFETY: ends the process.
     unsafe { libc::_exit(1) };
-}
-
-/// What the operating system refused just now.
-pub(crate) fn system(what: &'static str) -> GuardError {
-    let source = io::Error::last_os_error();
-    GuardError::System { what, source }
 }

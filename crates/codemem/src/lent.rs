@@ -12,7 +12,6 @@
 use std::ptr::NonNull;
 
 use crate::fault::{GuardError, Loan};
-use crate::guard::system;
 use crate::pages::PAGE;
 
 /// The mapping.
@@ -59,7 +58,7 @@ impl Shared {
         // SAFETY: without a fixed address `mmap` takes only addresses that nobody uses.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), end, protection, flags, -1, 0) };
         let start = NonNull::new(start.cast::<u8>()).filter(|_| start != libc::MAP_FAILED);
-        let start = start.ok_or_else(|| system("no shared memory"))?;
+        let start = start.ok_or_else(|| GuardError::refused("no shared memory"))?;
         let shared = Self {
             start,
             len: end,

@@ -29,7 +29,7 @@ use crate::layout::{Entry, Plan, SectionId, SymbolId};
 use crate::library::Library;
 use crate::load;
 use crate::relocatable::{Home, Purpose, Relocatable};
-use crate::room::Room;
+use crate::room;
 use crate::run::{Choice, Sealed, run};
 use crate::scope::Scope;
 use crate::seal;
@@ -365,23 +365,12 @@ impl Linked<'_> {
         };
         let range = &self.plan.variables;
         let initial = &self.draft.bytes()[self.shift + range.start..self.shift + range.end];
-        let (len, align) = (self.plan.variables_len, self.plan.variables_align);
-        if self.plan.is_static {
-            let room = Room::new(initial, len, align).map_err(|message| {
-                let refusal = Refusal::StaticTls { message };
-                self.plan.objects[0]
-                    .file
-                    .error(ElfErrorKind::Refused(refusal))
+        let extent = (self.plan.variables_len, self.plan.variables_align);
+        self.room =
+            room::define(number, initial, extent, self.plan.is_static).map_err(|refusal| {
+                let file = &self.plan.objects[0].file;
+                file.error(ElfErrorKind::Refused(refusal))
             })?;
-            self.room = Some(room.offset());
-            number.define(room.module());
-        } else {
-            number.define(tls::Module::Block {
-                initial: initial.to_vec(),
-                len,
-                align,
-            });
-        }
         Ok(())
     }
 

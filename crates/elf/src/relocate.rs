@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 use crate::file::{size, word};
 use crate::load::{Loading, Set};
-use crate::room::Room;
+use crate::room;
 use crate::run::Choice;
 use crate::seal;
 use crate::shared::{Relocation, RelocationKind};
@@ -358,19 +358,9 @@ impl Loading {
         };
         let what = "the segment of thread-local variables";
         let initial = initial.ok_or_else(|| self.damaged(what, tls.address))?;
-        let (len, align) = (size(tls.len), size(tls.align));
-        if is_static {
-            let room = Room::new(initial, len, align);
-            let room = room.map_err(|message| self.refused(Refusal::StaticTls { message }))?;
-            self.distance = Some(room.offset());
-            number.define(room.module());
-        } else {
-            number.define(tls::Module::Block {
-                initial: initial.to_vec(),
-                len,
-                align,
-            });
-        }
+        let extent = (size(tls.len), size(tls.align));
+        self.distance = room::define(number, initial, extent, is_static)
+            .map_err(|refusal| self.refused(refusal))?;
         Ok(())
     }
 }

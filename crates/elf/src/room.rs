@@ -23,14 +23,39 @@ use std::sync::Arc;
 
 use object::elf;
 
+use crate::Refusal;
 use crate::seal::{self, System};
-use crate::tls::{Lookup, Module};
+use crate::tls::{Lookup, Module, Number};
 
 /// Variables in the static block of all threads, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Room {
     offset: u64,
     _donor: System,
+}
+
+/// Says what a number stands for: variables with these initial values and zeros up to `len`, of which
+/// each thread has its copy. Where code counts them from the thread pointer, they are in the static
+/// block of all threads; then the result is their distance from it.
+pub(crate) fn define(
+    number: &Number,
+    initial: &[u8],
+    (len, align): (usize, usize),
+    is_static: bool,
+) -> Result<Option<u64>, Refusal> {
+    if !is_static {
+        let initial = initial.to_vec();
+        number.define(Module::Block {
+            initial,
+            len,
+            align,
+        });
+        return Ok(None);
+    }
+    let room = Room::new(initial, len, align).map_err(|message| Refusal::StaticTls { message })?;
+    let distance = room.offset();
+    number.define(room.module());
+    Ok(Some(distance))
 }
 
 /// The name of the word with the distance.

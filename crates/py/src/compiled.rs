@@ -15,10 +15,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat, PyInt, PyList, PyTuple, PyType};
 
 use crate::array::{Matrix, MatrixView, as_array, n_dimensions};
+use crate::assembly::{disassembly, syntax};
 use crate::columns::panel;
 use crate::error::jit_error;
 use crate::expression::Expression;
-use crate::machine::{disassembly, syntax};
 use crate::seal::vectorcall::{self, Callable, Entry, Outcome};
 
 /// An expression as machine code; the Python class of the same name.

@@ -16,10 +16,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 
+use crate::assembly::{disassembly, syntax};
 use crate::deap::random;
 use crate::error::{code_error, message};
 use crate::expression::{Expression, Names};
-use crate::machine::{disassembly, syntax};
 
 mod evaluator;
 mod kinds;

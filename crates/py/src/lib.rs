@@ -11,6 +11,7 @@
 use pyo3::prelude::*;
 
 mod array;
+mod assembly;
 mod callback;
 mod columns;
 mod compiled;
@@ -37,6 +38,7 @@ mod _core {
 
     #[pymodule_export]
     use crate::{
+        assembly::{assemble, disassemble, effects},
         callback::PyCallback,
         compiled::CompiledExpression,
         error::{LibraryError, MachineFault, ParseError},
@@ -46,7 +48,7 @@ mod _core {
             evolve_parameters,
         },
         library::LoadedLibrary,
-        machine::{MachineFunction, assemble, disassemble, effects},
+        machine::MachineFunction,
         page::{code_html, fragment, r2_text},
         population::Population,
         report::{Report, fit, parameters},

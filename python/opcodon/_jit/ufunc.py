@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import count
 from types import FunctionType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -241,7 +241,7 @@ def guvectorize(
                 )
             scalars = [n == 0 for n in n_dims]
             compiled = jit(python, **options)
-            loops.append(_loop(dtypes, compiled, None, ixs, scalars))
+            loops.append(_Loop(dtypes, compiled, core=ixs, is_scalar=scalars))
         return _make(loops, n_in, len(cores) - n_in, None, python, layout.replace(" ", ""))
 
     return decorate
@@ -267,7 +267,7 @@ def _universal(
         over, fold = _loops(function, n_in, n_out, options)
         dtypes = inputs + outputs
         fold = fold if n_in == 2 and n_out == 1 and dtypes[0] == dtypes[2] else None
-        loops.append(_loop(dtypes, over, fold, None, [False] * len(dtypes)))
+        loops.append(_Loop(dtypes, over, fold))
     return _make(loops, n_in, n_out, identity, function, None)
 
 
@@ -297,28 +297,28 @@ def _loops(function: FunctionType, n_in: int, n_out: int, options: dict[str, Any
     return [*made, None][:2]
 
 
-def _loop(
-    dtypes: list[np.dtype[Any]], function: Any, fold: Any, core: Any, is_scalar: list[bool]
-) -> Any:
+class _Loop(NamedTuple):
     """The types and functions of a loop, as the native side reads them."""
-    return _Loop(
-        numbers=bytes(dtype.num for dtype in dtypes),
-        dtypes=dtypes,
-        sizes=[dtype.itemsize for dtype in dtypes],
-        function=function,
-        fold=fold,
-        core=core,
-        is_scalar=is_scalar,
-    )
 
+    dtypes: list[np.dtype[Any]]
+    function: Any
+    fold: Any = None
+    core: list[list[int]] | None = None
+    is_scalar: list[bool] | None = None
 
-class _Loop:
-    def __init__(self, **fields: Any) -> None:
-        self.__dict__.update(fields)
+    @property
+    def numbers(self) -> bytes:
+        """The types as numpy numbers them."""
+        return bytes(dtype.num for dtype in self.dtypes)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Bytes of an element of each."""
+        return [dtype.itemsize for dtype in self.dtypes]
 
 
 def _make(
-    loops: list[Any],
+    loops: list[_Loop],
     n_in: int,
     n_out: int,
     identity: Any,

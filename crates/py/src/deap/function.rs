@@ -21,10 +21,10 @@ use super::lower::Lowering;
 use super::text;
 use super::tree::Tree;
 use super::vocabulary::{Vocabulary, deap_gp, type_name};
+use crate::assembly::{disassembly, syntax};
 use crate::error::jit_error;
 use crate::expression::Expression;
 use crate::kernels::{Kept, tier, with_batch};
-use crate::machine::{disassembly, syntax};
 use crate::seal::vectorcall::{self, Callable, Entry, Outcome};
 
 /// A tree as machine code; called like the function that ``deap.gp.compile`` returns.

@@ -23,7 +23,7 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use super::calls::{PyObject_Vectorcall, array_of, box_value, recursion, type_of, value_of};
 use super::layout::{Layout, known, layout};
-use crate::machine;
+use crate::assembly;
 use crate::seal::vectorcall::{Callable, Entry, enable};
 
 /// Functions of more parameters run in Python.
@@ -1046,10 +1046,9 @@ impl Function {
     /// Whether a native version exists whose exits were never taken in vain.
     fn is_native(&self) -> bool {
         let native = |specs: &[Spec], _: &Unit| {
-            let mut own = specs.iter().filter(|spec| spec.function == 0);
-            own.any(|spec| {
-                let exits = spec.records.iter().filter(|record| !record.why.is_empty());
-                spec.code.is_some() && exits.map(|record| record.n_taken.get()).sum::<u64>() == 0
+            own(specs).any(|(spec, _)| {
+                let mut exits = spec.records.iter().filter(|record| !record.why.is_empty());
+                exits.all(|record| record.n_taken.get() == 0)
             })
         };
         self.specs(native).unwrap_or(false)
@@ -1072,7 +1071,7 @@ impl Function {
                 "no such version has been compiled; call it first",
             ));
         };
-        machine::disassemble(py, &bytes, style)
+        assembly::disassemble(py, &bytes, style)
     }
 
     /// Of each version: its types, its code, where in it the native function begins, which bytes

@@ -36,8 +36,8 @@ struct Types {
     fold: Option<Py<PyAny>>,
     /// For each argument its core dimensions; none if the function works on elements.
     core: Option<Vec<Vec<usize>>>,
-    /// For each argument whether it is handed over as a number.
-    is_scalar: Vec<bool>,
+    /// For each argument whether it is handed over as a number; with core dimensions.
+    is_scalar: Option<Vec<bool>>,
 }
 
 /// What a loop needs when numpy calls it.
@@ -178,7 +178,7 @@ impl Loop {
                     ..rows[at]
                 };
                 let to = Rows {
-                    at: data_of(array),
+                    at: data_of(array.as_ptr()),
                     step: sizes[at].cast_signed(),
                 };
                 copy(from, to, n, sizes[at]);
@@ -190,7 +190,7 @@ impl Loop {
             function.call1(py, arguments)?;
             for at in self.n_in..arrays.len() {
                 let from = Rows {
-                    at: data_of(&arrays[at]),
+                    at: data_of(arrays[at].as_ptr()),
                     step: sizes[at].cast_signed(),
                 };
                 let to = Rows {
@@ -232,8 +232,9 @@ impl Loop {
                     shape,
                     steps: within,
                 };
-                strided.copy(data_of(&array.clone().unbind()), sizes[at], Way::In);
-                let is_scalar = self.types.is_scalar[at];
+                strided.copy(data_of(array.as_ptr()), sizes[at], Way::In);
+                let scalars = self.types.is_scalar.as_deref().unwrap_or_default();
+                let is_scalar = scalars.get(at) == Some(&true);
                 arguments.push(if is_scalar {
                     array.get_item(0)?
                 } else {
@@ -245,7 +246,7 @@ impl Loop {
                 .function
                 .call1(py, PyTuple::new(py, arguments)?)?;
             for (at, (array, strided)) in arrays.into_iter().enumerate().skip(self.n_in) {
-                strided.copy(data_of(&array.unbind()), sizes[at], Way::Out);
+                strided.copy(data_of(array.as_ptr()), sizes[at], Way::Out);
             }
         }
         Ok(())
@@ -277,9 +278,9 @@ fn are_apart(rows: &[Rows], sizes: &[usize], n_in: usize, n_rows: usize) -> bool
 }
 
 /// Where an array of numpy's has its elements.
-fn data_of(array: &Py<PyAny>) -> *mut u8 {
+fn data_of(array: *mut ffi::PyObject) -> *mut u8 {
     // numpy's own stable interface: `PyArrayObject_fields.data`.
-    unsafe { array.as_ptr().cast::<u8>().add(16).cast::<*mut u8>().read() }
+    unsafe { array.cast::<u8>().add(16).cast::<*mut u8>().read() }
 }
 
 /// Copies elements.

@@ -13,7 +13,9 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use opcodon_asm::{Alu, Assembler, Cond, Evex, Gpr, Mem, NONE, Scale, Width, gpr, inst, mask};
+use opcodon_asm::{
+    Alu, Assembler, Cond, Evex, Gpr, Inst, Mem, NONE, Scale, Width, gpr, inst, mask,
+};
 use opcodon_codemem::{Code, CodeHeap};
 
 use super::formulas::{CIRCULAR_LIMITS, EXP_LIMIT, LOG_NEAR, SERIES_LIMIT, Steps};
@@ -120,19 +122,19 @@ fn thunk(function: usize, second: u64, isa: Isa) -> Option<Code> {
     }
     asm.alu_ri(Alu::Sub, gpr::RSP, SLOT * (n_registers + 1));
     asm.alu_ri(Alu::And, gpr::RSP, -SLOT);
-    let is_wide = isa == Isa::Avx512;
-    for at in 0..n_registers {
-        let register = v(u8::try_from(at).ok()?);
-        let row = &inst::MOVUPS_ST;
-        match isa {
-            Isa::Avx2 => asm.vex(row, width, register, NONE, slot(at)),
-            Isa::Avx512 => asm.evex(row, width, Evex::NONE, register, NONE, slot(at)),
+    let move_all = |asm: &mut Assembler, row: &'static Inst, mask_row: &'static Inst| {
+        for at in 0..isa.n_registers() {
+            let (register, slot) = (v(at), slot(i32::from(at)));
+            match isa {
+                Isa::Avx2 => asm.vex(row, width, register, NONE, slot),
+                Isa::Avx512 => asm.evex(row, width, Evex::NONE, register, NONE, slot),
+            }
         }
-    }
-    if is_wide {
-        let row = &inst::KMOVQ_ST;
-        asm.vex(row, Width::X, mask::K1, NONE, slot(n_registers));
-    }
+        if isa == Isa::Avx512 {
+            asm.vex(mask_row, Width::X, mask::K1, NONE, slot(n_registers));
+        }
+    };
+    move_all(&mut asm, &inst::MOVUPS_ST, &inst::KMOVQ_ST);
     asm.load(gpr::RBX, kernel::own_word());
     asm.vzeroupper();
     let head = asm.label();
@@ -148,18 +150,7 @@ fn thunk(function: usize, second: u64, isa: Isa) -> Option<Code> {
     asm.lea(gpr::RCX, Mem::base(gpr::RBX).disp(-1));
     asm.alu_rr(Alu::And, gpr::RBX, gpr::RCX);
     asm.jcc(Cond::NE, head);
-    for at in 0..n_registers {
-        let register = v(u8::try_from(at).ok()?);
-        let row = &inst::MOVUPS;
-        match isa {
-            Isa::Avx2 => asm.vex(row, width, register, NONE, slot(at)),
-            Isa::Avx512 => asm.evex(row, width, Evex::NONE, register, NONE, slot(at)),
-        }
-    }
-    if is_wide {
-        let row = &inst::KMOVQ;
-        asm.vex(row, Width::X, mask::K1, NONE, slot(n_registers));
-    }
+    move_all(&mut asm, &inst::MOVUPS, &inst::KMOVQ);
     let n_saved = i32::try_from(SAVED.len()).ok()?;
     asm.lea(gpr::RSP, Mem::base(gpr::RBP).disp(-8 * n_saved));
     for register in SAVED.into_iter().rev() {
