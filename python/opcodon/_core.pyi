@@ -357,6 +357,9 @@ class CompiledExpression:
         Where the code is in memory.
     tier : str
         The vector instructions in use: ``"sse2"``, ``"avx2"`` or ``"avx512"``.
+    builtin : callable
+        The same as one of Python's built-in functions, which it calls faster than any other object:
+        for hot loops.
     """
 
     def __new__(cls, expression: Expression) -> Self: ...
@@ -372,6 +375,8 @@ class CompiledExpression:
     def code(self) -> bytes: ...
     @property
     def address(self) -> int: ...
+    @property
+    def builtin(self) -> Callable[..., Any]: ...
     @property
     def tier(self) -> str: ...
     def disassemble(self, style: Style = "intel", *, kernel: bool = False) -> Disassembly:
@@ -516,6 +521,9 @@ class MachineFunction:
         As given.
     guard : bool
         Whether calls run in another process.
+    builtin : callable
+        The same as one of Python's built-in functions, which it calls faster than any other object:
+        for hot loops.
     """
 
     def __new__(
@@ -532,6 +540,8 @@ class MachineFunction:
     def code(self) -> bytes: ...
     @property
     def address(self) -> int: ...
+    @property
+    def builtin(self) -> Callable[..., Any]: ...
     @property
     def signature(self) -> str: ...
     @property
