@@ -363,7 +363,11 @@ MISTAKES = [
     (lambda: P.loss(TWO, [0, 0, np.nan, 0]), ValueError, "y must be finite, but row 2 .* NaN"),
     (lambda: P.loss(TWO, [0, -np.inf, 0, 0]), ValueError, "row 1 .* -inf"),
     (lambda: P.loss(TWO, "abcd"), TypeError, "y has dtype"),
-    (lambda: P.loss(TWO, np.zeros(4), loss="hubert"), ValueError, "neither a known loss nor a form"),
+    (
+        lambda: P.loss(TWO, np.zeros(4), loss="hubert"),
+        ValueError,
+        "neither a known loss nor a form",
+    ),
     (lambda: P.loss(TWO, np.zeros(4), loss="huber(-1)"), ValueError, "must be a number above 0"),
     (lambda: P.loss(TWO, np.zeros(4), loss="p - z"), ValueError, "z"),
     (lambda: P.loss(TWO, np.zeros(4), bound=[1.0] * 9), ValueError, r"bound has shape \(9,\), but"),
