@@ -23,13 +23,19 @@ from opcodon._jit.form import (
     Piece,
     Simple,
     Try,
+    Turn,
+    Turns,
     With,
 )
-from opcodon._jit.names import SCOPES, Names, RefusedError
+from opcodon._jit.generators import Generator, gives
+from opcodon._jit.names import LOOPS, SCOPES, Names, RefusedError
 from opcodon._jit.patterns import PatternNormaliser
 from opcodon._jit.python_form import PythonForm
 from opcodon._jit.source import parameters
-from opcodon._jit.tools import ENTER_NAME
+from opcodon._jit.tools import ENTER_NAME, REPLAYS_NAME
+
+# Loops over generators within one another; the body of each is there twice.
+N_TURNED_MAX = 2
 
 
 def normalise(
@@ -92,6 +98,9 @@ class Normaliser(ComprehensionNormaliser):
         # What a jump would cross, innermost last: "loop", or the statement to be left in order.
         self.crossed: list[str] = []
         self.unreachable = frozenset(form.locals)
+        # The loop whose generator's statements these are, and the loops that are in their bodies.
+        self.turns: _Turns | None = None
+        self.turned: list[_Turns] = []
 
     # ---- blocks
 
@@ -121,6 +130,8 @@ class Normaliser(ComprehensionNormaliser):
                 if method is None:
                     raise UnsupportedError(f"{type(statement).__name__} statement")
                 method(statement)
+                if self.turns is not None and isinstance(statement, LOOPS) and gives(statement):
+                    self._leave_turns(statement)
             except UnsupportedError as reason:
                 self.out = [self.leave(statement, str(reason))]
                 self.bound = bound
@@ -148,6 +159,9 @@ class Normaliser(ComprehensionNormaliser):
     def _on_expr(self, node: ast.Expr) -> None:
         if isinstance(node.value, ast.Constant):
             return
+        if isinstance(node.value, ast.Yield) and self.turns is not None:
+            self._turn(node.value, self.turns)
+            return
         before = len(self.out)
         atom = self.expression(node.value)
         index = atom.get("l")
@@ -164,7 +178,7 @@ class Normaliser(ComprehensionNormaliser):
             self.emit(node, {"s": "expr", "e": {"atom": atom}})
 
     def _on_return(self, node: ast.Return) -> None:
-        if any(crossed != "loop" for crossed in self.crossed):
+        if any(crossed not in ("loop", "turn") for crossed in self.crossed):
             raise UnsupportedError("return out of a statement that must be left in order")
         atom = {"none": 1} if node.value is None else self.expression(node.value)
         self.emit(node, {"s": "return", "a": atom})
@@ -176,6 +190,13 @@ class Normaliser(ComprehensionNormaliser):
         self._jump(node, "continue")
 
     def _jump(self, node: ast.stmt, kind: str) -> None:
+        if self.crossed[-1] == "turn":
+            # The body has a loop of its own, in place of the one over the generator.
+            left = self.turned[-1].left
+            if kind == "break" and left is not None:
+                self.copy(node, self.constant(True), left)
+            self.out.append(Simple(node, {"s": "break"}, [node]))
+            return
         if self.crossed[-1] != "loop":
             raise UnsupportedError(f"{kind} out of a statement that must be left in order")
         self.emit(node, {"s": kind})
@@ -473,7 +494,141 @@ class Normaliser(ComprehensionNormaliser):
             self._choice(node, {"l": done}, node.orelse, [])
 
     def _on_for(self, node: ast.For) -> None:
-        iterable = self.expression(node.iter)
+        generator = self._generator(node.iter)
+        if generator is not None:
+            self._for_turns(node, generator)
+            return
+        self._for(node, self.expression(node.iter))
+
+    def _generator(self, node: ast.expr) -> Generator | None:
+        """The generator that a loop runs over, if it is not needed."""
+        if (
+            not isinstance(node, ast.Call)
+            or not isinstance(node.func, ast.Name)
+            or self.is_local(node.func.id)
+            or node.func.id in self.names.outer
+            or node.keywords
+            or any(isinstance(part, ast.Starred) for part in node.args)
+            or len(self.turned) == N_TURNED_MAX
+        ):
+            return None
+        generator = self.resolver.generator(node.func.id)
+        if generator is None or len(generator.params) != len(node.args):
+            return None
+        # What the generator calls has to mean the same here.
+        names = (ast.Name(id=name, ctx=ast.Load()) for name in generator.builtins)
+        return generator if all(self.builtin(name) for name in names) else None
+
+    def _for_turns(self, node: ast.For, generator: Generator) -> None:
+        """A loop whose body the generator's stands around, or one over the generator."""
+        assert isinstance(node.iter, ast.Call)
+        assert isinstance(node.iter.func, ast.Name)
+        called = self.frozen(node.iter.func.id)
+        atoms, _ = self.operands(node.iter.args)
+        arguments = [self.set(node.iter, {"atom": atom}) for atom in atoms]
+        function = generator.function
+        known = [self.constant(value) for value in (function, function.__code__)]
+        # Python takes the generator.
+        no = ast.copy_location(ast.Constant(value=False), node.iter)
+        replays = self.tool(node.iter, REPLAYS_NAME, [called, *known, *arguments], no)
+        bound = set(self.bound)
+
+        def with_generator() -> None:
+            self.bound = set(bound)
+            items = self.set(node.iter, {"call": called, "args": arguments})
+            self._for(node, items)
+
+        self.branch(
+            node.iter,
+            replays,
+            lambda: self._turns(node, generator, called, arguments),
+            with_generator,
+        )
+        self.bound = bound
+
+    def _turns(
+        self, node: ast.For, generator: Generator, called: Atom, arguments: list[Atom]
+    ) -> None:
+        index = self._local(node.target)
+        to = self.temporary() if index is None else index
+        count, left = self.temporary(), self.temporary()
+        names, statements = generator.body(f".{len(self.form.locals)}.", node)
+        for name in names:
+            self.index[name] = len(self.form.locals)
+            self.form.locals.append(name)
+            self.bound.add(name)
+        jumps = _jumps(node.body)
+        turns = _Turns(node, to, count, self.crossed)
+        turns.is_unpacked = index is None
+        turns.has_jumps = bool(jumps)
+        if ast.Break in jumps:
+            turns.left = left
+        bound = set(self.bound)
+
+        self.copy(node, self.constant(0), count)
+        if turns.left is not None:
+            self.copy(node, self.constant(False), left)
+
+        def around() -> None:
+            for name, atom in zip(names, arguments, strict=False):
+                self.copy(node, atom, self.index[name])
+            outer, self.turns = self.turns, turns
+            crossed, self.crossed = self.crossed, []
+            if turns.left is None:
+                self.out += [each for piece in self.block(statements) for each in piece.body]
+            else:
+                self.crossed.append("loop")
+                end = self.inside(lambda: self.emit(node, {"s": "break"}))
+                self.out.append(Loop(node, [*self.block(statements), *end]))
+            self.turns, self.crossed = outer, crossed
+            # Python needs them as long as the loop runs.
+            kept = [{"l": count}, *arguments]
+            self.emit(node, {"s": "expr", "e": {"tuple": kept}})
+
+        block = self.inside(around)
+        self.bound = set(bound)
+        orelse = rest = self.block(node.orelse)
+        if turns.left is not None and orelse:
+            rest = [Piece(None, [If(node, {"l": left}, [], orelse)])]
+        call = (called, arguments, {"l": count})
+        made = Turns(node, to, call, (block, rest), (turns.body, orelse))
+        made.left = turns.left
+        self.out.append(made)
+
+    def _turn(self, item: ast.Yield, turns: _Turns) -> None:
+        """The body of a loop, where the generator that is not there gives an item."""
+        assert item.value is not None
+        node = turns.node
+        self.into(item.value, turns.to)
+        self.set(item, {"bin": "add", "a": {"l": turns.count}, "b": {"i": 1}}, turns.count)
+        target: Block = []
+        outer, self.turns = self.turns, None
+        crossed, self.crossed = self.crossed, [*turns.crossed, "turn"]
+        self.turned.append(turns)
+        if turns.is_unpacked:
+            target = self.inside(lambda: self.assign(node.target, {"l": turns.to}))
+        else:
+            assert isinstance(node.target, ast.Name)
+            self.bind(node.target.id)
+        turns.body = target + self.block(node.body)
+        self.turned.pop()
+        self.turns, self.crossed = outer, crossed
+        turn = Turn(node, turns.body)
+        if not turns.has_jumps:
+            self.out.append(turn)
+            return
+        # Either way the body ends with a jump out of a loop of its own.
+        end = self.inside(lambda: self.emit(node, {"s": "break"}))
+        self.out.append(Loop(node, [Piece(None, [turn]), *end]))
+        self._leave_turns(node)
+
+    def _leave_turns(self, node: ast.stmt) -> None:
+        """Go on leaving a generator's loops if the loop over it was left."""
+        if self.turns is not None and self.turns.left is not None:
+            out = self.inside(lambda: self.emit(node, {"s": "break"}))
+            self.out.append(If(node, {"l": self.turns.left}, out, []))
+
+    def _for(self, node: ast.For, iterable: Atom) -> None:
         index = self._local(node.target)
         to = self.temporary() if index is None else index
         bound = set(self.bound)
@@ -622,6 +777,48 @@ class Normaliser(ComprehensionNormaliser):
         self.form.lifted.append(self.lifted[name][1])
 
 
+class _Turns:
+    """A loop over a generator that is not there.
+
+    Attributes
+    ----------
+    node, body
+        Its syntax, and its body once that is known.
+    to, count
+        The locals that get an item, and that count the items.
+    left
+        The local that says whether the loop was left, if that may be.
+    is_unpacked, has_jumps
+        Whether an item is assigned to more than a local, and whether the body jumps.
+    crossed
+        What a jump out of the loop would cross.
+    """
+
+    def __init__(self, node: ast.For, to: int, count: int, crossed: list[str]) -> None:
+        self.node = node
+        self.to = to
+        self.count = count
+        self.crossed = list(crossed)
+        self.left: int | None = None
+        self.is_unpacked = self.has_jumps = False
+        self.body: Block = []
+
+
+def _jumps(body: list[ast.stmt]) -> set[type[ast.stmt]]:
+    """The kinds of jumps in a loop's body that are the loop's."""
+    found: set[type[ast.stmt]] = set()
+    todo: list[ast.AST] = list(body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (ast.Break, ast.Continue)):
+            found.add(type(node))
+        elif isinstance(node, LOOPS):
+            todo += node.orelse
+        elif not isinstance(node, (*SCOPES, ast.expr)):
+            todo += ast.iter_child_nodes(node)
+    return found
+
+
 class _Undeclared(ast.NodeTransformer):
     """Takes the declarations of outer names out of a function: they are kept with its form."""
 
@@ -650,6 +847,13 @@ def _number(form: Form) -> None:
                 if isinstance(node, With):
                     number(node.body)
                     number(node.leave)
+                    continue
+                if isinstance(node, Turns):
+                    number(node.around)
+                    number(node.rest)
+                    continue
+                if isinstance(node, Turn):
+                    number(node.body)
                     continue
                 node.id = len(form.nodes)
                 form.nodes.append(node)
