@@ -70,6 +70,13 @@ def bits(x, y):
     return low, low ^ other, low | other, low + (other << 16), low * other, (low ^ other) - low
 
 
+def masked_products(a):
+    x = a & 0x3FFFFFFFFFFFFFFF
+    y = (x * 3) & 0x7FFFFFFFFFFFFFFF
+    z = (5 * x + 1) & 0x7FFFFFFFFFFFFFFF
+    return y, y + 1, y + 1000, z + 7, z - 3, x * 3, x * 3 + 1
+
+
 def shifted(seed, n):
     s = seed
     for _ in range(n):
@@ -131,6 +138,18 @@ def chained_tests(a, b):
     return a + b
 
 
+def cheapest(coins, most, never):
+    """The number that stands for "not yet" is not added to."""
+    best = [never] * (most + 1)
+    best[0] = 0
+    for total in range(1, most + 1):
+        for coin in coins:
+            before = best[total - coin]
+            if coin <= total and before != never and before + 1 < best[total]:
+                best[total] = before + 1
+    return best
+
+
 def walrus(a, b):
     if a >= 0 and (a := b) < 10:
         return a + 1, a * 3
@@ -157,12 +176,18 @@ def walrus(a, b):
         ),
         (sums, [(a, b) for a in EDGES for b in EDGES]),
         (bits, [(a, b) for a in EDGES for b in EDGES]),
+        (
+            masked_products,
+            [(n,) for n in EDGES]
+            + [(((2**63 - k) * pow(m, -1, 2**63)) % 2**63,) for m in (3, 5) for k in range(40)],
+        ),
         (shifted, [(n, 5) for n in EDGES]),
         (divided, [(a, b) for a in EDGES for b in EDGES]),
         (counted_from, [(a, b, 3) for a in EDGES for b in (0, -(2**63), 2**63 - 40)]),
         (copied_counter, [(4, a) for a in EDGES]),
         (countdown, [(n, low) for n in (0, 1, 9) for low in (-4, -1, 0, 3)]),
         (chained_tests, [(a, b) for a in EDGES for b in EDGES]),
+        (cheapest, [([4, 7], 30, never) for never in (2**63 - 1, -(2**63), 10**9)]),
         (walrus, [(a, b) for a in EDGES for b in EDGES]),
     ],
     ids=lambda value: getattr(value, "__name__", None),

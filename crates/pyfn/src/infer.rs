@@ -898,8 +898,7 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
         Expr::Atom(a) => How::Gives(scope.atom(a)),
         Expr::Bin(op, a, b, in_place) => {
             let (x, y) = (scope.atom(a), scope.atom(b));
-            let factor = (*op == Bin::Mul).then(|| scope.constant(a)).flatten();
-            let ty = rules::bin(*op, &x, &y, scope.constant(b).or(factor));
+            let ty = rules::bin(*op, &x, &y, scope.constant(b));
             // In place, arrays and lists stay what they are.
             if *in_place && (x.array().is_some() || x.list().is_some()) && *op != Bin::MatMul {
                 let mut same = x;

@@ -297,11 +297,9 @@ pub(crate) fn bin(op: Bin, a: &Ty, b: &Ty, power: Option<i64>) -> Option<Ty> {
         Bin::LShift | Bin::RShift | Bin::Pow => a.natural,
         _ => false,
     };
-    // A product by a constant is left where it takes the last bit.
-    let spare = u8::from(op == Bin::Mul && power.is_some_and(spares_a_bit));
     let result = Ty {
         natural,
-        room: room(op, a, b, power).max(spare),
+        room: room(op, a, b, power),
         ..Ty::tags(tags)
     };
     (!tags.is_empty()).then_some(result)

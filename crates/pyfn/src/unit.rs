@@ -102,6 +102,7 @@ impl FunctionInfo {
             });
         }
         let calls_unknown = calls_unknown(&program, &globals);
+        let masked = wrap::masked(&program);
         let mut info = Self {
             liveness: Liveness::of(&program),
             is_rebound,
@@ -110,8 +111,8 @@ impl FunctionInfo {
             own_lists: Vec::new(),
             own_tables: Vec::new(),
             locksteps: HashMap::new(),
-            masked: wrap::masked(&program),
-            steps: Steps::of(&program),
+            steps: Steps::of(&program, &masked),
+            masked,
             implied: Implied::of(&program),
             unexpected: Vec::new(),
             calls_unknown,

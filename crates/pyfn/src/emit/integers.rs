@@ -75,12 +75,9 @@ impl Emitter<'_, '_> {
         })
     }
 
-    /// Leaves where a result would have more than 64 bits, also on the side of a branch that is not
-    /// taken: that hardly ever happens, and looking at the side costs more than it saves.
+    /// Leaves where a result would have more than 64 bits.
     pub(super) fn exit_if_beyond(&mut self, condition: Value) {
-        let side = self.side.take();
         self.exit_if(condition, WHY);
-        self.side = side;
     }
 
     /// A sum, difference or product; leaves if it has more than 64 bits.
@@ -147,7 +144,11 @@ impl Emitter<'_, '_> {
                     .b
                     .ins()
                     .icmp(IntCC::UnsignedGreaterThanOrEqual, moved, limit);
+                // Also on the side of a branch that is not taken: numbers of 60 bits are hardly ever
+                // there, and looking at the side costs more than it saves.
+                let side = self.side.take();
                 self.exit_if_beyond(over);
+                self.side = side;
                 self.times(x, constant)
             }
             _ => {
