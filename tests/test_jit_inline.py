@@ -175,7 +175,95 @@ def default_of_outer(n):
     return f(n), f(n, 2)
 
 
+def gcd(a, b):
+    while b:
+        a, b = b, a % b
+    return a
+
+
+def gcds(n, start):
+    total = 0
+    for i in range(start, n):
+        total += gcd(i, n) * gcd(n, i)
+    return total, i
+
+
+def escape(x, y, limit):
+    a = b = 0.0
+    for k in range(limit):
+        if a * a + b * b > 4.0:
+            return k
+        a, b = a * a - b * b + x, 2.0 * a * b + y
+    return limit
+
+
+def escapes(width, limit):
+    out = []
+    for i in range(width):
+        for j in range(3):
+            out.append(escape(-2.0 + 3.0 * i / width, j * 0.5, limit))
+    return out
+
+
+def steps(n, most):
+    count = 0
+    for i in range(n, 0, -1):
+        if i % 3 == 0:
+            continue
+        while i > 1:
+            i = i // 2 if i % 2 == 0 else i * 3 + 1
+            count += 1
+            if count > most:
+                break
+        else:
+            count -= 1
+    else:
+        count += 100
+    return count
+
+
+def all_steps(n, most):
+    total = 0
+    for i in range(n):
+        total += steps(i, most) + rotated(total, i)
+    return total
+
+
+def rotated(x, by):
+    y = x & 0xFFFFFFFF
+    return ((y << 7) | (y >> 25)) * 2654435761 & 0xFFFFFFFF ^ by
+
+
+def row_sum(a, i, by):
+    s = 0.0
+    for j in range(0, a.shape[1], by):
+        s += a[i, j]
+    return s
+
+
+def row_sums(a, by):
+    return [row_sum(a, i, by) for i in range(-1, a.shape[0])]
+
+
+def grown(x, n):
+    for _ in range(n):
+        x = x * x
+    return x
+
+
+def grown_again(n):
+    y = 0
+    for k in range(n):
+        y = grown(k, 7) - y
+    return y
+
+
 CALLS = [
+    (gcds, [(60, 1), (0, -5), (7, -3), (5, 5)]),
+    (escapes, [(12, 50), (0, 3), (5, 0)]),
+    (all_steps, [(0, 9), (40, 1000), (12, 3), (3, -1)]),
+    (row_sums, [(np.arange(12.0).reshape(3, 4), by) for by in (1, 2, 5, 0, -1)]),
+    (grown_again, [(3,), (9,)]),
     (clamped, [(ROW, 0, 1), (ROW, 0.25, 1.5), (ROW, 2.0, 1), (COUNTS, -1, 5)]),
     (
         sum_of_calls,
@@ -214,3 +302,80 @@ def test_a_function_bound_anew_is_not_the_one_that_was_put_in_place():
     assert [whole(1), whole(1)] == [20, 20]
     names["part"] = lambda x: x - 1
     assert [whole(1), whole(1)] == [0, 0]
+
+
+def fibonacci(n):
+    if n < 2:
+        return n
+    return fibonacci(n - 1) + fibonacci(n - 2)
+
+
+def ackermann(m, n):
+    if m == 0:
+        return n + 1
+    if n == 0:
+        return ackermann(m - 1, 1)
+    return ackermann(m - 1, ackermann(m, n - 1))
+
+
+def takeuchi(x, y, z):
+    if y >= x:
+        return z
+    return takeuchi(takeuchi(x - 1, y, z), takeuchi(y - 1, z, x), takeuchi(z - 1, x, y))
+
+
+def halves(x, least):
+    if not x > least:
+        return x
+    return halves(x * 0.5, least) + 1
+
+
+def is_even(n):
+    if n == 0:
+        return True
+    return is_odd(n - 1)
+
+
+def is_odd(n):
+    if n == 0:
+        return False
+    return is_even(n - 1)
+
+
+def depth(n):
+    if n <= 0:
+        return 0
+    return depth(n - 1) + 1
+
+
+def product(n, x):
+    if n <= 1:
+        return x
+    return product(n - 1, x * n)
+
+
+@pytest.mark.parametrize(
+    ("function", "calls"),
+    [
+        (fibonacci, [(0,), (1,), (15,), (-3,), (1.5,), (6.0,), (True,), ("a",)]),
+        (ackermann, [(2, 3), (0, 2**63 - 1), (1, 5)]),
+        (takeuchi, [(8, 4, 2), (7.5, 3, 1), (1, 1, None)]),
+        (halves, [(100.0, 0.5), (float("nan"), 1.0), (7, 2), (7, "a")]),
+        (is_even, [(0,), (7,), (10,), (2.0,)]),
+        (product, [(3, 1), (30, 1), (0, "a"), (4, 0.5), (25, -1)]),
+        (depth, [(0,), (300,)]),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_functions_that_call_themselves(function, calls):
+    check_calls(function, opcodon.jit(function), calls)
+
+
+def test_calls_that_nest_too_deep_raise():
+    jitted = opcodon.jit(depth)
+    assert jitted(100) == 100
+    limit = sys.getrecursionlimit()
+    for n in (10 * limit, 10**6, 10**9):
+        with pytest.raises(RecursionError, match="maximum recursion depth exceeded"):
+            jitted(n)
+    assert jitted(100) == 100

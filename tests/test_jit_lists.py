@@ -8,6 +8,7 @@ import importlib
 import pathlib
 import sys
 
+import numpy as np
 import pytest
 
 import opcodon
@@ -19,6 +20,21 @@ from compare import check_calls, check_no_leak
 pytest.importorskip("opcodon._core")
 if not hasattr(importlib.import_module("opcodon._core"), "jit"):
     pytest.skip("the native module compiles no Python functions", allow_module_level=True)
+
+
+ORDERS = [
+    [3, 1, 2],
+    [0.5, -0.0, 0.0, float("nan"), 1e300],
+    [],
+    [7],
+    [3, 1, 2.5, 0],
+    [2**70, 5, 4],
+    [1, 2, 2**63 - 1, -(2**63)],
+    [True, False],
+    [1, True, 0],
+    ["b", "a"],
+    [[2], [1, 3]],
+]
 
 
 def sieve(n):
@@ -218,10 +234,59 @@ def closure(n):
 COUNTS = (0, 1, 2, 3, 5, 7, 30)
 
 
+def sorted_copy(values, how):
+    a = list(values) if how == 0 else values[:] if how == 1 else values.copy()
+    for i in range(len(a)):
+        for j in range(len(a) - 1 - i):
+            if a[j] > a[j + 1]:
+                a[j], a[j + 1] = a[j + 1], a[j]
+    return a, values
+
+
+def copy_of_copy(values):
+    a = list(values)
+    b = a[:]
+    c = b.copy()
+    if len(b) > 1:
+        b[0] = b[1]
+        c.append(b[-1])
+    return a, b, c, len(a), sum(c)
+
+
+def copy_of_made(n):
+    a = [i * i for i in range(n)]
+    b = list(a)
+    a.append(7)
+    d = b if n > 3 else a[:]
+    d.append(1)
+    return a, b, d is b
+
+
+def copy_that_gets_more(values):
+    a = values[:]
+    a.append(0.5)
+    return a
+
+
+def copies_in_turns(values, n):
+    best = []
+    for k in range(n):
+        a = values.copy()
+        if len(a) > k:
+            a[k] = 0
+        best = a
+    return best
+
+
 @pytest.mark.parametrize(
     ("function", "calls"),
     [
         (sieve, [(n,) for n in (1, 2, 30, 200)]),
+        (sorted_copy, [(v, how) for v in ORDERS for how in range(3)]),
+        (copy_of_copy, [(v,) for v in (*ORDERS, (1, 2), "abc", np.arange(3), {3: 4})]),
+        (copy_of_made, [(n,) for n in (0, 1, 3, 4, 9)]),
+        (copy_that_gets_more, [(v,) for v in ORDERS]),
+        (copies_in_turns, [(v, n) for v in ORDERS for n in (0, 1, 4)]),
         (table, [([3, 4, 5], 10), ([], 3), ([2**62, 1], 4), ([-1], 3), ([1.5], 3)]),
         (rows, [(n,) for n in (*COUNTS, 70)]),
         (returned, [(3, 2), (3, 0.5), (0, 1), (5, 2**62), (2, True), (2, "ab")]),

@@ -219,6 +219,38 @@ def missing_attribute(p):
     return p.z
 
 
+@case((5,), (0,), (2.5,), (True,))
+def loop_over_generator(n):
+    total = 0
+    for x in countdown(n):
+        for y in countdown(x):
+            total += x * y
+    return total
+
+
+@case((7, 3, 5), (4, 9, 9), (0, 0, 0), (9, 8, 1), (2**62, 3, 2**62 - 3))
+def loop_over_generator_with_jumps(n, skipped, last):
+    seen = []
+    for _ in range(2):
+        for x in multiples(n, 3):
+            if x == skipped:
+                continue
+            if x < last:
+                break
+            seen.append(x)
+        else:
+            seen.append("all")
+    return seen
+
+
+def multiples(n, k):
+    while n > 0:
+        for i in range(k):
+            if n % 2 == i % 2:
+                yield n - i
+        n -= k
+
+
 @case((5,), (0,))
 def generator_function_consumed(n):
     return list(countdown(n)), sum(countdown(n))

@@ -14,6 +14,7 @@ use crate::own::Own;
 use crate::plain;
 use crate::program::{Atom, Bin, Expr, Id, Index, Kind, Local, Statement};
 use crate::rules::{self, Intrinsic};
+use crate::steps::Steps;
 use crate::table::{self, TableTy, View, item_of};
 use crate::text;
 use crate::types::{
@@ -55,7 +56,7 @@ pub(crate) struct Scope<'a> {
 
 /// Joins two states; locals that nobody reads any more are forgotten, if they own nothing. At the
 /// head of a loop, integers that grow are widened, so that an end is reached.
-pub(crate) fn join(into: &mut State, state: State, live: &Locals, widens: bool) {
+fn join(into: &mut State, state: State, live: &Locals, widens: Option<&Steps>) {
     let Some(mut state) = state else {
         return;
     };
@@ -67,12 +68,12 @@ pub(crate) fn join(into: &mut State, state: State, live: &Locals, widens: bool) 
     match into {
         None => *into = Some(state),
         Some(into) => {
-            for (into, ty) in into.iter_mut().zip(&state) {
+            for (local, (into, ty)) in into.iter_mut().zip(&state).enumerate() {
                 let joined = into.join(ty);
                 *into = if joined.depth() > DEPTH_MAX {
                     Ty::tags(joined.tags)
-                } else if widens {
-                    joined.widened(into)
+                } else if let Some(steps) = widens {
+                    joined.widened(into, steps.counts(local))
                 } else {
                     joined
                 };
@@ -440,7 +441,7 @@ impl<'a> Inference<'a> {
             Kind::Set(to, e) => {
                 self.note_own_append(&state, e);
                 let made = self
-                    .own_list(&state, *to, e)
+                    .own_list(&state, statement.id, *to, e)
                     .or_else(|| self.own_table(&state, *to, e));
                 let how = match made {
                     Some(made) => How::Gives(made),
@@ -451,6 +452,7 @@ impl<'a> Inference<'a> {
                     return None;
                 };
                 note_append(&mut state, &self.info, e);
+                let ty = self.info.steps.result(statement.id, &state, ty);
                 state[*to] = cut(ty);
             }
             Kind::Expr(e) => {
@@ -498,10 +500,12 @@ impl<'a> Inference<'a> {
                 self.is_plain &= plain::is_scalar(&self.scope(&state).atom(test));
                 let mut after = None;
                 let live = self.info.liveness.after[statement.id].clone();
-                let end = self.block(then, Some(state.clone()));
-                join(&mut after, end, &live, false);
-                let end = self.block(otherwise, Some(state));
-                join(&mut after, end, &live, false);
+                for (block, side) in [(then, true), (otherwise, false)] {
+                    let scope = self.scope(&state);
+                    let state = self.info.implied.refine(scope, statement.id, side);
+                    let end = self.block(block, Some(state));
+                    join(&mut after, end, &live, None);
+                }
                 self.joints[statement.id].after.clone_from(&after);
                 return after;
             }
@@ -509,6 +513,7 @@ impl<'a> Inference<'a> {
             Kind::For(to, iterable, body, otherwise) => {
                 let lockstep = self.info.lockstep_at(statement, &state).cloned();
                 let ty = self.scope(&state).atom(iterable);
+                self.is_plain &= ty.tags == Tags::of(RANGE);
                 let lockstep_item = lockstep
                     .as_ref()
                     .map(|loops| self.scope(&state).item_of_lockstep(loops));
@@ -525,7 +530,7 @@ impl<'a> Inference<'a> {
                     let live = self.info.liveness.after[statement.id].clone();
                     self.joints[statement.id].head = Some(state.clone());
                     let end = self.block(otherwise, Some(state));
-                    join(&mut after, end, &live, false);
+                    join(&mut after, end, &live, None);
                     self.joints[statement.id].after.clone_from(&after);
                     return after;
                 }
@@ -537,13 +542,18 @@ impl<'a> Inference<'a> {
             }
             Kind::Break => {
                 if let Some((after, _, id)) = self.loops.last_mut() {
-                    join(after, Some(state), &self.info.liveness.after[*id], false);
+                    join(after, Some(state), &self.info.liveness.after[*id], None);
                 }
                 return None;
             }
             Kind::Continue => {
                 if let Some((_, head, id)) = self.loops.last_mut() {
-                    join(head, Some(state), &self.info.liveness.head[*id], true);
+                    join(
+                        head,
+                        Some(state),
+                        &self.info.liveness.head[*id],
+                        Some(&self.info.steps),
+                    );
                 }
                 return None;
             }
@@ -572,7 +582,7 @@ impl<'a> Inference<'a> {
     ) -> State {
         let head_live = self.info.liveness.head[id].clone();
         let mut head = None;
-        join(&mut head, Some(state), &head_live, false);
+        join(&mut head, Some(state), &head_live, None);
         let mut after;
         loop {
             self.loops.push((None, head.clone(), id));
@@ -583,7 +593,7 @@ impl<'a> Inference<'a> {
             let end = self.block(body, turn);
             let (left, next, _) = self.loops.pop().unwrap_or_default();
             let mut next = next;
-            join(&mut next, end, &head_live, true);
+            join(&mut next, end, &head_live, Some(&self.info.steps));
             after = left;
             if next == head {
                 break;
@@ -594,7 +604,7 @@ impl<'a> Inference<'a> {
         let live = self.info.liveness.after[id].clone();
         if item.is_some() {
             let end = self.block(otherwise, head);
-            join(&mut after, end, &live, false);
+            join(&mut after, end, &live, None);
         }
         self.joints[id].after.clone_from(&after);
         after

@@ -16,6 +16,7 @@
 
 mod emit;
 mod globals;
+mod implied;
 mod infer;
 mod liveness;
 mod lockstep;
@@ -24,6 +25,7 @@ mod plain;
 mod program;
 mod rules;
 mod runtime;
+mod steps;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -155,7 +155,7 @@ pub(crate) fn grown(known: &Ty, new: &Ty) -> Ty {
     if known.is_never() {
         joined
     } else {
-        joined.widened(known)
+        joined.widened(known, false)
     }
 }
 

@@ -8,7 +8,7 @@
 use crate::infer::{Scope, owns};
 use crate::program::{Cmp, Expr, Kind, Program, all_statements};
 use crate::rules::{self, Intrinsic};
-use crate::types::{Tags, Ty};
+use crate::types::{RANGE, Tags, Ty};
 
 /// Statements beyond which a function is called.
 const N_STATEMENTS_MAX: usize = 30;
@@ -31,6 +31,10 @@ pub(crate) fn is_small(program: &Program) -> bool {
                     | Expr::Item(..)
                     | Expr::Call(..)
             ) | Kind::If(..)
+                | Kind::Loop(_)
+                | Kind::For(..)
+                | Kind::Break
+                | Kind::Continue
                 | Kind::Return(_)
         )
     })
@@ -70,5 +74,5 @@ pub(crate) fn is_plain(scope: &Scope<'_>, e: &Expr, ty: &Ty) -> bool {
         }
         _ => false,
     };
-    is_native && is_scalar(ty)
+    is_native && (is_scalar(ty) || ty.tags == Tags::of(RANGE))
 }

@@ -305,11 +305,27 @@ pub(crate) fn bin(op: Bin, a: &Ty, b: &Ty, power: Option<i64>) -> Option<Ty> {
     (!tags.is_empty()).then_some(result)
 }
 
-/// The room of the integers `a op b`. If there is any, the operation cannot go beyond 64 bits.
+/// Whether a factor that is written in the program is so small that products may have a bit to spare.
+pub(crate) fn spares_a_bit(constant: i64) -> bool {
+    (2..1 << 32).contains(&constant)
+}
+
+/// Whether a sum, difference or product cannot go beyond 64 bits.
+pub(crate) fn fits(op: Bin, a: &Ty, b: &Ty, constant: Option<i64>) -> bool {
+    let (x, y) = (a.int_room(), b.int_room());
+    let is_sum = matches!(op, Bin::Add | Bin::Sub);
+    // 2^62 and a little more.
+    is_sum && x.min(y) >= 1 && x.max(y) >= 3 || room(op, a, b, constant) > 0
+}
+
+/// The room of the integers `a op b`, if they are computed modulo 2^64. If there is any, the
+/// operation cannot go beyond 64 bits.
 pub(crate) fn room(op: Bin, a: &Ty, b: &Ty, constant: Option<i64>) -> u8 {
     let (x, y) = (a.int_room(), b.int_room());
     let constant = constant.and_then(|constant| u8::try_from(constant).ok());
     match op {
+        Bin::Or | Bin::Xor if a.natural && b.natural => x.min(y),
+        Bin::Sub if a.natural && b.natural => x.min(y),
         Bin::Add | Bin::Sub | Bin::Or | Bin::Xor => x.min(y).saturating_sub(1),
         Bin::Mul => (x + y).saturating_sub(63),
         Bin::FloorDiv | Bin::RShift => x,
@@ -323,7 +339,7 @@ pub(crate) fn room(op: Bin, a: &Ty, b: &Ty, constant: Option<i64>) -> u8 {
         Bin::LShift => constant.map_or(0, |by| x.saturating_sub(by)),
         Bin::Pow => constant.map_or(0, |n| {
             let bits = u32::from(63 - x) * u32::from(n);
-            u8::try_from(63_u32.saturating_sub(bits)).unwrap_or(0)
+            u8::try_from(63_u32.saturating_sub(bits.max(1))).unwrap_or(0)
         }),
         Bin::TrueDiv | Bin::MatMul => 0,
     }
@@ -333,7 +349,7 @@ pub(crate) fn room(op: Bin, a: &Ty, b: &Ty, constant: Option<i64>) -> u8 {
 pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
     let truth = |tags: Tags| Ty {
         natural: true,
-        room: 63,
+        room: 62,
         ..Ty::tags(tags)
     };
     if matches!(op, Cmp::In | Cmp::NotIn) {
@@ -385,7 +401,7 @@ pub(crate) fn un(op: Un, a: &Ty) -> Option<Ty> {
         tags = tags.or(Tags::of(tag));
     }
     let (natural, room) = match op {
-        Un::Not => (true, 63),
+        Un::Not => (true, 62),
         Un::Pos => (a.natural, a.room),
         Un::Neg => (false, a.room),
         Un::Invert => (false, a.room.saturating_sub(1)),
@@ -565,7 +581,7 @@ pub(crate) fn call(
             };
             let result = Ty {
                 natural: true,
-                room: a.room,
+                room: a.room.saturating_sub(u8::from(!a.natural)),
                 ..Ty::tags(tags)
             };
             (Intrinsic::Abs, result)
@@ -632,16 +648,20 @@ pub(crate) fn call(
             None => boxed,
         },
         ("range", [_] | [_, _] | [_, _, _]) if args.iter().all(|arg| arg.tags.within(plain)) => {
-            let natural = match args {
-                [_] => true,
-                [start, _] => start.natural,
-                [start, _, step] => start.natural && step.natural,
-                _ => false,
-            };
             let step = match atoms {
                 [_, _, Atom::Int(step)] => Some(*step),
                 [_] | [_, _] => Some(1),
                 _ => None,
+            };
+            let natural = match args {
+                [_] => true,
+                [start, _] => start.natural,
+                // Downwards it stays above its end.
+                [_, stop, _] if step.is_some_and(|step| step < 0) => {
+                    stop.natural || matches!(atoms, [_, Atom::Int(-1), _])
+                }
+                [start, _, step] => start.natural && step.natural,
+                _ => false,
             };
             let result = Ty {
                 natural,

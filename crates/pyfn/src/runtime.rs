@@ -133,6 +133,9 @@ pub struct Runtime {
     pub table_to_python: usize,
     /// `(list, n) -> list`: the list so many times.
     pub unboxed_repeat: usize,
+    /// `(list, tag) -> list`: a copy of such a list or of Python's, or null if one of the elements has
+    /// another tag or there is no memory; no exception is set.
+    pub unboxed_copy: usize,
     /// `(start, stop, step) -> list` of a range.
     pub unboxed_range: usize,
     /// `(list) -> 0 or -1`: makes room for one more.

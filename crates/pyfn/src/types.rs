@@ -55,7 +55,7 @@ pub const NP_U32: u8 = 27;
 /// What a native function returns in place of a tag if an exception is raised.
 pub const RAISED: u8 = 31;
 
-/// The room of counts, counters and what indexes: they are at most `2^56`.
+/// The room of counts, counters and what indexes: they are less than `2^56`.
 pub const COUNT_ROOM: u8 = 7;
 
 /// A set of tags.
@@ -280,7 +280,7 @@ impl Dtype {
     #[must_use]
     pub fn element(self) -> Option<Ty> {
         let (natural, room) = match self {
-            Self::Bool => (true, 63),
+            Self::Bool => (true, 62),
             Self::Int8 => (false, 56),
             Self::Int16 => (false, 48),
             Self::Int32 => (false, 32),
@@ -347,7 +347,8 @@ pub struct Ty {
     pub tags: Tags,
     /// No integer among them is negative.
     pub natural: bool,
-    /// Integers among them are at most `2^(63 - room)` in size.
+    /// Integers among them are at most `2^(63 - room)` in size, and less if none is negative. A room
+    /// of 1 means that many but for what can be counted in a year (`steps`).
     pub room: u8,
     /// What is known of objects.
     pub form: Form,
@@ -417,7 +418,7 @@ impl Ty {
         }
     }
 
-    /// The number of elements of something: at most `2^56`.
+    /// The number of elements of something: less than `2^56`.
     #[must_use]
     pub fn count() -> Self {
         Self {
@@ -429,7 +430,8 @@ impl Ty {
     /// The type of an integer.
     #[must_use]
     pub fn integer(value: i64) -> Self {
-        let bits = 64 - value.unsigned_abs().saturating_sub(1).leading_zeros();
+        let beyond = u64::from(value < 0);
+        let bits = 64 - value.unsigned_abs().saturating_sub(beyond).leading_zeros();
         Self {
             natural: value >= 0,
             room: u8::try_from(63 - bits.min(63)).unwrap_or(0),
@@ -442,7 +444,7 @@ impl Ty {
     pub fn truth() -> Self {
         Self {
             natural: true,
-            room: 63,
+            room: 62,
             ..Self::of(BOOL)
         }
     }
@@ -457,17 +459,18 @@ impl Ty {
         }
     }
 
-    /// The type where integers may grow from turn to turn: no room is left where it has shrunk.
+    /// The type where integers may grow from turn to turn: no room is left where it has shrunk, but a
+    /// bit where they only count.
     #[must_use]
-    pub fn widened(mut self, before: &Self) -> Self {
+    pub fn widened(mut self, before: &Self, counts: bool) -> Self {
         if self.room != before.room {
-            self.room = 0;
+            self.room = self.room.min(u8::from(counts));
         }
         if let (Form::Tuple(parts), Some(others)) = (&mut self.form, before.parts())
             && parts.len() == others.len()
         {
             let pairs = parts.iter_mut().zip(others);
-            pairs.for_each(|(part, other)| *part = std::mem::take(part).widened(other));
+            pairs.for_each(|(part, other)| *part = std::mem::take(part).widened(other, false));
         }
         self
     }

@@ -57,6 +57,19 @@ pub(crate) fn listed<'a>(e: &'a Expr, globals: &[Global]) -> Option<&'a Atom> {
     }
 }
 
+/// The list that is copied: `list(a)`, `a.copy()`, `a[:]`.
+pub(crate) fn copied<'a>(e: &'a Expr, globals: &[Global]) -> Option<&'a Atom> {
+    match e {
+        Expr::Item(of, Index::Slice([None, None, None])) => Some(of),
+        Expr::Method(name, of, args, named, None)
+            if name == "copy" && args.is_empty() && named.is_empty() =>
+        {
+            Some(of)
+        }
+        _ => listed(e, globals),
+    }
+}
+
 /// For each tuple that is made to be returned at once the operands, by the statement.
 pub(crate) fn returned(info: &FunctionInfo) -> HashMap<Id, Vec<Atom>> {
     let mut found = HashMap::new();
@@ -86,7 +99,7 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
     let all = all_statements(&program.body).collect::<Vec<_>>();
     for statement in &all {
         if let Kind::Set(to, e) = &statement.kind
-            && (matches!(e, Expr::List(_)) || is_range_listed(&all, e, globals))
+            && (matches!(e, Expr::List(_)) || copied(e, globals).is_some())
         {
             is_made[*to] = true;
             groups.note(*to, MADE);
@@ -115,7 +128,18 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
                 Expr::Tuple(parts) if returned.contains_key(&statement.id) => {
                     fine.extend(parts.iter().map(std::ptr::from_ref));
                 }
-                _ => is_bound = is_range_listed(&all, e, globals),
+                _ => {
+                    let from = copied(e, globals);
+                    is_bound = from.is_some();
+                    if let Some(from @ Atom::Local(local)) = from {
+                        if is_list(*local) {
+                            groups.unite(*local, *to);
+                            fine.push(from);
+                        } else if is_range(&all, *local, globals) {
+                            fine.push(from);
+                        }
+                    }
+                }
             },
             Kind::Unset(_) => is_bound = true,
             Kind::SetItem(of, Index::Atom(_), _) => fine.push(of),
@@ -164,13 +188,10 @@ fn is_method(name: &str) -> bool {
     matches!(name, "append" | "pop")
 }
 
-/// Whether an operation is `list(range(…))`.
-fn is_range_listed(all: &[&Statement], e: &Expr, globals: &[Global]) -> bool {
-    let Some(Atom::Local(arg)) = listed(e, globals) else {
-        return false;
-    };
+/// Whether a local is bound to a range only.
+fn is_range(all: &[&Statement], arg: Local, globals: &[Global]) -> bool {
     let is_range = |statement: &&&Statement| match &statement.kind {
-        Kind::Set(to, Expr::Call(function, ..)) if to == arg => {
+        Kind::Set(to, Expr::Call(function, ..)) if *to == arg => {
             builtin(globals, function) == Some("range")
         }
         _ => false,
@@ -178,7 +199,7 @@ fn is_range_listed(all: &[&Statement], e: &Expr, globals: &[Global]) -> bool {
     let mut bound = 0;
     for statement in all {
         for_each_target(&statement.kind, &mut |local| {
-            bound += usize::from(local == *arg)
+            bound += usize::from(local == arg)
         });
     }
     bound == 1 && all.iter().any(|statement| is_range(&statement))
@@ -190,8 +211,9 @@ fn with(new: &Ty) -> impl FnOnce(&Ty) -> Option<Ty> {
 }
 
 impl Inference<'_> {
-    /// The type of a list that only this function will see, if the operation makes one.
-    pub(crate) fn own_list(&mut self, state: &[Ty], to: Local, e: &Expr) -> Option<Ty> {
+    /// The type of a list that only this function will see, if the operation makes one. A copy is
+    /// one on the guess that all elements are of the type that is known.
+    pub(crate) fn own_list(&mut self, state: &[Ty], id: Id, to: Local, e: &Expr) -> Option<Ty> {
         let info = Rc::clone(&self.info);
         self.own_lists.get(to)?;
         match e {
@@ -199,15 +221,6 @@ impl Inference<'_> {
                 for item in items {
                     let item = self.scope(state).atom(item);
                     self.own_lists.grow(to, with(&item));
-                }
-            }
-            Expr::Call(..) => {
-                let of = self.scope(state).atom(listed(e, &info.globals)?);
-                if of.tags == Tags::of(RANGE) {
-                    let item = iterated(&of)?;
-                    self.own_lists.grow(to, with(&item));
-                } else {
-                    self.own_lists.give_up(to);
                 }
             }
             Expr::Bin(..) => {
@@ -218,7 +231,19 @@ impl Inference<'_> {
                     self.own_lists.give_up(to);
                 }
             }
-            _ => return None,
+            _ => {
+                let of = self.scope(state).atom(copied(e, &info.globals)?);
+                let item = match of.list() {
+                    _ if of.tags == Tags::of(RANGE) => iterated(&of),
+                    _ if info.unexpected.contains(&id) => None,
+                    Some(item) if !item.is_never() => Some(Ty::tags(item.tags)),
+                    _ => of.unboxed().cloned(),
+                };
+                match item {
+                    Some(item) => self.own_lists.grow(to, with(&item)),
+                    None => self.own_lists.give_up(to),
+                }
+            }
         }
         let element = self.own_lists.get(to)?.clone();
         self.is_plain = false;

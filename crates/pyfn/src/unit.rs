@@ -12,12 +12,14 @@ use opcodon_codemem::{Code, CodeHeap};
 
 use crate::emit::{self, EntryGuards};
 use crate::globals::{FunctionId, Global};
+use crate::implied::Implied;
 use crate::infer::{Inference, Joint, boxed_parts, owns};
 use crate::liveness::Liveness;
 use crate::lockstep::{self, Lockstep};
 use crate::plain;
-use crate::program::{Atom, Expr, Kind, Local, Program, all_statements};
+use crate::program::{Atom, Expr, Kind, Local, Program, Statement, all_statements};
 use crate::runtime::Runtime;
+use crate::steps::Steps;
 use crate::table::{self, TableTy};
 use crate::types::{Form, Ty};
 use crate::unboxed;
@@ -64,10 +66,16 @@ pub struct FunctionInfo {
     pub(crate) is_rebound: Vec<bool>,
     /// Whether it may be put where it is called.
     pub(crate) is_small: bool,
+    /// Whether there are loops in it.
+    pub(crate) has_loops: bool,
     /// For each local the group of lists that only this function sees, if it holds one.
     pub(crate) own_lists: Vec<Option<Local>>,
     /// For each statement whose result is masked the locals that have to be integers.
     pub(crate) masked: Vec<Option<Vec<Local>>>,
+    /// What branches say.
+    pub(crate) implied: Implied,
+    /// Locals that count.
+    pub(crate) steps: Steps,
     /// The same for dictionaries and sets.
     pub(crate) own_tables: Vec<Option<Local>>,
     /// Loops over several sequences at once.
@@ -94,14 +102,18 @@ impl FunctionInfo {
             });
         }
         let calls_unknown = calls_unknown(&program, &globals);
+        let masked = wrap::masked(&program);
         let mut info = Self {
             liveness: Liveness::of(&program),
             is_rebound,
             is_small: plain::is_small(&program),
+            has_loops: has_loops(&program.body),
             own_lists: Vec::new(),
             own_tables: Vec::new(),
             locksteps: HashMap::new(),
-            masked: wrap::masked(&program),
+            steps: Steps::of(&program, &masked),
+            masked,
+            implied: Implied::of(&program),
             unexpected: Vec::new(),
             calls_unknown,
             program,
@@ -114,6 +126,11 @@ impl FunctionInfo {
         info.own_tables = table::groups(&info);
         info
     }
+}
+
+/// Whether there are loops in a block.
+pub(crate) fn has_loops(block: &[Statement]) -> bool {
+    all_statements(block).any(|statement| matches!(statement.kind, Kind::Loop(_) | Kind::For(..)))
 }
 
 /// Whether a function calls anything but builtins and functions of its unit.
@@ -455,6 +472,36 @@ impl Unit {
         });
         self.inlined.insert(key, inlined.clone());
         inlined
+    }
+
+    /// Whether a block of a function calls others that may be put in place with their loops.
+    pub(crate) fn calls_loops(&self, info: &FunctionInfo, block: &[Statement]) -> bool {
+        let small = |info: &FunctionInfo, block: &[Statement]| -> Vec<FunctionId> {
+            let calls = all_statements(block).filter_map(|statement| match &statement.kind {
+                Kind::Set(_, Expr::Call(Atom::Global(index), ..)) => Some(&info.globals[*index]),
+                _ => None,
+            });
+            let callees = calls.filter_map(|global| match global {
+                Global::Function { id, .. } => Some(*id),
+                _ => None,
+            });
+            callees.filter(|&id| self.functions[id].is_small).collect()
+        };
+        let mut reached = small(info, block);
+        let mut at = 0;
+        while let Some(&id) = reached.get(at) {
+            let callee = &self.functions[id];
+            if callee.has_loops {
+                return true;
+            }
+            for id in small(callee, &callee.program.body) {
+                if !reached.contains(&id) {
+                    reached.push(id);
+                }
+            }
+            at += 1;
+        }
+        false
     }
 
     /// Whether names may be bound anew while a function runs.

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from opcodon._jit.form import Atom, Block, Form, Helper, If, Lifted, Node, Operation, Piece, Simple
+from opcodon._jit.generators import Generator
 from opcodon._jit.names import Names, own_names
 from opcodon._jit.python_form import PythonForm
 from opcodon._jit.tools import TOOLS
@@ -84,6 +85,9 @@ class Resolver(Protocol):
 
     def is_free(self, name: str) -> bool:
         """Whether a name is a variable of an enclosing function."""
+
+    def generator(self, name: str) -> Generator | None:
+        """The generator function of a name, if a loop over it needs no generator."""
 
 
 class ExpressionNormaliser:
@@ -583,14 +587,20 @@ class ExpressionNormaliser:
         self.out.append(Simple(where, {"s": "set", "to": to, "e": call}, [python]))
         return {"l": to}
 
-    def tool(self, where: ast.AST, name: str, atoms: list[Atom]) -> Atom:
-        """The value of a call of one of our own functions (`opcodon._jit.tools`)."""
+    def tool(
+        self, where: ast.AST, name: str, atoms: list[Atom], value: ast.expr | None = None
+    ) -> Atom:
+        """The value of a call of one of our own functions (`opcodon._jit.tools`).
+
+        In Python the value is that of `value`, if it is given.
+        """
         self.form.constants.append(TOOLS[name])
         to = self.temporary()
         call = {"call": {"c": len(self.form.constants) - 1}, "args": atoms}
         writer = PythonForm(self.form)
         writer.where = where
-        value = writer.at(writer.call(writer.load(name), call))
+        if value is None:
+            value = writer.at(writer.call(writer.load(name), call))
         target = writer.store(self.form.locals[to])
         python = writer.at(ast.Assign(targets=[target], value=value))
         self.out.append(Simple(where, {"s": "set", "to": to, "e": call}, [python]))

@@ -164,6 +164,52 @@ class For(Node):
         self.orelse = orelse
 
 
+class Turns(Node):
+    """`for target in generator(*arguments): body else: orelse`, without the generator.
+
+    Machine code runs `around`, the generator's statements, in which a `Turn` stands for the loop's
+    body, and then `rest`. `count` is the local that counts the turns begun, `left` the one that
+    says that the loop was left by a break, if that may be.
+    """
+
+    __slots__ = (
+        "arguments",
+        "around",
+        "body",
+        "count",
+        "generator",
+        "left",
+        "orelse",
+        "rest",
+        "target",
+    )
+
+    def __init__(
+        self,
+        where: ast.AST,
+        target: int,
+        call: tuple[Atom, list[Atom], Atom],
+        native: tuple[Block, Block],
+        blocks: tuple[Block, Block],
+    ) -> None:
+        super().__init__(where)
+        self.target = target
+        self.generator, self.arguments, self.count = call
+        self.around, self.rest = native
+        self.left: int | None = None
+        self.body, self.orelse = blocks
+
+
+class Turn(Node):
+    """The body of a loop over a generator, where the generator gives an item."""
+
+    __slots__ = ("body",)
+
+    def __init__(self, where: ast.AST, body: Block) -> None:
+        super().__init__(where)
+        self.body = body
+
+
 class Try(Node):
     """A try statement: native code runs body, orelse and final in this order, without handlers."""
 

@@ -14,6 +14,7 @@ from types import CellType, FunctionType, ModuleType
 from typing import Any, TypeAlias
 
 from opcodon._jit.form import UNSET
+from opcodon._jit.generators import Generator, simple_generator
 
 Guard: TypeAlias = "tuple[dict[str, Any] | CellType, str | None, Any]"
 
@@ -60,6 +61,10 @@ class Scope:
             value = namespace.get(attribute, UNSET)
             guards.append((namespace, attribute, value))
         return value
+
+    def generator(self, name: str) -> Generator | None:
+        """The generator function of a name, if a loop over it needs no generator."""
+        return simple_generator(self.look_up(name, []), self.globals)
 
     def _root(self, name: str, guards: list[Guard]) -> Any:
         cell = self.cells.get(name)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 
-from opcodon._jit.comprehensions import ComprehensionNormaliser
 from opcodon._jit.expressions import BINARY, Resolver, UnsupportedError
 from opcodon._jit.form import (
     Atom,
@@ -23,13 +22,17 @@ from opcodon._jit.form import (
     Piece,
     Simple,
     Try,
+    Turn,
+    Turns,
     With,
 )
-from opcodon._jit.names import SCOPES, Names, RefusedError
+from opcodon._jit.generators import gives
+from opcodon._jit.names import LOOPS, SCOPES, Names, RefusedError
 from opcodon._jit.patterns import PatternNormaliser
 from opcodon._jit.python_form import PythonForm
 from opcodon._jit.source import parameters
 from opcodon._jit.tools import ENTER_NAME
+from opcodon._jit.turns import TurnsNormaliser
 
 
 def normalise(
@@ -84,13 +87,11 @@ def normalise(
     return form
 
 
-class Normaliser(ComprehensionNormaliser):
+class Normaliser(TurnsNormaliser):
     """Statements, expressions and comprehensions of one function."""
 
     def __init__(self, form: Form, names: Names, resolver: Resolver) -> None:
         super().__init__(form, names, resolver)
-        # What a jump would cross, innermost last: "loop", or the statement to be left in order.
-        self.crossed: list[str] = []
         self.unreachable = frozenset(form.locals)
 
     # ---- blocks
@@ -121,6 +122,8 @@ class Normaliser(ComprehensionNormaliser):
                 if method is None:
                     raise UnsupportedError(f"{type(statement).__name__} statement")
                 method(statement)
+                if self.turns is not None and isinstance(statement, LOOPS) and gives(statement):
+                    self.leave_turns(statement)
             except UnsupportedError as reason:
                 self.out = [self.leave(statement, str(reason))]
                 self.bound = bound
@@ -148,6 +151,9 @@ class Normaliser(ComprehensionNormaliser):
     def _on_expr(self, node: ast.Expr) -> None:
         if isinstance(node.value, ast.Constant):
             return
+        if isinstance(node.value, ast.Yield) and self.turns is not None:
+            self.turn(node.value, self.turns)
+            return
         before = len(self.out)
         atom = self.expression(node.value)
         index = atom.get("l")
@@ -164,7 +170,7 @@ class Normaliser(ComprehensionNormaliser):
             self.emit(node, {"s": "expr", "e": {"atom": atom}})
 
     def _on_return(self, node: ast.Return) -> None:
-        if any(crossed != "loop" for crossed in self.crossed):
+        if any(crossed not in ("loop", "turn") for crossed in self.crossed):
             raise UnsupportedError("return out of a statement that must be left in order")
         atom = {"none": 1} if node.value is None else self.expression(node.value)
         self.emit(node, {"s": "return", "a": atom})
@@ -176,6 +182,13 @@ class Normaliser(ComprehensionNormaliser):
         self._jump(node, "continue")
 
     def _jump(self, node: ast.stmt, kind: str) -> None:
+        if self.crossed[-1] == "turn":
+            # The body has a loop of its own, in place of the one over the generator.
+            left = self.turned[-1].left
+            if kind == "break" and left is not None:
+                self.copy(node, self.constant(True), left)
+            self.out.append(Simple(node, {"s": "break"}, [node]))
+            return
         if self.crossed[-1] != "loop":
             raise UnsupportedError(f"{kind} out of a statement that must be left in order")
         self.emit(node, {"s": kind})
@@ -300,14 +313,14 @@ class Normaliser(ComprehensionNormaliser):
         else:
             raise UnsupportedError(f"assignment to {type(target).__name__}")
 
-    def _local(self, target: ast.expr) -> int | None:
+    def local(self, target: ast.expr) -> int | None:
         """The local that a target binds, if it is a plain name."""
         if not isinstance(target, ast.Name):
             return None
         return self.renamed.get(target.id, self.index.get(target.id))
 
     def _assign_name(self, target: ast.Name, value: Atom) -> None:
-        index = self._local(target)
+        index = self.local(target)
         if index is not None:
             self.copy(target, value, index)
             self.bind(target.id)
@@ -337,7 +350,7 @@ class Normaliser(ComprehensionNormaliser):
         if starred:
             self._unpack_starred(target, elements, value)
             return
-        to = [self._local(element) for element in elements]
+        to = [self.local(element) for element in elements]
         if None not in to and len(set(to)) == len(to):
             self.emit(target, {"s": "unpack", "to": to, "a": value})
             for element in elements:
@@ -473,8 +486,15 @@ class Normaliser(ComprehensionNormaliser):
             self._choice(node, {"l": done}, node.orelse, [])
 
     def _on_for(self, node: ast.For) -> None:
-        iterable = self.expression(node.iter)
-        index = self._local(node.target)
+        generator = self.generator(node.iter)
+        if generator is not None:
+            self.for_turns(node, generator)
+            return
+        self.for_(node, self.expression(node.iter))
+
+    def for_(self, node: ast.For, iterable: Atom) -> None:
+        """Append the loop over an iterable."""
+        index = self.local(node.target)
         to = self.temporary() if index is None else index
         bound = set(self.bound)
         self.crossed.append("loop")
@@ -650,6 +670,13 @@ def _number(form: Form) -> None:
                 if isinstance(node, With):
                     number(node.body)
                     number(node.leave)
+                    continue
+                if isinstance(node, Turns):
+                    number(node.around)
+                    number(node.rest)
+                    continue
+                if isinstance(node, Turn):
+                    number(node.body)
                     continue
                 node.id = len(form.nodes)
                 form.nodes.append(node)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from opcodon._jit.form import Block, For, Form, If, Loop, Node, Simple, Try, With
+from opcodon._jit.form import Block, For, Form, If, Loop, Node, Simple, Try, Turn, Turns, With
 from opcodon._jit.names import RefusedError
 
 
@@ -45,6 +45,10 @@ def _node(node: Node) -> list[dict[str, Any]]:
         return [*_block(node.body), *_block(node.orelse), *_block(node.final)]
     if isinstance(node, With):
         return [*_block(node.body), *_block(node.leave)]
+    if isinstance(node, Turns):
+        return [*_block(node.around), *_block(node.rest)]
+    if isinstance(node, Turn):
+        return _block(node.body)
     where: Any = node.where
     place = {"id": node.id, "line": where.lineno, "col": where.col_offset}
     if isinstance(node, Simple):

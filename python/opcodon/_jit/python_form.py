@@ -22,6 +22,7 @@ from opcodon._jit.form import (
     Operation,
     Simple,
     Try,
+    Turns,
     With,
 )
 from opcodon._jit.tools import RESUMED_WITH_NAME, UNSET_NAME
@@ -285,6 +286,11 @@ class PythonForm:
                 body=self.block(node.body) or [self.pass_(node)],
                 orelse=self.block(node.orelse),
             )
+        elif isinstance(node, Turns):
+            items = self.atom(node.generator)
+            arguments = [self.atom(atom) for atom in node.arguments]
+            items = self.at(ast.Call(func=items, args=arguments, keywords=[]))
+            statement = self.turns(node, items)
         elif isinstance(node, Try):
             statement = self.try_(node, self.block(node.body))
         elif isinstance(node, With):
@@ -293,6 +299,16 @@ class PythonForm:
             raise TypeError(f"no Python form of {type(node).__name__}")
         self.where = node.where
         return [self.at(statement)]
+
+    def turns(self, node: Turns, items: ast.expr) -> ast.stmt:
+        """The loop over the items of a generator."""
+        self.where = node.where
+        return ast.For(
+            target=self.store(self.local(node.target)),
+            iter=items,
+            body=self.block(node.body) or [self.pass_(node)],
+            orelse=self.block(node.orelse),
+        )
 
     def pass_(self, node: Node) -> ast.stmt:
         """An empty body."""

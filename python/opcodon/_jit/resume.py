@@ -24,10 +24,17 @@ import ast
 import enum
 from types import CellType, CodeType, FunctionType
 
-from opcodon._jit.form import Block, For, Form, If, Loop, Node, Simple, Try, With
+from opcodon._jit.form import Block, For, Form, If, Loop, Node, Simple, Try, Turn, Turns, With
 from opcodon._jit.python_form import PythonForm
 from opcodon._jit.source import compile_function, parameters, requalified
-from opcodon._jit.tools import CHAIN_NAME, EXCEPTION_NAME, TOOLS, UNSET_NAME, WITHOUT_HELPER_NAME
+from opcodon._jit.tools import (
+    ADVANCED_NAME,
+    CHAIN_NAME,
+    EXCEPTION_NAME,
+    TOOLS,
+    UNSET_NAME,
+    WITHOUT_HELPER_NAME,
+)
 
 
 class Mode(enum.IntEnum):
@@ -152,7 +159,11 @@ class Resumption(PythonForm):
         if isinstance(node, Loop):
             return self._enter_loop(node, way)
         if isinstance(node, For) and branch == "body":
-            return self._enter_for(node, way)
+            iterator = f".iterator{len(self.iterators)}"
+            self.iterators.append(iterator)
+            return self._enter_for(node, self.load(iterator), self.rest(node.body, way))
+        if isinstance(node, Turns) and branch == "around":
+            return self._enter_turns(node, way)
         rest = self.rest(getattr(node, branch), way)
         if isinstance(node, Try):
             self.where = node.where
@@ -182,11 +193,53 @@ class Resumption(PythonForm):
         loop = ast.While(test=self.at(ast.Constant(value=True)), body=[turn], orelse=[])
         return [set_first(True), self.at(loop)]
 
-    def _enter_for(self, node: For, way: list[Step]) -> list[ast.stmt]:
-        item, iterator = f".item{self._n_loops}", f".iterator{len(self.iterators)}"
+    def _enter_turns(self, node: Turns, way: list[Step]) -> list[ast.stmt]:
+        """Goes on with a generator that has come as far."""
+        block, inner = node.around, list(way)
+        each: Node = node
+        rest = None
+        while inner and rest is None:
+            (k, n, branch), *inner = inner
+            each = block[k].body[n]
+            if branch is None:
+                break
+            block = getattr(each, branch)
+            if isinstance(each, For) and branch == "body":
+                # The generator has an iterator of its own.
+                self.iterators.append(f".iterator{len(self.iterators)}")
+            if isinstance(each, Turn):
+                rest = self.rest(block, inner)
+        if rest is None and self.mode is Mode.RAISED and isinstance(each, (For, Loop)):
+            # Somebody interrupts a loop of the generator. What a statement raises is raised again.
+            self.where = node.where
+            return [self.at(ast.Raise(exc=self.load(EXCEPTION_NAME), cause=None))]
+        self.where = node.where
+        generator, count, *arguments = map(self.atom, (node.generator, node.count, *node.arguments))
+        if self._is_counted(node, each):
+            one = self.at(ast.Constant(value=1))
+            count = self.at(ast.BinOp(left=count, op=ast.Sub(), right=one))
+        arguments = [generator, count, *arguments]
+        items = self.at(ast.Call(func=self.load(ADVANCED_NAME), args=arguments, keywords=[]))
+        if rest is None:
+            loop = [self.at(self.turns(node, items))]
+            if node.left is None:
+                return loop
+            is_left = self.load(self.local(node.left))
+            return [self.at(ast.If(test=is_left, body=[self.pass_(node)], orelse=loop))]
+        return self._enter_for(node, items, rest)
+
+    def _is_counted(self, turns: Turns, node: Node) -> bool:
+        """Whether a turn was counted and has not begun."""
+        if isinstance(node, Loop) and self.mode is Mode.BEFORE:
+            return any(isinstance(each, Turn) for each in node.body[0].body)
+        is_count = isinstance(node, Simple) and node.data.get("to") == turns.count["l"]
+        return is_count and self.mode is Mode.AFTER
+
+    def _enter_for(
+        self, node: For | Turns, items: ast.expr, rest: list[ast.stmt]
+    ) -> list[ast.stmt]:
+        item = f".item{self._n_loops}"
         self._n_loops += 1
-        self.iterators.append(iterator)
-        rest = self.rest(node.body, way)
         body, orelse = self.block(node.body), self.block(node.orelse)
         self.where = node.where
         bind = self.at(
@@ -199,9 +252,7 @@ class Resumption(PythonForm):
             ast.If(test=self.at(test), body=rest or [self.pass_(node)], orelse=[bind, *body])
         )
         once = self.at(ast.Tuple(elts=[self.load(UNSET_NAME)], ctx=ast.Load()))
-        turns = self.at(
-            ast.Call(func=self.load(CHAIN_NAME), args=[once, self.load(iterator)], keywords=[])
-        )
+        turns = self.at(ast.Call(func=self.load(CHAIN_NAME), args=[once, items], keywords=[]))
         loop = ast.For(target=self.store(item), iter=turns, body=[turn], orelse=orelse)
         return [self.at(loop)]
 
@@ -214,6 +265,8 @@ BRANCHES: dict[type[Node], tuple[str, ...]] = {
     If: ("then", "orelse"),
     Loop: ("body",),
     For: ("body", "orelse"),
+    Turns: ("around", "rest"),
+    Turn: ("body",),
     Try: ("body", "orelse", "final"),
     With: ("body", "leave"),
 }

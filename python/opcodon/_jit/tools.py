@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any
 
 from opcodon._jit.form import UNSET
+from opcodon._jit.generators import advanced, replays
 
 UNSET_NAME = ".unset"
 CHAIN_NAME = ".chain"
@@ -16,6 +17,8 @@ ENTER_NAME = ".enter"
 RESUMED_WITH_NAME = ".resumed_with"
 WITHOUT_HELPER_NAME = ".without_helper"
 EXCEPTION_NAME = ".exception"
+REPLAYS_NAME = ".replays"
+ADVANCED_NAME = ".advanced"
 
 
 def enter(manager: Any) -> tuple[Any, Any]:
@@ -54,4 +57,6 @@ TOOLS: dict[str, Any] = {
     ENTER_NAME: enter,
     RESUMED_WITH_NAME: ResumedWith,
     WITHOUT_HELPER_NAME: without_helper,
+    REPLAYS_NAME: replays,
+    ADVANCED_NAME: advanced,
 }

@@ -434,6 +434,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         table_changed: at!(table::changed),
         table_to_python: at!(table::to_python),
         unboxed_repeat: at!(unboxed::repeat),
+        unboxed_copy: at!(unboxed::copy),
         unboxed_range: at!(unboxed::range),
         unboxed_sum: at!(unboxed::sum),
         unboxed_grow: at!(unboxed::grow),

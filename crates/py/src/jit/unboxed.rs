@@ -7,7 +7,7 @@
 use opcodon_pyfn::INT;
 use pyo3::ffi::{self, PyObject};
 
-use super::calls::box_value;
+use super::calls::{box_value, value_of};
 use super::kind::{self, Kind};
 use super::table;
 
@@ -84,6 +84,37 @@ pub(super) unsafe extern "C" fn repeat(object: *mut PyObject, n: i64) -> *mut Py
                 for at in 0..n {
                     let place = to.add(at * size);
                     std::ptr::copy_nonoverlapping((*from).items, place, size);
+                }
+            }
+        }
+        made
+    }
+}
+
+pub(super) unsafe extern "C" fn copy(object: *mut PyObject, tag: u64) -> *mut PyObject {
+    unsafe {
+        let own = (ffi::Py_TYPE(object) == type_()).then(|| object.cast::<Unboxed>());
+        let n = match own {
+            Some(from) => (*from).size,
+            None => usize::try_from(ffi::PyList_Size(object)).unwrap_or(0),
+        };
+        let made = make(n, tag);
+        if made.is_null() {
+            ffi::PyErr_Clear();
+            return made;
+        }
+        let to = (*made.cast::<Unboxed>()).items;
+        if let Some(from) = own {
+            std::ptr::copy_nonoverlapping((*from).items, to, n);
+            return made;
+        }
+        for at in 0..n {
+            let item = ffi::PyList_GetItem(object, at.cast_signed());
+            match value_of(item).filter(|(found, _)| u64::from(*found) == tag) {
+                Some((_, bits)) => *to.add(at) = bits,
+                None => {
+                    ffi::Py_DecRef(made);
+                    return std::ptr::null_mut();
                 }
             }
         }

@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, SourceLoc, Value, condcodes::Int
 use cranelift_frontend::Variable;
 
 use super::vector::{Row, Vector};
-use super::{Emitter, Turn, Val, frame::TICKS, hoist::Count, island::is_innermost};
+use super::{Emitter, Turn, Val, frame::TICKS, hoist::Count};
 use crate::infer::{State, extend, has_plain_methods, is_str, iterated, note_append, unpacked};
 use crate::program::{Atom, Expr, Index, Kind, Local, Statement};
 use crate::table::View;
@@ -142,11 +142,11 @@ impl Emitter<'_, '_> {
                 let value = match own {
                     Some(list) => list,
                     None => {
-                        self.is_masked = self.is_masked_here();
+                        self.is_masked = self.is_masked_at(self.statement);
                         let value = self.expr(e);
                         self.is_masked = false;
                         match value {
-                            Some(value) => value,
+                            Some(value) => self.stepped(self.statement, value),
                             None => return false,
                         }
                     }
@@ -325,15 +325,26 @@ impl Emitter<'_, '_> {
         let after = self.joint(statement.id).after;
         let (yes, no, done) = (self.new_block(), self.new_block(), self.new_block());
         self.b.ins().brif(truth, yes, &[], no, &[]);
-        let state = self.types.clone();
-        for (start, block) in [(yes, then), (no, otherwise)] {
-            self.types.clone_from(&state);
+        let sides = [true, false].map(|side| self.refined(statement.id, side));
+        for ((start, block), types) in [(yes, then), (no, otherwise)].into_iter().zip(sides) {
+            self.types = types;
             self.start(start);
             if self.block(block) {
                 self.jump_to(done, &after);
             }
         }
         self.resume_at(done, after)
+    }
+
+    /// The types on one side of a branch.
+    pub(super) fn refined(&self, branch: usize, side: bool) -> Vec<Ty> {
+        self.info.implied.refine(self.scope(), branch, side)
+    }
+
+    /// A value that a statement binds, where it may be a step that needs no test.
+    pub(super) fn stepped(&self, statement: usize, value: Val) -> Val {
+        let ty = self.info.steps.result(statement, &self.types, value.ty);
+        Val { ty, ..value }
     }
 
     pub(super) fn joint(&self, id: usize) -> crate::infer::Joint {
@@ -349,13 +360,17 @@ impl Emitter<'_, '_> {
                 true
             }
             None => {
-                // Nothing gets here, but a block has to end.
-                let raised = self.tag_value(crate::types::RAISED);
-                let zero = self.b.ins().f64const(0.0);
-                self.b.ins().return_(&[raised, raised, zero]);
+                self.resume_at_nothing();
                 false
             }
         }
+    }
+
+    /// Nothing gets here, but a block has to end.
+    pub(super) fn resume_at_nothing(&mut self) {
+        let raised = self.tag_value(crate::types::RAISED);
+        let zero = self.b.ins().f64const(0.0);
+        self.b.ins().return_(&[raised, raised, zero]);
     }
 
     fn jump_in_loop(&mut self, is_break: bool) {
@@ -419,7 +434,7 @@ impl Emitter<'_, '_> {
                 Some(..=-1) => {
                     let low = self.b.ins().iadd_imm_s(words[1], 1);
                     let high = self.b.ins().iadd_imm_s(words[0], 1);
-                    Some((low, high, false))
+                    Some((low, high, value.ty.natural))
                 }
                 _ => None,
             };
@@ -468,19 +483,24 @@ impl Emitter<'_, '_> {
     }
 
     /// Leaves if the counter of a range could go so far that inference would be wrong about it.
-    fn check_range_ends(&mut self, words: &[Value], step: Option<i64>, is_natural: bool) {
+    pub(super) fn check_range_ends(
+        &mut self,
+        words: &[Value],
+        step: Option<i64>,
+        is_natural: bool,
+    ) {
         const FAR: i64 = 1 << (63 - COUNT_ROOM);
         const WHY: &str = "a range that goes far";
         // A loop upwards from zero or more has no turns if its end is below.
         if is_natural && step.is_some_and(|step| (1..=FAR).contains(&step)) {
-            let far = self.int(FAR);
+            let far = self.int(FAR - 1);
             let beyond = self.b.ins().icmp(IntCC::SignedGreaterThan, words[1], far);
             self.exit_if(beyond, WHY);
             let beyond = self.b.ins().icmp(IntCC::SignedGreaterThan, words[0], far);
             self.exit_if(beyond, WHY);
             return;
         }
-        let limit = self.int(2 * FAR);
+        let limit = self.int(2 * FAR - 1);
         for &word in words {
             let moved = self.b.ins().iadd_imm_s(word, FAR);
             let beyond = self.b.ins().icmp(IntCC::UnsignedGreaterThan, moved, limit);
@@ -522,7 +542,7 @@ impl Emitter<'_, '_> {
             Source::Sequence(of) if of.array.is_some() => Some((1, 1)),
             _ => None,
         };
-        let counted = counted.filter(|_| is_innermost(body));
+        let counted = counted.filter(|_| self.is_innermost(body));
         let to_local = to.as_ref().map(|(to, _)| *to);
         let own = match source {
             Source::Forever => &[],
@@ -563,7 +583,7 @@ impl Emitter<'_, '_> {
             self.fetch(state[counter]);
             island
         });
-        if island.is_none() && is_innermost(body) {
+        if island.is_none() && self.is_innermost(body) {
             self.embark(body);
         }
         if island.is_some()
@@ -659,7 +679,7 @@ impl Emitter<'_, '_> {
         self.start(end);
         self.types = at_head;
         self.unsettle(n_settled);
-        if is_innermost(body) {
+        if self.is_innermost(body) {
             self.end_island();
             self.forwarded = None;
         }
@@ -669,9 +689,7 @@ impl Emitter<'_, '_> {
         }
         if matches!(source, Source::Forever) {
             // Never reached: the loop is only left by break.
-            let raised = self.tag_value(crate::types::RAISED);
-            let zero = self.b.ins().f64const(0.0);
-            self.b.ins().return_(&[raised, raised, zero]);
+            self.resume_at_nothing();
             self.turns.pop();
         } else {
             self.release_turns(self.turns.len() - 1);
@@ -869,7 +887,8 @@ impl Emitter<'_, '_> {
         self.put_away(begun);
         self.put_away(end_of_count);
         let mut at = self.pause_after(now, end, step);
-        if started.is_some() {
+        if let Some((vector, _)) = &started {
+            at = self.pause_soon(vector, now, at);
             at = self.pause_behind(from, now, at);
         }
         Pause {
@@ -928,7 +947,7 @@ impl Emitter<'_, '_> {
     }
 
     /// Looks at signals once in a while, so that a long loop can be interrupted.
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         let one = self.int(1);
         self.take_ticks(one);
     }

@@ -82,9 +82,11 @@ impl Emitter<'_, '_> {
             });
             let types = self.types.clone();
             for step in block {
+                self.is_masked = self.is_masked_at(step.id);
                 if let Kind::Set(to, e) = &step.kind
                     && let Some(value) = self.expr(e)
                 {
+                    let value = self.stepped(step.id, value);
                     self.types[*to] = value.ty.clone();
                     if let Some(side) = &mut self.side {
                         side.bound.insert(*to, value);
@@ -97,6 +99,7 @@ impl Emitter<'_, '_> {
             }
             self.types = types;
             self.side = None;
+            self.is_masked = false;
         }
         self.end_checks();
         let (yes, no) = values.split_at(results.len());
@@ -155,7 +158,7 @@ impl Emitter<'_, '_> {
             };
             match operation(&self.scope(), e) {
                 How::Gives(ty) if is_cheap && ty.tags.within(Tags::INTS) && is_int(&ty) => {
-                    self.types[*to] = ty;
+                    self.types[*to] = self.info.steps.result(statement.id, &self.types, ty);
                     true
                 }
                 _ => false,

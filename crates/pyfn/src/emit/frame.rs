@@ -38,7 +38,7 @@ pub(super) fn entry(
     let [context, args, out, native] = *b.block_params(block) else {
         return;
     };
-    let mut values = vec![context];
+    let mut values = vec![context, depth_of(&mut b, context)];
     for (at, ty) in params.iter().enumerate() {
         let offset = i32::try_from(16 * at).unwrap_or(0);
         if ty.tags.single().is_none() {
@@ -62,12 +62,17 @@ pub(super) fn entry(
     b.finalize(isa.frontend_config());
 }
 
+/// How many calls may be nested, from a context.
+pub(super) fn depth_of(b: &mut FunctionBuilder<'_>, context: Value) -> Value {
+    b.ins().load(types::I64, trusted(), context, 0)
+}
+
 impl Emitter<'_, '_> {
     /// Takes the parameters, and looks whether there is room on the stack.
     pub(super) fn enter(&mut self, params: &[Ty]) {
         let block = self.b.current_block();
         let words = block.map(|block| self.b.block_params(block).to_vec());
-        let mut words = words.unwrap_or_default().into_iter().skip(1);
+        let mut words = words.unwrap_or_default().into_iter().skip(2);
         for (local, ty) in params.iter().enumerate() {
             let mut value = Val {
                 ty: ty.clone(),

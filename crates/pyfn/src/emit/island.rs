@@ -23,8 +23,9 @@ use cranelift_frontend::Variable;
 
 use super::{Emitter, Place, has_flt, has_word};
 use crate::liveness::{for_each_atom, for_each_target};
-use crate::program::{Atom, Id, Kind, Local, Statement, all_statements};
+use crate::program::{Atom, Id, Local, Statement, all_statements};
 use crate::types::{RANGE, Tags, Ty};
+use crate::unit::has_loops;
 
 /// The berths of a function.
 #[derive(Debug)]
@@ -65,11 +66,6 @@ pub(crate) struct Island {
     bound: Vec<Local>,
 }
 
-/// Whether the loop has no loops inside.
-pub(super) fn is_innermost(body: &[Statement]) -> bool {
-    !all_statements(body).any(|statement| matches!(statement.kind, Kind::Loop(_) | Kind::For(..)))
-}
-
 /// The locals that a block reads, and those that it binds.
 pub(super) fn used_and_bound(body: &[Statement]) -> (Vec<Local>, Vec<Local>) {
     let (mut used, mut bound) = (Vec::new(), Vec::new());
@@ -85,6 +81,11 @@ pub(super) fn used_and_bound(body: &[Statement]) -> (Vec<Local>, Vec<Local>) {
 }
 
 impl Emitter<'_, '_> {
+    /// Whether the loop has no loops inside, nor in functions that are put in place.
+    pub(super) fn is_innermost(&self, body: &[Statement]) -> bool {
+        !has_loops(body) && !self.unit.calls_loops(&self.info, body)
+    }
+
     /// Puts away, before a loop around others, what it does not change; how much was there before.
     /// `own` is what the loop keeps of its own state.
     pub(super) fn settle(
@@ -95,7 +96,7 @@ impl Emitter<'_, '_> {
         body: &[Statement],
     ) -> usize {
         let n_settled = self.berths.settled.len();
-        if is_innermost(body) {
+        if self.is_innermost(body) {
             return n_settled;
         }
         let mut bound = used_and_bound(body).1;

@@ -21,6 +21,7 @@
 )]
 
 mod array;
+mod call;
 mod complex;
 mod control;
 mod convert;
@@ -29,6 +30,7 @@ mod frame;
 mod hoist;
 mod idiom;
 mod inline;
+mod integers;
 mod island;
 mod list;
 mod lockstep;
@@ -181,6 +183,8 @@ pub(crate) struct Emitter<'a, 'f> {
     side: Option<convert::Side>,
     pub(crate) berths: Berths,
     pub(crate) context: Value,
+    /// Native calls that may still be nested.
+    depth: Value,
     pub(crate) ticks: Variable,
     signatures: Vec<(ir::Signature, SigRef)>,
     records: Vec<Box<Record>>,
@@ -246,7 +250,8 @@ fn isa() -> Result<OwnedTargetIsa, String> {
 /// The signature of a native function.
 pub(crate) fn native_signature(params: &[Ty]) -> ir::Signature {
     let mut signature = ir::Signature::new(CallConv::SystemV);
-    signature.params.push(AbiParam::new(types::I64));
+    // The context, and how many calls may be nested.
+    signature.params.extend([AbiParam::new(types::I64); 2]);
     for ty in params {
         for ty in words_of(ty) {
             signature.params.push(AbiParam::new(ty));
@@ -372,7 +377,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         b.append_block_params_for_function_params(entry);
         b.switch_to_block(entry);
         b.seal_block(entry);
-        let context = b.block_params(entry)[0];
+        let (context, depth) = (b.block_params(entry)[0], b.block_params(entry)[1]);
         let slot = |b: &mut FunctionBuilder<'f>| {
             b.create_sized_stack_slot(ir::StackSlotData::new(
                 ir::StackSlotKind::ExplicitSlot,
@@ -414,6 +419,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             side: None,
             berths: Berths::new(berths),
             context,
+            depth,
             ticks,
             signatures: Vec::new(),
             records: Vec::new(),

@@ -4,15 +4,13 @@
 //! line in its traceback. So before it there may be exits, behind it only failures. What was boxed
 //! for it is released before its result is looked at.
 
-use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
+use cranelift_codegen::ir::{InstBuilder, Value};
 
-use super::{Emitter, Val, has_flt, has_word, native_signature, scalar::int_cc};
-use crate::globals::FunctionId;
+use super::{Emitter, Val, scalar::int_cc};
 use crate::infer::{How, has_plain_methods, is_str, operation};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
-use crate::types::{CHAR, COMPLEX, NONE, OBJECT, RAISED, TUPLE, Tags, Ty};
-use crate::unit::parameter;
+use crate::types::{CHAR, COMPLEX, NONE, OBJECT, TUPLE, Tags, Ty};
 
 impl Emitter<'_, '_> {
     /// The value of an operation; `None` if the function is left there.
@@ -384,7 +382,7 @@ impl Emitter<'_, '_> {
         Some(Self::from_word(ty.clone(), n))
     }
 
-    fn boxed_call(
+    pub(super) fn boxed_call(
         &mut self,
         function: &Atom,
         mut args: Vec<Val>,
@@ -411,98 +409,6 @@ impl Emitter<'_, '_> {
             let room = emitter.lay_out(words);
             emitter.call_word(emitter.rt.call, &[object, room, n, names])
         })
-    }
-
-    /// A call of another function of the unit.
-    fn native_call(&mut self, id: FunctionId, function: &Atom, args: &[Atom]) -> Option<Val> {
-        let values = args.iter().map(|arg| self.atom(arg)).collect::<Vec<_>>();
-        if let Some(result) = self.inlined_call(id, &values) {
-            return result;
-        }
-        let types = values.iter().map(|value| value.ty.clone());
-        let types = types.collect::<Vec<_>>();
-        let Some(spec) = self.unit.find(id, &types) else {
-            return Some(self.boxed_call(function, values, &[], &Ty::of(OBJECT)));
-        };
-        let ret = self.unit.specs[spec].ret.clone();
-        if ret.is_never() {
-            self.leave("the function called never returns natively");
-            return None;
-        }
-        self.may_rebind |= self.unit.may_rebind(id);
-        if !self.callees.contains(&id) {
-            self.callees.push(id);
-        }
-        let params = types.iter().map(parameter).collect::<Vec<_>>();
-        let values = values.into_iter().zip(&params).map(|(value, param)| {
-            if value.ty.tags == param.tags {
-                value
-            } else {
-                self.boxed(&value)
-            }
-        });
-        let values = values.collect::<Vec<_>>();
-        let mut words = vec![self.context];
-        for (value, param) in values.iter().zip(&params) {
-            if param.tags.single().is_none() {
-                words.push(self.tag(value));
-            }
-            if has_word(param.tags) {
-                words.push(self.word(value));
-            }
-            if has_flt(param.tags) {
-                words.push(self.flt(value));
-            }
-        }
-        let cell = self.unit.specs[spec].cell.as_ptr() as usize;
-        let cell = self.address(cell);
-        let entry = self.load(types::I64, cell, 0);
-        let signature = self.signature(native_signature(&params));
-        let depth = self.load(types::I64, self.context, 0);
-        self.check_stack(depth);
-        let less = self.b.ins().iadd_imm_s(depth, -1);
-        self.store(less, self.context, 0);
-        let call = self.b.ins().call_indirect(signature, entry, &words);
-        let [tag, word, flt] = *self.b.inst_results(call) else {
-            return None;
-        };
-        self.store(depth, self.context, 0);
-        for value in &values {
-            self.release_owned(value);
-        }
-        let raised = self
-            .b
-            .ins()
-            .icmp_imm_s(IntCC::Equal, tag, i64::from(RAISED));
-        self.fail_if(raised);
-        Some(Val {
-            ty: ret.expected(),
-            tag: Some(tag),
-            word: Some(word),
-            flt: Some(flt),
-            owned: true,
-            ..Val::default()
-        })
-    }
-
-    /// Fails if there is no room for another call.
-    fn check_stack(&mut self, depth: Value) {
-        let limit = self.load(types::I64, self.context, 8);
-        let pointer = self.b.ins().get_stack_pointer(types::I64);
-        let low = self.b.ins().icmp(IntCC::UnsignedLessThan, pointer, limit);
-        let (full, room) = (self.cold_block(), self.new_block());
-        self.branch_if(low, full);
-        let none = self
-            .b
-            .ins()
-            .icmp_imm_s(IntCC::SignedLessThanOrEqual, depth, 0);
-        self.b.ins().brif(none, full, &[], room, &[]);
-        self.start(full);
-        self.call_rarely(self.rt.recursion, &[]);
-        let always = self.int(1);
-        self.fail_if(always);
-        self.jump(room, &[]);
-        self.start(room);
     }
 
     fn item(&mut self, of: &Val, index: &Index, known: &[bool], ty: &Ty) -> Option<Val> {

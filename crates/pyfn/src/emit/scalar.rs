@@ -307,198 +307,6 @@ impl Emitter<'_, '_> {
         }
     }
 
-    fn bin_ints(&mut self, op: Bin, a: &Val, b: &Val) -> Option<Value> {
-        let (x, y) = (self.word(a), self.word(b));
-        let natural = a.ty.natural && b.ty.natural;
-        Some(match op {
-            Bin::Add | Bin::Sub | Bin::Mul => self.checked(op, a, b),
-            Bin::FloorDiv | Bin::Mod => {
-                let is_mod = op == Bin::Mod;
-                if let Some(divisor) = b.constant.filter(|&divisor| divisor > 0) {
-                    if divisor.count_ones() == 1 {
-                        let shift = i64::from(divisor.trailing_zeros());
-                        return Some(if is_mod {
-                            self.b.ins().band_imm_s(x, divisor - 1)
-                        } else {
-                            self.b.ins().sshr_imm_u(x, shift)
-                        });
-                    }
-                } else {
-                    let zero = self.b.ins().icmp_imm_s(IntCC::Equal, y, 0);
-                    self.exit_if(zero, "division by zero");
-                }
-                if natural {
-                    let quotient = self.b.ins().udiv(x, y);
-                    return Some(if is_mod {
-                        let back = self.b.ins().imul(quotient, y);
-                        self.b.ins().isub(x, back)
-                    } else {
-                        quotient
-                    });
-                }
-                if b.constant.is_none_or(|divisor| divisor == -1) && !b.ty.natural {
-                    let minus_one = self.b.ins().icmp_imm_s(IntCC::Equal, y, -1);
-                    self.exit_if(minus_one, "division by -1");
-                }
-                let quotient = self.b.ins().sdiv(x, y);
-                let back = self.b.ins().imul(quotient, y);
-                let rest = self.b.ins().isub(x, back);
-                let nonzero = self.b.ins().icmp_imm_s(IntCC::NotEqual, rest, 0);
-                let signs = self.b.ins().bxor(rest, y);
-                let differ = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, signs, 0);
-                let adjust = self.b.ins().band(nonzero, differ);
-                if is_mod {
-                    let moved = self.b.ins().iadd(rest, y);
-                    self.b.ins().select(adjust, moved, rest)
-                } else {
-                    let adjust = self.b.ins().uextend(types::I64, adjust);
-                    self.b.ins().isub(quotient, adjust)
-                }
-            }
-            Bin::Pow => match b.constant {
-                Some(0) => self.int(1),
-                Some(1) => x,
-                Some(n @ 2..=4) => {
-                    let mut power = x;
-                    for _ in 1..n {
-                        let (value, overflow) = self.b.ins().smul_overflow(power, x);
-                        self.exit_if(overflow, "an integer of more than 64 bits");
-                        power = value;
-                    }
-                    power
-                }
-                _ => {
-                    let out = self.scratch(1);
-                    let fits = self.call_word(self.rt.int_pow, &[x, y, out]);
-                    self.exit_unless(fits, "a power beyond 64 bits or a negative exponent");
-                    let out = self.scratch(1);
-                    self.load(types::I64, out, 0)
-                }
-            },
-            Bin::LShift => {
-                self.check_shift(b, y);
-                let value = self.b.ins().ishl(x, y);
-                if self.is_masked || rules::room(op, &a.ty, &b.ty, b.constant) > 0 {
-                    return Some(value);
-                }
-                let back = self.b.ins().sshr(value, y);
-                let lost = self.b.ins().icmp(IntCC::NotEqual, back, x);
-                self.exit_if(lost, "an integer of more than 64 bits");
-                value
-            }
-            Bin::RShift => {
-                self.check_shift(b, y);
-                self.b.ins().sshr(x, y)
-            }
-            Bin::And => self.b.ins().band(x, y),
-            Bin::Or => self.b.ins().bor(x, y),
-            Bin::Xor => self.b.ins().bxor(x, y),
-            Bin::TrueDiv | Bin::MatMul => return None,
-        })
-    }
-
-    /// A sum, difference or product; leaves if it has more than 64 bits. Looking at the overflow
-    /// flag takes two instructions more than comparing the result with something, where that does.
-    fn checked(&mut self, op: Bin, a: &Val, b: &Val) -> Value {
-        const WHY: &str = "an integer of more than 64 bits";
-        if b.constant.is_none() && a.constant.is_some() && op != Bin::Sub {
-            return self.checked(op, b, a);
-        }
-        let (x, y) = (self.word(a), self.word(b));
-        if self.is_masked || rules::room(op, &a.ty, &b.ty, b.constant) > 0 {
-            return match op {
-                Bin::Add => self.b.ins().iadd(x, y),
-                Bin::Sub => self.b.ins().isub(x, y),
-                _ => match b.constant {
-                    Some(constant) => self.times(x, constant),
-                    None => self.b.ins().imul(x, y),
-                },
-            };
-        }
-        let constant = b.constant.filter(|&constant| constant != i64::MIN);
-        match (op, constant) {
-            (Bin::Add | Bin::Sub, Some(constant)) => {
-                let step = if op == Bin::Add { constant } else { -constant };
-                let value = self.b.ins().iadd_imm_s(x, step);
-                if step > 0 {
-                    let over = self.b.ins().icmp(IntCC::SignedLessThan, value, x);
-                    self.exit_if(over, WHY);
-                } else if step < 0 && !a.ty.natural {
-                    let over = self.b.ins().icmp(IntCC::SignedGreaterThan, value, x);
-                    self.exit_if(over, WHY);
-                }
-                value
-            }
-            (Bin::Add, None) if a.ty.natural && b.ty.natural => {
-                let value = self.b.ins().iadd(x, y);
-                let over = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, value, 0);
-                self.exit_if(over, WHY);
-                value
-            }
-            (Bin::Sub, None) if a.ty.natural && b.ty.natural => self.b.ins().isub(x, y),
-            (Bin::Mul, Some(constant @ 1..)) => {
-                let most = i64::MAX / constant;
-                if constant > 1 {
-                    // Beyond 2^63 as an unsigned number it is negative.
-                    let (moved, limit) = if a.ty.natural {
-                        (x, self.int(most))
-                    } else if most < i64::MAX / 2 {
-                        (self.b.ins().iadd_imm_s(x, most), self.int(2 * most))
-                    } else {
-                        let (value, over) = self.b.ins().smul_overflow(x, y);
-                        self.exit_if(over, WHY);
-                        return value;
-                    };
-                    let over = self.b.ins().icmp(IntCC::UnsignedGreaterThan, moved, limit);
-                    self.exit_if(over, WHY);
-                }
-                self.times(x, constant)
-            }
-            _ => {
-                let (value, over) = match op {
-                    Bin::Add => self.b.ins().sadd_overflow(x, y),
-                    Bin::Sub => self.b.ins().ssub_overflow(x, y),
-                    _ => self.b.ins().smul_overflow(x, y),
-                };
-                self.exit_if(over, WHY);
-                value
-            }
-        }
-    }
-
-    /// A product modulo 2⁶⁴; an address is computed in one cycle, a product in three.
-    fn times(&mut self, x: Value, constant: i64) -> Value {
-        let shift = match constant {
-            3 => 1,
-            5 => 2,
-            9 => 3,
-            _ => return self.b.ins().imul_imm_s(x, constant),
-        };
-        let scaled = self.b.ins().ishl_imm_u(x, shift);
-        self.b.ins().iadd(x, scaled)
-    }
-
-    /// Whether only the low bits of what the current statement computes count.
-    pub(super) fn is_masked_here(&self) -> bool {
-        let is_int = |&local: &usize| {
-            let ty = &self.types[local];
-            ty.tags == Tags::of(INT) && ty.narrow.is_none()
-        };
-        let locals = self.info.masked[self.statement].as_ref();
-        locals.is_some_and(|locals| locals.iter().all(is_int))
-    }
-
-    fn check_shift(&mut self, count: &Val, word: Value) {
-        if count.constant.is_some_and(|count| (0..64).contains(&count)) {
-            return;
-        }
-        let wide = self
-            .b
-            .ins()
-            .icmp_imm_s(IntCC::UnsignedGreaterThan, word, 63);
-        self.exit_if(wide, "a shift by more than 63 bits");
-    }
-
     fn bin_floats(&mut self, op: Bin, a: &Val, b: &Val, ints: bool) -> Option<Value> {
         let (x, y) = (self.double_of(a), self.double_of(b));
         Some(match op {
@@ -739,7 +547,7 @@ impl Emitter<'_, '_> {
                         });
                     }
                     let (value, overflow) = emitter.b.ins().ssub_overflow(zero, word);
-                    emitter.exit_if(overflow, "an integer of more than 64 bits");
+                    emitter.exit_if_beyond(overflow);
                     Self::from_word(Ty::tags(tags), value)
                 }
                 (Class::Int, Un::Invert) => {
@@ -1028,7 +836,7 @@ impl Emitter<'_, '_> {
                     let word = emitter.word(a);
                     let zero = emitter.int(0);
                     let (negated, overflow) = emitter.b.ins().ssub_overflow(zero, word);
-                    emitter.exit_if(overflow, "an integer of more than 64 bits");
+                    emitter.exit_if_beyond(overflow);
                     let negative = emitter.b.ins().icmp_imm_s(IntCC::SignedLessThan, word, 0);
                     let word = emitter.b.ins().select(negative, negated, word);
                     Self::from_word(ty.clone(), word)

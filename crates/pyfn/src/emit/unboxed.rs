@@ -6,10 +6,10 @@
 
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, condcodes::IntCC, types};
 
-use super::{Emitter, Val};
+use super::{Emitter, UNEXPECTED, Val};
 use crate::program::{Atom, Expr};
-use crate::types::{Class, FLOAT, Form, INT, NONE, Tags, Ty};
-use crate::unboxed::{listed, repeated};
+use crate::types::{Class, FLOAT, Form, INT, NONE, RANGE, Tags, Ty};
+use crate::unboxed::{copied, repeated};
 
 impl Emitter<'_, '_> {
     /// The list that an operation makes for a local, if only this function will see it.
@@ -29,15 +29,6 @@ impl Emitter<'_, '_> {
                 }
                 list
             }
-            Expr::Call(..) => {
-                let info = std::rc::Rc::clone(&self.info);
-                let range = self.atom(listed(e, &info.globals)?);
-                let words = range.parts.iter().map(|part| self.word(part));
-                let words = words.collect::<Vec<_>>();
-                let list = self.call_word(self.rt.unboxed_range, &words);
-                self.fail_if_null(list);
-                list
-            }
             Expr::Bin(..) => {
                 let is_list = |local: usize| self.types[local].unboxed().is_some();
                 let (list, n) = repeated(e, is_list)?;
@@ -47,7 +38,23 @@ impl Emitter<'_, '_> {
                 self.fail_if_null(list);
                 list
             }
-            _ => return None,
+            _ => {
+                let info = std::rc::Rc::clone(&self.info);
+                let of = self.atom(copied(e, &info.globals)?);
+                if of.ty.tags == Tags::of(RANGE) {
+                    let words = of.parts.iter().map(|part| self.word(part));
+                    let words = words.collect::<Vec<_>>();
+                    let list = self.call_word(self.rt.unboxed_range, &words);
+                    self.fail_if_null(list);
+                    list
+                } else {
+                    let object = self.word(&of);
+                    let tag = self.tag_value(element.tags.single().unwrap_or(NONE));
+                    let list = self.call_word(self.rt.unboxed_copy, &[object, tag]);
+                    self.exit_unless(list, UNEXPECTED);
+                    list
+                }
+            }
         };
         let ty = Ty::object(Form::Unboxed(Box::new(element)));
         Some(Self::owned(ty, list))

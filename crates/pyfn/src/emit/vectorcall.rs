@@ -12,7 +12,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
-use super::{native_signature, trusted};
+use super::{frame::depth_of, native_signature, trusted};
 use crate::runtime::{Context, Runtime};
 use crate::types::{ArrayTy, BOOL, COUNT_ROOM, Dtype, FLOAT, Form, INT, NONE, OBJECT, RAISED, Ty};
 
@@ -252,7 +252,12 @@ impl Builder<'_, '_> {
             let fine = self.b.inst_results(call)[0];
             self.must(fine);
         }
-        let mut all = vec![context];
+        let depth = if is_leaf {
+            self.b.ins().iconst(types::I64, 0)
+        } else {
+            depth_of(&mut self.b, context)
+        };
+        let mut all = vec![context, depth];
         all.extend(values);
         let native = self.word_at(cell);
         let signature = self.b.import_signature(native_signature(params));

@@ -26,6 +26,8 @@ pub(crate) enum Tag {
     Becomes(u8),
     /// This one, if the number is another.
     IfChanged(u8),
+    /// This one, as before: the kernel has to wait until it is.
+    Stays(u8),
 }
 
 /// A local that is carried, and how.
@@ -136,7 +138,7 @@ impl Reader<'_> {
                     }
                 }
                 (_, Some(tag), _) if is_every && path.is_none() => Tag::Becomes(tag),
-                _ => return None,
+                _ => Tag::Stays(self.tag_of_addend(value.id, phi)?),
             };
             if !value.tags.within(was) {
                 return None;
@@ -149,6 +151,16 @@ impl Reader<'_> {
             self.graph.carries.push(carry);
         }
         Some(all)
+    }
+
+    /// The type of what a row that adds something leaves behind, where others leave the number as it
+    /// was.
+    fn tag_of_addend(&self, value: Id, phi: Id) -> Option<u8> {
+        let node = self.graph.node(value);
+        if node.op != Op::Select || node.args[2] != Some(phi) {
+            return None;
+        }
+        self.tags_of_parts.get(&[node.arg(1), phi])?.single()
     }
 
     /// The element that replaces the number where it is larger (smaller).
@@ -334,7 +346,12 @@ impl Reader<'_> {
                     Op::Div | Op::Sqrt | Op::Call(_) | Op::Routine(_) | Op::Result(_)
                 )
         });
-        is_much || !carries.iter().all(is_scalar) || carries.is_empty()
+        // What is added to in some rows only, the scalar loop adds to behind a branch.
+        let is_branch = |carry: &Carry| carry.terms.iter().any(|term| self.is_masked_part(*term));
+        is_much
+            || !carries.iter().all(is_scalar)
+            || carries.iter().any(is_branch)
+            || carries.is_empty()
     }
 }
 
@@ -351,6 +368,11 @@ pub(super) struct Hand {
 }
 
 impl Hand {
+    /// Whether the kernel has to wait until the first rows are done.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self.carried.tag, Tag::Stays(_))
+    }
+
     pub(super) fn all(read: &Read) -> Option<Vec<Self>> {
         let lane = u32::try_from(read.graph.lane_bytes()?).ok()?;
         let hand = |carried: &Carried| {
@@ -378,6 +400,10 @@ impl Emitter<'_, '_> {
         let mut guard = Guard::default();
         for hand in hands {
             let value = self.read_local(hand.carried.local);
+            if let Tag::Stays(tag) = hand.carried.tag {
+                let is_so = self.has_tag(&value, tag);
+                guard.and(self, is_so);
+            }
             if hand.is_float {
                 let flt = self.number_to_flt(&value);
                 self.store(flt, slot, hand.area);
@@ -430,7 +456,7 @@ impl Emitter<'_, '_> {
                 (Self::from_word(ty, word), is_other)
             };
             let (is_new, tag) = match hand.carried.tag {
-                Tag::Same => (has_moved, None),
+                Tag::Same | Tag::Stays(_) => (has_moved, None),
                 Tag::Becomes(tag) => (has_moved, Some(tag)),
                 Tag::IfChanged(tag) => (is_other, Some(tag)),
             };

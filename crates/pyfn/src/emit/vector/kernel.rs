@@ -80,6 +80,9 @@ pub(super) const SCRATCH: [u8; 2] = [0, 1];
 /// Nodes beyond which a turn takes one vector.
 const N_NODES_UNROLLED: usize = 24;
 
+/// Nodes up to which sums and extremes take as many vectors a turn as there may be.
+const N_NODES_SHORT: usize = 12;
+
 /// Vectors of a turn.
 pub(super) const N_COPIES_MAX: usize = 4;
 
@@ -102,7 +105,10 @@ pub(crate) fn emit(graph: &Graph, isa: Isa) -> Option<(Vec<u8>, usize)> {
     // Loops inside wait for one sum after another, so several vectors are in flight.
     let mut n_copies = match Code::new(graph, isa, lane).n_nodes() {
         n_nodes if n_nodes > N_NODES_UNROLLED => 1,
-        _ if graph.nests.is_empty() => 2,
+        n_nodes if graph.nests.is_empty() => match graph.stores.is_empty() {
+            true if n_nodes <= N_NODES_SHORT => N_COPIES_MAX,
+            _ => 2,
+        },
         _ => N_COPIES_MAX,
     };
     while n_copies > 0 {

@@ -66,11 +66,10 @@ use self::overlap::{Pair, pairs};
 pub(super) use self::read::Row;
 use self::read::{Loop, Read};
 use super::frame::TICKS;
-use super::island::is_innermost;
 use super::{Array, Emitter};
 use crate::program::{Local, Statement};
 use crate::types::{Dtype, NP_INT, Tags};
-use crate::unit::VectorLoop;
+use crate::unit::{VectorLoop, has_loops};
 
 /// A loop's kernel and what it is given.
 #[derive(Clone, Debug)]
@@ -121,7 +120,7 @@ impl Emitter<'_, '_> {
         let isa = Isa::best()?;
         caller()?;
         // Between two pieces of such a loop Python does not get the loop's state.
-        if !is_innermost(body) && self.info.program.has_handlers {
+        if has_loops(body) && self.info.program.has_handlers {
             return None;
         }
         let read = read::read(
@@ -164,7 +163,7 @@ impl Emitter<'_, '_> {
             address,
             slot,
             does_last: !bound.any(|&local| head.has(local)),
-            has_loops: !is_innermost(body),
+            has_loops: has_loops(body),
             hands,
         };
         self.enter_vector(&vector, &read, &pairs, [from, to]);
@@ -299,6 +298,17 @@ impl Emitter<'_, '_> {
         let next = self.call_rarely(caller, &[kernel, slot, now, end]);
         self.take_carries(&vector.hands, slot, [now, next]);
         next
+    }
+
+    /// Where the loop pauses first: soon, if the kernel waits for what the first turns do.
+    pub(super) fn pause_soon(&mut self, vector: &Vector, now: Value, otherwise: Value) -> Value {
+        const SOON: i64 = 32;
+        if !vector.hands.iter().any(Hand::waits) {
+            return otherwise;
+        }
+        let soon = self.b.ins().iadd_imm_s(now, SOON);
+        let is_over = self.b.ins().icmp(IntCC::SignedLessThan, otherwise, soon);
+        self.b.ins().select(is_over, otherwise, soon)
     }
 
     /// Where the loop pauses next: behind one turn, if the kernel may do much more.

@@ -193,6 +193,20 @@ impl Reader<'_> {
         if range.within(to) {
             return Some(id);
         }
+        let clipped = range.meet(to);
+        let n_bits = i64::try_from(to.high + 1).ok()?;
+        let is_wide = n_bits.count_ones() == 1 && n_bits > 1 << 32 && to.low == -(to.high + 1);
+        if is_wide && range.low < to.low && range.high > to.high {
+            // Moved up, what is beyond either end has a high bit.
+            let (up, zero) = (self.graph.int(n_bits), self.graph.int(0));
+            let moved = self.graph.add(Op::Add, Lane::Int, Range::FULL, &[id, up]);
+            let shift = u8::try_from(n_bits.trailing_zeros() + 1).ok()?;
+            let high = Op::ShiftDown(shift);
+            let high = self.graph.add(high, Lane::Int, Range::FULL, &[moved]);
+            let beyond = self.graph.compare(Test::Ne, high, zero);
+            self.graph.stop(path, beyond);
+            return Some(self.graph.add(Op::Clip, Lane::Int, clipped, &[id]));
+        }
         for (is_within, limit, test) in [
             (range.low >= to.low, to.low, Test::Lt),
             (range.high <= to.high, to.high, Test::Gt),
@@ -203,7 +217,7 @@ impl Reader<'_> {
                 self.graph.stop(path, beyond);
             }
         }
-        Some(self.graph.add(Op::Clip, Lane::Int, range.meet(to), &[id]))
+        Some(self.graph.add(Op::Clip, Lane::Int, clipped, &[id]))
     }
 
     /// Stops unless an integer is a double.
