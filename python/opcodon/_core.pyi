@@ -37,6 +37,8 @@ __all__ = [
     "assemble",
     "code_html",
     "command_line",
+    "crossover_html",
+    "crossover_svg",
     "deap",
     "disassemble",
     "effects",
@@ -1144,6 +1146,16 @@ class GenomeReport:
     def predict(self, X: ArrayLike, index: int | None = None) -> NDArray[np.float64]:
         """Run a genome of the front, by default the chosen one, for each row."""
 
+    def lineage(self, index: int | None = None) -> list[dict[str, Any]]:
+        """List the ancestors of a genome, the first one first, if births were recorded."""
+
+    def lineage_pictures(self, index: int | None = None) -> list[str]:
+        """Show these as text, as SVG and as HTML."""
+
+    def page(self, X: ArrayLike | None = None, y: ArrayLike | None = None) -> str:
+        """Give the page of the search as HTML, with pictures of predictions if there are rows."""
+
+    def _repr_html_(self) -> str: ...
     def front(self) -> list[dict[str, Any]]:
         """List the genomes from small to large formulas, each with its figures."""
 
@@ -1319,6 +1331,25 @@ def operators() -> list[tuple[str, str, int, int, str]]:
 
 def parameters() -> list[tuple[str, str, str, list[str], str]]:
     """List the hyper-parameters: name, kind, default, accepted words, what it does."""
+
+def crossover_svg(
+    first: Genome,
+    second: Genome,
+    child: Genome,
+    cut: tuple[int, int] | None,
+    donor: tuple[int, int] | None,
+    width: int | None = None,
+) -> str:
+    """Draw parents and child side by side."""
+
+def crossover_html(
+    first: Genome,
+    second: Genome,
+    child: Genome,
+    cut: tuple[int, int] | None,
+    donor: tuple[int, int] | None,
+) -> str:
+    """Show the formulas of parents and child above their picture."""
 
 def fragment(body: str) -> str:
     """Give HTML the element and the style sheet of a notebook's output."""

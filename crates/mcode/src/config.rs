@@ -305,6 +305,8 @@ parameters! {
         "Registers of linear genomes; none for all that there are.";
     scaling: bool = true, 0 => 0,
         "Judge a genome by the best straight line from its values to the target, which becomes part of the model.";
+    record_lineage: bool = false, 0 => 0,
+        "Remember the ancestors of each genome: parents, operator and step. It takes time and memory.";
 }
 
 impl Config {

@@ -29,6 +29,7 @@
 //! Sources: Nordin, "Evolutionary Program Induction of Binary Machine Code and its Applications",
 //! 1997. Brameier, Banzhaf, "Linear Genetic Programming", 2007.
 
+mod ancestors;
 mod batch;
 mod blocks;
 mod code;
@@ -56,6 +57,7 @@ mod tree;
 mod variation;
 mod verify;
 
+pub use ancestors::{Ancestor, Lineage};
 pub use batch::{Batch, StraightLine};
 pub use blocks::{Blocks, TILE_ROWS};
 pub use code::{Code, Splice};
