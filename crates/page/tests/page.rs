@@ -122,8 +122,7 @@ fn rows_must_be_those_of_the_report() {
 
 fn bred(kind: &str) -> Option<(opcodon_mcode::Report, Vec<Vec<f64>>, Vec<f64>)> {
     use opcodon_mcode::fit::{Hooks, Observations, fit};
-    if opcodon_mcode::Tier::best().is_err() {
-        println!("skipped: genomes need AVX2");
+    if !opcodon_testkit::require_avx2("genomes_have_pages_with_all_their_bytes") {
         return None;
     }
     let (_, columns, y) = report("y");
