@@ -94,15 +94,14 @@ class NativeSearch(BaseEstimator):  # type: ignore[misc]
         Path
             Where the page is.
         """
+        from opcodon.report import write
+
         check_is_fitted(self)
         if X is not None:
             X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
         if y is not None:
             y = column_or_1d(y, dtype=np.float64)
-        if (X is None) != (y is None):
-            raise ValueError("pictures need both X and y: give both, or none")
-        write_whole(path, self.report_.page(X, y))
-        return Path(path)
+        return write(self.report_, path, X, y)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "report_")

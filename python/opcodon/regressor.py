@@ -27,7 +27,7 @@ from opcodon.expression import parse
 
 try:
     from sklearn.base import RegressorMixin
-    from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+    from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError(
         "SymbolicRegressor needs scikit-learn 1.6 or later: pip install 'opcodon[sklearn]'"

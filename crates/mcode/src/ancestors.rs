@@ -1,13 +1,14 @@
 //! The ancestors of a front, where births were recorded.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use opcodon_evo::Archive;
 use opcodon_expr::print;
 use serde::{Deserialize, Serialize};
 
 use crate::evolve::{Birth, Born, Islands, Operator};
 use crate::genome::Genome;
-use opcodon_evo::Archive;
 
 /// Most nodes of a formula that is written down.
 const MAX_NODES: u64 = 1000;
@@ -63,10 +64,14 @@ pub(crate) fn ancestors<G: Genome>(
     front: &Archive<Born<G>>,
     names: &[String],
 ) -> Vec<Ancestor> {
-    let mut found = std::collections::BTreeMap::new();
+    let (mut found, mut walked) = (BTreeMap::new(), BTreeSet::new());
     for entry in front.iter() {
         let mut next = Some(entry.genome.birth);
-        while let Some(birth) = next.and_then(|id| islands.birth(id)) {
+        // Lines that have met stay together.
+        while let Some(birth) = next
+            .filter(|&id| walked.insert(id))
+            .and_then(|id| islands.birth(id))
+        {
             let father = birth.father.and_then(|id| islands.birth(id));
             for birth in father.into_iter().chain([birth]) {
                 found
@@ -96,7 +101,8 @@ impl<'a> Lineage<'a> {
         };
         let mut generations = Vec::new();
         let mut next = find(birth);
-        while let Some(ancestor) = next {
+        // What was read from a checkpoint might go in circles.
+        while let Some(ancestor) = next.filter(|_| generations.len() < ancestors.len()) {
             generations.push((ancestor, ancestor.father.and_then(find)));
             next = ancestor.mother.and_then(find);
         }

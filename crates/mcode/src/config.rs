@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::McodeError;
 use crate::evolve::Selection;
-use crate::gene::Opcode;
+use crate::gene::{Domain, Opcode};
 use crate::linear::MAX_LINEAR_SLOTS;
 
 /// A type that a parameter can have.
@@ -136,7 +136,7 @@ impl Value for Operators {
             .split(',')
             .map(str::trim)
             .filter(|name| !name.is_empty());
-        let opcode = |name| Opcode::from_name(name).filter(|opcode| !opcode.is_bitwise());
+        let opcode = |name| Opcode::from_name(name).filter(|opcode| Domain::Numbers.has(*opcode));
         let opcodes = names.map(opcode).collect::<Option<Vec<_>>>()?;
         (!opcodes.is_empty()).then_some(Operators(opcodes))
     }

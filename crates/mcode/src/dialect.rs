@@ -186,7 +186,7 @@ impl Dialect {
                 let allowed = opcode.is_of(tier)
                     && match kind {
                         Kind::Register => opcode.takes_register(),
-                        Kind::Column | Kind::Constant => opcode.takes_memory(),
+                        Kind::Column | Kind::Constant => opcode.takes_memory(tier),
                     };
                 if allowed {
                     let row = arithmetic(tier, opcode, kind)?;

@@ -116,8 +116,8 @@ impl Settings {
                 });
             }
         }
-        let bits = data.is_boolean();
-        if bits != self.repertoire.is_boolean() {
+        let bits = data.is_words();
+        if bits != self.repertoire.domain().is_words() {
             return Err(McodeError::Domain { bits });
         }
         Ok(())

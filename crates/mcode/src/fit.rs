@@ -129,7 +129,7 @@ pub fn fit(
     }
 }
 
-/// The format of a written state; since 2 it says how the errors fell.
+/// The format of a written state; since 2 it has births, and how the errors fell.
 const VERSION: u32 = 2;
 /// How errors name it.
 const WHAT: &str = "checkpoint";

@@ -150,7 +150,10 @@ impl Genome {
 
     /// The formula as text, whatever the registers hold.
     fn text(&self) -> Result<String, McodeError> {
-        if self.code().is_boolean() {
+        if self.code().is_on_integers() {
+            return self.code().to_integer_text(MAX_NODES);
+        }
+        if self.code().is_on_words() {
             return self.code().to_boolean_text(MAX_NODES);
         }
         Ok(print::infix(&self.genome.formula(MAX_NODES)?, &self.names))
@@ -214,7 +217,12 @@ impl Genome {
 
     #[getter]
     fn is_boolean(&self) -> bool {
-        self.code().is_boolean()
+        self.code().is_on_words() && !self.code().is_on_integers()
+    }
+
+    #[getter]
+    fn is_integer(&self) -> bool {
+        self.code().is_on_integers()
     }
 
     /// For each slot, whether it has any influence on the result.
@@ -353,7 +361,9 @@ impl Genome {
         y: &Bound<'py, PyAny>,
     ) -> PyResult<f64> {
         let py = slf.py();
-        let evaluator = Evaluator::new(X, y)?;
+        let code = slf.get().code();
+        let integer = code.is_on_words() && evaluator::holds_integers(X)?;
+        let evaluator = Evaluator::new(X, y, integer)?;
         Ok(evaluator.losses_of(py, std::slice::from_ref(slf))?[0])
     }
 

@@ -129,7 +129,7 @@ impl<G: Genome> Deme<G> {
         genomes: Vec<Born<G>>,
         kept: Vec<Born<G>>,
     ) -> Result<Deme<G>, McodeError> {
-        let fold = match (data.is_boolean(), settings.scaling) {
+        let fold = match (data.is_words(), settings.scaling) {
             (true, _) => Fold::Bits,
             (false, true) => Fold::Moments,
             (false, false) => Fold::Squares,
@@ -414,7 +414,7 @@ impl Machine {
         let child = &mut children[best].genome;
         let mut constants = Code::constants(child.code()).to_vec();
         let loss = fitness[best].loss;
-        if constants.is_empty() || data.is_boolean() || !loss.is_finite() {
+        if constants.is_empty() || data.is_words() || !loss.is_finite() {
             return Ok(0);
         }
         let (batch, times) = (&self.batch, settings.refits);

@@ -110,10 +110,13 @@ impl<G: Genome> Islands<G> {
                 });
             }
         }
+        for birth in &state.births {
+            settings.repertoire.require(birth.genome.code())?;
+        }
         let mut demes = Vec::with_capacity(settings.demes);
         for (number, stored) in state.demes.into_iter().enumerate() {
-            for genome in stored.genomes.iter().chain(&stored.front) {
-                settings.repertoire.require(genome.genome.code())?;
+            for born in stored.genomes.iter().chain(&stored.front) {
+                settings.repertoire.require(born.genome.code())?;
             }
             let mut deme = Deme::of(number, data, &settings, stored.genomes, stored.front)?;
             (deme.step, deme.evaluations) = (stored.step, stored.evaluations);
