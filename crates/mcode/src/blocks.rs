@@ -9,9 +9,9 @@
 //!
 //! Blocks are as wide as a tier's vectors. Behind the columns come the target and the weights: the
 //! last block is filled by repeating the last row with weight 0, so that the loop needs no special
-//! case for it. Boolean data are columns
-//! of words whose bits are cases, packed the same way, with a mask as weight: eight words are 512 cases. Blocks are grouped into
-//! tiles of 1024 rows, so that a population runs over data in the first-level cache.
+//! case for it. Boolean data are columns of words whose bits are cases, packed the same way, with a
+//! mask as weight: eight words are 512 cases. Integers are words whose bits all count. Blocks are
+//! grouped into tiles of 1024 rows, so that a population runs over data in the first-level cache.
 
 use crate::gene::MAX_INDEX;
 use crate::{McodeError, Tier};

@@ -13,7 +13,7 @@ use opcodon::mcode::Report;
 use opcodon::mcode::config::Config;
 use opcodon::mcode::fit::{Hooks, Observations, Progress, Save, fit};
 use opcodon::mcode::report::Model;
-use opcodon::page::{Rows, genome_listing};
+use opcodon::page::genome_listing;
 use opcodon::sr::r2_text;
 
 use super::checkpoint::{self, Checkpoint};
@@ -158,12 +158,7 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
         write::write_text(path, &report.to_json())?;
     }
     if let Some(path) = &flags.report {
-        let columns: Vec<&[f64]> = data.columns.iter().map(|column| &**column).collect();
-        let rows = Rows {
-            columns: &columns,
-            target: &data.target,
-        };
-        super::report::save(path, &report, Some(rows))?;
+        super::report::save_with(path, &report, &data.columns, &data.target)?;
     }
     if json {
         out(report.to_json());

@@ -1,5 +1,6 @@
 //! `opcodon report`: a saved model as a page to look at.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -89,7 +90,7 @@ fn write_page(path: &Path, model: &Model, rows: Option<Rows<'_>>) -> Result<(), 
 }
 
 /// Writes the page of a fit.
-pub(crate) fn save<F: Fit>(path: &Path, fit: &F, rows: Option<Rows<'_>>) -> Result<(), Failure>
+fn save<F: Fit>(path: &Path, fit: &F, rows: Option<Rows<'_>>) -> Result<(), Failure>
 where
     Failure: From<F::Error>,
 {
@@ -97,4 +98,22 @@ where
     Ok(write::write_atomically(path, |file| {
         file.write_all(page.as_bytes())
     })?)
+}
+
+/// Writes the page of a fit with what it says of the rows that it was made from.
+pub(crate) fn save_with<F: Fit>(
+    path: &Path,
+    fit: &F,
+    columns: &[Cow<'_, [f64]>],
+    target: &[f64],
+) -> Result<(), Failure>
+where
+    Failure: From<F::Error>,
+{
+    let columns: Vec<&[f64]> = columns.iter().map(AsRef::as_ref).collect();
+    let rows = Rows {
+        columns: &columns,
+        target,
+    };
+    save(path, fit, Some(rows))
 }
