@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import xml.etree.ElementTree
 
 import numpy as np
 import pytest
@@ -226,6 +227,51 @@ def test_callbacks_see_progress_and_their_exceptions_come_through():
 def test_progress_is_shown(capsys):
     quick(verbose=1).fit(X, Y)
     assert "genomes  best so far: MSE" in capsys.readouterr().err
+
+
+def test_pages_and_notebooks_show_genomes(tmp_path):
+    for kind in ["tree", "linear"]:
+        model = quick(genome=kind, record_lineage=True).fit(X, Y)
+        page = model.report(tmp_path / "page.html", X, Y).read_text(encoding="utf-8")
+        octets = model.genome_.code[:4].hex(" ")
+        assert octets in page
+        assert "error in the course of the run" in page
+        assert "errors of ancestors" in page
+        assert "://" not in page.replace("http://www.w3.org/2000/svg", "")
+        for shown in [model._repr_html_(), model.report_._repr_html_()]:
+            assert 'class="front"' in shown
+        with pytest.raises(ValueError, match="both X and y"):
+            model.report(tmp_path / "page.html", X)
+        with pytest.raises(ValueError, match=r"119|120"):
+            model.report(tmp_path / "page.html", X, Y[1:])
+
+
+def test_lineages_end_with_the_genome():
+    model = quick(record_lineage=True).fit(X, Y)
+    line = model.lineage()
+    first, last = line.ancestors[0], line.ancestors[-1]
+    assert (first.step, first.operator, first.other) == (0, "random", None)
+    assert last.loss <= first.loss
+    assert len(line) == len(line.ancestors)
+    for ancestor in line.ancestors:
+        assert ("crossover" in ancestor.operator) == (ancestor.other is not None)
+        assert ancestor.formula in str(line)
+    root = xml.etree.ElementTree.fromstring(line.svg())
+    titles = list(root.iter("{http://www.w3.org/2000/svg}title"))
+    assert len(titles) == sum(ancestor.loss is not None for ancestor in line.ancestors)
+    assert line.svg() in line._repr_html_()
+    assert len(model.lineage(0)) == 0
+    plain = quick().fit(X, Y)
+    assert list(plain.equations_.equation) == list(model.equations_.equation)
+    with pytest.raises(ValueError, match="record_lineage=True"):
+        plain.lineage()
+
+
+def test_a_checkpoint_that_cannot_be_written_is_noticed_at_once(tmp_path):
+    with pytest.raises(OSError, match="search"):
+        quick(max_evaluations=None, time_limit=600).fit(
+            X, Y, checkpoint=tmp_path / "missing" / "search.json"
+        )
 
 
 INTERRUPTED = """

@@ -113,3 +113,9 @@ def test_the_example_runs(kind):
 
 def test_the_example_has_what_it_says():
     assert runpy.run_path(str(EXAMPLE), run_name="example")["make_toolbox"]
+
+
+def test_the_example_of_integers_finds_tricks():
+    command = [sys.executable, str(EXAMPLE.with_name("deap_integers.py"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.count("100% of fresh numbers") >= 3, done.stdout

@@ -3,6 +3,7 @@
 import json
 import pickle
 import random
+import re
 import xml.etree.ElementTree
 
 import numpy as np
@@ -171,6 +172,53 @@ def test_bits():
                     genome.to_expression()
                 with pytest.raises(TypeError, match="X must be of dtype bool"):
                     genome.evaluate(X)
+
+
+@needs_avx2
+def test_integers():
+    rng = np.random.default_rng(4)
+    numbers = rng.integers(-(2**63), 2**63 - 1, size=(70, 3), dtype=np.int64, endpoint=True)
+    repertoire = Repertoire(3, ["iadd", "isub", "and", "or", "xor"], integer=True)
+    assert (repertoire.is_integer, repertoire.is_boolean) == (True, False)
+    seen = 0
+    for make in KINDS.values():
+        for seed in range(30):
+            genome = make(repertoire, seed)
+            if not genome.is_integer:
+                continue
+            seen += 1
+            # What numpy computes of int64 wraps around, too.
+            with np.errstate(over="ignore"):
+                columns = {f"x{k}": numbers[:, k] for k in range(3)}
+                literals = re.sub(r"0x[0-9a-f]+", lambda m: f"wrapped({m[0]})", str(genome))
+                wrapped = {"wrapped": lambda n: np.uint64(n).astype(np.int64)}
+                expected = eval(literals, columns | wrapped)
+            found = genome.evaluate(numbers)
+            assert found.dtype == np.int64
+            np.testing.assert_array_equal(found, np.broadcast_to(expected, 70))
+            assert pickle.loads(pickle.dumps(genome)) == genome
+            wrong = np.unpackbits((found ^ numbers[:, 0]).view(np.uint8)).mean()
+            assert genome.loss(numbers, numbers[:, 0]) == pytest.approx(wrong)
+            evaluate = Evaluator(numbers, numbers[:, 0], integer=True)
+            assert evaluate(genome) == pytest.approx(wrong)
+            child = genome.mutate(seed=seed)
+            assert child.evaluate(numbers).shape == (70,)
+    assert seen > 30
+    trees = (TreeCode.random(repertoire, max_depth=3, seed=seed) for seed in range(99))
+    tree = next(tree for tree in trees if tree.is_integer)
+    with pytest.raises(TypeError, match="X must be of an integer dtype"):
+        tree.evaluate(X)
+    with pytest.raises(TypeError, match="X must be of an integer dtype, not float64"):
+        Evaluator(X, X[:, 0], integer=True)
+    with pytest.raises(TypeError, match="works on integers, but X is of dtype bool"):
+        tree.evaluate(X > 0)
+    with pytest.raises(TypeError, match="not both"):
+        Repertoire(3, boolean=True, integer=True)
+    with pytest.raises(ValueError, match="there are and, or, xor, less, if, iadd"):
+        Repertoire(3, ["add"], integer=True)
+    # Numbers without a fraction stay numbers.
+    half = TreeCode.from_expression("x0 / 2")
+    assert half.evaluate(np.array([[3]])).tolist() == [1.5]
 
 
 def test_pictures_are_well_formed(kind, tier):

@@ -37,6 +37,8 @@ __all__ = [
     "assemble",
     "code_html",
     "command_line",
+    "crossover_html",
+    "crossover_svg",
     "deap",
     "disassemble",
     "effects",
@@ -637,6 +639,9 @@ class Genome:
         The instruction set.
     is_boolean : bool
         Whether it works on bits.
+    is_integer : bool
+        Whether it works on integers, as far as it shows: by an operation on integers, or one on
+        bits with a constant that is neither 0 nor all ones.
     genes : tuple of Gene
         Its operations.
     effective : tuple of bool
@@ -654,6 +659,8 @@ class Genome:
     def tier(self) -> Literal["avx2", "avx512"]: ...
     @property
     def is_boolean(self) -> bool: ...
+    @property
+    def is_integer(self) -> bool: ...
     @property
     def genes(self) -> tuple[Gene, ...]: ...
     @property
@@ -747,12 +754,13 @@ class Genome:
         Parameters
         ----------
         X : array-like of shape (n_rows, n_variables)
-            One column for each variable: numbers, or ``bool`` for genomes on bits.
+            One column for each variable: numbers, ``bool`` for genomes on bits, or integers for
+            genomes on these.
 
         Returns
         -------
         ndarray of shape (n_rows,)
-            The values: ``float64``, or ``bool``.
+            The values: ``float64``, ``bool`` or ``int64``.
 
         Raises
         ------
@@ -1075,17 +1083,21 @@ class Repertoire:
     operators : sequence of str, optional
         Of ``add sub mul div sqrt neg abs pdiv min max``, or of ``and or xor less if`` for bits;
         ``less`` is the second bit without the first, and ``if``, which needs AVX-512, the second
-        where the first is set and else the third. Unless given, ``+ - * /``, or on bits all but
-        ``if``.
+        where the first is set and else the third. On integers there are ``iadd isub shl shr``
+        beside these, and with AVX-512 ``imul imin imax sar``. Unless given, ``+ - * /``, or on
+        bits and integers all but ``if``.
     constants : tuple of float, optional
         Random constants are uniform between these: -5 and 5 unless given. On bits they are 0 and
-        1.
+        1, on integers small numbers, powers of two and masks.
     constant_share : float, optional
         Share of constants among operands that are no registers: 0.3, or 0.05 on bits.
     registers : int, optional
         Registers that linear genomes use; by default all, which are 8 or 16.
     boolean : bool, default=False
         Whether registers hold bits.
+    integer : bool, default=False
+        Whether registers hold integers of 64 bits. Sums and products wrap around; a shift by 64
+        or more, or by less than 0, leaves nothing, or copies of the sign.
     tier : {"avx2", "avx512"}, optional
         The instruction set; by default the widest of this processor.
     """
@@ -1099,6 +1111,7 @@ class Repertoire:
         constant_share: float | None = None,
         registers: int | None = None,
         boolean: bool = False,
+        integer: bool = False,
         tier: str | None = None,
     ) -> Self: ...
     @property
@@ -1109,6 +1122,8 @@ class Repertoire:
     def tier(self) -> Literal["avx2", "avx512"]: ...
     @property
     def is_boolean(self) -> bool: ...
+    @property
+    def is_integer(self) -> bool: ...
 
 @final
 class Evaluator:
@@ -1120,6 +1135,9 @@ class Evaluator:
         Numbers, or ``bool`` for genomes on bits.
     y : array-like of shape (n_rows,)
         The target, of the same kind.
+    integer : bool, default=False
+        Whether X and y are for genomes on integers, not for genomes on numbers. Then the loss is
+        the share of wrong bits.
 
     Examples
     --------
@@ -1131,7 +1149,7 @@ class Evaluator:
     1.0
     """
 
-    def __new__(cls, X: ArrayLike, y: ArrayLike) -> Self: ...
+    def __new__(cls, X: ArrayLike, y: ArrayLike, *, integer: bool = False) -> Self: ...
     def losses(self, genomes: Sequence[Genome]) -> NDArray[np.float64]:
         """Compute the loss of each genome, all of which are made executable at once.
 
@@ -1143,7 +1161,7 @@ class Evaluator:
         Returns
         -------
         ndarray of shape (n_genomes,)
-            Mean squared errors, or shares of wrong rows.
+            Mean squared errors, or shares of wrong rows or bits.
         """
 
     def __call__(self, genome: Genome) -> float:
@@ -1172,6 +1190,16 @@ class GenomeReport:
     def predict(self, X: ArrayLike, index: int | None = None) -> NDArray[np.float64]:
         """Run a genome of the front, by default the chosen one, for each row."""
 
+    def lineage(self, index: int | None = None) -> list[dict[str, Any]]:
+        """List the ancestors of a genome, the first one first, if births were recorded."""
+
+    def lineage_pictures(self, index: int | None = None) -> list[str]:
+        """Show these as text, as SVG and as HTML."""
+
+    def page(self, X: ArrayLike | None = None, y: ArrayLike | None = None) -> str:
+        """Give the page of the search as HTML, with pictures of predictions if there are rows."""
+
+    def _repr_html_(self) -> str: ...
     def front(self) -> list[dict[str, Any]]:
         """List the genomes from small to large formulas, each with its figures."""
 
@@ -1347,6 +1375,25 @@ def operators() -> list[tuple[str, str, int, int, str]]:
 
 def parameters() -> list[tuple[str, str, str, list[str], str]]:
     """List the hyper-parameters: name, kind, default, accepted words, what it does."""
+
+def crossover_svg(
+    first: Genome,
+    second: Genome,
+    child: Genome,
+    cut: tuple[int, int] | None,
+    donor: tuple[int, int] | None,
+    width: int | None = None,
+) -> str:
+    """Draw parents and child side by side."""
+
+def crossover_html(
+    first: Genome,
+    second: Genome,
+    child: Genome,
+    cut: tuple[int, int] | None,
+    donor: tuple[int, int] | None,
+) -> str:
+    """Show the formulas of parents and child above their picture."""
 
 def fragment(body: str) -> str:
     """Give HTML the element and the style sheet of a notebook's output."""

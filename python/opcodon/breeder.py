@@ -16,6 +16,7 @@ import numpy as np
 
 from opcodon import _core
 from opcodon._core import Expression, Genome, GenomeReport
+from opcodon.genome import Lineage
 
 try:
     from sklearn.base import RegressorMixin
@@ -107,6 +108,9 @@ class MachineCodeRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     scaling : bool, default=True
         Judge a genome by the best straight line from its values to the target, which becomes
         part of the model.
+    record_lineage : bool, default=False
+        Remember the ancestors of each genome: parents, operator and step. It takes time and
+        memory.
     callback : callable or None, default=None
         Called a few times a second with a dictionary: ``step``, ``evaluations``, ``elapsed``
         (seconds), ``fraction`` (of the budget), ``front`` (the best so far). An exception that
@@ -175,6 +179,7 @@ class MachineCodeRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         constant_iterations: int = 6,
         registers: int | None = 8,
         scaling: bool = True,
+        record_lineage: bool = False,
         callback: Callable[[dict[str, Any]], object] | None = None,
         verbose: int = 0,
     ) -> None:
@@ -203,6 +208,7 @@ class MachineCodeRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self.constant_iterations = constant_iterations
         self.registers = registers
         self.scaling = scaling
+        self.record_lineage = record_lineage
         self.callback = callback
         self.verbose = verbose
 
@@ -344,6 +350,30 @@ class MachineCodeRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         """
         check_is_fitted(self)
         return self.report_.expression(index)
+
+    def lineage(self, index: int | None = None) -> Lineage:
+        """How a genome of the front came to be: its ancestors.
+
+        Parameters
+        ----------
+        index : int, optional
+            Row of `equations_`; by default the chosen one.
+
+        Returns
+        -------
+        Lineage
+            Text and picture, with the ancestors as data. The mean of the target, the first row,
+            was not born and has none.
+
+        Raises
+        ------
+        ValueError
+            If the search did not record births: set `record_lineage`.
+        """
+        check_is_fitted(self)
+        if self.report_.parameters["record_lineage"] != "true":
+            raise ValueError("births were not recorded: fit with record_lineage=True")
+        return Lineage(self.report_, index)
 
     def disassemble(self, index: int | None = None) -> Disassembly:
         """The machine code of a genome of the front, with what each gene does.

@@ -186,7 +186,7 @@ def mutBytes(
 
 
 class GenomeEvaluator:
-    """The mean squared error of individuals, as a fitness of DEAP.
+    """The mean squared error of individuals, or their wrong bits, as a fitness of DEAP.
 
     Register it as ``evaluate``; register its `map` as ``map`` too, and a whole generation is made
     executable and run at once.
@@ -197,6 +197,9 @@ class GenomeEvaluator:
         Inputs; of ``bool`` for genomes on bits.
     y : array-like of shape (n_rows,)
         The target.
+    integer : bool, default=False
+        Whether both are integers for genomes on these, which are judged by their share of wrong
+        bits.
 
     Examples
     --------
@@ -209,8 +212,10 @@ class GenomeEvaluator:
     (0.0,)
     """
 
-    def __init__(self, X: ArrayLike, y: ArrayLike) -> None:
-        self._losses: Callable[[list[Genome]], NDArray[np.float64]] = _genome.Evaluator(X, y).losses
+    def __init__(self, X: ArrayLike, y: ArrayLike, *, integer: bool = False) -> None:
+        self._losses: Callable[[list[Genome]], NDArray[np.float64]] = _genome.Evaluator(
+            X, y, integer=integer
+        ).losses
 
     def __call__(self, individual: _Individual) -> tuple[float]:
         """The fitness values of one individual."""

@@ -15,7 +15,7 @@ import numpy as np
 # The modules that stand on this one say what to install where scikit-learn is missing.
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 if TYPE_CHECKING:
     import pandas
@@ -71,8 +71,47 @@ class NativeSearch(BaseEstimator):  # type: ignore[misc]
             model.feature_names_in_ = np.array(names, dtype=object)
         return model
 
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+    ) -> Path:
+        """Write a page about the fit: formulas, pictures, machine code.
+
+        Parameters
+        ----------
+        path : path-like
+            The HTML file to write. It needs no other files.
+        X : array-like of shape (n_rows, n_columns), optional
+            Inputs, in the columns of `fit`: then the page has pictures of what the formulas
+            predict. Of many rows, 2000 are shown, evenly spread.
+        y : array-like of shape (n_rows,), optional
+            The target for these.
+
+        Returns
+        -------
+        Path
+            Where the page is.
+        """
+        from opcodon.report import write
+
+        check_is_fitted(self)
+        if X is not None:
+            X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
+        if y is not None:
+            y = column_or_1d(y, dtype=np.float64)
+        return write(self.report_, path, X, y)
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "report_")
+
+    def _html_repr(self) -> str:
+        """The estimator's diagram, and the front below it once there is one."""
+        diagram: str = super()._html_repr()
+        if not self.__sklearn_is_fitted__():
+            return diagram
+        return f"{diagram}\n{self.report_._repr_html_()}"
 
 
 def frame(

@@ -27,14 +27,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from opcodon import picture
+from opcodon import _core
 from opcodon._core import Evaluator, Genome, LinearCode, Repertoire, TreeCode
 
 __all__ = [
+    "Ancestor",
     "Crossover",
     "Evaluator",
     "Gene",
     "Genome",
+    "Lineage",
     "LinearCode",
     "Mark",
     "Repertoire",
@@ -83,6 +85,81 @@ class Gene(NamedTuple):
     effective: bool
 
 
+class Ancestor(NamedTuple):
+    """A genome from which another one comes.
+
+    Attributes
+    ----------
+    step, island : int
+        When and where it was born; step 0 is the first population.
+    operator : str
+        What made it: ``"random"``, ``"mutation"``, ``"crossover"``, …
+    loss : float or None
+        Mean squared error as the search saw it, if it had one.
+    size : int
+        Nodes of its formula.
+    formula : str
+        The formula, without the straight line that the search puts after it.
+    other : str or None
+        The formula of the second parent, if there is one.
+    """
+
+    step: int
+    island: int
+    operator: str
+    loss: float | None
+    size: int
+    formula: str
+    other: str | None
+
+
+class Lineage:
+    """How a genome came to be; what `MachineCodeRegressor.lineage` gives.
+
+    ``print`` shows it as a table, notebooks as a picture with the table below.
+
+    Parameters
+    ----------
+    report : GenomeReport
+        A search whose births were recorded.
+    index : int, optional
+        Row of its front; by default the chosen one.
+
+    Attributes
+    ----------
+    ancestors : tuple of Ancestor
+        The first one first, the genome itself last. Each was made of the one before, of which
+        most was kept.
+    """
+
+    def __init__(self, report: _core.GenomeReport, index: int | None = None) -> None:
+        rows = report.lineage(index)
+        self.ancestors = tuple(Ancestor(**row) for row in rows)
+        self._text, self._svg, self._html = report.lineage_pictures(index)
+
+    def svg(self) -> str:
+        """The errors of the ancestors as SVG.
+
+        Returns
+        -------
+        str
+            The picture.
+        """
+        return self._svg
+
+    def __len__(self) -> int:
+        return len(self.ancestors)
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"<Lineage: {len(self)} generations>"
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+
 class Crossover(NamedTuple):
     """Two parents, their child, and where its bytes come from.
 
@@ -116,9 +193,10 @@ class Crossover(NamedTuple):
         Returns
         -------
         str
-            The picture.
+            The picture: bytes of the first parent are blue, of the second orange, introns pale.
+            Dashed frames are around what is cut, what is given, and where it goes.
         """
-        return picture.crossover(self, width)
+        return _core.crossover_svg(*self, width)
 
     def _repr_html_(self) -> str:
-        return picture.crossover_html(self)
+        return _core.crossover_html(*self)

@@ -27,7 +27,7 @@ from opcodon.expression import parse
 
 try:
     from sklearn.base import RegressorMixin
-    from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+    from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError(
         "SymbolicRegressor needs scikit-learn 1.6 or later: pip install 'opcodon[sklearn]'"
@@ -544,38 +544,6 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         """
         return self.compiled(index).disassemble(kernel=kernel)
 
-    def report(
-        self,
-        path: str | os.PathLike[str],
-        X: ArrayLike | None = None,
-        y: ArrayLike | None = None,
-    ) -> Path:
-        """Write a page about the fit: formulas, pictures, machine code.
-
-        Parameters
-        ----------
-        path : path-like
-            The HTML file to write. It needs no other files.
-        X : array-like of shape (n_rows, n_columns), optional
-            Inputs, in the columns of `fit`: then the page has pictures of what the formulas
-            predict. Of many rows, 2000 are shown, evenly spread.
-        y : array-like of shape (n_rows,), optional
-            The target for these.
-
-        Returns
-        -------
-        Path
-            Where the page is.
-        """
-        from opcodon.report import write
-
-        check_is_fitted(self)
-        if X is not None:
-            X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
-        if y is not None:
-            y = column_or_1d(y, dtype=np.float64)
-        return write(self.report_, path, X, y)
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model as JSON, which ``opcodon predict`` reads too.
 
@@ -673,13 +641,6 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     def _progress(self) -> Callable[[dict[str, Any]], object] | None:
         told = self.callback or (_ProgressLine() if self.verbose else None)
         return told if self.log is None else _Log(self.log, told)
-
-    def _html_repr(self) -> str:
-        """The estimator's diagram, and the front below it once there is one."""
-        diagram: str = super()._html_repr()
-        if not self.__sklearn_is_fitted__():
-            return diagram
-        return f"{diagram}\n{self.report_._repr_html_()}"
 
 
 class _ProgressLine:

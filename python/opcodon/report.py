@@ -11,22 +11,22 @@ from opcodon.estimator import write_whole
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from opcodon._core import Report
+    from opcodon._core import GenomeReport, Report
 
 __all__ = ["write"]
 
 
 def write(
-    report: Report,
+    report: Report | GenomeReport,
     path: str | os.PathLike[str],
     X: ArrayLike | None = None,
     y: ArrayLike | None = None,
 ) -> Path:
-    """Write the page of a fit; what `SymbolicRegressor.report` does.
+    """Write the page of a fit; what `report` of the estimators does.
 
     Parameters
     ----------
-    report : Report
+    report : Report or GenomeReport
         The report of the fit.
     path : path-like
         The HTML file to write.

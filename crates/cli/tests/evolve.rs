@@ -66,6 +66,10 @@ fn a_table_becomes_machine_code_that_predicts() {
             .collect();
         assert_eq!(values.len(), 40);
         assert!((values[0] - 2.0).abs() < 0.1, "{values:?}");
+        let made = opcodon(&["report", "energy.genome.json", "energy.csv"], &place);
+        assert!(text(&made.stdout).contains("page written to energy.genome.html"));
+        let page = std::fs::read_to_string(place.join("energy.genome.html")).expect("a page");
+        assert!(page.contains("genomes were run") && page.contains("class=\"genome\""));
         let listing = text(&opcodon(&["disasm", "energy.genome.json"], &place).stdout);
         assert!(listing.contains("; r0 = "), "{listing}");
         assert_eq!(listing.contains("node 0: [0, 1)"), genome == "tree");
@@ -114,6 +118,9 @@ fn a_search_is_taken_up_again() {
     if unsupported(&whole) {
         return;
     }
+    let nowhere = search(&["--checkpoint", "missing/search.json"]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(text(&nowhere.stderr).contains("--checkpoint"));
     let saved = ["--checkpoint", "search.json"];
     search(&[&["--random-state", "3", "--max-steps", "50"], &saved[..]].concat());
     let again = search(&["--resume", "search.json", "--max-steps", "100"]);

@@ -13,6 +13,7 @@ pub mod csv;
 pub mod dataset;
 mod dialect;
 pub mod error;
+mod fingerprint;
 mod latest;
 mod nearest;
 mod number;
@@ -23,6 +24,7 @@ pub mod write;
 
 pub use dataset::{Dataset, Target, Warning};
 pub use error::{DataError, Place};
+pub use fingerprint::fingerprint;
 pub use latest::Latest;
 pub use scale::{Scaler, Standard};
 pub use split::Split;

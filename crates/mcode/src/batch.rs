@@ -325,8 +325,8 @@ impl Batch {
         if loss && !blocks.has_target() {
             return Err(McodeError::NoTarget);
         }
-        if loss && (self.fold == Fold::Bits) != blocks.is_boolean() {
-            let bits = blocks.is_boolean();
+        if loss && (self.fold == Fold::Bits) != blocks.is_words() {
+            let bits = blocks.is_words();
             return Err(McodeError::Domain { bits });
         }
         Ok(())

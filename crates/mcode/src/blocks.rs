@@ -9,9 +9,9 @@
 //!
 //! Blocks are as wide as a tier's vectors. Behind the columns come the target and the weights: the
 //! last block is filled by repeating the last row with weight 0, so that the loop needs no special
-//! case for it. Boolean data are columns
-//! of words whose bits are cases, packed the same way, with a mask as weight: eight words are 512 cases. Blocks are grouped into
-//! tiles of 1024 rows, so that a population runs over data in the first-level cache.
+//! case for it. Boolean data are columns of words whose bits are cases, packed the same way, with a
+//! mask as weight: eight words are 512 cases. Integers are words whose bits all count. Blocks are
+//! grouped into tiles of 1024 rows, so that a population runs over data in the first-level cache.
 
 use crate::gene::MAX_INDEX;
 use crate::{McodeError, Tier};
@@ -42,8 +42,8 @@ pub struct Blocks {
     target: (f64, f64),
     /// Sum of the weights: what a loss is the mean over.
     weight: f64,
-    /// Whether a row is 64 cases, one a bit.
-    is_boolean: bool,
+    /// Whether a row is a word whose bits count: 64 cases, or an integer.
+    is_words: bool,
     lines: Vec<Line>,
 }
 
@@ -129,7 +129,7 @@ impl Blocks {
                 (mean, mean_of(&|y| (y - mean) * (y - mean)))
             }),
             weight: total,
-            is_boolean: false,
+            is_words: false,
             lines,
         })
     }
@@ -156,7 +156,7 @@ impl Blocks {
                 expected: n_cases.div_ceil(64),
             });
         }
-        blocks.is_boolean = true;
+        blocks.is_words = true;
         blocks.weight = n_cases as f64;
         let (lanes, last) = (tier.lanes(), blocks.n_rows - 1);
         let per_row = blocks.n_columns + EXTRA_COLUMNS;
@@ -175,10 +175,27 @@ impl Blocks {
         Ok(blocks)
     }
 
-    /// Whether the columns are bits, 64 cases a row.
+    /// Packs columns of integers, of whose target all bits count alike.
+    ///
+    /// # Errors
+    /// As for [`Blocks::new`].
+    pub fn from_integers(
+        tier: Tier,
+        columns: &[&[i64]],
+        target: &[i64],
+    ) -> Result<Blocks, McodeError> {
+        let columns: Vec<&[u64]> = columns
+            .iter()
+            .map(|column| bytemuck::cast_slice(column))
+            .collect();
+        let n_bits = 64 * target.len();
+        Blocks::from_bits(tier, &columns, bytemuck::cast_slice(target), n_bits)
+    }
+
+    /// Whether the columns are words: bits, 64 cases a row, or integers.
     #[must_use]
-    pub fn is_boolean(&self) -> bool {
-        self.is_boolean
+    pub fn is_words(&self) -> bool {
+        self.is_words
     }
 
     /// What a loss is the mean over: the sum of the weights, 1 for each row if there are none; of

@@ -15,7 +15,7 @@
 
 use crate::dialect::Dialect;
 use crate::error::VerifyError;
-use crate::gene::{Gene, Operand};
+use crate::gene::{Domain, Gene, Opcode, Operand};
 use crate::slot::is_inner;
 use crate::{McodeError, Tier, verify};
 
@@ -107,10 +107,20 @@ impl Code {
         Dialect::of(self.tier)
     }
 
-    /// Whether it has operations on bits.
+    /// Whether it has operations on words: on bits or integers.
     #[must_use]
-    pub fn is_boolean(&self) -> bool {
-        self.genes().any(|(_, gene)| gene.opcode.is_bitwise())
+    pub fn is_on_words(&self) -> bool {
+        self.genes().any(|(_, gene)| gene.opcode.is_on_words())
+    }
+
+    /// Whether it works on integers, as far as it shows: by an operation on them, or an operation
+    /// on bits with a constant whose bits differ.
+    #[must_use]
+    pub fn is_on_integers(&self) -> bool {
+        let is_bit = |constant: &f64| [0, u64::MAX].contains(&constant.to_bits());
+        let is_integer = |opcode: Opcode| opcode.domain() == Some(Domain::Integers);
+        self.genes().any(|(_, gene)| is_integer(gene.opcode))
+            || self.is_on_words() && !self.constants.iter().all(is_bit)
     }
 
     /// The genes, decoded one after the other, each with its first slot.

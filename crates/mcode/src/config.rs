@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::McodeError;
 use crate::evolve::Selection;
-use crate::gene::Opcode;
+use crate::gene::{Domain, Opcode};
 use crate::linear::MAX_LINEAR_SLOTS;
 
 /// A type that a parameter can have.
@@ -136,7 +136,7 @@ impl Value for Operators {
             .split(',')
             .map(str::trim)
             .filter(|name| !name.is_empty());
-        let opcode = |name| Opcode::from_name(name).filter(|opcode| !opcode.is_bitwise());
+        let opcode = |name| Opcode::from_name(name).filter(|opcode| Domain::Numbers.has(*opcode));
         let opcodes = names.map(opcode).collect::<Option<Vec<_>>>()?;
         (!opcodes.is_empty()).then_some(Operators(opcodes))
     }
@@ -305,6 +305,8 @@ parameters! {
         "Registers of linear genomes; none for all that there are.";
     scaling: bool = true, 0 => 0,
         "Judge a genome by the best straight line from its values to the target, which becomes part of the model.";
+    record_lineage: bool = false, 0 => 0,
+        "Remember the ancestors of each genome: parents, operator and step. It takes time and memory.";
 }
 
 impl Config {

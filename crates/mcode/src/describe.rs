@@ -3,6 +3,7 @@
 use opcodon_expr::{Expr, Node, print};
 
 use crate::code::Code;
+use crate::formula::{integer_text, operation};
 use crate::gene::{Gene, Opcode, Operand};
 
 impl Code {
@@ -18,12 +19,15 @@ impl Code {
 
     /// The value that a gene computes.
     fn value(&self, gene: Gene, names: &[String]) -> String {
-        let boolean = self.is_boolean();
+        let (words, integers) = (self.is_on_words(), self.is_on_integers());
         let (last, name) = match gene.b {
             Operand::Constant(k) => {
                 let value = self.constants()[usize::from(k)];
-                if boolean {
-                    (Node::Var(1), u8::from(value.to_bits() != 0).to_string())
+                let bits = value.to_bits();
+                if integers {
+                    (Node::Var(1), integer_text(bits))
+                } else if words {
+                    (Node::Var(1), u8::from(bits != 0).to_string())
                 } else {
                     (Node::Const(value), String::new())
                 }
@@ -39,9 +43,13 @@ impl Code {
             return format!("r{} ? {first} : {name}", gene.dst);
         }
         if let Some(symbol) = gene.opcode.symbol() {
-            return format!("{first} {symbol} {name}");
+            let text = operation(symbol, &first, &name);
+            let bare = text
+                .strip_prefix('(')
+                .and_then(|text| text.strip_suffix(')'));
+            return bare.unwrap_or(&text).to_owned();
         }
-        if gene.opcode == Opcode::Load && boolean {
+        if gene.opcode == Opcode::Load && words {
             return name;
         }
         let operands = [Node::Var(0), last];

@@ -35,26 +35,41 @@ const N_KEYS: usize = 1 << 10;
 const N_ROWS: usize = NO_ROW as usize + 1;
 const NO_ROW: u8 = 63;
 
-/// What the verifier compares a whole instruction with, by key.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Check {
-    template: u64,
+/// What the verifier compares whole instructions with, by key.
+#[derive(Debug)]
+struct Checks {
+    template: [u64; N_KEYS],
     /// Bits that must be the template's.
-    fixed: u64,
-    pub(crate) is_column: bool,
-    pub(crate) is_constant: bool,
-    /// There is no such instruction, or it is part of a phrase.
-    is_refused: bool,
+    fixed: [u64; N_KEYS],
+    /// Of the bits below, those that are true.
+    kind: [u64; N_KEYS],
 }
 
-/// What is like no instruction.
-const REFUSED: Check = Check {
-    template: 0,
-    fixed: 0,
-    is_column: false,
-    is_constant: false,
-    is_refused: true,
-};
+/// The instruction reads a column.
+const READS_COLUMN: u64 = 1;
+/// It reads a constant.
+const READS_CONSTANT: u64 = 2;
+/// There is no such instruction, or it is part of a phrase.
+const REFUSED: u64 = 4;
+
+/// What the verifier has to know of a slot beside that it is allowed: whether it reads a constant,
+/// and its index.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Look(u16);
+
+impl Look {
+    /// All ones if the slot reads a constant.
+    #[inline(always)]
+    pub(crate) fn reads_constant(self) -> u32 {
+        u32::from(self.0 >> 8).wrapping_neg()
+    }
+
+    /// The number of its column or constant.
+    #[inline(always)]
+    pub(crate) fn index(self) -> u32 {
+        u32::from(self.0 & 0xff)
+    }
+}
 
 /// What a slot does to registers, whatever it computes: one place is written, up to three are read.
 /// An absent operand is [`NOTHING`], one in memory [`MEMORY`]. The slots of a phrase hand their
@@ -116,8 +131,8 @@ pub(crate) struct Dialect {
     pub(crate) tier: Tier,
     rows: [Row; N_ROWS],
     n_rows: u8,
-    /// What whole instructions are compared with, by key; what is none is refused.
-    checks: Box<[Check; N_KEYS]>,
+    /// What whole instructions are compared with; what is none is refused.
+    checks: Box<Checks>,
     /// How a slot that reads a constant is told from all others.
     constant: Pattern,
     /// Row by key.
@@ -157,7 +172,11 @@ impl Dialect {
             n_rows: 0,
             constant: Pattern::new(tier)?,
             index: Box::new([NO_ROW; N_KEYS]),
-            checks: Box::new([REFUSED; N_KEYS]),
+            checks: Box::new(Checks {
+                template: [0; N_KEYS],
+                fixed: [0; N_KEYS],
+                kind: [REFUSED; N_KEYS],
+            }),
             flows: Box::new([flow([Err(NOTHING); 4], false); N_KEYS]),
             by_gene: vec![[NO_ROW; 3]; Opcode::ALL.len()],
             phrases: vec![None; Opcode::ALL.len()],
@@ -167,7 +186,7 @@ impl Dialect {
                 let allowed = opcode.is_of(tier)
                     && match kind {
                         Kind::Register => opcode.takes_register(),
-                        Kind::Column | Kind::Constant => opcode.takes_memory(),
+                        Kind::Column | Kind::Constant => opcode.takes_memory(tier),
                     };
                 if allowed {
                     let row = arithmetic(tier, opcode, kind)?;
@@ -210,12 +229,13 @@ impl Dialect {
             assert!(taken == NO_ROW || taken == number, "two rows share a key");
             self.index[key] = number;
             self.flows[key] = flow;
-            self.checks[key] = Check {
-                template: row.template,
-                fixed: !row.variable,
-                is_column: row.kind == Kind::Column,
-                is_constant: row.kind == Kind::Constant,
-                is_refused: row.role != Role::Whole,
+            self.checks.template[key] = row.template;
+            self.checks.fixed[key] = !row.variable;
+            self.checks.kind[key] = match (row.role, row.kind) {
+                (Role::Head | Role::Inner, _) => REFUSED,
+                (Role::Whole, Kind::Register) => 0,
+                (Role::Whole, Kind::Column) => READS_COLUMN,
+                (Role::Whole, Kind::Constant) => READS_CONSTANT,
             };
         }
         self.rows[usize::from(number)] = row;
@@ -255,9 +275,9 @@ impl Dialect {
         };
         let [dst, a, b, _] = (fields as u32).to_le_bytes();
         let index = match self.tier {
-            Tier::Avx512 => (word >> 40) as u8 ^ 0x80,
-            Tier::Avx2 => (slot >> 37) as u8,
-        };
+            Tier::Avx512 => evex_index(word),
+            Tier::Avx2 => vex_index(slot),
+        } as u8;
         (place(key), Values { dst, a, b, index })
     }
 
@@ -312,14 +332,15 @@ impl Dialect {
         (row, values, (slot ^ row.template) & !row.variable)
     }
 
-    /// What a slot would have to be, its index, and bits that are set if it is no whole
-    /// instruction.
-    #[inline(always)]
-    pub(crate) fn check(&self, slot: u64) -> (&Check, u8, u64) {
-        let (key, values) = self.split(slot);
-        let check = &self.checks[key % N_KEYS];
-        let rest = (slot ^ check.template) & check.fixed | u64::from(check.is_refused);
-        (check, values.index, rest)
+    /// Looks at each slot; the result is 0 if all are whole instructions, and none reads a column
+    /// beyond so many.
+    #[inline]
+    pub(crate) fn look(&self, n_columns: usize, slots: &[u64], looks: &mut [Look]) -> u64 {
+        let (checks, n_columns) = (&*self.checks, n_columns as u64);
+        match self.tier {
+            Tier::Avx512 => widely(move || evex_look(checks, n_columns, slots, looks)),
+            Tier::Avx2 => widely(move || vex_look(checks, n_columns, slots, looks)),
+        }
     }
 
     /// The number of the first constant that slots of verified code read.
@@ -446,6 +467,45 @@ fn vex_steps(flows: &[Flow; N_KEYS], slots: &[u64], steps: &mut [Step]) {
     }
 }
 
+#[inline(always)]
+fn evex_look(checks: &Checks, n_columns: u64, slots: &[u64], looks: &mut [Look]) -> u64 {
+    let mut bad = 0;
+    for (look, &slot) in looks.iter_mut().zip(slots) {
+        let (key, word) = evex_key(slot);
+        let index = evex_index(word);
+        bad |= compare(checks, n_columns, slot, key, index, look);
+    }
+    bad
+}
+
+#[inline(always)]
+fn vex_look(checks: &Checks, n_columns: u64, slots: &[u64], looks: &mut [Look]) -> u64 {
+    let mut bad = 0;
+    for (look, &slot) in looks.iter_mut().zip(slots) {
+        let (key, _) = vex_key(slot);
+        bad |= compare(checks, n_columns, slot, key, vex_index(slot), look);
+    }
+    bad
+}
+
+/// Bits that are set if a slot of this key and index is no whole instruction within the limit.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "nine bits")]
+fn compare(
+    checks: &Checks,
+    n_columns: u64,
+    slot: u64,
+    key: u64,
+    index: u64,
+    look: &mut Look,
+) -> u64 {
+    let key = place(key);
+    let kind = checks.kind[key];
+    *look = Look((index | (kind & READS_CONSTANT) << 7) as u16);
+    let past = u64::from(index >= n_columns) * READS_COLUMN;
+    (slot ^ checks.template[key]) & checks.fixed[key] | kind & (past | REFUSED)
+}
+
 /// The key of an EVEX slot, and the slot from P0 on.
 #[inline(always)]
 fn evex_key(slot: u64) -> (u64, u64) {
@@ -463,6 +523,18 @@ fn evex_fields(word: u64) -> u64 {
     let a = !word >> 11 & 15;
     let b = word >> 32 & 7 | (!word >> 5 & 1) << 3;
     dst | a << 8 | b << 16 | dst << 24
+}
+
+/// The column or constant of an EVEX slot from P0 on, if it reads one.
+#[inline(always)]
+fn evex_index(word: u64) -> u64 {
+    word >> 40 & 0xff ^ 0x80
+}
+
+/// The column or constant of a VEX slot, if it reads one.
+#[inline(always)]
+fn vex_index(slot: u64) -> u64 {
+    slot >> 37 & 0xff
 }
 
 /// The key of a VEX slot, and the slot from the byte on that ends the bits of the first operand.

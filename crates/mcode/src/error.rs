@@ -4,7 +4,7 @@ use opcodon_codemem::CodeError;
 use opcodon_expr::Op;
 
 use crate::Tier;
-use crate::gene::Opcode;
+use crate::gene::{Domain, Opcode};
 
 /// Why a genome could not be made, read or run.
 #[derive(Debug, thiserror::Error)]
@@ -76,12 +76,12 @@ pub enum McodeError {
         end: usize,
     },
     /// No operation has this name.
-    #[error("no operation of genomes is called {name:?}; there are {}", operations(*.bits))]
+    #[error("no operation of genomes is called {name:?}; there are {}", operations(*.domain))]
     UnknownOperation {
         /// As given.
         name: String,
-        /// Whether the repertoire is for bits.
-        bits: bool,
+        /// What the repertoire is for.
+        domain: Domain,
     },
     /// The tier has no instruction for the operation.
     #[error("the operation {name:?} needs AVX-512, and these genomes are of the tier {tier}")]
@@ -316,9 +316,9 @@ fn hex(word: u64) -> String {
     bytes.join(" ")
 }
 
-/// The names of the operations on bits, or on numbers.
-fn operations(bits: bool) -> String {
-    let of_kind = |opcode: &&Opcode| opcode.is_bitwise() == bits && **opcode != Opcode::Load;
+/// The names of the operations of a domain.
+fn operations(domain: Domain) -> String {
+    let of_kind = |opcode: &&Opcode| domain.has(**opcode) && **opcode != Opcode::Load;
     let names = Opcode::ALL.iter().filter(of_kind);
     names
         .map(|opcode| opcode.name())

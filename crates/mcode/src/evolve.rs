@@ -9,6 +9,7 @@
 pub(crate) mod constants;
 mod deme;
 mod islands;
+mod lineage;
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -21,8 +22,10 @@ use crate::genome::Genome;
 use crate::repertoire::Repertoire;
 
 pub use crate::variation::Variation;
+pub use deme::Born;
 use deme::{CHILD_BITS, MAX_DEMES};
-pub use islands::{Islands, State};
+pub use islands::{Islands, Milestone, State};
+pub use lineage::{Birth, Operator};
 
 /// Who breeds, and who makes room for children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub struct Settings {
     pub children: usize,
     /// Constants of the best child of a step that are refitted, at three runs each.
     pub refits: usize,
+    /// Whether the ancestors of all that lives are remembered.
+    pub record_lineage: bool,
     /// Seed of all random numbers.
     pub seed: u64,
     /// When to stop; a generation is one step.
@@ -81,6 +86,7 @@ impl Settings {
             tournament: 4,
             children: 100,
             refits: 6,
+            record_lineage: false,
             seed: 0,
             stop: Stop {
                 target_error: Some(0.0),
@@ -110,8 +116,8 @@ impl Settings {
                 });
             }
         }
-        let bits = data.is_boolean();
-        if bits != self.repertoire.is_boolean() {
+        let bits = data.is_words();
+        if bits != self.repertoire.domain().is_words() {
             return Err(McodeError::Domain { bits });
         }
         Ok(())
@@ -184,7 +190,7 @@ pub fn run<G: Genome>(
     let reason = islands.run(blocks, 1, |state, _| progress(state))?;
     let (best, loss) = islands.best();
     Ok(Outcome {
-        best: best.clone(),
+        best: best.genome.clone(),
         loss,
         steps: islands.steps(),
         evaluations: islands.evaluations(),

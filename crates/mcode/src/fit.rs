@@ -20,11 +20,12 @@ use opcodon_evo::{Archive, Rng, Stop};
 use opcodon_expr::Expr;
 use serde::{Deserialize, Serialize};
 
+use crate::ancestors::ancestors;
 use crate::batch::Batch;
 use crate::blocks::Blocks;
 use crate::config::{Config, Kind};
 use crate::evolve::constants::descend;
-use crate::evolve::{self, Islands, Settings, State, Variation};
+use crate::evolve::{self, Born, Islands, Settings, State, Variation};
 use crate::genome::Genome;
 use crate::individual::Individual;
 use crate::kernel::Fold;
@@ -76,7 +77,8 @@ pub struct Hooks<'a> {
     pub progress: Option<&'a mut dyn FnMut(&Progress)>,
     /// Set by somebody else (Ctrl-C) to ask for the best so far.
     pub interrupt: Option<Arc<AtomicBool>>,
-    /// Given the whole state of the search as text, every so often and at its end.
+    /// Given the whole state of the search as text: at its beginning, so that whoever cannot keep it
+    /// may break off at once, every so often, and at its end.
     pub checkpoint: Option<(Duration, Save<'a>)>,
     /// A text that `checkpoint` was given, to go on from there. The table must be the same;
     /// settings are those of the text, but for limits and threads. The time starts anew.
@@ -127,8 +129,8 @@ pub fn fit(
     }
 }
 
-/// The format of a written state.
-const VERSION: u32 = 1;
+/// The format of a written state; since 2 it has births, and how the errors fell.
+const VERSION: u32 = 2;
 /// How errors name it.
 const WHAT: &str = "checkpoint";
 
@@ -209,13 +211,15 @@ where
         };
         serde_json::to_string(&checkpoint).unwrap_or_default()
     };
-    let (mut told, mut saved) = (None::<Instant>, Instant::now());
+    let is_due =
+        |last: Option<Instant>, every| last.is_none_or(|last: Instant| last.elapsed() >= every);
+    let (mut told, mut saved) = (None, None);
     let stop = islands.run(
         &workshop.centred,
         n_threads(config.n_jobs),
         |now, islands| {
             if let Some(progress) = &mut hooks.progress
-                && told.is_none_or(|told| told.elapsed() >= PROGRESS_INTERVAL)
+                && is_due(told, PROGRESS_INTERVAL)
             {
                 told = Some(Instant::now());
                 progress(&Progress {
@@ -227,10 +231,10 @@ where
                 });
             }
             if let Some((every, save)) = &mut hooks.checkpoint
-                && saved.elapsed() >= *every
+                && is_due(saved, *every)
             {
                 save(&written(islands));
-                saved = Instant::now();
+                saved = Some(Instant::now());
             }
             ControlFlow::Continue(())
         },
@@ -238,7 +242,8 @@ where
     if let Some((_, save)) = &mut hooks.checkpoint {
         save(&written(&islands));
     }
-    let front = workshop.front(&islands.front())?;
+    let found = islands.front();
+    let front = workshop.front(&found)?;
     let outcome = Outcome {
         names: data.names.clone(),
         target: data.target_name.clone(),
@@ -246,6 +251,8 @@ where
         variance: workshop.raw.target_moments().1,
         steps: islands.steps(),
         evaluations: islands.evaluations(),
+        curve: islands.curve(),
+        ancestors: ancestors(&islands, &found, &data.names),
         elapsed_s: started.elapsed().as_secs_f64(),
         stop,
         seed,
@@ -289,17 +296,9 @@ fn check(data: &Observations<'_>) -> Result<(), McodeError> {
     Ok(())
 }
 
-/// A number that tells one table from another: FNV-1a over all bits.
+/// What tells one table from another.
 fn fingerprint(data: &Observations<'_>) -> String {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let columns = data.columns.iter().chain([&data.target]);
-    for column in columns.chain(&data.weights) {
-        for value in column.iter() {
-            hash = (hash ^ value.to_bits()).wrapping_mul(0x0100_0000_01b3);
-            hash ^= hash >> 32;
-        }
-    }
-    format!("{hash:016x}")
+    opcodon_data::fingerprint(&data.columns, &data.target, data.weights.as_deref())
 }
 
 fn settings(
@@ -339,6 +338,7 @@ fn settings(
         tournament: config.tournament_size,
         children: config.children,
         refits: config.constant_iterations,
+        record_lineage: config.record_lineage,
         seed,
         stop: Stop {
             time: config
@@ -367,6 +367,8 @@ struct Workshop<'a> {
     mean: f64,
     /// How the search judges.
     fold: Fold,
+    /// Whether births are recorded.
+    is_recorded: bool,
 }
 
 impl<'a> Workshop<'a> {
@@ -404,6 +406,7 @@ impl<'a> Workshop<'a> {
             raw,
             mean,
             fold,
+            is_recorded: config.record_lineage,
         })
     }
 
@@ -468,7 +471,7 @@ impl<'a> Workshop<'a> {
 
     /// The models of a search, from small to large, each better than all before it. The first is
     /// the target's mean.
-    fn front<G: Genome>(&self, found: &Archive<G>) -> Result<Vec<Model>, McodeError>
+    fn front<G: Genome>(&self, found: &Archive<Born<G>>) -> Result<Vec<Model>, McodeError>
     where
         Individual: From<G>,
     {
@@ -480,7 +483,10 @@ impl<'a> Workshop<'a> {
         let mean = Model::new(mean.into(), self.names, variance);
         let mut models: Vec<Model> = mean.into_iter().collect();
         for entry in found.iter() {
-            models.extend(self.models(&entry.genome, REFITS)?);
+            let born = &entry.genome;
+            let birth = self.is_recorded.then_some(born.birth);
+            let made = self.models(&born.genome, REFITS)?.into_iter();
+            models.extend(made.map(|model| Model { birth, ..model }));
         }
         for model in models {
             front.insert(model.loss, model.size, model);

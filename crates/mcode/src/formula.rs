@@ -66,17 +66,33 @@ impl Code {
     /// # Errors
     /// If the formula has more than `max_nodes` nodes as a tree.
     pub fn to_boolean_text(&self, max_nodes: u64) -> Result<String, McodeError> {
+        self.words_text(max_nodes, |bits| u8::from(bits != 0).to_string())
+    }
+
+    /// As [`Code::to_boolean_text`] for genomes on integers. `>>` follows the sign and `>>>` does
+    /// not, as in Java.
+    ///
+    /// # Errors
+    /// If the formula has more than `max_nodes` nodes as a tree.
+    pub fn to_integer_text(&self, max_nodes: u64) -> Result<String, McodeError> {
+        self.words_text(max_nodes, integer_text)
+    }
+
+    fn words_text(
+        &self,
+        max_nodes: u64,
+        constant: impl Fn(u64) -> String,
+    ) -> Result<String, McodeError> {
         self.require_nodes(max_nodes)?;
         let leaf = |operand| match operand {
-            Operand::Constant(k) if self.constants[usize::from(k)].to_bits() == 0 => "0".into(),
-            Operand::Constant(_) => "1".into(),
+            Operand::Constant(k) => constant(self.constants[usize::from(k)].to_bits()),
             leaf => format!("x{}", leaf.number()),
         };
         let text = self.fold(leaf, |opcode, [condition, first], last| {
             let (symbol, first) = (opcode.symbol()?, first?);
             Some(match condition {
                 Some(condition) => format!("({condition} {symbol} {first} : {last})"),
-                None => format!("({first} {symbol} {last})"),
+                None => operation(symbol, first, last),
             })
         });
         let text = text.ok_or(McodeError::Domain { bits: true })?;
@@ -84,6 +100,20 @@ impl Code {
             .strip_prefix('(')
             .and_then(|text| text.strip_suffix(')'));
         Ok(bare.unwrap_or(&text).to_owned())
+    }
+
+    /// What a genome on words computes of a row: the meaning, by which the machine is judged. The
+    /// row has a word for each column; nothing of a genome on numbers.
+    ///
+    /// # Panics
+    /// If the row has fewer words than there are columns.
+    #[must_use]
+    pub fn eval_words(&self, row: &[u64]) -> Option<u64> {
+        let leaf = |operand| match operand {
+            Operand::Constant(k) => self.constants[usize::from(k)].to_bits(),
+            leaf => row[usize::from(leaf.number())],
+        };
+        self.fold(leaf, |opcode, front, last| opcode.on_words(front, *last))
     }
 
     fn require_nodes(&self, limit: u64) -> Result<(), McodeError> {
@@ -120,5 +150,24 @@ impl Code {
         }
         let [result, ..] = values;
         Some(result)
+    }
+}
+
+/// An operation on words in parentheses, or as a function.
+pub(crate) fn operation(symbol: &str, first: &str, last: &str) -> String {
+    if symbol.starts_with(char::is_alphabetic) {
+        format!("{symbol}({first}, {last})")
+    } else {
+        format!("({first} {symbol} {last})")
+    }
+}
+
+/// A constant of a genome on integers: decimal as long as that is short.
+pub(crate) fn integer_text(bits: u64) -> String {
+    let value = bits.cast_signed();
+    if value.unsigned_abs() < 10_000 {
+        value.to_string()
+    } else {
+        format!("{bits:#x}")
     }
 }

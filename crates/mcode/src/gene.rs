@@ -1,8 +1,8 @@
 //! Genes: what one instruction of a genome says, apart from how it is encoded.
 //!
 //! The table below is the repertoire: every operation that a genome can perform, and the operator
-//! of `opcodon-expr` that it means, to the bit; operations on bits, for Boolean problems, mean
-//! none. Most are one instruction, thus one slot. Three are
+//! of `opcodon-expr` that it means, to the bit; operations on bits and on integers mean
+//! none, and what they compute is said here. Most are one instruction, thus one slot. Three are
 //! *phrases* of three slots, because no instruction means them: an operation into a scratch
 //! register, a test into a mask, and a blend of the two into the destination.
 
@@ -67,6 +67,14 @@ opcodes! {
     Xor  "xor"   1 2 None,           "Either bit, not both.";
     Less "less"  1 2 None,           "The second bit without the first: not a, and b.";
     If   "if"    1 3 None,           "The first operand's bit where the destination's is set, else the last's.";
+    Iadd "iadd"  1 2 None,           "Sum of integers.";
+    Isub "isub"  1 2 None,           "Difference of integers.";
+    Imul "imul"  1 2 None,           "Lower half of the product of integers.";
+    Imin "imin"  1 2 None,           "Smaller integer, by sign.";
+    Imax "imax"  1 2 None,           "Larger integer, by sign.";
+    Shl  "shl"   1 2 None,           "Bits shifted to the left; none are left if by 64 or more, or by less than 0.";
+    Shr  "shr"   1 2 None,           "Bits shifted to the right, zeros following; likewise.";
+    Sar  "sar"   1 2 None,           "Bits shifted to the right, copies of the sign following; likewise.";
 }
 
 impl Opcode {
@@ -84,13 +92,57 @@ impl Opcode {
         Opcode::ALL.iter().find(is_named).copied()
     }
 
-    /// Whether it works on bits, 64 cases a lane.
+    /// What the registers hold that it works on; nothing of [`Opcode::Load`], which moves anything.
     #[must_use]
-    pub fn is_bitwise(self) -> bool {
-        self.symbol().is_some()
+    pub fn domain(self) -> Option<Domain> {
+        match self {
+            Opcode::Load => None,
+            Opcode::And | Opcode::Or | Opcode::Xor | Opcode::Less | Opcode::If => {
+                Some(Domain::Bits)
+            }
+            Opcode::Iadd
+            | Opcode::Isub
+            | Opcode::Imul
+            | Opcode::Imin
+            | Opcode::Imax
+            | Opcode::Shl
+            | Opcode::Shr
+            | Opcode::Sar => Some(Domain::Integers),
+            _ => Some(Domain::Numbers),
+        }
     }
 
-    /// How an operation on bits is written.
+    /// Whether it works on words: 64 cases a lane, or integers.
+    #[must_use]
+    pub fn is_on_words(self) -> bool {
+        self.domain().is_some_and(Domain::is_words)
+    }
+
+    /// What it means on words: the operands before the last as far as there are, and the last.
+    pub(crate) fn on_words(self, [condition, first]: [Option<&u64>; 2], b: u64) -> Option<u64> {
+        let a = *first?;
+        let shift = u32::try_from(b).ok();
+        let by_sign = |a: u64, b: u64| a.cast_signed() < b.cast_signed();
+        Some(match self {
+            Opcode::And => a & b,
+            Opcode::Or => a | b,
+            Opcode::Xor => a ^ b,
+            Opcode::Less => !a & b,
+            Opcode::If => condition? & a | !condition? & b,
+            Opcode::Iadd => a.wrapping_add(b),
+            Opcode::Isub => a.wrapping_sub(b),
+            Opcode::Imul => a.wrapping_mul(b),
+            Opcode::Imin if by_sign(a, b) => a,
+            Opcode::Imax if by_sign(b, a) => a,
+            Opcode::Imin | Opcode::Imax => b,
+            Opcode::Shl => shift.and_then(|by| a.checked_shl(by)).unwrap_or(0),
+            Opcode::Shr => shift.and_then(|by| a.checked_shr(by)).unwrap_or(0),
+            Opcode::Sar => (a.cast_signed() >> b.min(63)).cast_unsigned(),
+            _ => return None,
+        })
+    }
+
+    /// How an operation on words is written: between its operands, or, if a word, before them.
     pub(crate) fn symbol(self) -> Option<&'static str> {
         match self {
             Opcode::And => Some("&"),
@@ -98,14 +150,30 @@ impl Opcode {
             Opcode::Xor => Some("^"),
             Opcode::Less => Some("<"),
             Opcode::If => Some("?"),
+            Opcode::Iadd => Some("+"),
+            Opcode::Isub => Some("-"),
+            Opcode::Imul => Some("*"),
+            Opcode::Imin => Some("min"),
+            Opcode::Imax => Some("max"),
+            Opcode::Shl => Some("<<"),
+            Opcode::Shr => Some(">>>"),
+            Opcode::Sar => Some(">>"),
             _ => None,
         }
     }
 
-    /// Whether the tier has it. Choosing among bits takes `vpternlog`, which AVX2 lacks.
+    /// Whether the tier has it. AVX2 has no instruction that chooses among bits, and of those on
+    /// integers of 64 bits neither multiplication nor comparisons nor shifts of signed ones.
     #[must_use]
     pub fn is_of(self, tier: Tier) -> bool {
-        self != Opcode::If || tier == Tier::Avx512
+        let wide = [
+            Opcode::If,
+            Opcode::Imul,
+            Opcode::Imin,
+            Opcode::Imax,
+            Opcode::Sar,
+        ];
+        tier == Tier::Avx512 || !wide.contains(&self)
     }
 
     /// Whether the last operand may be a register.
@@ -113,9 +181,37 @@ impl Opcode {
         self != Opcode::Load
     }
 
-    /// Whether the last operand may be a column or a constant.
-    pub(crate) fn takes_memory(self) -> bool {
-        self.n_slots() == 1 && self != Opcode::If
+    /// Whether the last operand may be a column or a constant. In AVX2 the instruction of a shift
+    /// is a byte too long for it.
+    pub(crate) fn takes_memory(self, tier: Tier) -> bool {
+        let is_long = matches!(self, Opcode::Shl | Opcode::Shr | Opcode::Sar);
+        self.n_slots() == 1 && self != Opcode::If && (tier == Tier::Avx512 || !is_long)
+    }
+}
+
+/// What registers hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    /// Numbers with a fraction.
+    Numbers,
+    /// Bits, 64 cases a lane.
+    Bits,
+    /// Integers of 64 bits, whose sums and products wrap around.
+    Integers,
+}
+
+impl Domain {
+    /// Whether lanes are words and no numbers.
+    #[must_use]
+    pub fn is_words(self) -> bool {
+        self != Domain::Numbers
+    }
+
+    /// Whether the operation has a meaning here: integers are made of bits.
+    #[must_use]
+    pub fn has(self, opcode: Opcode) -> bool {
+        let of = opcode.domain();
+        of.is_none_or(|of| of == self || self == Domain::Integers && of == Domain::Bits)
     }
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::code::Code;
+use crate::evolve::Operator;
 use crate::gene::{Gene, MAX_INDEX, Opcode, Operand};
 use crate::linear::LinearCode;
 use crate::program::Program;
@@ -34,7 +35,7 @@ pub trait Genome: sealed::Sealed + Clone + Send + Sync + Serialize + Deserialize
     /// A random individual of the first population.
     fn random(rng: &mut Rng, repertoire: &Repertoire, variation: &Variation) -> Self;
 
-    /// Becomes a child of two parents; `scratch` is memory for what comes between.
+    /// Becomes a child of two parents, and says how; `scratch` is memory for what comes between.
     fn breed(
         &mut self,
         scratch: &mut Self,
@@ -43,7 +44,7 @@ pub trait Genome: sealed::Sealed + Clone + Send + Sync + Serialize + Deserialize
         second: &Self,
         repertoire: &Repertoire,
         variation: &Variation,
-    );
+    ) -> Operator;
 
     /// The code that is run.
     fn code(&self) -> &Code;
@@ -119,18 +120,24 @@ impl Genome for LinearCode {
         second: &LinearCode,
         repertoire: &Repertoire,
         variation: &Variation,
-    ) {
-        let crossed = rng.bool(variation.crossover);
-        if !crossed {
+    ) -> Operator {
+        let max_slots = variation.max_slots;
+        let [crossed, crossed_and_mutated] = if !rng.bool(variation.crossover) {
             self.clone_from(first);
+            self.mutate(rng, repertoire, max_slots);
+            return Operator::Mutation;
         } else if rng.bool(variation.homologous) {
-            self.homologous(rng, first, second, variation.max_slots);
+            self.homologous(rng, first, second, max_slots);
+            [Operator::Homologous, Operator::HomologousMutation]
         } else {
-            self.two_point(rng, first, second, variation.max_slots);
+            self.two_point(rng, first, second, max_slots);
+            [Operator::Crossover, Operator::CrossoverMutation]
+        };
+        if !rng.bool(variation.mutation) {
+            return crossed;
         }
-        if !crossed || rng.bool(variation.mutation) {
-            self.mutate(rng, repertoire, variation.max_slots);
-        }
+        self.mutate(rng, repertoire, max_slots);
+        crossed_and_mutated
     }
 
     fn code(&self) -> &Code {
@@ -209,14 +216,17 @@ impl Genome for TreeCode {
         second: &TreeCode,
         repertoire: &Repertoire,
         variation: &Variation,
-    ) {
+    ) -> Operator {
         if !rng.bool(variation.crossover) {
             self.mutate(rng, first, repertoire, variation.max_slots);
+            Operator::Mutation
         } else if rng.bool(variation.mutation) {
             scratch.crossover(rng, first, second, variation.max_slots);
             self.mutate(rng, scratch, repertoire, variation.max_slots);
+            Operator::CrossoverMutation
         } else {
             self.crossover(rng, first, second, variation.max_slots);
+            Operator::Crossover
         }
     }
 

@@ -16,7 +16,8 @@
 //! | [`fit`](fit::fit), [`Config`], [`Report`] | from a table to a front of genomes |
 //!
 //! Registers hold numbers, or bits for Boolean problems: then a row is a word of 64 cases, and one
-//! instruction computes up to 512.
+//! instruction computes up to 512. Or they hold integers of 64 bits, and what is judged are the
+//! bits of the result, too.
 //!
 //! # Invariants
 //! - Only [`Code`] is ever executed, and every `Code` has been verified or was made from verified
@@ -29,6 +30,7 @@
 //! Sources: Nordin, "Evolutionary Program Induction of Binary Machine Code and its Applications",
 //! 1997. Brameier, Banzhaf, "Linear Genetic Programming", 2007.
 
+mod ancestors;
 mod batch;
 mod blocks;
 mod code;
@@ -56,13 +58,14 @@ mod tree;
 mod variation;
 mod verify;
 
+pub use ancestors::{Ancestor, Lineage};
 pub use batch::{Batch, StraightLine};
 pub use blocks::{Blocks, TILE_ROWS};
 pub use code::{Code, Splice};
 pub use config::{Config, Kind};
 pub use effective::Effective;
 pub use error::{McodeError, VerifyError};
-pub use gene::{Gene, MAX_INDEX, Opcode, Operand};
+pub use gene::{Domain, Gene, MAX_INDEX, Opcode, Operand};
 pub use genome::Genome;
 pub use individual::Individual;
 pub use kernel::Fold;

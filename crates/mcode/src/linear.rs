@@ -95,7 +95,7 @@ impl LinearCode {
             }
             let last = waiting.pop().flatten();
             let height = waiting.len();
-            let memory = last.filter(|_| gene.opcode.takes_memory());
+            let memory = last.filter(|_| gene.opcode.takes_memory(tier));
             if memory.is_none() {
                 load(&mut code, height, last);
             }
@@ -249,7 +249,9 @@ impl LinearCode {
                 gene.opcode = repertoire.opcode(rng);
                 let fits = match gene.b {
                     Operand::Register(_) => gene.opcode.takes_register(),
-                    Operand::Column(_) | Operand::Constant(_) => gene.opcode.takes_memory(),
+                    Operand::Column(_) | Operand::Constant(_) => {
+                        gene.opcode.takes_memory(repertoire.tier())
+                    }
                 };
                 if !fits {
                     gene.b = repertoire.operand(rng, gene.opcode);

@@ -3,7 +3,7 @@
 use opcodon_evo::Rng;
 
 use crate::code::Code;
-use crate::gene::{Gene, MAX_INDEX, Opcode, Operand};
+use crate::gene::{Domain, Gene, MAX_INDEX, Opcode, Operand};
 use crate::{McodeError, Tier};
 
 /// What random genes are made of: operations, registers, columns and constants.
@@ -17,8 +17,7 @@ pub struct Repertoire {
     constants: f64,
     /// Random constants are uniform between these.
     range: (f64, f64),
-    /// Whether registers hold bits.
-    is_boolean: bool,
+    domain: Domain,
 }
 
 impl Repertoire {
@@ -42,7 +41,7 @@ impl Repertoire {
             opcodes: vec![Opcode::Add, Opcode::Sub, Opcode::Mul, Opcode::Div],
             constants: 0.3,
             range: (-5.0, 5.0),
-            is_boolean: false,
+            domain: Domain::Numbers,
         })
     }
 
@@ -54,9 +53,25 @@ impl Repertoire {
         Ok(Repertoire {
             opcodes: vec![Opcode::And, Opcode::Or, Opcode::Xor, Opcode::Less],
             constants: 0.05,
-            is_boolean: true,
+            domain: Domain::Bits,
             ..Repertoire::new(tier, n_columns)?
         })
+    }
+
+    /// Operations on integers, and on their bits, over so many columns: all that the tier has but
+    /// choices. Constants are small, or such as bits are counted and masked with.
+    ///
+    /// # Errors
+    /// If there are no columns or more than 256.
+    pub fn integers(tier: Tier, n_columns: usize) -> Result<Repertoire, McodeError> {
+        let all = Opcode::ALL.iter().copied();
+        let usual = |opcode: &Opcode| opcode.is_on_words() && *opcode != Opcode::If;
+        let all: Vec<Opcode> = all.filter(usual).collect();
+        let words = Repertoire {
+            domain: Domain::Integers,
+            ..Repertoire::new(tier, n_columns)?
+        };
+        Ok(words.opcodes(&all))
     }
 
     /// With these operations, each as likely as the others. [`Opcode::Load`] is passed over, since
@@ -107,7 +122,7 @@ impl Repertoire {
     /// and the repertoire is for numbers.
     pub fn require(&self, code: &Code) -> Result<(), McodeError> {
         code.require_same_kind(&Code::empty(self.tier, self.n_columns))?;
-        if code.is_boolean() && !self.is_boolean {
+        if code.is_on_words() && !self.domain.is_words() {
             return Err(McodeError::Domain { bits: true });
         }
         Ok(())
@@ -120,7 +135,7 @@ impl Repertoire {
     pub fn operators<S: AsRef<str>>(self, names: &[S]) -> Result<Repertoire, McodeError> {
         let opcode = |name: &S| {
             let name = name.as_ref();
-            let of_kind = |opcode: &Opcode| opcode.is_bitwise() == self.is_boolean;
+            let of_kind = |opcode: &Opcode| self.domain.has(*opcode);
             match Opcode::from_name(name).filter(of_kind) {
                 Some(opcode) if opcode.is_of(self.tier) => Ok(opcode),
                 Some(opcode) => Err(McodeError::NotOfTier {
@@ -129,7 +144,7 @@ impl Repertoire {
                 }),
                 None => Err(McodeError::UnknownOperation {
                     name: name.to_owned(),
-                    bits: self.is_boolean,
+                    domain: self.domain,
                 }),
             }
         };
@@ -137,7 +152,7 @@ impl Repertoire {
         if opcodes.is_empty() {
             return Err(McodeError::UnknownOperation {
                 name: String::new(),
-                bits: self.is_boolean,
+                domain: self.domain,
             });
         }
         Ok(self.opcodes(&opcodes))
@@ -160,10 +175,10 @@ impl Repertoire {
         self.n_columns
     }
 
-    /// Whether registers hold bits.
+    /// What registers hold.
     #[must_use]
-    pub fn is_boolean(&self) -> bool {
-        self.is_boolean
+    pub fn domain(&self) -> Domain {
+        self.domain
     }
 
     /// Operands that an operation has at most.
@@ -200,10 +215,11 @@ impl Repertoire {
     }
 
     pub(crate) fn value(&self, rng: &mut Rng) -> f64 {
-        if self.is_boolean {
-            return f64::from_bits(0_u64.wrapping_sub(u64::from(rng.u32() & 1)));
+        match self.domain {
+            Domain::Numbers => rng.uniform(self.range.0, self.range.1),
+            Domain::Bits => f64::from_bits(0_u64.wrapping_sub(u64::from(rng.u32() & 1))),
+            Domain::Integers => f64::from_bits(integer(rng)),
         }
-        rng.uniform(self.range.0, self.range.1)
     }
 
     /// A constant for a gene, if it reads one.
@@ -216,15 +232,22 @@ impl Repertoire {
 
     /// A constant that is a little different.
     pub(crate) fn near(&self, rng: &mut Rng, constant: f64) -> f64 {
-        if self.is_boolean {
-            return f64::from_bits(!constant.to_bits());
+        let bits = constant.to_bits();
+        match self.domain {
+            Domain::Numbers => constant + rng.normal() * (0.1 + 0.1 * constant.abs()),
+            Domain::Bits => f64::from_bits(!bits),
+            Domain::Integers => f64::from_bits(match rng.below(4) {
+                0 => bits.wrapping_add(1),
+                1 => bits.wrapping_sub(1),
+                2 => bits ^ 1 << rng.below(64),
+                _ => integer(rng),
+            }),
         }
-        constant + rng.normal() * (0.1 + 0.1 * constant.abs())
     }
 
     /// The last operand of a gene of a linear genome: half of them registers.
     pub(crate) fn operand(&self, rng: &mut Rng, opcode: Opcode) -> Operand {
-        if !opcode.takes_memory() || rng.bool(0.5) {
+        if !opcode.takes_memory(self.tier) || rng.bool(0.5) {
             Operand::Register(self.register(rng))
         } else {
             self.leaf(rng)
@@ -243,6 +266,21 @@ impl Repertoire {
                 0
             },
             b: self.operand(rng, opcode),
+        }
+    }
+}
+
+/// A random constant of programs on integers: a small number of either sign, a power of two, or a
+/// mask whose runs of ones and zeros are as long as each other.
+fn integer(rng: &mut Rng) -> u64 {
+    let power = 1_u64 << rng.below(64);
+    match rng.below(4) {
+        0 | 1 => (rng.below(17) as u64).wrapping_sub(8),
+        2 => power,
+        _ => {
+            // Of runs of 1, 2, 4, … 32 ones.
+            let run = 1_u32 << rng.below(6);
+            u64::MAX / ((1_u64 << run) + 1)
         }
     }
 }

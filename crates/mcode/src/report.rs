@@ -8,15 +8,17 @@ use std::fmt;
 use opcodon_expr::{Expr, print};
 use serde::{Deserialize, Serialize};
 
+use crate::ancestors::{self, Ancestor, Lineage};
 use crate::batch::Batch;
 use crate::blocks::Blocks;
 use crate::config::Config;
+use crate::evolve::Milestone;
 use crate::individual::Individual;
 use crate::kernel::Fold;
 use crate::{McodeError, Tier};
 
-/// The format that [`Report::to_json`] writes.
-const VERSION: u32 = 1;
+/// The format that [`Report::to_json`] writes; since 2 it has a curve.
+const VERSION: u32 = 2;
 /// How errors name it.
 const WHAT: &str = "report";
 /// Most nodes of a formula of a report.
@@ -39,6 +41,9 @@ pub struct Model {
     pub r2: f64,
     /// Bayesian information criterion. Only differences matter.
     pub bic: f64,
+    /// The birth of the genome that it was made of, if births were recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birth: Option<u64>,
 }
 
 /// The result of a fit.
@@ -62,6 +67,13 @@ pub struct Report {
     pub steps: u64,
     /// Genomes that were run.
     pub evaluations: u64,
+    /// How the error of the best genome fell: at the beginning, at exchanges after which it was
+    /// less, and at the end.
+    #[serde(default)]
+    pub curve: Vec<Milestone>,
+    /// The ancestors of the front in the order of their births, if they were recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ancestors: Vec<Ancestor>,
     /// Wall-clock seconds.
     pub elapsed_s: f64,
     /// Why the search ended.
@@ -87,6 +99,7 @@ impl Model {
             loss,
             r2: 0.0,
             bic: 0.0,
+            birth: None,
         })
     }
 
@@ -107,6 +120,8 @@ pub(crate) struct Outcome {
     pub(crate) variance: f64,
     pub(crate) steps: u64,
     pub(crate) evaluations: u64,
+    pub(crate) curve: Vec<Milestone>,
+    pub(crate) ancestors: Vec<Ancestor>,
     pub(crate) elapsed_s: f64,
     pub(crate) stop: opcodon_evo::Reason,
     pub(crate) seed: u64,
@@ -139,6 +154,8 @@ impl Report {
             n_rows: outcome.n_rows,
             steps: outcome.steps,
             evaluations: outcome.evaluations,
+            curve: outcome.curve,
+            ancestors: outcome.ancestors,
             elapsed_s: outcome.elapsed_s,
             interrupted: outcome.stop == opcodon_evo::Reason::Interrupted,
             stop: outcome.stop.text().to_owned(),
@@ -158,6 +175,19 @@ impl Report {
         self.front
             .get(index)
             .ok_or(McodeError::ModelIndex { index, len })
+    }
+
+    /// How a model of the front, by default the chosen one, came to be: its ancestors, the first one
+    /// first. Nothing if births were not recorded, or for the mean of the target, which is not born.
+    ///
+    /// # Errors
+    /// If there is no such model.
+    pub fn lineage(&self, index: Option<usize>) -> Result<Lineage<'_>, McodeError> {
+        let birth = self.model(index)?.birth;
+        let none = Lineage {
+            generations: Vec::new(),
+        };
+        Ok(birth.map_or(none, |birth| Lineage::of(&self.ancestors, birth)))
     }
 
     /// The model that predicts.
@@ -221,6 +251,9 @@ impl Report {
         if report.chosen >= n_models {
             let chosen = report.chosen;
             return Err(damaged(format!("model {chosen} is chosen of {n_models}")));
+        }
+        if let Some(problem) = ancestors::contradiction(&report.ancestors) {
+            return Err(damaged(problem));
         }
         for (index, model) in report.front.iter().enumerate() {
             let n_columns = model.genome.code().n_columns();

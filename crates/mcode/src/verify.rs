@@ -5,7 +5,7 @@
 //! branch; phrases, and the reason of a refusal, are for a second look.
 
 use crate::Tier;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Look};
 use crate::error::VerifyError;
 use crate::gene::MAX_INDEX;
 use crate::slot::{Kind, Role};
@@ -41,23 +41,23 @@ pub(crate) fn check(
     examine(tier, n_columns, slots, n_constants)
 }
 
-/// Whether all slots are whole instructions within the limits: the verifier without a branch a
-/// slot, as no processor can predict what comes next. Phrases, and what is wrong with a slot, are
+/// Whether all slots are whole instructions within the limits: the verifier by whole vectors of
+/// slots, as no processor can predict what comes next. Phrases, and what is wrong with a slot, are
 /// for [`examine`].
 fn is_plain(tier: Tier, n_columns: usize, slots: &[u64], n_constants: usize) -> bool {
     let dialect = Dialect::of(tier);
-    let mut next_constant = 0;
-    let mut bad = 0;
-    for &slot in slots {
-        let (check, index, rest) = dialect.check(slot);
-        let (is_column, is_constant) = (check.is_column, check.is_constant);
-        let index = usize::from(index);
-        bad |= rest
-            | u64::from(is_column & (index >= n_columns))
-            | u64::from(is_constant & (index != next_constant));
-        next_constant += usize::from(is_constant);
+    let mut looks = [Look::default(); 64];
+    let (mut bad, mut disorder, mut next_constant) = (0, 0, 0);
+    for slots in slots.chunks(looks.len()) {
+        let looks = &mut looks[..slots.len()];
+        bad |= dialect.look(n_columns, slots, looks);
+        for look in looks {
+            let reads = look.reads_constant();
+            disorder |= reads & (look.index() ^ next_constant);
+            next_constant += reads & 1;
+        }
     }
-    bad == 0 && next_constant == n_constants
+    bad == 0 && disorder == 0 && next_constant as usize == n_constants
 }
 
 /// The verifier, slot by slot, with the reason why a slot is refused.

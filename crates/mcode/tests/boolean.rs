@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use opcodon_evo::{Reason, Rng, Stop};
 use opcodon_mcode::evolve::{Settings, Variation, run};
 use opcodon_mcode::{
-    Batch, Blocks, Fold, Genome, LinearCode, McodeError, Opcode, Repertoire, Tier, TreeCode,
+    Batch, Blocks, Domain, Fold, Genome, LinearCode, McodeError, Opcode, Repertoire, Tier, TreeCode,
 };
 
 /// All cases of so many inputs: columns, and what a function says of each case.
@@ -116,7 +116,7 @@ fn wrong_cases_are_counted_and_padding_is_not() {
         let bits: Vec<_> = Opcode::ALL
             .iter()
             .copied()
-            .filter(|o| o.is_bitwise())
+            .filter(|o| o.domain() == Some(Domain::Bits))
             .collect();
         let repertoire = Repertoire::boolean(tier, 3)
             .unwrap()

@@ -187,7 +187,7 @@ fn check_demes<G: Genome>(data: &Blocks, selection: Selection) {
     let front = islands.front();
     assert!(front.len() > 2);
     for entry in front.iter() {
-        assert_eq!(entry.size as u64, entry.genome.code().n_nodes());
+        assert_eq!(entry.size as u64, entry.genome.genome.code().n_nodes());
     }
     assert!(islands.best().1 <= front.best().unwrap().error);
 }

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use opcodon_evo::Rng;
@@ -65,6 +67,11 @@ fn a_law_is_found_and_predicts() {
         for pair in report.front.windows(2) {
             assert!(pair[0].size < pair[1].size && pair[0].loss > pair[1].loss);
         }
+        for pair in report.curve.windows(2) {
+            assert!(pair[0].step <= pair[1].step && pair[0].loss >= pair[1].loss);
+        }
+        assert_eq!(report.curve.first().unwrap().step, 0);
+        assert_eq!(report.curve.last().unwrap().evaluations, report.evaluations);
         assert_eq!(report.front[0].r2, 0.0);
         assert!(best.formula.contains("`speed (m/s)`"), "{}", best.formula);
         let again = Report::from_json(&report.to_json()).unwrap();
@@ -104,6 +111,7 @@ fn a_search_goes_on_where_it_was_written_down() {
             ("genome", genome),
             ("max_evaluations", "none"),
             ("max_steps", "150"),
+            ("record_lineage", "true"),
         ]);
         let expected = fit(&data, &whole, Hooks::default()).unwrap();
         let mut part = whole.clone();
@@ -128,6 +136,15 @@ fn a_search_goes_on_where_it_was_written_down() {
         let report = resume(&text, &data).unwrap();
         assert_eq!(report.front, expected.front);
         assert_eq!(report.evaluations, expected.evaluations);
+        assert_eq!(report.curve, expected.curve);
+        assert_eq!(report.ancestors, expected.ancestors);
+        // Ancestors that go in circles end somewhere.
+        let mut circular: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for birth in circular["state"]["births"].as_array_mut().unwrap() {
+            birth["mother"] = birth["id"].clone();
+        }
+        let report = resume(&circular.to_string(), &data).unwrap();
+        assert!(report.lineage(None).unwrap().generations.len() <= report.ancestors.len());
         let refused = |text: &str, data| {
             let error = resume(text, data).unwrap_err();
             let cause = std::error::Error::source(&error);
@@ -140,9 +157,75 @@ fn a_search_goes_on_where_it_was_written_down() {
         assert!(refused(&text, &other).contains("belongs to another table"));
         assert!(refused("{}", &data).contains("not a checkpoint"));
         assert!(refused(&text[..text.len() / 2], &data).contains("not a checkpoint"));
-        let newer = text.replacen("\"version\":1", "\"version\":2", 1);
+        let newer = text.replacen("\"version\":2", "\"version\":3", 1);
         assert!(refused(&newer, &data).contains("update opcodon"));
     }
+}
+
+#[test]
+fn ancestors_are_told_if_they_were_recorded() {
+    if !supported("ancestors_are_told_if_they_were_recorded") {
+        return;
+    }
+    let data = table(|m, v| (m * v).cos() + m);
+    for genome in ["linear", "tree"] {
+        let changes = [("genome", genome), ("migration_interval", "10")];
+        let without = fit(&data, &config(&changes), Hooks::default()).unwrap();
+        assert!(without.lineage(None).unwrap().generations.is_empty());
+        let changes = [&changes[..], &[("record_lineage", "true")]].concat();
+        let report = fit(&data, &config(&changes), Hooks::default()).unwrap();
+        let formulas = |report: &Report| {
+            let front = report.front.iter();
+            front
+                .map(|model| (model.formula.clone(), model.loss))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(formulas(&report), formulas(&without));
+        for index in 1..report.front.len() {
+            let line = report.lineage(Some(index)).unwrap().generations;
+            let (last, _) = *line.last().unwrap();
+            assert_eq!(Some(last.birth), report.front[index].birth);
+            assert_eq!((line[0].0.step, line[0].0.mother), (0, None));
+            for pair in line.windows(2) {
+                assert_eq!(pair[1].0.mother, Some(pair[0].0.birth));
+                assert!(pair[1].0.step > pair[0].0.step);
+                let crossed = pair[1].0.operator.text().contains("crossover");
+                assert_eq!(pair[1].1.is_some(), crossed, "{:?}", pair[1].0);
+            }
+        }
+        let text = report.lineage(None).unwrap().to_string();
+        assert!(
+            text.contains("made by") && text.contains("random"),
+            "{text}"
+        );
+        let json = report.to_json();
+        assert_eq!(Report::from_json(&json).unwrap(), report);
+        // A line that has no beginning.
+        let mut endless = report.clone();
+        let own = endless.ancestors[0].birth;
+        endless.ancestors[0].mother = Some(own);
+        let refused = Report::from_json(&endless.to_json()).unwrap_err();
+        assert!(
+            refused.to_string().contains("that of its mother"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn a_search_is_written_down_at_its_beginning() {
+    if !supported("a_search_is_written_down_at_its_beginning") {
+        return;
+    }
+    let interrupt = Arc::new(AtomicBool::new(false));
+    let mut refuse = |_: &str| interrupt.store(true, Ordering::Relaxed);
+    let hooks = Hooks {
+        checkpoint: Some((Duration::from_secs(3600), &mut refuse)),
+        interrupt: Some(Arc::clone(&interrupt)),
+        ..Hooks::default()
+    };
+    let report = fit(&table(|m, v| (m * v).cos()), &config(&[]), hooks).unwrap();
+    assert_eq!((report.steps, report.interrupted), (0, true));
 }
 
 #[test]
@@ -232,7 +315,7 @@ fn damaged_reports_are_refused_or_mean_what_they_say() {
             "\"formula\": \"mass\"",
             "computes",
         ),
-        ("\"version\": 1", "\"version\": 9", "update opcodon"),
+        ("\"version\": 2", "\"version\": 9", "update opcodon"),
         ("\"chosen\": ", "\"chosen\": 7", "is chosen of"),
         (
             "\"speed (m/s)\"",

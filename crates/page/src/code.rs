@@ -6,6 +6,7 @@ use std::fmt::Write;
 use opcodon_expr::{Expr, print};
 use opcodon_jit::{Batch, CompiledExpr, Goal, JitError, Tier};
 use opcodon_listing::{Listing, Syntax};
+use opcodon_mcode::{Individual, SLOT_BYTES};
 
 /// The code of an expression: the function of numbers, each instruction with the part of the
 /// formula that it computes, or the kernel over columns.
@@ -26,6 +27,18 @@ pub fn machine_code<S: AsRef<str>>(
     let function = CompiledExpr::new(expr, names.len())?;
     let listing = Listing::with_data(function.code(), function.n_instruction_bytes(), syntax);
     Ok(listing.annotated(|span| function.note(expr, names, span)))
+}
+
+/// The machine code of a genome, each instruction with what it does.
+#[must_use]
+pub fn genome_listing(genome: &Individual, names: &[String], syntax: Syntax) -> Listing {
+    let mut listing = Listing::new(genome.code().bytes(), syntax);
+    let notes = genome.listing_notes(names).into_iter();
+    let notes: Vec<_> = notes
+        .map(|(slot, note)| (slot * SLOT_BYTES, note))
+        .collect();
+    listing.annotate(&notes);
+    listing
 }
 
 /// A line of a listing.

@@ -4,8 +4,9 @@
 //! are its residuals, with few digits: a prediction with few digits would drown small residuals.
 
 use opcodon_expr::print;
-use opcodon_sr::{Report, SrError};
 use serde_json::{Value, json};
+
+use crate::fit::{Facts, Fit};
 
 /// The most rows that a page shows.
 pub const MAX_ROWS: usize = 2000;
@@ -23,11 +24,15 @@ pub struct Rows<'a> {
 ///
 /// # Errors
 /// The columns are not those of the report, or are not as long as the target.
-pub(crate) fn data(report: &Report, rows: Option<Rows<'_>>) -> Result<Value, SrError> {
+pub(crate) fn data<F: Fit>(
+    fit: &F,
+    facts: &Facts<'_>,
+    rows: Option<Rows<'_>>,
+) -> Result<Value, F::Error> {
     let mut data = json!({
-        "target": report.target,
-        "names": report.names,
-        "shown": report.chosen,
+        "target": facts.target,
+        "names": facts.names,
+        "shown": facts.chosen,
     });
     let Some(Rows { columns, target }) = rows else {
         return Ok(data);
@@ -35,14 +40,10 @@ pub(crate) fn data(report: &Report, rows: Option<Rows<'_>>) -> Result<Value, SrE
     let n_rows = target.len();
     if let Some((column, name)) = columns
         .iter()
-        .zip(&report.names)
+        .zip(facts.names)
         .find(|(column, _)| column.len() != n_rows)
     {
-        return Err(SrError::RowCount {
-            column: name.clone(),
-            found: column.len(),
-            expected: n_rows,
-        });
+        return Err(F::wrong_rows(name, column.len(), n_rows));
     }
     let n_shown = n_rows.min(MAX_ROWS);
     let sample = |column: &[f64]| -> Vec<f64> {
@@ -51,9 +52,9 @@ pub(crate) fn data(report: &Report, rows: Option<Rows<'_>>) -> Result<Value, SrE
     let columns: Vec<Vec<f64>> = columns.iter().map(|column| sample(column)).collect();
     let views: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
     let target = sample(target);
-    let mut residuals = Vec::with_capacity(report.front.len());
-    for index in 0..report.front.len() {
-        let predicted = report.predict(Some(index), &views)?;
+    let mut residuals = Vec::with_capacity(facts.front.len());
+    for index in 0..facts.front.len() {
+        let predicted = fit.predict(index, &views)?;
         let left = target.iter().zip(predicted).map(|(y, p)| y - p);
         residuals.push(left.map(|value| number(value, 4)).collect::<Vec<_>>());
     }

@@ -5,6 +5,9 @@ use opcodon_expr::{Expr, print};
 /// The one sheet that all pieces and pages use.
 pub(crate) const STYLE: &str = include_str!("fragment.css");
 
+/// The sheet of pictures with axes, which may also stand alone.
+pub(crate) const PICTURE_STYLE: &str = include_str!("picture.css");
+
 /// Significant digits of the constants of formulas that are shown; the texts to copy have all.
 pub(crate) const DIGITS: usize = 6;
 

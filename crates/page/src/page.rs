@@ -3,13 +3,12 @@
 use std::fmt::Write;
 
 use opcodon_expr::print::{self, markup};
-use opcodon_listing::Syntax;
-use opcodon_sr::{Config, Model, Report, SrError, r2_text};
+use opcodon_sr::r2_text;
 
-use crate::code::{listing, machine_code};
 use crate::data::{Rows, data, in_script, short};
-use crate::fragment::{STYLE, equation};
-use crate::front::{front_picture, front_table, judgements};
+use crate::fit::{Facts, Fit, Formula};
+use crate::fragment::{PICTURE_STYLE, STYLE, equation};
+use crate::front::{front_picture, table};
 
 const PAGE_STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -18,14 +17,16 @@ const SCRIPT: &str = include_str!("page.js");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 /// Languages that a formula can be copied in: how they are called, and their printers.
-type Printer = fn(&Model, &[String]) -> String;
+type Printer = fn(&Formula<'_>, &[String]) -> String;
 const LANGUAGES: [(&str, Printer); 6] = [
-    ("Text", |model, _| model.formula.clone()),
-    ("LaTeX", |model, names| print::latex(&model.expr, names)),
-    ("Python", |model, names| print::numpy(&model.expr, names)),
-    ("SymPy", |model, names| print::sympy(&model.expr, names)),
-    ("C", |model, names| print::c(&model.expr, names)),
-    ("Rust", |model, names| print::rust(&model.expr, names)),
+    ("Text", |formula, _| formula.text.to_owned()),
+    ("LaTeX", |formula, names| print::latex(&formula.expr, names)),
+    ("Python", |formula, names| {
+        print::numpy(&formula.expr, names)
+    }),
+    ("SymPy", |formula, names| print::sympy(&formula.expr, names)),
+    ("C", |formula, names| print::c(&formula.expr, names)),
+    ("Rust", |formula, names| print::rust(&formula.expr, names)),
 ];
 
 /// The page of a fit as one file of HTML. With rows it has pictures of what the formulas say of
@@ -33,26 +34,28 @@ const LANGUAGES: [(&str, Printer); 6] = [
 ///
 /// # Errors
 /// The columns of `rows` are not those of the report, or are not as long as its target.
-pub fn page(report: &Report, rows: Option<Rows<'_>>) -> Result<String, SrError> {
-    let data = in_script(&data(report, rows)?);
-    let title = markup(&report.target);
-    let chosen = markup(&report.best().formula);
-    let (n_rows, n_columns) = (report.n_rows, report.names.len());
+pub fn page<F: Fit>(fit: &F, rows: Option<Rows<'_>>) -> Result<String, F::Error> {
+    let facts = &fit.facts();
+    let data = in_script(&data(fit, facts, rows)?);
+    let title = markup(facts.target);
+    let chosen = markup(facts.best().text);
+    let (n_rows, n_columns) = (facts.n_rows, facts.names.len());
     let columns = if n_columns == 1 { "column" } else { "columns" };
-    let each = |part: fn(&Report, &Model) -> String| {
+    let each = |part: &dyn Fn(usize) -> String| {
         let mut html = String::new();
-        for (index, model) in report.front.iter().enumerate() {
-            let shown = if index == report.chosen { " shown" } else { "" };
+        for index in 0..facts.front.len() {
+            let shown = if index == facts.chosen { " shown" } else { "" };
             let _ = write!(
                 html,
                 "<div class=\"model{shown}\" data-model=\"{index}\">{}</div>",
-                part(report, model)
+                part(index)
             );
         }
         html
     };
+    let (code, about_code) = F::CODE;
     let (tabs, points) = if rows.is_some() {
-        (point_tabs(report), POINTS)
+        (point_tabs(facts), POINTS)
     } else {
         (String::new(), NO_POINTS)
     };
@@ -67,10 +70,10 @@ pub fn page(report: &Report, rows: Option<Rows<'_>>) -> Result<String, SrError> 
 <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">
 <title>{title} = {chosen}</title>
 <style>
-{STYLE}{PAGE_STYLE}</style></head>
+{STYLE}{PICTURE_STYLE}{PAGE_STYLE}</style></head>
 <body class=\"opcodon\">
 <header><h1>Formulas for {title}</h1>
-<p>{n_rows} rows, {n_columns} {columns}; {} formulas were tried in {:.1} s. {}.</p></header>
+<p>{n_rows} rows, {n_columns} {columns}; {} {} in {:.1} s. {}.</p></header>
 <main>
 <section class=\"card hero\">{}</section>
 <div class=\"pictures\">
@@ -85,7 +88,7 @@ pub fn page(report: &Report, rows: Option<Rows<'_>>) -> Result<String, SrError> 
 <section class=\"card texts\"><h2>To copy</h2>
 <div class=\"tabs needs-js\">{language_tabs}</div>
 {}</section>
-<section class=\"card asm\"><h2>Machine code</h2>
+<section class=\"card asm\"><h2>{code}<small>{about_code}</small></h2>
 {}</section>
 <section class=\"card\"><h2>The search</h2>
 {}</section>
@@ -97,15 +100,16 @@ pub fn page(report: &Report, rows: Option<Rows<'_>>) -> Result<String, SrError> 
 </body>
 </html>
 ",
-        print::grouped(report.evaluations),
-        report.elapsed_s,
-        markup(&sentence(&report.stop.to_string())),
-        each(hero),
-        front_picture(report),
-        front_table(report, true),
-        each(texts),
-        each(codes),
-        search(report),
+        print::grouped(facts.evaluations),
+        F::INDIVIDUALS,
+        facts.elapsed_s,
+        markup(&sentence(&facts.stop)),
+        each(&|index| hero(facts, index)),
+        front_picture(facts),
+        table(facts, true),
+        each(&|index| texts(facts, &facts.front[index])),
+        each(&|index| fit.code(index)),
+        fit.search(),
         env!("CARGO_PKG_VERSION"),
     ))
 }
@@ -121,13 +125,13 @@ const NO_POINTS: &str = "<p class=\"hint\">Predictions and residuals are picture
                          <code>opcodon report model.json table.csv</code> on the command line.</p>";
 
 /// What the points show, and for which column.
-fn point_tabs(report: &Report) -> String {
+fn point_tabs(facts: &Facts<'_>) -> String {
     let mut html = String::from(
         "<div class=\"tabs needs-js\"><button data-kind=\"fit\" aria-pressed=\"true\">predicted and actual</button>\
          <button data-kind=\"left\">residuals</button><button data-kind=\"data\">data</button>\
          <select id=\"column\" aria-label=\"against\" hidden>",
     );
-    for (index, name) in report.names.iter().enumerate() {
+    for (index, name) in facts.names.iter().enumerate() {
         let _ = write!(
             html,
             "<option value=\"{index}\">against {}</option>",
@@ -139,8 +143,9 @@ fn point_tabs(report: &Report) -> String {
 }
 
 /// The formula and its figures.
-fn hero(report: &Report, model: &Model) -> String {
-    let mut html = equation(&report.target, &model.expr, &report.names);
+fn hero(facts: &Facts<'_>, index: usize) -> String {
+    let formula = &facts.front[index];
+    let mut html = equation(facts.target, &formula.expr, facts.names);
     html.push_str("<dl class=\"tiles\">");
     let mut tile = |name: &str, value: &str, hint: &str| {
         let _ = write!(
@@ -151,20 +156,16 @@ fn hero(report: &Report, model: &Model) -> String {
             markup(value)
         );
     };
-    tile("R²", &r2_text(model.r2), &format!("{:?}", model.r2));
-    for (heading, value) in judgements(report) {
-        if let Some(value) = value(model) {
-            tile(heading, &r2_text(value), &format!("{value:?}"));
+    tile("R²", &r2_text(formula.r2), &format!("{:?}", formula.r2));
+    for (heading, value) in facts.judgements.iter().zip(&formula.judgements) {
+        if let Some(value) = value {
+            tile(heading, &r2_text(*value), &format!("{value:?}"));
         }
     }
-    let loss = &report.config.loss;
-    tile(
-        &loss.to_string(),
-        &short(model.loss, 4),
-        &format!("{:?}", model.loss),
-    );
-    if loss.is_squares() {
-        let rmse = model.loss.sqrt();
+    let loss = format!("{:?}", formula.loss);
+    tile(&facts.loss, &short(formula.loss, 4), &loss);
+    if facts.is_squares {
+        let rmse = formula.loss.sqrt();
         tile(
             "typical error",
             &short(rmse, 4),
@@ -173,15 +174,15 @@ fn hero(report: &Report, model: &Model) -> String {
     }
     tile(
         "nodes",
-        &model.size.to_string(),
+        &formula.size.to_string(),
         "operators, functions, variables and constants",
     );
-    let choice = if std::ptr::eq(model, report.best()) {
-        markup(&sentence(&report.choice))
+    let choice = if index == facts.chosen {
+        markup(&sentence(&facts.choice))
     } else {
         format!(
             "<a href=\"#{}\">Back to the chosen formula</a>",
-            report.chosen
+            facts.chosen
         )
     };
     let _ = write!(html, "</dl><p class=\"choice\">{choice}</p>");
@@ -189,81 +190,24 @@ fn hero(report: &Report, model: &Model) -> String {
 }
 
 /// The formula in several languages.
-fn texts(report: &Report, model: &Model) -> String {
+fn texts(facts: &Facts<'_>, formula: &Formula<'_>) -> String {
     let text = |(name, printer): &(&str, Printer)| {
         format!(
             "<figure data-language=\"{name}\"><figcaption>{name}</figcaption><pre>{}</pre>\
              <button class=\"needs-js\">Copy</button></figure>",
-            markup(printer(model, &report.names).trim_end())
+            markup(printer(formula, facts.names).trim_end())
         )
     };
     LANGUAGES.iter().map(text).collect()
 }
 
-/// The formula as machine code.
-fn codes(report: &Report, model: &Model) -> String {
-    let mut html = String::new();
-    for (what, kernel) in [
-        ("A function of numbers", false),
-        ("The loop over rows that predicts", true),
-    ] {
-        let made = machine_code(&model.expr, &report.names, kernel, Syntax::Intel);
-        let (told, body) = match made {
-            Ok(code) => {
-                let n_bytes: usize = code.lines().iter().map(|line| line.span.len()).sum();
-                let told = format!("{n_bytes} bytes, {} lines", code.lines().len());
-                (told, listing(&code))
-            }
-            Err(error) => {
-                let told = format!("<p>{}</p>", markup(&error.to_string()));
-                ("not here".to_owned(), told)
-            }
-        };
-        let _ = write!(
-            html,
-            "<details><summary>{what}: {told}</summary>{body}</details>"
-        );
-    }
-    html
-}
-
-/// How the formulas were found.
-fn search(report: &Report) -> String {
-    let mut facts = vec![
-        ("choice", report.choice.clone()),
-        ("ended because", report.stop.to_string()),
-        (
-            "formulas tried",
-            format!(
-                "{} in {} generations, {:.1} s",
-                print::grouped(report.evaluations),
-                print::grouped(report.generations),
-                report.elapsed_s
-            ),
-        ),
-        ("evaluated on", report.tier.clone()),
-        ("seed", report.seed.to_string()),
-    ];
-    let usual = Config::default();
-    let of = |config: &Config, name: &str| config.get(name).unwrap_or_default();
-    for parameter in Config::PARAMETERS {
-        let value = of(&report.config, parameter.name);
-        if value != of(&usual, parameter.name) && parameter.name != "random_state" {
-            facts.push((parameter.name, value));
-        }
-    }
+/// Names and values.
+pub(crate) fn facts_list(facts: &[(&str, String)]) -> String {
     let mut html = String::from("<dl class=\"facts\">");
     for (name, value) in facts {
-        let _ = write!(html, "<dt>{name}</dt><dd>{}</dd>", markup(&value));
+        let _ = write!(html, "<dt>{name}</dt><dd>{}</dd>", markup(value));
     }
     html.push_str("</dl>");
-    if !report.notes.is_empty() {
-        html.push_str("<ul class=\"notes\">");
-        for note in &report.notes {
-            let _ = write!(html, "<li>{}</li>", markup(note));
-        }
-        html.push_str("</ul>");
-    }
     html
 }
 

@@ -119,3 +119,65 @@ fn rows_must_be_those_of_the_report() {
         Err(SrError::RowCount { .. })
     ));
 }
+
+fn bred(kind: &str) -> Option<(opcodon_mcode::Report, Vec<Vec<f64>>, Vec<f64>)> {
+    use opcodon_mcode::fit::{Hooks, Observations, fit};
+    if !opcodon_testkit::require_avx2("genomes_have_pages_with_all_their_bytes") {
+        return None;
+    }
+    let (_, columns, y) = report("y");
+    let data = Observations {
+        names: NASTY.map(str::to_owned).to_vec(),
+        columns: columns.iter().map(|column| column.into()).collect(),
+        target_name: "<b>".into(),
+        target: (&y).into(),
+        weights: None,
+    };
+    let mut config = opcodon_mcode::Config::default();
+    for (name, value) in [
+        ("genome", kind),
+        ("time_limit", "none"),
+        ("max_evaluations", "30000"),
+        ("population_size", "200"),
+        ("migration_interval", "5"),
+        ("random_state", "1"),
+    ] {
+        config.set(name, value).expect("a parameter");
+    }
+    Some((
+        fit(&data, &config, Hooks::default()).expect("a fit"),
+        columns,
+        y,
+    ))
+}
+
+#[test]
+fn genomes_have_pages_with_all_their_bytes() {
+    for kind in ["tree", "linear"] {
+        let Some((report, columns, y)) = bred(kind) else {
+            return;
+        };
+        let views: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+        let rows = Rows {
+            columns: &views,
+            target: &y,
+        };
+        let page = page(&report, Some(rows)).unwrap();
+        assert_eq!(page.matches("<script").count(), 2);
+        assert!(!page.contains("<b>alert") && !page.contains("<!--"));
+        assert_eq!(page.matches("class=\"genome\"").count(), report.front.len());
+        assert!(page.contains("error in the course of the run"));
+        let slot = &report.best().genome.code().bytes()[..4];
+        let octets: Vec<String> = slot.iter().map(|octet| format!("{octet:02x}")).collect();
+        assert!(text(&page).contains(&octets.join(" ")));
+        let wrong = opcodon_page::page(
+            &report,
+            Some(Rows {
+                columns: &views,
+                target: &y[1..],
+            }),
+        );
+        let told = wrong.unwrap_err().to_string();
+        assert!(told.contains("has 40 rows, but 39 are needed"), "{told}");
+    }
+}

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use opcodon_evo::Rng;
 use opcodon_expr::print;
-use opcodon_listing::Listing;
 use opcodon_mcode::{Blocks, Code, Individual, McodeError, SLOT_BYTES, Splice, Tier};
+use opcodon_page::{LINE, genome_listing, genome_picture, genomes};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -23,11 +23,13 @@ use crate::expression::{Expression, Names};
 
 mod evaluator;
 mod kinds;
+mod picture;
 mod repertoire;
 mod report;
 
 pub(crate) use evaluator::Evaluator;
 pub(crate) use kinds::{PyLinearCode, PyTreeCode};
+pub(crate) use picture::{crossover_html, crossover_svg};
 pub(crate) use repertoire::Repertoire;
 pub(crate) use report::{GenomeReport, evolve, evolve_parameters};
 
@@ -148,7 +150,10 @@ impl Genome {
 
     /// The formula as text, whatever the registers hold.
     fn text(&self) -> Result<String, McodeError> {
-        if self.code().is_boolean() {
+        if self.code().is_on_integers() {
+            return self.code().to_integer_text(MAX_NODES);
+        }
+        if self.code().is_on_words() {
             return self.code().to_boolean_text(MAX_NODES);
         }
         Ok(print::infix(&self.genome.formula(MAX_NODES)?, &self.names))
@@ -212,7 +217,12 @@ impl Genome {
 
     #[getter]
     fn is_boolean(&self) -> bool {
-        self.code().is_boolean()
+        self.code().is_on_words() && !self.code().is_on_integers()
+    }
+
+    #[getter]
+    fn is_integer(&self) -> bool {
+        self.code().is_on_integers()
     }
 
     /// For each slot, whether it has any influence on the result.
@@ -351,19 +361,15 @@ impl Genome {
         y: &Bound<'py, PyAny>,
     ) -> PyResult<f64> {
         let py = slf.py();
-        let evaluator = Evaluator::new(X, y)?;
+        let code = slf.get().code();
+        let integer = code.is_on_words() && evaluator::holds_integers(X)?;
+        let evaluator = Evaluator::new(X, y, integer)?;
         Ok(evaluator.losses_of(py, std::slice::from_ref(slf))?[0])
     }
 
     #[pyo3(signature = (style="intel"))]
     fn disassemble<'py>(&self, py: Python<'py>, style: &str) -> PyResult<Bound<'py, PyAny>> {
-        let syntax = syntax(style)?;
-        let notes = self.genome.listing_notes(&self.names).into_iter();
-        let notes: Vec<_> = notes
-            .map(|(slot, note)| (slot * SLOT_BYTES, note))
-            .collect();
-        let mut listing = Listing::new(self.code().bytes(), syntax);
-        listing.annotate(&notes);
+        let listing = genome_listing(&self.genome, &self.names, syntax(style)?);
         disassembly(py, &listing)
     }
 
@@ -404,16 +410,14 @@ impl Genome {
     }
 
     #[pyo3(signature = (width=None))]
-    fn svg<'py>(slf: &Bound<'py, Self>, width: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        py.import(intern!(py, "opcodon.picture"))?
-            .call_method1(intern!(py, "genome"), (slf, width))
+    fn svg(&self, width: Option<usize>) -> PyResult<String> {
+        let width = picture::line(width, LINE)?;
+        Ok(genome_picture(&self.genome, &self.names, width))
     }
 
-    fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        py.import(intern!(py, "opcodon.picture"))?
-            .call_method1(intern!(py, "genome_html"), (slf,))
+    fn _repr_html_(&self) -> String {
+        let svg = genome_picture(&self.genome, &self.names, LINE);
+        opcodon_page::fragment(&genomes(&[("", &self.genome)], &self.names, &svg))
     }
 
     fn __len__(&self) -> usize {

@@ -44,8 +44,8 @@ mod _core {
         error::{LibraryError, MachineFault, ParseError},
         expression::{Expression, operators},
         genome::{
-            Evaluator, Genome, GenomeReport, PyLinearCode, PyTreeCode, Repertoire, evolve,
-            evolve_parameters,
+            Evaluator, Genome, GenomeReport, PyLinearCode, PyTreeCode, Repertoire, crossover_html,
+            crossover_svg, evolve, evolve_parameters,
         },
         library::LoadedLibrary,
         machine::MachineFunction,

@@ -1,8 +1,10 @@
-//! Pieces of HTML for the `_repr_html_` of Python classes.
+//! Pages of fits, and pieces of HTML for the `_repr_html_` of Python classes.
 use std::borrow::Cow;
 
-use opcodon_page::CodeLine;
+use opcodon_page::{CodeLine, Fit, Rows};
 use pyo3::prelude::*;
+
+use crate::array::{Matrix, Vector};
 
 /// A line of a disassembly, as Python has it.
 type Row = (
@@ -14,6 +16,37 @@ type Row = (
     Option<String>,
     Option<usize>,
 );
+
+/// The page of a fit, with pictures of what its formulas say of inputs and a target, if both are
+/// given.
+pub(crate) fn page<F: Fit + Sync>(
+    py: Python<'_>,
+    fit: &F,
+    names: &[String],
+    table: [Option<&Bound<'_, PyAny>>; 2],
+    error: impl Fn(&F::Error) -> PyErr,
+) -> PyResult<String>
+where
+    F::Error: Send,
+{
+    let [Some(inputs), Some(target)] = table else {
+        let page = py.detach(|| opcodon_page::page(fit, None));
+        return page.map_err(|refused| error(&refused));
+    };
+    let matrix = Matrix::extract("X", inputs, names)?;
+    let view = matrix.view();
+    let target = Vector::extract("y", target, view.n_rows())?.to_vec();
+    let page = py.detach(|| {
+        let columns: Vec<Vec<f64>> = (0..view.n_columns()).map(|c| view.column(c)).collect();
+        let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+        let rows = Rows {
+            columns: &columns,
+            target: &target,
+        };
+        opcodon_page::page(fit, Some(rows))
+    });
+    page.map_err(|refused| error(&refused))
+}
 
 /// A piece of HTML as a notebook's output.
 #[pyfunction]

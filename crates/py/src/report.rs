@@ -17,6 +17,7 @@ use pyo3::types::{PyDict, PyList, PyType};
 use crate::array::{Matrix, Vector};
 use crate::error::message;
 use crate::expression::{Expression, Names};
+use crate::page::page;
 use crate::search::{self, supervise};
 
 /// The result of a fit; the Python class of the same name in `opcodon._core`.
@@ -260,32 +261,12 @@ impl Report {
         X: Option<&Bound<'_, PyAny>>,
         y: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<String> {
-        let (Some(X), Some(y)) = (X, y) else {
-            return py
-                .detach(|| opcodon_page::page(&self.report, None))
-                .map_err(|error| sr_error(&error));
-        };
-        let matrix = Matrix::extract("X", X, &self.names)?;
-        let view = matrix.view();
-        let target = Vector::extract("y", y, view.n_rows())?.to_vec();
-        let page = py.detach(|| {
-            let columns: Vec<Vec<f64>> = (0..view.n_columns()).map(|c| view.column(c)).collect();
-            let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
-            let rows = opcodon_page::Rows {
-                columns: &columns,
-                target: &target,
-            };
-            opcodon_page::page(&self.report, Some(rows))
-        });
-        page.map_err(|error| sr_error(&error))
+        page(py, &self.report, &self.names, [X, y], sr_error)
     }
 
     /// The chosen formula and the front.
     fn _repr_html_(&self) -> String {
-        let best = self.report.best();
-        let equation = opcodon_page::equation(&self.report.target, &best.expr, &self.report.names);
-        let front = opcodon_page::front_table(&self.report, false);
-        opcodon_page::fragment(&format!("{equation}\n{front}"))
+        opcodon_page::summary(&self.report)
     }
 
     /// The hyper-parameters of the fit, as texts.

@@ -78,22 +78,9 @@ impl Checkpoint {
     }
 }
 
-/// A number that tells one table from another: FNV-1a over the lengths and bits of all columns.
+/// What tells one table from another.
 fn fingerprint(table: &Observations<'_>) -> String {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut add = |bits: u64| {
-        hash = (hash ^ bits).wrapping_mul(0x0100_0000_01b3);
-        hash ^= hash >> 32;
-    };
-    add(table.columns.len() as u64);
-    let columns = table.columns.iter().chain([&table.target]);
-    for column in columns.chain(&table.weights) {
-        add(column.len() as u64);
-        for value in column.iter() {
-            add(value.to_bits());
-        }
-    }
-    format!("{hash:016x}")
+    opcodon_data::fingerprint(&table.columns, &table.target, table.weights.as_deref())
 }
 
 /// Writes a search down now and then.

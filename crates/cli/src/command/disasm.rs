@@ -5,9 +5,8 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 use opcodon::expr;
 use opcodon::listing::{Listing, Syntax};
-use opcodon::page::machine_code;
+use opcodon::page::{genome_listing, machine_code};
 
-use super::evolve;
 use super::model::Model;
 use crate::{Failure, out};
 
@@ -61,7 +60,9 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
                     machine_code(&report.best().expr, &report.names, flags.kernel, syntax)?
                 }
                 // A genome is its own code: there is no function of it.
-                Model::Genome(report) => evolve::listing(&report, report.best(), syntax),
+                Model::Genome(report) => {
+                    genome_listing(&report.best().genome, &report.names, syntax)
+                }
             }
         } else {
             Listing::new(&bytes, syntax)

@@ -8,11 +8,12 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use opcodon::data::csv::Columns;
 use opcodon::data::{Dataset, Latest, Target, write};
 use opcodon::expr::print;
-use opcodon::listing::{Listing, Syntax};
+use opcodon::listing::Syntax;
+use opcodon::mcode::Report;
 use opcodon::mcode::config::Config;
 use opcodon::mcode::fit::{Hooks, Observations, Progress, Save, fit};
 use opcodon::mcode::report::Model;
-use opcodon::mcode::{Report, SLOT_BYTES};
+use opcodon::page::genome_listing;
 use opcodon::sr::r2_text;
 
 use super::checkpoint::{self, Checkpoint};
@@ -43,6 +44,9 @@ pub(crate) struct Flags {
     /// Do not save the genomes.
     #[arg(long, conflicts_with = "save")]
     no_save: bool,
+    /// Write a page to look at: formulas, genomes, how the error fell.
+    #[arg(long, value_name = "PAGE.html")]
+    report: Option<PathBuf>,
     #[command(flatten)]
     checkpoint: Checkpoint,
     /// No progress line.
@@ -153,12 +157,18 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
     if let Some(path) = &saved {
         write::write_text(path, &report.to_json())?;
     }
+    if let Some(path) = &flags.report {
+        super::report::save_with(path, &report, &data.columns, &data.target)?;
+    }
     if json {
         out(report.to_json());
     } else {
         show_report(&report);
         if let Some(path) = saved {
             out(format_args!("saved to {}", path.display()));
+        }
+        if let Some(path) = &flags.report {
+            out(format_args!("page written to {}", path.display()));
         }
     }
     Ok(())
@@ -187,7 +197,7 @@ fn show_report(report: &Report) {
     out(format_args!("{} = {}", report.target, best.formula));
     let r2 = r2_text(best.r2);
     out(format_args!("R² {r2}, size {}\n", best.size));
-    let text = listing(report, best, Syntax::Intel).to_string();
+    let text = genome_listing(&best.genome, &report.names, Syntax::Intel).to_string();
     for line in text.lines().take(N_LINES) {
         out(line);
     }
@@ -196,15 +206,4 @@ fn show_report(report: &Report) {
         let more = n_lines - N_LINES;
         out(format_args!("… {more} more lines: opcodon disasm MODEL"));
     }
-}
-
-/// A genome, each instruction with what it does.
-pub(crate) fn listing(report: &Report, model: &Model, syntax: Syntax) -> Listing {
-    let mut listing = Listing::new(model.genome.code().bytes(), syntax);
-    let notes = model.genome.listing_notes(&report.names).into_iter();
-    let notes: Vec<_> = notes
-        .map(|(slot, note)| (slot * SLOT_BYTES, note))
-        .collect();
-    listing.annotate(&notes);
-    listing
 }

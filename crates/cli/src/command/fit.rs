@@ -11,7 +11,7 @@ use opcodon::data::csv::Columns;
 use opcodon::data::{Dataset, Latest, Target, write};
 use opcodon::expr::print;
 use opcodon::listing::Syntax;
-use opcodon::page::{Rows, machine_code};
+use opcodon::page::machine_code;
 use opcodon::sr::{self, Config, Hooks, Observations, Report};
 
 use super::checkpoint::{self, Checkpoint};
@@ -164,12 +164,7 @@ pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
         Some(save(&flags, &report)?)
     };
     if let Some(path) = &flags.report {
-        let columns: Vec<&[f64]> = data.columns.iter().map(|column| &**column).collect();
-        let rows = Rows {
-            columns: &columns,
-            target: &data.target,
-        };
-        super::report::save(path, &report, Some(rows))?;
+        super::report::save_with(path, &report, &data.columns, &data.target)?;
     }
     if json {
         out(report.to_json());

@@ -1,13 +1,13 @@
 //! `opcodon report`: a saved model as a page to look at.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Args;
 use opcodon::data::csv::Columns;
 use opcodon::data::write;
-use opcodon::page::{self, Rows};
-use opcodon::sr::Report;
+use opcodon::page::{self, Fit, Rows};
 
 use super::model::Model;
 use super::table;
@@ -16,7 +16,7 @@ use crate::{Failure, out};
 /// Flags of `opcodon report`.
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
-    /// The model that `opcodon fit` saved.
+    /// The model that `opcodon fit` or `opcodon evolve` saved.
     model: PathBuf,
     /// A CSV file with the model's columns and its target, to picture predictions; - for standard
     /// input.
@@ -32,28 +32,23 @@ pub(crate) struct Flags {
 }
 
 pub(crate) fn run(flags: Flags, json: bool) -> Result<(), Failure> {
-    let Model::Formula(report) = Model::read(&flags.model)? else {
-        return Err(Failure::input(format_args!(
-            "{}: pages are made of models that `opcodon fit` saved, this one is of `opcodon evolve`",
-            flags.model.display()
-        )));
-    };
+    let model = Model::read(&flags.model)?;
     let name = format!(
         "{}.html",
         flags.model.file_stem().unwrap_or_default().display()
     );
     let path = flags.output.unwrap_or_else(|| name.into());
     match &flags.file {
-        None => save(&path, &report, None)?,
+        None => write_page(&path, &model, None)?,
         Some(file) => {
-            let mut names = report.names.clone();
-            names.push(report.target.clone());
+            let mut names = model.names().to_vec();
+            names.push(model.target().to_owned());
             let table = flags.table.read(file, Columns::Only(names))?;
             let rows = Rows {
-                columns: &table.select(&report.names)?,
-                target: table.column(&report.target)?,
+                columns: &table.select(model.names())?,
+                target: table.column(model.target())?,
             };
-            save(&path, &report, Some(rows))?;
+            write_page(&path, &model, Some(rows))?;
         }
     }
     if json {
@@ -87,10 +82,38 @@ fn show(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Writes the page of a report.
-pub(crate) fn save(path: &Path, report: &Report, rows: Option<Rows<'_>>) -> Result<(), Failure> {
-    let page = page::page(report, rows)?;
+fn write_page(path: &Path, model: &Model, rows: Option<Rows<'_>>) -> Result<(), Failure> {
+    match model {
+        Model::Formula(report) => save(path, report, rows),
+        Model::Genome(report) => save(path, report, rows),
+    }
+}
+
+/// Writes the page of a fit.
+fn save<F: Fit>(path: &Path, fit: &F, rows: Option<Rows<'_>>) -> Result<(), Failure>
+where
+    Failure: From<F::Error>,
+{
+    let page = page::page(fit, rows)?;
     Ok(write::write_atomically(path, |file| {
         file.write_all(page.as_bytes())
     })?)
+}
+
+/// Writes the page of a fit with what it says of the rows that it was made from.
+pub(crate) fn save_with<F: Fit>(
+    path: &Path,
+    fit: &F,
+    columns: &[Cow<'_, [f64]>],
+    target: &[f64],
+) -> Result<(), Failure>
+where
+    Failure: From<F::Error>,
+{
+    let columns: Vec<&[f64]> = columns.iter().map(AsRef::as_ref).collect();
+    let rows = Rows {
+        columns: &columns,
+        target,
+    };
+    save(path, fit, Some(rows))
 }

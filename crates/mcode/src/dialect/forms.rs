@@ -95,6 +95,14 @@ pub(super) fn arithmetic(tier: Tier, opcode: Opcode, kind: Kind) -> Result<Row, 
         Opcode::Xor => (by_tier(&inst::PXOR, &inst::VPXORQ), open, open),
         Opcode::Less => (by_tier(&inst::PANDN, &inst::VPANDNQ), open, open),
         Opcode::If => (&inst::VPTERNLOGQ, open, open),
+        Opcode::Iadd => (&inst::PADDQ, open, open),
+        Opcode::Isub => (&inst::PSUBQ, open, open),
+        Opcode::Imul => (&inst::VPMULLQ, open, open),
+        Opcode::Imin => (&inst::VPMINSQ, open, open),
+        Opcode::Imax => (&inst::VPMAXSQ, open, open),
+        Opcode::Shl => (&inst::VPSLLVQ, open, open),
+        Opcode::Shr => (&inst::VPSRLVQ, open, open),
+        Opcode::Sar => (&inst::VPSRAVQ, open, open),
     };
     let mut asm = Assembler::new();
     match (tier, kind) {

@@ -15,8 +15,10 @@
 
 use opcodon_evo::nsga2::Ranking;
 use opcodon_evo::{Archive, Rng, order, tournament};
+use serde::{Deserialize, Serialize};
 
 use super::constants::descend;
+use super::lineage::{Birth, Operator};
 use super::{Selection, Settings};
 use crate::McodeError;
 use crate::batch::Batch;
@@ -42,19 +44,38 @@ pub(crate) struct Fitness {
     pub(crate) n_nodes: usize,
 }
 
+impl Fitness {
+    /// The error, if it is a number.
+    fn error(&self) -> Option<f64> {
+        self.loss.is_finite().then_some(self.loss)
+    }
+}
+
+/// A genome, and by which birth it came to be.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, bound = "G: Genome")]
+pub struct Born<G> {
+    /// The number of the birth: its random stream.
+    pub birth: u64,
+    /// What was born.
+    pub genome: G,
+}
+
 /// One population.
 pub(crate) struct Deme<G> {
     number: u64,
-    pub(crate) genomes: Vec<G>,
+    pub(crate) genomes: Vec<Born<G>>,
     fitness: Vec<Fitness>,
     /// The best individual.
     best: usize,
     /// The best of each number of nodes.
-    pub(crate) archive: Archive<G>,
+    pub(crate) archive: Archive<Born<G>>,
+    /// Births that were not collected yet, if they are recorded.
+    pub(crate) births: Vec<Birth<G>>,
     pub(crate) step: u64,
     pub(crate) evaluations: u64,
     machine: Machine,
-    children: Vec<G>,
+    children: Vec<Born<G>>,
     /// What breeding needs between two changes of a child.
     scratch: G,
 }
@@ -75,12 +96,28 @@ impl<G: Genome> Deme<G> {
         settings: &Settings,
     ) -> Result<Deme<G>, McodeError> {
         let random = |k| {
-            let mut rng = stream(settings.seed, number as u64, 0, k);
-            G::random(&mut rng, &settings.repertoire, &settings.variation)
+            let birth = birth(number as u64, 0, k);
+            let mut rng = Rng::new(settings.seed, birth);
+            let genome = G::random(&mut rng, &settings.repertoire, &settings.variation);
+            Born { birth, genome }
         };
-        let genomes: Vec<G> = (0..settings.population).map(random).collect();
+        let genomes: Vec<Born<G>> = (0..settings.population).map(random).collect();
         let mut deme = Deme::of(number, data, settings, genomes, Vec::new())?;
         deme.evaluations = deme.genomes.len() as u64;
+        if settings.record_lineage {
+            let born = deme.genomes.iter().zip(&deme.fitness);
+            let births = born.map(|(born, fitness)| Birth {
+                id: born.birth,
+                deme: deme.number,
+                step: 0,
+                operator: Operator::Random,
+                mother: None,
+                father: None,
+                genome: born.genome.clone(),
+                loss: fitness.error(),
+            });
+            deme.births = births.collect();
+        }
         Ok(deme)
     }
 
@@ -89,10 +126,10 @@ impl<G: Genome> Deme<G> {
         number: usize,
         data: &Blocks,
         settings: &Settings,
-        genomes: Vec<G>,
-        kept: Vec<G>,
+        genomes: Vec<Born<G>>,
+        kept: Vec<Born<G>>,
     ) -> Result<Deme<G>, McodeError> {
-        let fold = match (data.is_boolean(), settings.scaling) {
+        let fold = match (data.is_words(), settings.scaling) {
             (true, _) => Fold::Bits,
             (false, true) => Fold::Moments,
             (false, false) => Fold::Squares,
@@ -113,11 +150,12 @@ impl<G: Genome> Deme<G> {
         let mut deme = Deme {
             number: number as u64,
             children: children.collect(),
-            scratch: genomes[0].clone(),
+            scratch: genomes[0].genome.clone(),
             genomes,
             fitness,
             best: 0,
             archive,
+            births: Vec::new(),
             step: 0,
             evaluations: 0,
             machine,
@@ -133,7 +171,7 @@ impl<G: Genome> Deme<G> {
     }
 
     /// The best individual, and its error.
-    pub(crate) fn best(&self) -> (&G, f64) {
+    pub(crate) fn best(&self) -> (&Born<G>, f64) {
         (&self.genomes[self.best], self.fitness[self.best].loss)
     }
 
@@ -150,7 +188,8 @@ impl<G: Genome> Deme<G> {
         let mut births = Vec::with_capacity(self.children.len());
         let mut children = std::mem::take(&mut self.children);
         for (k, child) in children.iter_mut().enumerate() {
-            let mut rng = stream(settings.seed, self.number, self.step, k);
+            child.birth = birth(self.number, self.step, k);
+            let mut rng = Rng::new(settings.seed, child.birth);
             let mut winner = || {
                 tournament::select(&mut rng, n, settings.tournament, |a, b| match &ranking {
                     Some(ranking) => ranking.compare(a, b),
@@ -158,23 +197,43 @@ impl<G: Genome> Deme<G> {
                 })
             };
             let parents = [winner(), winner()];
-            let [mother, father] = parents.map(|parent| &self.genomes[parent]);
+            let [mother, father] = parents.map(|parent| &self.genomes[parent].genome);
             let (repertoire, variation) = (&settings.repertoire, &settings.variation);
-            let scratch = &mut self.scratch;
-            child.breed(scratch, &mut rng, mother, father, repertoire, variation);
-            births.push((rng, parents));
+            let (scratch, child) = (&mut self.scratch, &mut child.genome);
+            let operator = child.breed(scratch, &mut rng, mother, father, repertoire, variation);
+            births.push((rng, parents, operator));
         }
         let mut fitness = self.machine.judge(&children, data, settings)?;
         self.evaluations += children.len() as u64;
-        let rng = stream(settings.seed, self.number, self.step, settings.children);
+        let of_refit = birth(self.number, self.step, settings.children);
+        let rng = Rng::new(settings.seed, of_refit);
         self.evaluations += self
             .machine
             .refit(data, settings, rng, &mut children, &mut fitness)?;
         enter(&mut self.archive, &children, &fitness);
+        if settings.record_lineage {
+            for ((child, fitness), (_, [mother, father], operator)) in
+                children.iter().zip(&fitness).zip(&births)
+            {
+                let [mother, father] = [mother, father].map(|&parent| self.genomes[parent].birth);
+                self.births.push(Birth {
+                    id: child.birth,
+                    deme: self.number,
+                    step: self.step,
+                    operator: *operator,
+                    mother: Some(mother),
+                    father: operator.has_father().then_some(father),
+                    genome: child.genome.clone(),
+                    loss: fitness.error(),
+                });
+            }
+        }
         if ranking.is_some() {
             self.survive(&mut children, &fitness);
         } else {
-            for ((child, fitness), (rng, parents)) in children.iter_mut().zip(fitness).zip(births) {
+            for ((child, fitness), (rng, parents, _)) in
+                children.iter_mut().zip(fitness).zip(births)
+            {
                 self.place(child, fitness, parents, rng, settings.tournament);
             }
         }
@@ -185,7 +244,7 @@ impl<G: Genome> Deme<G> {
     /// Takes a child in, or lets it die.
     fn place(
         &mut self,
-        child: &mut G,
+        child: &mut Born<G>,
         fitness: Fitness,
         parents: [usize; 2],
         mut rng: Rng,
@@ -222,7 +281,7 @@ impl<G: Genome> Deme<G> {
     }
 
     /// Keeps the best of the population and its children by error and size.
-    fn survive(&mut self, children: &mut [G], fitness: &[Fitness]) {
+    fn survive(&mut self, children: &mut [Born<G>], fitness: &[Fitness]) {
         let n = self.genomes.len();
         self.fitness.extend_from_slice(fitness);
         let mut kept = vec![false; self.fitness.len()];
@@ -244,7 +303,7 @@ impl<G: Genome> Deme<G> {
     }
 
     /// The best, to be sent away.
-    pub(crate) fn emigrants(&self, n: usize) -> Vec<(G, Fitness)> {
+    pub(crate) fn emigrants(&self, n: usize) -> Vec<(Born<G>, Fitness)> {
         let mut ranked: Vec<usize> = (0..self.genomes.len()).collect();
         ranked.sort_by(|&a, &b| self.compare(a, b).then(a.cmp(&b)));
         let sent = ranked.into_iter().take(n);
@@ -253,7 +312,7 @@ impl<G: Genome> Deme<G> {
     }
 
     /// Immigrants take the places of the worst.
-    pub(crate) fn immigrate(&mut self, immigrants: Vec<(G, Fitness)>) {
+    pub(crate) fn immigrate(&mut self, immigrants: Vec<(Born<G>, Fitness)>) {
         let mut ranked: Vec<usize> = (0..self.genomes.len()).collect();
         ranked.sort_by(|&a, &b| self.compare(b, a).then(a.cmp(&b)));
         // One stays at least: the best.
@@ -277,7 +336,7 @@ fn rank(fitness: &[Fitness]) -> Ranking {
     Ranking::new(&objectives, [0.0; 2])
 }
 
-fn enter<G: Genome>(archive: &mut Archive<G>, genomes: &[G], fitness: &[Fitness]) {
+fn enter<G: Genome>(archive: &mut Archive<Born<G>>, genomes: &[Born<G>], fitness: &[Fitness]) {
     for (genome, fitness) in genomes.iter().zip(fitness) {
         archive.insert_with(fitness.loss, fitness.n_nodes, || genome.clone());
     }
@@ -287,16 +346,17 @@ impl Machine {
     /// Runs genomes, which stay in executable memory.
     fn judge<G: Genome>(
         &mut self,
-        genomes: &[G],
+        genomes: &[Born<G>],
         data: &Blocks,
         settings: &Settings,
     ) -> Result<Vec<Fitness>, McodeError> {
-        self.batch.load(genomes.iter().map(Genome::program))?;
+        let programs = genomes.iter().map(|born| born.genome.program());
+        self.batch.load(programs)?;
         self.losses.resize(genomes.len(), 0.0);
         self.batch.losses(data, &mut self.losses)?;
         let mut fitness = Vec::with_capacity(genomes.len());
-        for (k, genome) in genomes.iter().enumerate() {
-            let n_nodes = genome.n_nodes();
+        for (k, born) in genomes.iter().enumerate() {
+            let n_nodes = born.genome.n_nodes();
             let failed = n_nodes > settings.variation.max_nodes;
             fitness.push(Fitness {
                 loss: if failed { f64::NAN } else { self.losses[k] },
@@ -305,7 +365,7 @@ impl Machine {
             });
         }
         for (k, fitness) in fitness.iter_mut().enumerate() {
-            fitness.loss = self.refined(fitness.loss, k, &genomes[k], data)?;
+            fitness.loss = self.refined(fitness.loss, k, &genomes[k].genome, data)?;
         }
         Ok(fitness)
     }
@@ -344,23 +404,24 @@ impl Machine {
         data: &Blocks,
         settings: &Settings,
         mut rng: Rng,
-        children: &mut [G],
+        children: &mut [Born<G>],
         fitness: &mut [Fitness],
     ) -> Result<u64, McodeError> {
         let better = |a: &usize, b: &usize| order::compare(fitness[*a].loss, fitness[*b].loss);
         let Some(best) = (0..children.len()).min_by(better) else {
             return Ok(0);
         };
-        let mut constants = Code::constants(children[best].code()).to_vec();
+        let child = &mut children[best].genome;
+        let mut constants = Code::constants(child.code()).to_vec();
         let loss = fitness[best].loss;
-        if constants.is_empty() || data.is_boolean() || !loss.is_finite() {
+        if constants.is_empty() || data.is_words() || !loss.is_finite() {
             return Ok(0);
         }
         let (batch, times) = (&self.batch, settings.refits);
         let loss = descend(batch, best, data, &mut constants, loss, times, &mut rng)?;
         if loss < fitness[best].loss {
-            children[best].constants_mut().copy_from_slice(&constants);
-            fitness[best].loss = self.refined(loss, best, &children[best], data)?;
+            child.constants_mut().copy_from_slice(&constants);
+            fitness[best].loss = self.refined(loss, best, child, data)?;
         }
         Ok(3 * settings.refits as u64)
     }
@@ -373,7 +434,7 @@ const STEP_BITS: u32 = 34;
 pub(crate) const MAX_DEMES: usize = 1 << (64 - CHILD_BITS - STEP_BITS);
 
 /// The stream of child `k` of a step of a deme.
-fn stream(seed: u64, deme: u64, step: u64, k: usize) -> Rng {
+fn birth(deme: u64, step: u64, k: usize) -> u64 {
     let step = step & ((1 << STEP_BITS) - 1);
-    Rng::new(seed, (deme << STEP_BITS | step) << CHILD_BITS | k as u64)
+    (deme << STEP_BITS | step) << CHILD_BITS | k as u64
 }

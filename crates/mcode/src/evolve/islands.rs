@@ -15,7 +15,8 @@ use opcodon_evo::island::Topology;
 use opcodon_evo::{Archive, Migration, Reason, Watch, order};
 use serde::{Deserialize, Serialize};
 
-use super::deme::Deme;
+use super::deme::{Born, Deme};
+use super::lineage::{Birth, Register};
 use super::{Progress, Settings};
 use crate::McodeError;
 use crate::blocks::Blocks;
@@ -27,6 +28,21 @@ pub struct Islands<G> {
     demes: Vec<Deme<G>>,
     /// Exchanges done.
     epoch: u64,
+    curve: Vec<Milestone>,
+    /// Ancestors of all that is alive, if they are recorded.
+    register: Register<G>,
+}
+
+/// How good the best genome was at some moment of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Milestone {
+    /// Steps done by every deme.
+    pub step: u64,
+    /// Genomes run, trials of constants included.
+    pub evaluations: u64,
+    /// Mean squared error of the best genome, or its share of wrong cases.
+    pub loss: f64,
 }
 
 /// A run written down: data, in which genomes are verified when they are read.
@@ -35,6 +51,8 @@ pub struct Islands<G> {
 pub struct State<G> {
     epoch: u64,
     demes: Vec<DemeState<G>>,
+    curve: Vec<Milestone>,
+    births: Vec<Birth<G>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,8 +60,8 @@ pub struct State<G> {
 struct DemeState<G> {
     step: u64,
     evaluations: u64,
-    genomes: Vec<G>,
-    front: Vec<G>,
+    genomes: Vec<Born<G>>,
+    front: Vec<Born<G>>,
 }
 
 impl<G: Genome> Islands<G> {
@@ -55,11 +73,16 @@ impl<G: Genome> Islands<G> {
     pub fn new(data: &Blocks, settings: Settings) -> Result<Islands<G>, McodeError> {
         settings.check(data)?;
         let demes = (0..settings.demes).map(|number| Deme::random(number, data, &settings));
-        Ok(Islands {
+        let mut islands = Islands {
             demes: demes.collect::<Result<_, _>>()?,
             settings,
             epoch: 0,
-        })
+            curve: Vec::new(),
+            register: Register::new([]),
+        };
+        islands.collect_births();
+        islands.note();
+        Ok(islands)
     }
 
     /// The run that was written down, with the same data and settings.
@@ -87,10 +110,13 @@ impl<G: Genome> Islands<G> {
                 });
             }
         }
+        for birth in &state.births {
+            settings.repertoire.require(birth.genome.code())?;
+        }
         let mut demes = Vec::with_capacity(settings.demes);
         for (number, stored) in state.demes.into_iter().enumerate() {
-            for genome in stored.genomes.iter().chain(&stored.front) {
-                settings.repertoire.require(genome.code())?;
+            for born in stored.genomes.iter().chain(&stored.front) {
+                settings.repertoire.require(born.genome.code())?;
             }
             let mut deme = Deme::of(number, data, &settings, stored.genomes, stored.front)?;
             (deme.step, deme.evaluations) = (stored.step, stored.evaluations);
@@ -100,6 +126,8 @@ impl<G: Genome> Islands<G> {
             settings,
             demes,
             epoch: state.epoch,
+            curve: state.curve,
+            register: Register::new(state.births),
         })
     }
 
@@ -112,10 +140,39 @@ impl<G: Genome> Islands<G> {
             genomes: deme.genomes.clone(),
             front: deme.archive.iter().map(|e| e.genome.clone()).collect(),
         });
+        let births = self.register.iter();
         State {
             epoch: self.epoch,
             demes: demes.collect(),
+            curve: self.curve.clone(),
+            births: births.cloned().collect(),
         }
+    }
+
+    /// The beginning, the exchanges before which the best genome had become better, and now.
+    #[must_use]
+    pub fn curve(&self) -> Vec<Milestone> {
+        let mut curve = self.curve.clone();
+        curve.extend(self.milestone());
+        curve.dedup();
+        curve
+    }
+
+    /// How good the best genome is now, if any has a number.
+    fn milestone(&self) -> Option<Milestone> {
+        let loss = self.best().1;
+        loss.is_finite().then(|| Milestone {
+            step: self.steps(),
+            evaluations: self.evaluations(),
+            loss,
+        })
+    }
+
+    /// Takes down how good the best genome is, if that is new.
+    fn note(&mut self) {
+        let now = self.milestone();
+        let is_new = |now: &Milestone| self.curve.last().is_none_or(|last| now.loss < last.loss);
+        self.curve.extend(now.filter(is_new));
     }
 
     /// Steps done by every deme.
@@ -132,15 +189,37 @@ impl<G: Genome> Islands<G> {
 
     /// The best genome of all demes, and its error.
     #[must_use]
-    pub fn best(&self) -> (&G, f64) {
+    pub fn best(&self) -> (&Born<G>, f64) {
         let all = self.demes.iter().map(Deme::best);
         let best = all.min_by(|a, b| order::compare(a.1, b.1));
         best.expect("there is a deme at least")
     }
 
+    /// A birth that is remembered: of a genome that lives, or of one of its ancestors. None are,
+    /// unless they are recorded.
+    #[must_use]
+    pub fn birth(&self, id: u64) -> Option<&Birth<G>> {
+        self.register.get(id)
+    }
+
+    /// Takes down the births since it was last called, and forgets who matters no more.
+    fn collect_births(&mut self) {
+        if !self.settings.record_lineage {
+            return;
+        }
+        for deme in &mut self.demes {
+            self.register.extend(deme.births.drain(..));
+        }
+        let living = self.demes.iter().flat_map(|deme| {
+            let kept = deme.archive.iter().map(|entry| &entry.genome);
+            deme.genomes.iter().chain(kept).map(|born| born.birth)
+        });
+        self.register.keep_ancestors(living);
+    }
+
     /// The best genome of each number of nodes.
     #[must_use]
-    pub fn front(&self) -> Archive<G> {
+    pub fn front(&self) -> Archive<Born<G>> {
         let mut front = Archive::new(self.demes[0].archive.max_size());
         for entry in self.demes.iter().flat_map(|deme| deme.archive.iter()) {
             front.insert_with(entry.error, entry.size, || entry.genome.clone());
@@ -166,7 +245,7 @@ impl<G: Genome> Islands<G> {
             let report = Progress {
                 step,
                 evaluations,
-                best,
+                best: &best.genome,
                 loss,
                 elapsed: watch.elapsed(),
                 fraction: watch.fraction(step, evaluations),
@@ -176,7 +255,9 @@ impl<G: Genome> Islands<G> {
             if let Some(reason) = broken.or_else(|| watch.check(step, evaluations, loss)) {
                 return Ok(reason);
             }
-            if self.advance(data, n_threads, &watch)? {
+            let is_whole = self.advance(data, n_threads, &watch)?;
+            self.collect_births();
+            if is_whole {
                 self.migrate();
             }
         }
@@ -253,5 +334,6 @@ impl<G: Genome> Islands<G> {
         for (to, immigrants) in sent {
             self.demes[to].immigrate(immigrants);
         }
+        self.note();
     }
 }

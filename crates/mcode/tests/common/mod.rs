@@ -7,7 +7,7 @@ use opcodon_mcode::{Opcode, Repertoire, Tier};
 /// All operations on numbers.
 pub(crate) fn numbers(tier: Tier, n_columns: usize) -> Repertoire {
     let all = Opcode::ALL.iter().copied();
-    let numbers: Vec<_> = all.filter(|opcode| !opcode.is_bitwise()).collect();
+    let numbers: Vec<_> = all.filter(|opcode| !opcode.is_on_words()).collect();
     everything(tier, n_columns).opcodes(&numbers)
 }
 

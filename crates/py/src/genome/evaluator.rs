@@ -2,7 +2,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use numpy::PyArray1;
-use opcodon_mcode::{Batch, Blocks, Code, Fold, McodeError, Tier};
+use opcodon_mcode::{Batch, Blocks, Code, Domain, Fold, McodeError, Tier};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -20,19 +20,41 @@ pub(crate) struct Evaluator {
     ready: Mutex<Option<(Blocks, Batch)>>,
 }
 
-/// Columns of numbers, or of bits in the words of numbers.
+/// Columns of numbers, or of bits or integers in the words of numbers.
 struct Columns {
     columns: Vec<Vec<f64>>,
-    bits: bool,
+    domain: Domain,
 }
 
-/// Whether an array is one of truth values, which genomes on bits work on.
-fn is_boolean(array: &Bound<'_, PyAny>) -> PyResult<bool> {
+/// What an array holds: truth values are bits.
+fn domain(array: &Bound<'_, PyAny>) -> PyResult<Domain> {
     let py = array.py();
     let kind = array
         .getattr(intern!(py, "dtype"))?
         .getattr(intern!(py, "kind"))?;
-    Ok(kind.extract::<String>()? == "b")
+    Ok(match kind.extract::<String>()?.as_str() {
+        "b" => Domain::Bits,
+        "i" | "u" => Domain::Integers,
+        _ => Domain::Numbers,
+    })
+}
+
+/// Whether what is given as X are integers.
+pub(crate) fn holds_integers(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(domain(&as_array("X", value)?)? == Domain::Integers)
+}
+
+/// Integers of 64 bits, in the words of numbers.
+fn integers<'py>(argument: &str, array: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = array.py();
+    if domain(array)? != Domain::Integers {
+        return Err(PyTypeError::new_err(format!(
+            "{argument} must be of an integer dtype, not {}",
+            array.getattr(intern!(py, "dtype"))?
+        )));
+    }
+    let words = array.call_method1(intern!(py, "astype"), (intern!(py, "int64"),))?;
+    words.call_method1(intern!(py, "view"), (intern!(py, "float64"),))
 }
 
 /// 64 truth values a word.
@@ -51,8 +73,12 @@ fn as_words(columns: &[Vec<f64>]) -> Vec<Vec<u64>> {
 
 impl Columns {
     #[expect(non_snake_case, reason = "the name of the argument in Python")]
-    fn extract(X: &Bound<'_, PyAny>, names: Option<&[String]>) -> PyResult<(Self, usize)> {
-        let array = as_array("X", X)?;
+    fn extract(
+        X: &Bound<'_, PyAny>,
+        names: Option<&[String]>,
+        integer: bool,
+    ) -> PyResult<(Self, usize)> {
+        let mut array = as_array("X", X)?;
         let n_columns = match array.getattr("shape")?.extract::<(usize, usize)>() {
             Ok((_, n_columns)) => n_columns,
             Err(_) => {
@@ -70,16 +96,23 @@ impl Columns {
                 &own
             }
         };
-        let bits = is_boolean(&array)?;
+        let domain = match domain(&array)? {
+            Domain::Bits if !integer => Domain::Bits,
+            _ if integer => {
+                array = integers("X", &array)?;
+                Domain::Integers
+            }
+            _ => Domain::Numbers,
+        };
         let matrix = Matrix::extract("X", &array, names)?;
         let view = matrix.view();
         let columns = (0..view.n_columns()).map(|c| view.column(c));
-        let columns = if bits {
+        let columns = if domain == Domain::Bits {
             columns.map(|column| pack(&column)).collect()
         } else {
             columns.collect()
         };
-        Ok((Self { columns, bits }, view.n_rows()))
+        Ok((Self { columns, domain }, view.n_rows()))
     }
 
     fn blocks(
@@ -88,9 +121,12 @@ impl Columns {
         target: Option<&[f64]>,
         n_cases: usize,
     ) -> Result<Blocks, McodeError> {
-        if !self.bits {
-            return blocks(tier, &self.columns, target);
-        }
+        let n_cases = match self.domain {
+            Domain::Numbers => return blocks(tier, &self.columns, target),
+            Domain::Bits => n_cases,
+            // All bits of an integer are judged.
+            Domain::Integers => 64 * n_cases,
+        };
         let columns = as_words(&self.columns);
         let slices: Vec<&[u64]> = columns.iter().map(Vec::as_slice).collect();
         let zeros = vec![0.0; n_cases.div_ceil(64)];
@@ -99,20 +135,22 @@ impl Columns {
     }
 }
 
-/// Numbers for genomes on numbers, truth values for genomes on bits.
-fn require_kind(code: &Code, bits: bool) -> PyResult<()> {
-    if !bits && code.is_boolean() {
-        return Err(PyTypeError::new_err(
-            "the genome works on bits, so X must be of dtype bool",
-        ));
-    }
-    let on_numbers = |opcode: opcodon_mcode::Opcode| opcode.op().is_some();
-    if bits && code.genes().any(|(_, gene)| on_numbers(gene.opcode)) {
-        return Err(PyTypeError::new_err(
-            "the genome works on numbers, but X is of dtype bool: pass X.astype(float)",
-        ));
-    }
-    Ok(())
+/// Numbers for genomes on numbers, truth values for genomes on bits, integers for genomes on these.
+fn require_kind(code: &Code, domain: Domain) -> PyResult<()> {
+    let problem = if domain == Domain::Numbers && code.is_on_words() {
+        if code.is_on_integers() {
+            "the genome works on integers, so X must be of an integer dtype"
+        } else {
+            "the genome works on bits, so X must be of dtype bool"
+        }
+    } else if domain == Domain::Bits && code.is_on_integers() {
+        "the genome works on integers, but X is of dtype bool: pass X.astype(int)"
+    } else if domain.is_words() && code.genes().any(|(_, gene)| gene.opcode.op().is_some()) {
+        "the genome works on numbers, but X is of dtype bool or integer: pass X.astype(float)"
+    } else {
+        return Ok(());
+    };
+    Err(PyTypeError::new_err(problem))
 }
 
 /// What a genome computes for each row.
@@ -123,8 +161,9 @@ pub(crate) fn predict<'py>(
     X: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let code = genome.code();
-    let (columns, n_cases) = Columns::extract(X, Some(genome.names()))?;
-    require_kind(code, columns.bits)?;
+    let integer = code.is_on_words() && holds_integers(X)?;
+    let (columns, n_cases) = Columns::extract(X, Some(genome.names()), integer)?;
+    require_kind(code, columns.domain)?;
     if n_cases == 0 {
         return Ok(PyArray1::<f64>::from_vec(py, Vec::new()).into_any());
     }
@@ -137,12 +176,18 @@ pub(crate) fn predict<'py>(
         Ok(values)
     });
     let values = values.map_err(|error| mcode_error(&error))?;
-    if columns.bits {
-        let bit = |case: usize| values[case / 64].to_bits() >> (case % 64) & 1 != 0;
-        let cases = (0..n_cases).map(bit).collect();
-        return Ok(PyArray1::<bool>::from_vec(py, cases).into_any());
-    }
-    Ok(PyArray1::from_vec(py, values).into_any())
+    Ok(match columns.domain {
+        Domain::Numbers => PyArray1::from_vec(py, values).into_any(),
+        Domain::Bits => {
+            let bit = |case: usize| values[case / 64].to_bits() >> (case % 64) & 1 != 0;
+            let cases = (0..n_cases).map(bit).collect();
+            PyArray1::<bool>::from_vec(py, cases).into_any()
+        }
+        Domain::Integers => {
+            let words = values.into_iter().map(|word| word.to_bits().cast_signed());
+            PyArray1::<i64>::from_vec(py, words.collect()).into_any()
+        }
+    })
 }
 
 impl Evaluator {
@@ -157,7 +202,7 @@ impl Evaluator {
             return Ok(Vec::new());
         };
         for code in &codes {
-            require_kind(code, self.columns.bits)?;
+            require_kind(code, self.columns.domain)?;
         }
         let tier = first.tier();
         let losses = py.detach(|| -> Result<Vec<f64>, McodeError> {
@@ -165,7 +210,7 @@ impl Evaluator {
             let (blocks, mut batch) = match ready.take() {
                 Some((blocks, batch)) if blocks.tier() == tier => (blocks, batch),
                 _ => {
-                    let fold = if self.columns.bits {
+                    let fold = if self.columns.domain.is_words() {
                         Fold::Bits
                     } else {
                         Fold::Squares
@@ -190,11 +235,14 @@ impl Evaluator {
 #[pymethods]
 impl Evaluator {
     #[new]
+    #[pyo3(signature = (X, y, *, integer=false))]
     #[expect(non_snake_case, reason = "the name of the argument in Python")]
-    pub(crate) fn new(X: &Bound<'_, PyAny>, y: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let (columns, n_cases) = Columns::extract(X, None)?;
-        let y = as_array("y", y)?;
-        if columns.bits != is_boolean(&y)? {
+    pub(crate) fn new(X: &Bound<'_, PyAny>, y: &Bound<'_, PyAny>, integer: bool) -> PyResult<Self> {
+        let (columns, n_cases) = Columns::extract(X, None, integer)?;
+        let mut y = as_array("y", y)?;
+        if integer {
+            y = integers("y", &y)?;
+        } else if (columns.domain == Domain::Bits) != (domain(&y)? == Domain::Bits) {
             return Err(PyTypeError::new_err(
                 "X and y must both be of dtype bool, or both be numbers",
             ));
@@ -203,10 +251,10 @@ impl Evaluator {
             return Err(PyValueError::new_err("X has no rows"));
         }
         let target = Vector::extract("y", &y, n_cases)?;
-        let target = if columns.bits {
-            pack(&target.to_vec())
-        } else {
-            target.finite("y")?
+        let target = match columns.domain {
+            Domain::Numbers => target.finite("y")?,
+            Domain::Bits => pack(&target.to_vec()),
+            Domain::Integers => target.to_vec(),
         };
         Ok(Self {
             columns,

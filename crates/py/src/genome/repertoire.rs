@@ -2,7 +2,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use opcodon_mcode::{Code, McodeError, Opcode, Repertoire as Inner};
+use opcodon_mcode::{Code, Domain, McodeError, Opcode, Repertoire as Inner};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -32,7 +32,10 @@ impl Repertoire {
 pub(crate) fn of(code: &Code) -> Result<Inner, McodeError> {
     let basic = [Opcode::Add, Opcode::Sub, Opcode::Mul, Opcode::Div];
     let own = code.genes().map(|(_, gene)| gene.opcode);
-    if code.is_boolean() {
+    if code.is_on_integers() {
+        return Inner::integers(code.tier(), code.n_columns());
+    }
+    if code.is_on_words() {
         return Inner::boolean(code.tier(), code.n_columns());
     }
     let mut seen = BTreeSet::new();
@@ -46,8 +49,12 @@ impl Repertoire {
     #[new]
     #[pyo3(signature = (
         variables, operators=None, *, constants=None, constant_share=None, registers=None,
-        boolean=false, tier=None
+        boolean=false, integer=false, tier=None
     ))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all but two by keyword in Python"
+    )]
     fn new(
         variables: &Bound<'_, PyAny>,
         operators: Option<Vec<String>>,
@@ -55,6 +62,7 @@ impl Repertoire {
         constant_share: Option<f64>,
         registers: Option<u8>,
         boolean: bool,
+        integer: bool,
         tier: Option<&str>,
     ) -> PyResult<Self> {
         let names: Vec<String> = if let Ok(n) = variables.extract::<usize>() {
@@ -67,10 +75,17 @@ impl Repertoire {
         } else {
             variables.extract()?
         };
+        if boolean && integer {
+            return Err(PyTypeError::new_err(
+                "registers hold bits or integers: give boolean or integer, not both",
+            ));
+        }
         let tier = self::tier(tier)?;
         let make = || -> Result<Inner, McodeError> {
             let mut inner = if boolean {
                 Inner::boolean(tier, names.len())?
+            } else if integer {
+                Inner::integers(tier, names.len())?
             } else {
                 Inner::new(tier, names.len())?
             };
@@ -110,7 +125,12 @@ impl Repertoire {
 
     #[getter]
     fn is_boolean(&self) -> bool {
-        self.inner.is_boolean()
+        self.inner.domain() == Domain::Bits
+    }
+
+    #[getter]
+    fn is_integer(&self) -> bool {
+        self.inner.domain() == Domain::Integers
     }
 
     fn __repr__(&self) -> String {

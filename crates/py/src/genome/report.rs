@@ -7,13 +7,14 @@ use numpy::PyArray1;
 use opcodon_data::Latest;
 use opcodon_mcode::fit::{Hooks, Observations, Progress, Save, fit};
 use opcodon_mcode::report::Model;
-use opcodon_mcode::{Config, McodeError, Report};
+use opcodon_mcode::{Ancestor, Config, Lineage, McodeError, Report};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyType};
 
 use super::{mcode_error, wrap};
 use crate::array::{Matrix, Vector};
 use crate::expression::{Expression, Names};
+use crate::page::page;
 use crate::search::{self, supervise};
 
 /// What an evolution came to; the Python class of the same name.
@@ -29,10 +30,41 @@ impl GenomeReport {
         Self { report, names }
     }
 
+    fn line(&self, index: Option<usize>) -> PyResult<Lineage<'_>> {
+        let line = self.report.lineage(index);
+        line.map_err(|error| mcode_error(&error))
+    }
+
     fn model(&self, index: Option<usize>) -> PyResult<&Model> {
         self.report
             .model(index)
             .map_err(|error| mcode_error(&error))
+    }
+}
+
+/// An ancestor, as Python has it.
+#[derive(IntoPyObject)]
+struct Row<'a> {
+    step: u64,
+    island: u64,
+    operator: &'static str,
+    loss: Option<f64>,
+    size: u64,
+    formula: &'a str,
+    other: Option<&'a str>,
+}
+
+impl<'a> From<(&'a Ancestor, Option<&'a Ancestor>)> for Row<'a> {
+    fn from((ancestor, father): (&'a Ancestor, Option<&'a Ancestor>)) -> Row<'a> {
+        Row {
+            step: ancestor.step,
+            island: ancestor.island,
+            operator: ancestor.operator.text(),
+            loss: ancestor.loss,
+            size: ancestor.size,
+            formula: &ancestor.formula,
+            other: father.map(|father| father.formula.as_str()),
+        }
     }
 }
 
@@ -164,6 +196,25 @@ impl GenomeReport {
         )
     }
 
+    /// The ancestors of a genome of the front, or the chosen one, the first one first: step, island,
+    /// what made it, error, size, formula, formula of the second parent.
+    #[pyo3(signature = (index=None))]
+    fn lineage(&self, index: Option<usize>) -> PyResult<Vec<Row<'_>>> {
+        let generations = self.line(index)?.generations.into_iter();
+        Ok(generations.map(Row::from).collect())
+    }
+
+    /// These ancestors as text, as SVG and as a notebook's output.
+    #[pyo3(signature = (index=None))]
+    fn lineage_pictures(&self, index: Option<usize>) -> PyResult<[String; 3]> {
+        let line = self.line(index)?;
+        let (svg, html) = (
+            opcodon_page::lineage_svg(&line),
+            opcodon_page::lineage_html(&line),
+        );
+        Ok([line.to_string(), svg, html])
+    }
+
     /// A formula of the front, or the chosen one.
     #[pyo3(signature = (index=None))]
     fn expression(&self, index: Option<usize>) -> PyResult<Expression> {
@@ -209,6 +260,23 @@ impl GenomeReport {
             list.append(row)?;
         }
         Ok(list)
+    }
+
+    /// The page of the search, with pictures of what the genomes say of a table, if it is given.
+    #[pyo3(signature = (X=None, y=None))]
+    #[expect(non_snake_case, reason = "the name of the argument in Python")]
+    fn page(
+        &self,
+        py: Python<'_>,
+        X: Option<&Bound<'_, PyAny>>,
+        y: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<String> {
+        page(py, &self.report, &self.names, [X, y], mcode_error)
+    }
+
+    /// The chosen formula and the front.
+    fn _repr_html_(&self) -> String {
+        opcodon_page::summary(&self.report)
     }
 
     /// The hyper-parameters of the search, as texts.
