@@ -62,6 +62,7 @@ mod polish;
 mod predict;
 mod present;
 mod problem;
+mod reach;
 mod report;
 mod reweighted;
 mod rungs;
