@@ -68,6 +68,7 @@ mod reweighted;
 mod rungs;
 mod search;
 mod seeds;
+mod separable;
 mod stop;
 mod tune;
 mod visited;
