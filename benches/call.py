@@ -28,6 +28,8 @@ def python_function(x: float, y: float) -> float:
 def ways() -> dict[str, tuple[Callable[..., Any], tuple[float, ...]]]:
     """Functions and the arguments to call them with."""
     code = opcodon.function(SQUARE_PLUS, "f64(f64, f64)")
+    integers = opcodon.function(b"\x48\x8d\x04\x37\xc3", "i64(i64, i64)")
+    jitted = opcodon.jit(python_function)
     foreign = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double, ctypes.c_double)(code.address)
     six = opcodon.compile(opcodon.parse("a + b + c + d + x + y"))
     ways = {
@@ -37,10 +39,11 @@ def ways() -> dict[str, tuple[Callable[..., Any], tuple[float, ...]]]:
         "operator.add(x, y)": (operator.add, (1.5, 2.5)),
         "math.sqrt(x)": (math.sqrt, (1.5,)),
         "opcodon.function, f64(f64, f64)": (code, (1.5, 2.5)),
-        "opcodon.function, i64(i64, i64)": (
-            opcodon.function(b"\x48\x8d\x04\x37\xc3", "i64(i64, i64)"),
-            (3, 4),
-        ),
+        "opcodon.function, f64, .builtin": (code.builtin, (1.5, 2.5)),
+        "opcodon.function, i64(i64, i64)": (integers, (3, 4)),
+        "opcodon.function, i64, .builtin": (integers.builtin, (3, 4)),
+        "opcodon.jit": (jitted, (1.5, 2.5)),
+        "opcodon.jit, .builtin": (jitted.builtin, (1.5, 2.5)),
         "opcodon.compile, x*x + y": (opcodon.compile(opcodon.parse("x*x + y")), (1.5, 2.5)),
         "opcodon.compile, x*x": (opcodon.compile(opcodon.parse("x*x")), (1.5,)),
         "opcodon.compile, sin(x)": (opcodon.compile(opcodon.parse("sin(x)")), (1.5,)),

@@ -78,8 +78,8 @@ def test_parameters_are_those_of_the_search():
     assert set(defaults) == set(table)
     for name, default in defaults.items():
         assert regressor._value(table[name], default) == default, name
-    documented = MachineCodeRegressor.__doc__
-    assert [name for name in defaults if f"    {name} : " not in documented] == []
+    documented = inspect.cleandoc(MachineCodeRegressor.__doc__)
+    assert [name for name in defaults if f"\n{name} : " not in documented] == []
 
 
 def test_finds_the_formula(model):

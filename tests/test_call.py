@@ -333,3 +333,56 @@ def test_only_so_many_functions_are_kept():
     alive = sum(reference() is not None for reference in references)
     assert 1 <= alive <= 512
     assert asked == [9.0] * (5000 - alive)
+
+
+def from_python():
+    return opcodon.jit(lambda x, y: x * x + y)
+
+
+def guarded():
+    return opcodon.function(SQUARE_PLUS, "f64(f64, f64)", abi="sysv", guard=True)
+
+
+@pytest.mark.parametrize("make", [*MAKERS, from_python, guarded])
+def test_a_builtin_function_means_the_same(make):
+    f = make()
+    builtin = f.builtin
+    assert type(builtin) is type(len)
+    assert builtin.__self__ is f
+    for args in [(1.5, 2.5), (1, 2), (Float(1.5), 2), (-0.0, -0.0), (math.inf, -1.0)]:
+        value = builtin(*args)
+        assert type(value) is type(f(*args))
+        assert value == f(*args)
+    assert list(map(builtin, [1.5, 2.0], [2.5, 3.0])) == [4.75, 7.0]
+    for args in [(), (1.0,), (1.0, 2.0, 3.0), ("1", 2.0)]:
+        with pytest.raises(TypeError) as of_builtin:
+            builtin(*args)
+        with pytest.raises(TypeError) as of_function:
+            f(*args)
+        assert str(of_builtin.value) == str(of_function.value)
+
+
+def test_a_builtin_function_follows_what_it_calls():
+    @opcodon.jit
+    def f(x, y=1):
+        return x * y
+
+    builtin = f.builtin
+    # Each of them compiles another version, or goes through none.
+    for args in [(2, 3), (2.5, 2.0), ("ab", 2), (2**70, 2**70), (2,), (1.5,)]:
+        for _ in range(3):
+            assert builtin(*args) == f(*args) == f.__wrapped__(*args)
+    assert builtin(y=4, x=2) == builtin(2, y=4) == 8
+
+
+def test_a_builtin_function_keeps_its_function_and_nothing_else():
+    f = opcodon.jit(lambda x: x + 1)
+    builtin = f.builtin
+    before = sys.getrefcount(f)
+    several = [f.builtin for _ in range(10)]
+    assert sys.getrefcount(f) == before + 10
+    del several
+    assert sys.getrefcount(f) == before
+    del f
+    gc.collect()
+    assert builtin(1.5) == 2.5

@@ -222,14 +222,24 @@ def test_more_variables_than_a_function_can_have():
 POPULATION = ["a", "a + b", "a*b - c", "sin(a)", "2.5", "a/(b - c)", "square(c)"] * 30
 
 
+ROWS = {
+    "mse": lambda p, y: (p - y) ** 2,
+    "mae": lambda p, y: np.abs(p - y),
+    "huber(0.7)": lambda p, y: np.where(
+        np.abs(p - y) < 0.7, 0.5 * (p - y) ** 2, 0.7 * (np.abs(p - y) - 0.35)
+    ),
+    "quantile(0.9)": lambda p, y: np.maximum(0.9 * (y - p), -0.1 * (y - p)),
+    "log_cosh": lambda p, y: np.logaddexp(p - y, y - p) - np.log(2),
+    "exp(tanh(p)) - y*tanh(p)": lambda p, y: np.exp(np.tanh(p)) - y * np.tanh(p),
+}
+
+
 def losses(predictions, y, kind, weight):
-    error = predictions - y
-    rows = np.abs(error) if kind == "mae" else error**2
-    return np.average(rows, axis=1, weights=weight)
+    return np.average(ROWS[kind](predictions, y), axis=1, weights=weight)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("kind", ["mse", "mae"])
+@pytest.mark.parametrize("kind", ROWS)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_jobs", [1, 2, -1, 1000])
 def test_losses(dtype, kind, weighted, n_jobs):
@@ -241,6 +251,22 @@ def test_losses(dtype, kind, weighted, n_jobs):
     assert found.dtype == np.float64
     rtol = 1e-12 if dtype == "float64" else 1e-4
     np.testing.assert_allclose(found, expected, rtol=rtol)
+
+
+@pytest.mark.parametrize("kind", ["mse", "mae", "abs(p - y)/(1 + y^2)", "log_cosh"])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_bounds_leave_what_is_within_them_as_it_is(kind, n_jobs):
+    x = RNG.normal(size=(10_000, 1))
+    y = np.sin(x[:, 0])
+    pop = Population([f"sin(x) + {k}" for k in range(1, 9)], n_jobs=n_jobs)
+    exact = pop.loss(x, y, kind)
+    for bound in (np.sort(exact)[3], np.roll(exact, 3), np.inf, -1.0):
+        found = pop.loss(x, y, kind, bound=bound)
+        within = exact <= bound
+        np.testing.assert_array_equal(found[within], exact[within])
+        assert np.all(found[~within] > np.broadcast_to(bound, exact.shape)[~within])
+        assert np.all(found <= exact)
+    assert np.all(pop.loss(x, y, kind, bound=-1.0) == (exact if kind == "log_cosh" else 0.0))
 
 
 def test_threads_do_not_change_a_bit():
@@ -337,7 +363,12 @@ MISTAKES = [
     (lambda: P.loss(TWO, [0, 0, np.nan, 0]), ValueError, "y must be finite, but row 2 .* NaN"),
     (lambda: P.loss(TWO, [0, -np.inf, 0, 0]), ValueError, "row 1 .* -inf"),
     (lambda: P.loss(TWO, "abcd"), TypeError, "y has dtype"),
-    (lambda: P.loss(TWO, np.zeros(4), loss="huber"), ValueError, '"mse" or "mae", not "huber"'),
+    (lambda: P.loss(TWO, np.zeros(4), loss="hubert"), ValueError, "neither a known loss nor a form"),
+    (lambda: P.loss(TWO, np.zeros(4), loss="huber(-1)"), ValueError, "must be a number above 0"),
+    (lambda: P.loss(TWO, np.zeros(4), loss="p - z"), ValueError, "z"),
+    (lambda: P.loss(TWO, np.zeros(4), bound=[1.0] * 9), ValueError, r"bound has shape \(9,\), but"),
+    (lambda: P.loss(TWO, np.zeros(4), bound=np.nan), ValueError, "must not be NaN"),
+    (lambda: P.loss(TWO, np.zeros(4), bound="low"), TypeError, "bound has dtype"),
     (lambda: P.loss(TWO, np.zeros(4), "mse", [1, 1, -1, 1]), ValueError, "negative, but row 2"),
     (lambda: P.loss(TWO, np.zeros(4), "mse", np.zeros(4)), ValueError, "zero for every row"),
     (

@@ -69,8 +69,8 @@ def test_parameters_are_those_of_the_search():
     assert set(defaults) == set(table)
     for name, default in defaults.items():
         assert regressor._value(table[name], default) == default, name
-    documented = SymbolicRegressor.__doc__
-    assert [name for name in defaults if f"    {name} : " not in documented] == []
+    documented = inspect.cleandoc(SymbolicRegressor.__doc__)
+    assert [name for name in defaults if f"\n{name} : " not in documented] == []
 
 
 @pytest.mark.parametrize(

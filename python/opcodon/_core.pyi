@@ -357,6 +357,9 @@ class CompiledExpression:
         Where the code is in memory.
     tier : str
         The vector instructions in use: ``"sse2"``, ``"avx2"`` or ``"avx512"``.
+    builtin : callable
+        The same as one of Python's built-in functions, which it calls faster than any other object:
+        for hot loops.
     """
 
     def __new__(cls, expression: Expression) -> Self: ...
@@ -372,6 +375,8 @@ class CompiledExpression:
     def code(self) -> bytes: ...
     @property
     def address(self) -> int: ...
+    @property
+    def builtin(self) -> Callable[..., Any]: ...
     @property
     def tier(self) -> str: ...
     def disassemble(self, style: Style = "intel", *, kernel: bool = False) -> Disassembly:
@@ -466,8 +471,9 @@ class Population:
         self,
         X: ArrayLike,
         y: ArrayLike,
-        loss: Literal["mse", "mae"] = "mse",
+        loss: str = "mse",
         sample_weight: ArrayLike | None = None,
+        bound: ArrayLike | None = None,
     ) -> NDArray[np.float64]:
         """Compute how far the values of each expression are from a target.
 
@@ -479,15 +485,32 @@ class Population:
             One column for each variable.
         y : array-like of shape (n_rows,)
             The target; finite.
-        loss : {"mse", "mae"}, default="mse"
-            Mean squared or mean absolute error.
+        loss : str, default="mse"
+            What the mean is taken of: ``"mse"``, ``"mae"`` or another loss of
+            `SymbolicRegressor`, or the loss of a row as a formula of the prediction ``p`` and the
+            target ``y`` such as ``"abs(p - y)/y"``, which becomes part of each kernel.
         sample_weight : array-like of shape (n_rows,), optional
             Weights of the rows in the mean.
+        bound : float or array-like of shape (n_expressions,), optional
+            Beyond it a loss is of no interest: as soon as the rows so far make up more, the others
+            are left out, in tiles of 1024. What is returned is then above the bound, but may be
+            below the loss. Losses within their bounds are exact. Has no effect on losses that may
+            be negative.
 
         Returns
         -------
         ndarray of shape (n_expressions,)
             The losses; NaN where an expression is undefined for a row.
+
+        Examples
+        --------
+        >>> import numpy as np, opcodon
+        >>> x = np.arange(1.0, 5.0)
+        >>> population = opcodon.Population(["2*x", "x + 1"])
+        >>> population.loss(x[:, None], 2 * x)
+        array([0. , 3.5])
+        >>> population.loss(x[:, None], 2 * x, loss="abs(p - y)/y").round(2)
+        array([0.  , 0.24])
         """
 
     def __len__(self) -> int: ...
@@ -516,6 +539,9 @@ class MachineFunction:
         As given.
     guard : bool
         Whether calls run in another process.
+    builtin : callable
+        The same as one of Python's built-in functions, which it calls faster than any other object:
+        for hot loops.
     """
 
     def __new__(
@@ -532,6 +558,8 @@ class MachineFunction:
     def code(self) -> bytes: ...
     @property
     def address(self) -> int: ...
+    @property
+    def builtin(self) -> Callable[..., Any]: ...
     @property
     def signature(self) -> str: ...
     @property

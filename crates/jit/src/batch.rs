@@ -8,6 +8,7 @@ use opcodon_codemem::{Arena, SealedArena};
 use opcodon_expr::Expr;
 
 use crate::direct::Direct;
+use crate::formula;
 use crate::gradient::{self, Adjoints, MAX_CONSTANTS, NormalEquations, Scratch};
 use crate::kernel::{self, ColumnLeaves, Fold, Shells, Targets};
 use crate::lower::Workspace;
@@ -38,6 +39,11 @@ pub enum Goal {
         /// Column of the weights.
         weight: Option<u32>,
     },
+    /// The mean of the values.
+    Mean {
+        /// Column of the weights.
+        weight: Option<u32>,
+    },
     /// The sums that a linear regression of the target on the value needs.
     Moments {
         /// Column of the targets.
@@ -60,6 +66,7 @@ impl Goal {
             Goal::Predict => "predictions",
             Goal::Mse { .. } => "squared errors",
             Goal::Mae { .. } => "absolute errors",
+            Goal::Mean { .. } => "means",
             Goal::Moments { .. } => "moments",
             Goal::NormalEquations { .. } => "normal equations",
         }
@@ -70,6 +77,7 @@ impl Goal {
             Goal::Predict => Fold::Store,
             Goal::Mse { .. } => Fold::Squares,
             Goal::Mae { .. } => Fold::Absolute,
+            Goal::Mean { .. } => Fold::Sum,
             Goal::Moments { .. } => Fold::Moments,
             Goal::NormalEquations { .. } => Fold::Outer,
         }
@@ -78,6 +86,11 @@ impl Goal {
     fn targets(self) -> Option<Targets> {
         match self {
             Goal::Predict => None,
+            // There is no target; the column of the weights is one that exists.
+            Goal::Mean { weight } => weight.map(|column| Targets {
+                target: column,
+                weight,
+            }),
             Goal::Mse { target, weight }
             | Goal::Mae { target, weight }
             | Goal::Moments { target, weight }
@@ -127,6 +140,8 @@ struct Entry {
 pub struct Batch<T> {
     tier: Tier,
     goal: Goal,
+    /// Whether what the kernels sum up is known never to be negative.
+    only_grows: bool,
     /// Columns that a panel must have.
     n_columns: usize,
     /// The code; none before the first compilation, or after one that failed for memory.
@@ -167,6 +182,7 @@ impl<T: Float> Batch<T> {
         Ok(Batch {
             tier: tier.require()?,
             goal: Goal::Predict,
+            only_grows: false,
             n_columns: 0,
             arena: None,
             entries: Vec::new(),
@@ -203,6 +219,33 @@ impl<T: Float> Batch<T> {
         n_inputs: usize,
         goal: Goal,
     ) -> Result<(), JitError> {
+        self.compile_followed(trees, n_inputs, goal, None)
+    }
+
+    /// Compiles trees for the mean of a loss that is a formula: its variable 0 is a tree's value,
+    /// its variable 1 the column of the targets. [`Batch::losses`] gives the means.
+    ///
+    /// # Errors
+    /// As [`Batch::compile`].
+    pub fn compile_loss<'a>(
+        &mut self,
+        trees: impl IntoIterator<Item = &'a Expr>,
+        n_inputs: usize,
+        formula: &Expr,
+        target: u32,
+        weight: Option<u32>,
+    ) -> Result<(), JitError> {
+        let goal = Goal::Mean { weight };
+        self.compile_followed(trees, n_inputs, goal, Some((formula, target)))
+    }
+
+    fn compile_followed<'a>(
+        &mut self,
+        trees: impl IntoIterator<Item = &'a Expr>,
+        n_inputs: usize,
+        goal: Goal,
+        formula: Option<(&Expr, u32)>,
+    ) -> Result<(), JitError> {
         self.entries.clear();
         self.constants.clear();
         self.goal = goal;
@@ -210,6 +253,11 @@ impl<T: Float> Batch<T> {
         if let Some(targets) = goal.targets() {
             let last = targets.target.max(targets.weight.unwrap_or(0));
             self.n_columns = n_inputs.max(last as usize + 1);
+        }
+        self.only_grows = matches!(goal, Goal::Mse { .. } | Goal::Mae { .. });
+        if let Some((formula, target)) = formula {
+            self.only_grows = formula::is_never_negative(formula);
+            self.n_columns = self.n_columns.max(target as usize + 1);
         }
         if self.n_columns > MAX_COLUMNS {
             return Err(JitError::TooManyColumns {
@@ -225,6 +273,7 @@ impl<T: Float> Batch<T> {
                 n_inputs,
                 n_columns: self.n_columns,
                 goal,
+                formula,
                 entries: &mut self.entries,
             },
         );
@@ -386,10 +435,11 @@ impl<T: Float> Batch<T> {
         Ok(())
     }
 
-    /// The loss of one tree over all rows: the weighted mean of squared or absolute errors.
+    /// The loss of one tree over all rows: the weighted mean of squared or absolute errors, or of what
+    /// a formula says.
     ///
     /// # Errors
-    /// If the batch was compiled for neither, there is no such tree, or the panel has too few
+    /// If the batch was compiled for none of these, there is no such tree, or the panel has too few
     /// columns.
     pub fn loss(&self, index: usize, panel: &Panel<T>) -> Result<f64, JitError> {
         let mut loss = [0.0];
@@ -402,7 +452,26 @@ impl<T: Float> Batch<T> {
     /// # Errors
     /// As [`Batch::loss`].
     pub fn losses(&self, first: usize, panel: &Panel<T>, out: &mut [f64]) -> Result<(), JitError> {
-        let (Goal::Mse { weight, .. } | Goal::Mae { weight, .. }) = self.goal else {
+        self.losses_within(first, panel, None, out)
+    }
+
+    /// The same, with a bound for each tree beyond which its loss is of no interest: once what was
+    /// added up exceeds it, the tree runs over no further rows. Its loss is then a number above the
+    /// bound and not above the loss; losses within their bounds are exact. A formula that may be
+    /// negative has no bound, as its sum may come back.
+    ///
+    /// # Errors
+    /// As [`Batch::loss`]; or if there are not as many bounds as losses.
+    pub fn losses_within(
+        &self,
+        first: usize,
+        panel: &Panel<T>,
+        bounds: Option<&[f64]>,
+        out: &mut [f64],
+    ) -> Result<(), JitError> {
+        let (Goal::Mse { weight, .. } | Goal::Mae { weight, .. } | Goal::Mean { weight }) =
+            self.goal
+        else {
             return Err(JitError::Goal {
                 compiled: self.goal.name(),
                 asked: "a loss",
@@ -410,14 +479,25 @@ impl<T: Float> Batch<T> {
         };
         self.expect(self.goal, panel)?;
         let entries = self.entries_from(first, out.len())?;
+        let n_bounds = bounds.map_or(out.len(), <[f64]>::len);
+        if n_bounds != out.len() {
+            return Err(JitError::Count {
+                what: "bounds",
+                found: n_bounds,
+                expected: out.len(),
+            });
+        }
+        let total = total_weight(panel, weight);
+        let bounds = bounds.filter(|_| self.only_grows);
         out.fill(0.0);
         // All trees on one tile, then the next: rows are read from memory once, code is short.
         for tile in 0..panel.n_tiles() {
-            for (entry, loss) in entries.iter().zip(&mut *out) {
-                self.add_sums(entry, panel, tile, std::slice::from_mut(loss))?;
+            for (k, (entry, loss)) in entries.iter().zip(&mut *out).enumerate() {
+                if !bounds.is_some_and(|bounds| *loss / total > bounds[k]) {
+                    self.add_sums(entry, panel, tile, std::slice::from_mut(loss))?;
+                }
             }
         }
-        let total = total_weight(panel, weight);
         for loss in out {
             *loss /= total;
         }
@@ -595,6 +675,8 @@ struct Compile<'c, T, I> {
     n_inputs: usize,
     n_columns: usize,
     goal: Goal,
+    /// What is computed of a tree's value and a column before it is folded.
+    formula: Option<(&'c Expr, u32)>,
     entries: &'c mut Vec<Entry>,
 }
 
@@ -628,10 +710,10 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
             asm.align(16);
             let (begin, first) = (asm.position(), constants.len());
             let survey = match direct {
-                Some(direct) => {
+                Some(direct) if self.formula.is_none() => {
                     kernel::emit_direct::<M>(asm, direct, shells, tree, fold, targets, constants)?
                 }
-                None => None,
+                _ => None,
             };
             let (n_read, n_constants) = match survey {
                 Some(survey) => (survey.n_columns, survey.n_constants),
@@ -658,6 +740,9 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
                     gradient::extend(tape, adjoints, targets.target);
                     n_outputs = tape.outputs.len();
                 }
+                if let Some((formula, target)) = self.formula {
+                    formula::follow(tape, formula, target);
+                }
                 constants.extend(tape.constants.iter().map(|&value| T::from_f64(value)));
                 let own = tape.constants.len();
                 let leaves = ColumnLeaves {
@@ -672,7 +757,7 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, 
             let n_written = match fold {
                 Fold::Store => 1,
                 Fold::Outer => kernel::layout(targets, n_outputs).n_vectors(),
-                Fold::Squares | Fold::Absolute | Fold::Moments => 0,
+                Fold::Squares | Fold::Absolute | Fold::Sum | Fold::Moments => 0,
             };
             let n_partial = if fold == Fold::Outer { n_written } else { 0 };
             self.entries.push(Entry {

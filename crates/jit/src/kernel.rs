@@ -40,6 +40,8 @@ pub(crate) enum Fold {
     Squares,
     /// Σ w |p − y|.
     Absolute,
+    /// Σ w p.
+    Sum,
     /// Σ w p, Σ w p², Σ w p y.
     Moments,
     /// Upper triangle of Σ w v vᵀ over the vector v of all outputs, row by row.
@@ -115,7 +117,7 @@ const ACCUMULATORS: [u8; 3] = [15, 14, 13];
 pub(crate) fn n_accumulators(fold: Fold, n_outputs: usize) -> usize {
     match fold {
         Fold::Store => 0,
-        Fold::Squares | Fold::Absolute => 1,
+        Fold::Squares | Fold::Absolute | Fold::Sum => 1,
         Fold::Moments => 3,
         Fold::Outer => Layout::n_sums_of(n_outputs),
     }
@@ -470,6 +472,10 @@ fn fold_value<M: Machine>(asm: &mut Assembler, shape: Shape) {
         Fold::Squares => {
             M::masked_sub(asm, 1, 0, column_place::<M>(target));
             accumulate.products::<M>(asm, 0, 1, Some(1), weight);
+        }
+        Fold::Sum => {
+            M::mask(asm, 1, 0);
+            accumulate.products::<M>(asm, 0, 1, None, weight);
         }
         Fold::Moments => {
             M::mask(asm, 1, 0);

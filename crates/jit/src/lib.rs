@@ -7,6 +7,7 @@
 //! Expr ─ tape ─▶ Tape (straight-line code, leaves are operands)
 //!      ─ lower ─▶ instructions of one Machine (SSE2, AVX2+FMA, AVX-512; f64, f32; scalar)
 //!        ├─ batch     kernels over columns for a whole population, one arena sealed once
+//!        ├─ formula   losses that are expressions of the prediction, computed in the same kernel
 //!        ├─ gradient  residuals, J'J and J'r of one expression in its constants, one kernel
 //!        └─ scalar    one function of the host's calling convention: arguments in registers
 //! ```
@@ -25,6 +26,7 @@ mod batch;
 mod direct;
 mod error;
 mod explain;
+mod formula;
 mod gradient;
 mod kernel;
 mod lower;

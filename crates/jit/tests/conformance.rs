@@ -716,3 +716,144 @@ fn mistakes_are_named() {
         "unknown tier \"avx1024\"; use one of sse2, avx2, avx512"
     );
 }
+
+/// Formulas of the prediction `p` and the target `y`, whether their bounds can have an effect, and
+/// the same in Rust.
+type LossFormula = (&'static str, bool, fn(f64, f64) -> f64);
+
+const FORMULAS: [LossFormula; 6] = [
+    ("(p - y)^2", true, |p, y| (p - y) * (p - y)),
+    ("abs(p - y)", true, |p, y| (p - y).abs()),
+    ("p", false, |p, _| p),
+    ("y", false, |_, y| y),
+    ("max(0.3*(y - p), (0.3 - 1)*(y - p))", false, |p, y| {
+        (0.3 * (y - p)).max((0.3 - 1.0) * (y - p))
+    }),
+    (
+        "if(abs(p - y) < 0.5, 0.5*(p - y)^2, 0.5*(abs(p - y) - 0.25))",
+        false,
+        |p, y| {
+            let d = (p - y).abs();
+            if d < 0.5 {
+                0.5 * d * d
+            } else {
+                0.5 * (d - 0.25)
+            }
+        },
+    ),
+];
+
+fn formula(text: &str) -> Expr {
+    opcodon_expr::parse(text, Some(&["p", "y"])).unwrap().expr
+}
+
+#[test]
+fn losses_that_are_formulas_are_means_of_their_rows() {
+    for tier in tiers() {
+        let mut random = Random(11);
+        for n_rows in [1, 7, 8, 17, 1024, 1500] {
+            let mut data = columns(&mut random, 5, n_rows);
+            for weight in &mut data[4] {
+                *weight = weight.abs();
+            }
+            let panel = panel::<f64>(&data);
+            let trees: Vec<Expr> = (0..30)
+                .map(|k| tree(&mut random, &EXACT, 1 + k * 2, 3))
+                .collect();
+            let mut batch = Batch::<f64>::new(tier).unwrap();
+            for (text, _, loss) in FORMULAS {
+                for weight in [None, Some(4)] {
+                    batch
+                        .compile_loss(&trees, 3, &formula(text), 3, weight)
+                        .unwrap();
+                    let mut losses = vec![0.0; trees.len()];
+                    batch.losses(0, &panel, &mut losses).unwrap();
+                    for (tree, &found) in trees.iter().zip(&losses) {
+                        let (mut sum, mut size, mut total) = (0.0, 0.0, 0.0);
+                        for r in 0..n_rows {
+                            let w = weight.map_or(1.0, |_| data[4][r]);
+                            let value = w * loss(tree.eval(&row(&data, r)), data[3][r]);
+                            sum += value;
+                            size += value.abs();
+                            total += w;
+                        }
+                        let expected = sum / total;
+                        let close = (found - expected).abs() <= 1e-12 * size / total;
+                        assert!(
+                            close || same(found, expected) || !size.is_finite(),
+                            "{tier}, {n_rows} rows, {text}: {found:e}, not {expected:e}, {tree:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn bounds_never_change_a_loss_within_them() {
+    let tier = Tier::best().unwrap();
+    let mut random = Random(12);
+    let mut column = || (0..5000).map(|_| random.uniform(-2.0, 2.0)).collect();
+    let data: Vec<Vec<f64>> = (0..4).map(|_| column()).collect();
+    let panel = panel::<f64>(&data);
+    let trees: Vec<Expr> = (0..60)
+        .map(|k| tree(&mut random, &EXACT, 1 + k, 3))
+        .collect();
+    let mut batch = Batch::<f64>::new(tier).unwrap();
+    for (text, is_bounded, _) in FORMULAS {
+        batch
+            .compile_loss(&trees, 3, &formula(text), 3, None)
+            .unwrap();
+        let mut exact = vec![0.0; trees.len()];
+        batch.losses(0, &panel, &mut exact).unwrap();
+        let mut n_left = 0;
+        for share in [0.1, 0.999, 1.0, 1.001] {
+            let bounds: Vec<f64> = exact.iter().map(|loss| loss * share).collect();
+            let mut found = vec![0.0; trees.len()];
+            batch
+                .losses_within(0, &panel, Some(&bounds), &mut found)
+                .unwrap();
+            for k in 0..trees.len() {
+                if exact[k].is_nan() || exact[k] <= bounds[k] {
+                    assert!(
+                        same(found[k], exact[k]),
+                        "{text}: {} {}",
+                        found[k],
+                        exact[k]
+                    );
+                } else if !same(found[k], exact[k]) {
+                    assert!(
+                        is_bounded && bounds[k] < found[k] && found[k] <= exact[k],
+                        "{text}"
+                    );
+                    n_left += 1;
+                }
+            }
+        }
+        assert_eq!(n_left > 0, is_bounded, "{text}");
+    }
+    assert!(matches!(
+        batch.losses_within(0, &panel, Some(&[1.0]), &mut [0.0; 2]),
+        Err(JitError::Count {
+            what: "bounds",
+            found: 1,
+            expected: 2
+        })
+    ));
+}
+
+#[test]
+fn a_formula_computes_the_prediction_and_what_it_repeats_once() {
+    let tier = Tier::best().unwrap();
+    let mut batch = Batch::<f64>::new(tier).unwrap();
+    let tree = [formula("sin(p)*cos(y)")];
+    let mut size = |text: &str| {
+        batch
+            .compile_loss(&tree, 2, &formula(text), 2, None)
+            .unwrap();
+        batch.code(0).unwrap().len()
+    };
+    // One more addition and one more constant at most, not another prediction.
+    assert!(size("(p - y)^2 + abs(p - y)") < size("(p - y)^2") + 64);
+}

@@ -125,11 +125,21 @@ impl<'py> Vector<'py> {
         value: &Bound<'py, PyAny>,
         n_rows: usize,
     ) -> PyResult<Self> {
+        Self::one_for_each("row of X", argument, value, n_rows)
+    }
+
+    /// Takes a one-dimensional argument of `n` numbers, one for each of something.
+    pub(crate) fn one_for_each(
+        each: &str,
+        argument: &str,
+        value: &Bound<'py, PyAny>,
+        n: usize,
+    ) -> PyResult<Self> {
         let array = real_array(argument, value)?;
         let shape = array.shape();
-        if shape != [n_rows] {
+        if shape != [n] {
             return Err(PyValueError::new_err(format!(
-                "{argument} has shape {}, but ({n_rows},) is needed: one number for each row of X",
+                "{argument} has shape {}, but ({n},) is needed: one number for each {each}",
                 shape_text(shape)
             )));
         }

@@ -261,6 +261,11 @@ impl CompiledExpression {
     }
 
     #[getter]
+    fn builtin<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        vectorcall::builtin(slf)
+    }
+
+    #[getter]
     fn address(&self) -> PyResult<usize> {
         Ok(self.scalar()?.address())
     }

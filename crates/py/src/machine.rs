@@ -217,6 +217,11 @@ impl MachineFunction {
     }
 
     #[getter]
+    fn builtin<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        vectorcall::builtin(slf)
+    }
+
+    #[getter]
     fn address(&self) -> usize {
         self.function.code().address() as usize
     }

@@ -5,6 +5,7 @@ use std::thread;
 use numpy::{Element, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use opcodon_expr::{Expr, print};
 use opcodon_jit::{Batch, Goal, JitError, Panel};
+use opcodon_sr::{Loss, SrError};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyString, PyTuple, PyType};
@@ -33,9 +34,21 @@ enum Kernels {
 /// The kernels that were compiled last; evaluating again for the same goal finds them.
 type Shared<T> = Mutex<Option<Arc<Compiled<T>>>>;
 
+/// What kernels are compiled for.
+#[derive(Clone, PartialEq)]
+enum Purpose {
+    Goal(Goal),
+    /// The mean of a formula of the value and the column of targets.
+    Loss {
+        formula: Expr,
+        target: u32,
+        weight: Option<u32>,
+    },
+}
+
 /// Consecutive shares of the expressions, one for each thread.
 struct Compiled<T: Kept> {
-    goal: Goal,
+    purpose: Purpose,
     n_threads: usize,
     batches: Vec<Batch<T>>,
 }
@@ -103,14 +116,14 @@ impl Population {
     fn compiled<T: Kept>(
         &self,
         shared: &Shared<T>,
-        goal: Goal,
+        purpose: &Purpose,
         n_rows: usize,
     ) -> Result<Arc<Compiled<T>>, JitError> {
         let n_threads = self.n_threads();
         let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(compiled) = kept
             .as_ref()
-            .filter(|c| c.goal == goal && c.n_threads == n_threads)
+            .filter(|c| c.purpose == *purpose && c.n_threads == n_threads)
         {
             return Ok(Arc::clone(compiled));
         }
@@ -121,12 +134,20 @@ impl Population {
         let batches = on_threads(shares, |trees: &[&Expr]| {
             let mut batch = take()?;
             batch.expect_rows(n_rows);
-            batch.compile(trees.iter().copied(), self.names.len(), goal)?;
+            let (trees, n_inputs) = (trees.iter().copied(), self.names.len());
+            match purpose {
+                Purpose::Goal(goal) => batch.compile(trees, n_inputs, *goal)?,
+                Purpose::Loss {
+                    formula,
+                    target,
+                    weight,
+                } => batch.compile_loss(trees, n_inputs, formula, *target, *weight)?,
+            }
             Ok(batch)
         });
         let batches = batches.into_iter().collect::<Result<Vec<_>, JitError>>()?;
         let compiled = Arc::new(Compiled {
-            goal,
+            purpose: purpose.clone(),
             n_threads,
             batches,
         });
@@ -153,7 +174,7 @@ impl Population {
             let cells = cells.as_slice_mut()?;
             py.detach(|| {
                 let panel: Panel<T> = panel(matrix, &[])?;
-                self.compiled(shared, Goal::Predict, n_rows)?
+                self.compiled(shared, &Purpose::Goal(Goal::Predict), n_rows)?
                     .run(cells, n_rows, |batch, part| {
                         batch.predictions(0, &panel, part)
                     })
@@ -168,14 +189,48 @@ impl Population {
         shared: &Shared<T>,
         matrix: MatrixView<'_>,
         extra: &[&[f64]],
-        goal: Goal,
+        purpose: &Purpose,
+        bounds: Option<&[f64]>,
     ) -> Result<Vec<f64>, JitError> {
-        let mut losses = vec![0.0; self.expressions.len()];
+        // Each loss lies where its bound is taken from.
+        let mut losses = bounds.map_or_else(|| vec![0.0; self.expressions.len()], <[f64]>::to_vec);
         let panel: Panel<T> = panel(matrix, extra)?;
-        self.compiled(shared, goal, panel.n_rows())?
-            .run(&mut losses, 1, |batch, part| batch.losses(0, &panel, part))?;
+        self.compiled(shared, purpose, panel.n_rows())?
+            .run(&mut losses, 1, |batch, part| match bounds {
+                None => batch.losses(0, &panel, part),
+                Some(_) => batch.losses_within(0, &panel, Some(&part.to_vec()), part),
+            })?;
         Ok(losses)
     }
+}
+
+/// What to compile for a loss: one of those that have kernels of their own, another that has a name,
+/// or a user's formula.
+fn purpose(loss: &str, target: u32, weight: Option<u32>) -> PyResult<Purpose> {
+    let told = |error: SrError| PyValueError::new_err(error.to_string());
+    Ok(match Loss::from_text(loss).map_err(told)? {
+        Loss::Mse => Purpose::Goal(Goal::Mse { target, weight }),
+        Loss::Mae => Purpose::Goal(Goal::Mae { target, weight }),
+        other => Purpose::Loss {
+            formula: other.formula().map_err(told)?,
+            target,
+            weight,
+        },
+    })
+}
+
+/// A bound for each expression, from one for all or one for each.
+fn bounds(bound: &Bound<'_, PyAny>, n_expressions: usize) -> PyResult<Vec<f64>> {
+    let bounds = match bound.extract::<f64>() {
+        Ok(bound) => vec![bound; n_expressions],
+        Err(_) => Vector::one_for_each("expression", "bound", bound, n_expressions)?.to_vec(),
+    };
+    if let Some(index) = bounds.iter().position(|bound| bound.is_nan()) {
+        return Err(PyValueError::new_err(format!(
+            "bound must not be NaN, but that of expression {index} is"
+        )));
+    }
+    Ok(bounds)
 }
 
 /// Expressions from a sequence of expressions and texts, over the same variables.
@@ -299,7 +354,7 @@ impl Population {
         }
     }
 
-    #[pyo3(signature = (X, y, loss="mse", sample_weight=None))]
+    #[pyo3(signature = (X, y, loss="mse", sample_weight=None, bound=None))]
     #[expect(non_snake_case, reason = "the name of the argument in Python")]
     fn loss<'py>(
         &self,
@@ -308,6 +363,7 @@ impl Population {
         y: &Bound<'py, PyAny>,
         loss: &str,
         sample_weight: Option<&Bound<'py, PyAny>>,
+        bound: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let matrix = Matrix::extract("X", X, &self.names)?;
         let view = matrix.view();
@@ -324,31 +380,21 @@ impl Population {
             u32::try_from(self.names.len() + index)
                 .map_err(|error| PyValueError::new_err(error.to_string()))
         };
-        let (target_column, weight_column) =
-            (column(0)?, weight.as_ref().map(|_| column(1)).transpose()?);
-        let goal = match loss {
-            "mse" => Goal::Mse {
-                target: target_column,
-                weight: weight_column,
-            },
-            "mae" => Goal::Mae {
-                target: target_column,
-                weight: weight_column,
-            },
-            _ => {
-                return Err(PyValueError::new_err(format!(
-                    "loss must be \"mse\" or \"mae\", not {loss:?}"
-                )));
-            }
-        };
+        let target_column = column(0)?;
+        let weight_column = weight.as_ref().map(|_| column(1)).transpose()?;
+        let purpose = purpose(loss, target_column, weight_column)?;
+        let bounds = bound
+            .map(|bound| bounds(bound, self.expressions.len()))
+            .transpose()?;
+        let bounds = bounds.as_deref();
         let extra: Vec<&[f64]> = [Some(&target), weight.as_ref()]
             .into_iter()
             .flatten()
             .map(Vec::as_slice)
             .collect();
         let losses = py.detach(|| match &self.kernels {
-            Kernels::F64(shared) => self.losses(shared, view, &extra, goal),
-            Kernels::F32(shared) => self.losses(shared, view, &extra, goal),
+            Kernels::F64(shared) => self.losses(shared, view, &extra, &purpose, bounds),
+            Kernels::F32(shared) => self.losses(shared, view, &extra, &purpose, bounds),
         });
         Ok(PyArray1::from_vec(
             py,

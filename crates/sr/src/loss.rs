@@ -166,6 +166,16 @@ impl Loss {
         }
     }
 
+    /// The loss of a row as a formula of the prediction, variable 0, and the target, variable 1.
+    ///
+    /// # Errors
+    /// If it is a formula that cannot be read.
+    pub fn formula(&self) -> Result<Expr, SrError> {
+        // The value does not depend on the spread.
+        let Formulas([value, ..]) = Formulas::new(self, 1.0)?;
+        Ok(value)
+    }
+
     /// Checks that every target is one that the loss is for.
     pub(crate) fn check_target(&self, name: &str, target: &[f64]) -> Result<(), SrError> {
         let outside = |y: &f64| !(0.0..=1.0).contains(y);
@@ -338,8 +348,7 @@ impl Measure {
             let square = |(p, y): (&f64, &f64)| ((p - y) * self.scale).powi(2);
             return predictions.iter().zip(target).map(square).collect();
         }
-        // The value does not depend on the spread.
-        let Ok(Formulas([value, ..])) = Formulas::new(&self.loss, 1.0) else {
+        let Ok(value) = self.loss.formula() else {
             return vec![f64::NAN; target.len()];
         };
         value.eval_columns(&[&table(predictions), &table(target)])

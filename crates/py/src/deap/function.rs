@@ -291,6 +291,11 @@ impl Function {
 
     /// Where the machine code of the scalar function begins in memory.
     #[getter]
+    fn builtin<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        vectorcall::builtin(slf)
+    }
+
+    #[getter]
     fn address(&self) -> usize {
         self.compiled.address()
     }

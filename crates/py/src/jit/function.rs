@@ -24,7 +24,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use super::calls::{PyObject_Vectorcall, array_of, box_value, recursion, type_of, value_of};
 use super::layout::{Layout, known, layout};
 use crate::assembly;
-use crate::seal::vectorcall::{Callable, Entry, enable};
+use crate::seal::vectorcall::{Callable, Entry, builtin, enable};
 
 /// Functions of more parameters run in Python.
 const N_ARGS_MAX: usize = 16;
@@ -1096,6 +1096,12 @@ impl Function {
             read.collect::<Vec<_>>()
         };
         PyList::new(py, self.specs(read).unwrap_or_default())
+    }
+
+    /// The function as one of Python's built-in functions, which it calls faster.
+    #[getter]
+    fn builtin<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        builtin(this)
     }
 
     /// Source and machine code side by side.

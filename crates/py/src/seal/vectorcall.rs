@@ -11,6 +11,12 @@
 //! meaning and the entry is a short cut. The interpreter lock is held meanwhile, as in any
 //! builtin.
 //!
+//! What CPython calls fastest are its own built-in functions, for which it has instructions since
+//! 3.11. They are known by their exact type, so no class of ours is among them. But one of the ways
+//! to define them, `METH_FASTCALL | METH_KEYWORDS`, takes the arguments that an entry takes. So an
+//! entry begins with the definition of a built-in function, and [`builtin`] makes the function: it
+//! calls whatever the entry calls at the time.
+//!
 //! Two facts about CPython's memory are used that its stable ABI does not promise: where a
 //! `float` has its value, and where a type has the offset and the flag of PEP 590. Both have been
 //! the same since 3.8; [`layout_is_known`] looks before anything relies on them, and where they
@@ -20,12 +26,12 @@
 //! The function pointer of an `Entry` belongs to the class that the entry is a field of, and to
 //! the number of parameters of the code that it holds.
 //!
-//! Sources: PEP 590; CPython's documentation, "The Vectorcall Protocol" and `PyType_FromSpec`;
-//! `Include/cpython/object.h`, `floatobject.h`.
+//! Sources: PEP 590; PEP 659; CPython's documentation, "The Vectorcall Protocol", `PyMethodDef` and
+//! `PyType_FromSpec`; `Include/cpython/object.h`, `floatobject.h`.
 
-use std::ffi::{c_int, c_uint, c_ulong, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
 use std::mem::size_of;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use opcodon_codemem::{Abi, Code, Function, call_f64};
 use pyo3::ffi;
@@ -56,11 +62,34 @@ pub(crate) enum Outcome {
 /// The function that CPython calls, and the code that it calls in turn.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// The address of the function; if it is 0, CPython itself goes through `tp_call`.
-    vectorcall: AtomicUsize,
+    definition: Definition,
     target: Option<Target>,
     /// The code, if it takes numbers of other types than `f64`.
     numbers: Option<Numbers>,
+}
+
+/// What CPython knows of a built-in function: its `PyMethodDef`, of which the function may change.
+#[repr(C)]
+#[derive(Debug)]
+struct Definition {
+    name: AtomicPtr<c_char>,
+    /// The address of the function; if it is 0, CPython itself goes through `tp_call`.
+    vectorcall: AtomicUsize,
+    flags: c_int,
+    doc: AtomicPtr<c_char>,
+}
+
+const _: () = assert!(size_of::<Definition>() == size_of::<ffi::PyMethodDef>());
+
+impl Definition {
+    const fn new(vectorcall: usize) -> Self {
+        Self {
+            name: AtomicPtr::new(c"__call__".as_ptr().cast_mut()),
+            vectorcall: AtomicUsize::new(vectorcall),
+            flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+            doc: AtomicPtr::new(std::ptr::null_mut()),
+        }
+    }
 }
 
 /// Code that takes as many `f64`s as its entry and returns one.
@@ -119,7 +148,7 @@ impl Entry {
         };
         let vectorcall = vectorcall.or_else(of_numbers);
         Self {
-            vectorcall: AtomicUsize::new(vectorcall.map_or(0, |entry| entry as usize)),
+            definition: Definition::new(vectorcall.map_or(0, |entry| entry as usize)),
             target,
             numbers,
         }
@@ -128,7 +157,7 @@ impl Entry {
     /// The entry of an instance that is called by a function of its own.
     pub(crate) fn custom(vectorcall: ffi::vectorcallfunc) -> Self {
         Self {
-            vectorcall: AtomicUsize::new(vectorcall as usize),
+            definition: Definition::new(vectorcall as usize),
             target: None,
             numbers: None,
         }
@@ -137,13 +166,13 @@ impl Entry {
     /// Has the instance be called by another function from now on: the address of a
     /// `vectorcallfunc` that lives as long as the instance.
     pub(crate) fn set(&self, address: usize) {
-        self.vectorcall.store(address, Ordering::Relaxed);
+        self.definition.vectorcall.store(address, Ordering::Relaxed);
     }
 
     /// The entry of an instance that is called through `tp_call` only.
     pub(crate) const fn none() -> Self {
         Self {
-            vectorcall: AtomicUsize::new(0),
+            definition: Definition::new(0),
             target: None,
             numbers: None,
         }
@@ -159,7 +188,7 @@ pub(crate) fn enable<T: Callable>(instance: &Bound<'_, T>) {
     if flags & PY_TPFLAGS_HAVE_VECTORCALL != 0 || !layout_is_known(instance.py()) {
         return;
     }
-    let entry = &raw const instance.get().entry().vectorcall;
+    let entry = &raw const instance.get().entry().definition.vectorcall;
     let offset = entry as usize - instance.as_ptr() as usize;
     let offset_field = class.wrapping_byte_add(TP_VECTORCALL_OFFSET).cast();
     let flags_field = class.wrapping_byte_add(TP_FLAGS).cast();
@@ -169,6 +198,23 @@ pub(crate) fn enable<T: Callable>(instance: &Bound<'_, T>) {
     unsafe { std::ptr::write::<usize>(offset_field, offset) };
     // SAFETY: as above.
     unsafe { std::ptr::write(flags_field, flags | PY_TPFLAGS_HAVE_VECTORCALL) };
+}
+
+/// A built-in function of Python's that calls an instance, which lives as long as it does.
+pub(crate) fn builtin<'py, T: Callable>(instance: &Bound<'py, T>) -> PyResult<Bound<'py, PyAny>> {
+    let py = instance.py();
+    let definition = &instance.get().entry().definition;
+    if definition.vectorcall.load(Ordering::Relaxed) == 0 || !layout_is_known(py) {
+        let general = call_with_tuple as ffi::vectorcallfunc;
+        let address = general as usize;
+        definition.vectorcall.store(address, Ordering::Relaxed);
+    }
+    let definition = (&raw const *definition).cast_mut().cast();
+    // SAFETY: the definition is laid out as CPython's, has a function of the kind that its flags
+    // say, and is part of the instance, to which the new object has a reference.
+    let function = unsafe { ffi::PyCFunction_New(definition, instance.as_ptr()) };
+    // SAFETY: a new reference, or null and an error.
+    unsafe { Bound::from_owned_ptr_or_err(py, function) }
 }
 
 /// The entry for `N` arguments: a `vectorcallfunc`. `PLAIN` is code of System V's convention that
@@ -226,7 +272,7 @@ unsafe extern "C" fn call<T: Callable, const N: usize, const PLAIN: bool>(
         }
     }
     // SAFETY: the arguments of this call.
-    unsafe { call_with_tuple(callable, args, n_args, names) }
+    unsafe { call_with_tuple(callable, args, n_args_and_flag, names) }
 }
 
 /// The entry for numbers of several types: a `vectorcallfunc`.
@@ -256,7 +302,7 @@ unsafe extern "C" fn call_numbers<T: Callable>(
         }
     }
     // SAFETY: the arguments of this call.
-    unsafe { call_with_tuple(callable, args, n_args, names) }
+    unsafe { call_with_tuple(callable, args, n_args_and_flag, names) }
 }
 
 /// The values of `N` objects if all of them are floats, and not of a subclass.
@@ -280,17 +326,19 @@ unsafe fn floats<const N: usize>(args: *const *mut ffi::PyObject) -> Option<[f64
     Some(values)
 }
 
-/// Calls an object through `tp_call`, as CPython does it with objects that know no other way.
+/// Calls an object through `tp_call`, as CPython does it with objects that know no other way: a
+/// `vectorcallfunc`.
 ///
 /// # Safety
 /// The arguments of a call by PEP 590, for an object whose type has `tp_call`.
 #[cold]
-unsafe fn call_with_tuple(
+unsafe extern "C" fn call_with_tuple(
     callable: *mut ffi::PyObject,
     args: *const *mut ffi::PyObject,
-    n_args: usize,
+    n_args_and_flag: usize,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
+    let n_args = n_args_and_flag & !PY_VECTORCALL_ARGUMENTS_OFFSET;
     // SAFETY: the caller holds the interpreter lock.
     let py = unsafe { Python::assume_attached() };
     let arg = |index: usize| {
