@@ -379,8 +379,14 @@ fn by_length(front: &[Polished], rows: &Rows) -> usize {
     if any == tame || better_fit <= SAME_FIT {
         return any;
     }
+    // Where rows are few, as on rows left out: by far is another order of errors.
+    let far_fit = if rows.n_rows() <= CV_ROWS {
+        far.max(-0.5 * n * WILD.ln())
+    } else {
+        far
+    };
     let by_far = front[tame].length - front[any].length > far
-        && better_fit_on_most(&front[any], &front[tame], rows) > far;
+        && better_fit_on_most(&front[any], &front[tame], rows) > far_fit;
     if by_far { any } else { tame }
 }
 
