@@ -78,6 +78,7 @@ def test_parameters_are_those_of_the_search():
     [
         ({}, {"time_limit": "30", "max_size": "50", "model_selection": "auto"}),
         ({"preset": "fast"}, {"time_limit": "10", "max_size": "30"}),
+        ({"preset": "fast", "time_limit": 30}, {"time_limit": "30", "max_size": "30"}),
         ({"preset": "science"}, {"max_size": "30", "model_selection": "mdl"}),
         ({"preset": "accuracy", "max_size": 9}, {"time_limit": "120", "max_size": "9"}),
     ],

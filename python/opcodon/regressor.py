@@ -73,7 +73,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         What the fit is for: ``"fast"`` for a first look (10 s, size 30), ``"science"`` for a law
         (60 s, size 30, the shortest description), ``"accuracy"`` for predictions (120 s, size 80,
         depth 15), ``"auto"`` for the defaults, which adapt to the table. A parameter that is given
-        another value than its default keeps it.
+        another value than its default keeps it, and so does a `time_limit` of 30, a whole number.
     time_limit : float or None, default=30.0
         Wall-clock seconds after which the best found so far is returned.
     random_state : int, RandomState instance or None, default=None

@@ -19,12 +19,12 @@ use opcodon_expr::Expr;
 
 use crate::config::Config;
 use crate::error::SrError;
-use crate::fronts;
 use crate::linear;
 use crate::polish::Polished;
 use crate::predict::Predictor;
 use crate::present::present;
 use crate::problem::{Problem, Rows};
+use crate::reach::Reach;
 use crate::search::Apart;
 
 /// Share of the target's variance that must be noise.
@@ -101,7 +101,7 @@ pub(crate) fn blend(
     let loss = linear::mean(&rows.losses(&values), weights);
     let free = vec![true; mean.n_constants()];
     let model = Polished {
-        tame: fronts::is_tame(&mean, &fronts::reach(rows)),
+        tame: Reach::new(rows).is_tame(&mean, 1.0, 0.0),
         error: rows.measure.error(loss, of_constant),
         length: pick.length,
         core_size: size,

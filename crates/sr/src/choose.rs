@@ -26,9 +26,11 @@ const CV_ROWS: usize = 2000;
 /// However uncertain the difference is, since one row makes all of it, an error this many times as
 /// large is no small matter.
 const TOLERABLE: f64 = 2.0;
-/// A formula that may have a pole in reach is taken only if its error is less than this share of
-/// the error of those that surely have none.
+/// A formula that is not tame ([`crate::reach`]) is taken only if its error is less than this share of
+/// the error of those that are.
 const WILD: f64 = 0.2;
+/// One row in so many, and no fewer than two, may be odd.
+const ODD_ROWS: usize = 20;
 /// Nats of misfit that are no difference.
 const SAME_FIT: f64 = 2.0;
 
@@ -46,7 +48,7 @@ pub(crate) fn choose(
     let (constant, of_constant) = rows.best_constant();
     let mut front = with_constant(front, constant, config.max_size);
     // Few rows can be met exactly by a long formula; that is a law only if it is a short account.
-    let perfect = front[by_length(&front, rows.n_rows())].error <= PERFECT;
+    let perfect = front[by_length(&front, &rows)].error <= PERFECT;
     let few = rows.n_rows() <= CV_ROWS && !perfect;
     let settled = matches!(learned, Learned::Settled);
     let wanted = match config.model_selection {
@@ -64,7 +66,7 @@ pub(crate) fn choose(
     if wanted == Selection::Cv || (config.model_selection == Selection::Auto && few) {
         let mut judged = pool.install(|| LeftOut::new(&front, &rows, config, seed, clock))?;
         let (pick, honest) = match &apart {
-            _ if wanted == Selection::Mdl => (by_length(&front, rows.n_rows()), None),
+            _ if wanted == Selection::Mdl => (by_length(&front, &rows), None),
             Some(apart) => by_islands(&judged.losses, apart, &front),
             None => (by_rows_left_out(&judged.losses, &front), None),
         };
@@ -142,7 +144,7 @@ pub(crate) fn choose(
             ),
             (Selection::Score, _) => (by_score(&models), "chosen by score"),
             _ => (
-                taken.unwrap_or_else(|| by_length(&front, rows.n_rows())),
+                taken.unwrap_or_else(|| by_length(&front, &rows)),
                 "chosen by description length",
             ),
         }
@@ -166,9 +168,19 @@ fn by_rows_left_out(errors: &[Vec<f64>], front: &[Polished]) -> usize {
     let (pick, wild) = (smallest_good(errors, &tame), one_standard_error(errors));
     if mean(wild) < WILD * mean(pick) {
         wild
-    } else {
+    } else if beats_constant(&errors[pick], &errors[0]) {
         pick
+    } else {
+        0
     }
+}
+
+/// Whether losses on rows left out say more than chance that a formula is better than the constant.
+/// Among formulas a small advantage may count; whether there is anything to tell at all is another
+/// question, and the constant is never far off.
+fn beats_constant(losses: &[f64], of_constant: &[f64]) -> bool {
+    let (gain, deviation) = advantage(losses, of_constant);
+    gain > deviation
 }
 
 /// The choice by what islands said about rows that they had never seen.
@@ -178,7 +190,10 @@ fn by_islands<'a>(
     front: &[Polished],
 ) -> (usize, Option<Honest<'a>>) {
     let mean = |errors: &[f64]| linear::mean(errors, None);
-    let size = one_standard_error(&apart.losses);
+    let size = match one_standard_error(&apart.losses) {
+        size if beats_constant(&apart.losses[size], &apart.losses[0]) => size,
+        _ => 0,
+    };
     let promised = mean(&apart.losses[size]);
     let pick_within = |size: usize| {
         let within = |m: &Polished| m.tame && m.core_size <= size;
@@ -255,18 +270,21 @@ fn with_constant(front: Vec<Polished>, constant: f64, max_size: usize) -> Vec<Po
 }
 
 /// What `of` makes of the predictions of each model on some rows; of NaN, where there are none.
-fn told_on<T>(rows: &Rows, models: &[Polished], of: impl Fn(&[f64]) -> T) -> Vec<T> {
+fn told_on<'a, T>(
+    rows: &Rows,
+    models: impl IntoIterator<Item = &'a Polished>,
+    of: impl Fn(&[f64]) -> T,
+) -> Vec<T> {
     let columns = rows.column_refs();
     let nothing = vec![f64::NAN; rows.n_rows()];
+    let models = models.into_iter();
     let Ok(mut predictor) = Predictor::new(&columns, rows.n_rows()) else {
-        return models.iter().map(|_| of(&nothing)).collect();
+        return models.map(|_| of(&nothing)).collect();
     };
-    let told = models
-        .iter()
-        .map(|model| match predictor.predict(&model.expr) {
-            Ok(values) => of(&values),
-            Err(_) => of(&nothing),
-        });
+    let told = models.map(|model| match predictor.predict(&model.expr) {
+        Ok(values) => of(&values),
+        Err(_) => of(&nothing),
+    });
     told.collect()
 }
 
@@ -342,10 +360,10 @@ fn smallest_good(errors: &[Vec<f64>], among: &[bool]) -> usize {
         .unwrap_or(best)
 }
 
-/// The shortest description. A formula that may have a pole in reach and is shorter because it fits
-/// better must be so by far: a pole may follow a few odd rows, a law follows all. One that fits as
-/// well with less is simply the simpler of the two.
-fn by_length(front: &[Polished], n_rows: usize) -> usize {
+/// The shortest description. A formula that is not tame and is shorter because it fits better must
+/// be so by far, and not on a few rows only: a pole may follow a few odd rows, a law follows all. One
+/// that fits as well with less is simply the simpler of the two.
+fn by_length(front: &[Polished], rows: &Rows) -> usize {
     let shortest = |tame_only: bool| {
         (0..front.len())
             .filter(|&index| front[index].tame || !tame_only)
@@ -354,15 +372,40 @@ fn by_length(front: &[Polished], n_rows: usize) -> usize {
     };
     let (any, tame) = (shortest(false), shortest(true));
     #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
-    let n = n_rows as f64;
+    let n = rows.n_rows() as f64;
     let far = (0.05 * n).max(10.0);
     let error = |index: usize| front[index].error.max(PERFECT);
     let better_fit = 0.5 * n * (error(tame) / error(any)).ln();
-    if better_fit <= SAME_FIT || front[tame].length - front[any].length > far {
-        any
-    } else {
-        tame
+    if any == tame || better_fit <= SAME_FIT {
+        return any;
     }
+    // Where rows are few, as on rows left out: by far is another order of errors.
+    let far_fit = if rows.n_rows() <= CV_ROWS {
+        far.max(-0.5 * n * WILD.ln())
+    } else {
+        far
+    };
+    let by_far = front[tame].length - front[any].length > far
+        && better_fit_on_most(&front[any], &front[tame], rows) > far_fit;
+    if by_far { any } else { tame }
+}
+
+/// By how many nats a model fits better than another, without the rows where it is better by most.
+fn better_fit_on_most(model: &Polished, other: &Polished, rows: &Rows) -> f64 {
+    let losses = told_on(rows, [model, other], |values| rows.losses(values));
+    let gain = |row: usize| losses[1][row] - losses[0][row];
+    let mut order: Vec<usize> = (0..rows.n_rows()).collect();
+    order.sort_by(|&a, &b| gain(b).total_cmp(&gain(a)));
+    let most = order.split_off((order.len() / ODD_ROWS).max(2).min(order.len()));
+    let of_constant = rows.best_constant().1;
+    let error = |losses: &[f64]| {
+        let on_most: Vec<f64> = most.iter().map(|&row| losses[row]).collect();
+        let loss = linear::mean(&on_most, None);
+        rows.measure.error(loss, of_constant).max(PERFECT)
+    };
+    #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
+    let n = most.len() as f64;
+    0.5 * n * (error(&losses[1]) / error(&losses[0])).ln()
 }
 
 /// The steepest fall of log loss per node among models within 1.5 of the lowest loss.

@@ -1,53 +1,23 @@
-//! The best formulas of each size: of all, and of those without a pole in reach.
-//!
-//! `1/(x - 0.3)` may fit thirty noisy rows best of all and be off by millions on the next. Whether
-//! a formula has a value everywhere in the box of the inputs, and a little beyond, is decided by
-//! interval arithmetic; it errs on the safe side, so laws with a true singularity need the front of
-//! all formulas, and tables with noise had better be served from the tame one.
+//! The best formulas of each size: of all, and of those that are tame ([`crate::reach`]).
 
 use std::sync::Arc;
 
 use opcodon_evo::Archive;
-use opcodon_expr::{Expr, Interval};
+use opcodon_expr::Expr;
 
 use crate::candidate::{Candidate, ERROR_FLOOR};
-use crate::problem::Rows;
-
-/// How far beyond the rows a formula must have a value, as a share of each column's range.
-const BEYOND: f64 = 0.1;
-
-/// The box of the inputs, a little widened.
-pub(crate) fn reach(rows: &Rows) -> Arc<[Interval]> {
-    let widened = |column: &Vec<f64>| {
-        let hull = Interval::hull(column);
-        let margin = BEYOND * (hull.hi() - hull.lo());
-        // A quantity that is never negative (a length, a count, a price) stays so.
-        let low = hull.lo() - margin;
-        let low = if hull.lo() >= 0.0 {
-            low.max(0.5 * hull.lo())
-        } else {
-            low
-        };
-        Interval::new(low, hull.hi() + margin)
-    };
-    rows.columns.iter().map(widened).collect()
-}
-
-/// Whether a formula surely has a value everywhere in the box.
-pub(crate) fn is_tame(expr: &Expr, reach: &[Interval]) -> bool {
-    expr.bounds(reach).is_finite()
-}
+use crate::reach::Reach;
 
 /// Two Pareto fronts of (error, size).
 #[derive(Debug, Clone)]
 pub(crate) struct Fronts {
     pub(crate) all: Archive<Candidate>,
     pub(crate) tame: Archive<Candidate>,
-    pub(crate) reach: Arc<[Interval]>,
+    pub(crate) reach: Arc<Reach>,
 }
 
 impl Fronts {
-    pub(crate) fn new(max_size: usize, reach: Arc<[Interval]>) -> Self {
+    pub(crate) fn new(max_size: usize, reach: Arc<Reach>) -> Self {
         Self {
             all: Archive::new(max_size),
             tame: Archive::new(max_size),
@@ -59,7 +29,9 @@ impl Fronts {
     pub(crate) fn insert(&mut self, candidate: &Candidate) -> bool {
         let (error, size) = (candidate.score.error.max(ERROR_FLOOR), candidate.expr.len());
         let anywhere = self.all.insert_with(error, size, || candidate.clone());
-        if !self.tame.accepts(error, size) || !is_tame(&candidate.expr, &self.reach) {
+        if !self.tame.accepts(error, size)
+            || !self.reach.is_tame_scaled(&candidate.expr, &candidate.score)
+        {
             return anywhere;
         }
         self.tame.insert(error, size, candidate.clone())

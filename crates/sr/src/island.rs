@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use opcodon_evo::nsga2::Ranking;
 use opcodon_evo::{Archive, Rng, tournament};
-use opcodon_expr::{Expr, Interval, Node, Op};
+use opcodon_expr::{Expr, Node, Op};
 use opcodon_gp::{Constants, Limits, PrimitiveSet, Rates, Variation, Workspace, init};
 
 use crate::candidate::{ByShape, Candidate, ERROR_FLOOR, JUDGING, refit};
@@ -24,10 +24,11 @@ use crate::config::Config;
 use crate::constraints::Constraints;
 use crate::error::SrError;
 use crate::evaluate::Score;
-use crate::fronts::{self, Fronts};
+use crate::fronts::Fronts;
 use crate::normal_form::{NormalForm, Normaliser, Slots};
 use crate::operators::Definition;
 use crate::problem::{Problem, Rows};
+use crate::reach::Reach;
 use crate::rungs::Rungs;
 use crate::tune::pays;
 use crate::visited::Visited;
@@ -129,7 +130,7 @@ impl Island {
         config: &Config,
         variation: Variation,
         rungs: Rungs,
-        reach: Arc<[Interval]>,
+        reach: Arc<Reach>,
         tame_only: bool,
         visits_max: usize,
     ) -> Self {
@@ -319,7 +320,7 @@ impl Island {
         if !self.constraints.allow(&form.expr) {
             return None;
         }
-        if self.tame_only && !fronts::is_tame(&form.expr, &self.fronts.reach) {
+        if self.tame_only && !self.fronts.reach.is_defined(&form.expr) {
             return None;
         }
         let visit = self.visits.entry(form.shape).or_insert(Visit {
@@ -443,14 +444,16 @@ impl Island {
                 score,
                 shape: form.shape,
             };
-            let (winner, is_new) = match tuned {
-                Some(tuned) if pays(&tuned, &plain, n_rows) => (tuned, true),
-                _ => (plain, false),
+            let winner = match tuned {
+                Some(tuned) if pays(&tuned, &plain, n_rows) => tuned,
+                _ => plain,
             };
-            // What came with its own constants was admitted with them.
-            let asks = self.tame_only && is_new;
             if !winner.score.error.is_finite()
-                || (asks && !fronts::is_tame(&winner.expr, &self.fronts.reach))
+                || (self.tame_only
+                    && !self
+                        .fronts
+                        .reach
+                        .is_tame_scaled(&winner.expr, &winner.score))
             {
                 continue;
             }

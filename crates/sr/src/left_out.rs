@@ -156,9 +156,15 @@ impl LeftOut {
         else {
             return pick;
         };
-        // The formula is what was asked for: as good is good enough.
+        // The formula is what was asked for: as good is good enough. A constant was taken because
+        // nothing is better for sure, which holds for planes, too.
+        let margin = if front[pick].core_size == 0 {
+            1.0
+        } else {
+            INDIFFERENCE
+        };
         let (gain, deviation) = advantage(&of_floor, rival);
-        if gain.partial_cmp(&(INDIFFERENCE * deviation)) != Some(Ordering::Greater) {
+        if gain.partial_cmp(&(margin * deviation)) != Some(Ordering::Greater) {
             return pick;
         }
         let Some(model) = floor.fit(rows, config.max_size) else {

@@ -191,6 +191,11 @@ impl Loss {
         }
     }
 
+    /// Whether formulas predict the target itself, not something that it is a function of.
+    pub(crate) fn is_of_target(&self) -> bool {
+        !matches!(self, Self::Logistic | Self::Formula(_))
+    }
+
     /// Whether least squares are exact, not a step on the way.
     #[must_use]
     pub fn is_squares(&self) -> bool {

@@ -95,11 +95,17 @@ impl Link {
         u.iter().all(|v| v.is_finite()).then_some(u)
     }
 
-    /// `y = h(offset + scale·core)`; linear scaling finds a sign of its own.
+    /// `y = h(offset + scale·core)`, or the core alone where linear scaling finds the two numbers
+    /// again, as it finds a sign of its own.
     pub(crate) fn formula(self, core: Expr, scale: f64, offset: f64) -> Option<Expr> {
-        if self == Self::Identity {
-            return Some(core);
+        match self {
+            Self::Identity => Some(core),
+            _ => self.scaled(core, scale, offset),
         }
+    }
+
+    /// `y = h(offset + scale·core)`.
+    pub(crate) fn scaled(self, core: Expr, scale: f64, offset: f64) -> Option<Expr> {
         let mut nodes = core.into_nodes();
         nodes.extend([
             Node::Const(scale),

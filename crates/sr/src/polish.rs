@@ -8,9 +8,11 @@
 //! (Wald's statistic), so that only promising ones cost a refit.
 //!
 //! # Invariant
-//! Each step lowers the description length.
+//! Each step lowers the description length, and none of them worsens the fit by more than chance does.
 
-use opcodon_expr::{Expr, Interval, Node};
+use std::sync::Arc;
+
+use opcodon_expr::{Expr, Node};
 use rayon::prelude::*;
 
 use crate::candidate::{Candidate, PERFECT, refit};
@@ -20,12 +22,13 @@ use crate::config::Config;
 use crate::constants::{self, Effort};
 use crate::error::SrError;
 use crate::evaluate::{Adjusted, Evaluator};
-use crate::fronts::{self, Fronts};
+use crate::fronts::Fronts;
 use crate::loss::Measure;
 use crate::nice;
 use crate::normal_form::{Normaliser, Slots};
 use crate::present::present;
 use crate::problem::{Problem, Rows};
+use crate::reach::Reach;
 
 /// A formula in the units of the table, variables by inner number.
 #[derive(Debug, Clone)]
@@ -104,8 +107,13 @@ impl Coding {
     fn whole(&self, expr: &Expr, error: f64, constants: f64) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "sizes are small")]
         let nodes = expr.len() as f64;
+        self.misfit(error) + nodes * self.node + constants
+    }
+
+    /// Nats for what a formula leaves unexplained.
+    fn misfit(&self, error: f64) -> f64 {
         let error = error.max(PERFECT);
-        self.measure.misfit(self.n_rows, error, self.of_constant) + nodes * self.node + constants
+        self.measure.misfit(self.n_rows, error, self.of_constant)
     }
 
     fn length(&self, adjusted: &Adjusted, free: &[bool]) -> f64 {
@@ -126,7 +134,7 @@ pub(crate) fn polish(
     let front = refitted(found, problem, config, judge, clock)?;
     let rows = problem.unscaled_rows(&problem.train);
     let coding = Coding::new(&rows, problem, config);
-    let reach = fronts::reach(&rows);
+    let reach = Reach::new(&rows);
     let evaluator = Evaluator::new(rows)?;
     let polished: Vec<Option<Polished>> = pool.install(|| {
         front
@@ -203,7 +211,7 @@ fn refitted(
         tolerance: 1e-10,
         rss: 1e-22,
     };
-    let mut fronts = Fronts::new(config.max_size + 4, fronts::reach(&problem.train));
+    let mut fronts = Fronts::new(config.max_size + 4, Arc::new(Reach::new(&problem.train)));
     for candidate in &found {
         fronts.insert(candidate);
     }
@@ -219,7 +227,7 @@ struct Polisher<'a> {
     config: &'a Config,
     evaluator: &'a mut Evaluator,
     clock: &'a Clock,
-    reach: &'a [Interval],
+    reach: &'a Reach,
 }
 
 /// A number that could stand for a constant.
@@ -229,6 +237,18 @@ struct Snap {
     value: f64,
     /// Nats that are expected to be saved.
     gain: f64,
+}
+
+/// Nats that so many true constants take off the misfit where they are fitted all the same: half a
+/// nat each, and with all but one chance in twenty no more than this. A few rows leave so much room
+/// that a formula's length would pay for a worse fit than that.
+#[expect(clippy::cast_precision_loss, reason = "a handful")]
+fn tolerable_misfit(n_snapped: usize) -> f64 {
+    n_snapped as f64 + 1.0
+}
+
+fn count_free(free: &[bool]) -> usize {
+    free.iter().filter(|free| **free).count()
 }
 
 /// Refits that may fail before a formula is left as it is.
@@ -244,7 +264,7 @@ impl Polisher<'_> {
             #[expect(clippy::cast_precision_loss, reason = "sizes are small")]
             let constants = ANY_NUMBER * free.len() as f64;
             return Ok(Some(Polished {
-                tame: fronts::is_tame(&start, self.reach),
+                tame: self.reach.is_tame(&start, 1.0, 0.0),
                 core_size: core_size(&start),
                 length: self.coding.whole(&start, error, constants),
                 expr: start,
@@ -255,6 +275,7 @@ impl Polisher<'_> {
         };
         let mut free = free;
         let mut length = self.coding.length(&here, &free);
+        let (n_free, best_fit) = (count_free(&free), self.coding.misfit(here.error));
         let mut refused: Vec<(u64, u64)> = Vec::new();
         while self.config.snap_constants && refused.len() < REFUSALS_MAX && !self.clock.is_over() {
             let Some(snap) = self.best_snap(&here, &free, &refused) else {
@@ -262,7 +283,10 @@ impl Polisher<'_> {
             };
             let before = here.expr.constants()[snap.position];
             let (expr, snapped_free) = self.snapped(&here.expr, &free, snap);
+            let n_snapped = n_free.saturating_sub(count_free(&snapped_free));
+            let tolerable = best_fit + tolerable_misfit(n_snapped);
             let there = self.adjust(&expr, &snapped_free, 8)?;
+            let there = there.filter(|there| self.coding.misfit(there.error) <= tolerable);
             match there.map(|there| (self.coding.length(&there, &snapped_free), there)) {
                 Some((shorter, there)) if shorter < length => {
                     (here, free, length) = (there, snapped_free, shorter);
@@ -271,7 +295,7 @@ impl Polisher<'_> {
             }
         }
         Ok(Some(Polished {
-            tame: fronts::is_tame(&here.expr, self.reach),
+            tame: self.reach.is_tame(&here.expr, 1.0, 0.0),
             core_size: core_size(&here.expr),
             standard_errors: standard_errors(&here, &free, self.evaluator.rows().n_rows()),
             error: here.error,

@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 use opcodon_data::split::k_fold;
 use opcodon_evo::{Migration, Rng, island::Topology, tournament};
-use opcodon_expr::Interval;
 use rayon::prelude::*;
 
 use crate::candidate::{Candidate, JUDGING, refit};
@@ -26,9 +25,10 @@ use crate::clock::Clock;
 use crate::config::{Config, Selection};
 use crate::error::SrError;
 use crate::evaluate::Evaluator;
-use crate::fronts::{self, Fronts};
+use crate::fronts::Fronts;
 use crate::island::{Foretold, Island, variation};
 use crate::problem::{Problem, Rows};
+use crate::reach::Reach;
 use crate::rungs::Rungs;
 use crate::seeds::Scope;
 use crate::stop::StopReason;
@@ -148,7 +148,7 @@ impl<'a> Search<'a> {
             Some(folds) => Stage::Apart(folds),
             None => Stage::Together,
         };
-        let mut search = Self::empty(problem, config, seed, pool, stage, fronts::reach(train))?;
+        let mut search = Self::empty(problem, config, seed, pool, stage)?;
         for candidate in &all_seeds {
             search.fronts.insert(candidate);
         }
@@ -174,9 +174,9 @@ impl<'a> Search<'a> {
         seed: u64,
         pool: &'a rayon::ThreadPool,
         stage: Stage,
-        reach: Arc<[Interval]>,
     ) -> Result<Self, SrError> {
         let train = &problem.train;
+        let reach = Arc::new(Reach::new(train));
         let variation = variation(problem, config)?;
         let shared = Rungs::new(train, config, seed)?;
         let judge = Evaluator::new(train.clone())?;

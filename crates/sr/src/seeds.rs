@@ -10,12 +10,13 @@ use opcodon_expr::{Expr, Node, Op};
 use rayon::prelude::*;
 
 use crate::clock::Clock;
-use crate::dictionary::{self, Dictionary};
+use crate::dictionary::{self, Dictionary, allowed};
 use crate::linear::{self, Linear};
 use crate::operators::Operators;
 use crate::pairs::{self, Found, Link};
 use crate::peels;
 use crate::problem::Rows;
+use crate::separable::Separation;
 
 /// Inputs from which products are formed; beyond, those most correlated with the target.
 const QUADRATIC_INPUTS: usize = 40;
@@ -144,7 +145,7 @@ fn screened(rows: &Rows, most: usize) -> Vec<usize> {
 }
 
 /// Exponents that laws have: multiples of a half.
-fn law_exponent(exponent: f64) -> f64 {
+pub(crate) fn law_exponent(exponent: f64) -> f64 {
     (exponent * 2.0).round() / 2.0
 }
 
@@ -185,7 +186,7 @@ fn power_laws(rows: &Rows) -> Vec<Expr> {
 }
 
 /// `Π xᵢ^pᵢ` from squares, roots and products; the exponents are multiples of a half.
-fn power_product(factors: &[(usize, f64)]) -> Option<Expr> {
+pub(crate) fn power_product(factors: &[(usize, f64)]) -> Option<Expr> {
     let side = |wanted: f64| -> Option<Expr> {
         let parts: Vec<Expr> = factors
             .iter()
@@ -239,7 +240,8 @@ const GREEDY_TERMS: usize = 4;
 const SOLVED: f64 = 1e-12;
 
 /// The best pairs of small formulas, and sums of them, for the target and for what the target is a
-/// function of. In parallel on the current thread pool.
+/// function of; before that, where variables only scale it, for what they scale. In parallel on the
+/// current thread pool.
 pub(crate) fn pairs(
     rows: &Rows,
     scope: Scope,
@@ -252,56 +254,111 @@ pub(crate) fn pairs(
     let step = n_rows.div_ceil(PROBE_ROWS).max(1);
     let probe = rows.pick(&(0..n_rows).step_by(step).collect::<Vec<_>>());
     let columns = probe.column_refs();
-    let dictionary = dictionary::build(&columns, operators, most_atoms);
-    let y: Vec<f64> = probe.target.iter().map(|v| v - probe.zero).collect();
-    let (links, targets): (Vec<Link>, Vec<Vec<f64>>) = Link::ALL
-        .iter()
-        .filter_map(|&link| Some((link, link.target(&y, operators)?)))
-        .unzip();
-    let room = max_size.saturating_sub(5);
-    let mut found = pairs::products(&dictionary, &columns, &targets, room, clock);
-    found
-        .par_iter_mut()
-        .zip(&targets)
-        .for_each(|(found, target)| {
-            found.extend(pairs::sums(&dictionary, &columns, target, room, clock));
-            found.extend(greedy_atoms(&dictionary, &columns, target, room));
+    let from_zero =
+        |rows: &Rows| -> Vec<f64> { rows.target.iter().map(|v| v - rows.zero).collect() };
+    let y = from_zero(&probe);
+    let search = |columns: &[&[f64]], y: &[f64], max_size| {
+        Pairs {
+            columns,
+            operators,
+            max_size,
+            most_atoms,
+            clock,
+        }
+        .of(y, scope)
+    };
+    let of_powers = [Op::Mul, Op::Div, Op::Sqrt];
+    let writes_powers = of_powers.iter().all(|&op| allowed(op, operators));
+    let separation = (scope == Scope::Whole && writes_powers)
+        .then(|| Separation::of(rows, &from_zero(rows)))
+        .flatten();
+    let mut out = Vec::new();
+    if let Some(separation) = separation {
+        let rest: Vec<&[f64]> = separation.rest.iter().map(|&j| columns[j]).collect();
+        let divided = separation.divided(&columns, &y);
+        let room = max_size.saturating_sub(separation.size() + 4);
+        let (found, solved) = search(&rest, &divided, room);
+        let formulas = found.into_iter().filter_map(|(link, found)| {
+            separation.times(&link.scaled(found.core, found.scale, found.offset)?)
         });
-    let few = dictionary.shortened();
-    let mut greedy: Vec<Option<Found>> = found
-        .iter()
-        .map(|found| cheapest(found, y.len()).cloned())
-        .collect();
-    for _ in 1..GREEDY_TERMS {
-        let residuals: Vec<Vec<f64>> = greedy
-            .iter()
-            .zip(&targets)
-            .map(|(sum, target)| residual(sum.as_ref(), &columns, target))
-            .collect();
-        let terms = pairs::products(&few, &columns, &residuals, room, clock);
-        for (k, terms) in terms.into_iter().enumerate() {
-            let Some(sum) = greedy[k].take().filter(|sum| sum.error > 1e-12) else {
-                continue;
-            };
-            let next = extended(&sum, terms, &columns, &targets[k], room);
-            greedy[k] = cheapest(&next, y.len()).cloned();
-            found[k].extend(next);
+        out.extend(formulas);
+        if solved {
+            return out;
         }
     }
-    let solved = || found.iter().flatten().any(|f| f.error <= SOLVED);
-    if scope == Scope::Whole && !solved() {
-        let peeled = peels::products(&dictionary, &columns, &y, operators, max_size, clock);
-        // The first link is the identity.
-        found[0].extend(peeled);
+    let (found, _) = search(&columns, &y, max_size);
+    let formulas = found.into_iter();
+    out.extend(formulas.filter_map(|(link, f)| link.formula(f.core, f.scale, f.offset)));
+    out
+}
+
+/// What pairs are made of.
+struct Pairs<'a> {
+    columns: &'a [&'a [f64]],
+    operators: &'a Operators,
+    max_size: usize,
+    most_atoms: usize,
+    clock: &'a Clock,
+}
+
+impl Pairs<'_> {
+    /// The best for a target through each link, and whether one of them is the law.
+    fn of(&self, y: &[f64], scope: Scope) -> (Vec<(Link, Found)>, bool) {
+        let &Self {
+            columns,
+            operators,
+            max_size,
+            most_atoms,
+            clock,
+        } = self;
+        let dictionary = dictionary::build(columns, operators, most_atoms);
+        let (links, targets): (Vec<Link>, Vec<Vec<f64>>) = Link::ALL
+            .iter()
+            .filter_map(|&link| Some((link, link.target(y, operators)?)))
+            .unzip();
+        let room = max_size.saturating_sub(5);
+        let mut found = pairs::products(&dictionary, columns, &targets, room, clock);
+        found
+            .par_iter_mut()
+            .zip(&targets)
+            .for_each(|(found, target)| {
+                found.extend(pairs::sums(&dictionary, columns, target, room, clock));
+                found.extend(greedy_atoms(&dictionary, columns, target, room));
+            });
+        let few = dictionary.shortened();
+        let mut greedy: Vec<Option<Found>> = found
+            .iter()
+            .map(|found| cheapest(found, y.len()).cloned())
+            .collect();
+        for _ in 1..GREEDY_TERMS {
+            let residuals: Vec<Vec<f64>> = greedy
+                .iter()
+                .zip(&targets)
+                .map(|(sum, target)| residual(sum.as_ref(), columns, target))
+                .collect();
+            let terms = pairs::products(&few, columns, &residuals, room, clock);
+            for (k, terms) in terms.into_iter().enumerate() {
+                let Some(sum) = greedy[k].take().filter(|sum| sum.error > 1e-12) else {
+                    continue;
+                };
+                let next = extended(&sum, terms, columns, &targets[k], room);
+                greedy[k] = cheapest(&next, y.len()).cloned();
+                found[k].extend(next);
+            }
+        }
+        let is_solved = |found: &[Vec<Found>]| found.iter().flatten().any(|f| f.error <= SOLVED);
+        if scope == Scope::Whole && !is_solved(&found) {
+            let peeled = peels::products(&dictionary, columns, y, operators, max_size, clock);
+            // The first link is the identity.
+            found[0].extend(peeled);
+        }
+        let solved = is_solved(&found);
+        let best = links.into_iter().zip(found).flat_map(|(link, found)| {
+            let few = pareto(found).into_iter();
+            few.map(move |found| (link, found))
+        });
+        (best.collect(), solved)
     }
-    links
-        .into_iter()
-        .zip(found)
-        .flat_map(|(link, found)| {
-            let formulas = pareto(found).into_iter();
-            formulas.filter_map(move |f| link.formula(f.core, f.scale, f.offset))
-        })
-        .collect()
 }
 
 /// What a sum leaves of the target; zero without a sum.

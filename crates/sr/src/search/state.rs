@@ -13,7 +13,6 @@ use super::{Apart, Search, Stage, folds};
 use crate::candidate::Candidate;
 use crate::config::Config;
 use crate::error::SrError;
-use crate::fronts;
 use crate::island::{Island, Visit};
 use crate::problem::Problem;
 
@@ -188,8 +187,7 @@ impl<'a> Search<'a> {
             StageState::Settled => Stage::Settled,
             StageState::Together => Stage::Together,
         };
-        let reach = fronts::reach(train);
-        let mut search = Self::empty(problem, config, seed, pool, stage, reach)?;
+        let mut search = Self::empty(problem, config, seed, pool, stage)?;
         for (island, state) in search.islands.iter_mut().zip(state.islands) {
             state.put_into(island);
         }
