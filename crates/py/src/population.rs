@@ -198,7 +198,10 @@ impl Population {
         self.compiled(shared, purpose, panel.n_rows())?
             .run(&mut losses, 1, |batch, part| match bounds {
                 None => batch.losses(0, &panel, part),
-                Some(_) => batch.losses_within(0, &panel, Some(&part.to_vec()), part),
+                Some(_) => {
+                    let bounds = part.to_vec();
+                    batch.losses_within(0, &panel, Some(&bounds), part)
+                }
             })?;
         Ok(losses)
     }
