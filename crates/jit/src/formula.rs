@@ -9,32 +9,47 @@ use opcodon_expr::{Expr, Node, Op};
 
 use crate::tape::{Arg, Tape, index};
 
+/// What can be read off a formula about its sign, whatever is rounded.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Sign {
+    Any,
+    NotNegative,
+    Positive,
+}
+
 /// Whether it can be read off a formula that no rounding makes it negative.
 pub(crate) fn is_never_negative(formula: &Expr) -> bool {
-    let mut stack: Vec<bool> = Vec::new();
+    let mut stack: Vec<Sign> = Vec::new();
     let mut last = None;
     for node in formula.nodes() {
-        let is_so = match *node {
-            Node::Var(_) => false,
-            Node::Const(number) => number >= 0.0,
+        let sign = match *node {
+            Node::Const(number) if number > 0.0 => Sign::Positive,
+            Node::Const(0.0) => Sign::NotNegative,
+            Node::Var(_) | Node::Const(_) => Sign::Any,
             Node::Op(op) => {
                 let operands = stack.split_off(stack.len() - op.arity());
+                let all = operands.iter().all(|&sign| sign >= Sign::NotNegative);
+                let any_positive = operands.contains(&Sign::Positive);
                 match op {
-                    Op::Abs | Op::Square | Op::Sqrt | Op::Psqrt | Op::Exp => true,
-                    Op::Add | Op::Mul | Op::Min => operands[0] && operands[1],
-                    Op::Max => operands[0] || operands[1],
-                    Op::If => operands[1] && operands[2],
-                    Op::Pow => {
-                        operands[0] || matches!(last, Some(Node::Const(n)) if n % 2.0 == 0.0)
+                    Op::Abs | Op::Square | Op::Sqrt | Op::Psqrt | Op::Exp => Sign::NotNegative,
+                    Op::Pow if matches!(last, Some(Node::Const(n)) if n % 2.0 == 0.0) => {
+                        Sign::NotNegative
                     }
-                    _ => false,
+                    Op::Add if all && any_positive => Sign::Positive,
+                    Op::Max if any_positive => Sign::Positive,
+                    Op::Add | Op::Mul | Op::Min if all => Sign::NotNegative,
+                    Op::Max if operands.contains(&Sign::NotNegative) => Sign::NotNegative,
+                    // A zero in the denominator may be a negative one.
+                    Op::Div if all && operands[1] == Sign::Positive => Sign::NotNegative,
+                    Op::If if !operands[1..].contains(&Sign::Any) => Sign::NotNegative,
+                    _ => Sign::Any,
                 }
             }
         };
-        stack.push(is_so);
+        stack.push(sign);
         last = Some(*node);
     }
-    stack.pop().unwrap_or(false)
+    stack.pop().is_some_and(|sign| sign >= Sign::NotNegative)
 }
 
 /// Replaces a tree's value by the formula's, whose variable 0 is that value and variable 1 a column.

@@ -721,7 +721,11 @@ fn mistakes_are_named() {
 /// the same in Rust.
 type LossFormula = (&'static str, bool, fn(f64, f64) -> f64);
 
-const FORMULAS: [LossFormula; 6] = [
+const FORMULAS: [LossFormula; 8] = [
+    ("abs(p - y)/(1 + y^2)", true, |p, y| {
+        (p - y).abs() / (1.0 + y * y)
+    }),
+    ("abs(p - y)/abs(y)", false, |p, y| (p - y).abs() / y.abs()),
     ("(p - y)^2", true, |p, y| (p - y) * (p - y)),
     ("abs(p - y)", true, |p, y| (p - y).abs()),
     ("p", false, |p, _| p),
