@@ -120,7 +120,7 @@ fn a_search_is_taken_up_again() {
     }
     let nowhere = search(&["--checkpoint", "missing/search.json"]);
     assert_eq!(nowhere.status.code(), Some(1));
-    assert!(text(&nowhere.stderr).contains("--checkpoint"));
+    assert!(text(&nowhere.stdout).contains("--checkpoint"));
     let saved = ["--checkpoint", "search.json"];
     search(&[&["--random-state", "3", "--max-steps", "50"], &saved[..]].concat());
     let again = search(&["--resume", "search.json", "--max-steps", "100"]);
@@ -202,10 +202,12 @@ fn hostile_models_are_refused_and_never_run() {
         check(&good.replacen("\"slots\": \"", &slot, 1), "slot 0 holds");
     }
     check(&good[..good.len() / 2], "EOF");
-    check(
-        &good.replacen("\"version\": 1", "\"version\": 7", 1),
-        "update opcodon",
-    );
+    let newer = |version: u32| {
+        let known = format!("\"version\": {version}");
+        good.replacen(&known, "\"version\": 7", 1)
+    };
+    check(&newer(2), "update opcodon");
+    check(&newer(1), "it is of version 7");
     check(
         &good.replacen("\"marks\": [", "\"marks\": [[7, 9, 1],", 1),
         "mark 0",
