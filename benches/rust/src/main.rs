@@ -23,7 +23,7 @@ use dynamic_expressions::{
 };
 use ndarray::Array2;
 use opcodon_expr::{Expr, Node, Op};
-use opcodon_jit::{Batch, Float, Goal, Panel, Tier};
+use opcodon_jit::{Float, Generation, Goal, Panel, Tier};
 
 opset! { pub Ops32 for f32 { Add, Sub, Mul, Div, Sin, Cos, Exp, Log, Sqrt, Tanh } }
 opset! { pub Ops64 for f64 { Add, Sub, Mul, Div, Sin, Cos, Exp, Log, Sqrt, Tanh } }
@@ -84,6 +84,9 @@ macro_rules! peer {
 peer!(peer64, f64, Ops64);
 peer!(peer32, f32, Ops32);
 
+/// Values that are written at a time: as many as a cache holds.
+const N_VALUES: usize = 1_000_000;
+
 /// Opcodon's seconds for one pass: compile all trees, predict all rows of each.
 fn ours<T: Float>(
     trees: &[Expr],
@@ -91,13 +94,15 @@ fn ours<T: Float>(
     value: &dyn Fn(usize, usize) -> f64,
 ) -> impl FnMut() -> f64 {
     let panel = Panel::<T>::from_fn(N_INPUTS, n_rows, |c, r| T::from_f64(value(c, r)));
-    let mut batch = Batch::<T>::new(Tier::best().expect("a tier")).expect("a batch");
-    let mut out = vec![T::default(); n_rows];
+    let mut generation = Generation::<T>::new(Tier::best().expect("a tier")).expect("a generation");
+    let n_together = (N_VALUES / n_rows).min(trees.len());
+    let mut out = vec![T::default(); n_together * n_rows];
     move || {
         let start = Instant::now();
-        batch.compile(trees, N_INPUTS, Goal::Predict).expect("trees compile");
-        for i in 0..trees.len() {
-            batch.predict(i, &panel, black_box(&mut out)).expect("kernels run");
+        for trees in trees.chunks(n_together) {
+            generation.compile(trees, N_INPUTS, Goal::Predict).expect("trees compile");
+            let out = black_box(&mut out[..trees.len() * n_rows]);
+            generation.predictions(&panel, out).expect("kernels run");
         }
         start.elapsed().as_secs_f64()
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use opcodon_asm::Assembler;
 use opcodon_codemem::{Arena, SealedArena};
-use opcodon_expr::Expr;
+use opcodon_expr::{Expr, Node};
 
 use crate::direct::Direct;
 use crate::formula;
@@ -219,7 +219,8 @@ impl<T: Float> Batch<T> {
         n_inputs: usize,
         goal: Goal,
     ) -> Result<(), JitError> {
-        self.compile_followed(trees, n_inputs, goal, None)
+        let trees = trees.into_iter().map(Expr::nodes);
+        self.compile_nodes(trees, n_inputs, goal, None)
     }
 
     /// Compiles trees for the mean of a loss that is a formula: its variable 0 is a tree's value,
@@ -235,13 +236,15 @@ impl<T: Float> Batch<T> {
         target: u32,
         weight: Option<u32>,
     ) -> Result<(), JitError> {
+        let trees = trees.into_iter().map(Expr::nodes);
         let goal = Goal::Mean { weight };
-        self.compile_followed(trees, n_inputs, goal, Some((formula, target)))
+        self.compile_nodes(trees, n_inputs, goal, Some((formula, target)))
     }
 
-    fn compile_followed<'a>(
+    /// Compiles trees in postfix order; with a formula, for the mean of that.
+    pub(crate) fn compile_nodes<'a>(
         &mut self,
-        trees: impl IntoIterator<Item = &'a Expr>,
+        trees: impl IntoIterator<Item = &'a [Node]>,
         n_inputs: usize,
         goal: Goal,
         formula: Option<(&Expr, u32)>,
@@ -249,16 +252,11 @@ impl<T: Float> Batch<T> {
         self.entries.clear();
         self.constants.clear();
         self.goal = goal;
-        self.n_columns = n_inputs;
-        if let Some(targets) = goal.targets() {
-            let last = targets.target.max(targets.weight.unwrap_or(0));
-            self.n_columns = n_inputs.max(last as usize + 1);
-        }
-        self.only_grows = matches!(goal, Goal::Mse { .. } | Goal::Mae { .. });
-        if let Some((formula, target)) = formula {
-            self.only_grows = formula::is_never_negative(formula);
-            self.n_columns = self.n_columns.max(target as usize + 1);
-        }
+        self.n_columns = n_columns(n_inputs, goal, formula);
+        self.only_grows = match formula {
+            Some((formula, _)) => formula::is_never_negative(formula),
+            None => matches!(goal, Goal::Mse { .. } | Goal::Mae { .. }),
+        };
         if self.n_columns > MAX_COLUMNS {
             return Err(JitError::TooManyColumns {
                 found: self.n_columns,
@@ -414,7 +412,19 @@ impl<T: Float> Batch<T> {
         out: &mut [T],
     ) -> Result<(), JitError> {
         self.expect(Goal::Predict, panel)?;
-        let n_rows = panel.n_rows();
+        self.predictions_over(first, panel.n_rows(), out, |run| {
+            (0..panel.n_tiles()).try_for_each(|tile| run(panel, tile, tile))
+        })
+    }
+
+    /// The same over tiles from anywhere: `tiles` has each of the rows' tiles run, as one of a panel.
+    pub(crate) fn predictions_over(
+        &self,
+        first: usize,
+        n_rows: usize,
+        out: &mut [T],
+        tiles: impl FnOnce(RunTile<'_, T>) -> Result<(), JitError>,
+    ) -> Result<(), JitError> {
         if n_rows == 0 || !out.len().is_multiple_of(n_rows) {
             return Err(JitError::RowCount {
                 what: "the output".to_owned(),
@@ -423,16 +433,17 @@ impl<T: Float> Batch<T> {
             });
         }
         let entries = self.entries_from(first, out.len() / n_rows)?;
-        for tile in 0..panel.n_tiles() {
+        tiles(&mut |panel, place, tile| {
+            self.expect(Goal::Predict, panel)?;
             let start = tile * TILE_ROWS;
-            let rows = 0..panel.tile_rows(tile);
+            let rows = 0..panel.tile_rows(place);
             for (entry, values) in entries.iter().zip(out.chunks_mut(n_rows)) {
                 let values = &mut values[start..start + rows.len()];
                 let values = bytemuck::cast_slice_mut(values);
-                self.run(entry, panel, tile, rows.clone(), values)?;
+                self.run(entry, panel, place, rows.clone(), values)?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The loss of one tree over all rows: the weighted mean of squared or absolute errors, or of what
@@ -469,6 +480,21 @@ impl<T: Float> Batch<T> {
         bounds: Option<&[f64]>,
         out: &mut [f64],
     ) -> Result<(), JitError> {
+        self.losses_over(first, panel, bounds, out, |run| {
+            (0..panel.n_tiles()).try_for_each(|tile| run(panel, tile, tile))
+        })
+    }
+
+    /// The same over tiles from anywhere, as in [`Batch::predictions_over`]; the panel has the
+    /// weights.
+    pub(crate) fn losses_over(
+        &self,
+        first: usize,
+        panel: &Panel<T>,
+        bounds: Option<&[f64]>,
+        out: &mut [f64],
+        tiles: impl FnOnce(RunTile<'_, T>) -> Result<(), JitError>,
+    ) -> Result<(), JitError> {
         let (Goal::Mse { weight, .. } | Goal::Mae { weight, .. } | Goal::Mean { weight }) =
             self.goal
         else {
@@ -477,7 +503,12 @@ impl<T: Float> Batch<T> {
                 asked: "a loss",
             });
         };
-        self.expect(self.goal, panel)?;
+        if let Some(weight) = weight.filter(|&weight| weight as usize >= panel.n_columns()) {
+            return Err(JitError::ColumnCount {
+                expected: weight as usize + 1,
+                found: panel.n_columns(),
+            });
+        }
         let entries = self.entries_from(first, out.len())?;
         let n_bounds = bounds.map_or(out.len(), <[f64]>::len);
         if n_bounds != out.len() {
@@ -491,13 +522,15 @@ impl<T: Float> Batch<T> {
         let bounds = bounds.filter(|_| self.only_grows);
         out.fill(0.0);
         // All trees on one tile, then the next: rows are read from memory once, code is short.
-        for tile in 0..panel.n_tiles() {
+        tiles(&mut |panel, place, _| {
+            self.expect(self.goal, panel)?;
             for (k, (entry, loss)) in entries.iter().zip(&mut *out).enumerate() {
                 if !bounds.is_some_and(|bounds| *loss / total > bounds[k]) {
-                    self.add_sums(entry, panel, tile, std::slice::from_mut(loss))?;
+                    self.add_sums(entry, panel, place, std::slice::from_mut(loss))?;
                 }
             }
-        }
+            Ok(())
+        })?;
         for loss in out {
             *loss /= total;
         }
@@ -649,6 +682,17 @@ impl<T: Float> Batch<T> {
     }
 }
 
+/// Runs kernels over one tile of a panel, which is the n-th tile of all rows.
+pub(crate) type RunTile<'a, T> = &'a mut dyn FnMut(&Panel<T>, usize, usize) -> Result<(), JitError>;
+
+/// Columns that a panel must have for trees of so many inputs.
+pub(crate) fn n_columns(n_inputs: usize, goal: Goal, formula: Option<(&Expr, u32)>) -> usize {
+    let targets = goal.targets().into_iter();
+    let beside = targets.flat_map(|targets| [Some(targets.target), targets.weight]);
+    let beside = beside.chain([formula.map(|(_, target)| target)]).flatten();
+    beside.fold(n_inputs, |n, column| n.max(column as usize + 1))
+}
+
 /// Adds up the lanes of vectors, one vector for each sum.
 fn add_lanes<T: Float>(sums: &mut [f64], cells: &[T], lanes: usize) {
     for (sum, vector) in sums.iter_mut().zip(cells.chunks(lanes)) {
@@ -680,7 +724,7 @@ struct Compile<'c, T, I> {
     entries: &'c mut Vec<Entry>,
 }
 
-impl<'a, T: Float, I: IntoIterator<Item = &'a Expr>> Visitor<T> for Compile<'_, T, I> {
+impl<'a, T: Float, I: IntoIterator<Item = &'a [Node]>> Visitor<T> for Compile<'_, T, I> {
     type Output = Result<usize, JitError>;
 
     fn visit<M: Machine<T = T>>(self) -> Self::Output {

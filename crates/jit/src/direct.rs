@@ -23,7 +23,7 @@ use std::hint::select_unpredictable as select;
 use std::sync::OnceLock;
 
 use opcodon_asm::{AsmError, Assembler, Cursor, Encoding, Inst, Mem, Operand, Template, gpr};
-use opcodon_expr::{Expr, Node, Op};
+use opcodon_expr::{Node, Op};
 
 use crate::lower::routines;
 use crate::machine::{MACHINES, Machine, Rows, number, offset};
@@ -341,7 +341,7 @@ impl Direct {
     #[inline]
     pub(crate) fn survey<T: Float>(
         &mut self,
-        tree: &Expr,
+        tree: &[Node],
         constants: &mut Vec<T>,
     ) -> Option<Survey> {
         if tree.len() > MAX_NODES {
@@ -353,7 +353,7 @@ impl Direct {
         let (mut n_columns, mut all) = (0, 0);
         // Values that operators computed are a stack of their own, of registers.
         let (mut height, mut highest) = (0u8, 0u8);
-        for (node, number) in tree.nodes().iter().zip(0u8..) {
+        for (node, number) in tree.iter().zip(0u8..) {
             let kind = kind(*node);
             let Kind { step, facts } = self.tables.kinds[usize::from(kind)];
             all |= facts;

@@ -21,7 +21,7 @@
 
 use opcodon_asm::{Alu, Assembler, Cond, Gpr, K1, Mem, NONE, Rm, Shift, Vreg, Width, gpr, inst};
 
-use opcodon_expr::Expr;
+use opcodon_expr::Node;
 
 use crate::direct::{self, Direct, Survey};
 use crate::lower::{Leaves, Lower, Workspace, calls, routines};
@@ -358,7 +358,7 @@ pub(crate) fn emit_direct<M: Machine>(
     asm: &mut Assembler,
     direct: &mut Direct,
     shells: &mut Shells,
-    tree: &Expr,
+    tree: &[Node],
     fold: Fold,
     targets: Targets,
     constants: &mut Vec<M::T>,

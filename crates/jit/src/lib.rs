@@ -7,6 +7,7 @@
 //! Expr ─ tape ─▶ Tape (straight-line code, leaves are operands)
 //!      ─ lower ─▶ instructions of one Machine (SSE2, AVX2+FMA, AVX-512; f64, f32; scalar)
 //!        ├─ batch     kernels over columns for a whole population, one arena sealed once
+//!        ├─ generation  the same, with what the trees have in common computed once
 //!        ├─ formula   losses that are expressions of the prediction, computed in the same kernel
 //!        ├─ gradient  residuals, J'J and J'r of one expression in its constants, one kernel
 //!        └─ scalar    one function of the host's calling convention: arguments in registers
@@ -27,6 +28,7 @@ mod direct;
 mod error;
 mod explain;
 mod formula;
+mod generation;
 mod gradient;
 mod kernel;
 mod lower;
@@ -41,6 +43,7 @@ pub mod vmath;
 
 pub use batch::{Batch, Goal, Moments};
 pub use error::JitError;
+pub use generation::Generation;
 pub use gradient::{NormalEquations, Scratch};
 pub use panel::{Panel, TILE_ROWS};
 pub use scalar::CompiledExpr;

@@ -98,7 +98,7 @@ impl<T: Float> Panel<T> {
         panel
     }
 
-    fn zeroed(n_columns: usize, n_rows: usize) -> Panel<T> {
+    pub(crate) fn zeroed(n_columns: usize, n_rows: usize) -> Panel<T> {
         let n_lines = n_rows.div_ceil(TILE_ROWS) * n_columns * (stride::<T>() / LINE);
         Panel {
             lines: vec![Line::ZERO; n_lines],
@@ -110,7 +110,7 @@ impl<T: Float> Panel<T> {
 
     /// Repeats the last row of each tile to the end of the last three vectors, which kernels may
     /// compute at a time, in every column.
-    fn pad(&mut self) {
+    pub(crate) fn pad(&mut self) {
         let end = stride::<T>() / T::SIZE;
         for tile in 0..self.n_tiles() {
             let rows = self.tile_rows(tile);
@@ -185,7 +185,7 @@ impl<T: Float> Panel<T> {
         &bytemuck::cast_slice(&self.lines)[start..start + self.tile_rows(tile)]
     }
 
-    fn column_mut(&mut self, tile: usize, column: usize) -> &mut [T] {
+    pub(crate) fn column_mut(&mut self, tile: usize, column: usize) -> &mut [T] {
         let start = self.column_start(tile, column);
         &mut bytemuck::cast_slice_mut(&mut self.lines)[start..start + TILE_ROWS]
     }

@@ -189,7 +189,7 @@ fn compile_with<M: Machine<T = f64>>(
         // Every register beyond the sixth is to be saved.
         Abi::Win64 => Order::Fewest,
     };
-    tape.load(expr, order);
+    tape.load(expr.nodes(), order);
     // The frame is known once the registers are given out, and the code that sets it up comes
     // first: if the guess of an empty frame fails, the second attempt knows.
     let (found, mut map) = emit::<M>(asm, work, tape, n_args, abi, Frame::default())?;

@@ -12,7 +12,7 @@
 //! A step's operands are computed by earlier steps. Nothing here recurses, so that depth is
 //! bounded by memory only.
 
-use opcodon_expr::{Expr, Node, Op};
+use opcodon_expr::{Node, Op};
 
 /// Where an operand comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,15 +75,15 @@ pub(crate) struct Tape {
 }
 
 impl Tape {
-    /// Replaces the program by that of a tree.
-    pub(crate) fn load(&mut self, expr: &Expr, order: Order) {
+    /// Replaces the program by that of a tree in postfix order.
+    pub(crate) fn load(&mut self, tree: &[Node], order: Order) {
         self.steps.clear();
         self.constants.clear();
         self.stack.clear();
         self.last_use.clear();
-        self.last_use.resize(expr.len(), 0);
+        self.last_use.resize(tree.len(), 0);
         let (mut live, mut max_live, mut n_columns) = (0usize, 0usize, 0);
-        for (node, item) in (0u32..).zip(expr.nodes()) {
+        for (node, item) in (0u32..).zip(tree) {
             match *item {
                 Node::Const(value) => {
                     self.stack.push(Arg::Const(index(self.constants.len())));
@@ -261,7 +261,7 @@ mod tests {
 
     fn steps(text: &str, order: Order) -> (String, usize) {
         let mut tape = Tape::default();
-        tape.load(&opcodon_expr::parse(text, None).unwrap().expr, order);
+        tape.load(opcodon_expr::parse(text, None).unwrap().expr.nodes(), order);
         let shown: Vec<_> = tape
             .steps
             .iter()
@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn a_leaf_alone_has_no_steps() {
         let mut tape = Tape::default();
-        tape.load(&Expr::constant(2.5), Order::Fewest);
+        tape.load(&[Node::Const(2.5)], Order::Fewest);
         assert!(tape.steps.is_empty());
         assert_eq!(
             (&tape.outputs[..], &tape.constants[..]),

@@ -1,33 +1,33 @@
-//! Batches between two uses.
+//! Generations of kernels between two uses.
 //!
-//! A batch owns memory for code, which takes far longer to get from the system than a tree takes
+//! A generation owns memory for code, which takes far longer to get from the system than a tree takes
 //! to compile: a program that makes a population a generation would spend as much on new memory
-//! as on compiling. So batches are lent out and come back, whoever uses them.
+//! as on compiling. So generations are lent out and come back, whoever uses them.
 
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 
-use opcodon_jit::{Batch, Float, JitError, Tier};
+use opcodon_jit::{Float, Generation, JitError, Tier};
 
-/// Batches of more trees than that are let go rather than kept.
+/// Generations of more trees than that are let go rather than kept.
 const MAX_TREES: usize = 10_000;
 
-/// An element type whose batches are kept.
+/// An element type whose generations are kept.
 pub(crate) trait Kept: Float {
-    /// The idle batches.
-    fn idle() -> &'static Mutex<Vec<Batch<Self>>>;
+    /// The idle ones.
+    fn idle() -> &'static Mutex<Vec<Generation<Self>>>;
 }
 
 impl Kept for f64 {
-    fn idle() -> &'static Mutex<Vec<Batch<Self>>> {
-        static IDLE: Mutex<Vec<Batch<f64>>> = Mutex::new(Vec::new());
+    fn idle() -> &'static Mutex<Vec<Generation<Self>>> {
+        static IDLE: Mutex<Vec<Generation<f64>>> = Mutex::new(Vec::new());
         &IDLE
     }
 }
 
 impl Kept for f32 {
-    fn idle() -> &'static Mutex<Vec<Batch<Self>>> {
-        static IDLE: Mutex<Vec<Batch<f32>>> = Mutex::new(Vec::new());
+    fn idle() -> &'static Mutex<Vec<Generation<Self>>> {
+        static IDLE: Mutex<Vec<Generation<f32>>> = Mutex::new(Vec::new());
         &IDLE
     }
 }
@@ -42,37 +42,37 @@ pub(crate) fn tier() -> Result<Tier, JitError> {
     Ok(*TIER.get_or_init(|| tier))
 }
 
-/// As many idle batches as two users on every processor would take.
+/// As many idle ones as two users on every processor would take.
 fn max_idle() -> usize {
     static MAX: OnceLock<usize> = OnceLock::new();
     *MAX.get_or_init(|| 2 * thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// A batch that nobody else uses.
-pub(crate) fn take<T: Kept>() -> Result<Batch<T>, JitError> {
-    // A lock that is taken is no reason to wait: a new batch will do.
+/// A generation that nobody else uses.
+pub(crate) fn take<T: Kept>() -> Result<Generation<T>, JitError> {
+    // A lock that is taken is no reason to wait: a new one will do.
     match T::idle().try_lock().ok().and_then(|mut idle| idle.pop()) {
-        Some(batch) => Ok(batch),
-        None => Batch::new(tier()?),
+        Some(generation) => Ok(generation),
+        None => Generation::new(tier()?),
     }
 }
 
-/// Keeps a batch for the next who takes one.
-pub(crate) fn give_back<T: Kept>(batch: Batch<T>) {
-    if batch.len() <= MAX_TREES
+/// Keeps a generation for the next who takes one.
+pub(crate) fn give_back<T: Kept>(generation: Generation<T>) {
+    if generation.len() <= MAX_TREES
         && let Ok(mut idle) = T::idle().try_lock()
         && idle.len() < max_idle()
     {
-        idle.push(batch);
+        idle.push(generation);
     }
 }
 
-/// Runs `body` with a batch that nobody else uses.
-pub(crate) fn with_batch<T: Kept, R>(
-    body: impl FnOnce(&mut Batch<T>) -> Result<R, JitError>,
+/// Runs `body` with a generation that nobody else uses.
+pub(crate) fn with_generation<T: Kept, R>(
+    body: impl FnOnce(&mut Generation<T>) -> Result<R, JitError>,
 ) -> Result<R, JitError> {
-    let mut batch = take()?;
-    let result = body(&mut batch)?;
-    give_back(batch);
+    let mut generation = take()?;
+    let result = body(&mut generation)?;
+    give_back(generation);
     Ok(result)
 }

@@ -4,7 +4,7 @@ use std::thread;
 
 use numpy::{Element, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use opcodon_expr::{Expr, print};
-use opcodon_jit::{Batch, Goal, JitError, Panel};
+use opcodon_jit::{Generation, Goal, JitError, Panel};
 use opcodon_sr::{Loss, SrError};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -50,7 +50,7 @@ enum Purpose {
 struct Compiled<T: Kept> {
     purpose: Purpose,
     n_threads: usize,
-    batches: Vec<Batch<T>>,
+    generations: Vec<Generation<T>>,
 }
 
 /// `work` on every part, each part on its own thread if there are several.
@@ -75,26 +75,26 @@ fn on_threads<P: Send, R: Send>(parts: Vec<P>, work: impl Fn(P) -> R + Sync) -> 
 
 impl<T: Kept> Drop for Compiled<T> {
     fn drop(&mut self) {
-        self.batches.drain(..).for_each(give_back);
+        self.generations.drain(..).for_each(give_back);
     }
 }
 
 impl<T: Kept> Compiled<T> {
-    /// Runs `work` on each batch and its share of `out`, which has `width` cells for each tree.
+    /// Runs `work` on each generation and its share of `out`, which has `width` cells for each tree.
     fn run<O: Send>(
         &self,
         out: &mut [O],
         width: usize,
-        work: impl Fn(&Batch<T>, &mut [O]) -> Result<(), JitError> + Sync,
+        work: impl Fn(&Generation<T>, &mut [O]) -> Result<(), JitError> + Sync,
     ) -> Result<(), JitError> {
         let mut parts = Vec::new();
         let mut rest = out;
-        for batch in &self.batches {
-            let (part, others) = rest.split_at_mut(batch.len() * width);
-            parts.push((batch, part));
+        for generation in &self.generations {
+            let (part, others) = rest.split_at_mut(generation.len() * width);
+            parts.push((generation, part));
             rest = others;
         }
-        on_threads(parts, |(batch, part)| work(batch, part))
+        on_threads(parts, |(generation, part)| work(generation, part))
             .into_iter()
             .collect()
     }
@@ -131,25 +131,27 @@ impl Population {
         let shares = trees
             .chunks(trees.len().div_ceil(n_threads).max(1))
             .collect();
-        let batches = on_threads(shares, |trees: &[&Expr]| {
-            let mut batch = take()?;
-            batch.expect_rows(n_rows);
+        let generations = on_threads(shares, |trees: &[&Expr]| {
+            let mut generation = take()?;
+            generation.expect_rows(n_rows);
             let (trees, n_inputs) = (trees.iter().copied(), self.names.len());
             match purpose {
-                Purpose::Goal(goal) => batch.compile(trees, n_inputs, *goal)?,
+                Purpose::Goal(goal) => generation.compile(trees, n_inputs, *goal)?,
                 Purpose::Loss {
                     formula,
                     target,
                     weight,
-                } => batch.compile_loss(trees, n_inputs, formula, *target, *weight)?,
+                } => generation.compile_loss(trees, n_inputs, formula, *target, *weight)?,
             }
-            Ok(batch)
+            Ok(generation)
         });
-        let batches = batches.into_iter().collect::<Result<Vec<_>, JitError>>()?;
+        let generations = generations
+            .into_iter()
+            .collect::<Result<Vec<_>, JitError>>()?;
         let compiled = Arc::new(Compiled {
             purpose: purpose.clone(),
             n_threads,
-            batches,
+            generations,
         });
         *kept = Some(Arc::clone(&compiled));
         Ok(compiled)
@@ -175,8 +177,8 @@ impl Population {
             py.detach(|| {
                 let panel: Panel<T> = panel(matrix, &[])?;
                 self.compiled(shared, &Purpose::Goal(Goal::Predict), n_rows)?
-                    .run(cells, n_rows, |batch, part| {
-                        batch.predictions(0, &panel, part)
+                    .run(cells, n_rows, |generation, part| {
+                        generation.predictions(&panel, part)
                     })
             })
             .map_err(|error| jit_error(&error))?;
@@ -195,14 +197,14 @@ impl Population {
         // Each loss lies where its bound is taken from.
         let mut losses = bounds.map_or_else(|| vec![0.0; self.expressions.len()], <[f64]>::to_vec);
         let panel: Panel<T> = panel(matrix, extra)?;
-        self.compiled(shared, purpose, panel.n_rows())?
-            .run(&mut losses, 1, |batch, part| match bounds {
-                None => batch.losses(0, &panel, part),
-                Some(_) => {
-                    let bounds = part.to_vec();
-                    batch.losses_within(0, &panel, Some(&bounds), part)
-                }
-            })?;
+        self.compiled(shared, purpose, panel.n_rows())?.run(
+            &mut losses,
+            1,
+            |generation, part| {
+                let bounds = bounds.map(|_| part.to_vec());
+                generation.losses(&panel, bounds.as_deref(), part)
+            },
+        )?;
         Ok(losses)
     }
 }

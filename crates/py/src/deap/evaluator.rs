@@ -24,7 +24,7 @@ use super::vocabulary::Vocabulary;
 use crate::array::{Matrix, Vector, n_dimensions};
 use crate::columns::panel;
 use crate::error::jit_error;
-use crate::kernels::{Kept, with_batch};
+use crate::kernels::{Kept, with_generation};
 
 /// What is made of the errors of all rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,10 +78,10 @@ fn losses<T: Kept>(
 ) -> Result<Vec<f64>, JitError> {
     let mut losses = vec![0.0; trees.len()];
     let run = |trees: &[Expr], losses: &mut [f64]| {
-        with_batch(|batch| {
-            batch.expect_rows(panel.n_rows());
-            batch.compile(trees, n_inputs, goal)?;
-            batch.losses(0, panel, losses)
+        with_generation(|generation| {
+            generation.expect_rows(panel.n_rows());
+            generation.compile(trees, n_inputs, goal)?;
+            generation.losses(panel, None, losses)
         })
     };
     let n_nodes: usize = trees.iter().map(Expr::len).sum();

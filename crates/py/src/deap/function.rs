@@ -24,7 +24,7 @@ use super::vocabulary::{Vocabulary, deap_gp, type_name};
 use crate::assembly::{disassembly, syntax};
 use crate::error::jit_error;
 use crate::expression::Expression;
-use crate::kernels::{Kept, tier, with_batch};
+use crate::kernels::{Kept, tier, with_generation};
 use crate::seal::vectorcall::{self, Callable, Entry, Outcome};
 
 /// A tree as machine code; called like the function that ``deap.gp.compile`` returns.
@@ -249,9 +249,9 @@ impl Function {
             py.detach(|| {
                 let panel =
                     Panel::from_fn(columns.len(), n_rows, |column, row| columns[column][row]);
-                with_batch(|batch| {
-                    batch.compile([&self.expr], columns.len(), Goal::Predict)?;
-                    batch.predict(0, &panel, &mut values)
+                with_generation(|generation| {
+                    generation.compile([&self.expr], columns.len(), Goal::Predict)?;
+                    generation.predictions(&panel, &mut values)
                 })
             })
             .map_err(|error| jit_error(&error))?;

@@ -1,0 +1,178 @@
+//! What trees share is computed once, and changes no bit.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    reason = "tests of small numbers"
+)]
+
+mod common;
+
+use common::{Random, columns, tiers, tree};
+use opcodon_expr::{Expr, Node, Op};
+use opcodon_jit::{Batch, Float, Generation, Goal, JitError, Panel, Tier};
+
+/// Operators among which functions of leaves are frequent.
+const OPS: [Op; 14] = [
+    Op::Add,
+    Op::Sub,
+    Op::Mul,
+    Op::Div,
+    Op::Neg,
+    Op::Pow,
+    Op::Inv,
+    Op::Sqrt,
+    Op::Exp,
+    Op::Log,
+    Op::Sin,
+    Op::Cos,
+    Op::Tanh,
+    Op::Sigmoid,
+];
+
+fn trees(random: &mut Random, n: usize, n_vars: u32) -> Vec<Expr> {
+    (0..n)
+        .map(|k| tree(random, &OPS, 1 + k % 40, n_vars))
+        .collect()
+}
+
+fn panel<T: Float>(columns: &[Vec<f64>]) -> Panel<T> {
+    Panel::from_fn(columns.len(), columns[0].len(), |c, r| {
+        T::from_f64(columns[c][r])
+    })
+}
+
+fn same(a: f64, b: f64) -> bool {
+    a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
+}
+
+/// Values and losses of a generation and of a batch, over tables of several lengths.
+fn check<T: Float>(tier: Tier) {
+    let mut random = Random(21);
+    let mut generation = Generation::<T>::new(tier).unwrap();
+    let mut batch = Batch::<T>::new(tier).unwrap();
+    for (n_rows, n_trees) in [(1, 40), (20, 200), (1024, 60), (2500, 40), (33, 15), (7, 1)] {
+        let mut data = columns(&mut random, 6, n_rows);
+        for weight in &mut data[5] {
+            *weight = weight.abs();
+        }
+        let panel = panel::<T>(&data);
+        let trees = trees(&mut random, n_trees, 4);
+        batch.compile(&trees, 4, Goal::Predict).unwrap();
+        generation.compile(&trees, 4, Goal::Predict).unwrap();
+        assert_eq!(generation.len(), n_trees);
+        let mut expected = vec![T::from_f64(0.0); n_trees * n_rows];
+        let mut found = expected.clone();
+        batch.predictions(0, &panel, &mut expected).unwrap();
+        for _ in 0..2 {
+            generation.predictions(&panel, &mut found).unwrap();
+            for (at, (a, b)) in found.iter().zip(&expected).enumerate() {
+                let tree = &trees[at / n_rows];
+                assert!(same(a.to_f64(), b.to_f64()), "{tier} {tree:?}");
+            }
+        }
+        for weight in [None, Some(5)] {
+            let goal = Goal::Mse { target: 4, weight };
+            batch.compile(&trees, 4, goal).unwrap();
+            generation.compile(&trees, 4, goal).unwrap();
+            let (mut expected, mut found) = (vec![0.0; n_trees], vec![0.0; n_trees]);
+            batch.losses(0, &panel, &mut expected).unwrap();
+            generation.losses(&panel, None, &mut found).unwrap();
+            let formula = opcodon_expr::parse("abs(p - y)", Some(&["p", "y"]));
+            let formula = formula.unwrap().expr;
+            assert!(found.iter().zip(&expected).all(|(&a, &b)| same(a, b)));
+            batch.compile_loss(&trees, 4, &formula, 4, weight).unwrap();
+            generation
+                .compile_loss(&trees, 4, &formula, 4, weight)
+                .unwrap();
+            batch.losses(0, &panel, &mut expected).unwrap();
+            let bounds = vec![f64::INFINITY; n_trees];
+            generation
+                .losses(&panel, Some(&bounds), &mut found)
+                .unwrap();
+            assert!(found.iter().zip(&expected).all(|(&a, &b)| same(a, b)));
+        }
+    }
+}
+
+#[test]
+fn sharing_changes_no_bit() {
+    for tier in tiers() {
+        check::<f64>(tier);
+        check::<f32>(tier);
+    }
+}
+
+#[test]
+fn code_gets_shorter_where_trees_share() {
+    let tier = Tier::best().unwrap();
+    let formula = |text: &str| opcodon_expr::parse(text, Some(&["x"])).unwrap().expr;
+    let trees = vec![formula("sin(x)*exp(x) + log(2.5)"); 16];
+    let (mut generation, mut batch) = (
+        Generation::<f64>::new(tier).unwrap(),
+        Batch::<f64>::new(tier).unwrap(),
+    );
+    batch.compile(&trees, 1, Goal::Predict).unwrap();
+    generation.compile(&trees, 1, Goal::Predict).unwrap();
+    let n_calls = batch.code(0).unwrap().len();
+    assert!(generation.batch().code(0).unwrap().len() < n_calls / 2);
+}
+
+#[test]
+fn more_columns_than_can_be_shared_are_left_in_their_trees() {
+    let (tier, mut random) = (Tier::best().unwrap(), Random(22));
+    for n_columns in [60, 239, 300] {
+        let data = columns(&mut random, n_columns, 40);
+        let panel = panel::<f64>(&data);
+        let tree = |k: usize| {
+            let column = Node::Var(u32::try_from(k % n_columns).unwrap());
+            let ops = [Op::Sin, Op::Exp].map(Node::Op);
+            Expr::from_postfix(vec![column, ops[0], column, ops[1], Node::Op(Op::Mul)]).unwrap()
+        };
+        let trees: Vec<Expr> = (0..2 * n_columns).map(tree).collect();
+        let mut generation = Generation::<f64>::new(tier).unwrap();
+        generation
+            .compile(&trees, n_columns, Goal::Predict)
+            .unwrap();
+        let mut found = vec![0.0; trees.len() * 40];
+        generation.predictions(&panel, &mut found).unwrap();
+        let mut batch = Batch::<f64>::new(tier).unwrap();
+        batch.compile(&trees, n_columns, Goal::Predict).unwrap();
+        let mut expected = found.clone();
+        batch.predictions(0, &panel, &mut expected).unwrap();
+        assert!(found.iter().zip(&expected).all(|(&a, &b)| same(a, b)));
+    }
+}
+
+#[test]
+fn mistakes_are_those_of_a_batch() {
+    let tier = Tier::best().unwrap();
+    let mut trees = vec![opcodon_expr::parse("sin(x)", None).unwrap().expr; 20];
+    trees.push(opcodon_expr::parse("a + b", None).unwrap().expr);
+    let mut generation = Generation::<f64>::new(tier).unwrap();
+    assert!(matches!(
+        generation.compile(&trees, 1, Goal::Predict),
+        Err(JitError::MissingInput {
+            index: 20,
+            input: 1,
+            n_inputs: 1
+        })
+    ));
+    trees.pop();
+    generation.compile(&trees, 1, Goal::Predict).unwrap();
+    let none = Panel::<f64>::from_columns(&[]).unwrap();
+    let one = Panel::<f64>::from_columns(&[&[1.0, 2.0]]).unwrap();
+    assert!(generation.predictions(&none, &mut [0.0; 20]).is_err());
+    assert!(generation.predictions(&one, &mut [0.0; 41]).is_err());
+    assert!(generation.losses(&one, None, &mut [0.0; 20]).is_err());
+    assert!(generation.predictions(&one, &mut [0.0; 40]).is_ok());
+    let goal = Goal::Mse {
+        target: 1,
+        weight: Some(2),
+    };
+    generation.compile(&trees, 1, goal).unwrap();
+    assert!(matches!(
+        generation.losses(&one, None, &mut [0.0; 20]),
+        Err(JitError::ColumnCount { expected: 3, .. })
+    ));
+}
