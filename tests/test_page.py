@@ -227,7 +227,7 @@ def shown_in_notebooks():
     bits = fitted(X, Y)
     classes = SymbolicClassifier(
         time_limit=None, max_generations=2, population_size=100, random_state=0
-    ).fit(X, np.where(X[:, 0] > X[:, 1], "<b>", "c"))
+    ).fit(X, np.where(X[:, 0] > X[:, 1], "<b>", "!"))
     function = opcodon.jit(lambda x: x + 1)
     function(1)
     yield expression, "<mfrac>"

@@ -5,7 +5,8 @@
 //! it passes.
 
 use std::cell::Cell;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use numpy::npyffi::PY_ARRAY_API;
@@ -19,7 +20,7 @@ use pyo3::prelude::*;
 use super::layout::known;
 
 unsafe extern "C" {
-    pub(super) fn PyObject_Vectorcall(
+    fn PyObject_VectorcallDict(
         function: *mut PyObject,
         args: *const *mut PyObject,
         n_args: usize,
@@ -31,6 +32,53 @@ unsafe extern "C" {
         n_args: usize,
         names: *mut PyObject,
     ) -> *mut PyObject;
+}
+
+/// CPython's `PyObject_Vectorcall`, which is one of its functions since 3.11; before, the same in terms
+/// of what is.
+pub(super) fn vectorcall() -> ffi::vectorcallfunc {
+    static FOUND: OnceLock<ffi::vectorcallfunc> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let name = c"PyObject_Vectorcall".as_ptr();
+        let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name) };
+        if address.is_null() {
+            return vectorcall_by_dict;
+        }
+        unsafe { std::mem::transmute::<*mut c_void, ffi::vectorcallfunc>(address) }
+    })
+}
+
+unsafe extern "C" fn vectorcall_by_dict(
+    function: *mut PyObject,
+    args: *const *mut PyObject,
+    n_args: usize,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    unsafe {
+        if names.is_null() {
+            return PyObject_VectorcallDict(function, args, n_args, names);
+        }
+        let named = ffi::PyDict_New();
+        if named.is_null() {
+            return named;
+        }
+        let first = args.add(n_args & !(1 << (usize::BITS - 1)));
+        for at in 0..ffi::PyTuple_Size(names) {
+            let name = ffi::PyTuple_GetItem(names, at);
+            if ffi::PyDict_SetItem(named, name, *first.offset(at)) < 0 {
+                ffi::Py_DecRef(named);
+                return std::ptr::null_mut();
+            }
+        }
+        let result = PyObject_VectorcallDict(function, args, n_args, named);
+        ffi::Py_DecRef(named);
+        result
+    }
+}
+
+/// Calls an object with positional arguments.
+pub(super) unsafe fn call(function: *mut PyObject, args: &[*mut PyObject]) -> *mut PyObject {
+    unsafe { vectorcall()(function, args.as_ptr(), args.len(), std::ptr::null_mut()) }
 }
 
 pub(super) fn type_of(object: *mut PyObject) -> usize {
@@ -96,12 +144,7 @@ pub(super) unsafe fn range(words: *const i64) -> *mut PyObject {
             args.into_iter().for_each(|arg| ffi::Py_DecRef(arg));
             return std::ptr::null_mut();
         }
-        let range = PyObject_Vectorcall(
-            (&raw mut ffi::PyRange_Type).cast(),
-            args.as_ptr(),
-            3,
-            std::ptr::null_mut(),
-        );
+        let range = call((&raw mut ffi::PyRange_Type).cast(), &args);
         args.into_iter().for_each(|arg| ffi::Py_DecRef(arg));
         range
     }

@@ -21,7 +21,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
-use super::calls::{PyObject_Vectorcall, array_of, box_value, recursion, type_of, value_of};
+use super::calls::{self, array_of, box_value, recursion, type_of, value_of};
 use super::layout::{Layout, known, layout};
 use crate::assembly;
 use crate::seal::vectorcall::{Callable, Entry, builtin, enable};
@@ -309,7 +309,7 @@ impl Function {
         n_args: usize,
         names: *mut PyObject,
     ) -> *mut PyObject {
-        unsafe { PyObject_Vectorcall(self.fallback.as_ptr(), args, n_args, names) }
+        unsafe { calls::vectorcall()(self.fallback.as_ptr(), args, n_args, names) }
     }
 
     /// A call with positional arguments only, as many as there are parameters.

@@ -410,7 +410,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         del_item: at!(calls::del_item),
         get_attr: at!(ffi::PyObject_GetAttr),
         set_attr: at!(calls::set_attr),
-        call: at!(calls::PyObject_Vectorcall),
+        call: at!(calls::vectorcall()),
         call_method: at!(calls::PyObject_VectorcallMethod),
         make_list: at!(calls::make_list),
         make_tuple: at!(calls::make_tuple),

@@ -4,7 +4,7 @@ use opcodon_pyfn::{HOISTED, LoopShape, OBJECT, Record, Shape, UNEXPECTED, UNSET}
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
-use super::calls::{PyObject_Vectorcall, box_value, make_tuple, range};
+use super::calls::{box_value, call, make_tuple, range};
 use super::function::Group;
 use super::table;
 use super::unboxed::Lists;
@@ -136,12 +136,7 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
         }
         let py = Python::assume_attached();
         let result = match member.resumed(py, record.statement, mode) {
-            Ok(function) => PyObject_Vectorcall(
-                function.as_ptr(),
-                args.as_ptr().add(1),
-                args.len() - 1,
-                std::ptr::null_mut(),
-            ),
+            Ok(function) => call(function.as_ptr(), &args[1..]),
             Err(error) => {
                 error.restore(py);
                 std::ptr::null_mut()
@@ -209,12 +204,7 @@ unsafe fn together(iterators: &[*mut PyObject], count: Option<i64>) -> *mut PyOb
             args.into_iter().for_each(|arg| ffi::Py_DecRef(arg));
             return std::ptr::null_mut();
         }
-        let made = PyObject_Vectorcall(
-            type_.cast(),
-            args.as_ptr(),
-            args.len(),
-            std::ptr::null_mut(),
-        );
+        let made = call(type_.cast(), &args);
         args.into_iter().for_each(|arg| ffi::Py_DecRef(arg));
         made
     }
