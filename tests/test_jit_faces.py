@@ -39,7 +39,9 @@ def test_every_instruction_is_listed_once():
     for at, section in enumerate(sections):
         whole = jitted.disassemble(at)
         assert isinstance(whole, Disassembly)
-        listed = sorted(i for line in section.lines for i in line.instructions)
+        # Between entries there is int3, and a byte of a constant behind the code may be one.
+        instructions = (i for line in section.lines for i in line.instructions)
+        listed = sorted(i for i in instructions if i.mnemonic != "int3")
         assert listed == [i for i in whole.instructions if i.mnemonic != "int3"]
         # The statement is named with the code that does it.
         (line,) = [line for line in section.lines if "total +=" in line.text]
