@@ -495,11 +495,14 @@ fn a_table_of_copies_zeros_and_extreme_magnitudes_is_fitted() {
 #[test]
 fn time_limits_hold_and_interrupts_return_what_there_is() {
     let columns = inputs(3000, &[(-3.0, 3.0); 5]);
-    let y: Vec<f64> = (0..3000)
-        .map(|i| {
+    // With noise, so that no search is done before its time.
+    let y: Vec<f64> = spread(3000, 6)
+        .enumerate()
+        .map(|(i, noise)| {
             (columns[0][i] * columns[1][i]).sin()
                 + columns[2][i] * columns[3][i].exp()
                 + columns[4][i].cos().abs()
+                + noise
         })
         .collect();
     let refs: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
