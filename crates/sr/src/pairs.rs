@@ -11,7 +11,7 @@
 //! # Invariant
 //! Nothing here is believed: what is returned are starts, to be fitted and judged on all rows.
 
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 use opcodon_expr::{Expr, Node, Op};
 use rayon::prelude::*;
 
@@ -22,8 +22,10 @@ use crate::operators::Operators;
 
 /// Formulas kept for each size.
 const KEPT: usize = 6;
-/// Left factors handled in one go: three blocks of this many rows stay in the cache.
+/// Left factors handled in one go.
 const BLOCK: usize = 48;
+/// Sums that stay in the cache until they are looked at.
+const CACHED: usize = 1 << 17;
 /// Atoms that are tried as the second term of a sum.
 const SUMMANDS: usize = 2000;
 
@@ -143,6 +145,35 @@ impl Best {
         }
     }
 
+    /// Offers the pairs of many left factors, whose ascending sizes these are, and a right one.
+    #[inline]
+    fn offer_all(
+        &mut self,
+        left_sizes: &[usize],
+        right_size: usize,
+        r2: impl Fn(usize) -> f64,
+        pair: impl Fn(usize) -> (usize, usize),
+    ) {
+        // Nearly all pairs are refused: first all at once, by the lowest of their thresholds.
+        let (Some(least), Some(most)) = (left_sizes.first(), left_sizes.last()) else {
+            return;
+        };
+        let most = (most + right_size + 1).min(self.thresholds.len());
+        let thresholds = self.thresholds.get(least + right_size..most);
+        let thresholds = thresholds.unwrap_or_default().iter();
+        let lowest = thresholds.copied().fold(f64::INFINITY, f64::min);
+        if !(0..left_sizes.len()).fold(false, |any, k| any | (r2(k) > lowest)) {
+            return;
+        }
+        for (k, left_size) in left_sizes.iter().enumerate() {
+            let (size, r2) = (left_size + right_size, r2(k));
+            if size < self.thresholds.len() && r2 > self.thresholds[size] && r2 < 1.0 + 1e-6 {
+                let (i, j) = pair(k);
+                self.offer(size, r2, i, j);
+            }
+        }
+    }
+
     #[cold]
     fn offer(&mut self, size: usize, r2: f64, left: usize, right: usize) {
         let list = &mut self.by_size[size];
@@ -168,7 +199,7 @@ fn matrix<'a>(columns: impl ExactSizeIterator<Item = &'a [f64]>, n_rows: usize) 
 }
 
 /// The best products of a simple atom and any atom, by size, for each of several targets: two of
-/// the three matrix products do not depend on the target.
+/// the matrix products do not depend on the target.
 pub(crate) fn products(
     dictionary: &Dictionary,
     columns: &[&[f64]],
@@ -184,132 +215,160 @@ pub(crate) fn products(
     // Unit sum of squares about the mean, so that py² / spread is R².
     let standards: Vec<Option<Vec<f64>>> = targets.iter().map(|t| standard(t)).collect();
     let blocks: Vec<&[usize]> = dictionary.simple.chunks(BLOCK).collect();
+    #[expect(clippy::cast_precision_loss, reason = "row counts are small")]
+    let n = n_rows as f64;
     let found_in = |block: &&[usize]| -> Vec<Best> {
         let mut best: Vec<Best> = targets.iter().map(|_| Best::new(max_size)).collect();
-        if clock.is_over() {
-            return best;
-        }
         let left = matrix(block.iter().map(|&i| &atoms[i].values[..]), n_rows).transpose();
-        let p = &left * &right;
-        let pp = left.map(|v| v * v) * &right_squared;
-        #[expect(clippy::cast_precision_loss, reason = "row counts are small")]
-        let n = n_rows as f64;
-        // 1 / spread of each product; 0 where it is constant, or as good as.
-        let inverse = DMatrix::from_fn(p.nrows(), p.ncols(), |k, j| {
-            let spread = pp[(k, j)] - p[(k, j)] * p[(k, j)] / n;
-            if spread > 1e-9 * pp[(k, j)] {
-                1.0 / spread
-            } else {
-                0.0
+        let left_squared = left.map(|v| v * v);
+        // The left factors, and below them those times each target.
+        let weights: Vec<&[f64]> = standards.iter().flatten().map(Vec::as_slice).collect();
+        let stacked = DMatrix::from_fn(block.len() * (1 + weights.len()), n_rows, |at, row| {
+            let value = left[(at % block.len(), row)];
+            match at / block.len() {
+                0 => value,
+                target => value * weights[target - 1][row],
             }
         });
-        for (y, best) in standards.iter().zip(&mut best) {
-            let Some(y) = y else { continue };
-            let mut weighted = left.clone();
-            for (row, y) in y.iter().enumerate() {
-                weighted.column_mut(row).scale_mut(*y);
+        let n_right = (CACHED / stacked.nrows()).clamp(1, atoms.len().max(1));
+        let mut sums = DMatrix::zeros(stacked.nrows(), n_right);
+        let mut squares = DMatrix::zeros(block.len(), n_right);
+        let mut inverse = vec![0.0; block.len()];
+        let block_sizes: Vec<usize> = block.iter().map(|&i| sizes[i] + 1).collect();
+        for start in (0..atoms.len()).step_by(n_right) {
+            if clock.is_over() {
+                break;
             }
-            let py = weighted * &right;
-            for j in 0..atoms.len() {
-                let (py, inverse) = (py.column(j), inverse.column(j));
-                for (k, &i) in block.iter().enumerate() {
-                    let size = sizes[i] + sizes[j] + 1;
-                    let r2 = py[k] * py[k] * inverse[k];
-                    if size <= max_size && r2 > best.thresholds[size] && r2 < 1.0 + 1e-6 {
-                        best.offer(size, r2, i, j);
-                    }
+            let len = n_right.min(atoms.len() - start);
+            let mut sums = sums.columns_mut(0, len);
+            sums.gemm(1.0, &stacked, &right.columns(start, len), 0.0);
+            let mut squares = squares.columns_mut(0, len);
+            squares.gemm(1.0, &left_squared, &right_squared.columns(start, len), 0.0);
+            for j in 0..len {
+                let (sums, squares) = (sums.column(j), squares.column(j));
+                let (p, of_targets) = sums.as_slice().split_at(block.len());
+                // 1 / spread of each product; 0 where it is constant, or as good as.
+                for ((inverse, p), pp) in inverse.iter_mut().zip(p).zip(squares.as_slice()) {
+                    let spread = pp - p * p / n;
+                    *inverse = if spread > 1e-9 * pp {
+                        1.0 / spread
+                    } else {
+                        0.0
+                    };
+                }
+                let of_targets = of_targets.chunks_exact(block.len());
+                let known = standards.iter().zip(&mut best).filter(|(y, _)| y.is_some());
+                for (py, (_, best)) in of_targets.zip(known) {
+                    let r2 = |k: usize| py[k] * py[k] * inverse[k];
+                    best.offer_all(&block_sizes, sizes[start + j], r2, |k| {
+                        (block[k], start + j)
+                    });
                 }
             }
         }
         best
     };
     let by_block: Vec<Vec<Best>> = blocks.par_iter().map(found_in).collect();
-    (0..targets.len())
-        .into_par_iter()
-        .map(|t| {
-            let mut best = Best::new(max_size);
-            for block in &by_block {
-                for (size, list) in block[t].by_size.iter().enumerate() {
-                    for &(r2, i, j) in list {
-                        best.offer(size, r2, i, j);
-                    }
-                }
-            }
-            collect(&best, columns, &targets[t], |i, j| {
-                Some(Expr::apply(
-                    Op::Mul,
-                    &[atoms[i].expr.clone(), atoms[j].expr.clone()],
-                ))
-            })
-        })
-        .collect()
+    gathered(&by_block, columns, targets, max_size, |_, i, j| {
+        let both = [atoms[i].expr.clone(), atoms[j].expr.clone()];
+        Some(Expr::apply(Op::Mul, &both))
+    })
 }
 
-/// The best sums of two atoms, by size.
+/// The best sums of two atoms, by size, for each of several targets: the correlations of atoms do
+/// not depend on the target.
 pub(crate) fn sums(
     dictionary: &Dictionary,
     columns: &[&[f64]],
-    target: &[f64],
+    targets: &[Vec<f64>],
     max_size: usize,
     clock: &Clock,
-) -> Vec<Found> {
-    let n_rows = target.len();
-    let Some(y) = standard(target) else {
-        return Vec::new();
-    };
-    let standards: Vec<(usize, Vec<f64>)> = dictionary
-        .atoms
+) -> Vec<Vec<Found>> {
+    let atoms = &dictionary.atoms;
+    let n_rows = columns.first().map_or(0, |c| c.len());
+    let standards: Vec<(usize, Vec<f64>)> = atoms
         .iter()
         .enumerate()
         .filter_map(|(i, atom)| Some((i, standard(&atom.values)?)))
         .take(SUMMANDS)
         .collect();
     let all = matrix(standards.iter().map(|(_, c)| &c[..]), n_rows);
-    let with_target: Vec<f64> = standards
+    let of_targets: Vec<Option<Vec<f64>>> = targets
         .iter()
-        .map(|(_, c)| c.iter().zip(&y).map(|(a, b)| a * b).sum())
+        .map(|target| {
+            Some(
+                (all.transpose() * DVector::from_vec(standard(target)?))
+                    .data
+                    .into(),
+            )
+        })
         .collect();
     let sizes: Vec<usize> = standards
         .iter()
-        .map(|&(i, _)| dictionary.atoms[i].expr.len())
+        .map(|&(i, _)| atoms[i].expr.len())
         .collect();
-    let mut best = Best::new(max_size);
-    for start in (0..standards.len()).step_by(BLOCK) {
+    let starts: Vec<usize> = (0..standards.len()).step_by(BLOCK).collect();
+    let found_in = |&start: &usize| -> Vec<Best> {
+        let mut best: Vec<Best> = targets.iter().map(|_| Best::new(max_size)).collect();
         if clock.is_over() {
-            break;
+            return best;
         }
-        let end = (start + BLOCK).min(standards.len());
-        let block = all.columns(start, end - start).transpose();
-        let correlations = &block * &all;
-        for j in 0..standards.len() {
-            let column = correlations.column(j);
-            for k in 0..(end - start).min(j.saturating_sub(start)) {
-                let i = start + k;
-                let size = sizes[i] + sizes[j] + 3;
-                if size > max_size {
-                    continue;
-                }
-                let c = column[k];
-                let (a, b) = (with_target[i], with_target[j]);
+        let n_left = BLOCK.min(standards.len() - start);
+        let block_sizes: Vec<usize> = sizes[start..start + n_left].iter().map(|s| s + 3).collect();
+        // Of two atoms the first has the lower number.
+        let right = all.columns(start, standards.len() - start);
+        let correlations = all.columns(start, n_left).transpose() * right;
+        let mut inverse = vec![0.0; n_left];
+        for j in start + 1..standards.len() {
+            let column = correlations.column(j - start);
+            let c = &column.as_slice()[..n_left.min(j - start)];
+            for (inverse, c) in inverse.iter_mut().zip(c) {
                 let left = 1.0 - c * c;
-                if left < 1e-6 {
+                *inverse = if left < 1e-6 { 0.0 } else { 1.0 / left };
+            }
+            for (with_target, best) in of_targets.iter().zip(&mut best) {
+                let Some(with_target) = with_target else {
                     continue;
-                }
-                let r2 = (a * a + b * b - 2.0 * a * b * c) / left;
-                if r2 > best.thresholds[size] && r2 < 1.0 + 1e-6 {
+                };
+                let (a, b) = (&with_target[start..], with_target[j]);
+                let r2 = |k: usize| (a[k] * a[k] + b * b - 2.0 * a[k] * b * c[k]) * inverse[k];
+                best.offer_all(&block_sizes[..c.len()], sizes[j], r2, |k| (start + k, j));
+            }
+        }
+        best
+    };
+    let by_block: Vec<Vec<Best>> = starts.par_iter().map(found_in).collect();
+    gathered(&by_block, columns, targets, max_size, |target, i, j| {
+        let both = [&atoms[standards[i].0], &atoms[standards[j].0]];
+        let values = both.map(|atom| &atom.values[..]);
+        let model = linear::forward(&values, target, None, 2).pop()?;
+        sum_of(&model, &both)
+    })
+}
+
+/// The best pairs of all blocks as formulas with their scaling, for each target.
+fn gathered(
+    by_block: &[Vec<Best>],
+    columns: &[&[f64]],
+    targets: &[Vec<f64>],
+    max_size: usize,
+    core: impl Fn(&[f64], usize, usize) -> Option<Expr> + Sync,
+) -> Vec<Vec<Found>> {
+    let of_target = |t: usize| {
+        let mut best = Best::new(max_size);
+        for block in by_block {
+            for (size, list) in block[t].by_size.iter().enumerate() {
+                for &(r2, i, j) in list {
                     best.offer(size, r2, i, j);
                 }
             }
         }
-    }
-    collect(&best, columns, target, |i, j| {
-        let (a, b) = (
-            &dictionary.atoms[standards[i].0],
-            &dictionary.atoms[standards[j].0],
-        );
-        let model = linear::forward(&[&a.values, &b.values], target, None, 2).pop()?;
-        sum_of(&model, &[a, b])
-    })
+        let pairs = best.by_size.iter().flatten();
+        pairs
+            .filter_map(|&(_, i, j)| found(core(&targets[t], i, j)?, columns, &targets[t]))
+            .collect()
+    };
+    (0..targets.len()).into_par_iter().map(of_target).collect()
 }
 
 /// `Σ coefficient · atom` of a model over the atoms' values.
@@ -320,19 +379,6 @@ pub(crate) fn sum_of(model: &Linear, atoms: &[&Atom]) -> Option<Expr> {
         .map(|&(k, c)| (atoms[k].expr.clone(), c / atoms[k].rms))
         .collect();
     linear::combination(&terms)
-}
-
-/// The kept pairs as formulas with their scaling.
-fn collect(
-    best: &Best,
-    columns: &[&[f64]],
-    target: &[f64],
-    core: impl Fn(usize, usize) -> Option<Expr>,
-) -> Vec<Found> {
-    let pairs = best.by_size.iter().flatten();
-    pairs
-        .filter_map(|&(_, i, j)| found(core(i, j)?, columns, target))
-        .collect()
 }
 
 /// A formula with its linear scaling to a target.

@@ -318,11 +318,13 @@ impl Pairs<'_> {
             .unzip();
         let room = max_size.saturating_sub(5);
         let mut found = pairs::products(&dictionary, columns, &targets, room, clock);
+        let sums = pairs::sums(&dictionary, columns, &targets, room, clock);
         found
             .par_iter_mut()
+            .zip(sums)
             .zip(&targets)
-            .for_each(|(found, target)| {
-                found.extend(pairs::sums(&dictionary, columns, target, room, clock));
+            .for_each(|((found, sums), target)| {
+                found.extend(sums);
                 found.extend(greedy_atoms(&dictionary, columns, target, room));
             });
         let few = dictionary.shortened();
