@@ -31,6 +31,8 @@ const TOLERABLE: f64 = 2.0;
 const WILD: f64 = 0.2;
 /// One row in so many, and no fewer than two, may be odd.
 const ODD_ROWS: usize = 20;
+/// Sizes to either side that say about as much about a size as itself.
+const NEIGHBOURS: usize = 2;
 /// Nats of misfit that are no difference.
 const SAME_FIT: f64 = 2.0;
 
@@ -190,7 +192,7 @@ fn by_islands<'a>(
     front: &[Polished],
 ) -> (usize, Option<Honest<'a>>) {
     let mean = |errors: &[f64]| linear::mean(errors, None);
-    let size = match one_standard_error(&apart.losses) {
+    let size = match one_standard_error(&smoothed(&apart.losses)) {
         size if beats_constant(&apart.losses[size], &apart.losses[0]) => size,
         _ => 0,
     };
@@ -208,7 +210,7 @@ fn by_islands<'a>(
             pick = pick_within(next);
         }
     }
-    let wild = one_standard_error(&apart.wild_losses);
+    let wild = one_standard_error(&smoothed(&apart.wild_losses));
     if mean(&apart.wild_losses[wild]) < WILD * promised {
         pick = one_standard_error(errors);
     }
@@ -324,6 +326,28 @@ fn r2s_on(rows: &Rows, models: &[Polished]) -> Vec<f64> {
         let r2 = 1.0 - linear::spread(&residuals, 0.0, rows.weights.as_deref()) / variance;
         if r2.is_finite() { r2 } else { f64::MIN }
     })
+}
+
+/// The losses of each size, averaged row by row with those of its neighbours: of fifty sizes one is
+/// always lucky, and what formulas a node longer or shorter did tells as much about it. The constant,
+/// of size 0, is known as it is.
+fn smoothed(losses: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let of_size = |size: usize| {
+        let nearest = match size {
+            0 => 0..1,
+            _ => size.saturating_sub(NEIGHBOURS).max(1)..(size + NEIGHBOURS + 1).min(losses.len()),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let share = 1.0 / nearest.len() as f64;
+        let mut mean = vec![0.0; losses[size].len()];
+        for losses in &losses[nearest] {
+            for (mean, loss) in mean.iter_mut().zip(losses) {
+                *mean += share * loss;
+            }
+        }
+        mean
+    };
+    (0..losses.len()).map(of_size).collect()
 }
 
 fn position_of_least(models: &[Judged], key: impl Fn(&Judged) -> f64) -> usize {
