@@ -56,11 +56,9 @@ impl Clock {
         }
     }
 
-    /// The same clock for a stage that may use this share of the whole time.
-    pub(crate) fn for_share(&self, share: f64) -> Self {
-        let stage = self
-            .limit
-            .map(|limit| Instant::now() + limit.mul_f64(share));
+    /// The same clock for what has to be done when this share of the whole time is over.
+    pub(crate) fn until_share(&self, share: f64) -> Self {
+        let stage = self.limit.map(|limit| self.started + limit.mul_f64(share));
         let deadline = self
             .deadline
             .zip(stage)

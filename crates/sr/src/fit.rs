@@ -144,11 +144,18 @@ pub fn fit_with(
         })?;
     let searching = clock.for_search();
     let seeds = |rows: &Rows, scope: Scope| {
+        let [seeking, judging] = deadlines(scope, &clock);
         let mut models = problem.guesses.clone();
         if config.seeds {
-            models.extend(seed_models(rows, scope, config, problem.allowance, &clock));
+            models.extend(seed_models(
+                rows,
+                scope,
+                config,
+                problem.allowance,
+                &seeking,
+            ));
         }
-        judged(models, rows, config, &clock)
+        judged(models, rows, config, &judging)
     };
     let (mut search, mut patience) = match begun {
         Some((state, patience)) => {
@@ -188,7 +195,7 @@ pub fn fit_with(
         .iter()
         .map(|candidate| FrontEntry::new(candidate, &problem, config))
         .collect();
-    let learned = search.learned();
+    let learned = search.learned(&clock)?;
     let mut judge = Evaluator::new(problem.train.clone())?;
     let polished = polish::polish(found, &problem, config, &pool, &mut judge, &clock)?;
     let (models, chosen, choice) =
@@ -246,8 +253,22 @@ fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Repo
     Report::new(problem, config, seed, vec![model], outcome)
 }
 
-/// Share of the time limit that finding seeds may take, and again fitting their constants.
+/// Share of the time limit after which no more seeds are sought, and once more after which no more of
+/// their constants are fitted: what was found with all of one share is not thrown away unseen.
 const SEEDS_SHARE: f64 = 0.2;
+/// The same for all folds together, which come after that, and for each of them.
+const FOLDS_SHARE: f64 = 0.2;
+const FOLD_SHARE: f64 = 0.05;
+
+/// Until when seeds are sought, and until when they are judged. Runs that are not limited by time never
+/// look at it, so that they can be repeated.
+fn deadlines(scope: Scope, clock: &Clock) -> [Clock; 2] {
+    let (sought, judged) = match scope {
+        Scope::Whole => (SEEDS_SHARE, SEEDS_SHARE),
+        Scope::Fold(part) => (SEEDS_SHARE + part * FOLDS_SHARE, FOLD_SHARE),
+    };
+    [sought, sought + judged].map(|share| clock.until_share(share))
+}
 
 /// The models of [`seeds`] for these rows.
 fn seed_models(
@@ -260,15 +281,13 @@ fn seed_models(
     let squares = rows.for_squares();
     let mut models = seeds::models(&squares, config.max_size);
     models.extend(seeds::defined(&config.operators, rows.columns.len()));
-    // Runs that are not limited by time never look at it, so that they can be repeated.
-    let share = clock.for_share(SEEDS_SHARE);
     models.extend(seeds::pairs(
         &squares,
         scope,
         &config.operators,
         config.max_size,
         allowance.atoms,
-        &share,
+        clock,
     ));
     models
 }
@@ -298,9 +317,7 @@ fn judged(
         rss: 0.0,
     };
     let mut judge = Evaluator::new(rows.clone())?;
-    // What was found with all of one share is not thrown away unseen: another one judges it.
-    let judging = clock.for_share(SEEDS_SHARE);
-    refit(&mut judge, candidates, effort, &judging)
+    refit(&mut judge, candidates, effort, clock)
 }
 
 /// Generations that the search goes on for each node of a formula that is good enough.

@@ -230,10 +230,17 @@ impl Island {
         max_size: usize,
         clock: &Clock,
     ) -> Result<Foretold, SrError> {
-        let found = self.fronts.candidates();
+        let mut found = self.fronts.candidates();
+        // As they were judged, too: there may be no time to refit.
+        found.extend(refit(
+            &mut self.rungs.scorer,
+            found.clone(),
+            JUDGING,
+            clock,
+        )?);
         let mut learned = Fronts::new(max_size, Arc::clone(&self.fronts.reach));
-        for candidate in refit(&mut self.rungs.scorer, found, JUDGING, clock)? {
-            learned.insert(&candidate);
+        for candidate in &found {
+            learned.insert(candidate);
         }
         let (constant, of_constant) = self.rungs.scorer.rows().best_constant();
         let columns = unseen.column_refs();

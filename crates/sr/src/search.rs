@@ -153,11 +153,14 @@ impl<'a> Search<'a> {
             search.fronts.insert(candidate);
         }
         let (stage, islands) = (&search.stage, &mut search.islands);
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let n_islands = islands.len() as f64;
         pool.install(|| {
             islands.par_iter_mut().try_for_each(|island| match stage {
                 Stage::Apart(folds) => {
                     let rows = train.pick(&without(train.n_rows(), &folds[island.index as usize]));
-                    island.populate(seed, &seeds(&rows, Scope::Fold)?, clock)
+                    let part = f64::from(island.index + 1) / n_islands;
+                    island.populate(seed, &seeds(&rows, Scope::Fold(part))?, clock)
                 }
                 _ => island.populate(seed, &all_seeds, clock),
             })
@@ -225,12 +228,16 @@ impl<'a> Search<'a> {
     }
 
     /// How the islands learned, once the search is over.
-    pub(crate) fn learned(self) -> Learned {
-        match self.stage {
+    pub(crate) fn learned(mut self, clock: &Clock) -> Result<Learned, SrError> {
+        Ok(match self.stage {
             Stage::United(apart) => Learned::Apart(apart),
+            Stage::Apart(ref mut folds) => {
+                let folds = std::mem::take(folds);
+                Learned::Apart(self.told_apart(folds, clock)?)
+            }
             Stage::Settled => Learned::Settled,
-            Stage::Apart(_) | Stage::Together => Learned::Together,
-        }
+            Stage::Together => Learned::Together,
+        })
     }
 
     /// Ends the islands' separation once its share of the budget is spent.
@@ -336,9 +343,14 @@ impl<'a> Search<'a> {
             return Ok(Some(StopReason::Generations));
         }
         let (first, seed) = (self.generation + 1, self.seed);
+        // Where generations take long, islands are apart for less than an epoch.
+        let pausing = match self.stage {
+            Stage::Apart(_) => clock.until_share(APART_SHARE),
+            _ => clock.clone(),
+        };
         self.each_island(|island| {
             for generation in first..first + steps {
-                if clock.is_over() {
+                if pausing.is_over() {
                     break;
                 }
                 island.generation(seed, generation, clock)?;

@@ -224,12 +224,13 @@ fn powers_of(base: &Expr, exponent: f64) -> Vec<Expr> {
 }
 
 /// Which rows seeds are made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Scope {
     /// All: nothing is left out.
     Whole,
-    /// Those without a fold, to be repeated for each fold: what takes long is left out.
-    Fold,
+    /// Those without a fold, to be repeated for each fold: what takes long is left out. Of the time
+    /// for all folds this part may be over when this one is done.
+    Fold(f64),
 }
 
 /// Rows that pairs are judged on.

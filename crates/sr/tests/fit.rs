@@ -539,6 +539,30 @@ fn time_limits_hold_and_interrupts_return_what_there_is() {
 }
 
 #[test]
+fn a_search_that_ends_early_is_judged_on_rows_it_lacked() {
+    let columns = inputs(80, &[(-3.0, 3.0); 4]);
+    let noise: Vec<f64> = spread(80, 9).collect();
+    let refs: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+    let data = Observations::new(&["a", "b", "c", "d"], &refs, "y", &noise);
+    let flag = Arc::new(AtomicBool::new(false));
+    let stopper = Arc::clone(&flag);
+    let mut observer = |_: &opcodon_sr::Progress| stopper.store(true, Ordering::Relaxed);
+    let hooks = Hooks {
+        progress: Some(&mut observer),
+        interrupt: Some(flag),
+        ..Hooks::default()
+    };
+    let endless = config(&[("time_limit", "600"), ("max_generations", "none")]);
+    let report = fit_with(&data, &endless, hooks).expect("fit");
+    assert_eq!(report.stop, StopReason::Interrupted);
+    assert!(
+        report.choice.contains("searches that lacked rows"),
+        "{report}"
+    );
+    assert_eq!(report.best().expr.n_variables(), 0, "{report}");
+}
+
+#[test]
 fn reports_are_stored_and_read_back() {
     let columns = inputs(60, &[(1.0, 3.0), (1.0, 3.0)]);
     let y: Vec<f64> = (0..60)
