@@ -76,6 +76,34 @@ def test_a_quantile_has_that_share_of_rows_below():
         assert (y < model.predict(x)).mean() == pytest.approx(share, abs=0.04)
 
 
+def test_counts_get_the_exponential_that_they_come_from():
+    from sklearn.linear_model import PoissonRegressor
+    from sklearn.metrics import d2_tweedie_score, mean_poisson_deviance
+
+    rng = np.random.default_rng(5)
+    x = rng.uniform(0, 2, (600, 3))
+    # Some thousand on average, and none in many rows.
+    means = 2000 * np.exp(-1.5 * x[:, 0] ** 2 - 2 * x[:, 1])
+    counts = rng.poisson(means).astype(float)
+    assert (counts == 0).sum() > 20
+    model = small(loss="poisson").fit(x, counts)
+    predicted = model.predict(x)
+    assert np.max(np.abs(np.log(predicted / means))) < 0.1, model
+    line = PoissonRegressor(alpha=0, max_iter=1000).fit(x, counts)
+    deviance = mean_poisson_deviance(counts, predicted)
+    assert deviance < 0.1 * mean_poisson_deviance(counts, line.predict(x))
+    best = model.report_.front()[model.report_.chosen]
+    assert 2 * best["loss"] == pytest.approx(deviance, rel=1e-9)
+    assert d2_tweedie_score(counts, predicted, power=1) > 0.98
+    guessed = small(loss="poisson", guesses=["exp(-x0^2 - x1)"], max_generations=1)
+    assert np.max(np.abs(np.log(guessed.fit(x, counts).predict(x) / means))) < 0.1
+    with pytest.raises(ValueError, match=r"holds -\d.* in row 0, but counts are not negative"):
+        small(loss="poisson").fit(x, -1 - counts)
+    for constant in (0.0, 7.0):
+        same = small(loss="poisson").fit(x, np.full(600, constant)).predict(x)
+        assert (same == constant).all()
+
+
 def test_weights_count_for_every_loss():
     weights = np.where(OUTLYING, 0.0, 1.0)
     for loss in ("mae", "log_cosh", "abs(p - y)"):

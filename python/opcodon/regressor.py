@@ -89,8 +89,9 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     loss : str or callable, default="mse"
         What is minimised over the rows: ``"mse"``, ``"mae"``, ``"huber(1)"`` (the distance is in
         units of the target), ``"quantile(0.5)"``, ``"log_cosh"``, ``"logistic"`` (the formula is
-        the logarithm of the odds of a target of 0 and 1), or the loss of a row as a formula of
-        the prediction ``p`` and the target ``y`` such as ``"abs(p - y)/y"``. A function of two
+        the logarithm of the odds of a target of 0 and 1), ``"poisson"`` (half the deviance of
+        counts; the formula is an exponential), or the loss of a row as a formula of the
+        prediction ``p`` and the target ``y`` such as ``"abs(p - y)/y"``. A function of two
         arguments is called once, with expressions, to get that formula:
         ``lambda p, y: np.log1p((p - y)**2)``.
     max_size : int, default=50

@@ -32,7 +32,7 @@ const WILD: f64 = 0.2;
 /// One row in so many, and no fewer than two, may be odd.
 const ODD_ROWS: usize = 20;
 /// Sizes to either side that say about as much about a size as itself.
-const NEIGHBOURS: usize = 2;
+const NEIGHBOURS: usize = 1;
 /// Nats of misfit that are no difference.
 const SAME_FIT: f64 = 2.0;
 

@@ -315,7 +315,7 @@ macro_rules! for_each_parameter { ($then:ident) => { $then! {
     (operators,              Operators,      Operators::default(),  Accepts::Any,
         "The operators and functions that formulas are made of. A definition such as `gauss(x) = exp(-x^2)` adds a function of one to three arguments, which formulas show written out.")
     (loss,                   Loss,           Loss::Mse,             Accepts::Any,
-        "What is minimised over the rows: mse, mae, huber(1) with the distance in units of the target, quantile(0.5), log_cosh, logistic for a target of 0 and 1, or a formula of the prediction p and the target y such as abs(p - y)/y.")
+        "What is minimised over the rows: mse, mae, huber(1) with the distance in units of the target, quantile(0.5), log_cosh, logistic for a target of 0 and 1, poisson for counts, or a formula of the prediction p and the target y such as abs(p - y)/y.")
     (max_size,               usize,          50,                    Accepts::Between(1.0, 1000.0),
         "Most nodes in a formula: operators, functions, variables and constants.")
     (max_depth,              usize,          12,                    Accepts::Between(1.0, 200.0),

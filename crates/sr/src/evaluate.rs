@@ -253,9 +253,8 @@ impl Evaluator {
                 _ => expr.eval_columns_into(&rows.column_refs(), &mut values),
             }
             let squares = self.shared.score_of(&values);
-            let start = (squares.offset, squares.scale);
             if squares.error.is_finite()
-                && let Some((error, (offset, scale))) = reweighted.scaled(&values, start)
+                && let Some((error, (offset, scale))) = reweighted.scaled(&values, squares)
             {
                 *score = Score {
                     error,

@@ -225,8 +225,8 @@ fn drawn_seed() -> u64 {
 
 /// The report where there is nothing to search for: the mean.
 fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Report {
-    let (constant, loss) = problem.train.best_constant();
-    let expr = Expr::constant(constant.mul_add(problem.target_scale, problem.target_mean));
+    let (constant, loss) = problem.unscaled_rows(&problem.train).best_constant();
+    let expr = Expr::constant(constant);
     let variance = problem.train.variance();
     let r2 = if variance > 0.0 { 0.0 } else { 1.0 };
     let model = Judged {

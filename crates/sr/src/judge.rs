@@ -7,7 +7,7 @@ use opcodon_jit::{Batch, Goal, Panel, Tier};
 
 use crate::error::SrError;
 use crate::linear;
-use crate::loss::{Formulas, Measure};
+use crate::loss::{Formulas, Measure, Units};
 
 /// Judges predictions at certain rows: losses, and the parabolas that touch them there.
 #[derive(Debug)]
@@ -36,12 +36,9 @@ impl Judge {
     ) -> Result<Self, SrError> {
         let n_rows = target.len();
         let spread = linear::spread(target, linear::mean(target, weights), weights).sqrt();
-        let spread = (spread * measure.scale.abs()).max(f64::MIN_POSITIVE);
-        let formulas = Formulas::new(&measure.loss, spread)?;
-        let target: Vec<f64> = target
-            .iter()
-            .map(|y| y.mul_add(measure.scale, measure.shift))
-            .collect();
+        let spread = (spread * measure.target.scale.abs()).max(f64::MIN_POSITIVE);
+        let formulas = Formulas::new(&measure.loss, measure.link, spread)?;
+        let target = measure.target.in_table(target);
         let machine = Tier::best().ok().and_then(|tier| {
             let mut batch = Batch::new(tier).ok()?;
             batch.expect_rows(n_rows);
@@ -64,7 +61,7 @@ impl Judge {
     /// The mean loss of these predictions, not a number if one of them is none. Working targets
     /// and weights are then those of these predictions.
     pub(crate) fn judge(&mut self, predictions: &[f64]) -> f64 {
-        let Measure { scale, shift, .. } = self.measure;
+        let Units { scale, shift } = self.measure.prediction;
         // Not fused: on the processors that all can rely on, that would be a call.
         for (table, inner) in self.predictions.iter_mut().zip(predictions) {
             *table = inner * scale + shift;
@@ -194,11 +191,8 @@ mod tests {
             ("huber(1)", 6.0),
         ];
         for (text, constant) in cases {
-            let measure = Measure {
-                loss: Loss::from_text(text).expect(text),
-                scale: 2.0,
-                shift: -3.0,
-            };
+            let loss = Loss::from_text(text).expect(text);
+            let measure = Measure::of_search(loss, -3.0, 2.0);
             let inner: Vec<f64> = target.iter().map(|y| (y + 3.0) / 2.0).collect();
             let mut judge = Judge::new(&measure, &inner, None).expect("judge");
             let (found, loss) = judge.best_constant(50.0);
@@ -210,13 +204,21 @@ mod tests {
                 "{text}: {loss}"
             );
         }
-        let odds = Measure {
-            loss: Loss::Logistic,
-            scale: 1.0,
-            shift: 0.0,
-        };
+        let odds = Measure::of_table(Loss::Logistic);
         let mut judge = Judge::new(&odds, &[1.0, 0.0, 1.0, 1.0], None).expect("judge");
         assert!((judge.best_constant(0.75).0 - 3.0f64.ln()).abs() < 1e-4);
+        // Counts: their mean, and its logarithm where that is searched for.
+        let counts = [0.0, 3.0, 1.0, 200.0, 0.0];
+        let (mean, spread) = (40.8, 80.0);
+        let table = Measure::of_table(Loss::Poisson);
+        let mut judge = Judge::new(&table, &counts, None).expect("judge");
+        let (constant, loss) = judge.best_constant(7.0);
+        assert!((constant - mean).abs() < 1e-3 * mean, "{constant}");
+        let inside = Measure::of_search(Loss::Poisson, mean, spread);
+        let inner = counts.map(|y| y / mean);
+        let mut judge = Judge::new(&inside, &inner, None).expect("judge");
+        let (constant, same) = judge.best_constant(1.0);
+        assert!(constant.abs() < 1e-3 && (loss - same).abs() < 1e-3 * loss);
     }
 
     #[test]
@@ -226,11 +228,7 @@ mod tests {
             .iter()
             .map(|x| if *x == 40.0 { 1e4 } else { 2.0 * x + 1.0 })
             .collect();
-        let measure = Measure {
-            loss: Loss::Mae,
-            scale: 1.0,
-            shift: 0.0,
-        };
+        let measure = Measure::of_table(Loss::Mae);
         let mut judge = Judge::new(&measure, &target, None).expect("judge");
         let ((offset, scale), _) = judge.scaled(&x, (200.0, 5.0), 100, 1e-9).expect("scaled");
         assert!(

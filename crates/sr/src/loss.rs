@@ -41,8 +41,20 @@ pub enum Loss {
     /// Negative log-likelihood of a class, where the formula is the logarithm of the odds and the
     /// target 0, 1, or a probability.
     Logistic,
+    /// Half the deviance of counts, whose mean is predicted: a negative log-likelihood, 0 where the
+    /// prediction is the target. Formulas are exponentials, so that no mean is negative.
+    Poisson,
     /// A formula of the prediction `p` and the target `y`.
     Formula(String),
+}
+
+/// What the search finds a formula for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// The prediction itself.
+    Identity,
+    /// Its logarithm.
+    Log,
 }
 
 /// The facts of a loss that has a name.
@@ -55,6 +67,8 @@ struct Row {
     value: &'static str,
     slope: &'static str,
     curvature: &'static str,
+    /// The three where `p` is the logarithm of the prediction, if that is what is searched for.
+    of_log: Option<[&'static str; 3]>,
     /// The power of residuals that the loss grows with, as far as it has one.
     degree: f64,
 }
@@ -67,6 +81,7 @@ const TABLE: &[Row] = &[
         value: "(p - y)^2",
         slope: "2*(p - y)",
         curvature: "2",
+        of_log: None,
         degree: 2.0,
     },
     Row {
@@ -76,6 +91,7 @@ const TABLE: &[Row] = &[
         value: "abs(p - y)",
         slope: "sign(p - y)",
         curvature: "1/max(abs(p - y), e)",
+        of_log: None,
         degree: 1.0,
     },
     Row {
@@ -85,6 +101,7 @@ const TABLE: &[Row] = &[
         value: "if(abs(p - y) < d, 0.5*(p - y)^2, d*(abs(p - y) - 0.5*d))",
         slope: "max(min(p - y, d), -d)",
         curvature: "min(1, d/max(abs(p - y), e))",
+        of_log: None,
         degree: 2.0,
     },
     Row {
@@ -94,6 +111,7 @@ const TABLE: &[Row] = &[
         value: "max(d*(y - p), (d - 1)*(y - p))",
         slope: "if(p < y, -d, 1 - d)",
         curvature: "0.5/max(abs(p - y), e)",
+        of_log: None,
         degree: 1.0,
     },
     Row {
@@ -103,6 +121,7 @@ const TABLE: &[Row] = &[
         value: "abs(p - y) + log1p(exp(-2*abs(p - y))) - 0.6931471805599453",
         slope: "tanh(p - y)",
         curvature: "tanh(max(abs(p - y), 1e-8))/max(abs(p - y), 1e-8)",
+        of_log: None,
         degree: 2.0,
     },
     Row {
@@ -112,12 +131,29 @@ const TABLE: &[Row] = &[
         value: "max(p, 0) - p*y + log1p(exp(-abs(p)))",
         slope: "sigmoid(p) - y",
         curvature: "0.5*tanh(0.5*max(abs(p), 1e-8))/max(abs(p), 1e-8)",
+        of_log: None,
+        degree: 2.0,
+    },
+    Row {
+        word: "poisson",
+        argument: None,
+        make: |_| Loss::Poisson,
+        // The root is there for what is below zero.
+        value: "p - y + if(y > 0, y*log(y/p), 0*sqrt(p))",
+        slope: "1 - y/p",
+        curvature: "1/p",
+        of_log: Some([
+            "exp(p) - y - y*p + if(y > 0, y*log(y), 0)",
+            "exp(p) - y",
+            // Below the target the parabola that has its bottom there, for Newton's leaps beyond.
+            "if(abs(p - log(max(y, 1e-300))) > 1e-3, max(exp(p), (exp(p) - y)/(p - log(max(y, 1e-300)))), exp(p))",
+        ]),
         degree: 2.0,
     },
 ];
 
 /// For messages and help texts.
-pub(crate) const KIND: &str = "one of mse, mae, huber(1), quantile(0.5), log_cosh, logistic, or a formula of the prediction p and the target y such as abs(p - y)/y";
+pub(crate) const KIND: &str = "one of mse, mae, huber(1), quantile(0.5), log_cosh, logistic, poisson, or a formula of the prediction p and the target y such as abs(p - y)/y";
 
 impl Loss {
     /// The row of the table, and the argument; `None` for a formula.
@@ -129,6 +165,7 @@ impl Loss {
             Self::Quantile(share) => ("quantile", share),
             Self::LogCosh => ("log_cosh", 0.0),
             Self::Logistic => ("logistic", 0.0),
+            Self::Poisson => ("poisson", 0.0),
             Self::Formula(_) => return None,
         };
         let row = TABLE.iter().find(|row| row.word == word)?;
@@ -172,28 +209,41 @@ impl Loss {
     /// If it is a formula that cannot be read.
     pub fn formula(&self) -> Result<Expr, SrError> {
         // The value does not depend on the spread.
-        let Formulas([value, ..]) = Formulas::new(self, 1.0)?;
+        let Formulas([value, ..]) = Formulas::new(self, Link::Identity, 1.0)?;
         Ok(value)
     }
 
     /// Checks that every target is one that the loss is for.
     pub(crate) fn check_target(&self, name: &str, target: &[f64]) -> Result<(), SrError> {
-        let outside = |y: &f64| !(0.0..=1.0).contains(y);
+        let (highest, needed) = match self {
+            Self::Logistic => (1.0, "classes are 0 and 1"),
+            Self::Poisson => (f64::INFINITY, "counts are not negative"),
+            _ => return Ok(()),
+        };
+        let outside = |y: &f64| !(0.0..=highest).contains(y);
         match target.iter().position(outside) {
-            Some(row) if *self == Self::Logistic => Err(SrError::Loss {
+            Some(row) => Err(SrError::Loss {
                 text: self.to_string(),
                 reason: format!(
-                    "the target '{name}' holds {} in row {row}, but classes are 0 and 1",
+                    "the target '{name}' holds {} in row {row}, but {needed}",
                     target[row]
                 ),
             }),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
-    /// Whether formulas predict the target itself, not something that it is a function of.
-    pub(crate) fn is_of_target(&self) -> bool {
-        !matches!(self, Self::Logistic | Self::Formula(_))
+    /// What the search finds a formula for.
+    pub(crate) fn link(&self) -> Link {
+        match self.row() {
+            Some((
+                Row {
+                    of_log: Some(_), ..
+                },
+                _,
+            )) => Link::Log,
+            _ => Link::Identity,
+        }
     }
 
     /// Whether least squares are exact, not a step on the way.
@@ -237,8 +287,8 @@ const NAMES: [&str; 2] = ["p", "y"];
 pub(crate) struct Formulas(pub(crate) [Expr; 3]);
 
 impl Formulas {
-    /// Residuals below `tiny` are none; 1 is what targets are spread by, or less than that.
-    pub(crate) fn new(loss: &Loss, spread: f64) -> Result<Self, SrError> {
+    /// `spread` is what targets are spread by, or less than that.
+    pub(crate) fn new(loss: &Loss, link: Link, spread: f64) -> Result<Self, SrError> {
         if let Loss::Formula(text) = loss {
             return Self::of_user(text, spread);
         }
@@ -249,11 +299,11 @@ impl Formulas {
             let parsed = parse(text, Some(&["p", "y", "d", "e"])).map_err(|e| refused(text, &e))?;
             Ok(with_constants(&parsed.expr, &[argument, TINY * spread]))
         };
-        Ok(Self([
-            read(row.value)?,
-            read(row.slope)?,
-            read(row.curvature)?,
-        ]))
+        let [value, slope, curvature] = match (link, row.of_log) {
+            (Link::Log, Some(of_log)) => of_log,
+            _ => [row.value, row.slope, row.curvature],
+        };
+        Ok(Self([read(value)?, read(slope)?, read(curvature)?]))
     }
 
     fn of_user(text: &str, spread: f64) -> Result<Self, SrError> {
@@ -317,41 +367,97 @@ fn with_constants(expr: &Expr, values: &[f64]) -> Expr {
     Expr::from_postfix(nodes.collect()).unwrap_or_else(|_| expr.clone())
 }
 
-/// A loss, and the units of predictions and targets: those of the table are
-/// `scale · inner + shift`.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Measure {
-    pub(crate) loss: Loss,
+/// How numbers of the search become numbers of the table: `scale · inner + shift`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Units {
     pub(crate) scale: f64,
     pub(crate) shift: f64,
 }
 
+impl Units {
+    /// Those of the table.
+    pub(crate) const TABLE: Self = Self {
+        scale: 1.0,
+        shift: 0.0,
+    };
+
+    pub(crate) fn in_table(self, inner: &[f64]) -> Vec<f64> {
+        let of = |v: &f64| v.mul_add(self.scale, self.shift);
+        inner.iter().map(of).collect()
+    }
+}
+
+/// A loss, and the units of predictions and targets.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Measure {
+    pub(crate) loss: Loss,
+    /// What predictions are of.
+    pub(crate) link: Link,
+    pub(crate) prediction: Units,
+    pub(crate) target: Units,
+}
+
 impl Measure {
-    /// The same loss of numbers that are in the units of the table.
-    pub(crate) fn in_table(&self) -> Self {
+    /// The loss of predictions and targets in the units of the table.
+    pub(crate) fn of_table(loss: Loss) -> Self {
         Self {
-            loss: self.loss.clone(),
-            scale: 1.0,
-            shift: 0.0,
+            loss,
+            link: Link::Identity,
+            prediction: Units::TABLE,
+            target: Units::TABLE,
         }
+    }
+
+    /// The loss as the search sees it, of a target with this mean that is spread like this.
+    pub(crate) fn of_search(loss: Loss, mean: f64, spread: f64) -> Self {
+        let link = loss.link();
+        let (prediction, target) = match link {
+            Link::Identity => {
+                let units = Units {
+                    scale: spread,
+                    shift: mean,
+                };
+                (units, units)
+            }
+            // Near the mean, target and logarithm then grow alike.
+            Link::Log => {
+                let mean = if mean > 0.0 { mean } else { 1.0 };
+                let (scale, shift) = (1.0, mean.ln());
+                let prediction = Units { scale, shift };
+                let (scale, shift) = (mean, 0.0);
+                (prediction, Units { scale, shift })
+            }
+        };
+        Self {
+            loss,
+            link,
+            prediction,
+            target,
+        }
+    }
+
+    /// Whether formulas predict the target itself, not something that it is a function of.
+    pub(crate) fn is_of_target(&self) -> bool {
+        let is_other = matches!(self.loss, Loss::Logistic | Loss::Formula(_));
+        self.link == Link::Identity && !is_other
+    }
+
+    /// Where a prediction, in the units of the table, is zero.
+    pub(crate) fn zero(&self) -> f64 {
+        -self.prediction.shift / self.prediction.scale
     }
 
     /// The loss of each row.
     pub(crate) fn of_rows(&self, predictions: &[f64], target: &[f64]) -> Vec<f64> {
-        let table = |inner: &[f64]| -> Vec<f64> {
-            inner
-                .iter()
-                .map(|v| v.mul_add(self.scale, self.shift))
-                .collect()
-        };
         if self.loss.is_squares() {
-            let square = |(p, y): (&f64, &f64)| ((p - y) * self.scale).powi(2);
+            let square = |(p, y): (&f64, &f64)| ((p - y) * self.target.scale).powi(2);
             return predictions.iter().zip(target).map(square).collect();
         }
-        let Ok(value) = self.loss.formula() else {
+        let Ok(Formulas([value, ..])) = Formulas::new(&self.loss, self.link, 1.0) else {
             return vec![f64::NAN; target.len()];
         };
-        value.eval_columns(&[&table(predictions), &table(target)])
+        let predictions = self.prediction.in_table(predictions);
+        value.eval_columns(&[&predictions, &self.target.in_table(target)])
     }
 
     /// `error` of a mean loss, given that of the best constant.
@@ -368,7 +474,7 @@ impl Measure {
     pub(crate) fn misfit(&self, n_rows: f64, error: f64, of_constant: f64) -> f64 {
         match self.loss {
             // A likelihood as it is; of the others only the shape is known, not the scale.
-            Loss::Logistic => n_rows * error * of_constant,
+            Loss::Logistic | Loss::Poisson => n_rows * error * of_constant,
             _ => 0.5 * n_rows * error.ln(),
         }
     }
@@ -411,7 +517,8 @@ mod tests {
     #[test]
     fn slopes_are_the_derivatives_and_parabolas_curve_upwards() {
         for loss in losses() {
-            let Formulas([value, slope, curvature]) = Formulas::new(&loss, 1.0).expect("formulas");
+            let Formulas([value, slope, curvature]) =
+                Formulas::new(&loss, Link::Identity, 1.0).expect("formulas");
             for (p, y) in PAIRS {
                 let h = 1e-6 * p.abs().max(0.1);
                 let central = (value.eval(&[p + h, y]) - value.eval(&[p - h, y])) / (2.0 * h);
@@ -426,12 +533,50 @@ mod tests {
     }
 
     #[test]
+    fn the_deviance_of_counts_is_the_same_for_a_mean_and_its_logarithm() {
+        let of = |link| {
+            Formulas::new(&Loss::Poisson, link, 1.0)
+                .expect("formulas")
+                .0
+        };
+        let [value, slope, _] = of(Link::Identity);
+        let [value_of_log, slope_of_log, curvature_of_log] = of(Link::Log);
+        for (mean, y) in [
+            (0.1, 0.0),
+            (3.0, 0.0),
+            (3.0, 3.0),
+            (0.01, 7.0),
+            (900.0, 7.0),
+        ] {
+            let p = f64::ln(mean);
+            let (a, b) = (value.eval(&[mean, y]), value_of_log.eval(&[p, y]));
+            assert!(
+                (a - b).abs() <= 1e-12 * a.max(1.0) && a >= 0.0,
+                "{mean} {y}: {a} {b}"
+            );
+            // By the chain rule.
+            let (a, b) = (mean * slope.eval(&[mean, y]), slope_of_log.eval(&[p, y]));
+            assert!(
+                (a - b).abs() <= 1e-12 * a.abs().max(1.0),
+                "{mean} {y}: {a} {b}"
+            );
+            // A step to the bottom of the parabola never makes it worse.
+            let next = p - b / curvature_of_log.eval(&[p, y]);
+            let (before, after) = (value_of_log.eval(&[p, y]), value_of_log.eval(&[next, y]));
+            assert!(after <= before + 1e-12, "{mean} {y}: {before} {after}");
+        }
+        assert!(value.eval(&[-1.0, 0.0]).is_nan() && value.eval(&[-1.0, 2.0]).is_nan());
+        assert_eq!(value.eval(&[0.0, 0.0]).to_bits(), 0);
+    }
+
+    #[test]
     fn parabolas_of_the_table_nowhere_lie_below_the_loss() {
         for loss in losses()
             .into_iter()
             .filter(|loss| !matches!(loss, Loss::Formula(_)))
         {
-            let Formulas([value, slope, curvature]) = Formulas::new(&loss, 1.0).expect("formulas");
+            let Formulas([value, slope, curvature]) =
+                Formulas::new(&loss, Link::Identity, 1.0).expect("formulas");
             for (at, y) in PAIRS {
                 let (base, g) = (value.eval(&[at, y]), slope.eval(&[at, y]));
                 let c = curvature.eval(&[at, y]);
@@ -457,6 +602,7 @@ mod tests {
             "quantile(0.1)",
             "log_cosh",
             "logistic",
+            "poisson",
             "abs(p-y)^1.5",
         ] {
             assert_eq!(Loss::from_text(text).expect(text).to_string(), text);

@@ -23,7 +23,7 @@ use crate::error::SrError;
 use crate::guesses::Column;
 use crate::judge::Judge;
 use crate::linear;
-use crate::loss::Measure;
+use crate::loss::{Link, Measure};
 use crate::memory::Allowance;
 
 /// What to learn from: inputs, target, and optionally a weight for each row.
@@ -166,7 +166,7 @@ pub(crate) struct Rows {
     pub(crate) columns: Vec<Vec<f64>>,
     pub(crate) target: Vec<f64>,
     pub(crate) weights: Option<Vec<f64>>,
-    /// Where the target in its own units is zero.
+    /// Where what is searched for is zero in its own units.
     pub(crate) zero: f64,
     /// What is minimised.
     pub(crate) measure: Measure,
@@ -203,7 +203,7 @@ impl Rows {
     pub(crate) fn best_constant(&self) -> (f64, f64) {
         let mean = linear::mean(&self.target, self.weights.as_deref());
         if self.measure.loss.is_squares() {
-            return (mean, self.variance() * self.measure.scale.powi(2));
+            return (mean, self.variance() * self.measure.target.scale.powi(2));
         }
         let judge = Judge::new(&self.measure, &self.target, self.weights.as_deref());
         judge.map_or((mean, f64::NAN), |mut judge| judge.best_constant(mean))
@@ -267,8 +267,6 @@ pub struct Problem {
     pub(crate) train: Rows,
     pub(crate) validation: Option<Rows>,
     pub(crate) test: Option<Rows>,
-    pub(crate) target_mean: f64,
-    pub(crate) target_scale: f64,
     /// What the search may remember.
     pub(crate) allowance: Allowance,
 }
@@ -339,11 +337,12 @@ impl Problem {
         let spread = linear::spread(&train_target, target_mean, train_weights.as_deref()).sqrt();
         // Rounding alone spreads the values of a constant target this far.
         let constant = spread <= 4.0 * f64::EPSILON * target_mean.abs();
-        let target_scale = if constant || !spread.is_finite() {
+        let spread = if constant || !spread.is_finite() {
             1.0
         } else {
             spread
         };
+        let measure = Measure::of_search(config.loss.clone(), target_mean, spread);
         if constant {
             notes.push(format!(
                 "the target '{}' is constant, so the formula is that constant",
@@ -362,20 +361,13 @@ impl Problem {
             target: target_of(rows)
                 .into_iter()
                 .map(|y| {
-                    if constant {
-                        0.0
-                    } else {
-                        (y - target_mean) / target_scale
-                    }
+                    let y = if constant { target_mean } else { y };
+                    (y - measure.target.shift) / measure.target.scale
                 })
                 .collect(),
             weights: weights_of(rows),
-            zero: -target_mean / target_scale,
-            measure: Measure {
-                loss: config.loss.clone(),
-                scale: target_scale,
-                shift: target_mean,
-            },
+            zero: measure.zero(),
+            measure: measure.clone(),
         };
         let guesses = config.guesses.read(&table.names, |column| {
             let values = &table.columns[column];
@@ -390,6 +382,13 @@ impl Problem {
                 None => Column::Constant(values[train[0]]),
             }
         })?;
+        let guesses = match measure.link {
+            Link::Identity => guesses,
+            Link::Log => {
+                let logarithm = |guess| Expr::apply(Op::Log, &[guess]);
+                guesses.into_iter().map(logarithm).collect()
+            }
+        };
         Ok(Self {
             guesses,
             names: table.names.clone(),
@@ -399,8 +398,6 @@ impl Problem {
             test: (!test.is_empty()).then(|| rows_of(&test)),
             inputs,
             notes,
-            target_mean,
-            target_scale,
             allowance,
         })
     }
@@ -424,13 +421,17 @@ impl Problem {
                 }
             }
         }
+        let Measure {
+            link, prediction, ..
+        } = self.train.measure;
         nodes.extend([
-            Node::Const(scale * self.target_scale),
+            Node::Const(scale * prediction.scale),
             Node::Op(Op::Mul),
-            Node::Const(offset.mul_add(self.target_scale, self.target_mean)),
+            Node::Const(offset.mul_add(prediction.scale, prediction.shift)),
             Node::Op(Op::Add),
         ]);
-        Expr::from_postfix(nodes).unwrap_or_else(|_| Expr::constant(self.target_mean))
+        nodes.extend((link == Link::Log).then_some(Node::Op(Op::Exp)));
+        Expr::from_postfix(nodes).unwrap_or_else(|_| Expr::constant(prediction.shift))
     }
 
     /// A formula of inner variables in those of the table.
@@ -452,14 +453,10 @@ impl Problem {
         };
         Rows {
             columns: rows.columns.iter().zip(&self.inputs).map(column).collect(),
-            target: rows
-                .target
-                .iter()
-                .map(|y| y.mul_add(self.target_scale, self.target_mean))
-                .collect(),
+            target: rows.measure.target.in_table(&rows.target),
             weights: rows.weights.clone(),
             zero: 0.0,
-            measure: rows.measure.in_table(),
+            measure: Measure::of_table(rows.measure.loss.clone()),
         }
     }
 }

@@ -45,7 +45,7 @@ impl Reach {
         let target = Interval::new(hull.lo() - margin, hull.hi() + margin);
         Self {
             inputs: rows.columns.iter().map(widened).collect(),
-            target: rows.measure.loss.is_of_target().then_some(target),
+            target: rows.measure.is_of_target().then_some(target),
         }
     }
 
@@ -84,11 +84,7 @@ mod tests {
             columns: vec![x.iter().map(|x| 2.0 * x).collect(), x],
             weights: None,
             zero: 0.0,
-            measure: Measure {
-                loss,
-                scale: 1.0,
-                shift: 0.0,
-            },
+            measure: Measure::of_table(loss),
         })
     }
 

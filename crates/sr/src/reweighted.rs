@@ -8,8 +8,9 @@
 use opcodon_jit::{Batch, NormalEquations, Panel, Scratch};
 
 use crate::error::SrError;
+use crate::evaluate::Score;
 use crate::judge::Judge;
-use crate::loss::Measure;
+use crate::loss::{Link, Measure};
 use crate::predict::{Coverage, compile_error};
 use crate::problem::Rows;
 
@@ -17,7 +18,8 @@ use crate::problem::Rows;
 #[derive(Debug)]
 pub(crate) struct Reweighted {
     pub(crate) judge: Judge,
-    /// The loss of the best constant.
+    /// The best constant and its loss.
+    constant: f64,
     of_constant: f64,
     measure: Measure,
     n_inputs: usize,
@@ -44,7 +46,7 @@ impl Reweighted {
             return Ok(None);
         }
         let mut judge = Judge::new(&rows.measure, &rows.target, rows.weights.as_deref())?;
-        let (_, of_constant) = judge.best_constant(target_mean);
+        let (constant, of_constant) = judge.best_constant(target_mean);
         let compiled = match coverage {
             Some(coverage) => {
                 let mut columns = rows.column_refs();
@@ -56,6 +58,7 @@ impl Reweighted {
         };
         Ok(Some(Self {
             judge,
+            constant,
             of_constant,
             measure: rows.measure.clone(),
             n_inputs: rows.columns.len(),
@@ -70,12 +73,13 @@ impl Reweighted {
         self.measure.error(loss, self.of_constant)
     }
 
-    /// The error of `offset + scale · values` and the two, from a start on.
-    pub(crate) fn scaled(
-        &mut self,
-        values: &[f64],
-        start: (f64, f64),
-    ) -> Option<(f64, (f64, f64))> {
+    /// The error of `offset + scale · values` and the two, found from those of least squares on.
+    pub(crate) fn scaled(&mut self, values: &[f64], squares: Score) -> Option<(f64, (f64, f64))> {
+        let start = match self.measure.link {
+            Link::Identity => (squares.offset, squares.scale),
+            // A logarithm is not near the target; the constant leads to it.
+            Link::Log => (self.constant, 0.0),
+        };
         let (scaling, loss) =
             self.judge
                 .scaled(values, start, SCALING_PASSES, SCALING_TOLERANCE)?;

@@ -209,11 +209,7 @@ mod tests {
         let target = exact.eval_columns(&refs);
         let noisy = target.iter().map(|y| y * (1.0 + noise * rng.normal()));
         let target: Vec<f64> = noisy.collect();
-        let measure = Measure {
-            loss: Loss::Mse,
-            scale: 1.0,
-            shift: 0.0,
-        };
+        let measure = Measure::of_table(Loss::Mse);
         let rows = Rows {
             columns,
             target: target.clone(),

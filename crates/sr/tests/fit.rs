@@ -426,14 +426,19 @@ fn noisy_tables_get_the_mean_of_formulas_and_laws_do_not() {
         let error = told.iter().enumerate().map(off).sum::<f64>();
         (report, error)
     };
-    let (report, together) = with(0.3, "4", "true");
-    assert!(report.choice.contains("the mean of"), "{report}");
-    assert!(report.best().size <= report.config.max_size, "{report}");
-    let (_, alone) = with(0.3, "4", "false");
-    assert!(together < 0.8 * alone, "{together} {alone}");
-    // This seed finds a formula that others would not make better.
-    let (report, _) = with(0.3, "1", "true");
-    assert!(!report.choice.contains("the mean of"), "{report}");
+    // Some seeds find a formula that others would not make better.
+    let (mut n_means, mut of_means, mut alone) = (0, 0.0, 0.0);
+    for seed in ["1", "2", "3", "4", "5", "6"] {
+        let (report, error) = with(0.3, seed, "true");
+        assert!(report.best().size <= report.config.max_size, "{report}");
+        if report.choice.contains("the mean of") {
+            n_means += 1;
+            of_means += error;
+            alone += with(0.3, seed, "false").1;
+        }
+    }
+    assert!((1..6).contains(&n_means), "{n_means}");
+    assert!(of_means < 0.9 * alone, "{of_means} {alone}");
 }
 
 #[test]
