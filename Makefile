@@ -42,7 +42,7 @@ test-python: $(VENV)/.wheel
 bench: $(VENV)/.wheel $(VENV)/.bench
 	cargo bench --locked --workspace --bench '*'
 	cd benches/rust && RUSTFLAGS="-C target-cpu=native" cargo run --release --target-dir ../../target/benches
-	$(BIN)/python benches/evaluate.py
+	$(BIN)/python benches/evaluate.py --record benches/record
 	$(BIN)/python benches/call.py
 	$(BIN)/python benches/genome.py
 	$(BIN)/python examples/deap_symbreg.py
