@@ -253,8 +253,9 @@ impl Evaluator {
                 _ => expr.eval_columns_into(&rows.column_refs(), &mut values),
             }
             let squares = self.shared.score_of(&values);
+            let of_squares = (squares.offset, squares.scale);
             if squares.error.is_finite()
-                && let Some((error, (offset, scale))) = reweighted.scaled(&values, squares)
+                && let Some((error, (offset, scale))) = reweighted.scaled(&values, of_squares)
             {
                 *score = Score {
                     error,

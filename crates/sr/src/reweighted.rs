@@ -8,7 +8,6 @@
 use opcodon_jit::{Batch, NormalEquations, Panel, Scratch};
 
 use crate::error::SrError;
-use crate::evaluate::Score;
 use crate::judge::Judge;
 use crate::loss::{Link, Measure};
 use crate::predict::{Coverage, compile_error};
@@ -74,9 +73,13 @@ impl Reweighted {
     }
 
     /// The error of `offset + scale · values` and the two, found from those of least squares on.
-    pub(crate) fn scaled(&mut self, values: &[f64], squares: Score) -> Option<(f64, (f64, f64))> {
+    pub(crate) fn scaled(
+        &mut self,
+        values: &[f64],
+        of_squares: (f64, f64),
+    ) -> Option<(f64, (f64, f64))> {
         let start = match self.measure.link {
-            Link::Identity => (squares.offset, squares.scale),
+            Link::Identity => of_squares,
             // A logarithm is not near the target; the constant leads to it.
             Link::Log => (self.constant, 0.0),
         };
