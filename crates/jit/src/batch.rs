@@ -7,10 +7,11 @@ use opcodon_asm::Assembler;
 use opcodon_codemem::{Arena, SealedArena};
 use opcodon_expr::{Expr, Node};
 
+use crate::columns::{ColumnLeaves, Targets};
 use crate::direct::Direct;
 use crate::formula;
 use crate::gradient::{self, Adjoints, MAX_CONSTANTS, NormalEquations, Scratch};
-use crate::kernel::{self, ColumnLeaves, Fold, Shells, Targets};
+use crate::kernel::{self, Fold, Shells};
 use crate::lower::Workspace;
 use crate::machine::{Machine, Visitor};
 use crate::panel::{Line, stride};

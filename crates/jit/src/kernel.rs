@@ -23,11 +23,11 @@ use opcodon_asm::{Alu, Assembler, Cond, Gpr, K1, Mem, NONE, Rm, Shift, Vreg, Wid
 
 use opcodon_expr::Node;
 
+use crate::columns::{ColumnLeaves, Targets, column_place};
 use crate::direct::{self, Direct, Survey};
 use crate::lower::{Leaves, Lower, Workspace, calls, routines};
 use crate::machine::{Machine, offset, reg};
 use crate::outer::{Layout, Loops};
-use crate::panel::stride;
 use crate::tape::Tape;
 use crate::{Float, JitError, Tier};
 
@@ -46,62 +46,6 @@ pub(crate) enum Fold {
     Moments,
     /// Upper triangle of Σ w v vᵀ over the vector v of all outputs, row by row.
     Outer,
-}
-
-/// The columns that a fold reads beside the inputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Targets {
-    pub(crate) target: u32,
-    pub(crate) weight: Option<u32>,
-}
-
-/// Columns and constants as memory operands; literals are appended to the constants.
-pub(crate) struct ColumnLeaves<'a, M: Machine> {
-    pub(crate) constants: &'a mut Vec<M::T>,
-    /// Where the constants of this kernel begin.
-    pub(crate) first: usize,
-    /// How many of them are the tree's own.
-    pub(crate) own: usize,
-}
-
-impl<M: Machine> ColumnLeaves<'_, M> {
-    #[inline(always)]
-    fn place(&self, k: usize) -> Rm {
-        M::constant(Mem::base(gpr::RSI).disp(offset(k * M::SLOT)))
-    }
-}
-
-impl<M: Machine> Leaves<M::T> for ColumnLeaves<'_, M> {
-    #[inline]
-    fn column(&mut self, _: &mut Assembler, column: u32) -> Rm {
-        column_place::<M>(column)
-    }
-
-    #[inline]
-    fn constant(&mut self, _: &mut Assembler, constant: u32) -> Rm {
-        self.place(constant as usize)
-    }
-
-    fn literal(&mut self, _: &mut Assembler, value: M::T) -> Rm {
-        let literals = &self.constants[self.first + self.own..];
-        let same = |other: &M::T| bytemuck::bytes_of(other) == bytemuck::bytes_of(&value);
-        let k = literals.iter().position(same).unwrap_or_else(|| {
-            self.constants.push(value);
-            self.constants.len() - 1 - self.first - self.own
-        });
-        self.place(self.own + k)
-    }
-}
-
-#[inline(always)]
-#[expect(
-    clippy::cast_possible_wrap,
-    clippy::cast_possible_truncation,
-    reason = "the batch limits the number of columns"
-)]
-pub(crate) fn column_place<M: Machine>(column: u32) -> Rm {
-    let start = column as usize * stride::<M::T>();
-    Rm::Mem(Mem::base(gpr::RDI).disp(start as i32))
 }
 
 /// Which rows of the second vector of an iteration count. Routines leave it alone.

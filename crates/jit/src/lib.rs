@@ -24,6 +24,7 @@
 //! - No file is opened here, and `unsafe` is confined to `seal`.
 
 mod batch;
+mod columns;
 mod direct;
 mod error;
 mod explain;

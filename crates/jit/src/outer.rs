@@ -19,7 +19,7 @@
 
 use opcodon_asm::{Alu, Assembler, Cond, Mem, gpr};
 
-use crate::kernel::{ColumnLeaves, Targets, column_place};
+use crate::columns::{ColumnLeaves, Targets, column_place};
 use crate::lower::Lower;
 use crate::machine::{Machine, offset};
 use crate::tape::Arg;

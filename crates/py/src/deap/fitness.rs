@@ -15,7 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySlice, PyTuple, PyType};
 
-use super::vocabulary::type_name;
+use super::objects::type_name;
 
 /// Numbers, one an objective. Most runs have one objective, and need no allocation then.
 #[derive(Clone, Debug)]

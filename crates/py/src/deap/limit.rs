@@ -6,9 +6,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::measure::Measure;
+use super::objects::deap_gp;
 use super::random::draw;
 use super::tree::Tree;
-use super::vocabulary::deap_gp;
 
 /// A decorator for operators: a child that measures more than ``max_value`` gives way to a copy of
 /// one of its parents, chosen at random.

@@ -12,10 +12,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::grammar::{Gene, Grammar};
+use super::objects::deap_gp;
 use super::random::draw;
 use super::tree::{Tree, same_words};
 use super::variation::{self, Shape};
-use super::vocabulary::{Vocabulary, deap_gp};
+use super::vocabulary::Vocabulary;
 
 fn new_tree<'py>(
     pset: &Bound<'py, PyAny>,

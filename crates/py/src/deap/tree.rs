@@ -12,7 +12,8 @@ use pyo3::types::{PyInt, PyIterator, PyList, PySlice, PyString, PyTuple, PyType}
 
 use super::fitness::{Fitness, attributes};
 use super::grammar::{Gene, Kind, TypeId};
-use super::vocabulary::{Vocabulary, deap_gp, find_live, type_name};
+use super::objects::{deap_gp, object_of, type_name};
+use super::vocabulary::{Vocabulary, find_live};
 
 /// A tree in prefix order, native; a drop-in for ``deap.gp.PrimitiveTree``.
 ///
@@ -379,7 +380,7 @@ impl Tree {
                 words.grammar.symbol(gene.symbol).kind,
                 Kind::Ephemeral | Kind::Literal
             ) {
-                values.push(super::vocabulary::object_of(py, gene.value)?);
+                values.push(object_of(py, gene.value)?);
             }
         }
         let restore = slf.get_type().getattr(intern!(py, "_restore"))?;

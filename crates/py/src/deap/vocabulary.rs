@@ -9,24 +9,21 @@
 //! equal primitive set made later, and still mix.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use opcodon_expr::parse;
-use pyo3::exceptions::{PyIndexError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{
-    PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType, PyWeakrefReference,
-};
+use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple, PyWeakrefReference};
 
 use super::UnknownPrimitiveError;
 use super::function::Function;
 use super::grammar::{Gene, Grammar, Kind, Symbol, SymbolId, TypeId, Value, as_id};
 use super::lower::{Meaning, Obstacle};
+use super::objects::{AddressMap, address, deap_gp, number, object_of, type_name, type_text};
+use super::reader::Reader;
 use super::recent::{Key, Recent};
 use super::variation::{Dead, translate};
 
@@ -35,32 +32,6 @@ static REGISTRATIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Where unpickled trees, and trees made of DEAP's node objects, find a live primitive set.
 static LIVE: Mutex<Vec<Py<PyWeakrefReference>>> = Mutex::new(Vec::new());
-
-/// A hash for addresses of objects: the low bits are all alike.
-#[derive(Default)]
-struct AddressHasher(u64);
-
-impl Hasher for AddressHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_usize(usize::from(byte));
-        }
-    }
-    fn write_usize(&mut self, address: usize) {
-        self.0 = (self.0 ^ address as u64)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(26);
-    }
-}
-
-type AddressMap<T> = HashMap<usize, T, BuildHasherDefault<AddressHasher>>;
-
-fn address(object: &Bound<'_, PyAny>) -> usize {
-    object.as_ptr() as usize
-}
 
 /// What a primitive set looked like when it was read.
 struct Stamp {
@@ -182,11 +153,7 @@ impl Vocabulary {
                 error.set_cause(py, Some(cause));
                 error
             })?;
-        let mut reader = Reader {
-            pset: pset.clone(),
-            types: Vec::new(),
-            type_ids: AddressMap::default(),
-        };
+        let mut reader = Reader::new(pset);
         let stamp = Stamp::of(pset)?;
         let arguments = stamp
             .arguments
@@ -732,230 +699,6 @@ fn kind_of(code: i64) -> Option<Kind> {
         return Some(Kind::Argument(index));
     }
     KINDS.get(usize::try_from(-1 - code).ok()?).copied()
-}
-
-/// Reads the symbols of one primitive set.
-struct Reader<'py> {
-    pset: Bound<'py, PyAny>,
-    types: Vec<Bound<'py, PyAny>>,
-    type_ids: AddressMap<TypeId>,
-}
-
-impl<'py> Reader<'py> {
-    fn type_id(&mut self, of: &Bound<'py, PyAny>) -> PyResult<TypeId> {
-        let next = as_id(self.types.len());
-        let id = *self.type_ids.entry(address(of)).or_insert(next);
-        if id == next {
-            self.types.push(of.clone());
-        }
-        Ok(id)
-    }
-
-    /// A symbol, how it is printed if it is a terminal, and what it computes.
-    fn symbol(
-        &mut self,
-        name: String,
-        object: &Bound<'py, PyAny>,
-        arguments: &[String],
-    ) -> PyResult<(Symbol, String, Meaning)> {
-        let py = self.pset.py();
-        let of = object.getattr(intern!(py, "ret"))?;
-        let ret = self.type_id(&of)?;
-        if object.is_instance_of::<PyType>() {
-            let symbol = Symbol {
-                name,
-                kind: Kind::Ephemeral,
-                args: Box::default(),
-                ret,
-            };
-            return Ok((symbol, String::new(), Meaning::Value));
-        }
-        if let Ok(types) = object.getattr(intern!(py, "args")) {
-            let types: Vec<Bound<'py, PyAny>> = types.try_iter()?.collect::<PyResult<_>>()?;
-            let args = types
-                .iter()
-                .map(|of| self.type_id(of))
-                .collect::<PyResult<Box<[_]>>>()?;
-            let meaning = self.function(&name, PyTuple::new(py, types)?)?;
-            return Ok((
-                Symbol {
-                    name,
-                    kind: Kind::Primitive,
-                    args,
-                    ret,
-                },
-                String::new(),
-                meaning,
-            ));
-        }
-        let text: String = object.call_method0(intern!(py, "format"))?.extract()?;
-        let value = object.getattr(intern!(py, "value"))?;
-        let symbolic = object
-            .getattr(intern!(py, "conv_fct"))?
-            .is(py.get_type::<PyString>());
-        if !symbolic {
-            let symbol = Symbol {
-                name,
-                kind: Kind::Terminal,
-                args: Box::default(),
-                ret,
-            };
-            let meaning = constant(&value, &text)?;
-            return Ok((symbol, text, meaning));
-        }
-        if let Some(index) = (0..)
-            .zip(arguments)
-            .find(|(_, argument)| **argument == text)
-            .map(|(index, _)| index)
-        {
-            let symbol = Symbol {
-                name,
-                kind: Kind::Argument(index),
-                args: Box::default(),
-                ret,
-            };
-            return Ok((symbol, text, Meaning::Variable(index)));
-        }
-        let context = self.pset.getattr(intern!(py, "context"))?;
-        let meaning = match context.get_item(&text) {
-            Ok(value) => constant(&value, &text)?,
-            Err(_) => Meaning::Unknown(
-                format!("the terminal {text} is not in the context of the primitive set").into(),
-            ),
-        };
-        Ok((
-            Symbol {
-                name,
-                kind: Kind::Terminal,
-                args: Box::default(),
-                ret,
-            },
-            text,
-            meaning,
-        ))
-    }
-
-    /// What the function of that name computes, as `opcodon.deap` knows it.
-    fn function(&self, name: &str, types: Bound<'py, PyTuple>) -> PyResult<Meaning> {
-        let py = self.pset.py();
-        let arity = types.len();
-        let context = self.pset.getattr(intern!(py, "context"))?;
-        let Ok(function) = context.get_item(name) else {
-            return Ok(Meaning::Late);
-        };
-        if function.is_instance_of::<Function>() || is_compiled_by_deap(&function) {
-            return Ok(Meaning::Late);
-        }
-        let known = py.import(intern!(py, "opcodon.deap"))?;
-        let answer = known.call_method1(intern!(py, "_meaning"), (&function, name, types))?;
-        let (formula, reason): (Option<String>, String) = answer.extract()?;
-        let Some(formula) = formula else {
-            return Ok(Meaning::Unknown(reason.into()));
-        };
-        let names: Vec<String> = (0..arity).map(|index| format!("x{index}")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        match parse(&formula, Some(&names)) {
-            Ok(parsed) => Ok(Meaning::of(&parsed.expr, arity)),
-            Err(error) => Ok(Meaning::Unknown(
-                format!("it is registered as {formula:?}, which does not parse: {error}").into(),
-            )),
-        }
-    }
-}
-
-/// Whether a function is one that `deap.gp.compile` has made, an automatically defined function of
-/// some individual: DEAP evaluates these in a context without builtins.
-fn is_compiled_by_deap(function: &Bound<'_, PyAny>) -> bool {
-    let py = function.py();
-    function
-        .getattr(intern!(py, "__globals__"))
-        .and_then(|globals| globals.get_item(intern!(py, "__builtins__")))
-        .is_ok_and(|builtins| builtins.is_none())
-}
-
-/// The meaning of a terminal whose value is known.
-fn constant(value: &Bound<'_, PyAny>, text: &str) -> PyResult<Meaning> {
-    Ok(match number(value)?.and_then(Value::number) {
-        Some(value) => Meaning::Constant(value),
-        None => Meaning::Unknown(
-            format!(
-                "the terminal {text} is a {}, but only int, float and bool can become machine code",
-                type_name(value)
-            )
-            .into(),
-        ),
-    })
-}
-
-/// The value of a number object; `None` if it is none.
-#[inline]
-fn number(object: &Bound<'_, PyAny>) -> PyResult<Option<Value>> {
-    if let Ok(value) = object.cast::<PyFloat>() {
-        return Ok(Some(Value::Float(value.value())));
-    }
-    if let Ok(value) = object.cast_exact::<PyInt>()
-        && let Ok(value) = value.extract::<i64>()
-    {
-        return Ok(Some(Value::Int(value)));
-    }
-    strange_number(object)
-}
-
-/// A bool, an integer beyond 64 bits, or a number by protocol, such as numpy's; no array.
-#[cold]
-fn strange_number(object: &Bound<'_, PyAny>) -> PyResult<Option<Value>> {
-    let py = object.py();
-    if let Ok(value) = object.cast::<PyBool>() {
-        return Ok(Some(Value::Bool(value.is_true())));
-    }
-    if object.hasattr(intern!(py, "__len__"))? {
-        return Ok(None);
-    }
-    if object.hasattr(intern!(py, "__index__"))? {
-        return match object.extract::<i64>() {
-            Ok(value) => Ok(Some(Value::Int(value))),
-            Err(error) if error.is_instance_of::<PyOverflowError>(py) => {
-                Ok(Some(Value::Float(object.extract()?)))
-            }
-            Err(error) => Err(error),
-        };
-    }
-    if object.hasattr(intern!(py, "__float__"))? {
-        return Ok(Some(Value::Float(object.extract()?)));
-    }
-    Ok(None)
-}
-
-/// The Python object of a gene's value.
-pub(crate) fn object_of(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
-    Ok(match value {
-        Value::None => py.None().into_bound(py),
-        Value::Int(value) => value.into_pyobject(py)?.into_any(),
-        Value::Float(value) => value.into_pyobject(py)?.into_any(),
-        Value::Bool(value) => PyBool::new(py, value).to_owned().into_any(),
-    })
-}
-
-/// The module `deap.gp`.
-pub(crate) fn deap_gp(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
-    static GP: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-    Ok(GP
-        .get_or_try_init(py, || py.import(intern!(py, "deap.gp")).map(Bound::unbind))?
-        .bind(py))
-}
-
-pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
-    object
-        .get_type()
-        .qualname()
-        .map_or_else(|_| "strange object".to_owned(), |name| name.to_string())
-}
-
-fn type_text(of: &Bound<'_, PyAny>) -> PyResult<String> {
-    Ok(match of.cast::<PyType>() {
-        Ok(of) => of.fully_qualified_name()?.to_string(),
-        Err(_) => of.str()?.to_string(),
-    })
 }
 
 /// Makes a vocabulary known to trees that look for theirs.
