@@ -192,7 +192,7 @@ fn by_islands<'a>(
     front: &[Polished],
 ) -> (usize, Option<Honest<'a>>) {
     let mean = |errors: &[f64]| linear::mean(errors, None);
-    let size = match one_standard_error(&smoothed(&apart.losses)) {
+    let size = match size_that_pays(&apart.losses) {
         size if beats_constant(&apart.losses[size], &apart.losses[0]) => size,
         _ => 0,
     };
@@ -210,7 +210,7 @@ fn by_islands<'a>(
             pick = pick_within(next);
         }
     }
-    let wild = one_standard_error(&smoothed(&apart.wild_losses));
+    let wild = size_that_pays(&apart.wild_losses);
     if mean(&apart.wild_losses[wild]) < WILD * promised {
         pick = one_standard_error(errors);
     }
@@ -326,6 +326,16 @@ fn r2s_on(rows: &Rows, models: &[Polished]) -> Vec<f64> {
         let r2 = 1.0 - linear::spread(&residuals, 0.0, rows.weights.as_deref()) / variance;
         if r2.is_finite() { r2 } else { f64::MIN }
     })
+}
+
+/// The size to which islands' losses say that formulas may grow. Neighbours have a say in it; but what a
+/// smaller size does as well by itself, it does.
+fn size_that_pays(losses: &[Vec<f64>]) -> usize {
+    let mean = |size: usize| linear::mean(&losses[size], None);
+    let size = one_standard_error(&smoothed(losses));
+    (0..size)
+        .find(|&smaller| mean(smaller) <= mean(size))
+        .unwrap_or(size)
 }
 
 /// The losses of each size, averaged row by row with those of its neighbours: of fifty sizes one is
