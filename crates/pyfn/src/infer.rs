@@ -8,6 +8,9 @@
 //!
 //! What has no rule is a *leave*: Python continues there, so nothing behind it has a type.
 
+use std::collections::HashSet;
+
+use crate::classes::is_looked_up;
 use crate::globals::{FunctionId, Global};
 use crate::liveness::{Locals, for_each_atom};
 use crate::own::Own;
@@ -21,10 +24,10 @@ use crate::types::{
     ArrayTy, BOOL, CHAR, COMPLEX, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
     UNSET,
 };
-use crate::unit::{FunctionInfo, Unit};
+use crate::unit::{FunctionInfo, SpecId, Unit, calls_method};
 
 /// Nesting of lists and tuples beyond which nothing is known.
-const DEPTH_MAX: usize = 4;
+pub(crate) const DEPTH_MAX: usize = 4;
 
 /// The types of all locals at a place, or none where nothing gets.
 pub(crate) type State = Option<Vec<Ty>>;
@@ -326,6 +329,8 @@ pub(crate) struct Inference<'a> {
     pub(crate) is_plain: bool,
     pub(crate) own_lists: Own<Ty>,
     pub(crate) own_tables: Own<TableTy>,
+    calls: Vec<SpecId>,
+    known_methods: HashSet<Id>,
 }
 
 /// What is found about a function.
@@ -338,6 +343,10 @@ pub(crate) struct Inferred {
     pub(crate) own_lists: Vec<Option<Ty>>,
     /// The same for dictionaries and sets.
     pub(crate) own_tables: Vec<Option<TableTy>>,
+    /// The versions that it calls.
+    pub(crate) calls: Vec<SpecId>,
+    /// The statements that call methods which are known wherever they are called.
+    pub(crate) known_methods: HashSet<Id>,
 }
 
 /// The locals that a statement reads.
@@ -379,6 +388,8 @@ impl<'a> Inference<'a> {
                     plain_ret: inference.is_plain.then_some(inference.exact_ret),
                     own_lists: inference.own_lists.of_locals(),
                     own_tables: inference.own_tables.of_locals(),
+                    calls: inference.calls,
+                    known_methods: inference.known_methods,
                 };
             }
             own = (inference.own_lists, inference.own_tables);
@@ -404,6 +415,8 @@ impl<'a> Inference<'a> {
             ret: Ty::default(),
             exact_ret: Ty::default(),
             is_plain: true,
+            calls: Vec::new(),
+            known_methods: HashSet::new(),
         };
         let end = inference.block(&info.program.body, Some(state));
         if end.is_some() {
@@ -437,6 +450,7 @@ impl<'a> Inference<'a> {
             return Some(state);
         }
         self.note_table_use(&state, kind);
+        self.note_method(&state, statement);
         match kind {
             Kind::Set(to, e) => {
                 self.note_own_append(&state, e);
@@ -474,10 +488,13 @@ impl<'a> Inference<'a> {
                     extend(&mut state[*list], &value);
                 }
             }
-            Kind::SetAttr(..) | Kind::DelItem(..) => {}
-            Kind::Lookup(to, _, of) => {
-                let of = self.scope(&state).atom(of);
-                state[*to] = Ty::of(if has_plain_methods(&of) {
+            Kind::SetAttr(..) => self.note_attribute(&state, kind),
+            Kind::DelItem(..) => {}
+            Kind::Lookup(to, name, of) => {
+                let scope = self.scope(&state);
+                let of = scope.atom(of);
+                let is_known = scope.method(&of, name, &[]).is_some();
+                state[*to] = Ty::of(if is_known || has_plain_methods(&of) {
                     UNSET
                 } else {
                     OBJECT
@@ -610,6 +627,28 @@ impl<'a> Inference<'a> {
         after
     }
 
+    /// Notes whether the method that a statement calls is a known one.
+    fn note_method(&mut self, state: &[Ty], statement: &Statement) {
+        if !calls_method(&statement.kind) {
+            return;
+        }
+        let scope = self.scope(state);
+        let is_known = match &statement.kind {
+            Kind::Set(_, Expr::Method(name, of, _, named, bound))
+            | Kind::Expr(Expr::Method(name, of, _, named, bound)) => {
+                let of = scope.atom(of);
+                let is_ours = scope.method(&of, name, named).is_some();
+                has_plain_methods(&of) || is_ours && !is_looked_up(state, *bound)
+            }
+            _ => true,
+        };
+        if is_known {
+            self.known_methods.insert(statement.id);
+        } else {
+            self.known_methods.remove(&statement.id);
+        }
+    }
+
     pub(crate) fn scope<'s>(&'s self, state: &'s [Ty]) -> Scope<'s> {
         Scope {
             info: &self.info,
@@ -629,6 +668,10 @@ impl<'a> Inference<'a> {
                 return self.call(id, &types);
             }
         }
+        if let Some(how) = self.through_class(state, e) {
+            self.is_plain = false;
+            return how;
+        }
         let scope = self.scope(state);
         let how = operation(&scope, e);
         self.is_plain &= match &how {
@@ -638,12 +681,19 @@ impl<'a> Inference<'a> {
         how
     }
 
-    fn call(&mut self, id: FunctionId, args: &[Ty]) -> How {
-        match self.unit.result_of(id, args) {
+    pub(crate) fn call(&mut self, id: FunctionId, args: &[Ty]) -> How {
+        let Some(spec) = self.unit.callee(id, args) else {
+            return How::Gives(Ty::of(OBJECT));
+        };
+        if !self.calls.contains(&spec) {
+            self.calls.push(spec);
+        }
+        let ret = self.unit.specs[spec].ret.clone();
+        if ret.is_never() {
             // Nothing is known yet: this path will be walked again.
-            Some(ret) if ret.is_never() => How::Leave("never returns natively".to_owned()),
-            Some(ret) => How::Gives(ret.expected()),
-            None => How::Gives(Ty::of(OBJECT)),
+            How::Leave("never returns natively".to_owned())
+        } else {
+            How::Gives(ret.expected())
         }
     }
 }
@@ -739,6 +789,9 @@ pub(crate) fn prepare(info: &FunctionInfo, statement: &Statement, state: &mut [T
     }
     for local in used(kind) {
         let ty = &mut state[local];
+        if info.unexpected.contains(&statement.id) {
+            ty.forget_class();
+        }
         ty.tags = Tags(ty.tags.0 & !Tags::of(UNSET).0);
         if ty.is_never() {
             return false;
@@ -951,7 +1004,11 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
                 None => How::Gives(method(&of.without_chars(), name, &scope.atoms(args), named)),
             }
         }
-        Expr::Attr(name, of) => How::Gives(attribute(&scope.atom(of), name)),
+        Expr::Attr(name, of) => {
+            let of = scope.atom(of);
+            let stored = scope.stored(&of, name);
+            How::Gives(stored.unwrap_or_else(|| attribute(&of, name)))
+        }
         Expr::Item(of, index) => {
             let of = scope.atom(of);
             if of.tags.any(Tags::NUMBERS.or(Tags::of(NONE))) && !of.tags.has(OBJECT) {
@@ -986,7 +1043,7 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
 
 /// Whether looking a method up has no effect that anybody could see.
 pub(crate) fn has_plain_methods(of: &Ty) -> bool {
-    let is_known = of.tags == Tags::of(OBJECT) && of.form != Form::Any;
+    let is_known = of.tags == Tags::of(OBJECT) && !matches!(of.form, Form::Any | Form::Instance(_));
     is_known || of.is_text() || of.tags == Tags::of(COMPLEX)
 }
 

@@ -14,6 +14,7 @@
 //! This crate does not link to Python. What it has to know of Python comes in a table of addresses
 //! ([`Runtime`]); only generated code follows them.
 
+mod classes;
 mod emit;
 mod globals;
 mod implied;
@@ -35,6 +36,7 @@ mod unboxed;
 mod unit;
 mod wrap;
 
+pub use classes::{Class, ClassId, Classes, InstanceTy, Maker, Member};
 pub use emit::{EntryGuards, HOISTED, UNEXPECTED, names_key};
 pub use globals::{FunctionId, Global};
 pub use program::{Atom, Expr, Id, Index, Kind, Local, Program, ProgramError, Statement, Text};

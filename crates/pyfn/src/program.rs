@@ -318,6 +318,19 @@ impl Program {
 }
 
 impl Program {
+    /// The attributes of the first parameter that are assigned, in the order of the statements.
+    #[must_use]
+    pub fn assigned_to_first(&self) -> Vec<String> {
+        let mut assigned = all_statements(&self.body)
+            .filter_map(|statement| match &statement.kind {
+                Kind::SetAttr(Atom::Local(0), name, _) => Some((statement.id, name.clone())),
+                _ => None,
+            })
+            .collect::<Vec<_>>();
+        assigned.sort();
+        assigned.into_iter().map(|(_, name)| name).collect()
+    }
+
     /// Everything that has to be a text object: names of attributes and methods, strings, and the
     /// names of arguments under [`names_key`](crate::names_key).
     #[must_use]

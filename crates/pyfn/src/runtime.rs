@@ -39,6 +39,17 @@ pub struct Runtime {
     pub plain_refcounts: bool,
     /// Whether integers are a signed number of 30-bit digits at 16 and the digits behind.
     pub digits30: bool,
+    /// Offset of the number that a class gets anew when it changes, of 32 bits; 0 if there is none.
+    pub type_version: i32,
+    /// Offset of the place of an object's values; 0 if they are not known.
+    pub values_at: i32,
+    /// `(class) -> object`: an instance without attributes.
+    pub new_object: usize,
+    /// `(object, name, function) -> 1` if that attribute is the function as a method of the object.
+    pub is_method: usize,
+    /// `(object, instance) -> 0` if the object is `None`, or raises what a call of a class raises if
+    /// `__init__` gives another, and releases the instance. Uses up a reference to the object.
+    pub init_gave: usize,
     /// `(record, frame) -> object`: Python finishes the call.
     pub leave: usize,
     /// `(record, frame) -> object`: Python raises at the statement the exception that is set, and

@@ -5,14 +5,16 @@
 //! anything relies on it; what does not look as expected is done through functions instead.
 
 use std::collections::HashMap;
+use std::ffi::c_void;
 use std::rc::Rc;
 
 use opcodon_pyfn::{Dtype, Runtime, Tags};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::{calls, function, leave, table, unboxed};
+use super::class_layout::ClassLayout;
+use super::{calls, classes, function, leave, table, unboxed};
 
 /// What is known of the interpreter and of numpy.
 pub(super) struct Layout {
@@ -21,6 +23,11 @@ pub(super) struct Layout {
     pub(super) names: HashMap<usize, String>,
     /// Keeps the named functions alive.
     _kept: Vec<Py<PyAny>>,
+    /// Where classes and their instances have their fields.
+    pub(super) classes: ClassLayout,
+    /// How `object` makes an instance.
+    pub(super) object_new: ffi::newfunc,
+    pub(super) no_args: Py<PyAny>,
     /// Whether dictionaries have a number that changes with them.
     pub(super) dict_versions: bool,
     pub(super) np_bool_type: usize,
@@ -31,6 +38,13 @@ pub(super) struct Layout {
     pub(super) descr_float: *mut ffi::PyObject,
     pub(super) descr_int: *mut ffi::PyObject,
     pub(super) descr_bool: *mut ffi::PyObject,
+}
+
+impl Layout {
+    /// Whether classes have a number that changes with them.
+    pub(super) fn has_class_versions(&self) -> bool {
+        self.runtime.type_version != 0
+    }
 }
 
 static mut LAYOUT: Option<Layout> = None;
@@ -346,6 +360,9 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         Ok(numpy.call_method1("dtype", (name,))?.into_ptr())
     };
     let fine = cfg!(target_pointer_width = "64");
+    let class_layout = ClassLayout::look(py)?;
+    let object_new =
+        unsafe { ffi::PyType_GetSlot(&raw mut ffi::PyBaseObject_Type, ffi::Py_tp_new) };
     macro_rules! addresses {
         ($($name:ident),*) => { HashMap::from([$((stringify!($name), $name as *const () as usize)),*]) };
     }
@@ -375,6 +392,11 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         complex_at,
         plain_refcounts: fine && refcounts_are_known(py),
         digits30: fine && ints_are_known(py)?,
+        type_version: class_layout.version,
+        values_at: class_layout.values,
+        new_object: at!(classes::new_object),
+        is_method: at!(classes::is_method),
+        init_gave: at!(classes::init_gave),
         leave: at!(leave::leave),
         fail: at!(leave::fail),
         leave_behind: at!(leave::leave),
@@ -454,6 +476,10 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         runtime: Rc::new(runtime),
         names,
         _kept: kept,
+        classes: class_layout,
+        // A slot of `object` is a function, or there is no interpreter.
+        object_new: unsafe { std::mem::transmute::<*mut c_void, ffi::newfunc>(object_new) },
+        no_args: PyTuple::empty(py).into_any().unbind(),
         dict_versions: fine && dict_versions_are_known(py)?,
         np_bool_type: address(&numpy.getattr("bool_")?),
         narrow_types: {

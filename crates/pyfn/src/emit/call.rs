@@ -86,20 +86,32 @@ impl Emitter<'_, '_> {
         args: &[Atom],
     ) -> Option<Val> {
         let values = args.iter().map(|arg| self.atom(arg)).collect::<Vec<_>>();
+        let function = self.atom(function);
+        self.call_function(id, function, values)
+    }
+
+    /// The same with values; the object is called where the function cannot be natively.
+    pub(super) fn call_function(
+        &mut self,
+        id: FunctionId,
+        function: Val,
+        values: Vec<Val>,
+    ) -> Option<Val> {
         if let Some(result) = self.inlined_call(id, &values) {
             return result;
         }
         let types = values.iter().map(|value| value.ty.clone());
         let types = types.collect::<Vec<_>>();
         let Some(spec) = self.unit.find(id, &types) else {
-            return Some(self.boxed_call(function, values, &[], &Ty::of(OBJECT)));
+            self.may_rebind = true;
+            return Some(self.call_object(&function, values, &[], &Ty::of(OBJECT)));
         };
         let ret = self.unit.specs[spec].ret.clone();
         if ret.is_never() {
             self.leave("the function called never returns natively");
             return None;
         }
-        self.may_rebind |= self.unit.may_rebind(id);
+        self.may_rebind |= self.unit.may_rebind(spec);
         if !self.callees.contains(&id) {
             self.callees.push(id);
         }

@@ -164,6 +164,9 @@ impl Emitter<'_, '_> {
             Kind::SetItem(of, index, value) => return self.set_item(of, index, value),
             Kind::SetAttr(of, name, value) => {
                 let (of, value) = (self.atom(of), self.atom(value));
+                if self.store_attribute(&of, name, &value) {
+                    return true;
+                }
                 let name = self.text(name);
                 self.through_status(&[&of, &value], |emitter, words| {
                     emitter.call_word(emitter.rt.set_attr, &[words[0], name, words[1]])
@@ -171,7 +174,7 @@ impl Emitter<'_, '_> {
             }
             Kind::Lookup(to, name, of) => {
                 let of = self.atom(of);
-                if has_plain_methods(&of.ty) {
+                if has_plain_methods(&of.ty) || self.looked_up(&of, name) {
                     self.drop_local(*to);
                     self.types[*to] = Ty::of(UNSET);
                     return true;

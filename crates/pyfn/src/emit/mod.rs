@@ -30,6 +30,7 @@ mod frame;
 mod hoist;
 mod idiom;
 mod inline;
+mod instance;
 mod integers;
 mod island;
 mod list;
@@ -173,6 +174,8 @@ pub(crate) struct Emitter<'a, 'f> {
     pub(crate) may_rebind: bool,
     frame: StackSlot,
     frame_words: usize,
+    /// An object that the statement has made, which is released where it fails.
+    unfinished: Option<Value>,
     /// Indices that are known to be within bounds here.
     pub(crate) facts: Vec<hoist::Fact>,
     /// The element that the current innermost loop changes.
@@ -333,8 +336,8 @@ pub(crate) fn function(unit: &mut Unit, spec: SpecId) -> Result<Emitted, Compile
         let cell = unit.specs[spec].cell.as_ptr() as usize;
         let ret = &unit.specs[spec].ret;
         let shape = (params.as_slice(), ret, cell, callees.is_empty());
-        let (func, runtime) = (&mut entry.func, &unit.runtime);
-        if vectorcall::entry(func, &mut builder_context, shape, guards, runtime, &isa) {
+        let (func, known) = (&mut entry.func, (&*unit.runtime, &*unit.classes));
+        if vectorcall::entry(func, &mut builder_context, shape, guards, known, &isa) {
             pad(&mut bytes);
             vectorcall_offset = Some(bytes.len());
             bytes.extend(bytes_of(&mut entry)?.0);
@@ -412,6 +415,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             may_rebind: false,
             frame,
             frame_words: 0,
+            unfinished: None,
             facts: Vec::new(),
             forwarded: None,
             scratch,

@@ -20,6 +20,9 @@ impl Emitter<'_, '_> {
         {
             return self.native_call(id, function, args);
         }
+        if let Some(value) = self.through_class(e) {
+            return value;
+        }
         let ty = match operation(&self.scope(), e) {
             How::Gives(ty) => ty,
             How::Leave(why) => {
@@ -121,6 +124,9 @@ impl Emitter<'_, '_> {
             }
             Expr::Attr(name, of) => {
                 let of = self.atom(of);
+                if let Some(value) = self.load_attribute(&of, name, ty) {
+                    return Some(value);
+                }
                 if of.ty.tags == Tags::of(COMPLEX)
                     && let Some(part) = self.complex_attribute(&of, name)
                 {
@@ -385,22 +391,30 @@ impl Emitter<'_, '_> {
     pub(super) fn boxed_call(
         &mut self,
         function: &Atom,
-        mut args: Vec<Val>,
+        args: Vec<Val>,
         named: &[(String, Atom)],
         ty: &Ty,
     ) -> Val {
         use crate::globals::Global;
+        let is_builtin = |global: &Global| matches!(global, Global::Builtin { .. });
         self.may_rebind |= match function {
-            Atom::Global(index) => match self.info.globals[*index] {
-                Global::Builtin { .. } => false,
-                Global::Function { id, .. } => self.unit.may_rebind(id),
-                _ => true,
-            },
+            Atom::Global(index) => !is_builtin(&self.info.globals[*index]),
             _ => true,
         };
-        let n = self.int(i64::try_from(args.len()).unwrap_or(0));
         let function = self.atom(function);
-        let function = self.boxed(&function);
+        self.call_object(&function, args, named, ty)
+    }
+
+    /// A call through Python's interface.
+    pub(super) fn call_object(
+        &mut self,
+        function: &Val,
+        mut args: Vec<Val>,
+        named: &[(String, Atom)],
+        ty: &Ty,
+    ) -> Val {
+        let n = self.int(i64::try_from(args.len()).unwrap_or(0));
+        let function = self.boxed(function);
         let object = self.word(&function);
         self.named(&mut args, named);
         let names = self.names(named);
