@@ -58,6 +58,38 @@ class Pair:
         return Pair(self.x + other.x, self.y + other.y)
 
 
+class Vector:
+    def __init__(self, x, y):
+        self.x = x
+        self.y = y
+
+    def __add__(self, other):
+        return Vector(self.x + other.x, self.y + other.y)
+
+    def __mul__(self, by):
+        return Vector(self.x * by, self.y * by)
+
+    def __sub__(self, other):
+        if isinstance(other, Vector):
+            return self + other * -1
+        return NotImplemented
+
+    def __matmul__(self, other):
+        return NotImplemented
+
+    def __imul__(self, by):
+        self.x *= by
+        return self
+
+
+class Longer(Vector):
+    def __radd__(self, other):
+        return "radd"
+
+    def __add__(self, other):
+        return "add"
+
+
 class Node:
     def __init__(self, value, following=None):
         self.value = value
@@ -149,6 +181,25 @@ def sums(n):
     for _ in range(n):
         total = total.plus(step)
     return total.x, total.y, type(total)
+
+
+def operators(a, b, n):
+    total = a + b
+    for _ in range(n):
+        total = total + b * 2
+        total += a
+        total *= 3
+        total = total - b
+    return total.x, total.y, type(total)
+
+
+def product(a, b):
+    return a @ b
+
+
+def quotient(a, b):
+    a /= b
+    return a
 
 
 def linked(values):
@@ -285,6 +336,11 @@ CALLS = [
     (slots, [(Pair(1, 2.0), 20), (Pair(1.5, 2), 20), (Pair(2**62, 2), 9), (Pair("a", 1), 2)]),
     (slots, [(Point(1.0, 2.0), 3), (Shape(1), 1)]),
     (sums, [(10,), (0,)]),
+    (operators, [(Vector(1, 2), Vector(0.5, 2), 3), (Vector(1, 2), Vector(3, 4), 0)]),
+    (operators, [(Vector(1, 2), Longer(3, 4), 2), (Longer(1, 2), Longer(3, 4), 2)]),
+    (operators, [(Vector(1, 2), 3, 2), (3, Vector(1, 2), 2), (Vector("a", 2), Vector("b", 2), 1)]),
+    (product, [(Vector(1, 2), Vector(3, 4)), (Vector(1, 2), 3), (3, Vector(1, 2))]),
+    (quotient, [(Vector(1, 2), Vector(3, 4)), (Vector(1, 2), 3.0), (6, 3)]),
     (linked, [(list(range(20)),), ([1.5, 2],), ([],), (["a", 1],)]),
     (lazily, [(5,), (0,)]),
     (points, [(5,), (1,), (0,)]),

@@ -267,6 +267,14 @@ class Run:
             return {atom(a) for a in e["set_"]}
         if "dict" in e:
             return {atom(k): atom(v) for k, v in e["dict"]}
+        if "format" in e:
+            convert = {"": lambda x: x, "s": str, "r": repr, "a": ascii}
+            return "".join(
+                part["text"]
+                if "text" in part
+                else format(convert[part["conversion"]](atom(part["value"])), part["spec"])
+                for part in e["format"]
+            )
         raise AssertionError(f"unknown operation {e}")
 
     # ---- statements

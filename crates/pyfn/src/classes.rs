@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use crate::globals::{FunctionId, Global};
 use crate::infer::{DEPTH_MAX, How, Inference, Scope, boxed_parts};
-use crate::program::{Atom, Expr, Kind};
+use crate::program::{Atom, Bin, Expr, Kind};
 use crate::types::{BOOL, FLOAT, Form, INT, NONE, OBJECT, Tags, Ty};
 
 /// Number of a class of a [`Unit`](crate::Unit).
@@ -42,6 +42,8 @@ pub enum Member {
     Method(FunctionId, usize),
     /// The result of a function of the class: a property.
     Property(FunctionId, usize),
+    /// Anything else in the class.
+    Other,
 }
 
 /// How a call of a class makes an instance.
@@ -223,6 +225,34 @@ impl Scope<'_> {
         }
     }
 
+    /// The function of the unit that an operator stands for, of two instances of a class, or of one and
+    /// a number.
+    pub(crate) fn operator(
+        &self,
+        (op, in_place): (Bin, bool),
+        a: &Ty,
+        b: &Ty,
+    ) -> Option<(ClassId, FunctionId, usize)> {
+        let numbers = Tags(1 << BOOL | 1 << INT | 1 << FLOAT);
+        let is_number = b.tags.within(numbers) && b.tags.single().is_some();
+        let fits = is_number || b.instance().is_some() && a.instance() == b.instance();
+        let name = op.method();
+        if !fits || in_place && self.member(a, &format!("__i{name}__")).is_some() {
+            return None;
+        }
+        self.method(a, &format!("__{name}__"), &[])
+    }
+
+    /// The types of the operands of such an operator.
+    pub(crate) fn operands(&self, class: ClassId, b: &Ty) -> [Ty; 2] {
+        let instance = self.info.classes.instance(class);
+        let second = match b.instance() {
+            Some(_) => instance.clone(),
+            None => b.clone(),
+        };
+        [instance, second]
+    }
+
     /// The class that a call makes an instance of, and how.
     pub(crate) fn made(
         &self,
@@ -262,6 +292,12 @@ impl Inference<'_> {
             Expr::Method(name, of, args, named, bound) if !is_looked_up(state, *bound) => {
                 let (class, id, _) = scope.method(&scope.atom(of), name, named)?;
                 let args = scope.with_self(class, args);
+                self.calls(id, &args)
+            }
+            Expr::Bin(op, a, b, in_place) => {
+                let (a, b) = (scope.atom(a), scope.atom(b));
+                let (class, id, _) = scope.operator((*op, *in_place), &a, &b)?;
+                let args = scope.operands(class, &b);
                 self.calls(id, &args)
             }
             Expr::Attr(name, of) => {

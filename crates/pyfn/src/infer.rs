@@ -15,7 +15,7 @@ use crate::globals::{FunctionId, Global};
 use crate::liveness::{Locals, for_each_atom};
 use crate::own::Own;
 use crate::plain;
-use crate::program::{Atom, Bin, Expr, Id, Index, Kind, Local, Statement};
+use crate::program::{self, Atom, Bin, Expr, Id, Index, Kind, Local, Statement};
 use crate::rules::{self, Intrinsic};
 use crate::steps::Steps;
 use crate::table::{self, TableTy, View, item_of};
@@ -24,7 +24,7 @@ use crate::types::{
     ArrayTy, BOOL, CHAR, COMPLEX, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
     UNSET,
 };
-use crate::unit::{FunctionInfo, SpecId, Unit, calls_method};
+use crate::unit::{FunctionInfo, SpecId, Unit, runs_methods};
 
 /// Nesting of lists and tuples beyond which nothing is known.
 pub(crate) const DEPTH_MAX: usize = 4;
@@ -345,7 +345,7 @@ pub(crate) struct Inferred {
     pub(crate) own_tables: Vec<Option<TableTy>>,
     /// The versions that it calls.
     pub(crate) calls: Vec<SpecId>,
-    /// The statements that call methods which are known wherever they are called.
+    /// The statements that run methods, and only such as are known.
     pub(crate) known_methods: HashSet<Id>,
 }
 
@@ -627,9 +627,9 @@ impl<'a> Inference<'a> {
         after
     }
 
-    /// Notes whether the method that a statement calls is a known one.
+    /// Notes whether the methods that a statement runs are known.
     fn note_method(&mut self, state: &[Ty], statement: &Statement) {
-        if !calls_method(&statement.kind) {
+        if !runs_methods(&statement.kind) {
             return;
         }
         let scope = self.scope(state);
@@ -639,6 +639,9 @@ impl<'a> Inference<'a> {
                 let of = scope.atom(of);
                 let is_ours = scope.method(&of, name, named).is_some();
                 has_plain_methods(&of) || is_ours && !is_looked_up(state, *bound)
+            }
+            Kind::Set(_, Expr::Format(parts, _)) | Kind::Expr(Expr::Format(parts, _)) => {
+                formats_plainly(&scope, parts)
             }
             _ => true,
         };
@@ -1036,9 +1039,43 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
             How::Gives(Ty::object(Form::List(Box::new(element))))
         }
         Expr::Dict(_) => How::Gives(Ty::object(Form::Dict)),
+        Expr::Format(parts, is_part) => {
+            if let Some(number) = unformatted(scope, parts, *is_part) {
+                return How::Gives(scope.atom(number));
+            }
+            let text = Ty::object(Form::Str);
+            // What formats itself may give a subclass of `str`.
+            let is_known = parts.len() != 1 || formats_plainly(scope, parts);
+            How::Gives(if is_known { text } else { text.boxed() })
+        }
         Expr::Set(_) | Expr::Iter(_) => How::Gives(Ty::of(OBJECT)),
         Expr::Unknown(what) => How::Leave(format!("no native {what}")),
     }
+}
+
+/// The number that may stand for its own text.
+pub(crate) fn unformatted<'a>(
+    scope: &Scope<'_>,
+    parts: &'a [program::Part],
+    is_part: bool,
+) -> Option<&'a Atom> {
+    match parts {
+        [program::Part::Value(a, 0, None)] if is_part && plain::is_scalar(&scope.atom(a)) => {
+            Some(a)
+        }
+        _ => None,
+    }
+}
+
+/// Whether formatting such values runs nothing of anybody's.
+pub(crate) fn formats_plainly(scope: &Scope<'_>, parts: &[program::Part]) -> bool {
+    parts.iter().all(|part| match part {
+        program::Part::Text(_) => true,
+        program::Part::Value(a, ..) => {
+            let ty = scope.atom(a);
+            plain::is_scalar(&ty) || ty.is_text()
+        }
+    })
 }
 
 /// Whether looking a method up has no effect that anybody could see.

@@ -39,7 +39,9 @@ mod wrap;
 pub use classes::{Class, ClassId, Classes, InstanceTy, Maker, Member};
 pub use emit::{EntryGuards, HOISTED, UNEXPECTED, names_key};
 pub use globals::{FunctionId, Global};
-pub use program::{Atom, Expr, Id, Index, Kind, Local, Program, ProgramError, Statement, Text};
+pub use program::{
+    Atom, Expr, Id, Index, Kind, Local, Part, Program, ProgramError, Statement, Text,
+};
 pub use program::{Bin, Cmp, Un};
 pub use runtime::{Context, Runtime};
 pub use table::TableTy;

@@ -47,6 +47,10 @@ pub struct Runtime {
     pub new_object: usize,
     /// `(object, name, function) -> 1` if that attribute is the function as a method of the object.
     pub is_method: usize,
+    /// What an operator's method gives that does not know the other operand.
+    pub not_implemented: usize,
+    /// `(operator, in place, a, b) -> -1`: raises that there is no such operation.
+    pub unsupported: usize,
     /// `(object, instance) -> 0` if the object is `None`, or raises what a call of a class raises if
     /// `__init__` gives another, and releases the instance. Uses up a reference to the object.
     pub init_gave: usize,
@@ -103,6 +107,9 @@ pub struct Runtime {
     pub str_has: usize,
     /// `(str, str) -> str`: both, one behind the other; the first reference is used up.
     pub str_append: usize,
+    /// `(parts: *const [u64; 5], n) -> str`: tag, word and bits of each value, its conversion and its
+    /// format; a text has no tag.
+    pub format: usize,
     /// `(code point) -> str`.
     pub make_char: usize,
     /// `(code point, test) -> 0 or 1`: the tests are in the order of `CHAR_TESTS`.

@@ -85,7 +85,7 @@ pub struct FunctionInfo {
     pub unexpected: Vec<usize>,
     /// Whether it calls what is not known here, so that names may be bound anew meanwhile.
     calls_unknown: bool,
-    /// How many statements call methods.
+    /// How many statements run methods of values.
     n_methods: usize,
     /// The classes that its unit knows.
     pub(crate) classes: Rc<Classes>,
@@ -108,7 +108,7 @@ impl FunctionInfo {
         }
         let calls_unknown = calls_unknown(&program, &globals);
         let n_methods = all_statements(&program.body)
-            .filter(|s| calls_method(&s.kind))
+            .filter(|s| runs_methods(&s.kind))
             .count();
         let masked = wrap::masked(&program);
         let mut info = Self {
@@ -165,12 +165,12 @@ fn calls_unknown(program: &Program, globals: &[Global]) -> bool {
     false
 }
 
-/// Whether a statement calls a method.
-pub(crate) fn calls_method(kind: &Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Set(_, Expr::Method(..)) | Kind::Expr(Expr::Method(..))
-    )
+/// Whether a statement runs methods of values.
+pub(crate) fn runs_methods(kind: &Kind) -> bool {
+    let (Kind::Set(_, e) | Kind::Expr(e)) = kind else {
+        return false;
+    };
+    matches!(e, Expr::Method(..) | Expr::Format(..))
 }
 
 /// How the frame of an exit is to be read.
@@ -291,7 +291,7 @@ pub struct Spec {
     pub callees: Vec<FunctionId>,
     /// The versions that it calls natively.
     calls: Vec<SpecId>,
-    /// Whether it calls methods that are not known.
+    /// Whether it runs methods that are not known.
     runs_unknown: bool,
 }
 

@@ -158,6 +158,8 @@ class PythonForm:
                 keys=[self.atom(key) for key, _ in pairs],
                 values=[self.atom(value) for _, value in pairs],
             )
+        elif "format" in e:
+            node = ast.JoinedStr(values=[self._part(part) for part in e["format"]])
         elif "tuple" in e:
             node = ast.Tuple(elts=[self.atom(part) for part in e["tuple"]], ctx=ast.Load())
         elif "list" in e:
@@ -168,6 +170,18 @@ class PythonForm:
                 empty = self.at(ast.Tuple(elts=[], ctx=ast.Load()))
                 parts = [self.at(ast.Starred(value=empty, ctx=ast.Load()))]
             node = ast.Set(elts=parts)
+        return self.at(node)  # type: ignore[no-any-return]
+
+    def _part(self, part: dict[str, Any]) -> ast.expr:
+        """A part of an f-string."""
+        if "text" in part:
+            return self.at(ast.Constant(value=part["text"]))  # type: ignore[no-any-return]
+        spec = None
+        if part["spec"]:
+            spec = self.at(ast.JoinedStr(values=[self.at(ast.Constant(value=part["spec"]))]))
+        conversion = ord(part["conversion"]) if part["conversion"] else -1
+        value = self.atom(part["value"])
+        node = ast.FormattedValue(value=value, conversion=conversion, format_spec=spec)
         return self.at(node)  # type: ignore[no-any-return]
 
     def attribute(self, of: Atom, name: str) -> ast.Attribute:

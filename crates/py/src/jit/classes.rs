@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use opcodon_pyfn::{Class, Classes, FunctionId, Maker, Member, Text, Ty};
+use opcodon_pyfn::{Bin, Class, Classes, FunctionId, Maker, Member, Text, Ty};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyFunction, PyList, PyTuple, PyType};
@@ -94,12 +94,15 @@ fn version(class: usize) -> u32 {
 /// All names in the programs of a group.
 fn names(group: &Group) -> BTreeSet<String> {
     let unit = group.unit.borrow();
-    let texts = unit.functions.iter().flat_map(|info| info.program.texts());
+    let programs = || unit.functions.iter().map(|info| &info.program);
+    let texts = programs().flat_map(|program| program.texts());
     let names = texts.filter_map(|text| match text {
         Text::One(name) => Some(name),
         Text::Names(..) => None,
     });
-    names.collect()
+    names
+        .chain(programs().flat_map(|program| program.operators()))
+        .collect()
 }
 
 /// The classes among the global names of a group's functions.
@@ -164,10 +167,9 @@ impl<'py> Learnt<'_, 'py> {
         let mut shared = self.layout.classes.shared_names(class);
         let mut members = std::collections::HashMap::new();
         for name in names {
-            if let Some(found) = in_class(class, name)?
-                && let Some(member) = self.of_class(group, class, name, &found, &shared)?
-            {
-                members.insert(name.clone(), member);
+            if let Some(found) = in_class(class, name)? {
+                let member = self.of_class(group, class, name, &found, &shared)?;
+                members.insert(name.clone(), member.unwrap_or(Member::Other));
             }
         }
         if let Some(known) = &shared
@@ -364,6 +366,32 @@ pub(super) unsafe extern "C" fn is_method(
         ffi::Py_DecRef(found);
         u64::from(is_method)
     }
+}
+
+/// Raises that there is no such operation on these.
+pub(super) unsafe extern "C" fn unsupported(
+    op: usize,
+    in_place: u64,
+    a: *mut PyObject,
+    b: *mut PyObject,
+) -> i64 {
+    let py = unsafe { Python::assume_attached() };
+    let name = |object: *mut PyObject| {
+        let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+        object
+            .get_type()
+            .name()
+            .map_or_else(|_| String::new(), |name| name.to_string())
+    };
+    let symbol = match (Bin::ALL[op], in_place) {
+        (Bin::Pow, 1) => "**=".to_owned(),
+        (op, 0) => op.symbol().to_owned(),
+        (op, _) => format!("{}=", op.symbol()),
+    };
+    let (a, b) = (name(a), name(b));
+    let message = format!("unsupported operand type(s) for {symbol}: '{a}' and '{b}'");
+    pyo3::exceptions::PyTypeError::new_err(message).restore(py);
+    -1
 }
 
 /// Looks at what `__init__` gave.

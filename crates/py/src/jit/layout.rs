@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::class_layout::ClassLayout;
-use super::{calls, classes, function, leave, table, unboxed};
+use super::{calls, classes, function, leave, table, texts, unboxed};
 
 /// What is known of the interpreter and of numpy.
 pub(super) struct Layout {
@@ -396,6 +396,8 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         values_at: class_layout.values,
         new_object: at!(classes::new_object),
         is_method: at!(classes::is_method),
+        not_implemented: unsafe { ffi::Py_NotImplemented() } as usize,
+        unsupported: at!(classes::unsupported),
         init_gave: at!(classes::init_gave),
         leave: at!(leave::leave),
         fail: at!(leave::fail),
@@ -424,6 +426,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         str_char: at!(calls::str_char),
         str_has: at!(calls::str_has),
         str_append: at!(calls::str_append),
+        format: at!(texts::format),
         make_char: at!(calls::make_char),
         char_is: at!(calls::char_is),
         str_compare: at!(calls::str_compare),

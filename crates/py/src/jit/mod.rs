@@ -26,6 +26,7 @@ mod kind;
 mod layout;
 mod leave;
 mod table;
+mod texts;
 mod ufunc;
 mod unboxed;
 

@@ -14,7 +14,7 @@ use super::frame::UNEXPECTED;
 use super::{Emitter, Val, trusted};
 use crate::classes::{ClassId, Maker, Member, is_looked_up};
 use crate::globals::FunctionId;
-use crate::program::Expr;
+use crate::program::{Bin, Expr};
 use crate::types::{FLOAT, INT, NONE, OBJECT, Tags, Ty};
 
 /// What Python keeps one object of, for all integers less than this.
@@ -87,7 +87,7 @@ impl Emitter<'_, '_> {
                     number: Some(number),
                 })
             }
-            Member::Method(..) | Member::Property(..) => None,
+            Member::Method(..) | Member::Property(..) | Member::Other => None,
         }
     }
 
@@ -310,6 +310,10 @@ impl Emitter<'_, '_> {
                 let args = args.iter().map(|arg| self.atom(arg)).collect::<Vec<_>>();
                 Some(self.call_member(id, function, of, args))
             }
+            Expr::Bin(op, a, b, in_place) => {
+                let (a, b) = (self.atom(a), self.atom(b));
+                self.operator((*op, *in_place), &a, &b)
+            }
             Expr::Attr(name, of) => {
                 let of = self.atom(of);
                 let (class, id, function) = self.scope().property(&of.ty, name)?;
@@ -338,6 +342,43 @@ impl Emitter<'_, '_> {
             }
             _ => None,
         }
+    }
+
+    fn operator(&mut self, (op, in_place): (Bin, bool), a: &Val, b: &Val) -> Option<Option<Val>> {
+        let (class, id, function) = self.scope().operator((op, in_place), &a.ty, &b.ty)?;
+        let types = self.scope().operands(class, &b.ty);
+        self.unit.find(id, &types)?;
+        let [x, y] = self.guess(|emitter| {
+            let x = emitter.instance(a, class);
+            let y = b.ty.instance().map(|_| emitter.instance(b, class));
+            [Some(x), y]
+        });
+        let [tx, _] = types;
+        let of = Self::from_word(tx.clone(), x?);
+        let by = y.map_or_else(|| b.clone(), |y| Self::from_word(tx, y));
+        let Some(result) = self.call_member(id, function, of.clone(), vec![by.clone()]) else {
+            return Some(None);
+        };
+        let (tag, word) = (self.tag(&result), self.word(&result));
+        let is_object = self
+            .b
+            .ins()
+            .icmp_imm_s(IntCC::Equal, tag, i64::from(OBJECT));
+        let nothing = self.address(self.rt.not_implemented);
+        let is_nothing = self.b.ins().icmp(IntCC::Equal, word, nothing);
+        let is_nothing = self.b.ins().band(is_object, is_nothing);
+        let (refused, done) = (self.cold_block(), self.new_block());
+        self.b.ins().brif(is_nothing, refused, &[], done, &[]);
+        self.start(refused);
+        self.dec_ref(word);
+        let op = [self.int(op as i64), self.int(i64::from(in_place))];
+        self.through_status(&[&of, &by], |emitter, words| {
+            let args = [op[0], op[1], words[0], words[1]];
+            emitter.call_word(emitter.rt.unsupported, &args)
+        });
+        self.jump(done, &[]);
+        self.start(done);
+        Some(Some(result))
     }
 
     fn call_member(

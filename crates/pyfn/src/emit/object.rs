@@ -7,7 +7,7 @@
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::{Emitter, Val, scalar::int_cc};
-use crate::infer::{How, has_plain_methods, is_str, operation};
+use crate::infer::{How, has_plain_methods, is_str, operation, unformatted};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
 use crate::types::{CHAR, COMPLEX, NONE, OBJECT, TUPLE, Tags, Ty};
@@ -186,6 +186,12 @@ impl Emitter<'_, '_> {
                     emitter.call_word(emitter.rt.get_iter, &[words[0]])
                 }))
             }
+            Expr::Format(parts, is_part) => {
+                if let Some(number) = unformatted(&self.scope(), parts, *is_part) {
+                    return Some(self.atom(number));
+                }
+                Some(self.format(parts, ty))
+            }
             Expr::Unknown(_) => None,
         }
     }
@@ -345,6 +351,7 @@ impl Emitter<'_, '_> {
             Some((Intrinsic::Chr, _)) => Some(self.chr(&values[0])),
             Some((Intrinsic::Digit, _)) => Some(self.digit(&values[0])),
             Some((Intrinsic::Same, _)) => values.first().cloned(),
+            Some((Intrinsic::Text, _)) => Some(self.text_of(&values[0], ty)),
             Some((Intrinsic::Ord, _)) => {
                 let code = self.through_status(&[&values[0]], |emitter, words| {
                     emitter.call_word(emitter.rt.str_ord, words)
