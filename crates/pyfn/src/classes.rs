@@ -205,14 +205,9 @@ impl Scope<'_> {
     }
 
     /// The function of the unit that a call of a method is one of.
-    pub(crate) fn method(
-        &self,
-        of: &Ty,
-        name: &str,
-        named: &[(String, Atom)],
-    ) -> Option<(ClassId, FunctionId, usize)> {
+    pub(crate) fn method(&self, of: &Ty, name: &str) -> Option<(ClassId, FunctionId, usize)> {
         match self.member(of, name)? {
-            (class, Member::Method(id, address)) if named.is_empty() => Some((class, id, address)),
+            (class, Member::Method(id, address)) => Some((class, id, address)),
             _ => None,
         }
     }
@@ -240,7 +235,7 @@ impl Scope<'_> {
         if !fits || in_place && self.member(a, &format!("__i{name}__")).is_some() {
             return None;
         }
-        self.method(a, &format!("__{name}__"), &[])
+        self.method(a, &format!("__{name}__"))
     }
 
     /// The types of the operands of such an operator.
@@ -254,11 +249,7 @@ impl Scope<'_> {
     }
 
     /// The class that a call makes an instance of, and how.
-    pub(crate) fn made(
-        &self,
-        function: &Atom,
-        named: &[(String, Atom)],
-    ) -> Option<(ClassId, Maker)> {
+    pub(crate) fn made(&self, function: &Atom) -> Option<(ClassId, Maker)> {
         let Atom::Global(index) = function else {
             return None;
         };
@@ -267,15 +258,7 @@ impl Scope<'_> {
         };
         let class = self.info.classes.id_of(address)?;
         let maker = self.info.classes.of(class, |class| class.maker);
-        (named.is_empty() && maker != Maker::Unknown).then_some((class, maker))
-    }
-
-    /// The types of the arguments of a method.
-    pub(crate) fn with_self(&self, class: ClassId, args: &[Atom]) -> Vec<Ty> {
-        let first = self.info.classes.instance(class);
-        std::iter::once(first)
-            .chain(args.iter().map(|arg| self.atom(arg)))
-            .collect()
+        (maker != Maker::Unknown).then_some((class, maker))
     }
 }
 
@@ -289,9 +272,8 @@ impl Inference<'_> {
     pub(crate) fn through_class(&mut self, state: &[Ty], e: &Expr) -> Option<How> {
         let scope = self.scope(state);
         match e {
-            Expr::Method(name, of, args, named, bound) if !is_looked_up(state, *bound) => {
-                let (class, id, _) = scope.method(&scope.atom(of), name, named)?;
-                let args = scope.with_self(class, args);
+            Expr::Method(name, of, args, named, bound) => {
+                let (id, args) = self.known_method(state, (name, of), (args, named), *bound)?;
                 self.calls(id, &args)
             }
             Expr::Bin(op, a, b, in_place) => {
@@ -302,26 +284,45 @@ impl Inference<'_> {
             }
             Expr::Attr(name, of) => {
                 let (class, id, _) = scope.property(&scope.atom(of), name)?;
-                let args = scope.with_self(class, &[]);
-                self.calls(id, &args)
+                self.calls(id, &[self.info.classes.instance(class)])
             }
             Expr::Call(function, args, named) => {
-                let (class, maker) = scope.made(function, named)?;
+                let (class, maker) = scope.made(function)?;
                 let instance = self.info.classes.instance(class);
                 match maker {
                     Maker::Init(id, _) => {
-                        let args = scope.with_self(class, args);
+                        let init = &self.unit.functions[id];
+                        let first = Some(instance.clone());
+                        let args = scope.arguments(init, first, args, named)?;
                         match self.calls(id, &args)? {
                             How::Gives(_) => Some(How::Gives(instance)),
                             leave @ How::Leave(_) => Some(leave),
                         }
                     }
-                    _ if args.is_empty() => Some(How::Gives(instance)),
+                    _ if args.is_empty() && named.is_empty() => Some(How::Gives(instance)),
                     _ => None,
                 }
             }
             _ => None,
         }
+    }
+
+    /// The function that a method is, and the types of its parameters, if it is called natively.
+    pub(crate) fn known_method(
+        &self,
+        state: &[Ty],
+        (name, of): (&str, &Atom),
+        (args, named): (&[Atom], &[(String, Atom)]),
+        bound: Option<usize>,
+    ) -> Option<(FunctionId, Vec<Ty>)> {
+        let scope = self.scope(state);
+        let (class, id, _) = scope.method(&scope.atom(of), name)?;
+        if is_looked_up(state, bound) {
+            return None;
+        }
+        let first = Some(self.info.classes.instance(class));
+        let args = scope.arguments(&self.unit.functions[id], first, args, named)?;
+        Some((id, args))
     }
 
     /// A call of a function of the unit; `None` if it is not called natively.

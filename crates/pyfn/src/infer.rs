@@ -10,7 +10,6 @@
 
 use std::collections::HashSet;
 
-use crate::classes::is_looked_up;
 use crate::globals::{FunctionId, Global};
 use crate::liveness::{Locals, for_each_atom};
 use crate::own::Own;
@@ -116,15 +115,20 @@ impl Scope<'_> {
                 let ty = self.info.consts.get(*index).map(|(_, ty)| ty.clone());
                 ty.unwrap_or_else(|| Ty::of(OBJECT))
             }
-            Atom::Global(index) => match &self.info.globals[*index] {
-                Global::Int(value) => self.atom(&Atom::Int(*value)),
-                Global::Float(value) => self.atom(&Atom::Float(*value)),
-                Global::Bool(value) => self.atom(&Atom::Bool(*value)),
-                Global::None => Ty::of(NONE),
-                Global::Unbound => Ty::default(),
-                Global::Object { ty, .. } => ty.clone(),
-                Global::Builtin { .. } | Global::Function { .. } => Ty::of(OBJECT),
-            },
+            Atom::Global(index) => self.global(&self.info.globals[*index]),
+        }
+    }
+
+    /// The type of a value that is frozen.
+    pub(crate) fn global(&self, global: &Global) -> Ty {
+        match global {
+            Global::Int(value) => self.atom(&Atom::Int(*value)),
+            Global::Float(value) => self.atom(&Atom::Float(*value)),
+            Global::Bool(value) => self.atom(&Atom::Bool(*value)),
+            Global::None => Ty::of(NONE),
+            Global::Unbound => Ty::default(),
+            Global::Object { ty, .. } => ty.clone(),
+            Global::Builtin { .. } | Global::Function { .. } => Ty::of(OBJECT),
         }
     }
 
@@ -161,10 +165,10 @@ impl Scope<'_> {
         Some(rules::call(&self.info.globals, name, args, &types, named))
     }
 
-    /// The function that is called natively, if the operand is one and takes so many arguments.
-    pub(crate) fn callee(&self, function: &Atom, named: &[(String, Atom)]) -> Option<FunctionId> {
+    /// The function that is called natively, if the operand is one.
+    pub(crate) fn callee(&self, function: &Atom) -> Option<FunctionId> {
         match function {
-            Atom::Global(index) if named.is_empty() => match self.info.globals[*index] {
+            Atom::Global(index) => match self.info.globals[*index] {
                 Global::Function { id, .. } => Some(id),
                 _ => None,
             },
@@ -493,7 +497,7 @@ impl<'a> Inference<'a> {
             Kind::Lookup(to, name, of) => {
                 let scope = self.scope(&state);
                 let of = scope.atom(of);
-                let is_known = scope.method(&of, name, &[]).is_some();
+                let is_known = scope.method(&of, name).is_some();
                 state[*to] = Ty::of(if is_known || has_plain_methods(&of) {
                     UNSET
                 } else {
@@ -634,11 +638,10 @@ impl<'a> Inference<'a> {
         }
         let scope = self.scope(state);
         let is_known = match &statement.kind {
-            Kind::Set(_, Expr::Method(name, of, _, named, bound))
-            | Kind::Expr(Expr::Method(name, of, _, named, bound)) => {
-                let of = scope.atom(of);
-                let is_ours = scope.method(&of, name, named).is_some();
-                has_plain_methods(&of) || is_ours && !is_looked_up(state, *bound)
+            Kind::Set(_, Expr::Method(name, of, args, named, bound))
+            | Kind::Expr(Expr::Method(name, of, args, named, bound)) => {
+                let is_ours = self.known_method(state, (name, of), (args, named), *bound);
+                has_plain_methods(&scope.atom(of)) || is_ours.is_some()
             }
             Kind::Set(_, Expr::Format(parts, _)) | Kind::Expr(Expr::Format(parts, _)) => {
                 formats_plainly(&scope, parts)
@@ -662,8 +665,9 @@ impl<'a> Inference<'a> {
     fn expr(&mut self, state: &[Ty], e: &Expr) -> How {
         if let Expr::Call(function, args, named) = e {
             let scope = self.scope(state);
-            if let Some(id) = scope.callee(function, named) {
-                let types = scope.atoms(args);
+            if let Some(id) = scope.callee(function)
+                && let Some(types) = scope.arguments(&self.unit.functions[id], None, args, named)
+            {
                 if let Some(inlined) = self.unit.inlined(id, &types) {
                     return How::Gives(inlined.ret.clone());
                 }

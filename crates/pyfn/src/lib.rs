@@ -14,6 +14,7 @@
 //! This crate does not link to Python. What it has to know of Python comes in a table of addresses
 //! ([`Runtime`]); only generated code follows them.
 
+mod arguments;
 mod classes;
 mod emit;
 mod globals;
@@ -36,6 +37,7 @@ mod unboxed;
 mod unit;
 mod wrap;
 
+pub use arguments::Defaults;
 pub use classes::{Class, ClassId, Classes, InstanceTy, Maker, Member};
 pub use emit::{EntryGuards, HOISTED, UNEXPECTED, names_key};
 pub use globals::{FunctionId, Global};

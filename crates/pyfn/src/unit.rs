@@ -10,6 +10,7 @@ use std::rc::Rc;
 use opcodon_codemem::observe::{SourceLines, naming_with_lines};
 use opcodon_codemem::{Code, CodeHeap};
 
+use crate::arguments::Defaults;
 use crate::classes::Classes;
 use crate::emit::{self, EntryGuards};
 use crate::globals::{FunctionId, Global};
@@ -87,6 +88,8 @@ pub struct FunctionInfo {
     calls_unknown: bool,
     /// How many statements run methods of values.
     n_methods: usize,
+    /// What is known of its parameters.
+    pub defaults: Defaults,
     /// The classes that its unit knows.
     pub(crate) classes: Rc<Classes>,
 }
@@ -125,6 +128,7 @@ impl FunctionInfo {
             unexpected: Vec::new(),
             calls_unknown,
             n_methods,
+            defaults: Defaults::default(),
             classes: Rc::default(),
             program,
             globals,

@@ -74,7 +74,7 @@ pub(crate) struct Function {
     name: String,
     pub(super) prepare: Py<PyAny>,
     #[pyo3(get)]
-    fallback: Py<PyAny>,
+    pub(super) fallback: Py<PyAny>,
     pub(super) resume: Py<PyAny>,
     pub(super) unset: Py<PyAny>,
     bind: Option<Py<PyAny>>,

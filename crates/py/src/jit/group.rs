@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use opcodon_pyfn::{
-    BOOL, EntryGuards, FLOAT, FunctionId, FunctionInfo, Global, INT, Program, Text, Unit,
+    BOOL, Defaults, EntryGuards, FLOAT, FunctionId, FunctionInfo, Global, INT, Program, Text, Unit,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
@@ -128,6 +128,7 @@ struct Reached {
     constants: Py<PyList>,
     guards: Py<PyList>,
     resume: Py<PyAny>,
+    function: Py<PyAny>,
 }
 
 impl Reached {
@@ -145,6 +146,7 @@ impl Reached {
             constants,
             guards,
             resume: function.resume.clone_ref(py),
+            function: function.fallback.clone_ref(py),
         }))
     }
 }
@@ -224,6 +226,7 @@ impl Group {
             let own = own.filter(|(function, _)| *function == next.address);
             info.unexpected = own.map(|(_, statement)| *statement).collect();
             drop(unexpected);
+            info.defaults = self.defaults(layout, next.function.bind(py))?;
             self.unit.borrow_mut().add(info);
             self.members.push(Member {
                 address: next.address,
@@ -353,6 +356,30 @@ impl Group {
             ));
         }
         Ok(FunctionInfo::new(program, globals, consts, strings))
+    }
+
+    /// What is known of a function's parameters, from the function.
+    fn defaults(&mut self, layout: &Layout, function: &Bound<'_, PyAny>) -> PyResult<Defaults> {
+        let code = function.getattr("__code__")?;
+        let by_name = code.getattr("co_posonlyargcount")?.extract::<usize>()? == 0;
+        let mut defaults = Defaults {
+            by_name,
+            ..Defaults::default()
+        };
+        let found = function.getattr("__defaults__")?;
+        if let Ok(tuple) = found.cast_into::<PyTuple>()
+            && layout.defaults_at != 0
+        {
+            let place = function.as_ptr() as usize + layout.defaults_at;
+            defaults.place = Some((place, tuple.as_ptr() as usize));
+            defaults.values = tuple
+                .iter()
+                .map(|value| self.global(&value, layout))
+                .collect();
+            self.keep(function.clone().unbind());
+            self.keep(tuple.into_any().unbind());
+        }
+        Ok(defaults)
     }
 
     fn global(&self, value: &Bound<'_, PyAny>, layout: &Layout) -> Global {

@@ -28,6 +28,8 @@ pub(super) struct Layout {
     /// How `object` makes an instance.
     pub(super) object_new: ffi::newfunc,
     pub(super) no_args: Py<PyAny>,
+    /// Where a function has the tuple of its defaults; 0 if that is not known.
+    pub(super) defaults_at: usize,
     /// Whether dictionaries have a number that changes with them.
     pub(super) dict_versions: bool,
     pub(super) np_bool_type: usize,
@@ -318,6 +320,27 @@ fn dict_versions_are_known(py: Python<'_>) -> PyResult<bool> {
     Ok(fine)
 }
 
+/// Where a function has the tuple of its defaults; 0 if that is not found.
+fn defaults_offset(py: Python<'_>) -> PyResult<usize> {
+    let function = py.eval(c"lambda a, b=1, c=2: a", None, None)?;
+    let size = function
+        .get_type()
+        .getattr("__basicsize__")?
+        .extract::<usize>()?;
+    let first = function.getattr("__defaults__")?;
+    let holds = |at: &usize, tuple: &Bound<'_, PyAny>| {
+        word(function.as_ptr(), *at) == tuple.as_ptr() as u64
+    };
+    let places = (2..size / 8).map(|at| 8 * at);
+    let places = places.filter(|at| holds(at, &first)).collect::<Vec<_>>();
+    let second = PyTuple::new(py, [3, 4])?.into_any();
+    function.setattr("__defaults__", &second)?;
+    Ok(match places.as_slice() {
+        [at] if holds(at, &second) => *at,
+        _ => 0,
+    })
+}
+
 #[expect(clippy::too_many_lines, reason = "it is a table")]
 fn look(py: Python<'_>) -> PyResult<Layout> {
     let builtins = py.import("builtins")?;
@@ -483,6 +506,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         // A slot of `object` is a function, or there is no interpreter.
         object_new: unsafe { std::mem::transmute::<*mut c_void, ffi::newfunc>(object_new) },
         no_args: PyTuple::empty(py).into_any().unbind(),
+        defaults_at: if fine { defaults_offset(py)? } else { 0 },
         dict_versions: fine && dict_versions_are_known(py)?,
         np_bool_type: address(&numpy.getattr("bool_")?),
         narrow_types: {

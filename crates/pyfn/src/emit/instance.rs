@@ -8,6 +8,8 @@
 //! A number that only one attribute refers to is seen by nobody else, so it may be overwritten in
 //! place of being replaced.
 
+use std::rc::Rc;
+
 use cranelift_codegen::ir::{Block, InstBuilder, Value, condcodes::IntCC, types};
 
 use super::frame::UNEXPECTED;
@@ -31,7 +33,7 @@ struct Field {
 
 impl Emitter<'_, '_> {
     /// Checks of their own, so that a wrong guess is told from all else.
-    fn guess<R>(&mut self, checks: impl FnOnce(&mut Self) -> R) -> R {
+    pub(super) fn guess<R>(&mut self, checks: impl FnOnce(&mut Self) -> R) -> R {
         self.end_checks();
         let result = checks(self);
         if let Some((_, why)) = &mut self.exit {
@@ -211,7 +213,7 @@ impl Emitter<'_, '_> {
     /// Writes a number into the object of the one before and goes to `done`, if nobody else refers
     /// to that; else goes to `replace`.
     fn overwrite(&mut self, old: Value, value: &Val, [replace, done]: [Block; 2]) {
-        let rt = std::rc::Rc::clone(&self.rt);
+        let rt = Rc::clone(&self.rt);
         let type_ = match value.ty.tags.single() {
             Some(FLOAT) if rt.plain_refcounts && rt.ob_fval != 0 => rt.float_type,
             Some(INT) if rt.plain_refcounts && rt.digits30 => rt.long_type,
@@ -284,7 +286,7 @@ impl Emitter<'_, '_> {
 
     /// Looks a method up that is called later; `false` if Python has to.
     pub(super) fn looked_up(&mut self, of: &Val, name: &str) -> bool {
-        let Some((class, _, function)) = self.scope().method(&of.ty, name, &[]) else {
+        let Some((class, _, function)) = self.scope().method(&of.ty, name) else {
             return false;
         };
         self.has_method(of, class, (name, function));
@@ -296,19 +298,20 @@ impl Emitter<'_, '_> {
         match e {
             Expr::Method(name, of, args, named, bound) if !is_looked_up(&self.types, *bound) => {
                 let of = self.atom(of);
-                let (class, id, function) = self.scope().method(&of.ty, name, named)?;
-                let types = self.scope().with_self(class, args);
+                let (class, id, function) = self.scope().method(&of.ty, name)?;
+                let first = self.info.classes.instance(class);
+                let info = Rc::clone(&self.unit.functions[id]);
+                let types = self
+                    .scope()
+                    .arguments(&info, Some(first.clone()), args, named)?;
                 self.unit.find(id, &types)?;
                 let of = match bound {
                     // The lookup has seen to it.
-                    Some(_) => {
-                        let object = self.word(&of);
-                        Self::from_word(self.info.classes.instance(class), object)
-                    }
+                    Some(_) => Self::from_word(first, self.word(&of)),
                     None => self.has_method(&of, class, (name, function)),
                 };
-                let args = args.iter().map(|arg| self.atom(arg)).collect::<Vec<_>>();
-                Some(self.call_member(id, function, of, args))
+                let values = self.arguments(id, Some(of), args, named)?;
+                Some(self.call_member(id, function, values))
             }
             Expr::Bin(op, a, b, in_place) => {
                 let (a, b) = (self.atom(a), self.atom(b));
@@ -317,26 +320,32 @@ impl Emitter<'_, '_> {
             Expr::Attr(name, of) => {
                 let of = self.atom(of);
                 let (class, id, function) = self.scope().property(&of.ty, name)?;
-                self.unit.find(id, &self.scope().with_self(class, &[]))?;
+                let first = self.info.classes.instance(class);
+                self.unit.find(id, std::slice::from_ref(&first))?;
                 let object = self.guess(|emitter| emitter.instance(&of, class));
-                let of = Self::from_word(self.info.classes.instance(class), object);
-                Some(self.call_member(id, function, of, Vec::new()))
+                Some(self.call_member(id, function, vec![Self::from_word(first, object)]))
             }
             Expr::Call(function, args, named) => {
-                let (class, maker) = self.scope().made(function, named)?;
+                let (class, maker) = self.scope().made(function)?;
                 match maker {
                     Maker::Init(id, address) => {
-                        let types = self.scope().with_self(class, args);
+                        let first = Some(self.info.classes.instance(class));
+                        let info = Rc::clone(&self.unit.functions[id]);
+                        let types = self.scope().arguments(&info, first, args, named)?;
                         let spec = self.unit.find(id, &types)?;
                         if self.unit.specs[spec].ret.is_never() {
                             self.leave("the function called never returns natively");
                             return Some(None);
                         }
-                        let args = args.iter().map(|arg| self.atom(arg)).collect::<Vec<_>>();
+                        // The instance is made once all has been looked at.
+                        let nothing = Self::nothing(NONE);
+                        let values = self.arguments(id, Some(nothing), args, named)?;
                         let object = self.new_instance(class);
-                        Some(self.initialised(id, address, object, args))
+                        Some(self.initialised(id, address, object, values))
                     }
-                    _ if args.is_empty() => Some(Some(self.new_instance(class))),
+                    _ if args.is_empty() && named.is_empty() => {
+                        Some(Some(self.new_instance(class)))
+                    }
                     _ => None,
                 }
             }
@@ -356,7 +365,7 @@ impl Emitter<'_, '_> {
         let [tx, _] = types;
         let of = Self::from_word(tx.clone(), x?);
         let by = y.map_or_else(|| b.clone(), |y| Self::from_word(tx, y));
-        let Some(result) = self.call_member(id, function, of.clone(), vec![by.clone()]) else {
+        let Some(result) = self.call_member(id, function, vec![of.clone(), by.clone()]) else {
             return Some(None);
         };
         let (tag, word) = (self.tag(&result), self.word(&result));
@@ -381,16 +390,9 @@ impl Emitter<'_, '_> {
         Some(Some(result))
     }
 
-    fn call_member(
-        &mut self,
-        id: FunctionId,
-        function: usize,
-        of: Val,
-        args: Vec<Val>,
-    ) -> Option<Val> {
+    fn call_member(&mut self, id: FunctionId, function: usize, values: Vec<Val>) -> Option<Val> {
         let function = self.address(function);
         let function = Self::from_word(Ty::of(OBJECT), function);
-        let values = std::iter::once(of).chain(args).collect();
         self.call_function(id, function, values)
     }
 
@@ -404,21 +406,18 @@ impl Emitter<'_, '_> {
         Self::owned(self.info.classes.instance(class), object)
     }
 
-    /// The instance, for which `__init__` is called.
+    /// The instance, for which `__init__` is called with such values; the first is put in place.
     fn initialised(
         &mut self,
         id: FunctionId,
         function: usize,
         instance: Val,
-        args: Vec<Val>,
+        mut values: Vec<Val>,
     ) -> Option<Val> {
         let object = self.word(&instance);
-        let of = Self::from_word(instance.ty.clone(), object);
-        let function = self.address(function);
-        let function = Self::from_word(Ty::of(OBJECT), function);
-        let values = std::iter::once(of).chain(args).collect();
+        values[0] = Self::from_word(instance.ty.clone(), object);
         self.unfinished = Some(object);
-        let result = self.call_function(id, function, values);
+        let result = self.call_member(id, function, values);
         self.unfinished = None;
         let result = result?;
         let tag = self.tag(&result);

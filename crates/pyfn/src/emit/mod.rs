@@ -64,6 +64,7 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
 use self::island::{Berths, Island};
+use crate::globals::Global;
 use crate::infer::{Joint, Scope, State};
 use crate::program::{Atom, Local, Statement};
 use crate::runtime::Runtime;
@@ -647,7 +648,6 @@ impl<'a, 'f> Emitter<'a, 'f> {
 
     /// The value of an operand; a local's reference stays with the local.
     pub(crate) fn atom(&mut self, atom: &Atom) -> Val {
-        use crate::globals::Global;
         let ty = self.scope().atom(atom);
         match atom {
             Atom::Local(local) => {
@@ -683,18 +683,27 @@ impl<'a, 'f> Emitter<'a, 'f> {
                 let word = self.address(address);
                 self.known_object(ty, word)
             }
-            Atom::Global(index) => match self.info.globals[*index].clone() {
-                Global::Int(value) => self.int_val(value),
-                Global::Float(value) => self.atom(&Atom::Float(value)),
-                Global::Bool(value) => self.atom(&Atom::Bool(value)),
-                Global::None | Global::Unbound => Self::nothing(NONE),
-                Global::Builtin { address, .. }
-                | Global::Function { address, .. }
-                | Global::Object { address, .. } => {
-                    let word = self.address(address);
-                    self.known_object(ty, word)
-                }
-            },
+            Atom::Global(index) => {
+                let info = Rc::clone(&self.info);
+                self.global(&info.globals[*index])
+            }
+        }
+    }
+
+    /// A value that is frozen.
+    pub(crate) fn global(&mut self, global: &Global) -> Val {
+        match *global {
+            Global::Int(value) => self.int_val(value),
+            Global::Float(value) => self.atom(&Atom::Float(value)),
+            Global::Bool(value) => self.atom(&Atom::Bool(value)),
+            Global::None | Global::Unbound => Self::nothing(NONE),
+            Global::Builtin { address, .. }
+            | Global::Function { address, .. }
+            | Global::Object { address, .. } => {
+                let word = self.address(address);
+                let ty = self.scope().global(global);
+                self.known_object(ty, word)
+            }
         }
     }
 

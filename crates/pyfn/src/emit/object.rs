@@ -16,9 +16,11 @@ impl Emitter<'_, '_> {
     /// The value of an operation; `None` if the function is left there.
     pub(super) fn expr(&mut self, e: &Expr) -> Option<Val> {
         if let Expr::Call(function, args, named) = e
-            && let Some(id) = self.scope().callee(function, named)
+            && let Some(id) = self.scope().callee(function)
+            && let Some(values) = self.arguments(id, None, args, named)
         {
-            return self.native_call(id, function, args);
+            let function = self.atom(function);
+            return self.call_function(id, function, values);
         }
         if let Some(value) = self.through_class(e) {
             return value;
