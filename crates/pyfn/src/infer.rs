@@ -453,6 +453,10 @@ impl<'a> Inference<'a> {
             state[*to] = Ty::of(UNSET);
             return Some(state);
         }
+        if statement.is_handled && !self.scope(&state).is_quiet(kind) {
+            self.is_plain = false;
+            return None;
+        }
         self.note_table_use(&state, kind);
         self.note_method(&state, statement);
         match kind {
@@ -977,7 +981,7 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
             rules::cmp(*op, &scope.atom(a), &scope.atom(b)),
             "no native comparison of these types",
         ),
-        Expr::Truth(_) => How::Gives(Ty::truth()),
+        Expr::Truth(_) | Expr::Fails(..) => How::Gives(Ty::truth()),
         // A copy of the list would not change with it.
         Expr::Call(function, args, _) if scope.iterates_own_list(function, args) => {
             How::Leave("an iterator over a list that only this function sees".to_owned())

@@ -18,6 +18,7 @@ mod arguments;
 mod classes;
 mod emit;
 mod globals;
+mod handled;
 mod implied;
 mod infer;
 mod liveness;
@@ -44,7 +45,7 @@ pub use globals::{FunctionId, Global};
 pub use program::{
     Atom, Expr, Id, Index, Kind, Local, Part, Program, ProgramError, Statement, Text,
 };
-pub use program::{Bin, Cmp, Un};
+pub use program::{Bin, Cmp, Failure, Un};
 pub use runtime::{Context, Runtime};
 pub use table::TableTy;
 pub use text::CHAR_TESTS;

@@ -65,7 +65,7 @@ fn for_each_in_index<'a>(index: &'a Index, f: &mut impl FnMut(&'a Atom)) {
 fn for_each_operand<'a>(e: &'a Expr, f: &mut impl FnMut(&'a Atom)) {
     match e {
         Expr::Atom(a) | Expr::Un(_, a) | Expr::Attr(_, a) | Expr::Truth(a) | Expr::Iter(a) => f(a),
-        Expr::Bin(_, a, b, _) | Expr::Cmp(_, a, b) => {
+        Expr::Bin(_, a, b, _) | Expr::Cmp(_, a, b) | Expr::Fails(_, a, b) => {
             f(a);
             f(b);
         }

@@ -227,8 +227,22 @@ pub enum Expr {
     /// `f"text {a!r:format}"`, and whether the result is but a part of another one: then a number may
     /// stand for its text.
     Format(Vec<Part>, bool),
+    /// Whether the operation on these, which comes next, fails in that way, as far as machine code can
+    /// tell.
+    Fails(Failure, Atom, Atom),
     /// What the front end writes that is not known here: Python does it.
     Unknown(String),
+}
+
+/// How an operation fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// `a / b`, `a // b` or `a % b`, where `b` is zero.
+    Zero,
+    /// `a[b]`, where the sequence is not as long.
+    Index,
+    /// `a[b]`, where there is no such key.
+    Key,
 }
 
 /// A part of an f-string.
@@ -249,6 +263,8 @@ pub struct Statement {
     pub line: u32,
     /// What it does.
     pub kind: Kind,
+    /// Whether it is in an exception handler that is reached without an exception.
+    pub is_handled: bool,
 }
 
 impl Statement {
@@ -653,6 +669,14 @@ impl Reader {
             let pair =
                 |pair: &Value| Ok((self.atom(&pair[0], place)?, self.atom(&pair[1], place)?));
             Expr::Dict(pairs.iter().map(pair).collect::<Result<_>>()?)
+        } else if has("fails") {
+            let how = match string(&value["fails"], place)?.as_str() {
+                "zero" => Failure::Zero,
+                "index" => Failure::Index,
+                "key" => Failure::Key,
+                _ => return wrong(place, "a way to fail"),
+            };
+            Expr::Fails(how, atom("a")?, atom("b")?)
         } else if has("format") {
             let Some(parts) = value["format"].as_array() else {
                 return wrong(place, "a list of parts");
@@ -741,7 +765,12 @@ impl Reader {
             "leave" => Kind::Leave(value["why"].as_str().unwrap_or("unsupported").to_owned()),
             _ => Kind::Leave("unknown statement".to_owned()),
         };
-        Ok(Statement { id, line, kind })
+        Ok(Statement {
+            id,
+            line,
+            kind,
+            is_handled: value["handled"].as_bool().unwrap_or(false),
+        })
     }
 }
 

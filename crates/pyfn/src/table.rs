@@ -131,6 +131,7 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
         if let Kind::Set(_, e) | Kind::Expr(e) = &statement.kind {
             match e {
                 Expr::Item(of, index) if is_plain_index(index) => fine.push(of),
+                Expr::Fails(_, of, _) => fine.push(of),
                 Expr::Truth(of)
                 | Expr::Un(Un::Not, of)
                 | Expr::Cmp(Cmp::In | Cmp::NotIn, _, of) => fine.push(of),

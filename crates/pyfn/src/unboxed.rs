@@ -149,7 +149,10 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
         }
         if let Kind::Set(_, e) | Kind::Expr(e) = &statement.kind {
             match e {
-                Expr::Item(of, Index::Atom(_)) | Expr::Truth(of) | Expr::Un(Un::Not, of) => {
+                Expr::Item(of, Index::Atom(_))
+                | Expr::Fails(_, of, _)
+                | Expr::Truth(of)
+                | Expr::Un(Un::Not, of) => {
                     fine.push(of);
                 }
                 Expr::Method(name, of, args, named, _)

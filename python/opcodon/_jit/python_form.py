@@ -15,10 +15,12 @@ from opcodon._jit.form import (
     Block,
     For,
     Form,
+    Handled,
     Helper,
     If,
     Loop,
     Node,
+    Once,
     Operation,
     Simple,
     Try,
@@ -158,6 +160,9 @@ class PythonForm:
                 keys=[self.atom(key) for key, _ in pairs],
                 values=[self.atom(value) for _, value in pairs],
             )
+        elif "fails" in e:
+            # Python finds out by doing it.
+            node = ast.Constant(value=False)
         elif "format" in e:
             node = ast.JoinedStr(values=[self._part(part) for part in e["format"]])
         elif "tuple" in e:
@@ -305,6 +310,10 @@ class PythonForm:
             arguments = [self.atom(atom) for atom in node.arguments]
             items = self.at(ast.Call(func=items, args=arguments, keywords=[]))
             statement = self.turns(node, items)
+        elif isinstance(node, Once):
+            return self.block(node.body)
+        elif isinstance(node, Handled):
+            return node.cause
         elif isinstance(node, Try):
             statement = self.try_(node, self.block(node.body))
         elif isinstance(node, With):

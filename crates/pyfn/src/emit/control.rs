@@ -76,6 +76,11 @@ impl Emitter<'_, '_> {
             self.end_checks();
             return false;
         }
+        if statement.is_handled && !self.scope().is_quiet(kind) {
+            self.leave("a handler that runs what may ask for the exception");
+            self.end_checks();
+            return false;
+        }
         match kind {
             Kind::If(test, then, otherwise) => self.branch(statement, test, then, otherwise),
             Kind::Loop(body) => {

@@ -25,6 +25,7 @@ mod call;
 mod complex;
 mod control;
 mod convert;
+mod fails;
 mod forward;
 mod frame;
 mod hoist;

@@ -194,6 +194,10 @@ impl Emitter<'_, '_> {
                 }
                 Some(self.format(parts, ty))
             }
+            Expr::Fails(how, a, b) => {
+                let (a, b) = (self.atom(a), self.atom(b));
+                Some(self.fails(*how, &a, &b))
+            }
             Expr::Unknown(_) => None,
         }
     }
