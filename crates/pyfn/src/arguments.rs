@@ -5,8 +5,8 @@
 //! tuple that they are in is still the one that was seen.
 
 use crate::globals::Global;
-use crate::infer::Scope;
 use crate::program::Atom;
+use crate::scope::Scope;
 use crate::types::Ty;
 use crate::unit::FunctionInfo;
 

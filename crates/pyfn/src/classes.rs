@@ -15,8 +15,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::globals::{FunctionId, Global};
-use crate::infer::{DEPTH_MAX, How, Inference, Scope, boxed_parts};
+use crate::infer::{DEPTH_MAX, Inference, boxed_parts};
+use crate::operation::How;
 use crate::program::{Atom, Bin, Expr, Kind};
+use crate::scope::Scope;
 use crate::types::{BOOL, FLOAT, Form, INT, NONE, OBJECT, Tags, Ty};
 
 /// Number of a class of a [`Unit`](crate::Unit).

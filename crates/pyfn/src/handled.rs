@@ -5,10 +5,11 @@
 //! an object of a class that is not known. Before such a statement the function is left, and Python
 //! raises the exception after all.
 
-use crate::infer::{Scope, formats_plainly, has_plain_methods};
+use crate::operation::{formats_plainly, has_plain_methods};
 use crate::plain::is_scalar;
 use crate::program::{Atom, Cmp, Expr, Index, Kind};
 use crate::rules::Intrinsic;
+use crate::scope::Scope;
 use crate::types::{Form, Tags, Ty};
 
 /// Whether a value is a number or a text of Python's.

@@ -23,11 +23,13 @@ mod implied;
 mod infer;
 mod liveness;
 mod lockstep;
+mod operation;
 mod own;
 mod plain;
 mod program;
 mod rules;
 mod runtime;
+mod scope;
 mod steps;
 mod table;
 #[cfg(test)]

@@ -13,9 +13,11 @@
 use std::rc::Rc;
 
 use crate::globals::Global;
-use crate::infer::{Inference, Scope, is_str};
+use crate::infer::Inference;
+use crate::operation::is_str;
 use crate::own::{Groups, SEEN, grown, is_unboxable};
 use crate::program::{Atom, Cmp, Expr, Index, Kind, Local, Un, all_statements};
+use crate::scope::Scope;
 use crate::types::{BOOL, CHAR, FLOAT, Form, INT, NONE, Tags, Ty};
 use crate::unboxed::{ONLY_READ, builtin, returned};
 use crate::unit::FunctionInfo;

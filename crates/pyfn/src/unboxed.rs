@@ -10,8 +10,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::globals::Global;
-use crate::infer::{Inference, iterated};
+use crate::infer::Inference;
 use crate::liveness::for_each_target;
+use crate::operation::iterated;
 use crate::own::{Groups, grown, is_unboxable};
 use crate::program::{Atom, Bin, Expr, Id, Index, Kind, Local, Statement, Un, all_statements};
 use crate::types::{Form, INT, RANGE, Tags, Ty};

@@ -9,7 +9,7 @@ use cranelift_codegen::ir::{
 };
 
 use super::{Emitter, Val};
-use crate::infer::is_str;
+use crate::operation::is_str;
 use crate::program::Failure;
 use crate::types::{BOOL, FLOAT, Form, INT, OBJECT, Tags, Ty};
 

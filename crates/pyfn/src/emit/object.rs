@@ -7,7 +7,7 @@
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::{Emitter, Val, scalar::int_cc};
-use crate::infer::{How, has_plain_methods, is_str, operation, unformatted};
+use crate::operation::{How, has_plain_methods, is_str, operation, unformatted};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
 use crate::types::{CHAR, COMPLEX, NONE, OBJECT, TUPLE, Tags, Ty};

@@ -6,7 +6,7 @@
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, condcodes::IntCC, types};
 
 use super::{Emitter, Val};
-use crate::infer::{formats_plainly, is_str};
+use crate::operation::{formats_plainly, is_str};
 use crate::program::{Atom, Bin, Cmp, Expr, Local, Part};
 use crate::types::{CHAR, Form, RANGE, TUPLE, Tags, Ty};
 
