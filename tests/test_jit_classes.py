@@ -530,6 +530,33 @@ def test_no_reference_is_lost_or_kept():
     check_no_leak(functions)
 
 
+def test_a_class_of_a_class_that_is_asked_is_not():
+    asked = []
+
+    class Asked(type):
+        def __getattribute__(cls, name):
+            asked.append(name)
+            return super().__getattribute__(name)
+
+    class Thing(metaclass=Asked):
+        def __init__(self):
+            self.x = 1
+
+    def read(thing, n):
+        total = 0
+        for _ in range(n):
+            total += thing.x
+        return total + Thing().x
+
+    thing = Thing()
+    asked.clear()
+    expected = read(thing, 3), list(asked)
+    compiled = opcodon.jit(read)
+    for _ in range(2):
+        asked.clear()
+        assert (compiled(thing, 3), asked) == expected
+
+
 def test_classes_go_with_their_functions():
     import weakref
 

@@ -122,8 +122,11 @@ fn flags(class: &Bound<'_, PyType>) -> u64 {
     unsafe { ffi::PyType_GetFlags(class.as_type_ptr()) }
 }
 
+/// Whether a class is one of Python's that may be looked at without running anything of anybody's.
 fn is_of_python(class: &Bound<'_, PyType>) -> bool {
+    let plain = class.py().get_type::<PyType>();
     flags(class) & ffi::Py_TPFLAGS_HEAPTYPE != 0
+        && slot(&class.get_type(), ffi::Py_tp_getattro) == slot(&plain, ffi::Py_tp_getattro)
 }
 
 fn slot(class: &Bound<'_, PyType>, slot: std::ffi::c_int) -> usize {

@@ -11,7 +11,7 @@ use std::mem::MaybeUninit;
 
 use opcodon_codemem::Code;
 use opcodon_pyfn::{BOOL, COMPLEX, Context, FLOAT, INT, OBJECT, RAISED, Spec, Tags, Unit};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -356,7 +356,12 @@ impl Function {
                 state.is_busy = true;
                 let learnt = classes::learn(py, group, values, along.bind(py), &state.unstable);
                 state.is_busy = false;
-                learnt?;
+                // A class that cannot be looked at is like any other object.
+                if let Err(error) = learnt
+                    && !error.is_instance_of::<PyException>(py)
+                {
+                    return Err(error);
+                }
             }
             let known = group.unit.borrow().classes.clone();
             let types = values
