@@ -71,6 +71,70 @@ def unbound(n):
         yield last if i > 1 else i
 
 
+def steps(n):
+    yield n
+    for i in range(n):
+        yield i
+        if i % 3 == 1:
+            yield i * 10
+    yield -1
+
+
+def either(n):
+    i = 0
+    while i < n:
+        if i % 2 == 0:
+            yield i // 2
+        else:
+            yield i * 3.0 - n / (i - 7)
+        i += 1
+
+
+def several(n, skipped, last):
+    seen = []
+    for x in steps(n):
+        if x == skipped:
+            continue
+        if x == last:
+            break
+        seen.append(x)
+        if x == 70:
+            return seen
+    else:
+        seen.append("end")
+    return seen, x
+
+
+def both(n):
+    s = 0
+    for x in steps(n):
+        for y in either(x % 4):
+            if y > 3:
+                break
+            s += x * y
+    return s, x
+
+
+def failing(n, by):
+    s = 0
+    for x in steps(n):
+        s += 100 // (by - x)
+    return s
+
+
+def gathered(n):
+    return sum(steps(n)) + sum(either(n)), list(steps(n)), list(squares(n))
+
+
+def gathered_in_turn(n):
+    found = []
+    for k in range(n):
+        found.append(sum(squares(k)))
+        if sum(either(k)) > 20:
+            found += list(either(k))
+    return found
+
+
 def total(n):
     s = 0
     for x in squares(n):
@@ -215,6 +279,12 @@ def hides_builtins(n, range):  # noqa: A002
 
 CALLS = [
     (hides_builtins, [(5, 2), (0, 1)]),
+    (several, [(n, k, j) for n in (0, 1, 5, 9) for k in (-1, 1, 10) for j in (-1, 4, 40, 99)]),
+    (several, [(2**64, 1, 40), (2.5, 1, 2), ("a", 1, 2)]),
+    (both, [(0,), (1,), (6,), (30,), (2.0,)]),
+    (failing, [(3, 50), (6, 4), (6, 40), (6, -1), (4, 4), (3, "a")]),
+    (gathered, [(0,), (1,), (6,), (9,), (2.5,), ("a",), (None,)]),
+    (gathered_in_turn, [(0,), (3,), (7,), (9,)]),
     (total, [(0,), (5,), (1000,), (True,), (-3,), (2.5,), ("a",), ([1],), (2**62,)][:8]),
     (
         with_else,
@@ -290,6 +360,8 @@ def test_random_generators():
             lines += ["            yield i * 3 + k"]
         else:
             lines += [f"        if i % {rng.randrange(1, 4)} == 0:", "            yield i * i - n"]
+        if seed % 2:
+            lines += ["        if i % 5 < 3:", "            yield i + 100", "        yield -i"]
         lines += [f"        i += {step}", ""]
         lines += ["def f(a, n):", "    s = t = 0", "    for x in g(a, n):", "        t += 1"]
         for kind in kinds:

@@ -281,6 +281,29 @@ def generator_loop(n):
     return out
 
 
+def ends_and_between(n):
+    yield -n
+    for i in range(n):
+        yield i
+        if i % 2:
+            yield i * 10
+    yield n
+
+
+@case((4,), (1,), (0,), (6,))
+def generator_of_several_yields(n):
+    out = []
+    for x in ends_and_between(n):
+        if x == 1:
+            continue
+        out.append(x)
+        if x == 30:
+            break
+    else:
+        out.append("end")
+    return out, sum(ends_and_between(n))
+
+
 def failing(n):
     yield 1
     raise ValueError(f"after {n}")

@@ -151,6 +151,16 @@ class Function:
         return resumed(*run.locals, *iterators, *extra)
 
 
+def fails(kind, a, b):
+    """Whether an operation on builtin objects is sure to fail in such a way."""
+    numbers = (int, float, bool)
+    if kind == "zero":
+        return type(a) in numbers and type(b) in numbers and b == 0
+    if kind == "index":
+        return type(a) in (list, str) and type(b) is int and not -len(a) <= b < len(a)
+    return type(a) is dict and type(b) in (int, str) and b not in a
+
+
 class Run:
     """One call of a program."""
 
@@ -172,7 +182,9 @@ class Run:
     def block(self, statements):
         policy = Function.policy
         for s in statements:
-            if policy.leaves_before():
+            # In a handler, only what nobody can tell from being in one.
+            is_told = "handled" in s and not {"call", "method"}.isdisjoint(s.get("e", ()))
+            if policy.leaves_before() or is_told:
                 raise Leave(s["id"], 0)
             kind = s["s"]
             if kind in ("if", "loop", "for", "break", "continue", "return", "leave"):
@@ -267,6 +279,16 @@ class Run:
             return {atom(a) for a in e["set_"]}
         if "dict" in e:
             return {atom(k): atom(v) for k, v in e["dict"]}
+        if "fails" in e:
+            return fails(e["fails"], atom(e["a"]), atom(e["b"]))
+        if "format" in e:
+            convert = {"": lambda x: x, "s": str, "r": repr, "a": ascii}
+            return "".join(
+                part["text"]
+                if "text" in part
+                else format(convert[part["conversion"]](atom(part["value"])), part["spec"])
+                for part in e["format"]
+            )
         raise AssertionError(f"unknown operation {e}")
 
     # ---- statements

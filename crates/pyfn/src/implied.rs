@@ -4,9 +4,9 @@
 //! not. The test of a branch is a temporary in normal form; here it is traced back to the comparisons
 //! that it stands for, through `and`, `or` and `not`, once for each function.
 
-use crate::infer::Scope;
 use crate::liveness::for_each_target;
 use crate::program::{Atom, Cmp, Expr, Kind, Local, Program, Statement, Un};
+use crate::scope::Scope;
 use crate::types::{INT, Tags, Ty};
 
 /// A comparison that is true.

@@ -8,23 +8,24 @@
 //!
 //! What has no rule is a *leave*: Python continues there, so nothing behind it has a type.
 
+use std::collections::HashSet;
+
 use crate::globals::{FunctionId, Global};
 use crate::liveness::{Locals, for_each_atom};
+use crate::operation::{
+    How, can_store, formats_plainly, has_plain_methods, iterated, operation, unpacked,
+};
 use crate::own::Own;
 use crate::plain;
-use crate::program::{Atom, Bin, Expr, Id, Index, Kind, Local, Statement};
-use crate::rules::{self, Intrinsic};
+use crate::program::{Atom, Expr, Id, Index, Kind, Local, Statement};
+use crate::scope::Scope;
 use crate::steps::Steps;
-use crate::table::{self, TableTy, View, item_of};
-use crate::text;
-use crate::types::{
-    ArrayTy, BOOL, CHAR, COMPLEX, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
-    UNSET,
-};
-use crate::unit::{FunctionInfo, Unit};
+use crate::table::TableTy;
+use crate::types::{Form, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET};
+use crate::unit::{FunctionInfo, SpecId, Unit, runs_methods};
 
 /// Nesting of lists and tuples beyond which nothing is known.
-const DEPTH_MAX: usize = 4;
+pub(crate) const DEPTH_MAX: usize = 4;
 
 /// The types of all locals at a place, or none where nothing gets.
 pub(crate) type State = Option<Vec<Ty>>;
@@ -36,22 +37,6 @@ pub(crate) struct Joint {
     pub(crate) head: State,
     /// Behind the statement.
     pub(crate) after: State,
-}
-
-/// An operation, as it will be done.
-#[derive(Debug, Clone)]
-pub(crate) enum How {
-    /// Python does it and all that follows.
-    Leave(String),
-    /// It gives a value of that type.
-    Gives(Ty),
-}
-
-/// What operations are looked up in.
-#[derive(Clone, Copy)]
-pub(crate) struct Scope<'a> {
-    pub(crate) info: &'a FunctionInfo,
-    pub(crate) state: &'a [Ty],
 }
 
 /// Joins two states; locals that nobody reads any more are forgotten, if they own nothing. At the
@@ -90,228 +75,6 @@ pub(crate) fn owns(ty: &Ty) -> bool {
     }
 }
 
-impl Scope<'_> {
-    /// The type of an operand.
-    pub(crate) fn atom(&self, atom: &Atom) -> Ty {
-        match atom {
-            Atom::Local(local) => {
-                let ty = &self.state[*local];
-                Ty {
-                    tags: Tags(ty.tags.0 & !Tags::of(UNSET).0),
-                    ..ty.clone()
-                }
-            }
-            Atom::Int(value) => Ty::integer(*value),
-            Atom::Float(_) => Ty::of(FLOAT),
-            Atom::Bool(_) => Ty::truth(),
-            Atom::None => Ty::of(NONE),
-            Atom::Str(text) => match character(text) {
-                Some(_) => Ty::of(CHAR),
-                None => Ty::object(Form::Str),
-            },
-            Atom::Const(index) => {
-                let ty = self.info.consts.get(*index).map(|(_, ty)| ty.clone());
-                ty.unwrap_or_else(|| Ty::of(OBJECT))
-            }
-            Atom::Global(index) => match &self.info.globals[*index] {
-                Global::Int(value) => self.atom(&Atom::Int(*value)),
-                Global::Float(value) => self.atom(&Atom::Float(*value)),
-                Global::Bool(value) => self.atom(&Atom::Bool(*value)),
-                Global::None => Ty::of(NONE),
-                Global::Unbound => Ty::default(),
-                Global::Object { ty, .. } => ty.clone(),
-                Global::Builtin { .. } | Global::Function { .. } => Ty::of(OBJECT),
-            },
-        }
-    }
-
-    /// The value of an operand that is written in the program.
-    pub(crate) fn constant(&self, atom: &Atom) -> Option<i64> {
-        match atom {
-            Atom::Int(value) => Some(*value),
-            Atom::Global(index) => match self.info.globals[*index] {
-                Global::Int(value) => Some(value),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    fn atoms(&self, atoms: &[Atom]) -> Vec<Ty> {
-        atoms.iter().map(|atom| self.atom(atom)).collect()
-    }
-
-    /// How a known function is called, if the operand is one.
-    pub(crate) fn intrinsic(
-        &self,
-        function: &Atom,
-        args: &[Atom],
-        named: &[(String, Atom)],
-    ) -> Option<(Intrinsic, Ty)> {
-        let Atom::Global(index) = function else {
-            return None;
-        };
-        let Global::Builtin { name, .. } = &self.info.globals[*index] else {
-            return None;
-        };
-        let types = self.atoms(args);
-        Some(rules::call(&self.info.globals, name, args, &types, named))
-    }
-
-    /// The function that is called natively, if the operand is one and takes so many arguments.
-    pub(crate) fn callee(&self, function: &Atom, named: &[(String, Atom)]) -> Option<FunctionId> {
-        match function {
-            Atom::Global(index) if named.is_empty() => match self.info.globals[*index] {
-                Global::Function { id, .. } => Some(id),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    /// The type of `of[index]`, and whether it is read natively.
-    pub(crate) fn item(&self, of: &Ty, index: &Index) -> (Ty, bool) {
-        let boxed = (Ty::of(OBJECT), false);
-        let int = |ty: &Ty| ty.tags.within(Tags::INDICES);
-        if let Some(array) = of.array() {
-            let Some(parts) = self.index_parts(index) else {
-                return boxed;
-            };
-            let n_ints = parts
-                .iter()
-                .filter(|part| matches!(part, Part::Int(ty) if int(ty)))
-                .count();
-            if n_ints == parts.len() && n_ints == array.ndim {
-                return match array.dtype.element() {
-                    Some(element) => (element, true),
-                    None => boxed,
-                };
-            }
-            let n_slices = parts
-                .iter()
-                .filter(|part| matches!(part, Part::Slice { .. }))
-                .count();
-            if n_ints + n_slices != parts.len() || parts.len() > array.ndim {
-                return boxed;
-            }
-            // Elements still lie side by side after integers, then at most one slice without step.
-            let behind = &parts[parts.len().min(n_ints)..];
-            let leading = parts[..n_ints.min(parts.len())]
-                .iter()
-                .all(|part| matches!(part, Part::Int(_)));
-            let simple = match behind {
-                [] => true,
-                [Part::Slice { step }] => !step,
-                _ => false,
-            };
-            let view = ArrayTy {
-                ndim: array.ndim - n_ints,
-                contiguous: array.contiguous && leading && simple,
-                ..array
-            };
-            if view.ndim == 0 {
-                return boxed;
-            }
-            return (Ty::object(Form::Array(view)).boxed(), false);
-        }
-        let index_ty = match index {
-            Index::Atom(atom) => Some(self.atom(atom)),
-            _ => None,
-        };
-        if let Some(parts) = of.parts() {
-            let Index::Atom(atom) = index else {
-                return boxed;
-            };
-            let Some(at) = self.constant(atom) else {
-                return boxed;
-            };
-            let len = i64::try_from(parts.len()).unwrap_or(0);
-            let at = if at < 0 { at + len } else { at };
-            return match usize::try_from(at).ok().and_then(|at| parts.get(at)) {
-                Some(part) => (part.clone(), true),
-                None => boxed,
-            };
-        }
-        match (&of.form, index_ty) {
-            (Form::Bytes, Some(index)) if of.is_bytes() && int(&index) => (Ty::byte(), true),
-            (Form::Unboxed(element), Some(index)) if int(&index) => ((**element).clone(), true),
-            (Form::List(element), Some(index)) if of.list().is_some() && int(&index) => {
-                (loaded(element), true)
-            }
-            (Form::TupleObject(parts), Some(_)) if of.tags == Tags::of(OBJECT) => {
-                let at = match index {
-                    Index::Atom(atom) => self.constant(atom),
-                    _ => None,
-                };
-                let n_parts = i64::try_from(parts.len()).unwrap_or(0);
-                let at = at.map(|at| if at < 0 { at + n_parts } else { at });
-                let part = at.and_then(|at| parts.get(usize::try_from(at).ok()?));
-                part.map_or(boxed, |part| (part_of_object(part), false))
-            }
-            (Form::List(_), None) if matches!(index, Index::Slice(_)) => {
-                (Ty::object(of.form.clone()), false)
-            }
-            (Form::Str, Some(index)) if is_str(of) && int(&index) => (Ty::of(CHAR), true),
-            (Form::Str, _) if of.is_text() => (Ty::object(Form::Str), false),
-            _ => boxed,
-        }
-    }
-
-    /// The parts of an index; `None` if one of them is unusual.
-    pub(crate) fn index_parts(&self, index: &Index) -> Option<Vec<Part>> {
-        match index {
-            Index::Atom(atom) => {
-                let ty = self.atom(atom);
-                match ty.parts() {
-                    Some(parts) => Some(parts.iter().cloned().map(Part::Int).collect()),
-                    None => Some(vec![Part::Int(ty)]),
-                }
-            }
-            Index::Slice(parts) => Some(vec![Part::Slice {
-                step: parts[2].is_some(),
-            }]),
-            Index::Tuple(parts) => {
-                let mut all = Vec::new();
-                for part in parts {
-                    match part {
-                        Index::Atom(atom) => all.push(Part::Int(self.atom(atom))),
-                        Index::Slice(parts) => all.push(Part::Slice {
-                            step: parts[2].is_some(),
-                        }),
-                        Index::Tuple(_) => return None,
-                    }
-                }
-                Some(all)
-            }
-        }
-    }
-}
-
-/// A part of an index.
-pub(crate) enum Part {
-    Int(Ty),
-    Slice { step: bool },
-}
-
-/// What is read from a list whose elements are expected to be of that type.
-pub(crate) fn loaded(element: &Ty) -> Ty {
-    let readable = Tags(1 << BOOL | 1 << INT | 1 << FLOAT | 1 << NONE | 1 << COMPLEX);
-    if element.is_never() {
-        Ty::of(OBJECT)
-    } else if element.tags.within(readable) {
-        // Only its tag is looked at; anybody may have put in another integer.
-        Ty {
-            natural: false,
-            room: 0,
-            ..element.clone()
-        }
-    } else if element.tags == Tags::of(OBJECT) && element.form != Form::Any {
-        element.clone().boxed()
-    } else {
-        Ty::of(OBJECT)
-    }
-}
-
 /// Inference of one function for given parameters.
 pub(crate) struct Inference<'a> {
     pub(crate) unit: &'a mut Unit,
@@ -326,6 +89,8 @@ pub(crate) struct Inference<'a> {
     pub(crate) is_plain: bool,
     pub(crate) own_lists: Own<Ty>,
     pub(crate) own_tables: Own<TableTy>,
+    calls: Vec<SpecId>,
+    known_methods: HashSet<Id>,
 }
 
 /// What is found about a function.
@@ -338,6 +103,10 @@ pub(crate) struct Inferred {
     pub(crate) own_lists: Vec<Option<Ty>>,
     /// The same for dictionaries and sets.
     pub(crate) own_tables: Vec<Option<TableTy>>,
+    /// The versions that it calls.
+    pub(crate) calls: Vec<SpecId>,
+    /// The statements that run methods, and only such as are known.
+    pub(crate) known_methods: HashSet<Id>,
 }
 
 /// The locals that a statement reads.
@@ -379,6 +148,8 @@ impl<'a> Inference<'a> {
                     plain_ret: inference.is_plain.then_some(inference.exact_ret),
                     own_lists: inference.own_lists.of_locals(),
                     own_tables: inference.own_tables.of_locals(),
+                    calls: inference.calls,
+                    known_methods: inference.known_methods,
                 };
             }
             own = (inference.own_lists, inference.own_tables);
@@ -404,6 +175,8 @@ impl<'a> Inference<'a> {
             ret: Ty::default(),
             exact_ret: Ty::default(),
             is_plain: true,
+            calls: Vec::new(),
+            known_methods: HashSet::new(),
         };
         let end = inference.block(&info.program.body, Some(state));
         if end.is_some() {
@@ -436,7 +209,12 @@ impl<'a> Inference<'a> {
             state[*to] = Ty::of(UNSET);
             return Some(state);
         }
+        if statement.is_handled && !self.scope(&state).is_quiet(kind) {
+            self.is_plain = false;
+            return None;
+        }
         self.note_table_use(&state, kind);
+        self.note_method(&state, statement);
         match kind {
             Kind::Set(to, e) => {
                 self.note_own_append(&state, e);
@@ -474,10 +252,13 @@ impl<'a> Inference<'a> {
                     extend(&mut state[*list], &value);
                 }
             }
-            Kind::SetAttr(..) | Kind::DelItem(..) => {}
-            Kind::Lookup(to, _, of) => {
-                let of = self.scope(&state).atom(of);
-                state[*to] = Ty::of(if has_plain_methods(&of) {
+            Kind::SetAttr(..) => self.note_attribute(&state, kind),
+            Kind::DelItem(..) => {}
+            Kind::Lookup(to, name, of) => {
+                let scope = self.scope(&state);
+                let of = scope.atom(of);
+                let is_known = scope.method(&of, name).is_some();
+                state[*to] = Ty::of(if is_known || has_plain_methods(&of) {
                     UNSET
                 } else {
                     OBJECT
@@ -610,6 +391,30 @@ impl<'a> Inference<'a> {
         after
     }
 
+    /// Notes whether the methods that a statement runs are known.
+    fn note_method(&mut self, state: &[Ty], statement: &Statement) {
+        if !runs_methods(&statement.kind) {
+            return;
+        }
+        let scope = self.scope(state);
+        let is_known = match &statement.kind {
+            Kind::Set(_, Expr::Method(name, of, args, named, bound))
+            | Kind::Expr(Expr::Method(name, of, args, named, bound)) => {
+                let is_ours = self.known_method(state, (name, of), (args, named), *bound);
+                has_plain_methods(&scope.atom(of)) || is_ours.is_some()
+            }
+            Kind::Set(_, Expr::Format(parts, _)) | Kind::Expr(Expr::Format(parts, _)) => {
+                formats_plainly(&scope, parts)
+            }
+            _ => true,
+        };
+        if is_known {
+            self.known_methods.insert(statement.id);
+        } else {
+            self.known_methods.remove(&statement.id);
+        }
+    }
+
     pub(crate) fn scope<'s>(&'s self, state: &'s [Ty]) -> Scope<'s> {
         Scope {
             info: &self.info,
@@ -620,14 +425,19 @@ impl<'a> Inference<'a> {
     fn expr(&mut self, state: &[Ty], e: &Expr) -> How {
         if let Expr::Call(function, args, named) = e {
             let scope = self.scope(state);
-            if let Some(id) = scope.callee(function, named) {
-                let types = scope.atoms(args);
+            if let Some(id) = scope.callee(function)
+                && let Some(types) = scope.arguments(&self.unit.functions[id], None, args, named)
+            {
                 if let Some(inlined) = self.unit.inlined(id, &types) {
                     return How::Gives(inlined.ret.clone());
                 }
                 self.is_plain = false;
                 return self.call(id, &types);
             }
+        }
+        if let Some(how) = self.through_class(state, e) {
+            self.is_plain = false;
+            return how;
         }
         let scope = self.scope(state);
         let how = operation(&scope, e);
@@ -638,12 +448,19 @@ impl<'a> Inference<'a> {
         how
     }
 
-    fn call(&mut self, id: FunctionId, args: &[Ty]) -> How {
-        match self.unit.result_of(id, args) {
+    pub(crate) fn call(&mut self, id: FunctionId, args: &[Ty]) -> How {
+        let Some(spec) = self.unit.callee(id, args) else {
+            return How::Gives(Ty::of(OBJECT));
+        };
+        if !self.calls.contains(&spec) {
+            self.calls.push(spec);
+        }
+        let ret = self.unit.specs[spec].ret.clone();
+        if ret.is_never() {
             // Nothing is known yet: this path will be walked again.
-            Some(ret) if ret.is_never() => How::Leave("never returns natively".to_owned()),
-            Some(ret) => How::Gives(ret.expected()),
-            None => How::Gives(Ty::of(OBJECT)),
+            How::Leave("never returns natively".to_owned())
+        } else {
+            How::Gives(ret.expected())
         }
     }
 }
@@ -739,6 +556,9 @@ pub(crate) fn prepare(info: &FunctionInfo, statement: &Statement, state: &mut [T
     }
     for local in used(kind) {
         let ty = &mut state[local];
+        if info.unexpected.contains(&statement.id) {
+            ty.forget_class();
+        }
         ty.tags = Tags(ty.tags.0 & !Tags::of(UNSET).0);
         if ty.is_never() {
             return false;
@@ -781,278 +601,4 @@ pub(crate) fn note_append(state: &mut [Ty], info: &FunctionInfo, e: &Expr) {
         let value = Scope { info, state }.atom(value);
         extend(&mut state[*list], &value);
     }
-}
-
-/// What is read from a tuple, as an object, whose part is expected to be of that type.
-fn part_of_object(part: &Ty) -> Ty {
-    match loaded(part) {
-        part if part.tags == Tags::of(OBJECT) => part,
-        part => part.boxed(),
-    }
-}
-
-/// The types of the parts, or `None` if there is another number of them.
-pub(crate) fn unpacked(ty: &Ty, n_parts: usize) -> Option<Vec<Ty>> {
-    match ty.parts() {
-        Some(parts) => (parts.len() == n_parts).then(|| parts.to_vec()),
-        None if ty.tags.has(OBJECT) || ty.tags.has(RANGE) || ty.tags.has(TUPLE) => {
-            if let Form::TupleObject(parts) = &ty.form
-                && parts.len() == n_parts
-                && ty.tags == Tags::of(OBJECT)
-            {
-                return Some(parts.iter().map(part_of_object).collect());
-            }
-            let part = match ty.list() {
-                Some(element) => match loaded(element) {
-                    part if part.tags == Tags::of(OBJECT) => part,
-                    part => part.boxed(),
-                },
-                None => Ty::of(OBJECT),
-            };
-            Some(vec![part; n_parts])
-        }
-        None => None,
-    }
-}
-
-/// The code point of a text of one character.
-pub(crate) fn character(text: &str) -> Option<i64> {
-    let mut chars = text.chars();
-    let first = chars.next()?;
-    chars.next().is_none().then(|| i64::from(u32::from(first)))
-}
-
-/// Whether the value is an object that is a string for certain.
-pub(crate) fn is_str(ty: &Ty) -> bool {
-    ty.form == Form::Str && ty.tags == Tags::of(OBJECT)
-}
-
-/// The type of what a loop over such a value gets.
-pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
-    if ty.tags == Tags::of(RANGE) {
-        return Some(Ty {
-            natural: ty.natural,
-            ..Ty::count()
-        });
-    }
-    if let Some(array) = ty.array() {
-        return Some(match (array.ndim, array.dtype.element()) {
-            (1, Some(element)) => element,
-            (0 | 1, _) => Ty::of(OBJECT),
-            (ndim, _) => {
-                let row = ArrayTy {
-                    ndim: ndim - 1,
-                    ..array
-                };
-                Ty::object(Form::Array(row)).boxed()
-            }
-        });
-    }
-    if ty.is_bytes() {
-        return Some(Ty::byte());
-    }
-    if let Some(table) = ty.table() {
-        return item_of(table, View::Keys);
-    }
-    if let Some(element) = ty.unboxed() {
-        return (!element.is_never()).then(|| element.clone());
-    }
-    if let Some(element) = ty.list() {
-        return Some(match loaded(element) {
-            ty if ty.tags.has(OBJECT) => ty,
-            ty => ty.expected(),
-        });
-    }
-    if is_str(ty) {
-        return Some(Ty::of(CHAR));
-    }
-    if ty.is_text() {
-        return Some(Ty::object(Form::Str));
-    }
-    if let Some(parts) = ty.parts() {
-        let part = parts
-            .iter()
-            .fold(Ty::default(), |part, next| part.join(&next.without_chars()));
-        let is_number = part.tags == Tags::of(INT) || part.tags == Tags::of(FLOAT);
-        return Some(if is_number {
-            part.boxed()
-        } else {
-            Ty::of(OBJECT)
-        });
-    }
-    (ty.tags.has(OBJECT) || ty.tags.has(TUPLE)).then(|| Ty::of(OBJECT))
-}
-
-/// Whether `of[index] = value` is done by the function itself or through Python's interface.
-pub(crate) fn can_store(scope: &Scope<'_>, of: &Atom, _index: &Index, _value: &Atom) -> bool {
-    scope.atom(of).tags.has(OBJECT)
-}
-
-/// How an operation other than a native call is done.
-pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
-    let gives = |ty: Option<Ty>, why: &str| match ty {
-        Some(ty) => How::Gives(ty),
-        None => How::Leave(why.to_owned()),
-    };
-    match e {
-        Expr::Atom(a) => How::Gives(scope.atom(a)),
-        Expr::Bin(op, a, b, in_place) => {
-            let (x, y) = (scope.atom(a), scope.atom(b));
-            let ty = rules::bin(*op, &x, &y, scope.constant(b));
-            // In place, arrays and lists stay what they are.
-            if *in_place && (x.array().is_some() || x.list().is_some()) && *op != Bin::MatMul {
-                let mut same = x;
-                if let Some(Form::List(element)) = ty.map(|ty| ty.form) {
-                    same.form = Form::List(element);
-                }
-                return How::Gives(same);
-            }
-            gives(ty, "no native operation on these types")
-        }
-        Expr::Un(op, a) => gives(
-            rules::un(*op, &scope.atom(a)),
-            "no native operation on this type",
-        ),
-        Expr::Cmp(op, a, b) => gives(
-            rules::cmp(*op, &scope.atom(a), &scope.atom(b)),
-            "no native comparison of these types",
-        ),
-        Expr::Truth(_) => How::Gives(Ty::truth()),
-        // A copy of the list would not change with it.
-        Expr::Call(function, args, _) if scope.iterates_own_list(function, args) => {
-            How::Leave("an iterator over a list that only this function sees".to_owned())
-        }
-        Expr::Call(function, args, named) => match scope.intrinsic(function, args, named) {
-            Some((_, ty)) => How::Gives(ty),
-            None => How::Gives(Ty::of(OBJECT)),
-        },
-        Expr::Method(_, _, _, _, Some(bound)) if scope.state[*bound].tags.has(OBJECT) => {
-            if scope.state[*bound].tags == Tags::of(OBJECT) {
-                How::Gives(Ty::of(OBJECT))
-            } else {
-                How::Leave("a method that may have been looked up".to_owned())
-            }
-        }
-        Expr::Method(name, of, args, named, _) => {
-            let of = scope.atom(of);
-            if let Some(table) = of.table() {
-                return gives(
-                    table::method(table, name, &scope.atoms(args)),
-                    "a table that nothing is put into",
-                );
-            }
-            match of.unboxed() {
-                Some(element) if name == "pop" && element.is_never() => {
-                    How::Leave("a list that nothing is put into".to_owned())
-                }
-                Some(element) if name == "pop" => How::Gives(element.clone()),
-                Some(_) => How::Gives(Ty::of(NONE)),
-                None if text::char_test(&of, name, args).is_some() => How::Gives(Ty::truth()),
-                None => How::Gives(method(&of.without_chars(), name, &scope.atoms(args), named)),
-            }
-        }
-        Expr::Attr(name, of) => How::Gives(attribute(&scope.atom(of), name)),
-        Expr::Item(of, index) => {
-            let of = scope.atom(of);
-            if of.tags.any(Tags::NUMBERS.or(Tags::of(NONE))) && !of.tags.has(OBJECT) {
-                return How::Leave("a number has no items".to_owned());
-            }
-            if let Some(table) = of.table() {
-                let value = Some(table.value.clone()).filter(|value| !value.is_never());
-                return gives(value, "a table that nothing is put into");
-            }
-            if of.unboxed().is_some_and(Ty::is_never) {
-                return How::Leave("a list that nothing is put into".to_owned());
-            }
-            How::Gives(scope.item(&of, index).0)
-        }
-        Expr::Tuple(parts) => {
-            let parts = scope.atoms(parts);
-            let parts = parts.into_iter().map(|part| part.narrowed().clone());
-            How::Gives(Ty::tuple(parts.collect()))
-        }
-        Expr::List(parts) => {
-            let mut element = Ty::default();
-            for part in scope.atoms(parts) {
-                element = element.join(&boxed_parts(part.narrowed()).without_chars());
-            }
-            How::Gives(Ty::object(Form::List(Box::new(element))))
-        }
-        Expr::Dict(_) => How::Gives(Ty::object(Form::Dict)),
-        Expr::Set(_) | Expr::Iter(_) => How::Gives(Ty::of(OBJECT)),
-        Expr::Unknown(what) => How::Leave(format!("no native {what}")),
-    }
-}
-
-/// Whether looking a method up has no effect that anybody could see.
-pub(crate) fn has_plain_methods(of: &Ty) -> bool {
-    let is_known = of.tags == Tags::of(OBJECT) && of.form != Form::Any;
-    is_known || of.is_text() || of.tags == Tags::of(COMPLEX)
-}
-
-/// The type of an attribute.
-pub(crate) fn attribute(of: &Ty, name: &str) -> Ty {
-    if of.tags == Tags::of(COMPLEX) && matches!(name, "real" | "imag") {
-        return Ty::of(FLOAT);
-    }
-    if let Some(array) = of.array() {
-        match name {
-            "shape" => return Ty::tuple(vec![Ty::count(); array.ndim]),
-            "size" | "ndim" => return Ty::count(),
-            "T" => {
-                let transposed = ArrayTy {
-                    contiguous: array.ndim < 2 && array.contiguous,
-                    ..array
-                };
-                return Ty::object(Form::Array(transposed)).boxed();
-            }
-            _ => {}
-        }
-    }
-    Ty::of(OBJECT)
-}
-
-/// The type of what a method gives.
-fn method(of: &Ty, name: &str, args: &[Ty], named: &[(String, Atom)]) -> Ty {
-    if of.tags == Tags::of(COMPLEX) && name == "conjugate" && args.is_empty() && named.is_empty() {
-        return of.clone();
-    }
-    if let Some(array) = of.array()
-        && named.is_empty()
-    {
-        let float = array.dtype == Dtype::Float64;
-        match (name, args) {
-            ("copy", []) => return rules::new_array(array.dtype, array.ndim).boxed(),
-            ("sum" | "min" | "max" | "mean" | "std" | "var" | "prod", []) if float => {
-                return Ty::of(crate::types::NP_FLOAT).boxed();
-            }
-            _ => return Ty::of(OBJECT),
-        }
-    }
-    if let Some(element) = of.list() {
-        return match (name, args) {
-            ("append", [_]) => Ty::of(NONE),
-            ("pop", [] | [_]) => match loaded(element) {
-                ty if ty.tags == Tags::of(OBJECT) => ty,
-                ty => ty.boxed(),
-            },
-            ("copy", []) => of.clone(),
-            ("index" | "count", _) => Ty::natural().boxed(),
-            _ => Ty::of(OBJECT),
-        };
-    }
-    if of.form == Form::Str {
-        return match name {
-            "split" | "splitlines" => {
-                Ty::object(Form::List(Box::new(Ty::object(Form::Str)))).boxed()
-            }
-            "lower" | "upper" | "strip" | "lstrip" | "rstrip" | "replace" | "join" | "format"
-            | "title" => Ty::object(Form::Str).boxed(),
-            "isdigit" | "isalpha" | "isalnum" | "isspace" | "isupper" | "islower"
-            | "startswith" | "endswith" => Ty::of(BOOL).boxed(),
-            "find" | "rfind" | "index" | "count" => Ty::of(INT).boxed(),
-            _ => Ty::of(OBJECT),
-        };
-    }
-    Ty::of(OBJECT)
 }

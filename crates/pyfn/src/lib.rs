@@ -14,17 +14,22 @@
 //! This crate does not link to Python. What it has to know of Python comes in a table of addresses
 //! ([`Runtime`]); only generated code follows them.
 
+mod arguments;
+mod classes;
 mod emit;
 mod globals;
+mod handled;
 mod implied;
 mod infer;
 mod liveness;
 mod lockstep;
+mod operation;
 mod own;
 mod plain;
 mod program;
 mod rules;
 mod runtime;
+mod scope;
 mod steps;
 mod table;
 #[cfg(test)]
@@ -35,10 +40,14 @@ mod unboxed;
 mod unit;
 mod wrap;
 
+pub use arguments::Defaults;
+pub use classes::{Class, ClassId, Classes, InstanceTy, Maker, Member};
 pub use emit::{EntryGuards, HOISTED, UNEXPECTED, names_key};
 pub use globals::{FunctionId, Global};
-pub use program::{Atom, Expr, Id, Index, Kind, Local, Program, ProgramError, Statement, Text};
-pub use program::{Bin, Cmp, Un};
+pub use program::{
+    Atom, Expr, Id, Index, Kind, Local, Part, Program, ProgramError, Statement, Text,
+};
+pub use program::{Bin, Cmp, Failure, Un};
 pub use runtime::{Context, Runtime};
 pub use table::TableTy;
 pub use text::CHAR_TESTS;

@@ -4,7 +4,7 @@
 //! on the stack all the way. So exits hand over only what Python will read. The analysis runs
 //! backwards over the structured program; a loop is run through until nothing changes.
 
-use crate::program::{Atom, Expr, Index, Kind, Local, Program, Statement};
+use crate::program::{Atom, Expr, Index, Kind, Local, Part, Program, Statement};
 
 /// A set of locals.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -65,7 +65,7 @@ fn for_each_in_index<'a>(index: &'a Index, f: &mut impl FnMut(&'a Atom)) {
 fn for_each_operand<'a>(e: &'a Expr, f: &mut impl FnMut(&'a Atom)) {
     match e {
         Expr::Atom(a) | Expr::Un(_, a) | Expr::Attr(_, a) | Expr::Truth(a) | Expr::Iter(a) => f(a),
-        Expr::Bin(_, a, b, _) | Expr::Cmp(_, a, b) => {
+        Expr::Bin(_, a, b, _) | Expr::Cmp(_, a, b) | Expr::Fails(_, a, b) => {
             f(a);
             f(b);
         }
@@ -82,6 +82,11 @@ fn for_each_operand<'a>(e: &'a Expr, f: &mut impl FnMut(&'a Atom)) {
         Expr::Dict(pairs) => pairs.iter().for_each(|(key, value)| {
             f(key);
             f(value);
+        }),
+        Expr::Format(parts, _) => parts.iter().for_each(|part| {
+            if let Part::Value(a, ..) = part {
+                f(a);
+            }
         }),
         Expr::Unknown(_) => {}
     }

@@ -8,9 +8,11 @@
 use std::collections::HashMap;
 
 use crate::globals::Global;
-use crate::infer::{Scope, dropped, is_str, iterated};
+use crate::infer::dropped;
 use crate::liveness::{for_each_atom, for_each_target};
+use crate::operation::{is_str, iterated};
 use crate::program::{Atom, Expr, Id, Kind, Local, Program, Statement, all_statements};
+use crate::scope::Scope;
 use crate::table::{View, item_of};
 use crate::types::{Tags, Ty, UNSET};
 use crate::unboxed::builtin;

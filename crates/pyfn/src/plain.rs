@@ -5,9 +5,10 @@
 //! code does not do in it leaves *before the call*: Python then calls the function itself. What is
 //! known of the arguments is known in it, and no frame has to be handed over in two parts.
 
-use crate::infer::{Scope, owns};
+use crate::infer::owns;
 use crate::program::{Cmp, Expr, Kind, Program, all_statements};
 use crate::rules::{self, Intrinsic};
+use crate::scope::Scope;
 use crate::types::{RANGE, Tags, Ty};
 
 /// Statements beyond which a function is called.

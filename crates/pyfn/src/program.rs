@@ -102,6 +102,65 @@ pub enum Bin {
     MatMul,
 }
 
+impl Bin {
+    /// The method that stands for the operator, without what surrounds its name.
+    #[must_use]
+    pub const fn method(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Sub => "sub",
+            Self::Mul => "mul",
+            Self::TrueDiv => "truediv",
+            Self::FloorDiv => "floordiv",
+            Self::Mod => "mod",
+            Self::Pow => "pow",
+            Self::LShift => "lshift",
+            Self::RShift => "rshift",
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Xor => "xor",
+            Self::MatMul => "matmul",
+        }
+    }
+
+    /// How the operator is written.
+    #[must_use]
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::TrueDiv => "/",
+            Self::FloorDiv => "//",
+            Self::Mod => "%",
+            Self::Pow => "** or pow()",
+            Self::LShift => "<<",
+            Self::RShift => ">>",
+            Self::And => "&",
+            Self::Or => "|",
+            Self::Xor => "^",
+            Self::MatMul => "@",
+        }
+    }
+
+    /// All of them, in order.
+    pub const ALL: [Self; 13] = [
+        Self::Add,
+        Self::Sub,
+        Self::Mul,
+        Self::TrueDiv,
+        Self::FloorDiv,
+        Self::Mod,
+        Self::Pow,
+        Self::LShift,
+        Self::RShift,
+        Self::And,
+        Self::Or,
+        Self::Xor,
+        Self::MatMul,
+    ];
+}
+
 /// A unary operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(
@@ -165,8 +224,34 @@ pub enum Expr {
     Truth(Atom),
     /// `iter(a)`.
     Iter(Atom),
+    /// `f"text {a!r:format}"`, and whether the result is but a part of another one: then a number may
+    /// stand for its text.
+    Format(Vec<Part>, bool),
+    /// Whether the operation on these, which comes next, fails in that way, as far as machine code can
+    /// tell.
+    Fails(Failure, Atom, Atom),
     /// What the front end writes that is not known here: Python does it.
     Unknown(String),
+}
+
+/// How an operation fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// `a / b`, `a // b` or `a % b`, where `b` is zero.
+    Zero,
+    /// `a[b]`, where the sequence is not as long.
+    Index,
+    /// `a[b]`, where there is no such key.
+    Key,
+}
+
+/// A part of an f-string.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    /// Text.
+    Text(String),
+    /// A value, its conversion, `s`, `r`, `a` or 0, and its format, if there is one.
+    Value(Atom, u8, Option<String>),
 }
 
 /// A statement with its number and its line.
@@ -178,6 +263,8 @@ pub struct Statement {
     pub line: u32,
     /// What it does.
     pub kind: Kind,
+    /// Whether it is in an exception handler that is reached without an exception.
+    pub is_handled: bool,
 }
 
 impl Statement {
@@ -318,6 +405,28 @@ impl Program {
 }
 
 impl Program {
+    /// The attributes of the first parameter that are assigned, in the order of the statements.
+    #[must_use]
+    pub fn assigned_to_first(&self) -> Vec<String> {
+        let mut assigned = all_statements(&self.body)
+            .filter_map(|statement| match &statement.kind {
+                Kind::SetAttr(Atom::Local(0), name, _) => Some((statement.id, name.clone())),
+                _ => None,
+            })
+            .collect::<Vec<_>>();
+        assigned.sort();
+        assigned.into_iter().map(|(_, name)| name).collect()
+    }
+
+    /// The methods that stand for its binary operators.
+    pub fn operators(&self) -> impl Iterator<Item = String> {
+        let operators = all_statements(&self.body).filter_map(|statement| match &statement.kind {
+            Kind::Set(_, Expr::Bin(op, ..)) => Some(op.method()),
+            _ => None,
+        });
+        operators.flat_map(|name| [format!("__{name}__"), format!("__i{name}__")])
+    }
+
     /// Everything that has to be a text object: names of attributes and methods, strings, and the
     /// names of arguments under [`names_key`](crate::names_key).
     #[must_use]
@@ -333,6 +442,14 @@ impl Program {
                 Kind::SetAttr(_, name, _) | Kind::Lookup(_, name, _) => (Some(name), None),
                 Kind::Set(_, e) | Kind::Expr(e) => match e {
                     Expr::Attr(name, _) => (Some(name), None),
+                    Expr::Format(parts, _) => {
+                        let written = parts.iter().filter_map(|part| match part {
+                            Part::Text(text) | Part::Value(_, _, Some(text)) => Some(text),
+                            Part::Value(..) => None,
+                        });
+                        texts.extend(written.cloned().map(Text::One));
+                        (None, None)
+                    }
                     Expr::Method(name, _, _, named, _) => (Some(name), Some(named)),
                     Expr::Call(_, _, named) => (None, Some(named)),
                     _ => (None, None),
@@ -476,6 +593,25 @@ impl Reader {
         self.atom(value, place).map(Index::Atom)
     }
 
+    /// A part of an f-string.
+    fn part(&self, value: &Value, place: &str) -> Result<Part> {
+        let text = |key: &str| string(&value[key], place);
+        if !value["text"].is_null() {
+            return Ok(Part::Text(text("text")?));
+        }
+        let conversion = match text("conversion")?.as_bytes() {
+            [] => 0,
+            &[letter @ (b's' | b'r' | b'a')] => letter,
+            _ => return wrong(place, "a conversion"),
+        };
+        let format = Some(text("spec")?).filter(|format| !format.is_empty());
+        Ok(Part::Value(
+            self.atom(&value["value"], place)?,
+            conversion,
+            format,
+        ))
+    }
+
     fn expr(&self, value: &Value, place: &str) -> Result<Expr> {
         let Some(object) = value.as_object() else {
             return wrong(place, "an operation");
@@ -533,6 +669,21 @@ impl Reader {
             let pair =
                 |pair: &Value| Ok((self.atom(&pair[0], place)?, self.atom(&pair[1], place)?));
             Expr::Dict(pairs.iter().map(pair).collect::<Result<_>>()?)
+        } else if has("fails") {
+            let how = match string(&value["fails"], place)?.as_str() {
+                "zero" => Failure::Zero,
+                "index" => Failure::Index,
+                "key" => Failure::Key,
+                _ => return wrong(place, "a way to fail"),
+            };
+            Expr::Fails(how, atom("a")?, atom("b")?)
+        } else if has("format") {
+            let Some(parts) = value["format"].as_array() else {
+                return wrong(place, "a list of parts");
+            };
+            let parts = parts.iter().map(|part| self.part(part, place));
+            let is_part = value["part"].as_bool().unwrap_or(false);
+            Expr::Format(parts.collect::<Result<_>>()?, is_part)
         } else if has("truth") {
             Expr::Truth(atom("truth")?)
         } else if has("iter") {
@@ -614,7 +765,12 @@ impl Reader {
             "leave" => Kind::Leave(value["why"].as_str().unwrap_or("unsupported").to_owned()),
             _ => Kind::Leave("unknown statement".to_owned()),
         };
-        Ok(Statement { id, line, kind })
+        Ok(Statement {
+            id,
+            line,
+            kind,
+            is_handled: value["handled"].as_bool().unwrap_or(false),
+        })
     }
 }
 

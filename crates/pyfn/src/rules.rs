@@ -446,6 +446,8 @@ pub(crate) enum Intrinsic {
     Digit,
     /// The argument itself.
     Same,
+    /// A number as text.
+    Text,
     Complex,
     AbsComplex,
     ToInt,
@@ -683,6 +685,9 @@ pub(crate) fn call(
         ("chr", [a]) if is_int(a) => (Intrinsic::Chr, Ty::of(CHAR)),
         ("int", [a]) if a.tags == Tags::of(CHAR) => (Intrinsic::Digit, Ty::byte()),
         ("str", [a]) if a.tags == Tags::of(CHAR) => (Intrinsic::Same, a.clone()),
+        ("str" | "repr", [a]) if crate::plain::is_scalar(a) && !a.tags.any(Tags::NUMPY) => {
+            (Intrinsic::Text, Ty::object(Form::Str))
+        }
         ("chr" | "str" | "hex" | "bin" | "repr", [_]) => {
             (Intrinsic::Boxed, Ty::object(Form::Str).boxed())
         }

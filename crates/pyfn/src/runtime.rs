@@ -39,6 +39,21 @@ pub struct Runtime {
     pub plain_refcounts: bool,
     /// Whether integers are a signed number of 30-bit digits at 16 and the digits behind.
     pub digits30: bool,
+    /// Offset of the number that a class gets anew when it changes, of 32 bits; 0 if there is none.
+    pub type_version: i32,
+    /// Offset of the place of an object's values; 0 if they are not known.
+    pub values_at: i32,
+    /// `(class) -> object`: an instance without attributes.
+    pub new_object: usize,
+    /// `(object, name, function) -> 1` if that attribute is the function as a method of the object.
+    pub is_method: usize,
+    /// What an operator's method gives that does not know the other operand.
+    pub not_implemented: usize,
+    /// `(operator, in place, a, b) -> -1`: raises that there is no such operation.
+    pub unsupported: usize,
+    /// `(object, instance) -> 0` if the object is `None`, or raises what a call of a class raises if
+    /// `__init__` gives another, and releases the instance. Uses up a reference to the object.
+    pub init_gave: usize,
     /// `(record, frame) -> object`: Python finishes the call.
     pub leave: usize,
     /// `(record, frame) -> object`: Python raises at the statement the exception that is set, and
@@ -92,6 +107,9 @@ pub struct Runtime {
     pub str_has: usize,
     /// `(str, str) -> str`: both, one behind the other; the first reference is used up.
     pub str_append: usize,
+    /// `(parts: *const [u64; 5], n) -> str`: tag, word and bits of each value, its conversion and its
+    /// format; a text has no tag.
+    pub format: usize,
     /// `(code point) -> str`.
     pub make_char: usize,
     /// `(code point, test) -> 0 or 1`: the tests are in the order of `CHAR_TESTS`.

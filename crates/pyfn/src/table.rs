@@ -13,9 +13,11 @@
 use std::rc::Rc;
 
 use crate::globals::Global;
-use crate::infer::{Inference, Scope, is_str};
+use crate::infer::Inference;
+use crate::operation::is_str;
 use crate::own::{Groups, SEEN, grown, is_unboxable};
 use crate::program::{Atom, Cmp, Expr, Index, Kind, Local, Un, all_statements};
+use crate::scope::Scope;
 use crate::types::{BOOL, CHAR, FLOAT, Form, INT, NONE, Tags, Ty};
 use crate::unboxed::{ONLY_READ, builtin, returned};
 use crate::unit::FunctionInfo;
@@ -131,6 +133,7 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
         if let Kind::Set(_, e) | Kind::Expr(e) = &statement.kind {
             match e {
                 Expr::Item(of, index) if is_plain_index(index) => fine.push(of),
+                Expr::Fails(_, of, _) => fine.push(of),
                 Expr::Truth(of)
                 | Expr::Un(Un::Not, of)
                 | Expr::Cmp(Cmp::In | Cmp::NotIn, _, of) => fine.push(of),

@@ -331,6 +331,8 @@ pub enum Form {
     Bytes,
     /// The object is exactly a `dict`.
     Dict,
+    /// The object is expected to be an instance of this class, which is looked at when it is used.
+    Instance(crate::classes::InstanceTy),
     /// The object is exactly a tuple; its parts, if any are told, are expected to be such, and
     /// looked at when read.
     TupleObject(Vec<Ty>),
@@ -372,6 +374,7 @@ impl std::fmt::Debug for Ty {
             Form::Str => f.write_str("str")?,
             Form::Bytes => f.write_str("bytes")?,
             Form::Dict => f.write_str("dict")?,
+            Form::Instance(class) => f.write_str(&class.name)?,
             Form::TupleObject(parts) if parts.is_empty() => f.write_str("tuple")?,
             Form::TupleObject(parts) => {
                 let parts = parts.iter().map(|part| format!("{part:?}"));

@@ -10,8 +10,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::globals::Global;
-use crate::infer::{Inference, iterated};
+use crate::infer::Inference;
 use crate::liveness::for_each_target;
+use crate::operation::iterated;
 use crate::own::{Groups, grown, is_unboxable};
 use crate::program::{Atom, Bin, Expr, Id, Index, Kind, Local, Statement, Un, all_statements};
 use crate::types::{Form, INT, RANGE, Tags, Ty};
@@ -149,7 +150,10 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
         }
         if let Kind::Set(_, e) | Kind::Expr(e) = &statement.kind {
             match e {
-                Expr::Item(of, Index::Atom(_)) | Expr::Truth(of) | Expr::Un(Un::Not, of) => {
+                Expr::Item(of, Index::Atom(_))
+                | Expr::Fails(_, of, _)
+                | Expr::Truth(of)
+                | Expr::Un(Un::Not, of) => {
                     fine.push(of);
                 }
                 Expr::Method(name, of, args, named, _)

@@ -10,6 +10,8 @@ use std::rc::Rc;
 use opcodon_codemem::observe::{SourceLines, naming_with_lines};
 use opcodon_codemem::{Code, CodeHeap};
 
+use crate::arguments::Defaults;
+use crate::classes::Classes;
 use crate::emit::{self, EntryGuards};
 use crate::globals::{FunctionId, Global};
 use crate::implied::Implied;
@@ -84,6 +86,12 @@ pub struct FunctionInfo {
     pub unexpected: Vec<usize>,
     /// Whether it calls what is not known here, so that names may be bound anew meanwhile.
     calls_unknown: bool,
+    /// How many statements run methods of values.
+    n_methods: usize,
+    /// What is known of its parameters.
+    pub defaults: Defaults,
+    /// The classes that its unit knows.
+    pub(crate) classes: Rc<Classes>,
 }
 
 impl FunctionInfo {
@@ -102,6 +110,9 @@ impl FunctionInfo {
             });
         }
         let calls_unknown = calls_unknown(&program, &globals);
+        let n_methods = all_statements(&program.body)
+            .filter(|s| runs_methods(&s.kind))
+            .count();
         let masked = wrap::masked(&program);
         let mut info = Self {
             liveness: Liveness::of(&program),
@@ -116,6 +127,9 @@ impl FunctionInfo {
             implied: Implied::of(&program),
             unexpected: Vec::new(),
             calls_unknown,
+            n_methods,
+            defaults: Defaults::default(),
+            classes: Rc::default(),
             program,
             globals,
             consts,
@@ -153,6 +167,14 @@ fn calls_unknown(program: &Program, globals: &[Global]) -> bool {
         }
     }
     false
+}
+
+/// Whether a statement runs methods of values.
+pub(crate) fn runs_methods(kind: &Kind) -> bool {
+    let (Kind::Set(_, e) | Kind::Expr(e)) = kind else {
+        return false;
+    };
+    matches!(e, Expr::Method(..) | Expr::Format(..))
 }
 
 /// How the frame of an exit is to be read.
@@ -271,6 +293,10 @@ pub struct Spec {
     pub(crate) own_tables: Rc<Vec<Option<TableTy>>>,
     /// Other functions that it was compiled against.
     pub callees: Vec<FunctionId>,
+    /// The versions that it calls natively.
+    calls: Vec<SpecId>,
+    /// Whether it runs methods that are not known.
+    runs_unknown: bool,
 }
 
 /// What is known of a function that is put where it is called, for arguments of given types.
@@ -299,6 +325,8 @@ pub struct Unit {
     pub runtime: Rc<Runtime>,
     /// All functions.
     pub functions: Vec<Rc<FunctionInfo>>,
+    /// The classes that they know.
+    pub classes: Rc<Classes>,
     /// All versions.
     pub specs: Vec<Spec>,
     /// What the entries of the first function's versions look at, if they can be called by Python.
@@ -322,6 +350,7 @@ impl Unit {
             fast_math: false,
             runtime,
             functions: Vec::new(),
+            classes: Rc::default(),
             specs: Vec::new(),
             entry: None,
             by_key: HashMap::new(),
@@ -337,6 +366,7 @@ impl Unit {
         if self.runtime.ob_item == 0 {
             info.locksteps.clear();
         }
+        info.classes = Rc::clone(&self.classes);
         self.functions.push(Rc::new(info));
         self.n_specs.push(0);
         self.functions.len() - 1
@@ -396,6 +426,8 @@ impl Unit {
             own_lists: Rc::default(),
             own_tables: Rc::default(),
             callees: Vec::new(),
+            calls: Vec::new(),
+            runs_unknown: false,
         });
         self.open.push(spec);
         self.is_changed = true;
@@ -405,7 +437,10 @@ impl Unit {
     fn infer(&mut self, spec: SpecId) {
         let (function, params) = (self.specs[spec].function, self.specs[spec].params.clone());
         let inferred = Inference::run(self, function, &params);
+        let n_methods = self.functions[function].n_methods;
         let spec = &mut self.specs[spec];
+        spec.runs_unknown = inferred.known_methods.len() < n_methods;
+        spec.calls = inferred.calls;
         let ret = spec.ret.join(&inferred.ret);
         if ret != spec.ret {
             spec.ret = ret;
@@ -416,10 +451,9 @@ impl Unit {
         spec.own_tables = Rc::new(inferred.own_tables);
     }
 
-    /// What a function returns for such arguments; `None` if it is called through Python.
-    pub(crate) fn result_of(&mut self, function: FunctionId, args: &[Ty]) -> Option<Ty> {
-        let spec = self.callee(function, args)?;
-        Some(self.specs[spec].ret.clone())
+    /// What is open is to be inferred again.
+    pub(crate) fn note_change(&mut self) {
+        self.is_changed = true;
     }
 
     /// The version that is called natively with such arguments.
@@ -504,20 +538,18 @@ impl Unit {
         false
     }
 
-    /// Whether names may be bound anew while a function runs.
-    pub(crate) fn may_rebind(&self, function: FunctionId) -> bool {
-        let mut reached = vec![function];
+    /// Whether names may be bound anew while a version runs.
+    pub(crate) fn may_rebind(&self, spec: SpecId) -> bool {
+        let mut reached = vec![spec];
         let mut at = 0;
         while let Some(&id) = reached.get(at) {
-            let info = &self.functions[id];
-            if info.calls_unknown {
+            let spec = &self.specs[id];
+            if spec.runs_unknown || self.functions[spec.function].calls_unknown {
                 return true;
             }
-            for global in &info.globals {
-                if let Global::Function { id, .. } = global
-                    && !reached.contains(id)
-                {
-                    reached.push(*id);
+            for &callee in &spec.calls {
+                if !reached.contains(&callee) {
+                    reached.push(callee);
                 }
             }
             at += 1;

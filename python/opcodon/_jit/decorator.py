@@ -169,12 +169,14 @@ class Front:
         if number is not None:
             return self.family[self.function] if number < 0 else self._nested[number]
         value = self.scope.look_up(entry["path"], guards)
-        if "call" in entry and type(value) is FunctionType and self._is_ours(value):
-            found = self.family.get(value)
-            if found is None:
-                found = make_function(value, self.options, self.family)
-            return found
-        return value
+        return (self.along(value) or value) if "call" in entry else value
+
+    def along(self, value: Any) -> Any:
+        """What stands for a called function that is compiled along; None if it is not."""
+        if type(value) is not FunctionType or not self._is_ours(value):
+            return None
+        found = self.family.get(value)
+        return make_function(value, self.options, self.family) if found is None else found
 
     def _lifted(self, lifted: Lifted) -> Any:
         """A nested function as a compiled function of its own."""
@@ -266,7 +268,13 @@ def make_function(
         function,
         front.resume,
         UNSET,
-        {**options, "bind": front.bind, "report": front.report, "listing": front.listing},
+        {
+            **options,
+            "bind": front.bind,
+            "report": front.report,
+            "listing": front.listing,
+            "along": front.along,
+        },
     )
     functools.update_wrapper(made, function)
     made.__opcodon_front__ = front

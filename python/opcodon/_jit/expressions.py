@@ -635,57 +635,50 @@ class ExpressionNormaliser:
         return self.helper(node, to, _replace(node, replaced), used)
 
     def _on_joinedstr(self, node: ast.JoinedStr, to: int | None) -> Atom:
-        # Each value is formatted before the next is evaluated, unless all are atoms anyway.
-        used: list[Atom] = []
-        values = [value for value in node.values if isinstance(value, ast.FormattedValue)]
+        # Each value is formatted before the next is evaluated, unless all are names anyway.
         simple = all(
-            isinstance(value.value, ast.Name) and value.format_spec is None for value in values
+            isinstance(part, ast.Constant)
+            or (
+                isinstance(part, ast.FormattedValue)
+                and isinstance(part.value, ast.Name)
+                and part.lineno == node.lineno
+                and _written(part.format_spec) is not None
+            )
+            for part in node.values
         )
-        parts: list[ast.expr] = []
+        parts: list[dict[str, Any]] = []
         for value in node.values:
             if not isinstance(value, ast.FormattedValue):
-                parts.append(value)
+                parts.append({"text": _text(value)})
                 continue
-            spec = value.format_spec
-            own: list[Atom] = used if simple else []
-            template = ast.copy_location(
-                ast.FormattedValue(
-                    value=self.name_of(value.value, self.expression(value.value), own),
-                    conversion=value.conversion,
-                    format_spec=spec,
-                ),
-                value,
-            )
-            if not simple:
-                if isinstance(spec, ast.JoinedStr) and any(
-                    isinstance(part, ast.FormattedValue) for part in spec.values
-                ):
-                    formatted = self._on_joinedstr(spec, None)
-                    template.format_spec = ast.copy_location(
-                        ast.JoinedStr(
-                            values=[
-                                ast.copy_location(
-                                    ast.FormattedValue(
-                                        value=self.name_of(spec, formatted, own),
-                                        conversion=-1,
-                                        format_spec=None,
-                                    ),
-                                    spec,
-                                )
-                            ]
-                        ),
-                        spec,
-                    )
-                single = ast.copy_location(ast.JoinedStr(values=[template]), value)
-                atom = self.helper(value, None, single, own)
-                template = ast.copy_location(
-                    ast.FormattedValue(
-                        value=self.name_of(value, atom, used), conversion=-1, format_spec=None
-                    ),
-                    value,
-                )
-            parts.append(template)
-        return self.helper(node, to, ast.copy_location(ast.JoinedStr(values=parts), node), used)
+            spec = _written(value.format_spec)
+            atom = self.expression(value.value)
+            part = {"value": atom, "conversion": _conversion(value), "spec": spec}
+            if spec is None:
+                assert isinstance(value.format_spec, ast.JoinedStr)
+                part = _formatted(self._with_format(value, atom, value.format_spec))
+            elif not simple:
+                part = _formatted(self.set(value, {"format": [part], "part": True}))
+            parts.append(part)
+        return self.set(node, {"format": parts}, to)
+
+    def _with_format(self, value: ast.FormattedValue, atom: Atom, spec: ast.JoinedStr) -> Atom:
+        """A value that is formatted as a text says that is computed."""
+        used: list[Atom] = []
+        template = ast.FormattedValue(
+            value=self.name_of(value.value, atom, used),
+            conversion=value.conversion,
+            format_spec=None,
+        )
+        inner = ast.FormattedValue(
+            value=self.name_of(spec, self._on_joinedstr(spec, None), used),
+            conversion=-1,
+            format_spec=None,
+        )
+        format_spec = ast.JoinedStr(values=[ast.copy_location(inner, spec)])
+        template.format_spec = ast.copy_location(format_spec, spec)
+        single = ast.JoinedStr(values=[ast.copy_location(template, value)])
+        return self.helper(value, None, ast.copy_location(single, value), used)
 
     def _on_lambda(self, node: ast.Lambda, to: int | None) -> Atom:
         return self.helper(node, to, node, self.captured(node))
@@ -738,6 +731,34 @@ FOLDED: dict[type[ast.operator], Callable[[int, int], int]] = {
 }
 
 
+def _text(node: ast.expr) -> str:
+    """The text of a constant part of an f-string."""
+    assert isinstance(node, ast.Constant)
+    assert isinstance(node.value, str)
+    if any("\ud800" <= character <= "\udfff" for character in node.value):
+        raise UnsupportedError("f-string with surrogates")
+    return node.value
+
+
+def _written(spec: ast.expr | None) -> str | None:
+    """A format that is written in the program; None if it is computed."""
+    if spec is None:
+        return ""
+    assert isinstance(spec, ast.JoinedStr)
+    if not all(isinstance(part, ast.Constant) for part in spec.values):
+        return None
+    return "".join(map(_text, spec.values))
+
+
+def _conversion(value: ast.FormattedValue) -> str:
+    return chr(value.conversion) if value.conversion > 0 else ""
+
+
+def _formatted(atom: Atom) -> dict[str, Any]:
+    """The part of an f-string for a value that was formatted already."""
+    return {"value": atom, "conversion": "", "spec": ""}
+
+
 def folded(node: ast.expr, depth: int = 4) -> int | None:
     """The integer that an expression of written integers is, or None."""
     if isinstance(node, ast.Constant):
@@ -757,7 +778,7 @@ def _calls(node: Node) -> bool:
     """Whether a statement may call what binds global names anew."""
     if isinstance(node, Simple):
         operation = node.data.get("e", {})
-        return "call" in operation or "method" in operation
+        return not operation.keys().isdisjoint({"call", "method", "format"})
     return True
 
 

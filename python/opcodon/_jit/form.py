@@ -223,6 +223,30 @@ class Try(Node):
         self.final = final
 
 
+class Once(Node):
+    """The body of a try statement, which jumps to where it ends leave (see `handlers`)."""
+
+    __slots__ = ("body",)
+
+    def __init__(self, where: ast.AST, body: Block) -> None:
+        super().__init__(where)
+        self.body = body
+
+
+class Handled(Node):
+    """A handler where an exception is raised; in Python, the statements `cause` raise it."""
+
+    __slots__ = ("body", "cause", "handler")
+
+    def __init__(
+        self, where: ast.AST, cause: list[ast.stmt], handler: ast.ExceptHandler, body: Block
+    ) -> None:
+        super().__init__(where)
+        self.cause = cause
+        self.handler = handler
+        self.body = body
+
+
 class With(Node):
     """The body of a with statement that was entered; `exit` is the local holding its `__exit__`.
 

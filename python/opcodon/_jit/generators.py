@@ -20,6 +20,8 @@ from opcodon._jit.source import function_syntax
 GENERATOR = 0x20
 # Statements beyond which the body of a generator stays where it is.
 N_STATEMENTS_MAX = 30
+# Places where it gives an item beyond which it does, too: the loop's body stands at each.
+N_YIELDS_MAX = 4
 # Builtins of numbers that a generator may call.
 PURE = frozenset({"abs", "min", "max", "int", "float", "bool"})
 
@@ -105,7 +107,9 @@ class _Check:
         self.n_statements = 0
         body = _statements(syntax)
         self.passed = (
-            self.block(body) and self.n_statements <= N_STATEMENTS_MAX and gives(syntax) == 1
+            self.block(body)
+            and self.n_statements <= N_STATEMENTS_MAX
+            and 0 < gives(syntax) <= N_YIELDS_MAX
         )
 
     def block(self, body: list[ast.stmt]) -> bool:

@@ -8,6 +8,7 @@ What cannot be said is one *leave*: the statement as the source has it, which Py
 from __future__ import annotations
 
 import ast
+from functools import partial
 
 from opcodon._jit.expressions import BINARY, Resolver, UnsupportedError
 from opcodon._jit.form import (
@@ -15,10 +16,12 @@ from opcodon._jit.form import (
     Block,
     For,
     Form,
+    Handled,
     Helper,
     If,
     Lifted,
     Loop,
+    Once,
     Piece,
     Simple,
     Try,
@@ -27,12 +30,13 @@ from opcodon._jit.form import (
     With,
 )
 from opcodon._jit.generators import gives
+from opcodon._jit.handlers import Caught, HandlersNormaliser
+from opcodon._jit.handlers import Once as Handlers
 from opcodon._jit.names import LOOPS, SCOPES, Names, RefusedError
 from opcodon._jit.patterns import PatternNormaliser
 from opcodon._jit.python_form import PythonForm
 from opcodon._jit.source import parameters
 from opcodon._jit.tools import ENTER_NAME
-from opcodon._jit.turns import TurnsNormaliser
 
 
 def normalise(
@@ -87,17 +91,20 @@ def normalise(
     return form
 
 
-class Normaliser(TurnsNormaliser):
+class Normaliser(HandlersNormaliser):
     """Statements, expressions and comprehensions of one function."""
 
     def __init__(self, form: Form, names: Names, resolver: Resolver) -> None:
         super().__init__(form, names, resolver)
         self.unreachable = frozenset(form.locals)
+        # The try statement that a jump leaves first.
+        self.inside_of: Handlers | None = None
 
     # ---- blocks
 
     def function(self, node: ast.FunctionDef | ast.Lambda) -> Block:
         """The body of a function."""
+        self.syntax = node
         if isinstance(node, ast.Lambda):
             value = ast.copy_location(ast.Return(value=node.body), node.body)
             return self.block([value])
@@ -170,7 +177,7 @@ class Normaliser(TurnsNormaliser):
             self.emit(node, {"s": "expr", "e": {"atom": atom}})
 
     def _on_return(self, node: ast.Return) -> None:
-        if any(crossed not in ("loop", "turn") for crossed in self.crossed):
+        if any(crossed not in ("loop", "turn", "once") for crossed in self.crossed):
             raise UnsupportedError("return out of a statement that must be left in order")
         atom = {"none": 1} if node.value is None else self.expression(node.value)
         self.emit(node, {"s": "return", "a": atom})
@@ -189,11 +196,20 @@ class Normaliser(TurnsNormaliser):
                 self.copy(node, self.constant(True), left)
             self.out.append(Simple(node, {"s": "break"}, [node]))
             return
+        if self.crossed[-1] == "once":
+            # Out of the body first, which is a loop of its own.
+            assert self.inside_of is not None
+            self.inside_of.jumps.add(kind)
+            self.copy(node, self.constant(True), self.inside_of.left[kind])
+            self.out.append(Simple(node, {"s": "break"}, [node]))
+            return
         if self.crossed[-1] != "loop":
             raise UnsupportedError(f"{kind} out of a statement that must be left in order")
         self.emit(node, {"s": kind})
 
     def _on_raise(self, node: ast.Raise) -> None:
+        if self.raised(node):
+            return
         self.out.append(self.leave(node, "raise statement", ends=True))
 
     def _on_assert(self, node: ast.Assert) -> None:
@@ -513,6 +529,14 @@ class Normaliser(TurnsNormaliser):
 
     def _on_try(self, node: ast.Try) -> None:
         self.form.handlers = True
+        caught = self.caught(node)
+        outer, self.once = self.once, None
+        if caught is not None:
+            try:
+                self._try_once(node, caught)
+            finally:
+                self.once = outer
+            return
         if node.finalbody:
             self.crossed.append("finally")
         bound = set(self.bound)
@@ -522,7 +546,31 @@ class Normaliser(TurnsNormaliser):
             self.crossed.pop()
         final = self.block(node.finalbody)
         self.bound = bound
+        self.once = outer
         self.out.append(Try(node, body, orelse, final))
+
+    def _try_once(self, node: ast.Try, caught: Caught) -> None:
+        """A try statement whose handlers stand where exceptions are raised."""
+        left = {kind: self.temporary() for kind in ("break", "continue")}
+        for flag in left.values():
+            self.copy(node, self.constant(False), flag)
+        handlers = Handlers(caught, left)
+        around, self.inside_of = self.inside_of, handlers
+        self.once = handlers
+        self.crossed.append("once")
+        bound = set(self.bound)
+        body = self.block(node.body)
+        self.bound = bound
+        self.once = None
+        self.crossed.pop()
+        self.inside_of = around
+        end = self.inside(lambda: self.out.append(Simple(node, {"s": "break"}, [])))
+        once = Once(node, [*body, *end])
+        self.out.append(Try(node, [Piece(None, [once])], [], []))
+        for kind in sorted(handlers.jumps):
+            jump = ast.Break() if kind == "break" else ast.Continue()
+            jumped = partial(self._jump, ast.copy_location(jump, node), kind)
+            self.out.append(If(node, {"l": left[kind]}, self.inside(jumped), []))
 
     def _on_with(self, node: ast.With) -> None:
         self._with(node, node.items)
@@ -675,7 +723,7 @@ def _number(form: Form) -> None:
                     number(node.around)
                     number(node.rest)
                     continue
-                if isinstance(node, Turn):
+                if isinstance(node, (Turn, Handled)):
                     number(node.body)
                     continue
                 node.id = len(form.nodes)
@@ -683,7 +731,7 @@ def _number(form: Form) -> None:
                 if isinstance(node, If):
                     number(node.then)
                     number(node.orelse)
-                elif isinstance(node, Loop):
+                elif isinstance(node, (Loop, Once)):
                     number(node.body)
                 elif isinstance(node, For):
                     number(node.body)

@@ -9,7 +9,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from opcodon._jit.form import Block, For, Form, If, Loop, Node, Simple, Try, Turn, Turns, With
+from opcodon._jit.form import (
+    Block,
+    For,
+    Form,
+    Handled,
+    If,
+    Loop,
+    Node,
+    Once,
+    Simple,
+    Try,
+    Turn,
+    Turns,
+    With,
+)
 from opcodon._jit.names import RefusedError
 
 
@@ -32,6 +46,9 @@ def to_program(form: Form, n_defaults: int = 0) -> dict[str, Any]:
     }
 
 
+# The blocks in a statement.
+PARTS = ("then", "else", "body")
+
 # Blocks within blocks that the reader of programs follows.
 MAX_DEPTH = 50
 
@@ -49,6 +66,8 @@ def _node(node: Node) -> list[dict[str, Any]]:
         return [*_block(node.around), *_block(node.rest)]
     if isinstance(node, Turn):
         return _block(node.body)
+    if isinstance(node, Handled):
+        return [_handled(statement) for statement in _block(node.body)]
     where: Any = node.where
     place = {"id": node.id, "line": where.lineno, "col": where.col_offset}
     if isinstance(node, Simple):
@@ -56,16 +75,21 @@ def _node(node: Node) -> list[dict[str, Any]]:
     if isinstance(node, If):
         then, orelse = _block(node.then), _block(node.orelse)
         return [{**place, "s": "if", "c": node.condition, "then": then, "else": orelse}]
-    if isinstance(node, Loop):
+    if isinstance(node, (Loop, Once)):
         return [{**place, "s": "loop", "body": _block(node.body)}]
     assert isinstance(node, For)
     head = {**place, "s": "for", "to": node.target, "iter": node.iterable}
     return [{**head, "body": _block(node.body), "else": _block(node.orelse)}]
 
 
+def _handled(statement: dict[str, Any]) -> dict[str, Any]:
+    """A statement of a handler, as are those in it."""
+    parts = {part: list(map(_handled, statement[part])) for part in PARTS if part in statement}
+    return {**statement, **parts, "handled": True}
+
+
 def _depth(statements: list[dict[str, Any]]) -> int:
-    parts = ("then", "else", "body")
-    return 1 + max((_depth(each.get(part, [])) for each in statements for part in parts), default=0)
+    return 1 + max((_depth(each.get(part, [])) for each in statements for part in PARTS), default=0)
 
 
 def to_text(form: Form, n_defaults: int = 0) -> str:

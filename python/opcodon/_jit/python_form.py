@@ -15,10 +15,12 @@ from opcodon._jit.form import (
     Block,
     For,
     Form,
+    Handled,
     Helper,
     If,
     Loop,
     Node,
+    Once,
     Operation,
     Simple,
     Try,
@@ -158,6 +160,11 @@ class PythonForm:
                 keys=[self.atom(key) for key, _ in pairs],
                 values=[self.atom(value) for _, value in pairs],
             )
+        elif "fails" in e:
+            # Python finds out by doing it.
+            node = ast.Constant(value=False)
+        elif "format" in e:
+            node = ast.JoinedStr(values=[self._part(part) for part in e["format"]])
         elif "tuple" in e:
             node = ast.Tuple(elts=[self.atom(part) for part in e["tuple"]], ctx=ast.Load())
         elif "list" in e:
@@ -168,6 +175,18 @@ class PythonForm:
                 empty = self.at(ast.Tuple(elts=[], ctx=ast.Load()))
                 parts = [self.at(ast.Starred(value=empty, ctx=ast.Load()))]
             node = ast.Set(elts=parts)
+        return self.at(node)  # type: ignore[no-any-return]
+
+    def _part(self, part: dict[str, Any]) -> ast.expr:
+        """A part of an f-string."""
+        if "text" in part:
+            return self.at(ast.Constant(value=part["text"]))  # type: ignore[no-any-return]
+        spec = None
+        if part["spec"]:
+            spec = self.at(ast.JoinedStr(values=[self.at(ast.Constant(value=part["spec"]))]))
+        conversion = ord(part["conversion"]) if part["conversion"] else -1
+        value = self.atom(part["value"])
+        node = ast.FormattedValue(value=value, conversion=conversion, format_spec=spec)
         return self.at(node)  # type: ignore[no-any-return]
 
     def attribute(self, of: Atom, name: str) -> ast.Attribute:
@@ -291,6 +310,10 @@ class PythonForm:
             arguments = [self.atom(atom) for atom in node.arguments]
             items = self.at(ast.Call(func=items, args=arguments, keywords=[]))
             statement = self.turns(node, items)
+        elif isinstance(node, Once):
+            return self.block(node.body)
+        elif isinstance(node, Handled):
+            return node.cause
         elif isinstance(node, Try):
             statement = self.try_(node, self.block(node.body))
         elif isinstance(node, With):

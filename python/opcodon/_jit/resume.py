@@ -24,7 +24,21 @@ import ast
 import enum
 from types import CellType, CodeType, FunctionType
 
-from opcodon._jit.form import Block, For, Form, If, Loop, Node, Simple, Try, Turn, Turns, With
+from opcodon._jit.form import (
+    Block,
+    For,
+    Form,
+    Handled,
+    If,
+    Loop,
+    Node,
+    Once,
+    Simple,
+    Try,
+    Turn,
+    Turns,
+    With,
+)
 from opcodon._jit.python_form import PythonForm
 from opcodon._jit.source import compile_function, parameters, requalified
 from opcodon._jit.tools import (
@@ -105,6 +119,8 @@ class Resumption(PythonForm):
         self.mode = mode
         self.iterators: list[str] = []
         self._n_loops = 0
+        # The way leads through a handler that stands where an exception is raised.
+        self._is_handled = False
 
     def prologue(self) -> list[ast.stmt]:
         """Declarations, and statements that unbind the locals that are unbound."""
@@ -137,6 +153,9 @@ class Resumption(PythonForm):
         if branch is None and n == 0 and self.mode is Mode.BEFORE and piece.origin is not None:
             return [piece.origin, *later]
         here = self.target(node) if branch is None else self.enter(node, branch, inner)
+        if self._is_handled:
+            # Nothing follows a handler in the body of its try statement.
+            return here
         for following in piece.body[n + 1 :]:
             here += self.node(following)
         return here + later
@@ -165,6 +184,18 @@ class Resumption(PythonForm):
         if isinstance(node, Turns) and branch == "around":
             return self._enter_turns(node, way)
         rest = self.rest(getattr(node, branch), way)
+        if isinstance(node, Handled):
+            self._is_handled = True
+            self.where = node.where
+            caught = ast.ExceptHandler(
+                type=node.handler.type, name=None, body=rest or [self.pass_(node)]
+            )
+            handlers = [ast.copy_location(caught, node.handler)]
+            raised = ast.Try(body=node.cause, handlers=handlers, orelse=[], finalbody=[])
+            return [self.at(raised)]
+        if isinstance(node, Try) and self._is_handled:
+            self._is_handled = False
+            return rest
         if isinstance(node, Try):
             self.where = node.where
             if branch == "body":
@@ -268,6 +299,8 @@ BRANCHES: dict[type[Node], tuple[str, ...]] = {
     Turns: ("around", "rest"),
     Turn: ("body",),
     Try: ("body", "orelse", "final"),
+    Once: ("body",),
+    Handled: ("body",),
     With: ("body", "leave"),
 }
 

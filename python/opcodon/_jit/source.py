@@ -33,6 +33,9 @@ def function_syntax(function: FunctionType) -> ast.FunctionDef | ast.Lambda:
     code = function.__code__
     lines = linecache.getlines(code.co_filename, function.__globals__)
     if not lines:
+        made = _dataclass_init(code)
+        if made is not None:
+            return made
         raise RefusedError(f"its source is not available (file {code.co_filename!r})")
     first = code.co_firstlineno
     if first > len(lines):
@@ -47,6 +50,30 @@ def function_syntax(function: FunctionType) -> ast.FunctionDef | ast.Lambda:
                     raise RefusedError("it is asynchronous")
                 return node
     raise RefusedError(f"its source in {code.co_filename!r} is not what it was compiled from")
+
+
+def _dataclass_init(code: CodeType) -> ast.FunctionDef | None:
+    """The syntax of an `__init__` that `dataclasses` has written, if it is like most."""
+    if code.co_name != "__init__" or code.co_filename != "<string>" or code.co_kwonlyargcount:
+        return None
+    this, *names = code.co_varnames[: code.co_argcount]
+    body = []
+    for name in names:
+        # The factory of a default is a variable of the function around.
+        factory = next((free for free in code.co_freevars if free.endswith(f"dflt_{name}")), None)
+        missing = next((free for free in code.co_freevars if "DEFAULT_FACTORY" in free), None)
+        value = f"{factory}() if {name} is {missing} else {name}" if factory and missing else name
+        body.append(f" {this}.{name}={value}")
+    for end in ([], [f" {this}.__post_init__()"]):
+        text = "\n".join(
+            [f"def __init__({', '.join([this, *names])}):", *body, *(end or [" pass"])]
+        )
+        node = ast.parse(text).body[0]
+        assert isinstance(node, ast.FunctionDef)
+        ast.increment_lineno(node, code.co_firstlineno - 1)
+        if _same(compile_function(node, code.co_freevars, code.co_filename), code):
+            return node
+    return None
 
 
 def _parsed(lines: list[str], first: int, code: CodeType) -> list[ast.Module]:

@@ -8,8 +8,9 @@ the loop is one over a generator. A `break` leaves the generator's loops one aft
 from __future__ import annotations
 
 import ast
+import sys
 
-from opcodon._jit.comprehensions import ComprehensionNormaliser
+from opcodon._jit.comprehensions import COMPENSATED_SUM, ComprehensionNormaliser
 from opcodon._jit.expressions import Resolver
 from opcodon._jit.form import Atom, Block, Form, If, Loop, Piece, Turn, Turns
 from opcodon._jit.generators import Generator
@@ -18,6 +19,10 @@ from opcodon._jit.tools import REPLAYS_NAME
 
 # Loops over generators within one another; the body of each is there twice.
 N_TURNED_MAX = 2
+
+# Builtins that take all that a generator gives and then do something simple; `sum` of floats is not
+# simple everywhere.
+GATHERING = {"list"} if sys.version_info >= COMPENSATED_SUM else {"list", "sum"}
 
 
 class _Turns:
@@ -104,6 +109,35 @@ class TurnsNormaliser(ComprehensionNormaliser):
         # What the generator calls has to mean the same here.
         names = (ast.Name(id=name, ctx=ast.Load()) for name in generator.builtins)
         return generator if all(self.builtin(name) for name in names) else None
+
+    def _on_call(self, node: ast.Call, to: int | None) -> Atom:
+        builtin = self.builtin(node.func)
+        if builtin in GATHERING and len(node.args) == 1 and not node.keywords:
+            generator = self.generator(node.args[0])
+            if generator is not None:
+                return self._gathered(node, generator, is_sum=builtin == "sum")
+        return super()._on_call(node, to)
+
+    def _gathered(self, node: ast.Call, generator: Generator, *, is_sum: bool) -> Atom:
+        """The sum or the list of what a generator gives that is not there."""
+        total, item = self.temporary(), self.temporary()
+        into, each = self.form.locals[total], self.form.locals[item]
+        self.index |= {into: total, each: item}
+        if is_sum:
+            self.copy(node, self.constant(0), total)
+        else:
+            self.set(node, {"list": []}, total)
+        self.bound.add(into)
+        turn = "into = into + each" if is_sum else "into.append(each)"
+        (loop,) = ast.parse(f"for each in (): {turn}").body
+        assert isinstance(loop, ast.For)
+        for part in ast.walk(loop):
+            ast.copy_location(part, node)
+            if isinstance(part, ast.Name):
+                part.id = into if part.id == "into" else each
+        loop.iter = node.args[0]
+        self.for_turns(loop, generator)
+        return {"l": total}
 
     def for_turns(self, node: ast.For, generator: Generator) -> None:
         """A loop whose body the generator's stands around, or one over the generator."""

@@ -6,23 +6,22 @@
 //! a dictionary; otherwise the objects are looked up again, and if one is another, the function is
 //! prepared anew. Old code is kept, since it may be running.
 
-use std::cell::{Cell, RefCell, UnsafeCell};
-use std::collections::HashMap;
+use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 
 use opcodon_codemem::Code;
-use opcodon_pyfn::{
-    ArrayTy, BOOL, COMPLEX, Context, EntryGuards, FLOAT, Form, FunctionInfo, Global, INT, OBJECT,
-    Program, RAISED, Spec, Tags, Text, Ty, Unit,
-};
-use pyo3::exceptions::PyValueError;
+use opcodon_pyfn::{BOOL, COMPLEX, Context, FLOAT, INT, OBJECT, RAISED, Spec, Tags, Unit};
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
-use super::calls::{self, array_of, box_value, recursion, type_of, value_of};
-use super::layout::{Layout, known, layout};
+use super::argument::{classify, type_of_class};
+use super::calls::{self, box_value, recursion};
+use super::classes;
+use super::group::Group;
+use super::layout::layout;
 use crate::assembly;
 use crate::seal::vectorcall::{Callable, Entry, builtin, enable};
 
@@ -31,93 +30,6 @@ const N_ARGS_MAX: usize = 16;
 
 /// Versions beyond which calls go to Python.
 const VERSIONS_MAX: usize = 64;
-
-/// Functions that were compiled together, the first for itself, and what keeps them valid.
-pub(super) struct Group {
-    unit: RefCell<Unit>,
-    pub(super) members: Vec<Member>,
-    pub(super) unset: Py<PyAny>,
-    guards: Vec<Guard>,
-    /// Dictionaries and the numbers they had when the guards were last found to hold.
-    versions: Vec<(usize, Cell<u64>)>,
-    /// A guess was wrong: the function is to be compiled again without.
-    pub(super) is_refuted: Cell<bool>,
-    /// Bounds may be checked before loops.
-    pub(super) may_hoist: Cell<bool>,
-    /// Functions and statements before which a value was not of the type that was expected.
-    unexpected: RefCell<Vec<(usize, usize)>>,
-    _kept: Vec<Py<PyAny>>,
-}
-
-/// A function of a group.
-pub(super) struct Member {
-    resume: Py<PyAny>,
-    resumed: RefCell<HashMap<(usize, i64), Py<PyAny>>>,
-}
-
-/// Wrong guesses about types beyond which a function is not compiled again.
-const UNEXPECTED_MAX: usize = 16;
-
-impl Group {
-    /// Notes a wrong guess: the function is to be compiled again without it.
-    pub(super) fn note_unexpected(&self, function: usize, statement: usize) {
-        let mut known = self.unexpected.borrow_mut();
-        if known.len() < UNEXPECTED_MAX && !known.contains(&(function, statement)) {
-            known.push((function, statement));
-            self.is_refuted.set(true);
-        }
-    }
-}
-
-impl Member {
-    /// The Python function that continues at a statement.
-    pub(super) fn resumed<'py>(
-        &self,
-        py: Python<'py>,
-        statement: usize,
-        mode: i64,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(found) = self.resumed.borrow().get(&(statement, mode)) {
-            return Ok(found.bind(py).clone());
-        }
-        let made = self.resume.bind(py).call1((statement, mode))?;
-        let kept = made.clone().unbind();
-        self.resumed.borrow_mut().insert((statement, mode), kept);
-        Ok(made)
-    }
-}
-
-/// A name that has to stay what it is.
-struct Guard {
-    /// A dictionary, or a cell if there is no key.
-    holder: Py<PyAny>,
-    key: Option<Py<PyAny>>,
-    /// The object, or none if the name must stay unbound.
-    expected: Option<Py<PyAny>>,
-}
-
-impl Guard {
-    fn holds(&self, py: Python<'_>) -> bool {
-        let expected = self
-            .expected
-            .as_ref()
-            .map_or(std::ptr::null_mut(), Py::as_ptr);
-        match &self.key {
-            Some(key) => unsafe {
-                let found = ffi::PyDict_GetItemWithError(self.holder.as_ptr(), key.as_ptr());
-                if found.is_null() && !ffi::PyErr_Occurred().is_null() {
-                    ffi::PyErr_Clear();
-                    return false;
-                }
-                found == expected
-            },
-            None => match self.holder.bind(py).getattr("cell_contents") {
-                Ok(found) => found.as_ptr() == expected,
-                Err(_) => expected.is_null(),
-            },
-        }
-    }
-}
 
 /// A compiled version.
 struct Version {
@@ -137,6 +49,8 @@ struct State {
     hoists: bool,
     /// What earlier groups found about types.
     unexpected: Vec<(usize, usize)>,
+    /// The addresses of classes that were changed after functions had been compiled for them.
+    unstable: Vec<usize>,
     /// Groups whose guards failed; their code may be running.
     #[expect(clippy::vec_box, reason = "code refers to groups by their addresses")]
     retired: Vec<Box<Group>>,
@@ -158,14 +72,16 @@ pub(crate) struct Function {
     entry: Entry,
     #[pyo3(get)]
     name: String,
-    prepare: Py<PyAny>,
+    pub(super) prepare: Py<PyAny>,
     #[pyo3(get)]
-    fallback: Py<PyAny>,
-    resume: Py<PyAny>,
-    unset: Py<PyAny>,
+    pub(super) fallback: Py<PyAny>,
+    pub(super) resume: Py<PyAny>,
+    pub(super) unset: Py<PyAny>,
     bind: Option<Py<PyAny>>,
     report: Option<Py<PyAny>>,
     listing: Option<Py<PyAny>>,
+    /// Makes a function of its kind of a method that it calls.
+    along: Option<Py<PyAny>>,
     /// Whether floats may be added in another order.
     fast_math: bool,
     state: UnsafeCell<State>,
@@ -178,121 +94,6 @@ unsafe impl Send for Function {}
 impl Callable for Function {
     fn entry(&self) -> &Entry {
         &self.entry
-    }
-}
-
-/// Codes of argument types. Those of arrays and lists carry more in the bits above.
-const ARRAY: u64 = 8;
-const LIST: u64 = 9;
-const STR: u64 = 10;
-const DICT: u64 = 11;
-const TUPLE: u64 = 12;
-const BYTES: u64 = 13;
-const COMPLEX_NUMBER: u64 = 14;
-
-/// The class of an object, and its value if it is unboxed.
-fn classify(object: *mut PyObject, depth: usize) -> (u64, u64) {
-    let runtime = &known().runtime;
-    if let Some((tag, bits)) = value_of(object) {
-        return (u64::from(tag), bits);
-    }
-    let pointer = object as u64;
-    let type_ = type_of(object);
-    let class = if type_ == runtime.ndarray_type {
-        match array_of(object) {
-            Some(array) => {
-                ARRAY
-                    | (array.dtype as u64) << 8
-                    | (array.ndim as u64) << 16
-                    | u64::from(array.contiguous) << 24
-                    | u64::from(array.writable) << 25
-            }
-            None => u64::from(OBJECT),
-        }
-    } else if type_ == runtime.list_type {
-        let n = unsafe { ffi::PyList_Size(object) };
-        let element = if n > 0 && depth < 3 {
-            let first = unsafe { ffi::PyList_GetItem(object, 0) };
-            classify(first, depth + 1).0
-        } else {
-            0
-        };
-        // What does not fit is not told apart.
-        if element < 1 << 48 {
-            LIST | element << 8
-        } else {
-            LIST
-        }
-    } else if type_ == runtime.str_type {
-        STR
-    } else if type_ == runtime.bytes_type && runtime.ob_sval != 0 {
-        BYTES
-    } else if type_ == runtime.dict_type {
-        DICT
-    } else if type_ == runtime.complex_type && runtime.complex_at != 0 {
-        COMPLEX_NUMBER
-    } else if type_ == runtime.tuple_type {
-        class_of_tuple(object)
-    } else {
-        u64::from(OBJECT)
-    };
-    (class, pointer)
-}
-
-/// The class of a tuple: a short one tells of its parts.
-fn class_of_tuple(object: *mut PyObject) -> u64 {
-    const N_PARTS_MAX: isize = 4;
-    let n_parts = unsafe { ffi::PyTuple_Size(object) };
-    if !(1..=N_PARTS_MAX).contains(&n_parts) {
-        return TUPLE;
-    }
-    let parts = (0..n_parts).map(|at| {
-        let part = unsafe { ffi::PyTuple_GetItem(object, at) };
-        let (runtime, type_) = (&known().runtime, type_of(part));
-        // Of what parts of parts are nothing is told, so nothing is looked at.
-        let class = match value_of(part) {
-            Some((tag, _)) => u64::from(tag),
-            None if type_ == runtime.str_type => STR,
-            None if type_ == runtime.complex_type && runtime.complex_at != 0 => COMPLEX_NUMBER,
-            None => u64::from(OBJECT),
-        };
-        class << (16 + 8 * at)
-    });
-    parts.fold(
-        TUPLE | (n_parts.cast_unsigned() as u64) << 8,
-        |all, part| all | part,
-    )
-}
-
-/// The type of a class.
-fn type_of_class(class: u64) -> Ty {
-    match class & 0xff {
-        ARRAY => {
-            let dtype = opcodon_pyfn::Dtype::ALL[(class >> 8 & 0xff) as usize];
-            Ty::object(Form::Array(ArrayTy {
-                dtype,
-                ndim: (class >> 16 & 0xff) as usize,
-                contiguous: class >> 24 & 1 != 0,
-                writable: class >> 25 & 1 != 0,
-            }))
-        }
-        LIST => {
-            let element = match class >> 8 {
-                0 => Ty::default(),
-                element => type_of_class(element),
-            };
-            Ty::object(Form::List(Box::new(element)))
-        }
-        STR => Ty::object(Form::Str),
-        BYTES => Ty::object(Form::Bytes),
-        COMPLEX_NUMBER => Ty::of(COMPLEX),
-        DICT => Ty::object(Form::Dict),
-        TUPLE => {
-            let n_parts = class >> 8 & 0xff;
-            let parts = (0..n_parts).map(|at| type_of_class(class >> (16 + 8 * at) & 0xff));
-            Ty::object(Form::TupleObject(parts.collect()))
-        }
-        tag => Ty::of(u8::try_from(tag).unwrap_or(OBJECT)),
     }
 }
 
@@ -358,10 +159,7 @@ impl Function {
             };
             let code = match self.state().versions.iter().find(fits) {
                 Some(version) => version.code,
-                None => {
-                    let classes = values.iter().map(|value| value[0]).collect::<Vec<_>>();
-                    self.compile(py, &classes)?
-                }
+                None => self.compile(py, values)?,
             };
             let Some((entry, native)) = code else {
                 return Ok(None);
@@ -502,6 +300,9 @@ impl Function {
         state.is_busy = true;
         if let Some(group) = &state.group {
             state.unexpected.clone_from(&group.unexpected.borrow());
+            state
+                .unstable
+                .extend(classes::changed(&group.unit.borrow().classes));
         }
         state.hoists = state
             .group
@@ -529,97 +330,47 @@ impl Function {
     }
 
     fn collect(&self, py: Python<'_>) -> PyResult<Option<Box<Group>>> {
-        let layout = layout(py)?;
-        let unset = self.unset.clone_ref(py);
-        let mut group = Box::new(Group {
-            unit: RefCell::new(Unit::new(layout.runtime.clone(), 0)),
-            members: Vec::new(),
-            unset,
-            guards: Vec::new(),
-            versions: Vec::new(),
-            is_refuted: Cell::new(false),
-            may_hoist: Cell::new(true),
-            unexpected: RefCell::new(unsafe { self.state() }.unexpected.clone()),
-            _kept: Vec::new(),
-        });
-        group.unit.borrow_mut().hoists = unsafe { self.state() }.hoists;
-        group.unit.borrow_mut().fast_math = self.fast_math;
-        group.unit.borrow_mut().owner = std::ptr::from_ref(&*group) as usize;
-        // First who is reached, so that functions can refer to each other by number.
-        let mut reached: Vec<Reached> = Vec::new();
-        let mut numbers: HashMap<usize, usize> = HashMap::new();
-        let this = self.prepare.bind(py).call0()?;
-        let Some(first) = Reached::new(&this, self.resume.clone_ref(py))? else {
-            return Ok(None);
-        };
-        reached.push(first);
-        let mut at = 0;
-        while at < reached.len() {
-            for value in reached[at].values.clone_ref(py).bind(py).iter() {
-                let address = value.as_ptr() as usize;
-                let Ok(function) = value.cast::<Self>() else {
-                    continue;
-                };
-                if numbers.contains_key(&address) || reached.len() > 40 {
-                    continue;
-                }
-                let function = function.get();
-                if std::ptr::eq(function, self) {
-                    numbers.insert(address, 0);
-                    continue;
-                }
-                let prepared = function.prepare.bind(py).call0()?;
-                if let Some(next) = Reached::new(&prepared, function.resume.clone_ref(py))? {
-                    numbers.insert(address, reached.len());
-                    reached.push(next);
-                }
-            }
-            at += 1;
+        let state = unsafe { self.state() };
+        let group = Group::of(py, layout(py)?, self, state.unexpected.clone())?;
+        if let Some(group) = &group {
+            let mut unit = group.unit.borrow_mut();
+            unit.hoists = state.hoists;
+            unit.fast_math = self.fast_math;
         }
-        for next in reached {
-            let mut info = group.info(py, layout, &numbers, &next)?;
-            let number = group.members.len();
-            let unexpected = group.unexpected.borrow();
-            let own = unexpected
-                .iter()
-                .filter(|(function, _)| *function == number);
-            info.unexpected = own.map(|(_, statement)| *statement).collect();
-            drop(unexpected);
-            group.unit.borrow_mut().add(info);
-            group.members.push(Member {
-                resume: next.resume,
-                resumed: RefCell::default(),
-            });
-            for guard in next.guards.bind(py).iter() {
-                group.add_guard(&guard)?;
-            }
-        }
-        group.settle(py, layout);
-        let words = group.versions.iter();
-        let words = words.map(|(dict, version)| (dict + 24, version.as_ptr() as usize));
-        if group.guards.is_empty() || !group.versions.is_empty() {
-            group.unit.borrow_mut().entry = Some(EntryGuards {
-                words: words.collect(),
-                refuted: group.is_refuted.as_ptr() as usize,
-                otherwise: vectorcall as *const () as usize,
-            });
-        }
-        Ok(Some(group))
+        Ok(group)
     }
 
-    fn compile(&self, py: Python<'_>, classes: &[u64]) -> PyResult<Option<(EntryPoint, usize)>> {
+    /// Compiles a version for such values, a class and bits each.
+    fn compile(
+        &self,
+        py: Python<'_>,
+        values: &[[u64; 2]],
+    ) -> PyResult<Option<(EntryPoint, usize)>> {
         let state = unsafe { self.state() };
-        let types = classes
-            .iter()
-            .map(|&class| match type_of_class(class) {
-                ty if ty.tags == Tags::of(COMPLEX) => ty.boxed(),
-                ty => ty,
-            })
-            .collect::<Vec<_>>();
         let mut code = None;
-        if let Some(group) = &state.group
+        if let Some(group) = &mut state.group
             && state.versions.len() < VERSIONS_MAX
         {
+            if let Some(along) = &self.along {
+                // Functions of classes are prepared, which runs Python.
+                state.is_busy = true;
+                let learnt = classes::learn(py, group, values, along.bind(py), &state.unstable);
+                state.is_busy = false;
+                // A class that cannot be looked at is like any other object.
+                if let Err(error) = learnt
+                    && !error.is_instance_of::<PyException>(py)
+                {
+                    return Err(error);
+                }
+            }
+            let known = group.unit.borrow().classes.clone();
+            let types = values
+                .iter()
+                .map(|value| match type_of_class(value[0], &known) {
+                    ty if ty.tags == Tags::of(COMPLEX) => ty.boxed(),
+                    ty => ty,
+                })
+                .collect::<Vec<_>>();
             let mut unit = group.unit.borrow_mut();
             // What cannot be compiled runs in Python; the report says why.
             if let Ok(spec) = unit.specialise(0, &types)
@@ -638,10 +389,9 @@ impl Function {
                 code = Some((entry, unit.specs[spec].cell.get()));
             }
         }
-        let _ = py;
         if state.versions.len() < 4 * VERSIONS_MAX {
             state.versions.push(Version {
-                classes: classes.to_vec(),
+                classes: values.iter().map(|value| value[0]).collect(),
                 code,
             });
         }
@@ -667,187 +417,6 @@ fn signature_text(spec: &Spec) -> String {
     let params = spec.params.iter().map(|ty| format!("{ty:?}"));
     let params = params.collect::<Vec<_>>().join(", ");
     format!("({params}) -> {:?}", spec.ret)
-}
-
-/// What the front says about a function.
-struct Reached {
-    text: String,
-    values: Py<PyList>,
-    constants: Py<PyList>,
-    guards: Py<PyList>,
-    resume: Py<PyAny>,
-}
-
-impl Reached {
-    fn new(prepared: &Bound<'_, PyAny>, resume: Py<PyAny>) -> PyResult<Option<Self>> {
-        if prepared.is_none() {
-            return Ok(None);
-        }
-        let (text, values, constants, guards) =
-            prepared.extract::<(String, Py<PyList>, Py<PyList>, Py<PyList>)>()?;
-        Ok(Some(Self {
-            text,
-            values,
-            constants,
-            guards,
-            resume,
-        }))
-    }
-}
-
-impl Group {
-    pub(super) fn is_valid(&self, py: Python<'_>) -> bool {
-        if self.is_refuted.get() {
-            return false;
-        }
-        if !self.versions.is_empty() {
-            let same = self.versions.iter().all(|(dict, version)| unsafe {
-                (*dict as *const u64).add(3).read() == version.get()
-            });
-            if same {
-                return true;
-            }
-        }
-        let valid = self.guards.iter().all(|guard| guard.holds(py));
-        if valid {
-            for (dict, version) in &self.versions {
-                version.set(unsafe { (*dict as *const u64).add(3).read() });
-            }
-        }
-        valid
-    }
-
-    fn add_guard(&mut self, guard: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (holder, key, expected) =
-            guard.extract::<(Py<PyAny>, Option<Py<PyAny>>, Py<PyAny>)>()?;
-        let known = self.guards.iter().any(|guard| {
-            let same_key = match (&guard.key, &key) {
-                (Some(a), Some(b)) => a.as_ptr() == b.as_ptr(),
-                (None, None) => true,
-                _ => false,
-            };
-            same_key && guard.holder.as_ptr() == holder.as_ptr()
-        });
-        if !known {
-            let is_unset = expected.as_ptr() == self.unset.as_ptr();
-            self.guards.push(Guard {
-                holder,
-                key,
-                expected: (!is_unset).then_some(expected),
-            });
-        }
-        Ok(())
-    }
-
-    /// Notes the numbers of the dictionaries, if all guards are about dictionaries that have one.
-    fn settle(&mut self, py: Python<'_>, layout: &Layout) {
-        let all = self.guards.iter().all(|guard| guard.key.is_some());
-        if !layout.dict_versions || !all {
-            return;
-        }
-        for guard in &self.guards {
-            let dict = guard.holder.as_ptr() as usize;
-            let exact = guard.holder.bind(py).is_exact_instance_of::<PyDict>();
-            if !exact {
-                self.versions.clear();
-                return;
-            }
-            if self.versions.iter().all(|&(known, _)| known != dict) {
-                self.versions.push((dict, Cell::new(u64::MAX)));
-            }
-        }
-    }
-
-    fn info(
-        &mut self,
-        py: Python<'_>,
-        layout: &Layout,
-        numbers: &HashMap<usize, usize>,
-        reached: &Reached,
-    ) -> PyResult<FunctionInfo> {
-        let program = Program::from_json(&reached.text)
-            .map_err(|error| PyValueError::new_err(error.to_string()))?;
-        let mut strings = HashMap::new();
-        for text in program.texts() {
-            let (key, object) = match text {
-                Text::One(text) => {
-                    let object = PyString::intern(py, &text);
-                    (text, object.into_any())
-                }
-                Text::Names(key, names) => {
-                    let names = names.iter().map(|name| PyString::intern(py, name));
-                    (key, PyTuple::new(py, names)?.into_any())
-                }
-            };
-            strings.insert(key, object.as_ptr() as usize);
-            self._kept.push(object.unbind());
-        }
-        let values = reached.values.bind(py);
-        let mut globals = Vec::new();
-        for value in values.iter() {
-            globals.push(self.global(&value, layout, numbers));
-            self._kept.push(value.unbind());
-        }
-        let mut consts = Vec::new();
-        for value in reached.constants.bind(py).iter() {
-            let ty = object_type(value.as_ptr());
-            consts.push((value.as_ptr() as usize, ty));
-            self._kept.push(value.unbind());
-        }
-        if globals.len() != program.globals.len() || consts.len() != program.n_consts {
-            return Err(PyValueError::new_err(
-                "prepare() must give as many values and constants as the program names",
-            ));
-        }
-        Ok(FunctionInfo::new(program, globals, consts, strings))
-    }
-
-    fn global(
-        &self,
-        value: &Bound<'_, PyAny>,
-        layout: &Layout,
-        numbers: &HashMap<usize, usize>,
-    ) -> Global {
-        let address = value.as_ptr() as usize;
-        if address == self.unset.as_ptr() as usize {
-            return Global::Unbound;
-        }
-        if let Some(&id) = numbers.get(&address) {
-            return Global::Function { id, address };
-        }
-        if let Some(name) = layout.names.get(&address) {
-            return Global::Builtin {
-                name: name.clone(),
-                address,
-            };
-        }
-        if value.is_none() {
-            return Global::None;
-        }
-        if value.is_exact_instance_of::<PyFloat>() || value.is_exact_instance_of::<PyInt>() {
-            match value_of(value.as_ptr()) {
-                Some((FLOAT, bits)) => return Global::Float(f64::from_bits(bits)),
-                Some((INT, bits)) => return Global::Int(bits as i64),
-                _ => {}
-            }
-        }
-        if let Some((BOOL, bits)) = value_of(value.as_ptr()) {
-            return Global::Bool(bits != 0);
-        }
-        Global::Object {
-            address,
-            ty: object_type(value.as_ptr()),
-        }
-    }
-}
-
-/// The type of an object that stays an object.
-fn object_type(object: *mut PyObject) -> Ty {
-    let (class, _) = classify(object, 0);
-    match class & 0xff {
-        ARRAY | LIST | STR | DICT | TUPLE | BYTES | COMPLEX_NUMBER => type_of_class(class),
-        _ => Ty::of(OBJECT),
-    }
 }
 
 /// How far the stack of this thread may grow down.
@@ -895,7 +464,7 @@ pub(super) unsafe extern "C" fn enter(context: *mut Context) -> u64 {
 
 const PY_VECTORCALL_ARGUMENTS_OFFSET: usize = 1 << (usize::BITS - 1);
 
-unsafe extern "C" fn vectorcall(
+pub(super) unsafe extern "C" fn vectorcall(
     callable: *mut PyObject,
     args: *const *mut PyObject,
     n_args: usize,
@@ -933,6 +502,7 @@ impl Function {
             bind: options.get_item("bind")?.map(Bound::unbind),
             report: options.get_item("report")?.map(Bound::unbind),
             listing: options.get_item("listing")?.map(Bound::unbind),
+            along: options.get_item("along")?.map(Bound::unbind),
             fast_math: match options.get_item("fast_math")? {
                 Some(wanted) => wanted.is_truthy()?,
                 None => false,
@@ -1118,29 +688,13 @@ impl Function {
         for object in [&self.prepare, &self.fallback, &self.resume, &self.unset] {
             visit.call(object)?;
         }
-        for object in self.bind.iter().chain(&self.report).chain(&self.listing) {
+        let others = [&self.bind, &self.report, &self.listing, &self.along];
+        for object in others.into_iter().flatten() {
             visit.call(object)?;
         }
         let state = unsafe { self.state() };
         for group in state.group.iter().chain(&state.retired) {
-            visit.call(&group.unset)?;
-            for guard in &group.guards {
-                visit.call(&guard.holder)?;
-                for object in guard.key.iter().chain(&guard.expected) {
-                    visit.call(object)?;
-                }
-            }
-            for object in &group._kept {
-                visit.call(object)?;
-            }
-            for member in &group.members {
-                visit.call(&member.resume)?;
-                if let Ok(resumed) = member.resumed.try_borrow() {
-                    for object in resumed.values() {
-                        visit.call(object)?;
-                    }
-                }
-            }
+            group.traverse(&visit)?;
         }
         Ok(())
     }

@@ -5,14 +5,16 @@
 //! anything relies on it; what does not look as expected is done through functions instead.
 
 use std::collections::HashMap;
+use std::ffi::c_void;
 use std::rc::Rc;
 
 use opcodon_pyfn::{Dtype, Runtime, Tags};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::{calls, function, leave, table, unboxed};
+use super::class_layout::ClassLayout;
+use super::{calls, classes, function, leave, table, texts, unboxed};
 
 /// What is known of the interpreter and of numpy.
 pub(super) struct Layout {
@@ -21,6 +23,13 @@ pub(super) struct Layout {
     pub(super) names: HashMap<usize, String>,
     /// Keeps the named functions alive.
     _kept: Vec<Py<PyAny>>,
+    /// Where classes and their instances have their fields.
+    pub(super) classes: ClassLayout,
+    /// How `object` makes an instance.
+    pub(super) object_new: ffi::newfunc,
+    pub(super) no_args: Py<PyAny>,
+    /// Where a function has the tuple of its defaults; 0 if that is not known.
+    pub(super) defaults_at: usize,
     /// Whether dictionaries have a number that changes with them.
     pub(super) dict_versions: bool,
     pub(super) np_bool_type: usize,
@@ -31,6 +40,13 @@ pub(super) struct Layout {
     pub(super) descr_float: *mut ffi::PyObject,
     pub(super) descr_int: *mut ffi::PyObject,
     pub(super) descr_bool: *mut ffi::PyObject,
+}
+
+impl Layout {
+    /// Whether classes have a number that changes with them.
+    pub(super) fn has_class_versions(&self) -> bool {
+        self.runtime.type_version != 0
+    }
 }
 
 static mut LAYOUT: Option<Layout> = None;
@@ -304,6 +320,27 @@ fn dict_versions_are_known(py: Python<'_>) -> PyResult<bool> {
     Ok(fine)
 }
 
+/// Where a function has the tuple of its defaults; 0 if that is not found.
+fn defaults_offset(py: Python<'_>) -> PyResult<usize> {
+    let function = py.eval(c"lambda a, b=1, c=2: a", None, None)?;
+    let size = function
+        .get_type()
+        .getattr("__basicsize__")?
+        .extract::<usize>()?;
+    let first = function.getattr("__defaults__")?;
+    let holds = |at: &usize, tuple: &Bound<'_, PyAny>| {
+        word(function.as_ptr(), *at) == tuple.as_ptr() as u64
+    };
+    let places = (2..size / 8).map(|at| 8 * at);
+    let places = places.filter(|at| holds(at, &first)).collect::<Vec<_>>();
+    let second = PyTuple::new(py, [3, 4])?.into_any();
+    function.setattr("__defaults__", &second)?;
+    Ok(match places.as_slice() {
+        [at] if holds(at, &second) => *at,
+        _ => 0,
+    })
+}
+
 #[expect(clippy::too_many_lines, reason = "it is a table")]
 fn look(py: Python<'_>) -> PyResult<Layout> {
     let builtins = py.import("builtins")?;
@@ -346,6 +383,9 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         Ok(numpy.call_method1("dtype", (name,))?.into_ptr())
     };
     let fine = cfg!(target_pointer_width = "64");
+    let class_layout = ClassLayout::look(py)?;
+    let object_new =
+        unsafe { ffi::PyType_GetSlot(&raw mut ffi::PyBaseObject_Type, ffi::Py_tp_new) };
     macro_rules! addresses {
         ($($name:ident),*) => { HashMap::from([$((stringify!($name), $name as *const () as usize)),*]) };
     }
@@ -375,6 +415,13 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         complex_at,
         plain_refcounts: fine && refcounts_are_known(py),
         digits30: fine && ints_are_known(py)?,
+        type_version: class_layout.version,
+        values_at: class_layout.values,
+        new_object: at!(classes::new_object),
+        is_method: at!(classes::is_method),
+        not_implemented: unsafe { ffi::Py_NotImplemented() } as usize,
+        unsupported: at!(classes::unsupported),
+        init_gave: at!(classes::init_gave),
         leave: at!(leave::leave),
         fail: at!(leave::fail),
         leave_behind: at!(leave::leave),
@@ -402,6 +449,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         str_char: at!(calls::str_char),
         str_has: at!(calls::str_has),
         str_append: at!(calls::str_append),
+        format: at!(texts::format),
         make_char: at!(calls::make_char),
         char_is: at!(calls::char_is),
         str_compare: at!(calls::str_compare),
@@ -454,6 +502,11 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         runtime: Rc::new(runtime),
         names,
         _kept: kept,
+        classes: class_layout,
+        // A slot of `object` is a function, or there is no interpreter.
+        object_new: unsafe { std::mem::transmute::<*mut c_void, ffi::newfunc>(object_new) },
+        no_args: PyTuple::empty(py).into_any().unbind(),
+        defaults_at: if fine { defaults_offset(py)? } else { 0 },
         dict_versions: fine && dict_versions_are_known(py)?,
         np_bool_type: address(&numpy.getattr("bool_")?),
         narrow_types: {

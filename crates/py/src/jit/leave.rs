@@ -5,7 +5,7 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
 use super::calls::{box_value, call, make_tuple, range};
-use super::function::Group;
+use super::group::Group;
 use super::table;
 use super::unboxed::Lists;
 

@@ -16,12 +16,17 @@
     reason = "all of it rests on one fact: the lock is held and the objects are alive"
 )]
 
+mod argument;
 mod calls;
+mod class_layout;
+mod classes;
 mod function;
+mod group;
 mod kind;
 mod layout;
 mod leave;
 mod table;
+mod texts;
 mod ufunc;
 mod unboxed;
 

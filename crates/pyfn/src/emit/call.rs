@@ -11,7 +11,9 @@ use std::rc::Rc;
 
 use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 
+use super::frame::UNEXPECTED;
 use super::{Emitter, Val, has_flt, has_word, native_signature};
+use crate::arguments::Argument;
 use crate::globals::FunctionId;
 use crate::program::{Atom, Cmp, Expr, Kind, Local, Program, Statement, Un};
 use crate::types::{OBJECT, RAISED, Tags, Ty};
@@ -78,28 +80,57 @@ impl<'a> Guard<'a> {
 }
 
 impl Emitter<'_, '_> {
-    /// A call of another function of the unit.
-    pub(super) fn native_call(
+    /// What the parameters of a function of the unit get in a call; `None` if they do not fit.
+    pub(super) fn arguments(
         &mut self,
         id: FunctionId,
-        function: &Atom,
+        first: Option<Val>,
         args: &[Atom],
+        named: &[(String, Atom)],
+    ) -> Option<Vec<Val>> {
+        let info = Rc::clone(&self.unit.functions[id]);
+        let arguments = info.arguments(usize::from(first.is_some()), args, named)?;
+        let is_default = |argument: &Argument<'_>| matches!(argument, Argument::Default(_));
+        if let Some((place, tuple)) = info.defaults.place
+            && arguments.iter().any(is_default)
+        {
+            self.guess(|emitter| {
+                let (place, tuple) = (emitter.address(place), emitter.address(tuple));
+                let found = emitter.load(types::I64, place, 0);
+                let same = emitter.b.ins().icmp(IntCC::Equal, found, tuple);
+                emitter.exit_unless(same, UNEXPECTED);
+            });
+        }
+        let values = arguments.into_iter().map(|argument| match argument {
+            Argument::Given(atom) => self.atom(atom),
+            Argument::Default(at) => self.global(&info.defaults.values[at]),
+        });
+        let values = values.collect::<Vec<_>>();
+        Some(first.into_iter().chain(values).collect())
+    }
+
+    /// A call of another function of the unit; the object is called where it cannot be natively.
+    pub(super) fn call_function(
+        &mut self,
+        id: FunctionId,
+        function: Val,
+        values: Vec<Val>,
     ) -> Option<Val> {
-        let values = args.iter().map(|arg| self.atom(arg)).collect::<Vec<_>>();
         if let Some(result) = self.inlined_call(id, &values) {
             return result;
         }
         let types = values.iter().map(|value| value.ty.clone());
         let types = types.collect::<Vec<_>>();
         let Some(spec) = self.unit.find(id, &types) else {
-            return Some(self.boxed_call(function, values, &[], &Ty::of(OBJECT)));
+            self.may_rebind = true;
+            return Some(self.call_object(&function, values, &[], &Ty::of(OBJECT)));
         };
         let ret = self.unit.specs[spec].ret.clone();
         if ret.is_never() {
             self.leave("the function called never returns natively");
             return None;
         }
-        self.may_rebind |= self.unit.may_rebind(id);
+        self.may_rebind |= self.unit.may_rebind(spec);
         if !self.callees.contains(&id) {
             self.callees.push(id);
         }

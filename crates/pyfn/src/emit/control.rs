@@ -9,8 +9,9 @@ use cranelift_frontend::Variable;
 
 use super::vector::{Row, Vector};
 use super::{Emitter, Turn, Val, frame::TICKS, hoist::Count};
-use crate::infer::{State, extend, has_plain_methods, is_str, iterated, note_append, unpacked};
-use crate::program::{Atom, Expr, Index, Kind, Local, Statement};
+use crate::infer::State;
+use crate::operation::{is_str, iterated};
+use crate::program::{Atom, Kind, Local, Statement};
 use crate::table::View;
 use crate::types::{COUNT_ROOM, Form, INT, OBJECT, RANGE, Tags, Ty, UNSET};
 use crate::unit::LoopShape;
@@ -76,6 +77,11 @@ impl Emitter<'_, '_> {
             self.end_checks();
             return false;
         }
+        if statement.is_handled && !self.scope().is_quiet(kind) {
+            self.leave("a handler that runs what may ask for the exception");
+            self.end_checks();
+            return false;
+        }
         match kind {
             Kind::If(test, then, otherwise) => self.branch(statement, test, then, otherwise),
             Kind::Loop(body) => {
@@ -110,203 +116,6 @@ impl Emitter<'_, '_> {
                 goes_on
             }
         }
-    }
-
-    /// A statement without blocks; whether anything follows.
-    fn step(&mut self, kind: &Kind) -> bool {
-        match kind {
-            Kind::Set(to, e) => {
-                // A temporary that is read for the last time gives its reference away.
-                if let Expr::Atom(Atom::Local(from)) = e
-                    && self.info.program.locals[*from].starts_with('.')
-                    && !self.is_borrowed(*from)
-                    && !self.is_live_after(*from)
-                    && from != to
-                {
-                    let mut value = self.atom(&Atom::Local(*from));
-                    value.owned = true;
-                    for part in &mut value.parts {
-                        part.owned = true;
-                    }
-                    self.forget(*from);
-                    self.bind(*to, value);
-                    return true;
-                }
-                if self.append_text(*to, e) {
-                    return true;
-                }
-                let own = match self.own_list(*to, e) {
-                    Some(list) => Some(list),
-                    None => self.own_table(*to, e),
-                };
-                let value = match own {
-                    Some(list) => list,
-                    None => {
-                        self.is_masked = self.is_masked_at(self.statement);
-                        let value = self.expr(e);
-                        self.is_masked = false;
-                        match value {
-                            Some(value) => self.stepped(self.statement, value),
-                            None => return false,
-                        }
-                    }
-                };
-                self.note_append(e);
-                self.bind(*to, value);
-            }
-            Kind::Expr(e) => {
-                let Some(value) = self.expr(e) else {
-                    return false;
-                };
-                self.note_append(e);
-                self.release_owned(&value);
-            }
-            Kind::SetItem(of, index, value) => return self.set_item(of, index, value),
-            Kind::SetAttr(of, name, value) => {
-                let (of, value) = (self.atom(of), self.atom(value));
-                let name = self.text(name);
-                self.through_status(&[&of, &value], |emitter, words| {
-                    emitter.call_word(emitter.rt.set_attr, &[words[0], name, words[1]])
-                });
-            }
-            Kind::Lookup(to, name, of) => {
-                let of = self.atom(of);
-                if has_plain_methods(&of.ty) {
-                    self.drop_local(*to);
-                    self.types[*to] = Ty::of(UNSET);
-                    return true;
-                }
-                let name = self.text(name);
-                let method = self.through(&[&of], &Ty::of(OBJECT), |emitter, words| {
-                    emitter.call_word(emitter.rt.get_attr, &[words[0], name])
-                });
-                self.bind(*to, method);
-            }
-            Kind::DelItem(of, index) => {
-                let of = self.atom(of);
-                let key = self.index(index);
-                if of.ty.table().is_some() {
-                    if self.delete_from_table(&of, &key).is_none() {
-                        self.leave("another key than expected");
-                        return false;
-                    }
-                    return true;
-                }
-                self.through_status(&[&of, &key], |emitter, words| {
-                    emitter.call_word(emitter.rt.del_item, words)
-                });
-            }
-            Kind::Unset(local) => {
-                if self.types[*local].tags.has(UNSET) {
-                    self.leave("del of a local that may be unbound");
-                    return false;
-                }
-                let held = self.held(*local);
-                self.forget(*local);
-                if let Some(held) = held {
-                    self.release(&held);
-                }
-            }
-            Kind::Unpack(to, a) => return self.unpack(to, a),
-            Kind::Return(a) => {
-                self.ret(a);
-                return false;
-            }
-            Kind::Leave(why) => {
-                self.leave(why);
-                return false;
-            }
-            _ => {}
-        }
-        true
-    }
-
-    fn note_append(&mut self, e: &Expr) {
-        let info = std::rc::Rc::clone(&self.info);
-        note_append(&mut self.types, &info, e);
-    }
-
-    fn set_item(&mut self, of: &Atom, index: &Index, value: &Atom) -> bool {
-        let target = self.atom(of);
-        if !target.ty.tags.has(OBJECT) {
-            self.leave("items cannot be assigned there");
-            return false;
-        }
-        let new = self.atom(value);
-        if target.ty.table().is_some() {
-            let key = self.index(index);
-            if !self.store_in_table(&target, &key, &new) {
-                self.leave("an entry that does not fit the table");
-                return false;
-            }
-            return true;
-        }
-        let in_array = target.ty.array().is_some();
-        let done = match self.int_indices(index) {
-            Some(indices) if in_array => {
-                let known = self.known_parts(of, index);
-                let is_done = self.store_element(&target, &indices, &known, &new);
-                if is_done {
-                    self.note_stored(of, index, &new);
-                }
-                is_done
-            }
-            Some(indices) if indices.len() == 1 && target.ty.list().is_some() => {
-                self.store_in_list(&target, &indices[0], &new)
-            }
-            Some(indices) if indices.len() == 1 && target.ty.unboxed().is_some() => {
-                self.store_unboxed(&target, &indices[0], &new)
-            }
-            _ => false,
-        };
-        if !done && target.ty.unboxed().is_some() {
-            self.leave("an element that does not fit the list");
-            return false;
-        }
-        if !done {
-            let key = self.index(index);
-            self.through_status(&[&target, &key, &new], |emitter, words| {
-                emitter.call_word(emitter.rt.set_item, words)
-            });
-        }
-        if let (Atom::Local(list), Index::Atom(_)) = (of, index) {
-            extend(&mut self.types[*list], &new.ty);
-        }
-        true
-    }
-
-    fn unpack(&mut self, to: &[Local], a: &Atom) -> bool {
-        let value = self.atom(a);
-        let Some(types) = unpacked(&value.ty, to.len()) else {
-            self.leave("not so many values to unpack");
-            return false;
-        };
-        if value.ty.parts().is_some() {
-            for (&to, part) in to.iter().zip(value.parts) {
-                self.bind(to, part);
-            }
-            return true;
-        }
-        if value.ty.tags != Tags::of(OBJECT) {
-            self.leave("unpacking of something unusual");
-            return false;
-        }
-        let (object, out) = (self.word(&value), self.scratch(to.len()));
-        let n = self.int(i64::try_from(to.len()).unwrap_or(0));
-        let status = self.call_word(self.rt.unpack, &[object, n, out]);
-        // Only tuples and lists of that length are taken apart; nothing has happened otherwise.
-        let failed = self.b.ins().icmp_imm_s(IntCC::NotEqual, status, 0);
-        self.exit_if(failed, "unpacking of something unusual");
-        let out = self.scratch(to.len());
-        let parts = (0..to.len()).map(|at| {
-            let offset = i32::try_from(8 * at).unwrap_or(0);
-            self.load(types::I64, out, offset)
-        });
-        let parts = parts.collect::<Vec<_>>();
-        for ((&to, part), ty) in to.iter().zip(parts).zip(types) {
-            self.bind(to, Self::owned(ty, part));
-        }
-        true
     }
 
     fn branch(

@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC};
 
 use super::{Emitter, Val};
-use crate::infer::{How, operation, used};
+use crate::infer::used;
+use crate::operation::{How, operation};
 use crate::program::{Atom, Bin, Expr, Kind, Local, Statement};
 use crate::types::{BOOL, Class, INT, NP_BOOL, Tags, Ty, class};
 

@@ -106,6 +106,9 @@ impl Emitter<'_, '_> {
             None => used(kind),
         };
         for local in reads {
+            if self.info.unexpected.contains(&statement.id) {
+                self.types[local].forget_class();
+            }
             let ty = self.types[local].clone();
             if ty.tags.has(UNSET) {
                 let bound = Tags(ty.tags.0 & !Tags::of(UNSET).0);
@@ -214,9 +217,12 @@ impl Emitter<'_, '_> {
             Form::Bytes => self.rt.bytes_type,
             Form::Dict => self.rt.dict_type,
             Form::TupleObject(_) => self.rt.tuple_type,
-            Form::Any | Form::Tuple(_) | Form::Range(_) | Form::Unboxed(_) | Form::Table(_) => {
-                return;
-            }
+            Form::Any
+            | Form::Tuple(_)
+            | Form::Range(_)
+            | Form::Unboxed(_)
+            | Form::Table(_)
+            | Form::Instance(_) => return,
         };
         let is_type = self.has_type(object, type_);
         self.exit_unless(is_type, "another type than expected");
@@ -333,6 +339,23 @@ impl Emitter<'_, '_> {
 
     /// Fails if the condition holds: an exception is set.
     pub(super) fn fail_if(&mut self, condition: Value) {
+        let unfinished = self.unfinished.take();
+        let Some(object) = unfinished else {
+            self.fail_with_nothing_if(condition);
+            return;
+        };
+        let (failed, fine) = (self.cold_block(), self.new_block());
+        self.b.ins().brif(condition, failed, &[], fine, &[]);
+        self.start(failed);
+        self.dec_ref(object);
+        let always = self.int(1);
+        self.fail_with_nothing_if(always);
+        self.jump(fine, &[]);
+        self.start(fine);
+        self.unfinished = unfinished;
+    }
+
+    fn fail_with_nothing_if(&mut self, condition: Value) {
         let block = match self.failure {
             Some(block) => block,
             None => {

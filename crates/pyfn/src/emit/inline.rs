@@ -232,7 +232,7 @@ impl Emitter<'_, '_> {
         self.check_inlined_turn(counted.as_ref(), inside, end);
         self.b.switch_to_block(inside);
         if let (Some(counted), Kind::For(to, iterable, ..)) = (&counted, &statement.kind) {
-            let ty = crate::infer::iterated(&self.scope().atom(iterable));
+            let ty = crate::operation::iterated(&self.scope().atom(iterable));
             let now = self.b.use_var(counted.state[0]);
             let ty = ty.unwrap_or_else(|| Ty::of(INT));
             self.bind(*to, Self::from_word(ty, now));

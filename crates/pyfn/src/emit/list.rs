@@ -3,7 +3,7 @@
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 
 use super::{Emitter, Val};
-use crate::infer::loaded;
+use crate::scope::loaded;
 use crate::types::{BOOL, COMPLEX, FLOAT, INT, NONE, OBJECT, Tags, Ty};
 
 impl Emitter<'_, '_> {

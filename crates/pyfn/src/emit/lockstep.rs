@@ -5,8 +5,8 @@ use cranelift_frontend::Variable;
 
 use super::control::Source;
 use super::{Emitter, Val};
-use crate::infer::is_str;
 use crate::lockstep::Lockstep;
+use crate::operation::is_str;
 use crate::program::{Local, Statement};
 use crate::types::{INT, Ty};
 

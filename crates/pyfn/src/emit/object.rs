@@ -7,7 +7,7 @@
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::{Emitter, Val, scalar::int_cc};
-use crate::infer::{How, has_plain_methods, is_str, operation};
+use crate::operation::{How, has_plain_methods, is_str, operation, unformatted};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
 use crate::types::{CHAR, COMPLEX, NONE, OBJECT, TUPLE, Tags, Ty};
@@ -16,9 +16,14 @@ impl Emitter<'_, '_> {
     /// The value of an operation; `None` if the function is left there.
     pub(super) fn expr(&mut self, e: &Expr) -> Option<Val> {
         if let Expr::Call(function, args, named) = e
-            && let Some(id) = self.scope().callee(function, named)
+            && let Some(id) = self.scope().callee(function)
+            && let Some(values) = self.arguments(id, None, args, named)
         {
-            return self.native_call(id, function, args);
+            let function = self.atom(function);
+            return self.call_function(id, function, values);
+        }
+        if let Some(value) = self.through_class(e) {
+            return value;
         }
         let ty = match operation(&self.scope(), e) {
             How::Gives(ty) => ty,
@@ -121,6 +126,9 @@ impl Emitter<'_, '_> {
             }
             Expr::Attr(name, of) => {
                 let of = self.atom(of);
+                if let Some(value) = self.load_attribute(&of, name, ty) {
+                    return Some(value);
+                }
                 if of.ty.tags == Tags::of(COMPLEX)
                     && let Some(part) = self.complex_attribute(&of, name)
                 {
@@ -179,6 +187,16 @@ impl Emitter<'_, '_> {
                 Some(self.through(&[&a], ty, |emitter, words| {
                     emitter.call_word(emitter.rt.get_iter, &[words[0]])
                 }))
+            }
+            Expr::Format(parts, is_part) => {
+                if let Some(number) = unformatted(&self.scope(), parts, *is_part) {
+                    return Some(self.atom(number));
+                }
+                Some(self.format(parts, ty))
+            }
+            Expr::Fails(how, a, b) => {
+                let (a, b) = (self.atom(a), self.atom(b));
+                Some(self.fails(*how, &a, &b))
             }
             Expr::Unknown(_) => None,
         }
@@ -339,6 +357,7 @@ impl Emitter<'_, '_> {
             Some((Intrinsic::Chr, _)) => Some(self.chr(&values[0])),
             Some((Intrinsic::Digit, _)) => Some(self.digit(&values[0])),
             Some((Intrinsic::Same, _)) => values.first().cloned(),
+            Some((Intrinsic::Text, _)) => Some(self.text_of(&values[0], ty)),
             Some((Intrinsic::Ord, _)) => {
                 let code = self.through_status(&[&values[0]], |emitter, words| {
                     emitter.call_word(emitter.rt.str_ord, words)
@@ -385,22 +404,30 @@ impl Emitter<'_, '_> {
     pub(super) fn boxed_call(
         &mut self,
         function: &Atom,
-        mut args: Vec<Val>,
+        args: Vec<Val>,
         named: &[(String, Atom)],
         ty: &Ty,
     ) -> Val {
         use crate::globals::Global;
+        let is_builtin = |global: &Global| matches!(global, Global::Builtin { .. });
         self.may_rebind |= match function {
-            Atom::Global(index) => match self.info.globals[*index] {
-                Global::Builtin { .. } => false,
-                Global::Function { id, .. } => self.unit.may_rebind(id),
-                _ => true,
-            },
+            Atom::Global(index) => !is_builtin(&self.info.globals[*index]),
             _ => true,
         };
-        let n = self.int(i64::try_from(args.len()).unwrap_or(0));
         let function = self.atom(function);
-        let function = self.boxed(&function);
+        self.call_object(&function, args, named, ty)
+    }
+
+    /// A call through Python's interface.
+    pub(super) fn call_object(
+        &mut self,
+        function: &Val,
+        mut args: Vec<Val>,
+        named: &[(String, Atom)],
+        ty: &Ty,
+    ) -> Val {
+        let n = self.int(i64::try_from(args.len()).unwrap_or(0));
+        let function = self.boxed(function);
         let object = self.word(&function);
         self.named(&mut args, named);
         let names = self.names(named);

@@ -5,7 +5,7 @@ use cranelift_frontend::Variable;
 
 use super::control::Source;
 use super::{Emitter, Val};
-use crate::infer::is_str;
+use crate::operation::is_str;
 use crate::program::{Atom, Expr, Local, Statement};
 use crate::table::{TableTy, View, item_of, made};
 use crate::types::{Class, FLOAT, Form, NONE, Tags, Ty};

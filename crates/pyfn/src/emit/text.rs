@@ -3,12 +3,12 @@
 //! A character of a string of ASCII is read in place, any other by the runtime. Text that grows at
 //! the end of a local is grown in place if nobody else refers to it.
 
-use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, condcodes::IntCC, types};
 
 use super::{Emitter, Val};
-use crate::infer::is_str;
-use crate::program::{Atom, Bin, Cmp, Expr, Local};
-use crate::types::{CHAR, Form, Tags, Ty};
+use crate::operation::{formats_plainly, is_str};
+use crate::program::{Atom, Bin, Cmp, Expr, Local, Part};
+use crate::types::{CHAR, Form, RANGE, TUPLE, Tags, Ty};
 
 /// The bits in a string's kind that say that it is compact and of ASCII, and where they are.
 const ASCII_BITS: i64 = 0x60;
@@ -39,6 +39,67 @@ impl Emitter<'_, '_> {
         let object = self.call_word(self.rt.make_char, &[code]);
         self.fail_if_null(object);
         Self::owned(ty, object)
+    }
+
+    /// An f-string.
+    pub(super) fn format(&mut self, parts: &[Part], ty: &Ty) -> Val {
+        self.may_rebind |= !formats_plainly(&self.scope(), parts);
+        let mut rows = Vec::new();
+        let mut values = Vec::new();
+        for part in parts {
+            let zero = self.int(0);
+            rows.push(match part {
+                Part::Text(text) => [zero, self.text(text), zero, zero, zero],
+                Part::Value(of, conversion, format) => {
+                    let value = self.atom(of);
+                    let (row, value) = self.row(value);
+                    values.push(value);
+                    let conversion = self.int(i64::from(*conversion));
+                    let format = match format {
+                        Some(format) => self.text(format),
+                        None => zero,
+                    };
+                    [row[0], row[1], row[2], conversion, format]
+                }
+            });
+        }
+        self.format_rows(&rows, &values, ty)
+    }
+
+    /// `str` of a number.
+    pub(super) fn text_of(&mut self, value: &Val, ty: &Ty) -> Val {
+        let (row, value) = self.row(value.clone());
+        let zero = self.int(0);
+        self.format_rows(&[[row[0], row[1], row[2], zero, zero]], &[value], ty)
+    }
+
+    /// Tag, word and bits of a value that is to be formatted, and what is released then.
+    fn row(&mut self, value: Val) -> ([Value; 3], Val) {
+        let parts = Tags::of(TUPLE).or(Tags::of(RANGE));
+        let is_own = value.ty.unboxed().is_some() || value.ty.table().is_some();
+        let value = if value.ty.tags.any(parts) || is_own {
+            self.boxed(&value)
+        } else {
+            value
+        };
+        let flt = self.flt(&value);
+        let bits = self.b.ins().bitcast(types::I64, MemFlagsData::new(), flt);
+        ([self.tag(&value), self.word(&value), bits], value)
+    }
+
+    fn format_rows(&mut self, rows: &[[Value; 5]], values: &[Val], ty: &Ty) -> Val {
+        let words = rows.as_flattened();
+        let room = self.scratch(words.len().max(1));
+        for (at, &word) in words.iter().enumerate() {
+            self.store(word, room, i32::try_from(8 * at).unwrap_or(0));
+        }
+        let n = self.int(i64::try_from(rows.len()).unwrap_or(0));
+        let text = self.call_word(self.rt.format, &[room, n]);
+        for value in values {
+            self.release_owned(value);
+        }
+        self.fail_if_null(text);
+        Self::owned(ty.clone(), text)
     }
 
     /// The number of characters.

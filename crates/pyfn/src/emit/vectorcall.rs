@@ -13,6 +13,7 @@ use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
 use super::{frame::depth_of, native_signature, trusted};
+use crate::classes::Classes;
 use crate::runtime::{Context, Runtime};
 use crate::types::{ArrayTy, BOOL, COUNT_ROOM, Dtype, FLOAT, Form, INT, NONE, OBJECT, RAISED, Ty};
 
@@ -35,6 +36,7 @@ fn is_simple(runtime: &Runtime, ty: &Ty) -> bool {
         (Some(NONE | BOOL), _) => true,
         (Some(OBJECT), Form::Array(array)) => type_number(array.dtype).is_some(),
         (Some(OBJECT), Form::Str | Form::Bytes | Form::Dict | Form::TupleObject(_)) => true,
+        (Some(OBJECT), Form::Instance(_)) => true,
         _ => false,
     }
 }
@@ -59,6 +61,7 @@ fn type_number(dtype: Dtype) -> Option<i64> {
 struct Builder<'a, 'f> {
     b: FunctionBuilder<'f>,
     rt: &'a Runtime,
+    classes: &'a Classes,
     otherwise: Block,
 }
 
@@ -71,7 +74,7 @@ pub(super) fn entry(
     builder_context: &mut FunctionBuilderContext,
     (params, ret, cell, is_leaf): (&[Ty], &Ty, usize, bool),
     guards: &EntryGuards,
-    rt: &Runtime,
+    (rt, classes): (&Runtime, &Classes),
     isa: &OwnedTargetIsa,
 ) -> bool {
     if !params.iter().all(|ty| is_simple(rt, ty)) {
@@ -94,7 +97,12 @@ pub(super) fn entry(
     };
     let otherwise = b.create_block();
     b.set_cold_block(otherwise);
-    let mut builder = Builder { b, rt, otherwise };
+    let mut builder = Builder {
+        b,
+        rt,
+        classes,
+        otherwise,
+    };
     builder.must_be(names, 0);
     let n_args = builder.b.ins().ishl_imm_u(n_args, 1);
     builder.must_be(n_args, i64::try_from(2 * params.len()).unwrap_or(0));
@@ -201,6 +209,9 @@ impl Builder<'_, '_> {
                     Form::Str => self.must_have_type(object, self.rt.str_type),
                     Form::Bytes => self.must_have_type(object, self.rt.bytes_type),
                     Form::Dict => self.must_have_type(object, self.rt.dict_type),
+                    Form::Instance(class) => {
+                        self.must_have_type(object, self.classes.address(class.id))
+                    }
                     _ => self.must_have_type(object, self.rt.tuple_type),
                 }
                 Some(object)

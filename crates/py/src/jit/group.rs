@@ -1,0 +1,446 @@
+//! Functions that are compiled together, and what keeps them valid.
+//!
+//! A group begins with one function; those that it calls, and the methods of classes that it meets,
+//! come along. Names that were frozen are guarded; wrong guesses about types are noted, so that the
+//! next group does without them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+use opcodon_pyfn::{
+    BOOL, Defaults, EntryGuards, FLOAT, FunctionId, FunctionInfo, Global, INT, Program, Text, Unit,
+};
+use pyo3::exceptions::PyValueError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
+
+use super::argument::object_type;
+use super::calls::value_of;
+use super::function::Function;
+use super::layout::Layout;
+
+/// Functions that were compiled together, the first for itself, and what keeps them valid.
+pub(super) struct Group {
+    pub(super) unit: RefCell<Unit>,
+    pub(super) members: Vec<Member>,
+    pub(super) unset: Py<PyAny>,
+    guards: Vec<Guard>,
+    /// Dictionaries and the numbers they had when the guards were last found to hold; code refers to
+    /// these by their addresses.
+    versions: Vec<(usize, Box<Cell<u64>>)>,
+    /// Whether that is all there is to look at.
+    has_versions: bool,
+    /// A guess was wrong: the function is to be compiled again without.
+    pub(super) is_refuted: Cell<bool>,
+    /// Bounds may be checked before loops.
+    pub(super) may_hoist: Cell<bool>,
+    /// Functions, by their addresses, and statements before which a value was not of the type that
+    /// was expected.
+    pub(super) unexpected: RefCell<Vec<(usize, usize)>>,
+    /// Functions by the addresses of what stands for them.
+    numbers: HashMap<usize, FunctionId>,
+    _kept: Vec<Py<PyAny>>,
+}
+
+/// A function of a group.
+pub(super) struct Member {
+    /// What stands for it.
+    address: usize,
+    resume: Py<PyAny>,
+    resumed: RefCell<HashMap<(usize, i64), Py<PyAny>>>,
+}
+
+/// Functions beyond which no more come along.
+const MEMBERS_MAX: usize = 40;
+
+/// Wrong guesses about types beyond which a function is not compiled again.
+const UNEXPECTED_MAX: usize = 16;
+
+impl Group {
+    /// Notes a wrong guess: the function is to be compiled again without it.
+    pub(super) fn note_unexpected(&self, function: usize, statement: usize) {
+        let place = (self.members[function].address, statement);
+        let mut known = self.unexpected.borrow_mut();
+        if known.len() < UNEXPECTED_MAX && !known.contains(&place) {
+            known.push(place);
+            self.is_refuted.set(true);
+        }
+    }
+}
+
+impl Member {
+    /// The Python function that continues at a statement.
+    pub(super) fn resumed<'py>(
+        &self,
+        py: Python<'py>,
+        statement: usize,
+        mode: i64,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(found) = self.resumed.borrow().get(&(statement, mode)) {
+            return Ok(found.bind(py).clone());
+        }
+        let made = self.resume.bind(py).call1((statement, mode))?;
+        let kept = made.clone().unbind();
+        self.resumed.borrow_mut().insert((statement, mode), kept);
+        Ok(made)
+    }
+}
+
+/// A name that has to stay what it is.
+struct Guard {
+    /// A dictionary, or a cell if there is no key.
+    holder: Py<PyAny>,
+    key: Option<Py<PyAny>>,
+    /// The object, or none if the name must stay unbound.
+    expected: Option<Py<PyAny>>,
+}
+
+impl Guard {
+    fn holds(&self, py: Python<'_>) -> bool {
+        let expected = self
+            .expected
+            .as_ref()
+            .map_or(std::ptr::null_mut(), Py::as_ptr);
+        match &self.key {
+            Some(key) => unsafe {
+                let found = ffi::PyDict_GetItemWithError(self.holder.as_ptr(), key.as_ptr());
+                if found.is_null() && !ffi::PyErr_Occurred().is_null() {
+                    ffi::PyErr_Clear();
+                    return false;
+                }
+                found == expected
+            },
+            None => match self.holder.bind(py).getattr("cell_contents") {
+                Ok(found) => found.as_ptr() == expected,
+                Err(_) => expected.is_null(),
+            },
+        }
+    }
+}
+
+/// What the front says about a function.
+struct Reached {
+    address: usize,
+    text: String,
+    values: Py<PyList>,
+    constants: Py<PyList>,
+    guards: Py<PyList>,
+    resume: Py<PyAny>,
+    function: Py<PyAny>,
+}
+
+impl Reached {
+    fn new(py: Python<'_>, function: &Function) -> PyResult<Option<Self>> {
+        let prepared = function.prepare.bind(py).call0()?;
+        if prepared.is_none() {
+            return Ok(None);
+        }
+        let (text, values, constants, guards) =
+            prepared.extract::<(String, Py<PyList>, Py<PyList>, Py<PyList>)>()?;
+        Ok(Some(Self {
+            address: std::ptr::from_ref(function) as usize,
+            text,
+            values,
+            constants,
+            guards,
+            resume: function.resume.clone_ref(py),
+            function: function.fallback.clone_ref(py),
+        }))
+    }
+}
+
+impl Group {
+    /// The group of a function and those that it calls; `None` if it is left to Python.
+    pub(super) fn of(
+        py: Python<'_>,
+        layout: &Layout,
+        function: &Function,
+        unexpected: Vec<(usize, usize)>,
+    ) -> PyResult<Option<Box<Self>>> {
+        let mut group = Box::new(Self {
+            unit: RefCell::new(Unit::new(layout.runtime.clone(), 0)),
+            members: Vec::new(),
+            unset: function.unset.clone_ref(py),
+            guards: Vec::new(),
+            versions: Vec::new(),
+            has_versions: false,
+            is_refuted: Cell::new(false),
+            may_hoist: Cell::new(true),
+            unexpected: RefCell::new(unexpected),
+            numbers: HashMap::new(),
+            _kept: Vec::new(),
+        });
+        group.unit.borrow_mut().owner = std::ptr::from_ref(&*group) as usize;
+        let found = group.reach(py, layout, function)?;
+        group.settle(py, layout);
+        Ok(found.map(|_| group))
+    }
+
+    /// The number of a function, which comes along with those that it calls; `None` if it is left to
+    /// Python.
+    pub(super) fn reach(
+        &mut self,
+        py: Python<'_>,
+        layout: &Layout,
+        function: &Function,
+    ) -> PyResult<Option<FunctionId>> {
+        let address = std::ptr::from_ref(function) as usize;
+        if let Some(&number) = self.numbers.get(&address) {
+            return Ok(Some(number));
+        }
+        if self.members.len() > MEMBERS_MAX {
+            return Ok(None);
+        }
+        let Some(first) = Reached::new(py, function)? else {
+            return Ok(None);
+        };
+        // First who is reached, so that functions can refer to each other by number.
+        let known = self.members.len();
+        let mut reached = vec![first];
+        self.numbers.insert(address, known);
+        let mut at = 0;
+        while at < reached.len() {
+            for value in reached[at].values.clone_ref(py).bind(py).iter() {
+                let Ok(function) = value.cast::<Function>() else {
+                    continue;
+                };
+                let function = function.get();
+                let address = std::ptr::from_ref(function) as usize;
+                let number = known + reached.len();
+                if self.numbers.contains_key(&address) || number > MEMBERS_MAX {
+                    continue;
+                }
+                if let Some(next) = Reached::new(py, function)? {
+                    self.numbers.insert(address, number);
+                    reached.push(next);
+                }
+            }
+            at += 1;
+        }
+        for next in reached {
+            let mut info = self.info(py, layout, &next)?;
+            let unexpected = self.unexpected.borrow();
+            let own = unexpected.iter();
+            let own = own.filter(|(function, _)| *function == next.address);
+            info.unexpected = own.map(|(_, statement)| *statement).collect();
+            drop(unexpected);
+            info.defaults = self.defaults(layout, next.function.bind(py))?;
+            self.unit.borrow_mut().add(info);
+            self.members.push(Member {
+                address: next.address,
+                resume: next.resume,
+                resumed: RefCell::default(),
+            });
+            for guard in next.guards.bind(py).iter() {
+                self.add_guard(&guard)?;
+            }
+        }
+        Ok(Some(known))
+    }
+
+    pub(super) fn is_valid(&self, py: Python<'_>) -> bool {
+        if self.is_refuted.get() {
+            return false;
+        }
+        if self.has_versions {
+            let same = self.versions.iter().all(|(dict, version)| unsafe {
+                (*dict as *const u64).add(3).read() == version.get()
+            });
+            if same {
+                return true;
+            }
+        }
+        let valid = self.guards.iter().all(|guard| guard.holds(py));
+        if valid {
+            for (dict, version) in &self.versions {
+                version.set(unsafe { (*dict as *const u64).add(3).read() });
+            }
+        }
+        valid
+    }
+
+    /// Keeps an object as long as there is code.
+    pub(super) fn keep(&mut self, object: Py<PyAny>) {
+        self._kept.push(object);
+    }
+
+    fn add_guard(&mut self, guard: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (holder, key, expected) =
+            guard.extract::<(Py<PyAny>, Option<Py<PyAny>>, Py<PyAny>)>()?;
+        let known = self.guards.iter().any(|guard| {
+            let same_key = match (&guard.key, &key) {
+                (Some(a), Some(b)) => a.as_ptr() == b.as_ptr(),
+                (None, None) => true,
+                _ => false,
+            };
+            same_key && guard.holder.as_ptr() == holder.as_ptr()
+        });
+        if !known {
+            let is_unset = expected.as_ptr() == self.unset.as_ptr();
+            self.guards.push(Guard {
+                holder,
+                key,
+                expected: (!is_unset).then_some(expected),
+            });
+        }
+        Ok(())
+    }
+
+    /// Notes the numbers of the dictionaries, if all guards are about dictionaries that have one, and
+    /// what entries look at.
+    pub(super) fn settle(&mut self, py: Python<'_>, layout: &Layout) {
+        let exact = |guard: &Guard| {
+            guard.key.is_some() && guard.holder.bind(py).is_exact_instance_of::<PyDict>()
+        };
+        self.has_versions =
+            layout.dict_versions && !self.guards.is_empty() && self.guards.iter().all(exact);
+        if self.has_versions {
+            for guard in &self.guards {
+                let dict = guard.holder.as_ptr() as usize;
+                if self.versions.iter().all(|&(known, _)| known != dict) {
+                    self.versions.push((dict, Box::new(Cell::new(u64::MAX))));
+                }
+            }
+        }
+        let words = self.versions.iter();
+        let words = words.map(|(dict, version)| (dict + 24, version.as_ptr() as usize));
+        let mut unit = self.unit.borrow_mut();
+        let otherwise = unit.entry.as_ref().map(|entry| entry.otherwise);
+        unit.entry = (self.guards.is_empty() || self.has_versions).then(|| EntryGuards {
+            words: words.collect(),
+            refuted: self.is_refuted.as_ptr() as usize,
+            otherwise: otherwise.unwrap_or(super::function::vectorcall as *const () as usize),
+        });
+    }
+
+    fn info(
+        &mut self,
+        py: Python<'_>,
+        layout: &Layout,
+        reached: &Reached,
+    ) -> PyResult<FunctionInfo> {
+        let program = Program::from_json(&reached.text)
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let mut strings = HashMap::new();
+        for text in program.texts() {
+            let (key, object) = match text {
+                Text::One(text) => {
+                    let object = PyString::intern(py, &text);
+                    (text, object.into_any())
+                }
+                Text::Names(key, names) => {
+                    let names = names.iter().map(|name| PyString::intern(py, name));
+                    (key, PyTuple::new(py, names)?.into_any())
+                }
+            };
+            strings.insert(key, object.as_ptr() as usize);
+            self._kept.push(object.unbind());
+        }
+        let values = reached.values.bind(py);
+        let mut globals = Vec::new();
+        for value in values.iter() {
+            globals.push(self.global(&value, layout));
+            self._kept.push(value.unbind());
+        }
+        let mut consts = Vec::new();
+        for value in reached.constants.bind(py).iter() {
+            let ty = object_type(value.as_ptr());
+            consts.push((value.as_ptr() as usize, ty));
+            self._kept.push(value.unbind());
+        }
+        if globals.len() != program.globals.len() || consts.len() != program.n_consts {
+            return Err(PyValueError::new_err(
+                "prepare() must give as many values and constants as the program names",
+            ));
+        }
+        Ok(FunctionInfo::new(program, globals, consts, strings))
+    }
+
+    /// What is known of a function's parameters, from the function.
+    fn defaults(&mut self, layout: &Layout, function: &Bound<'_, PyAny>) -> PyResult<Defaults> {
+        let code = function.getattr("__code__")?;
+        let by_name = code.getattr("co_posonlyargcount")?.extract::<usize>()? == 0;
+        let mut defaults = Defaults {
+            by_name,
+            ..Defaults::default()
+        };
+        let found = function.getattr("__defaults__")?;
+        if let Ok(tuple) = found.cast_into::<PyTuple>()
+            && layout.defaults_at != 0
+        {
+            let place = function.as_ptr() as usize + layout.defaults_at;
+            defaults.place = Some((place, tuple.as_ptr() as usize));
+            defaults.values = tuple
+                .iter()
+                .map(|value| self.global(&value, layout))
+                .collect();
+            self.keep(function.clone().unbind());
+            self.keep(tuple.into_any().unbind());
+        }
+        Ok(defaults)
+    }
+
+    fn global(&self, value: &Bound<'_, PyAny>, layout: &Layout) -> Global {
+        let address = value.as_ptr() as usize;
+        if address == self.unset.as_ptr() as usize {
+            return Global::Unbound;
+        }
+        if let Ok(function) = value.cast::<Function>()
+            && let Some(&id) = self
+                .numbers
+                .get(&(std::ptr::from_ref(function.get()) as usize))
+        {
+            return Global::Function { id, address };
+        }
+        if let Some(name) = layout.names.get(&address) {
+            return Global::Builtin {
+                name: name.clone(),
+                address,
+            };
+        }
+        if value.is_none() {
+            return Global::None;
+        }
+        if value.is_exact_instance_of::<PyFloat>() || value.is_exact_instance_of::<PyInt>() {
+            match value_of(value.as_ptr()) {
+                Some((FLOAT, bits)) => return Global::Float(f64::from_bits(bits)),
+                Some((INT, bits)) => return Global::Int(bits as i64),
+                _ => {}
+            }
+        }
+        if let Some((BOOL, bits)) = value_of(value.as_ptr()) {
+            return Global::Bool(bits != 0);
+        }
+        Global::Object {
+            address,
+            ty: object_type(value.as_ptr()),
+        }
+    }
+}
+
+impl Group {
+    /// What it refers to.
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.unset)?;
+        for guard in &self.guards {
+            visit.call(&guard.holder)?;
+            for object in guard.key.iter().chain(&guard.expected) {
+                visit.call(object)?;
+            }
+        }
+        for object in &self._kept {
+            visit.call(object)?;
+        }
+        for member in &self.members {
+            visit.call(&member.resume)?;
+            if let Ok(resumed) = member.resumed.try_borrow() {
+                for object in resumed.values() {
+                    visit.call(object)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

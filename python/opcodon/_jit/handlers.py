@@ -1,0 +1,227 @@
+"""Exceptions that are raised and caught in one function, without the exception.
+
+`raise ValueError(x)` in a try statement with a handler for it, whose name nobody uses, is a jump to
+the handler. So is a division by zero, or an item that is not there, where machine code sees it
+coming (an operation `fails`, which is false in Python). The handler stands at each such place;
+machine code runs of it what nobody can tell from being in a handler, and leaves before anything
+else. Python then raises the exception once more, and goes on in the middle of the handler.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Callable, Iterator
+
+from opcodon._jit.expressions import Resolver
+from opcodon._jit.form import Atom, Block, Form, Handled, If, Operation, Piece, Simple
+from opcodon._jit.names import Names
+from opcodon._jit.python_form import PythonForm
+from opcodon._jit.turns import TurnsNormaliser
+
+# Classes whose calls with any arguments do nothing but make an exception.
+PLAIN = frozenset(
+    {
+        "ArithmeticError",
+        "AssertionError",
+        "Exception",
+        "IndexError",
+        "KeyError",
+        "LookupError",
+        "NotImplementedError",
+        "OverflowError",
+        "RuntimeError",
+        "TypeError",
+        "ValueError",
+        "ZeroDivisionError",
+    }
+)
+# Operations that machine code can see failing, and how.
+DIVISIONS = frozenset({"floordiv", "mod", "truediv"})
+ITEMS = {"index": IndexError, "key": KeyError}
+# Places in one try statement beyond which others are left to Python, and what a handler is made of.
+N_PLACES_MAX = 6
+N_STATEMENTS_MAX = 12
+SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.Pass)
+JUMPS = (ast.Break, ast.Continue, ast.Return)
+
+Caught = list[tuple[tuple[type[BaseException], ...], ast.ExceptHandler]]
+
+
+class Once:
+    """The body of a try statement whose handlers stand where exceptions are raised.
+
+    Attributes
+    ----------
+    caught
+        Its handlers, with what each is for.
+    left
+        The locals that say that a loop around is to be left, or to go on with its next turn.
+    jumps
+        Which of these there are.
+    n_places
+        How many more places may have a handler.
+    """
+
+    def __init__(self, caught: Caught, left: dict[str, int]) -> None:
+        self.caught = caught
+        self.left = left
+        self.jumps: set[str] = set()
+        self.n_places = N_PLACES_MAX
+
+    def handler(self, kind: type[BaseException]) -> ast.ExceptHandler | None:
+        """The handler for exceptions of exactly this class."""
+        return next((handler for kinds, handler in self.caught if issubclass(kind, kinds)), None)
+
+
+def _is_simple(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler's statements may stand elsewhere."""
+    last = handler.body[-1]
+    found = [part for each in handler.body for part in ast.walk(each) if isinstance(part, ast.stmt)]
+    inner = [part for part in found if part is not last]
+    return (
+        len(found) <= N_STATEMENTS_MAX
+        and all(isinstance(part, SIMPLE) for part in inner)
+        and isinstance(last, (*SIMPLE, *JUMPS))
+    )
+
+
+class HandlersNormaliser(TurnsNormaliser):
+    """Expressions and loops over generators, and handlers where exceptions are raised."""
+
+    def __init__(self, form: Form, names: Names, resolver: Resolver) -> None:
+        super().__init__(form, names, resolver)
+        self.syntax: ast.AST = ast.Pass()
+        # The try statement that these statements are in the body of, if its handlers can be there.
+        self.once: Once | None = None
+
+    def caught(self, node: ast.Try) -> Caught | None:
+        """The handlers of a try statement, if they can stand elsewhere."""
+        if node.orelse or node.finalbody or not node.handlers:
+            return None
+        caught: Caught = []
+        for handler in node.handlers:
+            kinds = tuple(self._kinds(handler.type))
+            names = [part.id for part in ast.walk(self.syntax) if isinstance(part, ast.Name)]
+            if not kinds or handler.name in names or not _is_simple(handler):
+                return None
+            caught.append((kinds, handler))
+        return caught
+
+    def _kinds(self, node: ast.expr | None) -> Iterator[type[BaseException]]:
+        """The classes that a handler is for; none if not all are known."""
+        parts = node.elts if isinstance(node, ast.Tuple) else [] if node is None else [node]
+        names = [self.builtin(part) for part in parts]
+        if all(name in PLAIN for name in names):
+            for name in names:
+                assert name is not None
+                # The name has to go on meaning this.
+                self.frozen(name)
+                yield getattr(builtins, name)
+
+    def raised(self, node: ast.Raise) -> bool:
+        """A raise statement as a jump to its handler; False if it is none."""
+        call = node.exc
+        once = self.once
+        if once is None or self.crossed[-1:] != ["once"] or call is None or node.cause is not None:
+            return False
+        function = call.func if isinstance(call, ast.Call) else call
+        arguments = call.args if isinstance(call, ast.Call) else []
+        starred = any(isinstance(part, ast.Starred) for part in arguments)
+        if starred or (isinstance(call, ast.Call) and call.keywords):
+            return False
+        name = self.builtin(function)
+        handler = once.handler(getattr(builtins, name)) if name in PLAIN and name else None
+        if handler is None or not once.n_places:
+            return False
+        assert name is not None
+        self.frozen(name)
+        atoms, _ = self.operands(arguments)
+
+        def cause(writer: PythonForm, kept: list[Atom]) -> ast.stmt:
+            values = [writer.atom(atom) for atom in kept]
+            made = ast.Call(func=writer.load(name), args=values, keywords=[])
+            exception = writer.at(made) if isinstance(call, ast.Call) else writer.load(name)
+            return writer.at(ast.Raise(exc=exception, cause=None))  # type: ignore[no-any-return]
+
+        self.handle(node, once, handler, atoms, cause)
+        return True
+
+    def comprehension(
+        self, generators: list[ast.comprehension], innermost: Callable[[], None]
+    ) -> None:
+        """Append the loops of a comprehension, which no jump out of a try statement leaves."""
+        once, self.once = self.once, None
+        try:
+            super().comprehension(generators, innermost)
+        finally:
+            self.once = once
+
+    def set(self, where: ast.AST, operation: Operation, to: int | None = None) -> Atom:
+        """Append `to = operation`, and before it the handler for its failing."""
+        once = self.once
+        if once is not None and self.crossed[-1:] == ["once"]:
+            if not DIVISIONS.isdisjoint((operation.get("bin"), operation.get("ibin"))):
+                self._seen_failing(where, once, "zero", ZeroDivisionError, operation)
+            elif "item" in operation and "l" in operation["of"]:
+                for kind, exception in ITEMS.items():
+                    self._seen_failing(where, once, kind, exception, operation)
+        return super().set(where, operation, to)
+
+    def _seen_failing(
+        self,
+        where: ast.AST,
+        once: Once,
+        kind: str,
+        exception: type[BaseException],
+        operation: Operation,
+    ) -> None:
+        handler = once.handler(exception)
+        names = ("of", "item") if "of" in operation else ("a", "b")
+        atoms = [operation[name] for name in names]
+        if handler is None or not once.n_places or not all(map(_is_atom, atoms)):
+            return
+
+        def cause(writer: PythonForm, kept: list[Atom]) -> ast.stmt:
+            failing = {**operation, **dict(zip(names, kept, strict=True))}
+            return writer.at(ast.Expr(value=writer.operation(failing)))  # type: ignore[no-any-return]
+
+        self.once = None
+        fails = self.set(where, {"fails": kind, "a": atoms[0], "b": atoms[1]})
+        self.once = once
+        bound = set(self.bound)
+        block = self.inside(lambda: self.handle(where, once, handler, atoms, cause))
+        self.bound = bound
+        self.out.append(If(where, fails, block, []))
+
+    def handle(
+        self,
+        where: ast.AST,
+        once: Once,
+        handler: ast.ExceptHandler,
+        atoms: list[Atom],
+        cause: Callable[[PythonForm, list[Atom]], ast.stmt],
+    ) -> None:
+        """Append a handler where an exception is raised; `cause` raises it, of kept atoms."""
+        once.n_places -= 1
+        self.once = None
+        # The handler may bind names anew that the exception was made of.
+        kept = [self.set(where, {"atom": atom}) if "l" in atom else atom for atom in atoms]
+        writer = PythonForm(self.form)
+        writer.where = where
+        statement = cause(writer, kept)
+        *first, last = handler.body
+        is_jump = isinstance(last, JUMPS)
+        body: Block = self.block(first if is_jump else handler.body)
+        locals_ = [atom for atom in kept if "l" in atom]
+        if locals_:
+            keep = {"s": "expr", "e": {"tuple": locals_}}
+            body.append(Piece(None, [Simple(where, keep, [])]))
+        end = Piece(None, [Simple(where, {"s": "break"}, [])])
+        body += self.block([last]) if is_jump else [end]
+        self.once = once
+        self.out.append(Handled(where, [statement], handler, body))
+
+
+def _is_atom(atom: Atom) -> bool:
+    return "slice" not in atom and "tuple" not in atom
