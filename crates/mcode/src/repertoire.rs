@@ -187,6 +187,16 @@ impl Repertoire {
         arities.max().unwrap_or(0)
     }
 
+    /// Its operations.
+    pub(crate) fn all_opcodes(&self) -> &[Opcode] {
+        &self.opcodes
+    }
+
+    /// Registers of linear genomes.
+    pub(crate) fn n_registers(&self) -> u8 {
+        self.n_registers
+    }
+
     pub(crate) fn opcode(&self, rng: &mut Rng) -> Opcode {
         self.opcodes[rng.below(self.opcodes.len())]
     }
