@@ -112,7 +112,7 @@ impl Code {
     /// Whether it has operations on words: on bits or integers.
     #[must_use]
     pub fn is_on_words(&self) -> bool {
-        self.genes().any(|(_, gene)| gene.opcode.is_on_words())
+        self.dialect().is_on_words(&self.slots)
     }
 
     /// Whether it works on integers, as far as it shows: by an operation on them, or an operation
@@ -389,6 +389,9 @@ mod tests {
                     random(&mut rng, tier, n_slots)
                 });
                 let [first, second] = &parents;
+                assert!(!first.is_on_words(), "phrases work on numbers");
+                let works = |slot: &u64| first.dialect().works_on_words(*slot);
+                assert!(!first.slots.iter().any(works));
                 let [cut, donor] = [first, second].map(|code| {
                     let places = [0; 2].map(|_| code.boundary(rng.below(code.slots.len() + 1)));
                     places[0].min(places[1])..places[0].max(places[1])

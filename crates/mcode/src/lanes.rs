@@ -45,6 +45,9 @@ avx512! {
     /// As `Dialect::count_whole_narrow`.
     fn count_whole(dialect: &Dialect, n_columns: usize, slots: &[u64]) -> Option<usize>;
 
+    /// As `Dialect::is_on_words`.
+    fn is_on_words(dialect: &Dialect, slots: &[u64]) -> bool;
+
     /// How many of the slots before each of two places fit.
     fn count_before(pattern: Pattern, slots: &[u64], places: [usize; 2]) -> [usize; 2];
 
@@ -72,6 +75,7 @@ mod eight {
 
     use super::{Dialect, Pattern};
     use crate::dialect::{IS_REGISTER, N_KEYS, Places};
+    use crate::slot::{HEAD, INNER};
 
     macro_rules! wide {
         ($($item:item)*) => {$(
@@ -244,18 +248,38 @@ mod eight {
             }
         }
 
+        /// As `Places::key`.
+        #[inline]
+        fn keys(places: Places, words: __m512i) -> __m512i {
+            let [memory, register] = places.opcode.map(|place| all(place.into()));
+            let is_register = _mm512_testn_epi64_mask(words, all(places.memory_bit));
+            let place = _mm512_mask_blend_epi64(is_register, memory, register);
+            let opcode = _mm512_srlv_epi64(words, place);
+            let opcode = _mm512_and_epi64(opcode, all(IS_REGISTER - 1));
+            _mm512_mask_or_epi64(opcode, is_register, opcode, all(IS_REGISTER))
+        }
+
+        pub(super) fn is_on_words(dialect: &Dialect, slots: &[u64]) -> bool {
+            let places = Places::of(dialect.tier);
+            let mut any = 0;
+            for at in (0..slots.len()).step_by(LANES) {
+                let (there, chunk) = load_rest(slots, at);
+                let found = look_up(&dialect.checks.on_words, keys(places, chunk));
+                let prefix = _mm512_and_epi64(chunk, all(0xff));
+                let whole = [HEAD, INNER].map(|of| _mm512_cmpneq_epi64_mask(prefix, all(of.into())));
+                any |= _mm512_mask_test_epi64_mask(there & whole[0] & whole[1], found, found);
+            }
+            any != 0
+        }
+
         pub(super) fn count_whole(dialect: &Dialect, n_columns: usize, slots: &[u64]) -> Option<usize> {
             let (checks, places) = (&*dialect.checks, Places::of(dialect.tier));
-            let opcode = places.opcode.map(|place| all(place.into()));
             let (index_place, index_bits) = places.index;
             let index_place = _mm_set_epi64x(0, index_place.into());
             let (mut bad, mut wrong, mut n_constants) = (all(0), 0, 0_u32);
             for at in (0..slots.len()).step_by(LANES) {
                 let (there, chunk) = load_rest(slots, at);
-                let is_register = _mm512_testn_epi64_mask(chunk, all(places.memory_bit));
-                let place = _mm512_mask_blend_epi64(is_register, opcode[0], opcode[1]);
-                let key = _mm512_and_epi64(_mm512_srlv_epi64(chunk, place), all(IS_REGISTER - 1));
-                let key = _mm512_mask_or_epi64(key, is_register, key, all(IS_REGISTER));
+                let key = keys(places, chunk);
                 let differs = _mm512_maskz_xor_epi64(there, chunk, look_up(&checks.template, key));
                 let differs = _mm512_and_epi64(differs, look_up(&checks.fixed, key));
                 bad = _mm512_or_epi64(bad, differs);

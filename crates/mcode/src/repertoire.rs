@@ -122,7 +122,7 @@ impl Repertoire {
     /// and the repertoire is for numbers.
     pub fn require(&self, code: &Code) -> Result<(), McodeError> {
         code.require_same_kind(&Code::empty(self.tier, self.n_columns))?;
-        if code.is_on_words() && !self.domain.is_words() {
+        if !self.domain.is_words() && code.is_on_words() {
             return Err(McodeError::Domain { bits: true });
         }
         Ok(())
