@@ -13,10 +13,6 @@
     unsafe_code,
     reason = "instructions that not every processor has, and loads under a mask"
 )]
-#![cfg_attr(
-    not(target_arch = "x86_64"),
-    allow(dead_code, reason = "other processors have none")
-)]
 
 use std::ops::Range;
 

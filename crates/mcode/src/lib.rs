@@ -9,6 +9,7 @@
 //! | [`Gene`], [`Opcode`] | what an instruction says: the repertoire |
 //! | `slot`, `dialect` | one instruction in exactly 8 bytes, AVX2 or AVX-512, there and back |
 //! | [`Code`] | slots that are proven harmless: the verifier |
+//! | `lanes` | the same, and crossover, eight slots at a time |
 //! | [`LinearCode`] | a genome of slots over registers, as in AIMGP |
 //! | [`TreeCode`] | a genome in which every subtree is one range of slots |
 //! | [`Blocks`], [`Batch`] | data as genomes read them; a population in executable memory |

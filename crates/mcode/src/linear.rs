@@ -257,7 +257,10 @@ impl LinearCode {
                 fields.a = select_unpredictable(change == 3, register, fields.a);
                 select_unpredictable(change < 2, opcode, old)
             });
-            if let Some(altered) = altered {
+            // With one operand only, there is no first one, and the last is changed below.
+            if let Some(altered) = altered
+                && (change != 3 || altered != code.slots[start])
+            {
                 code.slots[start] = altered;
                 return;
             }
@@ -382,4 +385,62 @@ fn register(height: usize) -> u8 {
 /// The run of whole genes between two places, maybe empty.
 fn run(code: &Code, [a, b]: [usize; 2]) -> Range<usize> {
     code.boundary(a.min(b))..code.boundary(a.max(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every part of a gene is changed by some mutation, of operations with one operand or two and
+    /// of phrases; what else differs is inserted or deleted.
+    #[test]
+    fn mutation_reaches_every_part_of_a_gene() {
+        for tier in Tier::ALL {
+            let repertoire = Repertoire::new(tier, 3).unwrap();
+            let operations = [Opcode::Add, Opcode::Sqrt, Opcode::Min];
+            let repertoire = repertoire.opcodes(&operations);
+            for opcode in operations {
+                let gene = Gene {
+                    opcode,
+                    dst: 1,
+                    a: if opcode.arity() == 2 { 2 } else { 0 },
+                    b: Operand::Register(3),
+                };
+                let mut code = Code::empty(tier, 3);
+                code.push(gene, 0.0);
+                let parent = LinearCode { code };
+                let mut changed = BTreeSet::new();
+                for seed in 0..400 {
+                    let mut child = parent.clone();
+                    child.mutate(&mut Rng::new(seed, 9), &repertoire, 8);
+                    let genes: Vec<Gene> = child.code.genes().map(|(_, gene)| gene).collect();
+                    let [new] = genes[..] else {
+                        changed.insert("length");
+                        continue;
+                    };
+                    for (part, differs) in [
+                        ("opcode", new.opcode != opcode),
+                        ("dst", new.dst != gene.dst),
+                        ("a", new.opcode == opcode && new.a != gene.a),
+                        ("b", new.opcode == opcode && new.b != gene.b),
+                    ] {
+                        if differs {
+                            changed.insert(part);
+                        }
+                    }
+                }
+                let wanted = match opcode.arity() {
+                    1 => vec!["b", "dst", "length", "opcode"],
+                    _ => vec!["a", "b", "dst", "length", "opcode"],
+                };
+                assert_eq!(
+                    changed.into_iter().collect::<Vec<_>>(),
+                    wanted,
+                    "{opcode:?}"
+                );
+            }
+        }
+    }
 }
