@@ -2,10 +2,11 @@
 
 The same random formulas, at 20 points: DEAP breeds them as trees (one-point crossover, and a new
 subtree for one child in four), compiles each child with `gp.compile` and calls it point by point,
-as its examples do; genomes are bred as machine code (`crossover`, `mutate`) and run all at once by
-an `Evaluator`. Between the two stands `Population`, which compiles DEAP's children as formulas,
-all at once. Microseconds a child; the ways take turns, and the fastest pass counts. How fast
-genomes are without Python around them is measured by `cargo bench -p opcodon-mcode`.
+as its examples do; genomes are bred as machine code, by a call of `crossover` and maybe of `mutate`
+for each child or all at once by `Repertoire.breed`, and run all at once by an `Evaluator`. Between
+the two stands `Population`, which compiles DEAP's children as formulas, all at once. Microseconds a
+child; the ways take turns, and the fastest pass counts. How fast genomes are without Python around
+them is measured by `cargo bench -p opcodon-mcode`.
 
     python benches/genome.py [--trees 300] [--points 20] [--passes 5]
 """
@@ -45,14 +46,15 @@ def formula(tree: Any) -> str:
     return stack[0]
 
 
-def best(run: Callable[[], object], passes: int) -> float:
-    """Seconds of the fastest pass."""
-    seconds = []
+def fastest(ways: dict[str, Callable[[], object]], passes: int) -> dict[str, float]:
+    """Seconds of the fastest pass of each way."""
+    seconds = dict.fromkeys(ways, float("inf"))
     for _ in range(passes):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+        for what, run in ways.items():
+            start = time.perf_counter()
+            run()
+            seconds[what] = min(seconds[what], time.perf_counter() - start)
+    return seconds
 
 
 def main() -> None:
@@ -108,15 +110,27 @@ def main() -> None:
 
         return run
 
-    ways = {
+    def generations(kind: Any) -> Callable[[], None]:
+        parents = [kind.from_expression(formula(tree), names) for tree in trees]
+        fathers = [parents[k] for k in partner]
+
+        def run() -> None:
+            children = repertoire.breed(parents, fathers, crossover=1.0, mutation=0.25)
+            evaluator.losses(children)
+
+        return run
+
+    ways: dict[str, Callable[[], object]] = {
         "DEAP: bred, gp.compile, point by point": deap,
         "DEAP's children, opcodon.Population": population,
         "TreeCode: bred and run": genomes(TreeCode),
         "LinearCode: bred and run": genomes(LinearCode),
+        "TreeCode: bred at once and run": generations(TreeCode),
+        "LinearCode: bred at once and run": generations(LinearCode),
     }
     sizes = sum(map(len, trees)) / n
     print(f"{n} formulas of {sizes:.0f} nodes on average, {arguments.points} points")
-    seconds = {what: best(run, arguments.passes) for what, run in ways.items()}
+    seconds = fastest(ways, arguments.passes)
     first = next(iter(seconds.values()))
     for what, value in seconds.items():
         print(f"{what:42} {value / n * 1e6:8.2f} µs a child  {first / value:6.1f}x")

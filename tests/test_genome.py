@@ -111,6 +111,28 @@ def test_mutation_changes_and_keeps_the_limits(kind, tier):
     assert "neg" in {gene.operation for gene in grown.genes}
 
 
+def test_a_generation_is_bred_at_once(kind, tier):
+    mothers, fathers = population(kind, tier, 60), population(kind, tier, 60)[::-1]
+    repertoire = Repertoire(3, ALL, tier=tier)
+    children = repertoire.breed(mothers, fathers, max_slots=30, seed=4)
+    assert children == repertoire.breed(mothers, fathers, max_slots=30, seed=4)
+    assert children != repertoire.breed(mothers, fathers, max_slots=30, seed=5)
+    for mother, child in zip(mothers, children, strict=True):
+        assert type(child) is type(mother)
+        assert len(child) <= max(30, len(mother))
+        # The verifier accepts it.
+        assert type(child).from_json(child.to_json()) == child
+    new = sum(child not in mothers for child in children)
+    assert new > 30
+    same = repertoire.breed(mothers, mothers, crossover=1, homologous=1, mutation=0)
+    assert kind == "tree" or same == mothers
+    both = repertoire.breed(mothers[:1] * 400, fathers[:1] * 400, crossover=1, mutation=0)
+    one = repertoire.breed(mothers[:1] * 400, fathers[:1] * 400, crossover=0)
+    assert len(set(both)) > 10
+    assert len(set(one)) > 10
+    assert repertoire.breed([], []) == []
+
+
 def test_random_state_of_python_is_enough():
     opcodon.deap.seed(3)
     first = [g.mutate() for g in population("linear", "avx512", 5)]
@@ -350,6 +372,15 @@ def test_genomes_that_do_not_mix():
         tree.crossover(TreeCode.from_expression("x0", tier="avx512"))
     with pytest.raises(ValueError, match="avx512 and 3 columns are needed"):
         tree.mutate(Repertoire(3, tier="avx2"))
+    repertoire = Repertoire(3, tier="avx512")
+    with pytest.raises(TypeError, match="have no child"):
+        repertoire.breed([tree], [linear])
+    with pytest.raises(ValueError, match="1 mothers and 2 fathers are no pairs"):
+        repertoire.breed([tree], [tree, tree])
+    with pytest.raises(ValueError, match=r"crossover is a probability, not 1\.5"):
+        repertoire.breed([tree], [tree], crossover=1.5)
+    with pytest.raises(ValueError, match="is for tier avx2 and 3 columns, but tier avx512"):
+        Repertoire(3, tier="avx2").breed([tree], [tree])
     with pytest.raises(ValueError, match="number of a node is 99"):
         tree.splice(99, tree, 0)
     with pytest.raises(ValueError, match="cannot be cut at slot 2"):

@@ -6,7 +6,7 @@ its own business.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
-from typing import Any, Literal, SupportsFloat, final, overload
+from typing import Any, Literal, SupportsFloat, TypeVar, final, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,6 +51,8 @@ __all__ = [
     "parameters",
     "r2_text",
 ]
+
+_AnyGenome = TypeVar("_AnyGenome", bound="Genome")
 
 __version__: str
 
@@ -1114,6 +1116,56 @@ class Repertoire:
         integer: bool = False,
         tier: str | None = None,
     ) -> Self: ...
+    def breed(
+        self,
+        mothers: Sequence[_AnyGenome],
+        fathers: Sequence[_AnyGenome],
+        *,
+        crossover: float | None = None,
+        homologous: float | None = None,
+        mutation: float | None = None,
+        max_slots: int = 64,
+        seed: int | None = None,
+    ) -> list[_AnyGenome]:
+        """The children of pairs of parents, a whole generation in one call.
+
+        Parameters
+        ----------
+        mothers, fathers : sequence of Genome
+            The parents of each child, of one kind.
+        crossover : float, optional
+            Probability that a child has two parents, 0.6 unless given; the others are mutants of
+            the mother.
+        homologous : float, optional
+            Of linear genomes, probability that a crossover takes genes from the same place: 0.5.
+        mutation : float, optional
+            Probability that a child of two parents is mutated, too: 0.5.
+        max_slots : int, default=64
+            Most slots of a child that is longer than its parents.
+        seed : int, optional
+            For the same children each time.
+
+        Returns
+        -------
+        list of Genome
+            A child of each pair.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many fathers as mothers, or a probability is none.
+        TypeError
+            If parents of a pair are of different kinds.
+
+        Examples
+        --------
+        >>> from opcodon.genome import Repertoire, TreeCode
+        >>> parent = TreeCode.from_expression("x0*x0 + 1")
+        >>> children = Repertoire(1).breed([parent] * 3, [parent] * 3, seed=1)
+        >>> len(children)
+        3
+        """
+
     @property
     def variables(self) -> list[str]: ...
     @property

@@ -49,8 +49,8 @@ token! {
     Avx2: "avx" "avx2" "fma"
 }
 token! {
-    /// The AVX-512 tier: F, DQ, BW and VL, on top of the AVX2 tier.
-    Avx512: "avx512f" "avx512dq" "avx512bw" "avx512vl" "avx2" "fma"
+    /// The AVX-512 tier: F, DQ, BW and VL, on top of the AVX2 tier and `popcnt`.
+    Avx512: "avx512f" "avx512dq" "avx512bw" "avx512vl" "avx2" "fma" "popcnt"
 }
 
 token! {

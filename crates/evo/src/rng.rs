@@ -189,6 +189,52 @@ impl Rng {
         }
     }
 
+    /// Uniform in each of some ranges `0..n`, exactly and independently, from as many random bits
+    /// as all of them take together (Brackett-Rozinsky, Lemire, "Batched ranged random integer
+    /// generation", 2024).
+    ///
+    /// # Panics
+    /// If a range is empty, or there are 2⁶⁴ choices or more.
+    #[inline]
+    pub fn below_each<const N: usize>(&mut self, ranges: [usize; N]) -> [usize; N] {
+        let product = |all: u64, &n: &usize| all.checked_mul(n as u64);
+        let choices = ranges.iter().try_fold(1, product);
+        let choices = choices.expect("Rng::below_each: 2⁶⁴ choices or more");
+        assert!(choices > 0, "Rng::below_each: nothing to choose from");
+        let Ok(choices) = u32::try_from(choices) else {
+            return self.below_each_u64(ranges, choices);
+        };
+        loop {
+            // A fraction; multiplied by a range, its whole part is the number.
+            let mut fraction = self.u32();
+            let drawn = ranges.map(|n| {
+                let [rest, whole] = halves(u64::from(fraction) * n as u64);
+                fraction = rest;
+                whole as usize
+            });
+            // As in `below_u32`.
+            if fraction >= choices || fraction >= choices.wrapping_neg() % choices {
+                return drawn;
+            }
+        }
+    }
+
+    #[cold]
+    fn below_each_u64<const N: usize>(&mut self, ranges: [usize; N], choices: u64) -> [usize; N] {
+        loop {
+            let mut fraction = self.u64();
+            let drawn = ranges.map(|n| {
+                let product = u128::from(fraction) * n as u128;
+                fraction = low_half(product);
+                // Less than n.
+                usize::try_from(product >> 64).unwrap_or(n)
+            });
+            if fraction >= choices || fraction >= choices.wrapping_neg() % choices {
+                return drawn;
+            }
+        }
+    }
+
     /// Uniform in `low..=high`.
     ///
     /// # Panics
@@ -448,6 +494,35 @@ mod tests {
             counts[v % 3] += 1;
         }
         assert!(chi_square_z(&counts).abs() < 4.5, "{counts:?}");
+    }
+
+    #[test]
+    fn below_each_is_uniform_and_independent() {
+        for ranges in [
+            [7, 5],
+            [1, 6],
+            [1 << 20, 3],
+            [3 << 29, 2],
+            [1 << 62, 3],
+            [3 << 60, 5],
+        ] {
+            let mut rng = Rng::new(12, ranges[0] as u64);
+            // Ranges that are longer have a length that is a multiple of this.
+            let cells = ranges.map(|n| n.min(8));
+            let mut counts = vec![0; cells[0] * cells[1]];
+            for _ in 0..counts.len() * 2000 {
+                let drawn = rng.below_each(ranges);
+                assert!(drawn[0] < ranges[0] && drawn[1] < ranges[1]);
+                let cell = |k: usize| drawn[k] / (ranges[k] / cells[k]);
+                counts[cell(0) * cells[1] + cell(1)] += 1;
+            }
+            let z = chi_square_z(&counts);
+            assert!(z.abs() < 4.5, "{ranges:?}: z = {z}");
+        }
+        let mut rng = Rng::new(12, 1);
+        let mut same = rng.clone();
+        assert_eq!(rng.below_each([1000]), [same.below(1000)]);
+        assert_eq!(rng.u32(), same.u32(), "one word was enough");
     }
 
     #[test]

@@ -49,11 +49,51 @@ fn vary(tier: Tier, linear: &[LinearCode], trees: &[TreeCode], repertoire: &Repe
     let two_point = best(|| {
         for (a, b) in pairs() {
             child.two_point(&mut rng, &linear[a], &linear[b], MAX_SLOTS);
+            black_box(&child);
+        }
+    });
+    report(tier, "linear: two-point crossover", two_point, n);
+    let mutated = best(|| {
+        for (a, b) in pairs() {
+            child.two_point(&mut rng, &linear[a], &linear[b], MAX_SLOTS);
             child.mutate(&mut rng, repertoire, MAX_SLOTS);
             black_box(&child);
         }
     });
-    report(tier, "linear: two-point and mutation", two_point, n);
+    report(tier, "linear: two-point and mutation", mutated, n);
+    // As evolution makes them: not each is of two parents, and not each of those is mutated too.
+    let variation = Variation {
+        max_slots: MAX_SLOTS,
+        ..Variation::default()
+    };
+    let mut scratch = child.clone();
+    let mut bred_and = |look: &dyn Fn(&Code)| {
+        best(|| {
+            for (a, b) in pairs() {
+                let parents = (&linear[a], &linear[b]);
+                child.breed(
+                    &mut scratch,
+                    &mut rng,
+                    parents.0,
+                    parents.1,
+                    repertoire,
+                    &variation,
+                );
+                look(child.code());
+            }
+        })
+    };
+    let bred = bred_and(&|code| {
+        black_box(code);
+    });
+    report(tier, "linear: bred", bred, n);
+    let verified = bred_and(&|code| black_box(code.check()).unwrap());
+    report(tier, "linear: bred and verified", verified, n);
+    println!(
+        "{:7} linear: {:.1} M children/s bred and verified",
+        tier.name(),
+        n as f64 / verified * 1e-6
+    );
     let homologous = best(|| {
         for (a, b) in pairs() {
             child.homologous(&mut rng, &linear[a], &linear[b], MAX_SLOTS);

@@ -13,11 +13,13 @@
 //! k-th slot that reads a constant reads constant k. So there is no branch, no store, no address
 //! that is computed, and the only memory read are the declared columns and constants.
 
+use std::ops::Range;
+
 use crate::dialect::Dialect;
 use crate::error::VerifyError;
 use crate::gene::{Domain, Gene, Opcode, Operand};
 use crate::slot::is_inner;
-use crate::{McodeError, Tier, verify};
+use crate::{McodeError, Tier, lanes, verify};
 
 /// Slots and constants that are proven to be harmless, with what they may read.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,9 +34,9 @@ pub struct Code {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splice {
     /// Slots of the first parent that the child lacks.
-    pub cut: std::ops::Range<usize>,
+    pub cut: Range<usize>,
     /// Slots of the second parent in their place.
-    pub donor: std::ops::Range<usize>,
+    pub donor: Range<usize>,
 }
 
 impl Code {
@@ -110,7 +112,7 @@ impl Code {
     /// Whether it has operations on words: on bits or integers.
     #[must_use]
     pub fn is_on_words(&self) -> bool {
-        self.genes().any(|(_, gene)| gene.opcode.is_on_words())
+        self.dialect().is_on_words(&self.slots)
     }
 
     /// Whether it works on integers, as far as it shows: by an operation on them, or an operation
@@ -155,10 +157,16 @@ impl Code {
         next.unwrap_or(self.constants.len())
     }
 
-    /// How many of these slots read a constant.
+    /// The constants that these slots read.
     #[inline]
-    pub(crate) fn count_constants(&self, slots: std::ops::Range<usize>) -> usize {
-        self.constants_before(slots.end) - self.constants_before(slots.start)
+    pub(crate) fn constants_of(&self, slots: &Range<usize>) -> Range<usize> {
+        let dialect = self.dialect();
+        if let Some(wide) = dialect.wide {
+            let places = [slots.start, slots.end];
+            let [start, end] = lanes::count_before(wide, dialect.constant, &self.slots, places);
+            return start..end;
+        }
+        self.constants_before(slots.start)..self.constants_before(slots.end)
     }
 
     /// That genes of another origin may be put into this code. Without this check a column that
@@ -206,7 +214,7 @@ impl Code {
 
     /// Appends whole genes of other code, with their constants.
     #[inline]
-    pub(crate) fn append(&mut self, other: &Code, slots: std::ops::Range<usize>) {
+    pub(crate) fn append(&mut self, other: &Code, slots: Range<usize>) {
         self.require_kind(other.tier, other.n_columns);
         let given = other.constants_before(slots.start);
         let taken = other.constants_before(slots.end);
@@ -223,12 +231,34 @@ impl Code {
 
     /// Becomes `first[..cut.start] + second[donor] + first[cut.end..]`, constants along with
     /// their slots. Both are ranges of whole genes; the caller sees to the limits.
+    ///
+    /// # Panics
+    /// If the parents differ in tier or columns.
     pub(crate) fn splice_from(
         &mut self,
         first: &Code,
-        cut: std::ops::Range<usize>,
+        cut: Range<usize>,
         second: &Code,
-        donor: std::ops::Range<usize>,
+        donor: Range<usize>,
+    ) {
+        first.require_kind(second.tier, second.n_columns);
+        let dialect = first.dialect();
+        let Some(wide) = dialect.wide else {
+            return self.splice_narrowly(first, cut, second, donor);
+        };
+        (self.tier, self.n_columns) = (first.tier, first.n_columns);
+        let child = (&mut self.slots, &mut self.constants);
+        let [first, second] = [first, second].map(|code| (&code.slots[..], &code.constants[..]));
+        lanes::splice(wide, dialect.constant, child, first, cut, second, donor);
+    }
+
+    /// As [`Code::splice_from`], piece by piece.
+    fn splice_narrowly(
+        &mut self,
+        first: &Code,
+        cut: Range<usize>,
+        second: &Code,
+        donor: Range<usize>,
     ) {
         self.begin(first, cut.start);
         self.append(second, donor);
@@ -256,19 +286,20 @@ impl Code {
         gene
     }
 
-    /// Replaces one gene, or nothing, by another, or by none; `value` is for a constant of it.
-    pub(crate) fn replace(&mut self, cut: std::ops::Range<usize>, gene: Option<Gene>, value: f64) {
+    /// Replaces one gene, or nothing, by another, or by none. The one that goes has read this
+    /// constant, if any; `value` is for a constant of the other.
+    pub(crate) fn replace(
+        &mut self,
+        cut: Range<usize>,
+        gone: Option<u8>,
+        gene: Option<Gene>,
+        value: f64,
+    ) {
         let reads = gene.is_some_and(|gene| matches!(gene.b, Operand::Constant(_)));
-        let given = usize::from(reads);
-        let gone = usize::from(
-            self.dialect()
-                .first_constant(&self.slots[cut.clone()])
-                .is_some(),
-        );
-        // Most genes have no constant, before and after.
-        let before = match given + gone {
-            0 => 0,
-            _ => self.constants_before(cut.start),
+        let before = match gone {
+            Some(gone) => usize::from(gone),
+            None if reads => self.constants_of(&(0..cut.start)).end,
+            None => 0,
         };
         let slots = gene.map(|gene| {
             let slots = self.dialect().encode(self.with_constant(gene, before));
@@ -276,16 +307,16 @@ impl Code {
         });
         let slots = slots.as_deref().unwrap_or_default();
         let behind = cut.start + slots.len();
-        if slots.len() == cut.len() {
-            self.slots[cut].copy_from_slice(slots);
-        } else {
-            self.slots.splice(cut, slots.iter().copied());
+        exchange(&mut self.slots, cut, slots);
+        let (given, gone) = (usize::from(reads), usize::from(gone.is_some()));
+        if given + gone > 0 {
+            exchange(
+                &mut self.constants,
+                before..before + gone,
+                &[value][..given],
+            );
         }
-        if given == gone {
-            self.constants[before..before + gone].fill(value);
-        } else {
-            let values = std::iter::repeat_n(value, given);
-            self.constants.splice(before..before + gone, values);
+        if given != gone {
             let dialect = self.dialect();
             dialect.renumber(&mut self.slots[behind..], given.wrapping_sub(gone));
         }
@@ -313,5 +344,123 @@ impl Code {
     #[inline]
     pub(crate) fn gene_end(&self, slot: usize) -> usize {
         self.boundary(slot + 1)
+    }
+}
+
+/// Puts other values in the place of some.
+#[inline]
+fn exchange<T: Copy + Default>(values: &mut Vec<T>, cut: Range<usize>, new: &[T]) {
+    let (len, behind) = (values.len(), cut.start + new.len());
+    if new.len() != cut.len() {
+        values.resize(len.max(len - cut.len() + new.len()), T::default());
+        values.copy_within(cut.end..len, behind);
+        values.truncate(len - cut.len() + new.len());
+    }
+    values[cut.start..behind].copy_from_slice(new);
+}
+
+#[cfg(test)]
+mod tests {
+    use opcodon_evo::Rng;
+
+    use super::*;
+    use crate::{LinearCode, Opcode, Repertoire};
+
+    /// Random code that reads columns and constants, with phrases or not.
+    fn random(rng: &mut Rng, tier: Tier, n_slots: usize) -> Code {
+        let repertoire = Repertoire::new(tier, 7).unwrap();
+        let phrases = [Opcode::Add, Opcode::Div, Opcode::Min, Opcode::Neg];
+        let repertoire = match rng.bool(0.5) {
+            true => repertoire.opcodes(&phrases).constants(0.9, -1.0, 1.0),
+            false => repertoire,
+        };
+        LinearCode::random(rng, &repertoire, n_slots).code().clone()
+    }
+
+    #[test]
+    fn eight_slots_at_a_time_are_spliced_as_piece_by_piece() {
+        let mut rng = Rng::new(31, 1);
+        for tier in Tier::ALL {
+            let mut child = Code::empty(tier, 7);
+            let mut same = Code::empty(tier, 7);
+            for _ in 0..20_000 {
+                let parents = [0; 2].map(|_| {
+                    let n_slots = rng.range(1, 90);
+                    random(&mut rng, tier, n_slots)
+                });
+                let [first, second] = &parents;
+                assert!(!first.is_on_words(), "phrases work on numbers");
+                let works = |slot: &u64| first.dialect().works_on_words(*slot);
+                assert!(!first.slots.iter().any(works));
+                let [cut, donor] = [first, second].map(|code| {
+                    let places = [0; 2].map(|_| code.boundary(rng.below(code.slots.len() + 1)));
+                    places[0].min(places[1])..places[0].max(places[1])
+                });
+                child.splice_from(first, cut.clone(), second, donor.clone());
+                same.splice_narrowly(first, cut.clone(), second, donor.clone());
+                assert_eq!(child, same, "{cut:?} {donor:?}");
+                let before = same.constants_before(cut.start);
+                assert_eq!(same.constants_of(&(0..cut.start)), 0..before);
+            }
+        }
+    }
+
+    #[test]
+    fn a_gene_takes_the_place_of_another_with_its_constant() {
+        let mut rng = Rng::new(31, 2);
+        for tier in Tier::ALL {
+            let columns = Repertoire::new(tier, 7).unwrap();
+            for _ in 0..20_000 {
+                let n_slots = rng.range(1, 40);
+                let mut code = random(&mut rng, tier, n_slots);
+                let start = code.gene_start(rng.below(code.slots.len()));
+                let end = code.gene_end(start);
+                let mut genes: Vec<(Gene, f64)> = with_values(&code);
+                let at = code.genes().take_while(|(slot, _)| *slot < start).count();
+                let gone = match genes[at].0.b {
+                    Operand::Constant(k) => Some(k),
+                    Operand::Register(_) | Operand::Column(_) => None,
+                };
+                let new = rng.bool(0.7).then(|| columns.gene(&mut rng));
+                let inserts = rng.bool(0.3);
+                let (cut, gone) = if inserts {
+                    (start..start, None)
+                } else {
+                    (start..end, gone)
+                };
+                code.replace(cut, gone, new, 0.125);
+                genes.splice(
+                    at..at + usize::from(!inserts),
+                    new.map(|gene| (gene, 0.125)),
+                );
+                let values = |(gene, value): &(Gene, f64)| match gene.b {
+                    Operand::Constant(_) => Some(*value),
+                    Operand::Register(_) | Operand::Column(_) => None,
+                };
+                let constants: Vec<f64> = genes.iter().filter_map(values).collect();
+                assert_eq!(code.constants, constants);
+                let kinds = |gene: Gene| (gene.opcode, gene.dst, gene.a);
+                let found: Vec<_> = with_values(&code)
+                    .iter()
+                    .map(|gene| kinds(gene.0))
+                    .collect();
+                assert_eq!(
+                    found,
+                    genes.iter().map(|gene| kinds(gene.0)).collect::<Vec<_>>()
+                );
+                if !code.slots.is_empty() {
+                    code.check().unwrap();
+                }
+            }
+        }
+    }
+
+    /// The genes, each with its constant.
+    fn with_values(code: &Code) -> Vec<(Gene, f64)> {
+        let value = |gene: Gene| match gene.b {
+            Operand::Constant(k) => code.constants[usize::from(k)],
+            Operand::Register(_) | Operand::Column(_) => 0.0,
+        };
+        code.genes().map(|(_, gene)| (gene, value(gene))).collect()
     }
 }

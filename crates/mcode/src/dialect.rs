@@ -13,63 +13,30 @@
 //! [`Dialect::encode`] gives allowed slots only, and [`Dialect::decode`] takes those and no others.
 
 mod forms;
+mod whole;
 
 use std::hint::select_unpredictable;
 use std::sync::LazyLock;
 
 use opcodon_asm::AsmError;
-use opcodon_codemem::cpu::widely;
+use opcodon_codemem::cpu::{Avx512, widely};
 
-use crate::Tier;
 use crate::gene::{Gene, Opcode, Operand};
 use crate::slot::{
     EVEX_REGISTER, Fields, HEAD_BIT, INNER, Kind, Layout, Role, Row, Slots, Values, WHOLE,
 };
+use crate::{Tier, lanes};
 pub(crate) use forms::{COLUMN_BIAS, CONSTANT_BIAS, Reserved};
 use forms::{Phrase, arithmetic, phrase};
+use whole::Checks;
+pub(crate) use whole::{IS_REGISTER, Places};
 
 /// Keys of the index from a slot to its row: operand in a register or not; for registers head or
 /// whole, else the lowest bit of ModRM, which tells rdi from rsi; opcode.
-const N_KEYS: usize = 1 << 10;
+pub(crate) const N_KEYS: usize = 1 << 10;
 /// Rows of a table; what has no row has the last one, which fits no instruction.
 const N_ROWS: usize = NO_ROW as usize + 1;
 const NO_ROW: u8 = 63;
-
-/// What the verifier compares whole instructions with, by key.
-#[derive(Debug)]
-struct Checks {
-    template: [u64; N_KEYS],
-    /// Bits that must be the template's.
-    fixed: [u64; N_KEYS],
-    /// Of the bits below, those that are true.
-    kind: [u64; N_KEYS],
-}
-
-/// The instruction reads a column.
-const READS_COLUMN: u64 = 1;
-/// It reads a constant.
-const READS_CONSTANT: u64 = 2;
-/// There is no such instruction, or it is part of a phrase.
-const REFUSED: u64 = 4;
-
-/// What the verifier has to know of a slot beside that it is allowed: whether it reads a constant,
-/// and its index.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Look(u16);
-
-impl Look {
-    /// All ones if the slot reads a constant.
-    #[inline(always)]
-    pub(crate) fn reads_constant(self) -> u32 {
-        u32::from(self.0 >> 8).wrapping_neg()
-    }
-
-    /// The number of its column or constant.
-    #[inline(always)]
-    pub(crate) fn index(self) -> u32 {
-        u32::from(self.0 & 0xff)
-    }
-}
 
 /// What a slot does to registers, whatever it computes: one place is written, up to three are read.
 /// An absent operand is [`NOTHING`], one in memory [`MEMORY`]. The slots of a phrase hand their
@@ -132,9 +99,11 @@ pub(crate) struct Dialect {
     rows: [Row; N_ROWS],
     n_rows: u8,
     /// What whole instructions are compared with; what is none is refused.
-    checks: Box<Checks>,
+    pub(crate) checks: Box<Checks>,
     /// How a slot that reads a constant is told from all others.
-    constant: Pattern,
+    pub(crate) constant: Pattern,
+    /// Whether eight slots can be looked at together.
+    pub(crate) wide: Option<Avx512>,
     /// Row by key.
     index: Box<[u8; N_KEYS]>,
     /// What slots do to registers, by key, inner slots of phrases too.
@@ -145,14 +114,16 @@ pub(crate) struct Dialect {
     phrases: Vec<Option<Phrase>>,
 }
 
-/// Bits by which slots that read a constant are told, and the place of its number.
+/// Bits by which slots that read a column, or a constant, are told, and the place of its number.
 #[derive(Clone, Copy, Debug)]
-struct Pattern {
-    mask: u64,
-    bits: u64,
+pub(crate) struct Pattern {
+    pub(crate) mask: u64,
+    pub(crate) bits: u64,
     /// Where the number is. Adding to it there is adding modulo 256: it is the topmost byte, or it
     /// stays below 256.
-    shift: u8,
+    pub(crate) shift: u8,
+    /// What is there for number 0.
+    zero: u64,
 }
 
 static DIALECTS: LazyLock<[Dialect; 2]> = LazyLock::new(|| {
@@ -166,17 +137,16 @@ impl Dialect {
     }
 
     fn new(tier: Tier) -> Result<Dialect, AsmError> {
+        let pattern = |kind| Pattern::new(tier, kind);
+        let [column, constant] = [pattern(Kind::Column)?, pattern(Kind::Constant)?];
         let mut dialect = Dialect {
             tier,
             rows: [no_row(); N_ROWS],
             n_rows: 0,
-            constant: Pattern::new(tier)?,
+            constant,
+            wide: Avx512::new(),
             index: Box::new([NO_ROW; N_KEYS]),
-            checks: Box::new(Checks {
-                template: [0; N_KEYS],
-                fixed: [0; N_KEYS],
-                kind: [REFUSED; N_KEYS],
-            }),
+            checks: Box::new(Checks::new(tier, column, constant)),
             flows: Box::new([flow([Err(NOTHING); 4], false); N_KEYS]),
             by_gene: vec![[NO_ROW; 3]; Opcode::ALL.len()],
             phrases: vec![None; Opcode::ALL.len()],
@@ -229,15 +199,8 @@ impl Dialect {
             assert!(taken == NO_ROW || taken == number, "two rows share a key");
             self.index[key] = number;
             self.flows[key] = flow;
-            self.checks.template[key] = row.template;
-            self.checks.fixed[key] = !row.variable;
-            self.checks.kind[key] = match (row.role, row.kind) {
-                (Role::Head | Role::Inner, _) => REFUSED,
-                (Role::Whole, Kind::Register) => 0,
-                (Role::Whole, Kind::Column) => READS_COLUMN,
-                (Role::Whole, Kind::Constant) => READS_CONSTANT,
-            };
         }
+        self.checks.allow(self.tier, &row);
         self.rows[usize::from(number)] = row;
         self.n_rows += 1;
         number
@@ -332,34 +295,41 @@ impl Dialect {
         (row, values, (slot ^ row.template) & !row.variable)
     }
 
-    /// Looks at each slot; the result is 0 if all are whole instructions, and none reads a column
-    /// beyond so many.
-    #[inline]
-    pub(crate) fn look(&self, n_columns: usize, slots: &[u64], looks: &mut [Look]) -> u64 {
-        let (checks, n_columns) = (&*self.checks, n_columns as u64);
-        match self.tier {
-            Tier::Avx512 => widely(move || evex_look(checks, n_columns, slots, looks)),
-            Tier::Avx2 => widely(move || vex_look(checks, n_columns, slots, looks)),
-        }
-    }
-
     /// The number of the first constant that slots of verified code read.
     #[inline]
     pub(crate) fn first_constant(&self, slots: &[u64]) -> Option<usize> {
-        let Pattern { mask, bits, .. } = self.constant;
-        let slot = slots.iter().find(|&slot| slot & mask == bits)?;
+        let slot = slots.iter().find(|slot| self.constant.fits(**slot))?;
         Some(usize::from(self.split(*slot).1.index))
     }
 
     /// Adds to the numbers of the constants that slots of verified code read, modulo 256.
     #[inline]
     pub(crate) fn renumber(&self, slots: &mut [u64], by: usize) {
-        let Pattern { mask, bits, shift } = self.constant;
-        let by = (by as u64) << shift;
-        for slot in slots {
-            let reads = *slot & mask == bits;
-            *slot = slot.wrapping_add(select_unpredictable(reads, by, 0));
+        let by = (by as u64) << self.constant.shift;
+        if let Some(wide) = self.wide {
+            return lanes::add(wide, self.constant, slots, by);
         }
+        for slot in slots {
+            let by = select_unpredictable(self.constant.fits(*slot), by, 0);
+            *slot = slot.wrapping_add(by);
+        }
+    }
+
+    /// A slot of verified code with other registers, and the operation that is given back; `None`
+    /// if either instruction is part of a phrase, or the operation does not take such an operand.
+    /// The last operand stays, and registers are below the limit.
+    #[inline]
+    pub(crate) fn altered(
+        &self,
+        slot: u64,
+        change: impl FnOnce(Opcode, &mut Values) -> Opcode,
+    ) -> Option<u64> {
+        let (row, mut values, _) = self.read(slot);
+        let opcode = change(row.opcode, &mut values);
+        let number = self.by_gene[opcode as usize][row.kind as usize];
+        let new = &self.rows[usize::from(number) % N_ROWS];
+        let is_whole = row.role == Role::Whole && new.role == Role::Whole;
+        is_whole.then(|| new.encode(values))
     }
 
     /// The slots of a gene; `None` if it has no encoding: an operand of a kind that the operation
@@ -467,45 +437,6 @@ fn vex_steps(flows: &[Flow; N_KEYS], slots: &[u64], steps: &mut [Step]) {
     }
 }
 
-#[inline(always)]
-fn evex_look(checks: &Checks, n_columns: u64, slots: &[u64], looks: &mut [Look]) -> u64 {
-    let mut bad = 0;
-    for (look, &slot) in looks.iter_mut().zip(slots) {
-        let (key, word) = evex_key(slot);
-        let index = evex_index(word);
-        bad |= compare(checks, n_columns, slot, key, index, look);
-    }
-    bad
-}
-
-#[inline(always)]
-fn vex_look(checks: &Checks, n_columns: u64, slots: &[u64], looks: &mut [Look]) -> u64 {
-    let mut bad = 0;
-    for (look, &slot) in looks.iter_mut().zip(slots) {
-        let (key, _) = vex_key(slot);
-        bad |= compare(checks, n_columns, slot, key, vex_index(slot), look);
-    }
-    bad
-}
-
-/// Bits that are set if a slot of this key and index is no whole instruction within the limit.
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "nine bits")]
-fn compare(
-    checks: &Checks,
-    n_columns: u64,
-    slot: u64,
-    key: u64,
-    index: u64,
-    look: &mut Look,
-) -> u64 {
-    let key = place(key);
-    let kind = checks.kind[key];
-    *look = Look((index | (kind & READS_CONSTANT) << 7) as u16);
-    let past = u64::from(index >= n_columns) * READS_COLUMN;
-    (slot ^ checks.template[key]) & checks.fixed[key] | kind & (past | REFUSED)
-}
-
 /// The key of an EVEX slot, and the slot from P0 on.
 #[inline(always)]
 fn evex_key(slot: u64) -> (u64, u64) {
@@ -575,10 +506,10 @@ fn no_row() -> Row {
 }
 
 impl Pattern {
-    /// Padding, addressing mode and base register are what two different instructions with a
-    /// constant have in common.
-    fn new(tier: Tier) -> Result<Pattern, AsmError> {
-        let row = arithmetic(tier, Opcode::Add, Kind::Constant)?;
+    /// Padding, addressing mode and base register are what two different instructions with such an
+    /// operand have in common.
+    fn new(tier: Tier, kind: Kind) -> Result<Pattern, AsmError> {
+        let row = arithmetic(tier, Opcode::Add, kind)?;
         let Layout {
             padding, rm, index, ..
         } = row.layout;
@@ -587,7 +518,32 @@ impl Pattern {
             mask,
             bits: row.template & mask,
             shift: index,
+            zero: row.template & 0xff << index,
         })
+    }
+
+    /// The bits that hold the number.
+    #[inline(always)]
+    pub(crate) fn field(self) -> u64 {
+        0xff << self.shift
+    }
+
+    /// A number in its place, to which others may be added there.
+    #[inline(always)]
+    pub(crate) fn numbered(self, number: u64) -> u64 {
+        self.zero.wrapping_add(number << self.shift)
+    }
+
+    /// The number in a slot that has one.
+    #[inline(always)]
+    pub(crate) fn number(self, slot: u64) -> usize {
+        place(slot.wrapping_sub(self.zero) >> self.shift & 0xff)
+    }
+
+    /// Whether a slot of verified code has such an operand.
+    #[inline(always)]
+    pub(crate) fn fits(self, slot: u64) -> bool {
+        slot & self.mask == self.bits
     }
 }
 

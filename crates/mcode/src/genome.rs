@@ -122,22 +122,25 @@ impl Genome for LinearCode {
         variation: &Variation,
     ) -> Operator {
         let max_slots = variation.max_slots;
-        let [crossed, crossed_and_mutated] = if !rng.bool(variation.crossover) {
-            self.clone_from(first);
+        let [crosses, is_homologous, mutates] = [
+            variation.crossover,
+            variation.homologous,
+            variation.mutation,
+        ]
+        .map(|p| rng.bool(p));
+        let homologous = crosses.then_some(is_homologous);
+        self.cross(rng, first, second, max_slots, homologous);
+        let mutates = mutates | !crosses;
+        if mutates {
             self.mutate(rng, repertoire, max_slots);
-            return Operator::Mutation;
-        } else if rng.bool(variation.homologous) {
-            self.homologous(rng, first, second, max_slots);
-            [Operator::Homologous, Operator::HomologousMutation]
-        } else {
-            self.two_point(rng, first, second, max_slots);
-            [Operator::Crossover, Operator::CrossoverMutation]
-        };
-        if !rng.bool(variation.mutation) {
-            return crossed;
         }
-        self.mutate(rng, repertoire, max_slots);
-        crossed_and_mutated
+        match (homologous, mutates) {
+            (None, _) => Operator::Mutation,
+            (Some(false), false) => Operator::Crossover,
+            (Some(false), true) => Operator::CrossoverMutation,
+            (Some(true), false) => Operator::Homologous,
+            (Some(true), true) => Operator::HomologousMutation,
+        }
     }
 
     fn code(&self) -> &Code {

@@ -49,9 +49,10 @@ pub(crate) struct Shell {
     setup: Vec<u8>,
     /// The loads of the inputs of each register.
     inputs: Vec<[u8; 8]>,
-    close: Vec<u8>,
-    jump: Vec<u8>,
-    finish: Vec<u8>,
+    /// All behind the slots.
+    tail: Vec<u8>,
+    /// Where in the tail the displacement of the jump back ends.
+    jump: usize,
 }
 
 /// Bytes that a shell adds to a genome at most.
@@ -65,14 +66,19 @@ impl Shell {
             write(&mut asm);
             Ok(asm.finish()?.to_vec())
         };
+        let mut tail = part(&|asm| emit.close(asm, fold))?;
+        tail.extend(jump()?);
+        // The displacement is filled in for each genome.
+        tail.extend([0; 4]);
+        let jump = tail.len();
+        tail.extend(part(&|asm| emit.finish(asm, fold))?);
         Ok(Shell {
             setup: part(&|asm| emit.setup(asm, fold))?,
             inputs: (0..tier.n_registers())
                 .map(|r| input(tier, n_columns, r))
                 .collect(),
-            close: part(&|asm| emit.close(asm, fold))?,
-            jump: jump()?,
-            finish: part(&|asm| emit.finish(asm, fold))?,
+            tail,
+            jump,
         })
     }
 
@@ -106,12 +112,11 @@ impl Shell {
             rest &= rest - 1;
         }
         bytes.extend_from_slice(bytemuck::cast_slice(slots));
-        bytes.extend_from_slice(&self.close);
         // The jump counts from its end, which is that of its displacement.
-        bytes.extend_from_slice(&self.jump);
-        let back = i32::try_from(bytes.len() + 4 - top).expect("a genome is shorter");
-        bytes.extend_from_slice(&(-back).to_le_bytes());
-        bytes.extend_from_slice(&self.finish);
+        let jump = bytes.len() + self.jump;
+        bytes.extend_from_slice(&self.tail);
+        let back = i32::try_from(jump - top).expect("a genome is shorter");
+        bytes[jump - 4..jump].copy_from_slice(&(-back).to_le_bytes());
         slots.len()
     }
 }

@@ -9,6 +9,7 @@
 //! | [`Gene`], [`Opcode`] | what an instruction says: the repertoire |
 //! | `slot`, `dialect` | one instruction in exactly 8 bytes, AVX2 or AVX-512, there and back |
 //! | [`Code`] | slots that are proven harmless: the verifier |
+//! | `lanes` | the same, and crossover, eight slots at a time |
 //! | [`LinearCode`] | a genome of slots over registers, as in AIMGP |
 //! | [`TreeCode`] | a genome in which every subtree is one range of slots |
 //! | [`Blocks`], [`Batch`] | data as genomes read them; a population in executable memory |
@@ -25,7 +26,7 @@
 //! - The reference evaluator of `opcodon-expr` is the meaning: a genome on numbers computes the
 //!   same bits as its [`to_expression`](Code::to_expression) on every tier.
 //! - No processor is needed to breed, print, store or verify a genome, only to run it.
-//! - `unsafe` is confined to `seal`.
+//! - `unsafe` is confined to `seal`, which enters genomes, and `lanes`, eight slots at a time.
 //!
 //! Sources: Nordin, "Evolutionary Program Induction of Binary Machine Code and its Applications",
 //! 1997. Brameier, Banzhaf, "Linear Genetic Programming", 2007.
@@ -46,6 +47,7 @@ mod gene;
 mod genome;
 mod individual;
 mod kernel;
+mod lanes;
 mod linear;
 mod program;
 mod repertoire;

@@ -8,6 +8,7 @@
 //! Sources: Nordin, Banzhaf, Francone, "Efficient evolution of machine code for CISC architectures
 //! using instruction blocks and homologous crossover", Advances in Genetic Programming 3, 1999.
 
+use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use opcodon_evo::Rng;
@@ -136,34 +137,7 @@ impl LinearCode {
         second: &LinearCode,
         max_slots: usize,
     ) -> Option<Splice> {
-        let (first, second) = (&first.code, &second.code);
-        let cut = run(rng, first);
-        let kept = first.slots.len() - (cut.end - cut.start);
-        let donor = run(rng, second);
-        let room = max_slots.min(MAX_LINEAR_SLOTS).saturating_sub(kept);
-        let mut end = donor.end;
-        if end - donor.start > room {
-            // The last place not beyond the room at which the donor may be cut.
-            end = donor.start + room;
-            while second.boundary(end) != end {
-                end -= 1;
-            }
-        }
-        let donor = donor.start..end;
-        let splice = (kept + donor.len() > 0).then_some(Splice { cut, donor });
-        self.take(first, second, splice)
-    }
-
-    /// Becomes what the splice makes of two parents, or a copy of the first.
-    fn take(&mut self, first: &Code, second: &Code, splice: Option<Splice>) -> Option<Splice> {
-        match &splice {
-            Some(Splice { cut, donor }) => {
-                self.code
-                    .splice_from(first, cut.clone(), second, donor.clone());
-            }
-            None => self.code.clone_from(first),
-        }
-        splice
+        self.cross(rng, first, second, max_slots, Some(false))
     }
 
     /// Becomes a child of two parents: a run of genes of the first is replaced by the genes in
@@ -178,14 +152,51 @@ impl LinearCode {
         second: &LinearCode,
         max_slots: usize,
     ) -> Option<Splice> {
+        self.cross(rng, first, second, max_slots, Some(true))
+    }
+
+    /// Becomes a child of two parents, by homologous crossover or not, or a copy of the first.
+    /// Which of these cannot be predicted, so all go the same way.
+    pub(crate) fn cross(
+        &mut self,
+        rng: &mut Rng,
+        first: &LinearCode,
+        second: &LinearCode,
+        max_slots: usize,
+        homologous: Option<bool>,
+    ) -> Option<Splice> {
         let (first, second) = (&first.code, &second.code);
-        let common = first.slots.len().min(second.slots.len());
-        let [start, end] = ordered(rng.below(common + 1), rng.below(common + 1));
-        let cut = first.boundary(start)..first.boundary(end);
-        let donor = second.boundary(start)..second.boundary(end);
-        let grown = first.slots.len() - (cut.end - cut.start) + (donor.end - donor.start);
-        let fits = (1..=max_slots.min(MAX_LINEAR_SLOTS)).contains(&grown);
-        self.take(first, second, fits.then_some(Splice { cut, donor }))
+        let [n, m] = [first, second].map(|code| code.slots.len() + 1);
+        let is_homologous = homologous == Some(true);
+        let ranges = match homologous {
+            None => [1, 1],
+            Some(false) => [n, m],
+            Some(true) => [n.min(m), 1],
+        };
+        let [a, b, c, d] = rng.below_each([ranges[0], ranges[0], ranges[1], ranges[1]]);
+        let place = |own, same| select_unpredictable(is_homologous, same, own);
+        let (cut, donor) = (run(first, [a, b]), run(second, [place(c, a), place(d, b)]));
+        let kept = first.slots.len() - (cut.end - cut.start);
+        let room = max_slots.min(MAX_LINEAR_SLOTS).saturating_sub(kept);
+        // The last place not beyond the room at which the donor may be cut.
+        let mut end = donor.end.min(donor.start + room);
+        while second.boundary(end) != end {
+            end -= 1;
+        }
+        let donor = donor.start..end;
+        let is_new = kept + donor.len() > 0 && homologous.is_some();
+        let splice = is_new.then_some(Splice { cut, donor });
+        self.take(first, second, splice.as_ref());
+        splice
+    }
+
+    /// Becomes what the splice makes of two parents, or a copy of the first.
+    fn take(&mut self, first: &Code, second: &Code, splice: Option<&Splice>) {
+        let [cut, donor] = match splice {
+            Some(Splice { cut, donor }) => [cut.clone(), donor.clone()],
+            None => [0..0, 0..0],
+        };
+        self.code.splice_from(first, cut, second, donor);
     }
 
     /// The child of this genome and another in which the genes `cut` of this one are replaced by
@@ -220,7 +231,7 @@ impl LinearCode {
             });
         }
         let mut child = self.clone();
-        child.take(&self.code, &other.code, Some(Splice { cut, donor }));
+        child.take(&self.code, &other.code, Some(&Splice { cut, donor }));
         Ok(child)
     }
 
@@ -233,20 +244,41 @@ impl LinearCode {
         let code = &mut self.code;
         code.require_kind(repertoire.tier(), repertoire.n_columns());
         let n_slots = code.slots.len();
-        let start = code.gene_start(rng.below(n_slots));
+        let (opcodes, n_registers) = (repertoire.all_opcodes(), repertoire.n_registers());
+        let drawn = [n_slots, 8, opcodes.len(), usize::from(n_registers)];
+        let [slot, change, opcode, number] = rng.below_each(drawn);
+        let (opcode, register) = (opcodes[opcode], register(number));
+        let start = code.gene_start(slot);
+        // Half of the changes are of one field of one slot, whatever its gene is; which field it
+        // is, cannot be predicted.
+        if change < 4 {
+            let altered = code.dialect().altered(code.slots[start], |old, fields| {
+                fields.dst = select_unpredictable(change == 2, register, fields.dst);
+                fields.a = select_unpredictable(change == 3, register, fields.a);
+                select_unpredictable(change < 2, opcode, old)
+            });
+            // With one operand only, there is no first one, and the last is changed below.
+            if let Some(altered) = altered
+                && (change != 3 || altered != code.slots[start])
+            {
+                code.slots[start] = altered;
+                return;
+            }
+        }
         let end = code.gene_end(start);
         let (mut gene, _) = code
             .dialect()
             .decode(&code.slots[start..end])
             .expect("a genome's slots are genes");
-        // A constant stays as long as its gene reads one.
-        let mut kept = match gene.b {
-            Operand::Constant(k) => Some(code.constants[usize::from(k)]),
+        let constant = match gene.b {
+            Operand::Constant(k) => Some(k),
             Operand::Register(_) | Operand::Column(_) => None,
         };
-        match rng.below(8) {
+        // A constant stays as long as its gene reads one.
+        let mut kept = constant.map(|k| code.constants[usize::from(k)]);
+        match change {
             0 | 1 => {
-                gene.opcode = repertoire.opcode(rng);
+                gene.opcode = opcode;
                 let fits = match gene.b {
                     Operand::Register(_) => gene.opcode.takes_register(),
                     Operand::Column(_) | Operand::Constant(_) => {
@@ -260,8 +292,8 @@ impl LinearCode {
                     gene.a = 0;
                 }
             }
-            2 => gene.dst = repertoire.register(rng),
-            3 if gene.opcode.arity() >= 2 => gene.a = repertoire.register(rng),
+            2 => gene.dst = register,
+            3 if gene.opcode.arity() >= 2 => gene.a = register,
             3 | 4 if gene.opcode != Opcode::Load => {
                 gene.b = repertoire.operand(rng, gene.opcode);
                 kept = None;
@@ -272,19 +304,19 @@ impl LinearCode {
                     *constant = repertoire.near(rng, *constant);
                     return;
                 }
-                gene.dst = repertoire.register(rng);
+                gene.dst = register;
             }
             6 => {
                 let gene = repertoire.gene(rng);
                 let value = repertoire.value_of(rng, gene);
                 if n_slots + gene.opcode.n_slots() <= max_slots.min(MAX_LINEAR_SLOTS) {
-                    code.replace(start..start, Some(gene), value);
+                    code.replace(start..start, None, Some(gene), value);
                 }
                 return;
             }
             _ => {
                 if end - start < n_slots {
-                    code.replace(start..end, None, 0.0);
+                    code.replace(start..end, constant, None, 0.0);
                 }
                 return;
             }
@@ -292,7 +324,7 @@ impl LinearCode {
         let grown = n_slots - (end - start) + gene.opcode.n_slots();
         if grown <= max_slots.clamp(1, MAX_LINEAR_SLOTS) || grown <= n_slots {
             let value = kept.unwrap_or_else(|| repertoire.value_of(rng, gene));
-            code.replace(start..end, Some(gene), value);
+            code.replace(start..end, constant, Some(gene), value);
         }
     }
 
@@ -350,13 +382,65 @@ fn register(height: usize) -> u8 {
     height as u8
 }
 
-/// A random run of whole genes, maybe empty.
-fn run(rng: &mut Rng, code: &Code) -> Range<usize> {
-    let n = code.slots.len();
-    let [start, end] = ordered(rng.below(n + 1), rng.below(n + 1));
-    code.boundary(start)..code.boundary(end)
+/// The run of whole genes between two places, maybe empty.
+fn run(code: &Code, [a, b]: [usize; 2]) -> Range<usize> {
+    code.boundary(a.min(b))..code.boundary(a.max(b))
 }
 
-fn ordered(a: usize, b: usize) -> [usize; 2] {
-    [a.min(b), a.max(b)]
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every part of a gene is changed by some mutation, of operations with one operand or two and
+    /// of phrases; what else differs is inserted or deleted.
+    #[test]
+    fn mutation_reaches_every_part_of_a_gene() {
+        for tier in Tier::ALL {
+            let repertoire = Repertoire::new(tier, 3).unwrap();
+            let operations = [Opcode::Add, Opcode::Sqrt, Opcode::Min];
+            let repertoire = repertoire.opcodes(&operations);
+            for opcode in operations {
+                let gene = Gene {
+                    opcode,
+                    dst: 1,
+                    a: if opcode.arity() == 2 { 2 } else { 0 },
+                    b: Operand::Register(3),
+                };
+                let mut code = Code::empty(tier, 3);
+                code.push(gene, 0.0);
+                let parent = LinearCode { code };
+                let mut changed = BTreeSet::new();
+                for seed in 0..400 {
+                    let mut child = parent.clone();
+                    child.mutate(&mut Rng::new(seed, 9), &repertoire, 8);
+                    let genes: Vec<Gene> = child.code.genes().map(|(_, gene)| gene).collect();
+                    let [new] = genes[..] else {
+                        changed.insert("length");
+                        continue;
+                    };
+                    for (part, differs) in [
+                        ("opcode", new.opcode != opcode),
+                        ("dst", new.dst != gene.dst),
+                        ("a", new.opcode == opcode && new.a != gene.a),
+                        ("b", new.opcode == opcode && new.b != gene.b),
+                    ] {
+                        if differs {
+                            changed.insert(part);
+                        }
+                    }
+                }
+                let wanted = match opcode.arity() {
+                    1 => vec!["b", "dst", "length", "opcode"],
+                    _ => vec!["a", "b", "dst", "length", "opcode"],
+                };
+                assert_eq!(
+                    changed.into_iter().collect::<Vec<_>>(),
+                    wanted,
+                    "{opcode:?}"
+                );
+            }
+        }
+    }
 }

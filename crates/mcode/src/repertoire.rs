@@ -122,7 +122,7 @@ impl Repertoire {
     /// and the repertoire is for numbers.
     pub fn require(&self, code: &Code) -> Result<(), McodeError> {
         code.require_same_kind(&Code::empty(self.tier, self.n_columns))?;
-        if code.is_on_words() && !self.domain.is_words() {
+        if !self.domain.is_words() && code.is_on_words() {
             return Err(McodeError::Domain { bits: true });
         }
         Ok(())
@@ -185,6 +185,16 @@ impl Repertoire {
     pub(crate) fn max_arity(&self) -> usize {
         let arities = self.opcodes.iter().map(|opcode| opcode.arity());
         arities.max().unwrap_or(0)
+    }
+
+    /// Its operations.
+    pub(crate) fn all_opcodes(&self) -> &[Opcode] {
+        &self.opcodes
+    }
+
+    /// Registers of linear genomes.
+    pub(crate) fn n_registers(&self) -> u8 {
+        self.n_registers
     }
 
     pub(crate) fn opcode(&self, rng: &mut Rng) -> Opcode {

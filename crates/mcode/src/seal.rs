@@ -1,4 +1,4 @@
-//! The only unsafe code of this crate: entering a genome.
+//! Entering a genome.
 //!
 //! What makes it sound is the type of what is run: kernels are put together by `kernel` around
 //! [`Code`](crate::Code), whose slots the verifier has proven, or variation has copied from proven

@@ -254,6 +254,12 @@ pub(crate) fn is_inner(slot: u64) -> bool {
     slot & 0xff == u64::from(INNER)
 }
 
+/// Whether a slot of verified code is part of a phrase.
+#[inline]
+pub(crate) fn is_of_phrase(slot: u64) -> bool {
+    [HEAD, INNER].map(u64::from).contains(&(slot & 0xff))
+}
+
 /// The instruction with padding in front that makes it 8 bytes.
 pub(crate) fn padded(code: &[u8], layout: Layout, first: u8) -> u64 {
     let mut bytes = [WHOLE; SLOT_BYTES];

@@ -323,7 +323,7 @@ impl TreeCode {
         self.code.clone_from(original);
         if let Some(opcode) = repertoire.opcode_like(rng, gene.opcode) {
             let gene = operator(opcode, gene.dst);
-            self.code.replace(start..end, Some(gene), 0.0);
+            self.code.replace(start..end, None, Some(gene), 0.0);
         }
     }
 
@@ -346,20 +346,16 @@ impl TreeCode {
         let what = "the number of the child's registers";
         require(what, n_registers, 0, first.tier().n_registers().into())?;
         if first.constants.len() + second.constants.len() > MAX_INDEX {
-            let n_constants = first.constants.len() - first.count_constants(cut.slots.clone())
-                + second.count_constants(donor.slots.clone());
+            let n_constants = first.constants.len() - first.constants_of(&cut.slots).len()
+                + second.constants_of(&donor.slots).len();
             let what = "the number of the child's constants";
             require(what, n_constants, 0, MAX_INDEX)?;
         }
         let moved = cut.slots.start..cut.slots.start + donor.slots.len();
-        self.code.begin(first, cut.slots.start);
-        self.code.append(second, donor.slots.clone());
-        shift(
-            &mut self.code,
-            moved,
-            cut.register.wrapping_sub(donor.register),
-        );
-        self.code.append(first, cut.slots.end..first.slots.len());
+        let by = cut.register.wrapping_sub(donor.register);
+        self.code
+            .splice_from(first, cut.slots.clone(), second, donor.slots.clone());
+        shift(&mut self.code, moved, by);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 //! branch; phrases, and the reason of a refusal, are for a second look.
 
 use crate::Tier;
-use crate::dialect::{Dialect, Look};
+use crate::dialect::Dialect;
 use crate::error::VerifyError;
 use crate::gene::MAX_INDEX;
 use crate::slot::{Kind, Role};
@@ -41,23 +41,11 @@ pub(crate) fn check(
     examine(tier, n_columns, slots, n_constants)
 }
 
-/// Whether all slots are whole instructions within the limits: the verifier by whole vectors of
-/// slots, as no processor can predict what comes next. Phrases, and what is wrong with a slot, are
-/// for [`examine`].
+/// Whether all slots are whole instructions within the limits. Phrases, and what is wrong with a
+/// slot, are for [`examine`].
 fn is_plain(tier: Tier, n_columns: usize, slots: &[u64], n_constants: usize) -> bool {
-    let dialect = Dialect::of(tier);
-    let mut looks = [Look::default(); 64];
-    let (mut bad, mut disorder, mut next_constant) = (0, 0, 0);
-    for slots in slots.chunks(looks.len()) {
-        let looks = &mut looks[..slots.len()];
-        bad |= dialect.look(n_columns, slots, looks);
-        for look in looks {
-            let reads = look.reads_constant();
-            disorder |= reads & (look.index() ^ next_constant);
-            next_constant += reads & 1;
-        }
-    }
-    bad == 0 && disorder == 0 && next_constant as usize == n_constants
+    let found = Dialect::of(tier).count_whole(n_columns, slots);
+    found == Some(n_constants)
 }
 
 /// The verifier, slot by slot, with the reason why a slot is refused.

@@ -60,6 +60,12 @@ fn stream(py: Python<'_>, seed: Option<u64>) -> PyResult<Rng> {
     })
 }
 
+fn mixed_kinds() -> PyErr {
+    PyTypeError::new_err(
+        "a TreeCode and a LinearCode have no child: their parts have different places",
+    )
+}
+
 /// The tier of a name, or the processor's widest.
 fn tier(name: Option<&str>) -> PyResult<Tier> {
     let tier = match name {
@@ -303,11 +309,7 @@ impl Genome {
                     child.two_point(&mut rng, first, second, max_slots)
                 }
             }
-            _ => {
-                return Err(PyTypeError::new_err(
-                    "a TreeCode and a LinearCode have no child: their parts have different places",
-                ));
-            }
+            _ => return Err(mixed_kinds()),
         };
         let (cut, donor) = splice.map(|Splice { cut, donor }| (cut, donor)).unzip();
         let [cut, donor] = [cut, donor].map(|range| range.map(|range| (range.start, range.end)));

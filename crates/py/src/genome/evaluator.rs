@@ -2,7 +2,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use numpy::PyArray1;
-use opcodon_mcode::{Batch, Blocks, Code, Domain, Fold, McodeError, Tier};
+use opcodon_mcode::{Batch, Blocks, Code, Domain, Fold, Individual, McodeError, Tier};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -197,14 +197,14 @@ impl Evaluator {
         py: Python<'_>,
         genomes: &[Bound<'_, Genome>],
     ) -> PyResult<Vec<f64>> {
-        let codes: Vec<&Code> = genomes.iter().map(|genome| genome.get().code()).collect();
-        let Some(first) = codes.first() else {
+        let individuals: Vec<&Individual> = genomes.iter().map(|g| &g.get().genome).collect();
+        let Some(first) = individuals.first() else {
             return Ok(Vec::new());
         };
-        for code in &codes {
-            require_kind(code, self.columns.domain)?;
+        for individual in &individuals {
+            require_kind(individual.code(), self.columns.domain)?;
         }
-        let tier = first.tier();
+        let tier = first.code().tier();
         let losses = py.detach(|| -> Result<Vec<f64>, McodeError> {
             let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
             let (blocks, mut batch) = match ready.take() {
@@ -221,9 +221,9 @@ impl Evaluator {
                     (blocks, Batch::new(tier, self.columns.columns.len(), fold)?)
                 }
             };
-            let mut losses = vec![0.0; codes.len()];
+            let mut losses = vec![0.0; individuals.len()];
             let done = batch
-                .load(codes.iter().copied())
+                .load(individuals.iter().copied())
                 .and_then(|()| batch.losses(&blocks, &mut losses));
             *ready = Some((blocks, batch));
             done.map(|()| losses)

@@ -2,12 +2,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use opcodon_mcode::{Code, Domain, McodeError, Opcode, Repertoire as Inner};
-use pyo3::exceptions::PyTypeError;
+use opcodon_evo::Rng;
+use opcodon_mcode::evolve::Variation;
+use opcodon_mcode::{Code, Domain, Individual, McodeError, Opcode, Repertoire as Inner};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::{mcode_error, tier};
+use super::{Genome, mcode_error, mixed_kinds, stream, tier};
 use crate::expression::Names;
 
 /// What random genes are made of; the Python class of the same name.
@@ -42,6 +44,19 @@ pub(crate) fn of(code: &Code) -> Result<Inner, McodeError> {
     let all = basic.into_iter().chain(own);
     let all: Vec<Opcode> = all.filter(|opcode| seen.insert(opcode.name())).collect();
     Ok(Inner::new(code.tier(), code.n_columns())?.opcodes(&all))
+}
+
+/// A child as evolution makes it; `scratch` is memory for it and for what comes between.
+fn child<G: opcodon_mcode::Genome>(
+    [first, second]: [&G; 2],
+    scratch: &mut Option<[G; 2]>,
+    rng: &mut Rng,
+    repertoire: &Inner,
+    variation: &Variation,
+) -> G {
+    let [child, between] = scratch.get_or_insert_with(|| [first.clone(), first.clone()]);
+    child.breed(between, rng, first, second, repertoire, variation);
+    child.clone()
 }
 
 #[pymethods]
@@ -106,6 +121,75 @@ impl Repertoire {
             names: names.into(),
             operators,
         })
+    }
+
+    /// The children of pairs of parents; child k draws from stream k.
+    #[pyo3(signature = (
+        mothers, fathers, *, crossover=None, homologous=None, mutation=None, max_slots=64, seed=None
+    ))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all but two by keyword in Python"
+    )]
+    fn breed<'py>(
+        &self,
+        py: Python<'py>,
+        mothers: Vec<Bound<'py, Genome>>,
+        fathers: Vec<Bound<'py, Genome>>,
+        crossover: Option<f64>,
+        homologous: Option<f64>,
+        mutation: Option<f64>,
+        max_slots: usize,
+        seed: Option<u64>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        if mothers.len() != fathers.len() {
+            return Err(PyValueError::new_err(format!(
+                "{} mothers and {} fathers are no pairs",
+                mothers.len(),
+                fathers.len()
+            )));
+        }
+        let usual = Variation::default();
+        let share = |name: &str, share: Option<f64>, usual: f64| match share.unwrap_or(usual) {
+            share if (0.0..=1.0).contains(&share) => Ok(share),
+            share => Err(PyValueError::new_err(format!(
+                "{name} is a probability, not {share}"
+            ))),
+        };
+        let variation = Variation {
+            max_slots,
+            crossover: share("crossover", crossover, usual.crossover)?,
+            homologous: share("homologous", homologous, usual.homologous)?,
+            mutation: share("mutation", mutation, usual.mutation)?,
+            ..usual
+        };
+        let seed = stream(py, seed)?.u64();
+        let (mut trees, mut linear) = (None, None);
+        let pairs = (0..).zip(mothers.iter().zip(&fathers));
+        let child = |(stream, (mother, father)): (u64, (&Bound<'py, Genome>, _))| {
+            let mother = mother.get();
+            let father: &Genome = Bound::get(father);
+            for code in [mother.code(), father.code()] {
+                self.inner
+                    .require(code)
+                    .map_err(|error| mcode_error(&error))?;
+            }
+            let mut rng = Rng::new(seed, stream);
+            let inner = &self.inner;
+            let child = match (&mother.genome, &father.genome) {
+                (Individual::Tree(first), Individual::Tree(second)) => {
+                    let parents = [first, second];
+                    Individual::Tree(child(parents, &mut trees, &mut rng, inner, &variation))
+                }
+                (Individual::Linear(first), Individual::Linear(second)) => {
+                    let parents = [first, second];
+                    Individual::Linear(child(parents, &mut linear, &mut rng, inner, &variation))
+                }
+                _ => return Err(mixed_kinds()),
+            };
+            mother.child(py, child)
+        };
+        pairs.map(child).collect()
     }
 
     #[getter]

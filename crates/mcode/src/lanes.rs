@@ -1,0 +1,295 @@
+//! Eight words at a time: what breeding and verifying do to whole genomes, by AVX-512.
+//!
+//! Genomes are short, and how long their pieces are cannot be predicted, so loops over single
+//! slots, and copies of a few bytes, cost more in mispredicted branches than in work. Here a chunk
+//! of a child is put together from chunks of all the pieces that it might lie in, with masks for
+//! what does; the only branches count chunks.
+//!
+//! # Invariant
+//! Each function computes what the plain Rust next to where it is called does. Memory is touched by
+//! `load`, `store` and `look_up` only, which compare what they touch with the slice that they are
+//! given, lane by lane.
+#![allow(
+    unsafe_code,
+    reason = "instructions that not every processor has, and loads under a mask"
+)]
+
+use std::ops::Range;
+
+use opcodon_codemem::cpu::Avx512;
+
+use crate::dialect::{Dialect, Pattern};
+
+macro_rules! avx512 {
+    ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?;)*) => {$(
+        $(#[$doc])*
+        #[inline]
+        pub(crate) fn $name(_: Avx512, $($argument: $type),*) $(-> $result)? {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the token is the proof that the processor has the instructions.
+            return unsafe { eight::$name($($argument),*) };
+            #[cfg(not(target_arch = "x86_64"))]
+            {
+                let _ = ($($argument),*);
+                unreachable!("a token of AVX-512")
+            }
+        }
+    )*};
+}
+
+avx512! {
+    /// As `Dialect::count_whole_narrow`.
+    fn count_whole(dialect: &Dialect, n_columns: usize, slots: &[u64]) -> Option<usize>;
+
+    /// As `Dialect::is_on_words`.
+    fn is_on_words(dialect: &Dialect, slots: &[u64]) -> bool;
+
+    /// How many of the slots before each of two places fit.
+    fn count_before(pattern: Pattern, slots: &[u64], places: [usize; 2]) -> [usize; 2];
+
+    /// As `Code::splice_from`, of slots and constants.
+    fn splice(
+        pattern: Pattern,
+        child: (&mut Vec<u64>, &mut Vec<f64>),
+        first: (&[u64], &[f64]),
+        cut: Range<usize>,
+        second: (&[u64], &[f64]),
+        donor: Range<usize>,
+    );
+
+    /// Adds to those that fit.
+    fn add(pattern: Pattern, slots: &mut [u64], by: u64);
+}
+
+#[cfg(target_arch = "x86_64")]
+mod eight {
+    use std::arch::x86_64::*;
+    use std::hint::select_unpredictable;
+    use std::ops::Range;
+
+    use bytemuck::Pod;
+
+    use super::{Dialect, Pattern};
+    use crate::dialect::{IS_REGISTER, N_KEYS, Places};
+    use crate::slot::{HEAD, INNER};
+
+    macro_rules! wide {
+        ($($item:item)*) => {$(
+            #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,popcnt")]
+            $item
+        )*};
+    }
+
+    const LANES: usize = 8;
+
+    wide! {
+        #[inline]
+        fn all(word: u64) -> __m512i {
+            _mm512_set1_epi64(word.cast_signed())
+        }
+
+        /// The numbers of eight lanes, of which the first has this.
+        #[inline]
+        fn from(first: usize) -> __m512i {
+            _mm512_add_epi64(all(first as u64), _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0))
+        }
+
+        /// Eight words of which the first is that at `at`, modulo 2⁶⁴, and which of them exist; the
+        /// others are 0.
+        #[inline]
+        fn load(words: &[u64], at: usize) -> (__mmask8, __m512i) {
+            let there = _mm512_cmplt_epu64_mask(from(at), all(words.len() as u64));
+            let first = words.as_ptr().wrapping_add(at);
+            // SAFETY: a lane is read if its number is below the length; others are not touched.
+            (there, unsafe { _mm512_maskz_loadu_epi64(there, first.cast()) })
+        }
+
+        /// As [`load`] from a place that is no further than the end.
+        #[inline]
+        fn load_rest(words: &[u64], at: usize) -> (__mmask8, __m512i) {
+            let rest = &words[at..];
+            let there = 0xff_u8 >> LANES.saturating_sub(rest.len());
+            // SAFETY: as many lanes are read as there are words, or all.
+            (there, unsafe { _mm512_maskz_loadu_epi64(there, rest.as_ptr().cast()) })
+        }
+
+        /// Writes as many of eight words from `at` on as there is room for.
+        #[inline]
+        fn store(words: &mut [u64], at: usize, values: __m512i) {
+            if let Some(whole) = words.get_mut(at..at + LANES) {
+                // SAFETY: the slice is of eight words.
+                return unsafe { _mm512_storeu_epi64(whole.as_mut_ptr().cast(), values) };
+            }
+            let there = _mm512_cmplt_epu64_mask(from(at), all(words.len() as u64));
+            let first = words.as_mut_ptr().wrapping_add(at);
+            // SAFETY: a lane is written if its number is below the length; others are not touched.
+            unsafe { _mm512_mask_storeu_epi64(first.cast(), there, values) };
+        }
+
+        /// What a table has for each key.
+        #[inline]
+        fn look_up(table: &[u64; N_KEYS], keys: __m512i) -> __m512i {
+            let places = _mm512_and_epi64(keys, all(N_KEYS as u64 - 1));
+            // SAFETY: places are below the length, which is a power of two.
+            unsafe { _mm512_i64gather_epi64::<8>(places, table.as_ptr().cast()) }
+        }
+
+        #[inline]
+        fn fits(pattern: Pattern, slots: __m512i) -> __mmask8 {
+            let decisive = _mm512_and_epi64(slots, all(pattern.mask));
+            _mm512_cmpeq_epi64_mask(decisive, all(pattern.bits))
+        }
+
+        #[inline]
+        pub(super) fn count_before(pattern: Pattern, slots: &[u64], places: [usize; 2]) -> [usize; 2] {
+            const MANY: usize = 64;
+            let mut counts = [0; 2];
+            for start in (0..slots.len()).step_by(MANY) {
+                let end = slots.len().min(start + MANY);
+                let mut fitting = 0;
+                for at in (start..end).step_by(LANES) {
+                    // A word of zeros does not fit.
+                    fitting |= u64::from(fits(pattern, load_rest(slots, at).1)) << (at - start);
+                }
+                for (count, place) in counts.iter_mut().zip(places) {
+                    let before = match place.saturating_sub(start) {
+                        n if n < MANY => fitting & ((1 << n) - 1),
+                        _ => fitting,
+                    };
+                    *count += before.count_ones() as usize;
+                }
+            }
+            counts
+        }
+
+        pub(super) fn splice(
+            pattern: Pattern,
+            (slots, constants): (&mut Vec<u64>, &mut Vec<f64>),
+            first: (&[u64], &[f64]),
+            cut: Range<usize>,
+            second: (&[u64], &[f64]),
+            donor: Range<usize>,
+        ) {
+            let (start, donors) = (cut.start, &second.0[donor]);
+            let pieces = [&first.0[..start], donors, &first.0[cut.end..]];
+            // Constants are numbered anew; how many each piece has, and where the donor has its
+            // first one, tells which they are.
+            let (mut kept, mut given, mut total, mut place) = (0_u32, 0_u32, 0_u32, usize::MAX);
+            let field = all(pattern.field());
+            let steps = [0, 1, 2, 3, 4, 5, 6, 7].map(|lane| pattern.numbered(lane).cast_signed());
+            let [a, b, c, d, e, f, g, h] = steps;
+            let steps = _mm512_set_epi64(h, g, f, e, d, c, b, a);
+            join(slots, pieces, |at, [in_first, in_second], chunk| {
+                let fitting = fits(pattern, chunk);
+                let numbers = _mm512_add_epi64(steps, all(u64::from(total) << pattern.shift));
+                let numbers = _mm512_maskz_expand_epi64(fitting, numbers);
+                kept += (fitting & in_first).count_ones();
+                let in_donor = fitting & in_second;
+                given += in_donor.count_ones();
+                total += fitting.count_ones();
+                let first = at + in_donor.trailing_zeros() as usize;
+                place = select_unpredictable(in_donor == 0, place, place.min(first));
+                // Of those that fit, the bits of the field are those of the number.
+                _mm512_mask_ternarylogic_epi64::<0xb8>(chunk, fitting, field, numbers)
+            });
+            let [kept, given, total] = [kept, given, total].map(|count| count as usize);
+            let first_given = match given {
+                0 => 0,
+                _ => pattern.number(donors[place - start]),
+            };
+            let behind = first.1.len() - (total - kept - given);
+            let pieces = [
+                &first.1[..kept],
+                &second.1[first_given..first_given + given],
+                &first.1[behind..],
+            ];
+            join(constants, pieces, |_, _, chunk| chunk);
+        }
+
+        /// Becomes three pieces one after the other, of which each chunk is changed knowing its place
+        /// and what of it comes from the first two.
+        #[inline]
+        fn join<T: Pod>(
+            out: &mut Vec<T>,
+            pieces: [&[T]; 3],
+            mut change: impl FnMut(usize, [__mmask8; 2], __m512i) -> __m512i,
+        ) {
+            const { assert!(size_of::<T>() == 8) };
+            let [first, second, third] = pieces.map(bytemuck::cast_slice::<T, u64>);
+            let n = first.len() + second.len() + third.len();
+            out.clear();
+            out.reserve(n.next_multiple_of(LANES));
+            let room = out.spare_capacity_mut().as_chunks_mut::<LANES>().0;
+            for (at, room) in (0..n).step_by(LANES).zip(room) {
+                let at_second = at.wrapping_sub(first.len());
+                let at_third = at_second.wrapping_sub(second.len());
+                let (in_first, first) = load(first, at);
+                let (in_second, second) = load(second, at_second);
+                let (_, third) = load(third, at_third);
+                // What is not there is 0.
+                let chunk = _mm512_or_epi64(_mm512_or_epi64(first, second), third);
+                let chunk = change(at, [in_first, in_second], chunk);
+                // SAFETY: there is room for eight values of eight bytes.
+                unsafe { _mm512_storeu_epi64(room.as_mut_ptr().cast(), chunk) };
+            }
+            // SAFETY: the loop has written whole chunks up to there, which were reserved.
+            unsafe { out.set_len(n) };
+        }
+
+        pub(super) fn add(pattern: Pattern, slots: &mut [u64], by: u64) {
+            for at in (0..slots.len()).step_by(LANES) {
+                let (_, chunk) = load_rest(slots, at);
+                let more = _mm512_mask_add_epi64(chunk, fits(pattern, chunk), chunk, all(by));
+                store(slots, at, more);
+            }
+        }
+
+        /// As `Places::key`.
+        #[inline]
+        fn keys(places: Places, words: __m512i) -> __m512i {
+            let [memory, register] = places.opcode.map(|place| all(place.into()));
+            let is_register = _mm512_testn_epi64_mask(words, all(places.memory_bit));
+            let place = _mm512_mask_blend_epi64(is_register, memory, register);
+            let opcode = _mm512_srlv_epi64(words, place);
+            let opcode = _mm512_and_epi64(opcode, all(IS_REGISTER - 1));
+            _mm512_mask_or_epi64(opcode, is_register, opcode, all(IS_REGISTER))
+        }
+
+        pub(super) fn is_on_words(dialect: &Dialect, slots: &[u64]) -> bool {
+            let places = Places::of(dialect.tier);
+            let mut any = 0;
+            for at in (0..slots.len()).step_by(LANES) {
+                let (there, chunk) = load_rest(slots, at);
+                let found = look_up(&dialect.checks.on_words, keys(places, chunk));
+                let prefix = _mm512_and_epi64(chunk, all(0xff));
+                let whole = [HEAD, INNER].map(|of| _mm512_cmpneq_epi64_mask(prefix, all(of.into())));
+                any |= _mm512_mask_test_epi64_mask(there & whole[0] & whole[1], found, found);
+            }
+            any != 0
+        }
+
+        pub(super) fn count_whole(dialect: &Dialect, n_columns: usize, slots: &[u64]) -> Option<usize> {
+            let (checks, places) = (&*dialect.checks, Places::of(dialect.tier));
+            let (index_place, index_bits) = places.index;
+            let index_place = _mm_set_epi64x(0, index_place.into());
+            let (mut bad, mut wrong, mut n_constants) = (all(0), 0, 0_u32);
+            for at in (0..slots.len()).step_by(LANES) {
+                let (there, chunk) = load_rest(slots, at);
+                let key = keys(places, chunk);
+                let differs = _mm512_maskz_xor_epi64(there, chunk, look_up(&checks.template, key));
+                let differs = _mm512_and_epi64(differs, look_up(&checks.fixed, key));
+                bad = _mm512_or_epi64(bad, differs);
+                let index = _mm512_and_epi64(_mm512_srl_epi64(chunk, index_place), all(0xff));
+                let index = _mm512_xor_epi64(index, all(index_bits));
+                let past = _mm512_cmpge_epu64_mask(index, all(n_columns as u64));
+                wrong |= past & fits(checks.column, chunk);
+                let reads = fits(checks.constant, chunk);
+                let expected = _mm512_maskz_expand_epi64(reads, from(n_constants as usize));
+                wrong |= _mm512_mask_cmpneq_epi64_mask(reads, index, expected);
+                n_constants += reads.count_ones();
+            }
+            wrong |= _mm512_test_epi64_mask(bad, bad);
+            (wrong == 0).then_some(n_constants as usize)
+        }
+    }
+}
