@@ -31,19 +31,23 @@ mod table;
 mod tests;
 mod text;
 mod types;
+mod ufunc;
 mod unboxed;
 mod unit;
+mod whole;
 mod wrap;
 
 pub use emit::{EntryGuards, HOISTED, UNEXPECTED, names_key};
 pub use globals::{FunctionId, Global};
 pub use program::{Atom, Expr, Id, Index, Kind, Local, Program, ProgramError, Statement, Text};
 pub use program::{Bin, Cmp, Un};
-pub use runtime::{Context, Runtime};
+pub use runtime::{Context, Runtime, UFUNC_STOPPED};
 pub use table::TableTy;
 pub use text::CHAR_TESTS;
 pub use types::*;
+pub use ufunc::{SCALAR_UFUNCS, ScalarUfunc};
 pub use unit::{
     ArrayCheck, CodePlace, CompileError, FunctionInfo, LoopShape, Record, Shape, Spec, SpecId,
     Unit, VectorLoop,
 };
+pub use whole::{Whole, WholeFunction, WholeMethod, WholeNode, WholePart};

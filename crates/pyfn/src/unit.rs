@@ -23,6 +23,7 @@ use crate::steps::Steps;
 use crate::table::{self, TableTy};
 use crate::types::{Form, Ty};
 use crate::unboxed;
+use crate::whole::Whole;
 use crate::wrap;
 
 /// Number of a compiled version of a function.
@@ -254,6 +255,8 @@ pub struct Spec {
     pub records: Vec<Box<Record>>,
     /// Descriptions of arrays that code refers to.
     pub checks: Vec<Box<ArrayCheck>>,
+    /// Expressions over arrays that code refers to.
+    pub wholes: Vec<Box<Whole>>,
     /// The address of the native entry, read by callers.
     pub cell: Box<std::cell::Cell<usize>>,
     /// Loops that run by the vector.
@@ -295,6 +298,10 @@ pub struct Unit {
     pub hoists: bool,
     /// Whether floats may be added in another order.
     pub fast_math: bool,
+    /// Whether expressions over arrays may be computed on several threads.
+    pub parallel: bool,
+    /// Whether other threads of Python may run meanwhile.
+    pub nogil: bool,
     /// What is known of Python.
     pub runtime: Rc<Runtime>,
     /// All functions.
@@ -320,6 +327,8 @@ impl Unit {
             owner,
             hoists: true,
             fast_math: false,
+            parallel: false,
+            nogil: false,
             runtime,
             functions: Vec::new(),
             specs: Vec::new(),
@@ -387,6 +396,7 @@ impl Unit {
             vectorcall_offset: None,
             records: Vec::new(),
             checks: Vec::new(),
+            wholes: Vec::new(),
             cell: Box::default(),
             vectors: Vec::new(),
             places: Vec::new(),
@@ -551,6 +561,7 @@ impl Unit {
         spec.vectorcall_offset = emitted.vectorcall_offset;
         spec.records = emitted.records;
         spec.checks = emitted.checks;
+        spec.wholes = emitted.wholes;
         spec.leaves = emitted.leaves;
         spec.callees = emitted.callees;
         Ok(())

@@ -168,6 +168,8 @@ pub(crate) struct Function {
     listing: Option<Py<PyAny>>,
     /// Whether floats may be added in another order.
     fast_math: bool,
+    parallel: bool,
+    nogil: bool,
     state: UnsafeCell<State>,
 }
 
@@ -543,7 +545,12 @@ impl Function {
             _kept: Vec::new(),
         });
         group.unit.borrow_mut().hoists = unsafe { self.state() }.hoists;
-        group.unit.borrow_mut().fast_math = self.fast_math;
+        {
+            let mut unit = group.unit.borrow_mut();
+            unit.fast_math = self.fast_math;
+            unit.parallel = self.parallel;
+            unit.nogil = self.nogil;
+        }
         group.unit.borrow_mut().owner = std::ptr::from_ref(&*group) as usize;
         // First who is reached, so that functions can refer to each other by number.
         let mut reached: Vec<Reached> = Vec::new();
@@ -923,6 +930,10 @@ impl Function {
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Self> {
         layout(py)?;
+        let permits = |name: &str| match options.get_item(name)? {
+            Some(wanted) => wanted.is_truthy(),
+            None => Ok(false),
+        };
         Ok(Self {
             entry: Entry::custom(vectorcall),
             name,
@@ -933,10 +944,9 @@ impl Function {
             bind: options.get_item("bind")?.map(Bound::unbind),
             report: options.get_item("report")?.map(Bound::unbind),
             listing: options.get_item("listing")?.map(Bound::unbind),
-            fast_math: match options.get_item("fast_math")? {
-                Some(wanted) => wanted.is_truthy()?,
-                None => false,
-            },
+            fast_math: permits("fast_math")?,
+            parallel: permits("parallel")?,
+            nogil: permits("nogil")?,
             state: UnsafeCell::default(),
         })
     }
@@ -1024,6 +1034,21 @@ impl Function {
             vectors.set_item(statement, n_rows)?;
         }
         Ok(vectors)
+    }
+
+    /// Per expression over arrays that was computed in one pass: how many operations it has.
+    fn passes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let passes = PyDict::new(py);
+        let rows = |specs: &[Spec], _: &Unit| {
+            let wholes = own(specs).flat_map(|(spec, _)| &spec.wholes);
+            let done = wholes.filter(|whole| whole.n_done.get() > 0);
+            done.map(|whole| (whole.statement, whole.n_operations()))
+                .collect::<Vec<_>>()
+        };
+        for (statement, n_operations) in self.specs(rows).unwrap_or_default() {
+            passes.set_item(statement, n_operations)?;
+        }
+        Ok(passes)
     }
 
     /// What the front makes of `exits`, and of the program.
