@@ -1,8 +1,8 @@
 //! numpy's functions of one or two numbers.
 //!
-//! `np.exp(x[i])` in a loop is a call of numpy's for one number. What it computes is what the inner loop of the
-//! function makes of one element, so that is called instead, without objects; where numpy would warn, the
-//! function itself is called.
+//! `np.exp(x[i])` in a loop is a call of numpy's for one number. What it computes is what the
+//! inner loop of the function makes of one element, so that is called instead, without objects;
+//! where numpy would warn, the function itself is called.
 
 use crate::types::{BOOL, FLOAT, INT, NP_BOOL, NP_FLOAT, NP_INT, Tags, Ty};
 

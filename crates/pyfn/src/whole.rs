@@ -1,13 +1,14 @@
 //! Expressions over whole arrays.
 //!
-//! `a * b + np.exp(c)` is three statements in normal form, each of which makes an array that the next
-//! one reads once. Found here are such runs of statements, and what they compute together as one
-//! expression over what goes in ([`Whole`]). Whoever knows numpy computes it piece by piece, without
-//! arrays in between (`Runtime::whole`), or declines; then the statements are done one by one.
+//! `a * b + np.exp(c)` is three statements in normal form, each of which makes an array that the
+//! next one reads once. Found here are such runs of statements, and what they compute together as
+//! one expression over what goes in ([`Whole`]). Whoever knows numpy computes it piece by piece,
+//! without arrays in between (`Runtime::whole`), or declines; then the statements are done one by
+//! one.
 //!
 //! # Invariant
-//! Nothing in an expression has an effect on arrays and numbers of numpy's and Python's own, so to decline
-//! is possible at any time. A temporary of a run is read in it and nowhere else.
+//! Nothing in an expression has an effect on arrays and numbers of numpy's and Python's own, so to
+//! decline is possible at any time. A temporary of a run is read in it and nowhere else.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -72,12 +73,28 @@ pub enum WholeNode {
     Method(WholeMethod, Node),
 }
 
-/// Methods of arrays that give a number.
+/// Methods of arrays, and functions of numpy's, that give a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are numpy's")]
 pub enum WholeMethod {
     Sum,
     Mean,
+    Max,
+    Min,
+    Any,
+    All,
+}
+
+impl WholeMethod {
+    /// All of them and their names.
+    pub const ALL: [(&'static str, Self); 6] = [
+        ("sum", Self::Sum),
+        ("mean", Self::Mean),
+        ("max", Self::Max),
+        ("min", Self::Min),
+        ("any", Self::Any),
+        ("all", Self::All),
+    ];
 }
 
 /// A function that may be part of an expression.
@@ -85,8 +102,8 @@ pub enum WholeMethod {
 pub struct WholeFunction {
     /// The number of its arguments.
     pub n_args: usize,
-    /// Whether it makes a number of an array.
-    pub reduces: bool,
+    /// What number it makes of an array, if it does.
+    pub reduces: Option<WholeMethod>,
 }
 
 /// A part of an index.
@@ -209,7 +226,7 @@ impl Finder<'_> {
     fn reduces(&self, node: Node) -> bool {
         match &self.nodes[node] {
             WholeNode::Method(..) => true,
-            WholeNode::Call(address, _) => self.functions[address].reduces,
+            WholeNode::Call(address, _) => self.functions[address].reduces.is_some(),
             _ => false,
         }
     }
@@ -244,11 +261,8 @@ impl Finder<'_> {
                 WholeNode::Call(address, args.collect::<Option<_>>()?)
             }
             Expr::Method(name, of, args, named, None) if args.is_empty() && named.is_empty() => {
-                let method = match name.as_str() {
-                    "sum" => WholeMethod::Sum,
-                    "mean" => WholeMethod::Mean,
-                    _ => return None,
-                };
+                let mut known = WholeMethod::ALL.into_iter();
+                let (_, method) = known.find(|known| known.0 == name)?;
                 // Of anything but an expression it is a method like others.
                 let node = self.node(of)?;
                 if matches!(self.nodes[node], WholeNode::Leaf(_)) {

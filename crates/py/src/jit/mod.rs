@@ -5,8 +5,8 @@
 //! ([`leave`]), and where this interpreter's objects have their fields ([`layout`]).
 //!
 //! # Invariant
-//! Everything here runs with the interpreter lock held, which is what makes it exclusive; but rows of arrays on
-//! several threads ([`threads`], [`whole`]), which touch no object.
+//! Everything here runs with the interpreter lock held, which is what makes it exclusive; but rows
+//! of arrays on several threads ([`threads`], [`whole`]), which touch no object.
 #![allow(
     unsafe_code,
     reason = "generated code works on Python's objects by their addresses"

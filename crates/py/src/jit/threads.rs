@@ -1,7 +1,7 @@
 //! Rows of a loop on several threads, where Python permits it (`jit(parallel=True)`).
 //!
-//! Rows come in pieces, and whoever is free takes the next one. What is computed does not depend on who does
-//! it: the rows are independent, and nothing stops them.
+//! Rows come in pieces, and whoever is free takes the next one. What is computed does not depend
+//! on who does it: the rows are independent, and nothing stops them.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};

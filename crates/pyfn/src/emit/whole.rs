@@ -1,4 +1,5 @@
-//! Expressions over whole arrays: the runtime computes them at once, or the statements do one by one.
+//! Expressions over whole arrays: the runtime computes them at once, or the statements do one by
+//! one.
 
 use std::cell::{Cell, RefCell};
 
@@ -10,8 +11,8 @@ use crate::types::{Class, Form, OBJECT, Tags, Ty, UNSET};
 use crate::whole::{Run, Whole, WholeNode, run};
 
 impl Emitter<'_, '_> {
-    /// Emits the run of statements that a block begins with, if it is one expression over arrays: how
-    /// many there are, and whether anything follows.
+    /// Emits the run of statements that a block begins with, if it is one expression over arrays:
+    /// how many there are, and whether anything follows.
     pub(super) fn whole(&mut self, block: &[Statement]) -> Option<(usize, bool)> {
         if self.rt.whole == 0 || self.side.is_some() {
             return None;
@@ -92,7 +93,8 @@ impl Emitter<'_, '_> {
         Some((statements.len(), goes_on))
     }
 
-    /// Whether a run is worth to be looked at as a whole: arrays go in, and nothing that is none for certain.
+    /// Whether a run is worth to be looked at as a whole: arrays go in, and nothing that is none
+    /// for certain.
     fn is_about_arrays(&self, run: &Run) -> bool {
         let scope = self.scope();
         let types = run

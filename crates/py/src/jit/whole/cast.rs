@@ -1,4 +1,5 @@
-//! Elements as those of another type, where nothing can get lost: as numpy casts what goes into a loop.
+//! Elements as those of another type, where nothing can get lost: as numpy casts what goes into a
+//! loop.
 
 use opcodon_pyfn::Dtype;
 

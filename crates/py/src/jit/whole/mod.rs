@@ -1,19 +1,21 @@
 //! Expressions over whole arrays, computed piece by piece.
 //!
-//! numpy computes `a * b + np.exp(c)` by three calls, each of which looks up what to do, makes an array and
-//! goes through memory. Here the same inner loops of numpy ([`plan`]) are run over a few hundred elements
-//! at a time ([`run`]), one operation after the other, so that what lies in between stays in the first cache
-//! and only the result is an array. Each element goes through the functions that numpy itself would have
-//! called, so results are numpy's to the bit, whatever the types.
+//! numpy computes `a * b + np.exp(c)` by three calls, each of which looks up what to do, makes an
+//! array and goes through memory. Here the same inner loops of numpy ([`plan`]) are run over a few
+//! hundred elements at a time ([`run`]), one operation after the other, so that what lies in
+//! between stays in the first cache and only the result is an array. Each element goes through the
+//! functions that numpy itself would have called, so results are numpy's to the bit, whatever the
+//! types.
 //!
 //! # Invariant
-//! Whatever is not certain to be done alike is declined before anything is done: shapes that do not
-//! go together, types without such loops, numbers that do not fit, arrays that would be made in another order.
-//! So is what raised a floating-point flag: the statements are then done one by one, and numpy warns or
-//! raises as it is told to.
+//! Whatever is not certain to be done alike is declined before anything is done: shapes that do
+//! not go together, types without such loops, numbers that do not fit, arrays that would be made
+//! in another order. So is what raised a floating-point flag: the statements are then done one by
+//! one, and numpy warns or raises as it is told to.
 
 mod cast;
 mod plan;
+mod reduce;
 mod run;
 mod sum;
 mod value;
@@ -90,12 +92,12 @@ fn computed(py: Python<'_>, expression: &Whole, leaves: &[[u64; 2]]) -> Option<*
             unsafe { ffi::Py_DecRef(array) };
             None
         }
-        Ends::Sum(dtype, is_mean) => {
-            let (sum, flags) = job.sum(dtype)?;
+        Ends::Number(method, dtype) => {
+            let (number, flags) = job.reduce(method, dtype)?;
             if flags != 0 && !are_ignored(py, flags) {
                 return None;
             }
-            Some(sum.boxed(is_mean.then_some(shape.n_elements())))
+            Some(number.boxed())
         }
     }
 }
@@ -182,7 +184,8 @@ fn are_ignored(py: Python<'_>, flags: i32) -> bool {
 }
 
 impl View {
-    /// Whether a result has its elements in the usual order, too: numpy takes it from the arrays that go in.
+    /// Whether a result has its elements in the usual order, too: numpy takes it from the arrays
+    /// that go in.
     fn lies_in_order(&self) -> bool {
         let dims = 0..self.shape.n_dims;
         let moves = |&at: &usize| self.shape.sizes[at] > 1 && self.steps[at] != 0;

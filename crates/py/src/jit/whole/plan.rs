@@ -1,14 +1,13 @@
 //! Which of numpy's inner loops an expression takes, for values of given types.
 //!
-//! numpy is asked once for each operation (`ufunc.resolve_dtypes`), so that the types of results are its
-//! own; the loop is then found in the function's table. Steps write into pieces of memory of a few
-//! hundred elements, which are used again as soon as nobody reads them any more.
+//! numpy is asked once for each operation (`ufunc.resolve_dtypes`), so that the types of results
+//! are its own; the loop is then found in the function's table. Steps write into pieces of memory
+//! of a few hundred elements, which are used again as soon as nobody reads them any more.
 //!
 //! Source: numpy's C interface, `PyUFuncObject`; NEP 50 for numbers of Python beside arrays.
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::OnceLock;
 
 use numpy::npyffi::objects::PyUFuncObject;
 use opcodon_pyfn::{Bin, Cmp, Dtype, Un, Whole, WholeFunction, WholeMethod, WholeNode};
@@ -17,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt, PyTuple, PyType};
 
 use super::cast::can_cast;
+use super::reduce::is_known;
 use super::run::InnerLoop;
 use super::sum::sums_are_known;
 use super::value::{Scalar, Value};
@@ -47,8 +47,8 @@ impl Memo {
 pub(super) enum Ends {
     /// An array.
     Array(Dtype),
-    /// The sum of elements of a type, or their mean.
-    Sum(Dtype, bool),
+    /// A number made of elements of a type.
+    Number(WholeMethod, Dtype),
 }
 
 /// How an expression is computed.
@@ -245,10 +245,12 @@ impl<'py> Planner<'_, 'py> {
         let last = nodes.len() - 1;
         let (end, reduction) = match &nodes[last] {
             WholeNode::Method(method, of) => (*of, Some(*method)),
-            WholeNode::Call(function, args) => match reduction(self.py, *function) {
-                Some(method) => (args[0], Some(method)),
-                None => (last, None),
-            },
+            WholeNode::Call(function, args) => {
+                match known().runtime.whole_functions[function].reduces {
+                    Some(method) => (args[0], Some(method)),
+                    None => (last, None),
+                }
+            }
             _ => (last, None),
         };
         for node in 0..=end {
@@ -257,23 +259,15 @@ impl<'py> Planner<'_, 'py> {
             }
         }
         let (dtype, _) = self.made[end]?;
-        let ends = match (reduction, dtype) {
-            (None, dtype) => Ends::Array(dtype),
-            _ if !sums_are_known(self.py) => return None,
-            (
-                Some(WholeMethod::Sum),
-                Dtype::Float64
-                | Dtype::Float32
-                | Dtype::Bool
-                | Dtype::Int8
-                | Dtype::Int16
-                | Dtype::Int32
-                | Dtype::Int64,
-            ) => Ends::Sum(dtype, false),
-            (Some(WholeMethod::Mean), Dtype::Float64) => Ends::Sum(dtype, true),
-            _ => return None,
+        let adds = matches!(reduction, Some(WholeMethod::Sum | WholeMethod::Mean));
+        let ends = match reduction {
+            None => Ends::Array(dtype),
+            Some(_) if adds && !sums_are_known(self.py, dtype) => return None,
+            Some(method) if is_known(method, dtype) => Ends::Number(method, dtype),
+            Some(_) => return None,
         };
-        // All operations are on as many elements, or some would be done more often than numpy does them.
+        // All operations are on as many elements, or some would be done more often than numpy does
+        // them.
         let Value::Made(shape) = self.values[end] else {
             return None;
         };
@@ -294,14 +288,14 @@ impl<'py> Planner<'_, 'py> {
         let expression = self.expression;
         let (function, args) = match &expression.nodes[node] {
             WholeNode::Bin(Bin::Pow, [base, exponent]) => {
-                let is_array = |dtype: Dtype| !matches!(dtype, Dtype::Bool);
                 match (self.kind(*base)?, self.values[*exponent]) {
-                    (Kind::Strong(dtype), Value::Scalar(scalar)) if is_array(dtype) => {
+                    (Kind::Strong(dtype), Value::Scalar(scalar)) => {
                         let is_base_number = matches!(self.values[*base], Value::Scalar(_));
                         let is_float = matches!(dtype, Dtype::Float32 | Dtype::Float64);
                         let is_int = matches!(scalar, Scalar::Int(_));
                         match power(scalar) {
-                            _ if is_base_number => return None,
+                            // What truth values become depends on the version.
+                            _ if is_base_number || dtype == Dtype::Bool => return None,
                             Power::Two if is_float || is_int => (numpy("square")?, vec![*base]),
                             Power::Other if is_float => (numpy("power")?, vec![*base, *exponent]),
                             _ => return None,
@@ -520,22 +514,6 @@ pub(in crate::jit) fn inner_loop(function: &Bound<'_, PyAny>, numbers: &[u8]) ->
     }
 }
 
-/// Whether a function makes a number of an array, and which.
-fn reduction(py: Python<'_>, address: usize) -> Option<WholeMethod> {
-    static KNOWN: OnceLock<Vec<(usize, WholeMethod)>> = OnceLock::new();
-    let known = KNOWN.get_or_init(|| {
-        let all = [("sum", WholeMethod::Sum), ("mean", WholeMethod::Mean)];
-        let address = |name: &str| py.import("numpy")?.getattr(name);
-        all.into_iter()
-            .filter_map(|(name, method)| Some((address(name).ok()?.as_ptr() as usize, method)))
-            .collect()
-    });
-    known
-        .iter()
-        .find(|each| each.0 == address)
-        .map(|each| each.1)
-}
-
 /// The functions that may be part of an expression, if this numpy can say which types theirs are.
 pub(in crate::jit) fn functions(
     numpy: &Bound<'_, PyModule>,
@@ -561,20 +539,18 @@ pub(in crate::jit) fn functions(
         if n_out == 1 && is_plain && n_args <= 2 {
             let function = WholeFunction {
                 n_args,
-                reduces: false,
+                reduces: None,
             };
             found.insert(object.as_ptr() as usize, function);
         }
     }
-    for (name, n_args, reduces) in [("where", 3, false), ("sum", 1, true), ("mean", 1, true)] {
-        let object = numpy.getattr(name)?;
+    let mut know = |object: Bound<'_, PyAny>, n_args, reduces| {
         found.insert(object.as_ptr() as usize, WholeFunction { n_args, reduces });
-    }
-    let abs = numpy.py().import("builtins")?.getattr("abs")?;
-    let plain = WholeFunction {
-        n_args: 1,
-        reduces: false,
     };
-    found.insert(abs.as_ptr() as usize, plain);
+    for (name, method) in WholeMethod::ALL {
+        know(numpy.getattr(name)?, 1, Some(method));
+    }
+    know(numpy.getattr("where")?, 3, None);
+    know(numpy.py().import("builtins")?.getattr("abs")?, 1, None);
     Ok(found)
 }

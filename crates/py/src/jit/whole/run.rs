@@ -1,8 +1,8 @@
 //! Runs the steps of a plan over pieces of rows, on one thread or several.
 //!
 //! # Invariant
-//! Pieces begin at multiples of so many elements that a loop which works by the vector does the same elements
-//! together as it would in one go.
+//! Pieces begin at multiples of so many elements that a loop which works by the vector does the
+//! same elements together as it would in one go.
 
 use std::cell::RefCell;
 use std::ffi::{c_char, c_int, c_void};

@@ -1,9 +1,9 @@
 //! Whether arrays overlap so that the order of rows matters.
 //!
-//! Rows may be done together if none reads what an earlier one writes, and no two write the same. What
-//! is read lies before all that is written, behind it, or, row by row, at the element that the row
-//! itself writes or further on; rows on several threads have no order, so that nothing but the element itself
-//! will do.
+//! Rows may be done together if none reads what an earlier one writes, and no two write the same.
+//! What is read lies before all that is written, behind it, or, row by row, at the element that
+//! the row itself writes or further on; rows on several threads have no order, so that nothing but
+//! the element itself will do.
 
 use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC};
 
@@ -15,8 +15,8 @@ use crate::emit::Emitter;
 use crate::types::Ty;
 
 impl Emitter<'_, '_> {
-    /// Whether no row reads (or writes) what an earlier row has written, or, on several threads, any
-    /// other.
+    /// Whether no row reads (or writes) what an earlier row has written, or, on several threads,
+    /// any other.
     pub(super) fn look_at_pair(
         &mut self,
         pair: &Pair<'_>,
@@ -78,7 +78,8 @@ impl Emitter<'_, '_> {
         let written_end = self.b.ins().iadd(written, written_span);
         let is_behind = self.b.ins().icmp(less, written_end, first);
         let mut holds = self.b.ins().bor(is_before, is_behind);
-        // Ahead of what its own row writes; on several threads nothing is ahead, but what it writes itself.
+        // Ahead of what its own row writes; on several threads nothing is ahead, but what it
+        // writes itself.
         if let Some(need) = pair.ahead
             && is_shared
         {

@@ -1,4 +1,5 @@
-//! The only unsafe code of this crate: entering a kernel that this crate has generated, and asking the runtime.
+//! The only unsafe code of this crate: entering a kernel that this crate has generated, and asking
+//! the runtime.
 //!
 //! What makes it sound is that the kernel reads one stream of doubles, as many as it is told that
 //! there are, and writes only the word that is its own.

@@ -1,12 +1,12 @@
 //! numpy's functions of numbers, a vector at a time.
 //!
-//! The inner loop of a function does as many rows as there are lanes. It goes through a thunk with the convention
-//! of the routines of vector math (`callout`), so that most registers stay as they are. Where it raises a
-//! floating-point flag all lanes are a certain number that is none, at which the rows stop: the scalar loop looks
-//! at them one by one.
+//! The inner loop of a function does as many rows as there are lanes. It goes through a thunk with
+//! the convention of the routines of vector math (`callout`), so that most registers stay as they
+//! are. Where it raises a floating-point flag all lanes are a certain number that is none, at
+//! which the rows stop: the scalar loop looks at them one by one.
 //!
-//! That a loop makes the same of several numbers as of each alone is not taken for granted: the runtime
-//! compares some before a function is first used here.
+//! That a loop makes the same of several numbers as of each alone is not taken for granted: the
+//! runtime compares some before a function is first used here.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -93,9 +93,10 @@ fn thunk_of(known: &ScalarUfunc, runtime: &Runtime, isa: Isa) -> Option<usize> {
     Some(thunk.as_ref()?.address().expose_provenance())
 }
 
-/// Code that gives the vectors in registers 0 and 1 to the runtime, and takes the result to register 0.
+/// Code that gives the vectors in registers 0 and 1 to the runtime, and takes the result to
+/// register 0.
 fn thunk(lanes: usize, [function, data, shape, _]: [usize; 4], isa: Isa) -> Option<Code> {
-    const SAVED: [Gpr; 8] = [
+    const SAVED: [Gpr; 7] = [
         gpr::RCX,
         gpr::RDX,
         gpr::RSI,
@@ -103,7 +104,6 @@ fn thunk(lanes: usize, [function, data, shape, _]: [usize; 4], isa: Isa) -> Opti
         gpr::R8,
         gpr::R9,
         gpr::R11,
-        gpr::RBX,
     ];
     const SLOT: i32 = 64;
     // Routines may change the others.
