@@ -88,9 +88,8 @@ def test_options_and_bare_decorator():
     assert jit(wrap=True, fast_math=True)(documented)(1) == 2
     with pytest.raises(TypeError, match="unexpected keyword"):
         jit(warp=True)
-    for missing in ("parallel", "cache"):
-        with pytest.raises(NotImplementedError, match=f"no {missing}=True"):
-            jit(**{missing: True})
+    for permission in ("parallel", "nogil", "cache", "boundscheck"):
+        assert jit(**{permission: True})(documented)(1) == 2
     for wrong in (len, math.sin, int, object()):
         with pytest.raises(TypeError, match="compiles Python functions"):
             jit(wrong)
@@ -373,7 +372,7 @@ def test_report_tells_how_each_line_runs():
     addition = next(k for k, s in enumerate(front.form.nodes) if s.where.lineno == 5)
     exits = {addition: {"line": 5, "why": "overflow", "n_taken": 3}}
     native = types.SimpleNamespace(
-        signatures=lambda: ["(list) -> str"], exits=lambda: exits, vectors=dict
+        signatures=lambda: ["(list) -> str"], exits=lambda: exits, vectors=dict, passes=dict
     )
     report = front.report(native)
     assert [(line.number, line.state, line.why) for line in report.lines if line.state] == [
@@ -390,5 +389,5 @@ def test_report_tells_how_each_line_runs():
 
 def test_report_of_what_is_not_compiled():
     f = jit(module("def f():\n    yield 1")["f"])
-    native = types.SimpleNamespace(signatures=list, exits=dict, vectors=dict)
+    native = types.SimpleNamespace(signatures=list, exits=dict, vectors=dict, passes=dict)
     assert str(f.__opcodon_front__.report(native)) == "f: runs in Python, because it is a generator"

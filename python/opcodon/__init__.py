@@ -66,9 +66,14 @@ __all__ = [
     "load_library",
     "parse",
     "plot",
+    "prange",
     "report",
     "vectorize",
 ]
+
+# What programs for Numba write for a loop whose turns may be done on several threads is a range:
+# `jit(parallel=True)` finds out by itself which loops may.
+prange = range
 
 # Where the names live that are imported on first use: a module, or a name in a module.
 _LAZY = {

@@ -36,8 +36,10 @@ mod table;
 mod tests;
 mod text;
 mod types;
+mod ufunc;
 mod unboxed;
 mod unit;
+mod whole;
 mod wrap;
 
 pub use arguments::Defaults;
@@ -48,11 +50,13 @@ pub use program::{
     Atom, Expr, Id, Index, Kind, Local, Part, Program, ProgramError, Statement, Text,
 };
 pub use program::{Bin, Cmp, Failure, Un};
-pub use runtime::{Context, Runtime};
+pub use runtime::{Context, Runtime, UFUNC_STOPPED};
 pub use table::TableTy;
 pub use text::CHAR_TESTS;
 pub use types::*;
+pub use ufunc::{SCALAR_UFUNCS, ScalarUfunc};
 pub use unit::{
     ArrayCheck, CodePlace, CompileError, FunctionInfo, LoopShape, Record, Shape, Spec, SpecId,
     Unit, VectorLoop,
 };
+pub use whole::{Whole, WholeFunction, WholeMethod, WholeNode, WholePart};

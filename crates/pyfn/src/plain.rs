@@ -71,7 +71,9 @@ pub(crate) fn is_plain(scope: &Scope<'_>, e: &Expr, ty: &Ty) -> bool {
             let is_array_or_scalar = |ty: Ty| !owns(&ty) || ty.array().is_some();
             let all_known = args.iter().all(|arg| is_array_or_scalar(scope.atom(arg)));
             all_known
-                && how.is_some_and(|(how, _)| !matches!(how, Intrinsic::Boxed | Intrinsic::Ord))
+                && how.is_some_and(|(how, _)| {
+                    !matches!(how, Intrinsic::Boxed | Intrinsic::Ord | Intrinsic::Ufunc(_))
+                })
         }
         _ => false,
     };

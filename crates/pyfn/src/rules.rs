@@ -13,6 +13,7 @@ use crate::types::{
     ArrayTy, BOOL, CHAR, COMPLEX, Class, Dtype, FLOAT, Form, INT, NONE, NP_BOOL, NP_F32, NP_FLOAT,
     NP_INT, NUMPY, OBJECT, RANGE, TUPLE, Tags, Ty, class,
 };
+use crate::ufunc::{self, ScalarUfunc};
 
 /// The tag of `a op b`; `power` is the exponent where it is written in the program.
 pub(crate) fn bin_tag(op: Bin, a: u8, b: u8, power: Option<i64>) -> Option<u8> {
@@ -460,6 +461,8 @@ pub(crate) enum Intrinsic {
     Divmod,
     Pow,
     Range,
+    /// A function of numpy's.
+    Ufunc(&'static ScalarUfunc),
     /// Through Python.
     Boxed,
 }
@@ -797,7 +800,7 @@ fn numpy_call(
         "ceil" if scalar && args[0].tags.within(Tags::FLOATS) => {
             Some((Intrinsic::CeilFloat, Ty::of(NP_FLOAT)))
         }
-        "abs" | "absolute" if scalar && args[0].tags.within(Tags::FLOATS) => {
+        "absolute" if scalar && args[0].tags.within(Tags::FLOATS) => {
             Some((Intrinsic::Fabs, Ty::of(NP_FLOAT)))
         }
         "float32" if number => Some((Intrinsic::ToNarrow(Dtype::Float32), Ty::of(NP_F32))),
@@ -813,8 +816,18 @@ fn numpy_call(
         "int64" if number && args[0].tags.within(Tags::INDICES) => {
             Some((Intrinsic::ToNumpyInt, Ty::of(NP_INT)))
         }
+        _ if named.is_empty() && ufunc::of_numbers(function, args).is_some() => {
+            let (known, ty) = ufunc::of_numbers(function, args)?;
+            Some((Intrinsic::Ufunc(known), ty))
+        }
         _ if scalar && UFUNCS.contains(&function) => {
             Some((Intrinsic::Boxed, Ty::of(NP_FLOAT).boxed()))
+        }
+        _ if args.len() == 2 && named.is_empty() && UFUNCS_OF_TWO.contains(&function) => {
+            match common_dtype(&args[0], &args[1])? {
+                (Dtype::Float64, ndim) if ndim > 0 => array(Dtype::Float64, ndim),
+                _ => None,
+            }
         }
         _ if UFUNCS.contains(&function) && named.is_empty() => {
             let like = args.first().filter(|_| args.len() == 1)?.array()?;
@@ -824,6 +837,19 @@ fn numpy_call(
         _ => None,
     }
 }
+
+/// numpy's functions that make a float of two.
+const UFUNCS_OF_TWO: &[&str] = &[
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "power",
+    "arctan2",
+    "hypot",
+    "copysign",
+    "logaddexp",
+];
 
 /// numpy's functions that make a float of a float.
 const UFUNCS: &[&str] = &[

@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use crate::whole::WholeFunction;
+
 /// Addresses and offsets.
 #[derive(Debug, Clone, Default)]
 #[expect(
@@ -151,8 +153,8 @@ pub struct Runtime {
     pub table_to_python: usize,
     /// `(list, n) -> list`: the list so many times.
     pub unboxed_repeat: usize,
-    /// `(list, tag) -> list`: a copy of such a list or of Python's, or null if one of the elements has
-    /// another tag or there is no memory; no exception is set.
+    /// `(list, tag) -> list`: a copy of such a list or of Python's, or null if one of the elements
+    /// has another tag or there is no memory; no exception is set.
     pub unboxed_copy: usize,
     /// `(start, stop, step) -> list` of a range.
     pub unboxed_range: usize,
@@ -172,9 +174,33 @@ pub struct Runtime {
     pub int_pow: usize,
     pub float_floordiv: usize,
     pub float_mod: usize,
+    /// `(expression: *const Whole, leaves: *const [tag, bits]) -> object`, or null, and no
+    /// exception, if the expression is to be computed statement by statement.
+    pub whole: usize,
+    /// Functions of arrays that may be part of such an expression, by their addresses.
+    pub whole_functions: HashMap<usize, WholeFunction>,
+    /// The inner loops of numpy's functions of floats, and their data.
+    pub ufunc_loops: HashMap<&'static str, [usize; 2]>,
+    /// `(loop, data, arguments and result, number of arguments) -> 1` if no floating-point flag
+    /// was raised.
+    pub ufunc_once: usize,
+    /// `(loop, data, room, shape)`: the same for several lanes, whose vectors lie in the room, the
+    /// result as the third. The shape is the number of lanes, of arguments (`<< 8`), and whether
+    /// the second one has steps (`<< 16`). All lanes are `UFUNC_STOPPED` if a flag was raised.
+    pub ufunc_lanes: usize,
+    /// `(loop, data, shape, 0) -> 1` if that is to the bit what each lane alone would be.
+    pub ufunc_agrees: usize,
+    /// `(function, arguments and result, number of arguments) -> 0 or -1`.
+    pub ufunc_call: usize,
+    /// `(kernel, arguments, bytes of them, first row, end of rows) -> row that is next`: rows that
+    /// do not depend on each other, on several threads.
+    pub on_threads: usize,
     /// Functions of the C library.
     pub libm: HashMap<&'static str, usize>,
 }
+
+/// A number that is none: what lanes are where numpy has to be asked.
+pub const UFUNC_STOPPED: u64 = 0x7ff8_6f70_636f_646f;
 
 /// What a call from Python carries along: limits of the stack.
 #[derive(Debug, Clone, Copy)]

@@ -25,6 +25,7 @@ use crate::steps::Steps;
 use crate::table::{self, TableTy};
 use crate::types::{Form, Ty};
 use crate::unboxed;
+use crate::whole::Whole;
 use crate::wrap;
 
 /// Number of a compiled version of a function.
@@ -276,6 +277,8 @@ pub struct Spec {
     pub records: Vec<Box<Record>>,
     /// Descriptions of arrays that code refers to.
     pub checks: Vec<Box<ArrayCheck>>,
+    /// Expressions over arrays that code refers to.
+    pub wholes: Vec<Box<Whole>>,
     /// The address of the native entry, read by callers.
     pub cell: Box<std::cell::Cell<usize>>,
     /// Loops that run by the vector.
@@ -321,6 +324,10 @@ pub struct Unit {
     pub hoists: bool,
     /// Whether floats may be added in another order.
     pub fast_math: bool,
+    /// Whether expressions over arrays may be computed on several threads.
+    pub parallel: bool,
+    /// Whether other threads of Python may run meanwhile.
+    pub nogil: bool,
     /// What is known of Python.
     pub runtime: Rc<Runtime>,
     /// All functions.
@@ -348,6 +355,8 @@ impl Unit {
             owner,
             hoists: true,
             fast_math: false,
+            parallel: false,
+            nogil: false,
             runtime,
             functions: Vec::new(),
             classes: Rc::default(),
@@ -417,6 +426,7 @@ impl Unit {
             vectorcall_offset: None,
             records: Vec::new(),
             checks: Vec::new(),
+            wholes: Vec::new(),
             cell: Box::default(),
             vectors: Vec::new(),
             places: Vec::new(),
@@ -583,6 +593,7 @@ impl Unit {
         spec.vectorcall_offset = emitted.vectorcall_offset;
         spec.records = emitted.records;
         spec.checks = emitted.checks;
+        spec.wholes = emitted.wholes;
         spec.leaves = emitted.leaves;
         spec.callees = emitted.callees;
         Ok(())

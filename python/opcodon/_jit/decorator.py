@@ -124,6 +124,7 @@ class Front:
             signatures=native.signatures(),
             exits=native.exits(),
             vectors=native.vectors(),
+            passes=native.passes(),
         )
 
     def listing(self, native: Any) -> Listing:
@@ -309,6 +310,7 @@ def jit(
     fast_math: bool = False,
     boundscheck: bool = True,
     parallel: bool = False,
+    nogil: bool = False,
     cache: bool = False,
 ) -> F: ...
 
@@ -321,6 +323,7 @@ def jit(
     fast_math: bool = False,
     boundscheck: bool = True,
     parallel: bool = False,
+    nogil: bool = False,
     cache: bool = False,
 ) -> Callable[[F], F]: ...
 
@@ -332,6 +335,7 @@ def jit(
     fast_math: bool = False,
     boundscheck: bool = True,
     parallel: bool = False,
+    nogil: bool = False,
     cache: bool = False,
 ) -> Any:
     """Compile a Python function to machine code when it is called, with exactly Python's meaning.
@@ -348,9 +352,13 @@ def jit(
     boundscheck
         False permits indices to be trusted. This version makes no use of it: they are checked.
     parallel
-        Loops on threads; not available in this version.
+        Permits loops that run by the vector and expressions over large arrays to be computed on
+        all cores. Results are the same to the bit.
+    nogil
+        Permits other threads of Python to run while an expression over large arrays is computed.
     cache
-        Compiled code on disk; not available in this version.
+        Has no effect: to compile takes milliseconds, so nothing is stored. It is there for
+        programs that ask for it.
 
     Returns
     -------
@@ -362,8 +370,6 @@ def jit(
     ------
     TypeError
         If `fn` is not a Python function.
-    NotImplementedError
-        If an option is asked for that is not available.
 
     Examples
     --------
@@ -382,13 +388,9 @@ def jit(
         "fast_math": fast_math,
         "boundscheck": boundscheck,
         "parallel": parallel,
+        "nogil": nogil,
         "cache": cache,
     }
-    for name in ("parallel", "cache"):
-        if options[name]:
-            raise NotImplementedError(
-                f"opcodon.jit has no {name}=True in this version: leave the option out"
-            )
     if fn is None:
         return lambda function: jit(function, **options)
     if isinstance(fn, (staticmethod, classmethod)):

@@ -107,6 +107,7 @@ def report(
     signatures: list[str],
     exits: dict[int, dict[str, Any]],
     vectors: dict[int, int],
+    passes: dict[int, int],
 ) -> Report:
     """The report of a function from its normal form and the exits that its machine code took.
 
@@ -120,6 +121,8 @@ def report(
         For each statement that was left: `why`, and how often (`n_taken`).
     vectors
         For each loop that runs by the vector how many rows it does at a time.
+    passes
+        For each expression over arrays that was computed in one pass how many operations it has.
     """
     if form is None or refusal is not None:
         return Report(name, file, refusal, signatures, [])
@@ -129,6 +132,8 @@ def report(
         state = NATIVE
         why = f"{vectors[node.id]} rows at a time" if node.id in vectors else ""
         if isinstance(node, Simple):
+            if node.id in passes:
+                why = f"{passes[node.id]} operations in one pass"
             if node.data["s"] == "leave":
                 state, why = PYTHON, node.data["why"]
             elif _calls_helper(form, node):

@@ -84,6 +84,8 @@ pub(crate) struct Function {
     along: Option<Py<PyAny>>,
     /// Whether floats may be added in another order.
     fast_math: bool,
+    parallel: bool,
+    nogil: bool,
     state: UnsafeCell<State>,
 }
 
@@ -336,6 +338,8 @@ impl Function {
             let mut unit = group.unit.borrow_mut();
             unit.hoists = state.hoists;
             unit.fast_math = self.fast_math;
+            unit.parallel = self.parallel;
+            unit.nogil = self.nogil;
         }
         Ok(group)
     }
@@ -492,6 +496,10 @@ impl Function {
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Self> {
         layout(py)?;
+        let permits = |name: &str| match options.get_item(name)? {
+            Some(wanted) => wanted.is_truthy(),
+            None => Ok(false),
+        };
         Ok(Self {
             entry: Entry::custom(vectorcall),
             name,
@@ -503,10 +511,9 @@ impl Function {
             report: options.get_item("report")?.map(Bound::unbind),
             listing: options.get_item("listing")?.map(Bound::unbind),
             along: options.get_item("along")?.map(Bound::unbind),
-            fast_math: match options.get_item("fast_math")? {
-                Some(wanted) => wanted.is_truthy()?,
-                None => false,
-            },
+            fast_math: permits("fast_math")?,
+            parallel: permits("parallel")?,
+            nogil: permits("nogil")?,
             state: UnsafeCell::default(),
         })
     }
@@ -594,6 +601,21 @@ impl Function {
             vectors.set_item(statement, n_rows)?;
         }
         Ok(vectors)
+    }
+
+    /// Per expression over arrays that was computed in one pass: how many operations it has.
+    fn passes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let passes = PyDict::new(py);
+        let rows = |specs: &[Spec], _: &Unit| {
+            let wholes = own(specs).flat_map(|(spec, _)| &spec.wholes);
+            let done = wholes.filter(|whole| whole.n_done.get() > 0);
+            done.map(|whole| (whole.statement, whole.n_operations()))
+                .collect::<Vec<_>>()
+        };
+        for (statement, n_operations) in self.specs(rows).unwrap_or_default() {
+            passes.set_item(statement, n_operations)?;
+        }
+        Ok(passes)
     }
 
     /// What the front makes of `exits`, and of the program.

@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::rc::Rc;
 
-use opcodon_pyfn::{Dtype, Runtime, Tags};
+use opcodon_pyfn::{Dtype, Runtime, SCALAR_UFUNCS, Tags};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::class_layout::ClassLayout;
-use super::{calls, classes, function, leave, table, texts, unboxed};
+use super::{calls, classes, function, leave, scalars, table, texts, threads, unboxed, whole};
 
 /// What is known of the interpreter and of numpy.
 pub(super) struct Layout {
@@ -118,34 +118,6 @@ const NUMPY: &[&str] = &[
     "copy",
     "arange",
     "linspace",
-    "sin",
-    "cos",
-    "tan",
-    "arcsin",
-    "arccos",
-    "arctan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "exp",
-    "exp2",
-    "expm1",
-    "log",
-    "log2",
-    "log10",
-    "log1p",
-    "sqrt",
-    "cbrt",
-    "floor",
-    "ceil",
-    "rint",
-    "trunc",
-    "deg2rad",
-    "rad2deg",
-    "radians",
-    "degrees",
-    "abs",
-    "absolute",
     "float64",
     "float32",
     "int64",
@@ -375,7 +347,8 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
             }
         }
     }
-    for name in NUMPY {
+    let ufuncs = SCALAR_UFUNCS.iter().map(|known| known.name);
+    for name in ufuncs.chain(NUMPY.iter().copied()) {
         know(numpy.getattr(name)?, format!("numpy.{name}"));
     }
     let address = |object: &Bound<'_, PyAny>| object.as_ptr() as usize;
@@ -493,6 +466,14 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         int_pow: at!(calls::int_pow),
         float_floordiv: at!(calls::float_floordiv),
         float_mod: at!(calls::float_mod),
+        ufunc_loops: scalars::loops(&numpy)?,
+        ufunc_once: at!(scalars::once),
+        ufunc_lanes: at!(scalars::lanes),
+        ufunc_agrees: at!(scalars::agrees),
+        ufunc_call: at!(scalars::call_once),
+        on_threads: at!(threads::on_threads),
+        whole: if fine { at!(whole::whole) } else { 0 },
+        whole_functions: whole::functions(&numpy)?,
         libm: addresses!(
             sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, exp, exp2,
             expm1, log, log2, log10, log1p, cbrt, pow, atan2, fmod, hypot

@@ -5,7 +5,8 @@
 //! ([`leave`]), and where this interpreter's objects have their fields ([`layout`]).
 //!
 //! # Invariant
-//! Everything here runs with the interpreter lock held, which is what makes it exclusive.
+//! Everything here runs with the interpreter lock held, which is what makes it exclusive; but rows
+//! of arrays on several threads ([`threads`], [`whole`]), which touch no object.
 #![allow(
     unsafe_code,
     reason = "generated code works on Python's objects by their addresses"
@@ -25,10 +26,13 @@ mod group;
 mod kind;
 mod layout;
 mod leave;
+mod scalars;
 mod table;
 mod texts;
+mod threads;
 mod ufunc;
 mod unboxed;
+mod whole;
 
 use pyo3::prelude::*;
 

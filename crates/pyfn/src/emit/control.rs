@@ -52,11 +52,22 @@ const FAR_STEP: i64 = 1 << 40;
 impl Emitter<'_, '_> {
     /// Emits a block; whether its end is reached.
     pub(super) fn block(&mut self, block: &[Statement]) -> bool {
-        block.iter().all(|statement| self.statement(statement))
+        let mut rest = block;
+        while let Some(first) = rest.first() {
+            let (n_done, goes_on) = match self.whole(rest) {
+                Some(done) => done,
+                None => (1, self.statement(first)),
+            };
+            if !goes_on {
+                return false;
+            }
+            rest = &rest[n_done..];
+        }
+        true
     }
 
     /// Emits a statement; its code is known by its number, that of statements inside by theirs.
-    fn statement(&mut self, statement: &Statement) -> bool {
+    pub(super) fn statement(&mut self, statement: &Statement) -> bool {
         let around = self.b.srcloc();
         let number = u32::try_from(statement.id).unwrap_or_default();
         self.b.set_srcloc(SourceLoc::new(number));

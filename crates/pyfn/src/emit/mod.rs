@@ -42,11 +42,13 @@ mod step;
 mod table;
 mod text;
 mod trampoline;
+mod ufunc;
 mod unboxed;
 mod unused;
 mod value;
 mod vector;
 mod vectorcall;
+mod whole;
 
 pub use frame::UNEXPECTED;
 pub use hoist::HOISTED;
@@ -74,6 +76,7 @@ use crate::types::{ArrayTy, CHAR, COMPLEX, OBJECT, Tags, Ty, UNSET};
 use crate::unit::{
     ArrayCheck, CodePlace, CompileError, FunctionInfo, LoopShape, Record, SpecId, Unit,
 };
+use crate::whole::Whole;
 
 /// What was made of a function.
 pub(crate) struct Emitted {
@@ -84,6 +87,7 @@ pub(crate) struct Emitted {
     pub(crate) vectorcall_offset: Option<usize>,
     pub(crate) records: Vec<Box<Record>>,
     pub(crate) checks: Vec<Box<ArrayCheck>>,
+    pub(crate) wholes: Vec<Box<Whole>>,
     pub(crate) leaves: Vec<(usize, String)>,
     pub(crate) callees: Vec<usize>,
     pub(crate) places: Vec<CodePlace>,
@@ -192,6 +196,7 @@ pub(crate) struct Emitter<'a, 'f> {
     signatures: Vec<(ir::Signature, SigRef)>,
     records: Vec<Box<Record>>,
     checks: Vec<Box<ArrayCheck>>,
+    wholes: Vec<Box<Whole>>,
     leaves: Vec<(usize, String)>,
     callees: Vec<usize>,
 }
@@ -307,7 +312,7 @@ pub(crate) fn function(unit: &mut Unit, spec: SpecId) -> Result<Emitted, Compile
     let mut builder_context = FunctionBuilderContext::new();
     let b = FunctionBuilder::new(&mut codegen.func, &mut builder_context);
     let emitter = Emitter::new(b, unit, info, spec);
-    let (records, checks, leaves, callees) = emitter.run(&params, isa.frontend_config());
+    let (records, checks, wholes, leaves, callees) = emitter.run(&params, isa.frontend_config());
     let bytes_of = |codegen: &mut Codegen| -> Result<(Vec<u8>, Vec<CodePlace>), CompileError> {
         let compiled = codegen.compile(&*isa, &mut Default::default());
         let compiled = compiled.map_err(|error| refuse(format!("{error:?}")))?;
@@ -356,6 +361,7 @@ pub(crate) fn function(unit: &mut Unit, spec: SpecId) -> Result<Emitted, Compile
         vectorcall_offset,
         records,
         checks,
+        wholes,
         leaves,
         callees,
         places,
@@ -365,6 +371,7 @@ pub(crate) fn function(unit: &mut Unit, spec: SpecId) -> Result<Emitted, Compile
 type Tables = (
     Vec<Box<Record>>,
     Vec<Box<ArrayCheck>>,
+    Vec<Box<Whole>>,
     Vec<(usize, String)>,
     Vec<usize>,
 );
@@ -428,6 +435,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             signatures: Vec::new(),
             records: Vec::new(),
             checks: Vec::new(),
+            wholes: Vec::new(),
             leaves: Vec::new(),
             callees: Vec::new(),
         }
@@ -451,7 +459,13 @@ impl<'a, 'f> Emitter<'a, 'f> {
         self.b.func.sized_stack_slots[self.berths.slot].size = self.berths.size();
         self.b.seal_all_blocks();
         self.b.finalize(config);
-        (self.records, self.checks, self.leaves, self.callees)
+        (
+            self.records,
+            self.checks,
+            self.wholes,
+            self.leaves,
+            self.callees,
+        )
     }
 
     // Small words of emitting.

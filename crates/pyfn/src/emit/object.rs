@@ -364,6 +364,7 @@ impl Emitter<'_, '_> {
                 });
                 Some(Self::from_word(ty.clone(), code))
             }
+            Some((Intrinsic::Ufunc(known), _)) => Some(self.ufunc(known, function, &values, ty)),
             Some((Intrinsic::Boxed, _)) | None => {
                 Some(self.boxed_call(function, values, named, ty))
             }

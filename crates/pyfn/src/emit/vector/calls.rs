@@ -101,6 +101,10 @@ impl Reader<'_> {
                 let value = self.by_routine(name, &args, path)?;
                 result(value)
             }
+            (Intrinsic::Ufunc(known), _) => {
+                let value = self.ufunc(known, args, path)?;
+                result(value)
+            }
             (Intrinsic::Fabs, [a]) => {
                 let x = self.double(a)?;
                 result(self.magnitude(x))

@@ -47,6 +47,7 @@ mod spill;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod ufuncs;
 
 use std::sync::OnceLock;
 
@@ -62,7 +63,7 @@ use self::graph::Range;
 use self::index::{Bound, Linear, Place, Term, Word};
 use self::kernel::Isa;
 pub(super) use self::libm::knows_powers;
-use self::overlap::{Pair, pairs};
+use self::overlap::{Pair, pairs, rows_are_apart};
 pub(super) use self::read::Row;
 use self::read::{Loop, Read};
 use super::frame::TICKS;
@@ -83,7 +84,13 @@ pub(crate) struct Vector {
     has_loops: bool,
     /// What rows carry over.
     hands: Vec<Hand>,
+    /// Bytes of the kernel's arguments, if rows may be done on several threads: nothing stops them, and
+    /// nothing is carried over.
+    on_threads: Option<i64>,
 }
+
+/// Rows, times turns of the loops inside, from which on threads are worth while.
+const N_TURNS_FOR_THREADS: i64 = 1 << 18;
 
 /// Rows below which the kernel is not worth its call.
 const N_ROWS_MIN: i64 = 8;
@@ -151,11 +158,18 @@ impl Emitter<'_, '_> {
         });
         let areas = read.graph.carries.iter().map(fold::area_bytes);
         let n_bytes = 8 * (read.words.len() + 2) + areas.sum::<usize>();
+        let n_bytes = u32::try_from(n_bytes).ok()?;
         let slot = self.b.create_sized_stack_slot(ir::StackSlotData::new(
             ir::StackSlotKind::ExplicitSlot,
-            u32::try_from(n_bytes).ok()?,
+            n_bytes,
             3,
         ));
+        let is_free = read.graph.stops.is_empty() && read.graph.carries.is_empty();
+        let may_share = is_free
+            && rows_are_apart(&read)
+            && self.unit.parallel
+            && self.rt.on_threads != 0
+            && !self.info.program.has_handlers;
         let head = &self.info.liveness.head[statement.id];
         let bound_by_loop = row.local();
         let mut bound = read.bound.iter().chain([&bound_by_loop]);
@@ -165,6 +179,7 @@ impl Emitter<'_, '_> {
             does_last: !bound.any(|&local| head.has(local)),
             has_loops: has_loops(body),
             hands,
+            on_threads: may_share.then_some(i64::from(n_bytes)),
         };
         self.enter_vector(&vector, &read, &pairs, [from, to]);
         Some(vector)
@@ -240,7 +255,8 @@ impl Emitter<'_, '_> {
             addresses.push(value.address.unwrap_or(value.word));
         }
         for pair in pairs {
-            self.look_at_pair(pair, &addresses, &rows, &mut guard);
+            let is_shared = vector.on_threads.is_some();
+            self.look_at_pair(pair, &addresses, &rows, is_shared, &mut guard);
         }
         let holds = guard.holds.unwrap_or_else(|| self.int(1));
         let holds = if self.b.func.dfg.value_type(holds) == types::I64 {
@@ -249,6 +265,7 @@ impl Emitter<'_, '_> {
             self.b.ins().uextend(types::I64, holds)
         };
         self.store(holds, slot, 0);
+        let low = self.share_rows(vector, &rows);
         let rows = if vector.has_loops {
             self.call_in_pieces(vector, low, high)
         } else {
@@ -261,6 +278,57 @@ impl Emitter<'_, '_> {
         self.jump(done, &[rows]);
         self.start(done);
         self.b.def_var(from, next);
+    }
+
+    /// Does rows on several threads, if that is allowed and they are many; the row that is next.
+    fn share_rows(&mut self, vector: &Vector, rows: &Rows) -> Value {
+        let Some(n_bytes) = vector.on_threads else {
+            return rows.low;
+        };
+        let mut n_turns = rows.n_rows;
+        for [first, end] in &rows.turns {
+            let turns = self.b.ins().isub(*end, *first);
+            // More than there can be is enough.
+            let most = self.int(N_TURNS_FOR_THREADS);
+            let is_enough = self.b.ins().icmp(IntCC::SignedGreaterThan, n_turns, most);
+            n_turns = self.b.ins().select(is_enough, most, n_turns);
+            n_turns = self.b.ins().imul(n_turns, turns);
+        }
+        let last = if vector.does_last {
+            rows.high
+        } else {
+            self.b.ins().iadd_imm_s(rows.high, -1)
+        };
+        let is_much = self.b.ins().icmp_imm_s(
+            IntCC::SignedGreaterThanOrEqual,
+            n_turns,
+            N_TURNS_FOR_THREADS,
+        );
+        let (head, done) = (self.new_block(), self.new_block());
+        let now = self.b.append_block_param(head, types::I64);
+        let result = self.b.append_block_param(done, types::I64);
+        let low = [ir::BlockArg::Value(rows.low)];
+        self.b.ins().brif(is_much, head, &low, done, &low);
+        self.b.switch_to_block(head);
+        let slot = self.b.ins().stack_addr(types::I64, vector.slot, 0);
+        let (kernel, n_bytes) = (self.address(vector.address), self.int(n_bytes));
+        let args = [kernel, slot, n_bytes, now, last];
+        let next = self.call_word(self.rt.on_threads, &args);
+        let ticks = self.int(TICKS);
+        self.take_ticks(ticks);
+        // Time was up, or nothing is left but what the scalar loop does.
+        let left = self.b.ins().isub(last, next);
+        let goes_on = self
+            .b
+            .ins()
+            .icmp_imm_s(IntCC::SignedGreaterThanOrEqual, left, TICKS);
+        let has_moved = self.b.ins().icmp(IntCC::NotEqual, next, now);
+        let goes_on = self.b.ins().band(goes_on, has_moved);
+        let args = [next].map(ir::BlockArg::Value);
+        self.b.ins().brif(goes_on, head, &args, done, &args);
+        self.b.seal_block(head);
+        self.start(done);
+        result
     }
 
     /// Calls the kernel until it is done or stops, and looks at signals meanwhile.

@@ -1,8 +1,9 @@
 //! Whether arrays overlap so that the order of rows matters.
 //!
-//! Rows may be done together if none reads what an earlier one writes, and no two write the same. What
-//! is read lies before all that is written, behind it, or, row by row, at the element that the row
-//! itself writes or further on.
+//! Rows may be done together if none reads what an earlier one writes, and no two write the same.
+//! What is read lies before all that is written, behind it, or, row by row, at the element that
+//! the row itself writes or further on; rows on several threads have no order, so that nothing but
+//! the element itself will do.
 
 use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC};
 
@@ -14,12 +15,14 @@ use crate::emit::Emitter;
 use crate::types::Ty;
 
 impl Emitter<'_, '_> {
-    /// Whether no row reads (or writes) what an earlier row has written.
+    /// Whether no row reads (or writes) what an earlier row has written, or, on several threads,
+    /// any other.
     pub(super) fn look_at_pair(
         &mut self,
         pair: &Pair<'_>,
         addresses: &[Value],
         rows: &Rows,
+        is_shared: bool,
         guard: &mut Guard,
     ) {
         let (low, n_rows) = (rows.low, rows.n_rows);
@@ -75,8 +78,16 @@ impl Emitter<'_, '_> {
         let written_end = self.b.ins().iadd(written, written_span);
         let is_behind = self.b.ins().icmp(less, written_end, first);
         let mut holds = self.b.ins().bor(is_before, is_behind);
-        // Ahead of what its own row writes.
-        if let Some(need) = pair.ahead {
+        // Ahead of what its own row writes; on several threads nothing is ahead, but what it
+        // writes itself.
+        if let Some(need) = pair.ahead
+            && is_shared
+        {
+            if need == 0 && first_shift == last_shift {
+                let is_own = self.b.ins().icmp(IntCC::Equal, first, written);
+                holds = self.b.ins().bor(holds, is_own);
+            }
+        } else if let Some(need) = pair.ahead {
             let from = self.b.ins().iadd_imm_s(written, need);
             let is_ahead = self.b.ins().icmp(less, from, first);
             holds = self.b.ins().bor(holds, is_ahead);
@@ -153,4 +164,13 @@ pub(super) fn pairs<'r>(read: &'r Read, types: &[Ty]) -> Vec<Pair<'r>> {
         }
     }
     pairs
+}
+
+/// Whether within streams rows read what they write themselves, and nothing that others write.
+pub(super) fn rows_are_apart(read: &Read) -> bool {
+    read.graph.stores.iter().all(|store| {
+        let same = |access: &&super::read::Access| access.stream == store.stream;
+        let mut accesses = read.reads.iter().filter(same);
+        accesses.all(|access| access.shift == store.shift)
+    })
 }

@@ -1,4 +1,5 @@
-//! The only unsafe code of this crate: entering a kernel that this crate has generated.
+//! The only unsafe code of this crate: entering a kernel that this crate has generated, and asking
+//! the runtime.
 //!
 //! What makes it sound is that the kernel reads one stream of doubles, as many as it is told that
 //! there are, and writes only the word that is its own.
@@ -22,6 +23,23 @@ pub(super) fn run(kernel: &Code, numbers: &[f64]) -> usize {
     let row = unsafe { call_address(kernel.address(), &signature, Abi::SysV, &args) };
     match row {
         Ok(Value::Ptr(row)) => row,
+        _ => 0,
+    }
+}
+
+/// Asks a function of the runtime something about four words.
+pub(super) fn ask(function: usize, words: [usize; 4]) -> usize {
+    let Ok(signature) = "ptr(ptr, ptr, ptr, ptr)".parse() else {
+        return 0;
+    };
+    if function == 0 {
+        return 0;
+    }
+    let address = std::ptr::with_exposed_provenance(function);
+    // SAFETY: whoever filled the runtime's table says that there is such a function.
+    let answer = unsafe { call_address(address, &signature, Abi::SysV, &words.map(Value::Ptr)) };
+    match answer {
+        Ok(Value::Ptr(answer)) => answer,
         _ => 0,
     }
 }

@@ -1,0 +1,133 @@
+//! Expressions over whole arrays: the runtime computes them at once, or the statements do one by
+//! one.
+
+use std::cell::{Cell, RefCell};
+
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
+
+use super::Emitter;
+use crate::program::{Atom, Statement};
+use crate::types::{Class, Form, OBJECT, Tags, Ty, UNSET};
+use crate::whole::{Run, Whole, WholeNode, run};
+
+impl Emitter<'_, '_> {
+    /// Emits the run of statements that a block begins with, if it is one expression over arrays:
+    /// how many there are, and whether anything follows.
+    pub(super) fn whole(&mut self, block: &[Statement]) -> Option<(usize, bool)> {
+        if self.rt.whole == 0 || self.side.is_some() {
+            return None;
+        }
+        let is_number = |atom: &Atom| {
+            let ty = self.scope().atom(atom);
+            ty.narrowed().tags.within(Tags::NUMBERS)
+        };
+        let found = run(&self.info, &self.rt.whole_functions, &is_number, block)?;
+        if !self.is_about_arrays(&found) {
+            return None;
+        }
+        let (first, statements) = (block.first()?, &block[..found.n_statements]);
+        if statements
+            .iter()
+            .any(|statement| crate::infer::reads_unbound(&self.info, &statement.kind))
+        {
+            return None;
+        }
+        self.begin(first);
+        let goes_on = self.prepare(first);
+        self.end_checks();
+        if !goes_on {
+            return Some((1, false));
+        }
+        if !self.is_about_arrays(&found) {
+            return None;
+        }
+        let words = found.leaves.iter().map(|leaf| self.leaf(leaf));
+        let words = words.collect::<Option<Vec<_>>>()?;
+        let room = self.scratch(2 * words.len());
+        for (at, &word) in words.iter().flatten().enumerate() {
+            self.store(word, room, i32::try_from(8 * at).unwrap_or(0));
+        }
+        let to = found.to;
+        let record = Box::new(Whole {
+            nodes: found.nodes,
+            n_leaves: found.leaves.len(),
+            parallel: self.unit.parallel,
+            nogil: self.unit.nogil,
+            statement: statements.last().map_or(first.id, |last| last.id),
+            n_done: Cell::default(),
+            memo: RefCell::default(),
+        });
+        let address = self.address(std::ptr::from_ref::<Whole>(&record) as usize);
+        self.wholes.push(record);
+        let object = self.call_word(self.rt.whole, &[address, room]);
+        let (one_by_one, done, after) = (self.new_block(), self.new_block(), self.new_block());
+        self.b.ins().brif(object, done, &[], one_by_one, &[]);
+        let before = (self.types.clone(), self.facts.len());
+        self.b.switch_to_block(one_by_one);
+        let goes_on = statements.iter().all(|statement| self.statement(statement));
+        let types = std::mem::replace(&mut self.types, before.0);
+        self.facts.truncate(before.1);
+        let is_object = types[to].tags == Tags::of(OBJECT);
+        if goes_on {
+            self.jump(after, &[]);
+        }
+        self.start(done);
+        if goes_on && is_object {
+            self.bind(to, Self::owned(types[to].clone(), object));
+            for statement in statements {
+                self.finish_step(statement);
+            }
+            self.jump(after, &[]);
+        } else {
+            // What these statements are known to do is not what was found.
+            self.dec_ref(object);
+            self.jump(one_by_one, &[]);
+        }
+        self.b.seal_block(one_by_one);
+        self.start(after);
+        if goes_on {
+            self.types = types;
+        } else {
+            self.resume_at_nothing();
+        }
+        Some((statements.len(), goes_on))
+    }
+
+    /// Whether a run is worth to be looked at as a whole: arrays go in, and nothing that is none
+    /// for certain.
+    fn is_about_arrays(&self, run: &Run) -> bool {
+        let scope = self.scope();
+        let types = run
+            .leaves
+            .iter()
+            .map(|leaf| scope.atom(leaf).narrowed().clone());
+        let types = types.collect::<Vec<_>>();
+        let is_array = |ty: &Ty| ty.array().is_some();
+        let is_unknown = |ty: &Ty| ty.tags == Tags::of(OBJECT) && ty.form == Form::Any;
+        let fits = |ty: &Ty| is_array(ty) || is_unknown(ty) || ty.tags.within(Tags::NUMBERS);
+        let calls = |node: &WholeNode| matches!(node, WholeNode::Call(..));
+        let is_known = types.iter().any(is_array);
+        let is_bound = |leaf: &Atom| match leaf {
+            Atom::Local(local) => !self.types[*local].tags.has(UNSET),
+            _ => true,
+        };
+        run.leaves.iter().all(is_bound)
+            && types.iter().all(|ty| fits(ty) && !ty.tags.is_empty())
+            && (is_known || types.iter().any(is_unknown) && run.nodes.iter().any(calls))
+    }
+
+    /// The tag and the bits of what goes in.
+    fn leaf(&mut self, leaf: &Atom) -> Option<[Value; 2]> {
+        let value = self.atom(leaf);
+        let tag = self.tag(&value);
+        let bits = match Self::class_of(&value)? {
+            Class::Int | Class::Object => self.word(&value),
+            Class::Float => {
+                let flt = self.flt(&value);
+                self.b.ins().bitcast(types::I64, MemFlagsData::new(), flt)
+            }
+            _ => return None,
+        };
+        Some([tag, bits])
+    }
+}
