@@ -111,6 +111,8 @@ fn breed(tier: Tier, steps: usize, seed: u64) {
         .collect();
     let mut linear_child = linear[0].clone();
     let (mut child, mut mutant) = (trees[0].clone(), trees[0].clone());
+    // Children with constants; without selection, a population may drift to where it has none.
+    let mut used = 0;
     for step in 0..steps {
         let [a, b, place] = std::array::from_fn(|_| rng.below(POPULATION));
         if step % 2 == 0 {
@@ -121,6 +123,7 @@ fn breed(tier: Tier, steps: usize, seed: u64) {
         linear_child.mutate(&mut rng, &repertoire, max_slots);
         assert_eq!(linear_child.code().check(), Ok(()), "step {step}");
         assert!(linear_child.code().slots().len() <= max_slots);
+        used += usize::from(!linear_child.code().constants().is_empty());
         std::mem::swap(&mut linear[place], &mut linear_child);
 
         child.crossover(&mut rng, &trees[a], &trees[b], max_slots);
@@ -134,11 +137,7 @@ fn breed(tier: Tier, steps: usize, seed: u64) {
             judge(trees[place].code());
         }
     }
-    let used = linear
-        .iter()
-        .filter(|genome| !genome.code().constants().is_empty())
-        .count();
-    assert!(used > 0, "breeding has not lost all constants");
+    assert!(used > steps / 100, "children have constants: {used}");
 }
 
 #[test]
