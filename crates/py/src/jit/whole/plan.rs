@@ -61,6 +61,8 @@ pub(super) struct Plan {
     /// For each node whether its elements are read.
     pub(super) is_read: Vec<bool>,
     pub(super) ends: Ends,
+    /// What makes one of two elements, for an extreme.
+    pub(super) better: Option<InnerLoop>,
     /// Pieces of memory in use at the same time.
     pub(super) n_slots: usize,
 }
@@ -224,9 +226,24 @@ impl Plan {
             made,
             is_read,
             ends,
+            better: better(py, ends),
             n_slots: planner.n_slots,
         }
     }
+}
+
+/// The loop that takes the larger, or the smaller, of two elements.
+fn better(py: Python<'_>, ends: Ends) -> Option<InnerLoop> {
+    let Ends::Number(method, dtype) = ends else {
+        return None;
+    };
+    let name = match method {
+        WholeMethod::Max => "maximum",
+        WholeMethod::Min => "minimum",
+        _ => return None,
+    };
+    let function = py.import("numpy").ok()?.getattr(name).ok()?;
+    Some(resolve(py, &function, &[Kind::Strong(dtype); 2])?.0)
 }
 
 /// What a node is made of.

@@ -65,8 +65,7 @@ impl Job<'_> {
             };
             let number = match method {
                 WholeMethod::Sum | WholeMethod::Mean => elements.sum(method, dtype)?,
-                WholeMethod::Max => elements.extreme(dtype, false)?,
-                WholeMethod::Min => elements.extreme(dtype, true)?,
+                WholeMethod::Max | WholeMethod::Min => elements.extreme(dtype)?,
                 WholeMethod::Any | WholeMethod::All => {
                     let n_true = elements.fold(0, total::<u8>, i64::wrapping_add);
                     let n = i64::try_from(self.rows.row_size()).ok()?;
@@ -87,19 +86,6 @@ impl Job<'_> {
 fn total<T: Copy + Into<i64>>(elements: &[T]) -> i64 {
     let add = |sum: i64, &next: &T| sum.wrapping_add(next.into());
     elements.iter().fold(0, add)
-}
-
-/// The smallest or largest of numbers, or one that is none if there is such a one.
-fn best<T: Copy + PartialOrd>(is_min: bool) -> impl Fn(T, T) -> T {
-    move |a, b| {
-        let is_better = if is_min { b < a } else { b > a };
-        // What is no number stays.
-        if is_better || b.partial_cmp(&b).is_none() {
-            b
-        } else {
-            a
-        }
-    }
 }
 
 /// The elements of an expression one block after the other.
@@ -147,7 +133,7 @@ impl Elements<'_> {
         let mut result = start;
         let mut left = self.job.rows.row_size();
         while left > 0 {
-            let n = left.min(N_BLOCK);
+            let n = left.min(self.job.n_piece);
             left -= n;
             result = join(result, self.block(n, &of_block));
         }
@@ -186,32 +172,42 @@ impl Elements<'_> {
         Some(Number::Word(NP_INT, sum))
     }
 
-    fn extreme(&mut self, dtype: Dtype, is_min: bool) -> Option<Number> {
-        macro_rules! best_of {
+    /// The best element, by numpy's own function of two.
+    fn extreme(&mut self, dtype: Dtype) -> Option<Number> {
+        let better = self.job.plan.better?;
+        macro_rules! best {
             ($type:ty) => {{
-                let better = best::<$type>(is_min);
-                let of_block = |block: &[$type]| block.iter().copied().reduce(&better);
-                self.fold(None, of_block, |a: Option<$type>, b| match (a, b) {
-                    (Some(a), Some(b)) => Some(better(a, b)),
-                    (a, b) => a.or(b),
-                })?
+                let join = |best: Option<$type>, block: &[$type]| {
+                    let mut best = best.or(block.first().copied())?;
+                    // SAFETY: the loop is one for this type.
+                    unsafe { better.fold(&mut best, block) };
+                    Some(best)
+                };
+                let mut best = None;
+                let mut left = self.job.rows.row_size();
+                while left > 0 {
+                    let n = left.min(self.job.n_piece);
+                    left -= n;
+                    best = self.block(n, |block| join(best, block));
+                }
+                best?
             }};
         }
         let word = match dtype {
             Dtype::Float64 => {
-                let value = best_of!(f64);
+                let value: f64 = best!(f64);
                 let is_plain = !value.is_nan() && value != 0.0;
                 return is_plain.then_some(Number::Double(value));
             }
             Dtype::Float32 => {
-                let value = best_of!(f32);
+                let value: f32 = best!(f32);
                 let is_plain = !value.is_nan() && value != 0.0;
                 return is_plain.then_some(Number::Single(value));
             }
-            Dtype::Int8 => best_of!(i8).into(),
-            Dtype::Int16 => best_of!(i16).into(),
-            Dtype::Int32 => best_of!(i32).into(),
-            _ => best_of!(i64),
+            Dtype::Int8 => best!(i8).into(),
+            Dtype::Int16 => best!(i16).into(),
+            Dtype::Int32 => best!(i32).into(),
+            _ => best!(i64),
         };
         Some(Number::Word(dtype.tag()?, word))
     }

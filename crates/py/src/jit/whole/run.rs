@@ -135,7 +135,7 @@ enum Place {
 
 /// Something to be computed.
 pub(super) struct Job<'a> {
-    plan: &'a Plan,
+    pub(super) plan: &'a Plan,
     steps: &'a [Step],
     pub(super) rows: &'a Rows,
     places: Vec<[Place; 3]>,
@@ -350,6 +350,26 @@ impl<'a> Job<'a> {
 }
 
 impl InnerLoop {
+    /// Puts elements together, one after the other, with what there is.
+    ///
+    /// # Safety
+    /// It must be a loop of two such elements that makes a third.
+    pub(super) unsafe fn fold<T>(self, so_far: &mut T, block: &[T]) {
+        let result = std::ptr::from_mut(so_far).cast::<c_char>();
+        let mut pointers = [result, block.as_ptr().cast_mut().cast(), result];
+        let mut steps = [0, size_of::<T>().cast_signed(), 0];
+        let mut n = block.len().cast_signed();
+        // SAFETY: the caller says so.
+        unsafe {
+            (self.function)(
+                pointers.as_mut_ptr(),
+                &raw mut n,
+                steps.as_mut_ptr(),
+                self.data,
+            );
+        }
+    }
+
     /// Runs the loop; which floating-point flags are set then.
     ///
     /// # Safety
