@@ -5,6 +5,7 @@ use opcodon_expr::Expr;
 use crate::code::Code;
 use crate::config::Kind;
 use crate::linear::LinearCode;
+use crate::program::Program;
 use crate::tree::{Mark, TreeCode};
 use crate::{McodeError, effective};
 
@@ -15,6 +16,15 @@ pub enum Individual {
     Linear(LinearCode),
     /// A formula in which every subtree is one range of slots.
     Tree(TreeCode),
+}
+
+impl<'a> From<&'a Individual> for Program<'a> {
+    fn from(individual: &'a Individual) -> Program<'a> {
+        match individual {
+            Individual::Linear(linear) => linear.into(),
+            Individual::Tree(tree) => tree.into(),
+        }
+    }
 }
 
 impl Individual {

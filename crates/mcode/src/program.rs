@@ -1,7 +1,6 @@
 //! What a batch takes: verified code, and what is known of it.
 
 use crate::code::Code;
-use crate::individual::Individual;
 use crate::linear::LinearCode;
 use crate::tree::TreeCode;
 
@@ -31,14 +30,5 @@ impl<'a> From<&'a TreeCode> for Program<'a> {
         let code = tree.code();
         let is_tree = true;
         Program { code, is_tree }
-    }
-}
-
-impl<'a> From<&'a Individual> for Program<'a> {
-    fn from(individual: &'a Individual) -> Program<'a> {
-        match individual {
-            Individual::Linear(linear) => linear.into(),
-            Individual::Tree(tree) => tree.into(),
-        }
     }
 }
