@@ -10,6 +10,7 @@ import random
 import signal
 import sys
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -452,6 +453,28 @@ def test_a_loop_on_threads_can_be_interrupted():
     with pytest.raises(KeyboardInterrupt):
         jitted(table, y, 0.5)
     timer.join()
+
+
+def repeated(x, n):
+    z = x
+    for _ in range(n):
+        z = np.exp(x) * 0.5 + np.sin(x) * z
+    return z
+
+
+@pytest.mark.parametrize("options", [{}, {"parallel": True}])
+def test_a_loop_around_expressions_can_be_interrupted(options):
+    x = reals(1 << 18)
+    jitted = opcodon.jit(repeated, **options)
+    jitted(x, 2)
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    started = time.monotonic()
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        jitted(x, 5000)
+    timer.join()
+    # All turns take longer, whoever shares the machine.
+    assert time.monotonic() - started < 8
 
 
 # Random expressions.

@@ -1,5 +1,6 @@
 """Exceptions that are raised and caught in one function, against CPython."""
 
+import gc
 import importlib
 import pathlib
 import sys
@@ -271,6 +272,55 @@ def own(ValueError, n):  # noqa: A002
     return "none"
 
 
+opaque = eval("lambda value: value * 2")
+
+
+def changes_what_failed(of, key):
+    found = 0
+    try:
+        found = of[key]
+    except KeyError:
+        of[key] = 4
+        found = opaque(key)
+    except IndexError:
+        of.append(7)
+        found = opaque(key)
+    return found
+
+
+def returns_what_python_finds(a, b, of):
+    try:
+        return of[a // b]
+    except ZeroDivisionError:
+        return opaque(a)
+    except KeyError:
+        return opaque(of)
+    except IndexError:
+        return opaque(of) + undefined  # noqa: F821
+
+
+def returns_what_fails(x, y):
+    try:
+        raise ValueError(x)
+    except ValueError:
+        return 1 // y
+
+
+def raised_of_nothing(x):
+    try:
+        raise ValueError(undefined)  # noqa: F821
+    except ValueError:
+        return x
+
+
+def returns_what_is_unbound(d, k):
+    try:
+        found = d[k]
+    except KeyError:
+        return found
+    return found
+
+
 class Strange:
     def __init__(self, log):
         self.log = log
@@ -319,6 +369,11 @@ CALLS = [
     (across_others, [(0,), (4,)]),
     (with_others, [(3,)]),
     (own, [(KeyError, 1), (KeyError, 0), (3, 1)]),
+    (changes_what_failed, [({}, 3), ({3: 1}, 3), ([1, 2], 2), ([1, 2], 0), ({}, (1, 2))]),
+    (returns_what_python_finds, [(a, b, of) for a in (3, 4) for b in (0, 1) for of in ({}, [])]),
+    (returns_what_fails, [(5, 0), (5, 1)]),
+    (raised_of_nothing, [(1,)]),
+    (returns_what_is_unbound, [({}, 1), ({1: 2}, 1)]),
 ]
 IDS = [f"{function.__name__}-{k}" for k, (function, _) in enumerate(CALLS)]
 
@@ -360,6 +415,71 @@ def test_leaving_at_every_statement_changes_nothing(function, calls, monkeypatch
                 interpreter.Function.policy = interpreter.At(n, after=after)
                 difference = expected.differences(Outcome(made, args))
                 assert not difference, f"{args} at {n}: {difference}"
+
+
+def binds_a_global(x):
+    global caught
+    try:
+        raise ValueError(x)
+    except ValueError as caught:  # noqa: F841
+        pass
+
+
+def test_a_handler_unbinds_the_global_that_it_binds():
+    for function in [binds_a_global, opcodon.jit(binds_a_global)]:
+        globals()["caught"] = 5
+        function(1)
+        assert "caught" not in globals()
+
+
+def divides(x):
+    try:
+        return 1 // x
+    except ZeroDivisionError:
+        return any(x == k for k in range(1))
+
+
+def test_builtins_may_be_hidden_later(monkeypatch):
+    compiled = opcodon.jit(divides)
+    assert [compiled(0), compiled(0)] == [True, True]
+    monkeypatch.setitem(globals(), "any", lambda _: "hidden")
+    assert [compiled(0), divides(0)] == ["hidden", "hidden"]
+    monkeypatch.setitem(globals(), "ZeroDivisionError", KeyError)
+    for function in [compiled, divides]:
+        with pytest.raises(ArithmeticError, match="by zero"):
+            function(0)
+    assert "hidden" in str(compiled.report())
+
+
+class Told:
+    def __init__(self, log):
+        self.log = log
+
+    def __del__(self):
+        self.log.append("gone")
+
+
+def told(log, fails):
+    held = Told(log)
+    try:
+        return fails(held)
+    except ZeroDivisionError:
+        log.append("handled")
+    return None
+
+
+def test_what_was_raised_keeps_no_frame_alive():
+    compiled = opcodon.jit(told)
+    logs = []
+    gc.disable()
+    try:
+        for function in [told, compiled, compiled]:
+            logs.append([])
+            function(logs[-1], lambda held: held and 1 // 0)
+            logs[-1].append("back")
+    finally:
+        gc.enable()
+    assert logs == 3 * [["handled", "gone", "back"]]
 
 
 def test_operations_of_others():

@@ -88,6 +88,11 @@ class Front:
         form = self.form
         if form is None:
             return None
+        # The form has them in it; what runs goes on in it, so there is no other form.
+        hidden = [name for name in form.builtins if not self.scope.is_builtin(name)]
+        if hidden:
+            self.refusal = f"the builtin {hidden[0]} is hidden by another one of that name"
+            return None
         guards: list[Guard] = []
         values = [self._frozen(entry, guards) for entry in form.globals]
         if [id(value) for value in values] != [id(value) for value in self._values]:

@@ -191,6 +191,9 @@ class ExpressionNormaliser:
         if isinstance(node, ast.Name) and not self.is_local(node.id):
             name = node.id
             if name not in self.names.outer and self.resolver.is_builtin(name):
+                # What is made of it depends on it.
+                self.form.builtins.add(name)
+                self.frozen(name)
                 return name
         return None
 

@@ -295,6 +295,7 @@ class Form:
 
     __slots__ = (
         "body",
+        "builtins",
         "constants",
         "file",
         "globals",
@@ -322,6 +323,7 @@ class Form:
         self.kwarg: str | None = None
         self.locals: list[str] = []
         self.globals: list[dict[str, Any]] = []
+        self.builtins: set[str] = set()
         self.constants: list[Any] = []
         self.body: Block = []
         self.outer: list[tuple[type[ast.Global] | type[ast.Nonlocal], list[str]]] = []

@@ -4,7 +4,7 @@
 the handler. So is a division by zero, or an item that is not there, where machine code sees it
 coming (an operation `fails`, which is false in Python). The handler stands at each such place;
 machine code runs of it what nobody can tell from being in a handler, and leaves before anything
-else. Python then raises the exception once more, and goes on in the middle of the handler.
+else. Python then raises the exception, and goes on in the middle of the handler.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from opcodon._jit.expressions import Resolver
 from opcodon._jit.form import Atom, Block, Form, Handled, If, Operation, Piece, Simple
 from opcodon._jit.names import Names
 from opcodon._jit.python_form import PythonForm
+from opcodon._jit.tools import INDEX_ERROR_NAME, KEY_ERROR_NAME
 from opcodon._jit.turns import TurnsNormaliser
 
 # Classes whose calls with any arguments do nothing but make an exception.
@@ -48,7 +49,7 @@ JUMPS = (ast.Break, ast.Continue, ast.Return)
 Caught = list[tuple[tuple[type[BaseException], ...], ast.ExceptHandler]]
 
 
-class Once:
+class Handlers:
     """The body of a try statement whose handlers stand where exceptions are raised.
 
     Attributes
@@ -93,7 +94,7 @@ class HandlersNormaliser(TurnsNormaliser):
         super().__init__(form, names, resolver)
         self.syntax: ast.AST = ast.Pass()
         # The try statement that these statements are in the body of, if its handlers can be there.
-        self.once: Once | None = None
+        self.once: Handlers | None = None
 
     def caught(self, node: ast.Try) -> Caught | None:
         """The handlers of a try statement, if they can stand elsewhere."""
@@ -102,8 +103,9 @@ class HandlersNormaliser(TurnsNormaliser):
         caught: Caught = []
         for handler in node.handlers:
             kinds = tuple(self._kinds(handler.type))
-            names = [part.id for part in ast.walk(self.syntax) if isinstance(part, ast.Name)]
-            if not kinds or handler.name in names or not _is_simple(handler):
+            names = {part.id for part in ast.walk(self.syntax) if isinstance(part, ast.Name)}
+            is_used = handler.name in names or handler.name in self.names.outer
+            if not kinds or is_used or not _is_simple(handler):
                 return None
             caught.append((kinds, handler))
         return caught
@@ -138,11 +140,11 @@ class HandlersNormaliser(TurnsNormaliser):
         self.frozen(name)
         atoms, _ = self.operands(arguments)
 
-        def cause(writer: PythonForm, kept: list[Atom]) -> ast.stmt:
+        def cause(writer: PythonForm, kept: list[Atom]) -> list[ast.stmt]:
             values = [writer.atom(atom) for atom in kept]
             made = ast.Call(func=writer.load(name), args=values, keywords=[])
             exception = writer.at(made) if isinstance(call, ast.Call) else writer.load(name)
-            return writer.at(ast.Raise(exc=exception, cause=None))  # type: ignore[no-any-return]
+            return [writer.at(ast.Raise(exc=exception, cause=None))]
 
         self.handle(node, once, handler, atoms, cause)
         return True
@@ -171,7 +173,7 @@ class HandlersNormaliser(TurnsNormaliser):
     def _seen_failing(
         self,
         where: ast.AST,
-        once: Once,
+        once: Handlers,
         kind: str,
         exception: type[BaseException],
         operation: Operation,
@@ -182,9 +184,20 @@ class HandlersNormaliser(TurnsNormaliser):
         if handler is None or not once.n_places or not all(map(_is_atom, atoms)):
             return
 
-        def cause(writer: PythonForm, kept: list[Atom]) -> ast.stmt:
+        def cause(writer: PythonForm, kept: list[Atom]) -> list[ast.stmt]:
+            def raising(name: str, argument: ast.expr) -> ast.stmt:
+                made = ast.Call(func=writer.load(name), args=[argument], keywords=[])
+                return writer.at(ast.Raise(exc=writer.at(made), cause=None))  # type: ignore[no-any-return]
+
+            if kind == "key":
+                return [raising(KEY_ERROR_NAME, writer.atom(kept[1]))]
             failing = {**operation, **dict(zip(names, kept, strict=True))}
-            return writer.at(ast.Expr(value=writer.operation(failing)))  # type: ignore[no-any-return]
+            statement = writer.at(ast.Expr(value=writer.operation(failing)))
+            if kind == "zero":
+                return [statement]
+            # The handler may have made the sequence longer.
+            text = writer.at(ast.Constant(value="list index out of range"))
+            return [statement, raising(INDEX_ERROR_NAME, text)]
 
         self.once = None
         fails = self.set(where, {"fails": kind, "a": atoms[0], "b": atoms[1]})
@@ -197,31 +210,52 @@ class HandlersNormaliser(TurnsNormaliser):
     def handle(
         self,
         where: ast.AST,
-        once: Once,
+        once: Handlers,
         handler: ast.ExceptHandler,
         atoms: list[Atom],
-        cause: Callable[[PythonForm, list[Atom]], ast.stmt],
+        cause: Callable[[PythonForm, list[Atom]], list[ast.stmt]],
     ) -> None:
         """Append a handler where an exception is raised; `cause` raises it, of kept atoms."""
         once.n_places -= 1
         self.once = None
-        # The handler may bind names anew that the exception was made of.
-        kept = [self.set(where, {"atom": atom}) if "l" in atom else atom for atom in atoms]
+        # The handler may bind names anew that the exception was made of; globals may be unbound.
+        kept = [self.set(where, {"atom": atom}) if _is_named(atom) else atom for atom in atoms]
         writer = PythonForm(self.form)
         writer.where = where
-        statement = cause(writer, kept)
-        *first, last = handler.body
-        is_jump = isinstance(last, JUMPS)
-        body: Block = self.block(first if is_jump else handler.body)
-        locals_ = [atom for atom in kept if "l" in atom]
-        if locals_:
-            keep = {"s": "expr", "e": {"tuple": locals_}}
-            body.append(Piece(None, [Simple(where, keep, [])]))
-        end = Piece(None, [Simple(where, {"s": "break"}, [])])
-        body += self.block([last]) if is_jump else [end]
+        statements = cause(writer, kept)
+        body: Block = self.block(handler.body)
+        if not isinstance(handler.body[-1], JUMPS):
+            body.append(Piece(None, [Simple(where, {"s": "break"}, [])]))
+        _keep(where, [atom["l"] for atom in kept if "l" in atom], body)
         self.once = once
-        self.out.append(Handled(where, [statement], handler, body))
+        self.out.append(Handled(where, statements, handler, body))
 
 
 def _is_atom(atom: Atom) -> bool:
     return "slice" not in atom and "tuple" not in atom
+
+
+def _is_named(atom: Atom) -> bool:
+    return "l" in atom or "g" in atom
+
+
+def _keep(where: ast.AST, kept: list[int], body: Block) -> None:
+    """Make every way out of a handler read these locals, so that Python finds them there."""
+    if not kept:
+        return
+    for node in _leaves(body):
+        node.data["reads"] = sorted({*node.data["reads"], *kept})
+    keep = {"s": "expr", "e": {"tuple": [{"l": local} for local in kept]}}
+    last = body[-1].body
+    last.insert(len(last) - 1, Simple(where, keep, []))
+
+
+def _leaves(body: Block) -> Iterator[Simple]:
+    """The statements that are left to Python."""
+    for piece in body:
+        for node in piece.body:
+            if isinstance(node, If):
+                yield from _leaves(node.then)
+                yield from _leaves(node.orelse)
+            elif isinstance(node, Simple) and node.data["s"] == "leave":
+                yield node

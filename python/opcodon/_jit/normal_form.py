@@ -30,8 +30,7 @@ from opcodon._jit.form import (
     With,
 )
 from opcodon._jit.generators import gives
-from opcodon._jit.handlers import Caught, HandlersNormaliser
-from opcodon._jit.handlers import Once as Handlers
+from opcodon._jit.handlers import Caught, Handlers, HandlersNormaliser
 from opcodon._jit.names import LOOPS, SCOPES, Names, RefusedError
 from opcodon._jit.patterns import PatternNormaliser
 from opcodon._jit.python_form import PythonForm

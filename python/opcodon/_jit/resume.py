@@ -171,7 +171,16 @@ class Resumption(PythonForm):
         if isinstance(node, Simple) and "c" in node.data.get("e", {}).get("call", {}):
             call = ast.Call(func=self.load(WITHOUT_HELPER_NAME), args=[exception], keywords=[])
             exception = self.at(call)
-        return [self.at(ast.Raise(exc=exception, cause=None))]
+        return [self._raise(exception)]
+
+    def _raise(self, exception: ast.expr) -> ast.stmt:
+        """Raise the exception, which the frame in its traceback does not keep."""
+        raised = self.at(ast.Raise(exc=exception, cause=None))
+        forgotten = self.at(ast.Name(id=EXCEPTION_NAME, ctx=ast.Del()))
+        forgetting = self.at(ast.Delete(targets=[forgotten]))
+        return self.at(  # type: ignore[no-any-return]
+            ast.Try(body=[raised], handlers=[], orelse=[], finalbody=[forgetting])
+        )
 
     def enter(self, node: Node, branch: str, way: list[Step]) -> list[ast.stmt]:
         """What is left of a compound statement that is continued in one of its blocks."""
@@ -243,7 +252,7 @@ class Resumption(PythonForm):
         if rest is None and self.mode is Mode.RAISED and isinstance(each, (For, Loop)):
             # Somebody interrupts a loop of the generator. What a statement raises is raised again.
             self.where = node.where
-            return [self.at(ast.Raise(exc=self.load(EXCEPTION_NAME), cause=None))]
+            return [self._raise(self.load(EXCEPTION_NAME))]
         self.where = node.where
         generator, count, *arguments = map(self.atom, (node.generator, node.count, *node.arguments))
         if self._is_counted(node, each):

@@ -19,6 +19,8 @@ WITHOUT_HELPER_NAME = ".without_helper"
 EXCEPTION_NAME = ".exception"
 REPLAYS_NAME = ".replays"
 ADVANCED_NAME = ".advanced"
+KEY_ERROR_NAME = ".KeyError"
+INDEX_ERROR_NAME = ".IndexError"
 
 
 def enter(manager: Any) -> tuple[Any, Any]:
@@ -59,4 +61,6 @@ TOOLS: dict[str, Any] = {
     WITHOUT_HELPER_NAME: without_helper,
     REPLAYS_NAME: replays,
     ADVANCED_NAME: advanced,
+    KEY_ERROR_NAME: KeyError,
+    INDEX_ERROR_NAME: IndexError,
 }

@@ -33,6 +33,9 @@ impl Emitter<'_, '_> {
             return None;
         }
         self.begin(first);
+        // A run may take long, and nobody looks at signals in it.
+        let status = self.call_rarely(self.rt.check_signals, &[]);
+        self.fail_if_negative(status);
         let goes_on = self.prepare(first);
         self.end_checks();
         if !goes_on {
