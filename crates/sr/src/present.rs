@@ -285,6 +285,9 @@ fn apply(op: Op, arguments: Vec<Sum>, operators: &Operators) -> Sum {
                         [exponent @ .., Node::Op(Op::Exp)] => {
                             function(Op::Exp, [sum_of(exponent, operators).scale(0.5)])
                         }
+                        [exponent @ .., Node::Op(Op::Exp), Node::Op(Op::Inv)] => {
+                            function(Op::Exp, [sum_of(exponent, operators).scale(-0.5)])
+                        }
                         inner => {
                             let mut nodes = inner.to_vec();
                             nodes.push(Node::Op(Op::Sqrt));
@@ -418,6 +421,7 @@ mod tests {
             ("square(x*2)", "4*square(x)"),
             ("sqrt(x*4)", "2*sqrt(x)"),
             ("3/sqrt(exp(square(x)*4 + y))", "3/exp(2*square(x) + 0.5*y)"),
+            ("sqrt(4/exp(square(x)))", "2*exp(-0.5*square(x))"),
             ("sqrt(1 - square(x)*0.25)", "sqrt(1 - 0.25*square(x))"),
             ("x - x + y", "y"),
             ("x*2 + x*3", "5*x"),
