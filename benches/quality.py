@@ -125,6 +125,7 @@ SOLVERS = {
 PARTS = {
     "as it is": {},
     "no seeds": {"seeds": False},
+    "no symmetries": {"symmetries": False},
     "no constants": {"constant_iterations": 0},
     "no crossover": {"crossover_probability": 0.0},
     "one island": {"islands": 1},

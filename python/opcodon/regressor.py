@@ -135,6 +135,9 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         Scale columns of extreme magnitude for the search. Formulas are in the original units.
     seeds : bool, default=True
         Start from linear, quadratic and power-law models and from all small formulas.
+    symmetries : bool, default=True
+        Look for inputs that only scale the target, do not count, or count only as a sum, difference,
+        product or quotient, and search in those fewer variables first. Part of the seeds.
     guesses : iterable of str or Expression, default=()
         Formulas to start from, in the names of the columns. Their constants are fitted, so only
         the form matters.
@@ -223,6 +226,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         max_memory: int | str | None = None,
         standardize: bool = True,
         seeds: bool = True,
+        symmetries: bool = True,
         guesses: Iterable[str | Expression] = (),
         archive_size: int = 0,
         blend: bool = False,
@@ -260,6 +264,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self.max_memory = max_memory
         self.standardize = standardize
         self.seeds = seeds
+        self.symmetries = symmetries
         self.guesses = guesses
         self.archive_size = archive_size
         self.blend = blend

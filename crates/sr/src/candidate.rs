@@ -62,15 +62,20 @@ pub(crate) const JUDGING: Effort = Effort {
 };
 
 /// Refits the constants of closed forms on a judge's rows; a fit that fails leaves the candidate
-/// with the constants it has.
+/// with the constants it has. Without the time to judge them all, candidates stay as they were judged
+/// before.
 pub(crate) fn refit(
     judge: &mut Evaluator,
-    candidates: Vec<Candidate>,
+    mut candidates: Vec<Candidate>,
     effort: Effort,
     clock: &Clock,
 ) -> Result<Vec<Candidate>, SrError> {
     let exprs: Vec<&Expr> = candidates.iter().map(|c| &c.expr).collect();
     let before = judge.scores(&exprs, clock)?;
+    if clock.is_over() {
+        candidates.retain(|c| c.score.error.is_finite());
+        return Ok(candidates);
+    }
     let starts: Vec<(&Expr, Score)> = exprs.into_iter().zip(before.iter().copied()).collect();
     let refined = judge.refine(&starts, effort, clock)?;
     let mut normaliser = Normaliser::default();

@@ -348,6 +348,8 @@ macro_rules! for_each_parameter { ($then:ident) => { $then! {
         "Scale columns of extreme magnitude by a power of two for the search. Formulas come back in the original units, exactly.")
     (seeds,                  bool,           true,                  Accepts::Any,
         "Start from linear, quadratic and power-law models and from an enumeration of all small formulas.")
+    (symmetries,             bool,           true,                  Accepts::Any,
+        "Look for inputs that only scale the target, do not count, or count only as a sum, difference, product or quotient, and search in those fewer variables first. Part of the seeds.")
     (guesses,                Guesses,        Guesses::default(),    Accepts::Any,
         "Formulas to start from, in the names of the columns and separated by semicolons. Their constants are fitted, so only the form matters.")
     (archive_size,           usize,         0,                     Accepts::Between(0.0, 1e6),

@@ -7,21 +7,19 @@ use std::time::Duration;
 use opcodon_expr::{Expr, print};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::candidate::{Candidate, refit};
+use crate::candidate::Candidate;
 use crate::checkpoint::{Checkpoint, Save, Writer};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::SrError;
-use crate::evaluate::{Evaluator, Score};
-use crate::memory::Allowance;
-use crate::normal_form::{Normaliser, Slots};
+use crate::evaluate::Evaluator;
 use crate::present::present;
 use crate::problem::{Observations, Problem, Rows};
 use crate::report::{Judged, Outcome, Report};
 use crate::search::Search;
-use crate::seeds::Scope;
+use crate::starts::Starts;
 use crate::stop::StopReason;
-use crate::{choose, constants, polish, seeds};
+use crate::{choose, polish};
 
 /// What is known of a search under way.
 #[derive(Debug, Clone, Serialize)]
@@ -143,19 +141,12 @@ pub fn fit_with(
             source,
         })?;
     let searching = clock.for_search();
-    let seeds = |rows: &Rows, scope: Scope| {
-        let [seeking, judging] = deadlines(scope, &clock);
-        let mut models = problem.guesses.clone();
-        if config.seeds {
-            models.extend(seed_models(
-                rows,
-                scope,
-                config,
-                problem.allowance,
-                &seeking,
-            ));
-        }
-        judged(models, rows, config, &judging)
+    let starts = Starts {
+        problem: &problem,
+        config,
+        seed,
+        pool: &pool,
+        clock: &searching,
     };
     let (mut search, mut patience) = match begun {
         Some((state, patience)) => {
@@ -163,7 +154,10 @@ pub fn fit_with(
             (search, patience)
         }
         None => {
-            let search = Search::new(&problem, config, seed, &pool, seeds, &searching)?;
+            let search = {
+                let seeds = |rows: &Rows, scope| starts.of(rows, scope);
+                Search::new(&problem, config, seed, &pool, seeds, &searching)?
+            };
             (search, Patience::default())
         }
     };
@@ -251,73 +245,6 @@ fn trivial(problem: &Problem, config: &Config, seed: u64, clock: &Clock) -> Repo
         visited: Vec::new(),
     };
     Report::new(problem, config, seed, vec![model], outcome)
-}
-
-/// Share of the time limit after which no more seeds are sought, and once more after which no more of
-/// their constants are fitted: what was found with all of one share is not thrown away unseen.
-const SEEDS_SHARE: f64 = 0.2;
-/// The same for all folds together, which come after that, and for each of them.
-const FOLDS_SHARE: f64 = 0.2;
-const FOLD_SHARE: f64 = 0.05;
-
-/// Until when seeds are sought, and until when they are judged. Runs that are not limited by time never
-/// look at it, so that they can be repeated.
-fn deadlines(scope: Scope, clock: &Clock) -> [Clock; 2] {
-    let (sought, judged) = match scope {
-        Scope::Whole => (SEEDS_SHARE, SEEDS_SHARE),
-        Scope::Fold(part) => (SEEDS_SHARE + part * FOLDS_SHARE, FOLD_SHARE),
-    };
-    [sought, sought + judged].map(|share| clock.until_share(share))
-}
-
-/// The models of [`seeds`] for these rows.
-fn seed_models(
-    rows: &Rows,
-    scope: Scope,
-    config: &Config,
-    allowance: Allowance,
-    clock: &Clock,
-) -> Vec<Expr> {
-    let squares = rows.for_squares();
-    let mut models = seeds::models(&squares, config.max_size);
-    models.extend(seeds::defined(&config.operators, rows.columns.len()));
-    models.extend(seeds::pairs(
-        &squares,
-        scope,
-        &config.operators,
-        config.max_size,
-        allowance.atoms,
-        clock,
-    ));
-    models
-}
-
-/// Models in normal form, their constants fitted to these rows.
-fn judged(
-    models: Vec<Expr>,
-    rows: &Rows,
-    config: &Config,
-    clock: &Clock,
-) -> Result<Vec<Candidate>, SrError> {
-    let mut normaliser = Normaliser::default();
-    let forms = models
-        .iter()
-        .filter_map(|expr| normaliser.normal_form(expr, Slots::Closed));
-    let candidates = forms
-        .filter(|form| form.expr.len() <= config.max_size && config.constraints.allow(&form.expr))
-        .map(|form| Candidate {
-            expr: form.expr,
-            score: Score::WORST,
-            shape: form.shape,
-        })
-        .collect();
-    let effort = constants::Effort {
-        passes: 6,
-        tolerance: 1e-8,
-        rss: 0.0,
-    };
-    let mut judge = Evaluator::new(rows.clone())?;
-    refit(&mut judge, candidates, effort, clock)
 }
 
 /// Generations that the search goes on for each node of a formula that is good enough.

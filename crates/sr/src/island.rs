@@ -230,14 +230,8 @@ impl Island {
         max_size: usize,
         clock: &Clock,
     ) -> Result<Foretold, SrError> {
-        let mut found = self.fronts.candidates();
-        // As they were judged, too: there may be no time to refit.
-        found.extend(refit(
-            &mut self.rungs.scorer,
-            found.clone(),
-            JUDGING,
-            clock,
-        )?);
+        let found = self.fronts.candidates();
+        let found = refit(&mut self.rungs.scorer, found, JUDGING, clock)?;
         let mut learned = Fronts::new(max_size, Arc::clone(&self.fronts.reach));
         for candidate in &found {
             learned.insert(candidate);

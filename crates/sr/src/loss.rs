@@ -235,14 +235,9 @@ impl Loss {
 
     /// What the search finds a formula for.
     pub(crate) fn link(&self) -> Link {
-        match self.row() {
-            Some((
-                Row {
-                    of_log: Some(_), ..
-                },
-                _,
-            )) => Link::Log,
-            _ => Link::Identity,
+        match self.row().and_then(|(row, _)| row.of_log) {
+            Some(_) => Link::Log,
+            None => Link::Identity,
         }
     }
 

@@ -346,6 +346,55 @@ pub(crate) fn sums(
     })
 }
 
+/// The best sums, by size, of something found before and something found before or an atom.
+pub(crate) fn extended(
+    found: &[Found],
+    dictionary: &Dictionary,
+    columns: &[&[f64]],
+    target: &[f64],
+    max_size: usize,
+) -> Vec<Found> {
+    let Some(y) = standard(target) else {
+        return Vec::new();
+    };
+    let firsts = found.iter().map(|found| {
+        let values = found.core.eval_columns(columns);
+        (found.core.clone(), values, 1.0)
+    });
+    let atoms = dictionary.atoms.iter().take(SUMMANDS);
+    let atoms = atoms.map(|atom| (atom.expr.clone(), atom.values.clone(), atom.rms));
+    let terms: Vec<(Expr, Vec<f64>, f64)> = firsts.chain(atoms).collect();
+    let standards: Vec<Option<Vec<f64>>> = terms.iter().map(|term| standard(&term.1)).collect();
+    let zero = vec![0.0; y.len()];
+    let all = standards.iter().map(|s| s.as_deref().unwrap_or(&zero));
+    let all = matrix(all, y.len());
+    let correlations = all.columns(0, found.len()).tr_mul(&all);
+    let with_target = all.tr_mul(&DVector::from_vec(y));
+    let mut best = Best::new(max_size);
+    for j in 0..terms.len() {
+        for i in 0..found.len().min(j) {
+            let (a, b, c) = (with_target[i], with_target[j], correlations[(i, j)]);
+            let left = 1.0 - c * c;
+            let r2 = (a * a + b * b - 2.0 * a * b * c) / left;
+            let size = terms[i].0.len() + terms[j].0.len() + 3;
+            if left > 1e-6 && size <= max_size && r2 > best.thresholds[size] && r2 < 1.0 + 1e-6 {
+                best.offer(size, r2, i, j);
+            }
+        }
+    }
+    let pairs = best.by_size.iter().flatten();
+    let sums = pairs.filter_map(|&(_, i, j)| {
+        let both = [&terms[i], &terms[j]];
+        let model = linear::forward(&both.map(|term| &term.1[..]), target, None, 2).pop()?;
+        let terms = model.terms.iter();
+        let terms: Vec<(Expr, f64)> = terms
+            .map(|&(k, coefficient)| (both[k].0.clone(), coefficient / both[k].2))
+            .collect();
+        self::found(linear::combination(&terms)?, columns, target)
+    });
+    sums.collect()
+}
+
 /// The best pairs of all blocks as formulas with their scaling, for each target.
 fn gathered(
     by_block: &[Vec<Best>],

@@ -254,6 +254,13 @@ pub(crate) struct Input {
     pub(crate) scale: f64,
 }
 
+impl Input {
+    /// A column as it is.
+    pub(crate) fn plain(column: usize) -> Self {
+        Self { column, scale: 1.0 }
+    }
+}
+
 /// A table prepared for the search.
 #[derive(Debug, Clone)]
 pub struct Problem {

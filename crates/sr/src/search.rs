@@ -421,13 +421,6 @@ impl<'a> Search<'a> {
                     .collect()
             })
             .collect();
-        if clock.is_over() {
-            // No time to refit: as the search rows judged them.
-            for candidate in fresh.into_iter().flatten() {
-                self.fronts.insert(&candidate);
-            }
-            return Ok(());
-        }
         let judges = &mut self.judges;
         let judged: Vec<Vec<Candidate>> = self.pool.install(|| {
             judges

@@ -10,13 +10,12 @@ use opcodon_expr::{Expr, Node, Op};
 use rayon::prelude::*;
 
 use crate::clock::Clock;
-use crate::dictionary::{self, Dictionary, allowed};
+use crate::dictionary::{self, Dictionary};
 use crate::linear::{self, Linear};
 use crate::operators::Operators;
 use crate::pairs::{self, Found, Link};
 use crate::peels;
 use crate::problem::Rows;
-use crate::separable::Separation;
 
 /// Inputs from which products are formed; beyond, those most correlated with the target.
 const QUADRATIC_INPUTS: usize = 40;
@@ -228,6 +227,9 @@ fn powers_of(base: &Expr, exponent: f64) -> Vec<Expr> {
 pub(crate) enum Scope {
     /// All: nothing is left out.
     Whole,
+    /// All, of a law in fewer variables. Errors are small there, so the rows that are looked at may
+    /// be those where they are small beside the target itself, whatever is done to it.
+    Fewer,
     /// Those without a fold, to be repeated for each fold: what takes long is left out. Of the time
     /// for all folds this part may be over when this one is done.
     Fold(f64),
@@ -241,8 +243,7 @@ const GREEDY_TERMS: usize = 4;
 const SOLVED: f64 = 1e-12;
 
 /// The best pairs of small formulas, and sums of them, for the target and for what the target is a
-/// function of; before that, where variables only scale it, for what they scale. In parallel on the
-/// current thread pool.
+/// function of. In parallel on the current thread pool.
 pub(crate) fn pairs(
     rows: &Rows,
     scope: Scope,
@@ -251,46 +252,36 @@ pub(crate) fn pairs(
     most_atoms: usize,
     clock: &Clock,
 ) -> Vec<Expr> {
-    let n_rows = rows.n_rows();
-    let step = n_rows.div_ceil(PROBE_ROWS).max(1);
-    let probe = rows.pick(&(0..n_rows).step_by(step).collect::<Vec<_>>());
-    let columns = probe.column_refs();
-    let from_zero =
-        |rows: &Rows| -> Vec<f64> { rows.target.iter().map(|v| v - rows.zero).collect() };
-    let y = from_zero(&probe);
-    let search = |columns: &[&[f64]], y: &[f64], max_size| {
-        Pairs {
-            columns,
-            operators,
-            max_size,
-            most_atoms,
-            clock,
-        }
-        .of(y, scope)
+    let from = match scope {
+        Scope::Fewer => clearest(rows),
+        _ => (0..rows.n_rows()).collect(),
     };
-    let of_powers = [Op::Mul, Op::Div, Op::Sqrt];
-    let writes_powers = of_powers.iter().all(|&op| allowed(op, operators));
-    let separation = (scope == Scope::Whole && writes_powers)
-        .then(|| Separation::of(rows, &from_zero(rows)))
-        .flatten();
-    let mut out = Vec::new();
-    if let Some(separation) = separation {
-        let rest: Vec<&[f64]> = separation.rest.iter().map(|&j| columns[j]).collect();
-        let divided = separation.divided(&columns, &y);
-        let room = max_size.saturating_sub(separation.size() + 4);
-        let (found, solved) = search(&rest, &divided, room);
-        let formulas = found.into_iter().filter_map(|(link, found)| {
-            separation.times(&link.scaled(found.core, found.scale, found.offset)?)
-        });
-        out.extend(formulas);
-        if solved {
-            return out;
-        }
-    }
-    let (found, _) = search(&columns, &y, max_size);
-    let formulas = found.into_iter();
-    out.extend(formulas.filter_map(|(link, f)| link.formula(f.core, f.scale, f.offset)));
-    out
+    let step = from.len().div_ceil(PROBE_ROWS).max(1);
+    let probe = rows.pick(&from.into_iter().step_by(step).collect::<Vec<_>>());
+    let columns = probe.column_refs();
+    let y: Vec<f64> = probe.target.iter().map(|v| v - rows.zero).collect();
+    let pairs = Pairs {
+        columns: &columns,
+        operators,
+        max_size,
+        most_atoms,
+        clock,
+    };
+    let found = pairs.of(&y, scope).into_iter();
+    found
+        .filter_map(|(link, f)| link.formula(f.core, f.scale, f.offset))
+        .collect()
+}
+
+/// The half of the rows where an error is least beside the target, in their order.
+fn clearest(rows: &Rows) -> Vec<usize> {
+    let weight = |row: usize| rows.weights.as_ref().map_or(1.0, |weights| weights[row]);
+    let clear = |row: usize| weight(row).sqrt() * (rows.target[row] - rows.zero).abs();
+    let mut order: Vec<usize> = (0..rows.n_rows()).collect();
+    order.sort_by(|&a, &b| clear(b).total_cmp(&clear(a)));
+    order.truncate(rows.n_rows().div_ceil(2));
+    order.sort_unstable();
+    order
 }
 
 /// What pairs are made of.
@@ -303,8 +294,8 @@ struct Pairs<'a> {
 }
 
 impl Pairs<'_> {
-    /// The best for a target through each link, and whether one of them is the law.
-    fn of(&self, y: &[f64], scope: Scope) -> (Vec<(Link, Found)>, bool) {
+    /// The best for a target through each link.
+    fn of(&self, y: &[f64], scope: Scope) -> Vec<(Link, Found)> {
         let &Self {
             columns,
             operators,
@@ -325,6 +316,9 @@ impl Pairs<'_> {
             .zip(sums)
             .zip(&targets)
             .for_each(|((found, sums), target)| {
+                found.extend(sums);
+                let sums =
+                    pairs::extended(&pareto(found.clone()), &dictionary, columns, target, room);
                 found.extend(sums);
                 found.extend(greedy_atoms(&dictionary, columns, target, room));
             });
@@ -350,17 +344,16 @@ impl Pairs<'_> {
             }
         }
         let is_solved = |found: &[Vec<Found>]| found.iter().flatten().any(|f| f.error <= SOLVED);
-        if scope == Scope::Whole && !is_solved(&found) {
+        if !matches!(scope, Scope::Fold(_)) && !is_solved(&found) {
             let peeled = peels::products(&dictionary, columns, y, operators, max_size, clock);
             // The first link is the identity.
             found[0].extend(peeled);
         }
-        let solved = is_solved(&found);
         let best = links.into_iter().zip(found).flat_map(|(link, found)| {
             let few = pareto(found).into_iter();
             few.map(move |found| (link, found))
         });
-        (best.collect(), solved)
+        best.collect()
     }
 }
 

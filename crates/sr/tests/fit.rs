@@ -231,6 +231,32 @@ fn noise_is_not_fitted_and_constants_are_snapped() {
 }
 
 #[test]
+fn laws_of_many_inputs_are_found_in_fewer() {
+    let names = ["G", "m", "M", "x", "X", "y", "Y", "junk"];
+    let ranges = [
+        (1.0, 2.0),
+        (1.0, 2.0),
+        (1.0, 2.0),
+        (1.0, 2.0),
+        (3.0, 4.0),
+        (1.0, 2.0),
+        (3.0, 4.0),
+    ];
+    let mut columns = inputs(1500, &ranges);
+    columns.push(spread(1500, 99).collect());
+    let force = |i: usize| {
+        let c = |j: usize| columns[j][i];
+        c(0) * c(1) * c(2) / ((c(4) - c(3)).powi(2) + (c(6) - c(5)).powi(2))
+    };
+    let mut rng = Rng::new(3, 4);
+    let y: Vec<f64> = (0..1500).map(|i| force(i) + 0.01 * rng.normal()).collect();
+    let report = run(&names, &columns, &y, &[("max_generations", "20")]);
+    let best = report.best();
+    assert!((0.9..1.1).contains(&(best.loss / 1e-4)), "{}", best.formula);
+    assert!(best.size <= 16, "{}", best.formula);
+}
+
+#[test]
 fn what_is_nearly_a_line_gets_its_bend_and_nothing_of_its_noise() {
     // A bend of a thousandth, noise of a hundredth of that. Formulas whose values all but cancel
     // bend as little, and must not seem exact; waves could follow the noise.

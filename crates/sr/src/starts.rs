@@ -1,0 +1,188 @@
+//! What a search starts from: models that need no search, and laws in fewer variables.
+//!
+//! Where the target depends on its inputs only through a few combinations of them
+//! ([`crate::reduce`]), a search in these comes first, on the same rows in the new variables. What it
+//! finds are models for the search in all inputs like any others.
+
+use opcodon_expr::Expr;
+
+use crate::candidate::{Candidate, PERFECT, refit};
+use crate::clock::Clock;
+use crate::config::{Config, Selection};
+use crate::constants::Effort;
+use crate::constraints::Constraints;
+use crate::error::SrError;
+use crate::evaluate::{Evaluator, Score};
+use crate::guesses::Guesses;
+use crate::normal_form::{Normaliser, Slots};
+use crate::problem::{Input, Problem, Rows};
+use crate::reduce::Reduction;
+use crate::search::Search;
+use crate::seeds::{self, Scope};
+
+/// Shares of the time limit. Seeds are sought until the first is over and once more as long may their
+/// constants be fitted: what was found with all of one share is not thrown away unseen.
+const SEEDS_SHARE: f64 = 0.2;
+/// The same for all folds together, which come after that, and for each of them.
+const FOLDS_SHARE: f64 = 0.2;
+const FOLD_SHARE: f64 = 0.05;
+/// The same for a search in fewer variables, which comes first, and when it is over.
+const FEWER_SEEDS_SHARE: f64 = 0.08;
+const FEWER_SHARE: f64 = 0.3;
+/// Of the generations of the whole search, those that it may take, and the most it takes.
+const FEWER_GENERATIONS: (u64, u64) = (4, 300);
+/// How much more than the fits that found the fewer variables a law may leave.
+const NEARLY: f64 = 1.5;
+
+/// Makes the starts of one fit.
+pub(crate) struct Starts<'a> {
+    pub(crate) problem: &'a Problem,
+    pub(crate) config: &'a Config,
+    pub(crate) seed: u64,
+    pub(crate) pool: &'a rayon::ThreadPool,
+    pub(crate) clock: &'a Clock,
+}
+
+impl Starts<'_> {
+    /// For these rows.
+    pub(crate) fn of(&self, rows: &Rows, scope: Scope) -> Result<Vec<Candidate>, SrError> {
+        // Runs that are not limited by time never look at it, so that they can be repeated.
+        let until = |share: f64| self.clock.until_share(share);
+        let guesses = self.problem.guesses.clone();
+        if !self.config.seeds {
+            return judged(guesses, rows, self.config, &until(SEEDS_SHARE));
+        }
+        let (begun, sought, judging) = match scope {
+            Scope::Whole | Scope::Fewer => (0.0, SEEDS_SHARE, SEEDS_SHARE),
+            Scope::Fold(part) => (SEEDS_SHARE, part * FOLDS_SHARE, FOLD_SHARE),
+        };
+        let mut begun = begun;
+        let mut starts = Vec::new();
+        if scope == Scope::Whole && self.config.symmetries {
+            let squares = rows.for_squares();
+            if let Some(reduction) = Reduction::of(&squares, &self.config.operators) {
+                let models = self.in_fewer(&reduction, &squares)?;
+                starts = judged(models, rows, self.config, &until(FEWER_SHARE))?;
+                let enough = (NEARLY * reduction.left).max(PERFECT);
+                if starts.iter().any(|start| start.score.error <= enough) {
+                    let clock = until(FEWER_SHARE + judging);
+                    starts.extend(judged(self.few(rows, guesses), rows, self.config, &clock)?);
+                    return Ok(starts);
+                }
+                begun = FEWER_SHARE;
+            }
+        }
+        let mut models = self.few(rows, guesses);
+        models.extend(self.pairs(rows, self.config, scope, &until(begun + sought)));
+        let clock = until(begun + sought + judging);
+        starts.extend(judged(models, rows, self.config, &clock)?);
+        Ok(starts)
+    }
+
+    /// Models that take no time.
+    fn few(&self, rows: &Rows, mut models: Vec<Expr>) -> Vec<Expr> {
+        let Config {
+            max_size,
+            operators,
+            ..
+        } = self.config;
+        models.extend(seeds::models(&rows.for_squares(), *max_size));
+        models.extend(seeds::defined(operators, rows.columns.len()));
+        models
+    }
+
+    fn pairs(&self, rows: &Rows, config: &Config, scope: Scope, clock: &Clock) -> Vec<Expr> {
+        seeds::pairs(
+            &rows.for_squares(),
+            scope,
+            &config.operators,
+            config.max_size,
+            self.problem.allowance.atoms,
+            clock,
+        )
+    }
+
+    /// The front of a search in fewer variables, as formulas of the inputs.
+    fn in_fewer(&self, reduction: &Reduction, rows: &Rows) -> Result<Vec<Expr>, SrError> {
+        let Some(rows) = reduction.rows(rows) else {
+            return Ok(Vec::new());
+        };
+        let (part, most) = FEWER_GENERATIONS;
+        let own = |limit: u64| limit.div_ceil(part);
+        let config = Config {
+            max_size: self.config.max_size.saturating_sub(reduction.size()).max(3),
+            max_generations: Some(self.config.max_generations.map_or(most, own).min(most)),
+            max_evaluations: self.config.max_evaluations.map(own),
+            model_selection: Selection::Error,
+            constraints: Constraints::default(),
+            guesses: Guesses::default(),
+            ..self.config.clone()
+        };
+        let problem = Problem {
+            inputs: (0..rows.columns.len()).map(Input::plain).collect(),
+            notes: Vec::new(),
+            guesses: Vec::new(),
+            train: rows,
+            validation: None,
+            test: None,
+            ..self.problem.clone()
+        };
+        let clock = self.clock.until_share(FEWER_SHARE);
+        let seeds = |rows: &Rows, _: Scope| {
+            let seeking = self.clock.until_share(FEWER_SEEDS_SHARE);
+            let mut models = self.few(rows, Vec::new());
+            models.extend(self.pairs(rows, &config, Scope::Fewer, &seeking));
+            let judging = self.clock.until_share(2.0 * FEWER_SEEDS_SHARE);
+            judged(models, rows, &config, &judging)
+        };
+        let mut search = Search::new(&problem, &config, self.seed, self.pool, seeds, &clock)?;
+        let n_rows = problem.train.n_rows();
+        let is_found = |search: &Search<'_>| {
+            let mut front = search.fronts.all.iter();
+            front.any(|entry| entry.genome.is_law(n_rows))
+        };
+        while !is_found(&search) && search.epoch(&clock, &clock)?.is_none() {}
+        let found = search.fronts.candidates();
+        let lifted = found.iter().flat_map(|candidate| {
+            let Score { scale, offset, .. } = candidate.score;
+            let shifted = Expr::apply(
+                opcodon_expr::Op::Add,
+                &[candidate.expr.clone(), Expr::constant(offset / scale)],
+            );
+            // An offset may be what noise makes of none.
+            [
+                reduction.lifted(&shifted),
+                reduction.lifted(&candidate.expr),
+            ]
+        });
+        Ok(lifted.flatten().collect())
+    }
+}
+
+/// Models in normal form, their constants fitted to these rows.
+fn judged(
+    models: Vec<Expr>,
+    rows: &Rows,
+    config: &Config,
+    clock: &Clock,
+) -> Result<Vec<Candidate>, SrError> {
+    let mut normaliser = Normaliser::default();
+    let forms = models
+        .iter()
+        .filter_map(|expr| normaliser.normal_form(expr, Slots::Closed));
+    let candidates = forms
+        .filter(|form| form.expr.len() <= config.max_size && config.constraints.allow(&form.expr))
+        .map(|form| Candidate {
+            expr: form.expr,
+            score: Score::WORST,
+            shape: form.shape,
+        })
+        .collect();
+    let effort = Effort {
+        passes: 6,
+        tolerance: 1e-8,
+        rss: 0.0,
+    };
+    let mut judge = Evaluator::new(rows.clone())?;
+    refit(&mut judge, candidates, effort, clock)
+}
