@@ -70,6 +70,16 @@ fn algebraic_simplification() {
     check(
         Expr::simplify_algebraic,
         &[
+            ("x*y/(x*z) + w/z", "(y + w)/z"),
+            (
+                "1.4142135623730951*sqrt(-0.5 - 1/(v/c - 1))*w",
+                "sqrt((v + c)/(c - v))*w",
+            ),
+            ("1/(1/x + 1/y) - x*y/(x + y) + z", "z"),
+            (
+                "2*sqrt(0.5*square(x - y) - x*y*(cos(z) - 1))",
+                "1.4142135623730951*sqrt(square(x) + square(y) - 2*(x*y*cos(z)))",
+            ),
             ("x*1 + 0", "x"),
             ("0 - x", "-x"),
             ("x - x", "0"),
@@ -125,7 +135,7 @@ fn derivatives() {
             ("3/x", "-3/square(x)"),
             ("sqrt(x)", "0.5/sqrt(x)"),
             ("x^x", "x*x^(x - 1) + log(x)*x^x"),
-            ("sigmoid(-x)", "-(sigmoid(-x)*(1 - sigmoid(-x)))"),
+            ("sigmoid(-x)", "sigmoid(-x)*(sigmoid(-x) - 1)"),
             ("floor(x)", "0"),
             ("if(x < 0, -x, x)", "if(x < 0, -1, 1)"),
         ],

@@ -20,6 +20,7 @@ use crate::certainty::standard_errors;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::constants::{self, Effort};
+use crate::dictionary::allowed;
 use crate::error::SrError;
 use crate::evaluate::{Adjusted, Evaluator};
 use crate::fronts::Fronts;
@@ -151,7 +152,8 @@ pub(crate) fn polish(
                     clock,
                     reach: &reach,
                 };
-                polisher.run(start, score.error)
+                let model = polisher.run(start, score.error)?;
+                model.map_or(Ok(None), |model| polisher.collected(model).map(Some))
             })
             .collect::<Result<_, SrError>>()
     })?;
@@ -303,6 +305,24 @@ impl Polisher<'_> {
             free,
             length,
         }))
+    }
+
+    /// The model, or what it becomes where terms meet over a common denominator: simple numbers make
+    /// them cancel.
+    fn collected(&mut self, model: Polished) -> Result<Polished, SrError> {
+        let operators = &self.config.operators;
+        let shorter = present(&model.expr.simplify_algebraic(), operators);
+        let known = |node: &Node| match node {
+            Node::Op(op) => allowed(*op, operators) || model.expr.nodes().contains(node),
+            _ => true,
+        };
+        if shorter.len() >= model.expr.len() || !shorter.nodes().iter().all(known) {
+            return Ok(model);
+        }
+        let written = self.run(shorter, model.error)?;
+        Ok(written
+            .filter(|written| written.length < model.length)
+            .unwrap_or(model))
     }
 
     fn adjust(

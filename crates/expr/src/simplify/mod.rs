@@ -6,7 +6,8 @@
 //!
 //! The expression becomes a graph in which equal subtrees are one term, so that `x - x` is seen by
 //! comparing two numbers. Terms are built from the leaves up; building applies the rules in
-//! [`exact`] and [`algebraic`], which see operands that are simplified already.
+//! [`exact`] and [`algebraic`], which see operands that are simplified already. What no rule of one or two
+//! operators shortens may be shorter as a fraction of polynomials ([`rational`]).
 //!
 //! # Invariants
 //! No rule uses an operand twice, and no rule makes an expression longer. Rules may use operators
@@ -15,6 +16,7 @@
 mod algebraic;
 mod exact;
 mod graph;
+mod rational;
 
 use crate::op::Op;
 use crate::tree::{Expr, Node};
@@ -62,7 +64,12 @@ impl Expr {
             }
             best = next;
         }
-        best
+        let collected = match rules {
+            Rules::Exact => None,
+            Rules::Algebraic => rational::collected(&best),
+        };
+        // It is shorter, so this comes to an end.
+        collected.map_or(best, |shorter| shorter.simplify_by(rules))
     }
 
     fn simplify_once(&self, rules: Rules) -> Expr {

@@ -1,0 +1,524 @@
+//! One fraction of two polynomials, where that is shorter.
+//!
+//! `sqrt(-1/2 - 1/(v/c - 1))` is `sqrt((c + v)/(c - v)/2)`: brought over a common denominator, terms
+//! meet that no rule of one or two operators lets meet. So sums, products and quotients become
+//! fractions of polynomials in what is neither (variables and functions, whose arguments are treated
+//! the same way first), and these are written again with what all terms share in front. Out of a square
+//! root goes the factor that most coefficients have.
+//!
+//! # Invariants
+//! - What is returned is shorter.
+//! - Polynomials stay small: what would need more than [`TERMS`] terms is a whole that is not looked
+//!   into.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use crate::op::Op;
+use crate::tree::{Expr, Node};
+
+/// Terms of a polynomial, and the highest exponent.
+const TERMS: usize = 24;
+const EXPONENT: i32 = 8;
+/// Nodes of an expression; longer ones are nothing that a person reads.
+const NODES: usize = 200;
+/// What sums leave of terms that cancel.
+const CANCELLED: f64 = 1e-13;
+
+/// The same expression as one fraction, if that is shorter.
+pub(super) fn collected(expr: &Expr) -> Option<Expr> {
+    if expr.len() > NODES {
+        return None;
+    }
+    let mut atoms = Atoms::default();
+    let fraction = atoms.read(expr.nodes());
+    let nodes = atoms.write(&fraction);
+    let written = Expr::from_postfix(nodes).ok()?;
+    (written.len() < expr.len()).then_some(written)
+}
+
+/// Exponents of atoms, by their number; none is zero.
+type Monomial = BTreeMap<usize, i32>;
+
+/// Coefficients; none is zero.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Polynomial(BTreeMap<Monomial, f64>);
+
+/// A quotient; the denominator is never zero.
+#[derive(Clone, Debug)]
+struct Fraction {
+    above: Polynomial,
+    below: Polynomial,
+}
+
+/// What polynomials are in.
+#[derive(Default)]
+struct Atoms(Vec<Vec<Node>>);
+
+impl Polynomial {
+    fn constant(value: f64) -> Self {
+        Self::term(Monomial::new(), value)
+    }
+
+    fn term(monomial: Monomial, coefficient: f64) -> Self {
+        let term = (coefficient != 0.0).then_some((monomial, coefficient));
+        Self(term.into_iter().collect())
+    }
+
+    fn plus(&self, other: &Self, sign: f64) -> Self {
+        let mut out = self.clone();
+        for (monomial, coefficient) in &other.0 {
+            let entry = out.0.entry(monomial.clone()).or_insert(0.0);
+            let size = entry.abs().max(coefficient.abs());
+            *entry += sign * coefficient;
+            if size.is_finite() && entry.abs() <= CANCELLED * size {
+                *entry = 0.0;
+            }
+        }
+        out.0.retain(|_, coefficient| *coefficient != 0.0);
+        out
+    }
+
+    fn times(&self, other: &Self) -> Self {
+        let mut out = Self::default();
+        for (a, x) in &self.0 {
+            for (b, y) in &other.0 {
+                out = out.plus(&Self::term(product(a, b, 1), x * y), 1.0);
+            }
+        }
+        out
+    }
+
+    /// All exponents raised by those of a monomial.
+    fn shifted(&self, by: &Monomial, sign: i32) -> Self {
+        let shift = |(m, c): (&Monomial, &f64)| (product(m, by, sign), *c);
+        Self(self.0.iter().map(shift).collect())
+    }
+
+    fn scaled(&self, factor: f64) -> Self {
+        Self(
+            self.0
+                .iter()
+                .map(|(m, c)| (m.clone(), c * factor))
+                .collect(),
+        )
+    }
+
+    /// The quotient of two polynomials without negative exponents, if there is no remainder.
+    fn over(&self, divisor: &Self) -> Option<Self> {
+        let (top, unit) = divisor.leading()?;
+        let (mut left, mut quotient) = (self.clone(), Self::default());
+        for _ in 0..TERMS {
+            let Some((monomial, coefficient)) = left.leading() else {
+                return Some(quotient);
+            };
+            let monomial = product(monomial, top, -1);
+            if monomial.values().any(|exponent| *exponent < 0) {
+                return None;
+            }
+            let term = Self::term(monomial, coefficient / unit);
+            left = left.plus(&divisor.times(&term), -1.0);
+            quotient = quotient.plus(&term, 1.0);
+        }
+        None
+    }
+
+    /// The term of the highest exponents, those of the first atoms first.
+    fn leading(&self) -> Option<(&Monomial, f64)> {
+        let order = |(a, _): &(&Monomial, &f64), (b, _): &(&Monomial, &f64)| {
+            let exponent = |m: &Monomial, atom: &usize| m.get(atom).copied().unwrap_or(0);
+            let different = a
+                .keys()
+                .chain(b.keys())
+                .filter(|k| exponent(a, k) != exponent(b, k));
+            let first = different.min();
+            first.map_or(Ordering::Equal, |k| exponent(a, k).cmp(&exponent(b, k)))
+        };
+        self.0.iter().max_by(order).map(|(m, c)| (m, *c))
+    }
+
+    /// The lowest exponents of all terms.
+    fn shared(&self) -> Monomial {
+        let mut monomials = self.0.keys();
+        let Some(first) = monomials.next() else {
+            return Monomial::new();
+        };
+        let mut shared = first.clone();
+        for monomial in monomials {
+            let exponent = |m: &Monomial, atom: &usize| m.get(atom).copied().unwrap_or(0);
+            for atom in monomial.keys() {
+                shared.entry(*atom).or_insert(0);
+            }
+            for (atom, least) in &mut shared {
+                *least = exponent(monomial, atom).min(*least);
+            }
+        }
+        shared.retain(|_, exponent| *exponent != 0);
+        shared
+    }
+
+    /// The size that most coefficients have.
+    fn common(&self) -> f64 {
+        let sizes = || self.0.values().map(|c| c.abs());
+        let count = |size: f64| sizes().filter(|other| is_same(*other, size)).count();
+        let mut best = (0, 1.0);
+        for size in sizes() {
+            if count(size) > best.0 {
+                best = (count(size), size);
+            }
+        }
+        best.1
+    }
+
+    fn is_small(&self) -> bool {
+        let exponents = self.0.keys().flat_map(BTreeMap::values);
+        let mut coefficients = self.0.values();
+        self.0.len() <= TERMS
+            && exponents.fold(0, |most, e| most.max(e.abs())) <= EXPONENT
+            && coefficients.all(|c| c.is_normal())
+    }
+}
+
+fn is_same(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 4.0 * f64::EPSILON * b.abs()
+}
+
+fn product(a: &Monomial, b: &Monomial, sign: i32) -> Monomial {
+    let mut out = a.clone();
+    for (atom, exponent) in b {
+        *out.entry(*atom).or_insert(0) += sign * exponent;
+    }
+    out.retain(|_, exponent| *exponent != 0);
+    out
+}
+
+impl Fraction {
+    fn of(above: Polynomial) -> Self {
+        Self {
+            above,
+            below: Polynomial::constant(1.0),
+        }
+    }
+
+    /// Without what both share; `None` if that is not a small fraction.
+    fn reduced(above: Polynomial, below: Polynomial) -> Option<Self> {
+        if below.0.is_empty() {
+            return None;
+        }
+        let shared = below.shared();
+        let (above, below) = (above.shifted(&shared, -1), below.shifted(&shared, -1));
+        let unit = below.common();
+        let (above, below) = (above.scaled(1.0 / unit), below.scaled(1.0 / unit));
+        if !above.is_small() || !below.is_small() {
+            return None;
+        }
+        if let Some(whole) = above.over(&below) {
+            return Some(Self::of(whole));
+        }
+        Some(match below.over(&above) {
+            Some(below) => Self {
+                above: Polynomial::constant(1.0),
+                below,
+            },
+            None => Self { above, below },
+        })
+    }
+
+    fn plus(&self, other: &Self, sign: f64) -> Option<Self> {
+        if self.below == other.below {
+            return Self::reduced(self.above.plus(&other.above, sign), self.below.clone());
+        }
+        let above = self.above.times(&other.below);
+        let above = above.plus(&other.above.times(&self.below), sign);
+        Self::reduced(above, self.below.times(&other.below))
+    }
+
+    fn times(&self, other: &Self) -> Option<Self> {
+        if self.below == other.above {
+            return Self::reduced(self.above.clone(), other.below.clone());
+        }
+        if self.above == other.below {
+            return Self::reduced(other.above.clone(), self.below.clone());
+        }
+        let above = self.above.times(&other.above);
+        Self::reduced(above, self.below.times(&other.below))
+    }
+
+    fn inverse(&self) -> Option<Self> {
+        Self::reduced(self.below.clone(), self.above.clone())
+    }
+}
+
+impl Atoms {
+    /// Something that is not looked into.
+    fn whole(&mut self, nodes: Vec<Node>) -> Fraction {
+        let number = self.0.iter().position(|atom| *atom == nodes);
+        let number = number.unwrap_or_else(|| {
+            self.0.push(nodes);
+            self.0.len() - 1
+        });
+        Fraction::of(Polynomial::term(Monomial::from([(number, 1)]), 1.0))
+    }
+
+    /// The shorter of a tree as it is and as a fraction.
+    fn shorter(&mut self, nodes: &[Node]) -> Vec<Node> {
+        let fraction = self.read(nodes);
+        let written = self.write(&fraction);
+        if written.len() < nodes.len() {
+            written
+        } else {
+            nodes.to_vec()
+        }
+    }
+
+    /// A tree in postfix order as a fraction.
+    fn read(&mut self, nodes: &[Node]) -> Fraction {
+        let op = match nodes {
+            [Node::Const(value)] if *value == 0.0 || value.is_normal() => {
+                return Fraction::of(Polynomial::constant(*value));
+            }
+            [.., Node::Op(op)] => *op,
+            _ => return self.whole(nodes.to_vec()),
+        };
+        let operands = operands(nodes);
+        let arithmetic = match (op, &operands[..]) {
+            (Op::Add, [a, b]) => self.read(a).plus(&self.read(b), 1.0),
+            (Op::Sub, [a, b]) => self.read(a).plus(&self.read(b), -1.0),
+            (Op::Mul, [a, b]) => self.read(a).times(&self.read(b)),
+            (Op::Div, [a, b]) => {
+                let above = self.read(a);
+                self.read(b).inverse().and_then(|b| above.times(&b))
+            }
+            (Op::Inv, [a]) => self.read(a).inverse(),
+            (Op::Neg, [a]) => self
+                .read(a)
+                .times(&Fraction::of(Polynomial::constant(-1.0))),
+            (Op::Square, [a]) => {
+                let a = self.read(a);
+                a.times(&a)
+            }
+            (Op::Sqrt, [a]) => {
+                let mut inside = self.read(a);
+                let factor = inside.above.common();
+                inside.above = inside.above.scaled(1.0 / factor);
+                let written = self.write(&inside);
+                if written.len() <= a.len() {
+                    let root = self.whole([written, vec![Node::Op(Op::Sqrt)]].concat());
+                    root.times(&Fraction::of(Polynomial::constant(factor.sqrt())))
+                } else {
+                    None
+                }
+            }
+            _ => None,
+        };
+        arithmetic.unwrap_or_else(|| {
+            let operands = operands.iter().map(|operand| self.shorter(operand));
+            let mut nodes: Vec<Node> = operands.collect::<Vec<_>>().concat();
+            nodes.push(Node::Op(op));
+            self.whole(nodes)
+        })
+    }
+
+    fn write(&self, fraction: &Fraction) -> Vec<Node> {
+        let Fraction { above, below } = fraction;
+        if above.0.is_empty() {
+            return vec![Node::Const(0.0)];
+        }
+        let (unit, shared) = (above.common(), above.shared());
+        let rest = above.shifted(&shared, -1).scaled(1.0 / unit);
+        let split = |sign: i32| -> Monomial {
+            let of_sign = shared.iter().filter(|(_, e)| *e * sign > 0);
+            of_sign.map(|(atom, e)| (*atom, e.abs())).collect()
+        };
+        let (over, under) = (split(1), split(-1));
+        let is_one = |p: &Polynomial| *p == Polynomial::constant(1.0);
+        let mut factors: Vec<Vec<Node>> = Vec::new();
+        // A minus sign in front of all turns a difference below round, or is a coefficient.
+        let negative = rest.0.values().all(|c| *c < 0.0);
+        let turns = negative && below.0.values().any(|c| *c < 0.0);
+        let sign = |turn: bool| if turn { -1.0 } else { 1.0 };
+        let (rest, below) = (&rest.scaled(sign(negative)), &below.scaled(sign(turns)));
+        let unit = unit * sign(negative != turns);
+        if !is_same(unit, 1.0) {
+            factors.push(vec![Node::Const(unit)]);
+        }
+        factors.extend(self.powers(&over));
+        if !is_one(rest) {
+            factors.push(self.sum(rest));
+        }
+        let mut divisors: Vec<Vec<Node>> = self.powers(&under);
+        if !is_one(below) {
+            divisors.push(self.sum(below));
+        }
+        match (joined(factors, Op::Mul), joined(divisors, Op::Mul)) {
+            (None, None) => vec![Node::Const(1.0)],
+            (Some(above), None) => above,
+            (None, Some(below)) => [below, vec![Node::Op(Op::Inv)]].concat(),
+            (Some(above), Some(below)) => [above, below, vec![Node::Op(Op::Div)]].concat(),
+        }
+    }
+
+    /// The factors of a monomial.
+    fn powers(&self, monomial: &Monomial) -> Vec<Vec<Node>> {
+        let mut out = Vec::new();
+        for (atom, exponent) in monomial {
+            let base = &self.0[*atom];
+            let squared = [base.clone(), vec![Node::Op(Op::Square)]].concat();
+            for _ in 0..exponent / 2 {
+                out.push(squared.clone());
+            }
+            if exponent % 2 == 1 {
+                out.push(base.clone());
+            }
+        }
+        out
+    }
+
+    /// A polynomial, what many terms share taken out of them.
+    fn sum(&self, polynomial: &Polynomial) -> Vec<Node> {
+        let plain = self.plain_sum(polynomial);
+        let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+        for atom in polynomial.0.keys().flat_map(BTreeMap::keys) {
+            *counts.entry(*atom).or_default() += 1;
+        }
+        let Some((&atom, _)) = counts
+            .iter()
+            .filter(|(_, n)| **n > 1)
+            .max_by_key(|(_, n)| **n)
+        else {
+            return plain;
+        };
+        let (with, without): (BTreeMap<_, _>, BTreeMap<_, _>) = polynomial
+            .0
+            .clone()
+            .into_iter()
+            .partition(|(m, _)| m.contains_key(&atom));
+        let with = self.write(&Fraction::of(Polynomial(with)));
+        let split = match without.is_empty() {
+            true => with,
+            false => [
+                with,
+                self.sum(&Polynomial(without)),
+                vec![Node::Op(Op::Add)],
+            ]
+            .concat(),
+        };
+        if split.len() < plain.len() {
+            split
+        } else {
+            plain
+        }
+    }
+
+    fn plain_sum(&self, polynomial: &Polynomial) -> Vec<Node> {
+        let mut terms: Vec<(&Monomial, f64)> = polynomial.0.iter().map(|(m, c)| (m, *c)).collect();
+        // Something positive first, so that no leading minus is needed; constants last.
+        terms.sort_by_key(|(monomial, c)| (*c < 0.0, monomial.is_empty()));
+        let mut out: Vec<Node> = Vec::new();
+        for (monomial, coefficient) in terms {
+            let first = out.is_empty();
+            let size = if first {
+                coefficient
+            } else {
+                coefficient.abs()
+            };
+            let mut factors = self.powers(monomial);
+            if !is_same(size, 1.0) || factors.is_empty() {
+                factors.insert(0, vec![Node::Const(size)]);
+            }
+            out.extend(joined(factors, Op::Mul).unwrap_or_default());
+            if !first {
+                out.push(Node::Op(if coefficient < 0.0 { Op::Sub } else { Op::Add }));
+            }
+        }
+        out
+    }
+}
+
+/// Operands one after the other under an operator of two.
+fn joined(operands: Vec<Vec<Node>>, op: Op) -> Option<Vec<Node>> {
+    operands
+        .into_iter()
+        .reduce(|a, b| [a, b, vec![Node::Op(op)]].concat())
+}
+
+/// The subtrees of the last node.
+fn operands(nodes: &[Node]) -> Vec<&[Node]> {
+    let mut out = Vec::new();
+    let mut end = nodes.len() - 1;
+    let arity = match nodes[end] {
+        Node::Op(op) => op.arity(),
+        _ => 0,
+    };
+    for _ in 0..arity {
+        let (mut start, mut missing) = (end, 1usize);
+        while missing > 0 {
+            start -= 1;
+            missing -= 1;
+            if let Node::Op(op) = nodes[start] {
+                missing += op.arity();
+            }
+        }
+        out.push(&nodes[start..end]);
+        end = start;
+    }
+    out.reverse();
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse;
+
+    #[test]
+    fn fractions_meet_and_roots_let_go_of_factors() {
+        for (long, short) in [
+            (
+                "sqrt(-0.5 - 1/(v/c - 1))",
+                "0.7071067811865476*sqrt((c + v)/(c - v))",
+            ),
+            ("a + b/c - a*c/c", "b/c"),
+            ("1/(1/a + 1/b)", "a*b/(a + b)"),
+            ("(a*b + a*c)/(a*d)", "(b + c)/d"),
+            (
+                "q/sqrt(0.5*square(a - b) - a*b*(cos(x) - 1))",
+                "q/(0.7071067811865476*sqrt(square(a) + square(b) - 2*a*b*cos(x)))",
+            ),
+        ] {
+            let names = ["a", "b", "c", "d", "q", "v", "x"];
+            let read = |text: &str| parse(text, Some(&names)).expect(text).expr;
+            let (long, short) = (read(long), read(short));
+            let found = collected(&long).unwrap_or_else(|| long.clone());
+            assert!(
+                found.len() <= short.len(),
+                "{found} is no shorter than {short}"
+            );
+            for shift in [0.0, 0.7] {
+                let row: Vec<f64> = (0..7).map(|i| 4.1 + shift - 0.37 * f64::from(i)).collect();
+                let (is, was) = (found.eval(&row), long.eval(&row));
+                assert!(
+                    (is - was).abs() <= 1e-12 * was.abs(),
+                    "{found}: {is}, not {was}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_short_stays() {
+        for text in [
+            "square(a - b)",
+            "a/(b + 1)",
+            "sin(a + b)*(a - b)",
+            "1/a + 1/b",
+            "0*a",
+        ] {
+            let expr = parse(text, Some(&["a", "b"])).expect(text).expr;
+            assert!(
+                collected(&expr).is_none_or(|e| e.len() < expr.len()),
+                "{text}"
+            );
+        }
+    }
+}
