@@ -369,7 +369,11 @@ impl Batch {
             let counts: &[u64] = bytemuck::cast_slice(&out[..1]);
             return [counts.iter().sum::<u64>() as f64, 0.0, 0.0];
         }
-        out.map(|line| line.0.iter().sum())
+        let sum = |line: Line| line.0.iter().sum::<f64>();
+        match self.fold {
+            Fold::Moments => out.map(sum),
+            _ => [sum(out[0]), 0.0, 0.0],
+        }
     }
 
     #[inline]

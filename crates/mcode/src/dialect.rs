@@ -325,7 +325,7 @@ impl Dialect {
         if let Some(wide) = self.wide {
             return lanes::keep(wide, slots, bits, kept);
         }
-        for (slots, bits) in slots.chunks(64).zip(bits) {
+        for (slots, bits) in slots.chunks(MANY).zip(bits) {
             let chosen = |k: &usize| bits >> k & 1 != 0;
             let chosen = (0..slots.len()).filter(chosen).map(|k| slots[k]);
             kept.extend(chosen.flat_map(u64::to_le_bytes));
@@ -593,8 +593,49 @@ impl Pattern {
 
 #[cfg(test)]
 mod tests {
+    use opcodon_evo::Rng;
+
     use super::*;
     use crate::slot::is_inner;
+    use crate::{LinearCode, Repertoire};
+
+    #[test]
+    fn eight_slots_at_a_time_are_read_and_kept_as_one_by_one() {
+        let mut rng = Rng::new(43, 1);
+        for tier in Tier::ALL {
+            let dialect = Dialect::of(tier);
+            let narrow = Dialect {
+                wide: None,
+                ..Dialect::new(tier).unwrap()
+            };
+            let repertoire = Repertoire::new(tier, 5).unwrap();
+            let repertoire = repertoire.opcodes(&[Opcode::Add, Opcode::Min, Opcode::Sqrt]);
+            for _ in 0..2000 {
+                let n_slots = rng.range(1, 200);
+                let code = LinearCode::random(&mut rng, &repertoire, n_slots);
+                let slots = code.code().slots();
+                let bits: Vec<u64> = slots.chunks(MANY).map(|_| rng.u64()).collect();
+                let [kept, expected] = [dialect, &narrow].map(|dialect| {
+                    let mut bytes = vec![7; 3];
+                    dialect.keep(slots, &bits, &mut bytes);
+                    bytes
+                });
+                assert_eq!(kept, expected);
+                for slots in slots.chunks(MANY) {
+                    let [found, expected] = [dialect, &narrow].map(|dialect| {
+                        let mut footprints = [0; MANY];
+                        dialect.each_step(slots, &mut footprints, Step::footprint);
+                        footprints[..slots.len()].to_vec()
+                    });
+                    assert_eq!(found, expected);
+                    let one_by_one = slots.iter().map(|slot| dialect.step(*slot).footprint());
+                    assert_eq!(found, one_by_one.collect::<Vec<_>>());
+                }
+                let few = &slots[..slots.len().min(8)];
+                assert_eq!(dialect.first_eight(few), narrow.first_eight(few));
+            }
+        }
+    }
 
     #[test]
     fn reading_a_slot_agrees_with_its_row() {

@@ -6,9 +6,9 @@
 //! what does; the only branches count chunks.
 //!
 //! # Invariant
-//! Each function computes what the plain Rust next to where it is called does. Memory is touched by
+//! Each function computes what the plain Rust next to where it is called does. Slices are touched by
 //! `load`, `store` and `look_up` only, which compare what they touch with the slice that they are
-//! given, lane by lane.
+//! given, lane by lane; `join` and `keep` write whole chunks to room that they have reserved.
 #![allow(
     unsafe_code,
     reason = "instructions that not every processor has, and loads under a mask"
@@ -95,7 +95,7 @@ mod eight {
     use bytemuck::Pod;
 
     use super::{Dialect, Pattern};
-    use crate::dialect::{IS_REGISTER, N_KEYS, Places};
+    use crate::dialect::{IS_REGISTER, MANY, N_KEYS, Places};
     use crate::slot::{HEAD, INNER, SLOT_BYTES};
 
     macro_rules! wide {
@@ -167,7 +167,6 @@ mod eight {
 
         #[inline]
         pub(super) fn count_before(pattern: Pattern, slots: &[u64], places: [usize; 2]) -> [usize; 2] {
-            const MANY: usize = 64;
             let mut counts = [0; 2];
             for start in (0..slots.len()).step_by(MANY) {
                 let end = slots.len().min(start + MANY);
@@ -276,7 +275,7 @@ mod eight {
             let mut n = 0;
             for at in (0..slots.len()).step_by(LANES) {
                 let (there, chunk) = load_rest(slots, at);
-                let chosen = bits[at / 64].to_le_bytes()[at / LANES % LANES] & there;
+                let chosen = bits[at / MANY].to_le_bytes()[at / LANES % LANES] & there;
                 let room = &mut room[SLOT_BYTES * n..][..SLOT_BYTES * LANES];
                 let chosen_words = _mm512_maskz_compress_epi64(chosen, chunk);
                 // SAFETY: the slice is of as many bytes as eight words.
