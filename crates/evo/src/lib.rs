@@ -14,6 +14,7 @@ pub mod island;
 pub mod lexicase;
 pub mod nsga2;
 pub mod order;
+mod philox;
 pub mod rng;
 pub mod stop;
 pub mod tournament;

@@ -18,39 +18,8 @@
 //!
 //! Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 
-/// Philox multipliers and Weyl increments of the key (SC 2011, section 4.3).
-const M: [u32; 2] = [0xd251_1f53, 0xcd9e_8d57];
-const W: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
-const ROUNDS: usize = 10;
-
-/// The Philox4x32-10 block function: 128 random bits for a counter and a key.
-#[inline]
-#[must_use]
-pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
-    let [mut c0, mut c1, mut c2, mut c3] = counter;
-    let [mut k0, mut k1] = key;
-    for _ in 0..ROUNDS {
-        let [low0, high0] = halves(u64::from(M[0]) * u64::from(c0));
-        let [low1, high1] = halves(u64::from(M[1]) * u64::from(c2));
-        (c0, c1, c2, c3) = (high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0);
-        k0 = k0.wrapping_add(W[0]);
-        k1 = k1.wrapping_add(W[1]);
-    }
-    [c0, c1, c2, c3]
-}
-
-/// Lower and upper 32 bits.
-#[inline]
-fn halves(x: u64) -> [u32; 2] {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "each half is cut to 32 bits on purpose"
-    )]
-    [x as u32, (x >> 32) as u32]
-}
-
-/// Words made at a time: two Philox blocks, whose rounds overlap in the processor.
-const BUFFER: usize = 8;
+pub use crate::philox::philox4x32;
+use crate::philox::{self, WORDS, halves};
 
 /// A stream of random numbers: a function of (seed, stream) and of how many were drawn.
 ///
@@ -69,7 +38,7 @@ pub struct Rng {
     stream: u64,
     /// Number of the next block of the stream.
     block: u64,
-    buffer: [u32; BUFFER],
+    buffer: [u32; WORDS],
     /// Words of `buffer` that were handed out.
     used: usize,
 }
@@ -83,8 +52,8 @@ impl Rng {
             seed,
             stream,
             block: 0,
-            buffer: [0; BUFFER],
-            used: BUFFER,
+            buffer: [0; WORDS],
+            used: WORDS,
         }
     }
 
@@ -98,19 +67,15 @@ impl Rng {
     #[inline(never)]
     fn refill(&mut self) {
         let key = halves(self.seed);
-        let [s0, s1] = halves(self.stream);
-        for words in self.buffer.chunks_exact_mut(4) {
-            let [b0, b1] = halves(self.block);
-            words.copy_from_slice(&philox4x32([b0, b1, s0, s1], key));
-            self.block = self.block.wrapping_add(1);
-        }
-        self.used = 0;
+        let n_blocks = philox::fill(&mut self.buffer, self.block, self.stream, key);
+        self.block = self.block.wrapping_add(n_blocks as u64);
+        self.used = WORDS - 4 * n_blocks;
     }
 
     /// 32 random bits.
     #[inline]
     pub fn u32(&mut self) -> u32 {
-        if self.used >= BUFFER {
+        if self.used >= WORDS {
             self.refill();
         }
         let word = self.buffer[self.used];
@@ -197,9 +162,11 @@ impl Rng {
     /// If a range is empty, or there are 2⁶⁴ choices or more.
     #[inline]
     pub fn below_each<const N: usize>(&mut self, ranges: [usize; N]) -> [usize; N] {
-        let product = |all: u64, &n: &usize| all.checked_mul(n as u64);
-        let choices = ranges.iter().try_fold(1, product);
-        let choices = choices.expect("Rng::below_each: 2⁶⁴ choices or more");
+        let mut choices = 1_u64;
+        for n in ranges {
+            let product = choices.checked_mul(n as u64);
+            choices = product.expect("Rng::below_each: 2⁶⁴ choices or more");
+        }
         assert!(choices > 0, "Rng::below_each: nothing to choose from");
         let Ok(choices) = u32::try_from(choices) else {
             return self.below_each_u64(ranges, choices);
@@ -207,11 +174,11 @@ impl Rng {
         loop {
             // A fraction; multiplied by a range, its whole part is the number.
             let mut fraction = self.u32();
-            let drawn = ranges.map(|n| {
-                let [rest, whole] = halves(u64::from(fraction) * n as u64);
-                fraction = rest;
-                whole as usize
-            });
+            let mut drawn = ranges;
+            for number in &mut drawn {
+                let [rest, whole] = halves(u64::from(fraction) * *number as u64);
+                (fraction, *number) = (rest, whole as usize);
+            }
             // As in `below_u32`.
             if fraction >= choices || fraction >= choices.wrapping_neg() % choices {
                 return drawn;

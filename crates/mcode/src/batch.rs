@@ -7,6 +7,7 @@
 use opcodon_codemem::{Arena, CodeError, SealedArena};
 
 use crate::blocks::{Blocks, Line, TILE_ROWS};
+use crate::dialect::Dialect;
 use crate::kernel::{Fold, N_MOMENTS, SHELL_BYTES, Shell};
 use crate::program::Program;
 use crate::seal::{self, Footprint};
@@ -48,7 +49,7 @@ pub struct Batch {
     members: Vec<Member>,
     constants: Vec<Line>,
     bytes: Vec<u8>,
-    slots: Vec<u64>,
+    bits: Vec<u64>,
 }
 
 /// Room for code that a batch has at first, in bytes.
@@ -71,7 +72,7 @@ impl Batch {
             members: Vec::new(),
             constants: Vec::new(),
             bytes: Vec::new(),
-            slots: Vec::new(),
+            bits: Vec::new(),
         })
     }
 
@@ -114,7 +115,7 @@ impl Batch {
                 columns: self.n_columns,
             });
         }
-        let n_effective = self.shell.wrap(program, &mut self.bytes, &mut self.slots);
+        let n_effective = self.shell.wrap(program, &mut self.bytes, &mut self.bits);
         let bytes = &self.bytes;
         debug_assert!(bytes.len() <= code.bytes().len() + SHELL_BYTES);
         let start = match arena.append(bytes, 16) {
@@ -368,7 +369,11 @@ impl Batch {
             let counts: &[u64] = bytemuck::cast_slice(&out[..1]);
             return [counts.iter().sum::<u64>() as f64, 0.0, 0.0];
         }
-        out.map(|line| line.0.iter().sum())
+        let sum = |line: Line| line.0.iter().sum::<f64>();
+        match self.fold {
+            Fold::Moments => out.map(sum),
+            _ => [sum(out[0]), 0.0, 0.0],
+        }
     }
 
     #[inline]
@@ -460,11 +465,14 @@ impl StraightLine {
 /// Constants as a tier reads them: one after the other, or each as a whole vector.
 fn pack(tier: Tier, constants: &[f64], lines: &mut Vec<Line>) {
     match tier {
-        Tier::Avx512 => lines.extend(constants.chunks(8).map(|chunk| {
-            let mut line = Line::ZERO;
-            line.0[..chunk.len()].copy_from_slice(chunk);
-            line
-        })),
+        Tier::Avx512 => {
+            let (whole, rest) = constants.as_chunks::<8>();
+            lines.extend(whole.iter().copied().map(Line));
+            if !rest.is_empty() {
+                let rest = Dialect::of(tier).first_eight(bytemuck::cast_slice(rest));
+                lines.push(Line(bytemuck::cast(rest)));
+            }
+        }
         Tier::Avx2 => lines.extend(constants.chunks(2).map(|chunk| {
             let [low, high] = [chunk[0], chunk[chunk.len() - 1]];
             Line([low, low, low, low, high, high, high, high])

@@ -11,13 +11,13 @@
 //! last block is filled by repeating the last row with weight 0, so that the loop needs no special
 //! case for it. Boolean data are columns of words whose bits are cases, packed the same way, with a
 //! mask as weight: eight words are 512 cases. Integers are words whose bits all count. Blocks are
-//! grouped into tiles of 1024 rows, so that a population runs over data in the first-level cache.
+//! grouped into tiles of 512 rows, so that a population runs over data in the first-level cache.
 
 use crate::gene::MAX_INDEX;
 use crate::{McodeError, Tier};
 
 /// Rows of one tile.
-pub const TILE_ROWS: usize = 1024;
+pub const TILE_ROWS: usize = 512;
 
 /// One cache line, so that a vector of lines is aligned to the widest vector.
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]

@@ -22,12 +22,30 @@ use crate::slot::is_inner;
 use crate::{McodeError, Tier, lanes, verify};
 
 /// Slots and constants that are proven to be harmless, with what they may read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Code {
     tier: Tier,
     n_columns: usize,
     pub(crate) slots: Vec<u64>,
     pub(crate) constants: Vec<f64>,
+}
+
+impl Clone for Code {
+    fn clone(&self) -> Code {
+        Code {
+            slots: self.slots.clone(),
+            constants: self.constants.clone(),
+            ..*self
+        }
+    }
+
+    /// Into the memory that there is.
+    #[inline]
+    fn clone_from(&mut self, code: &Code) {
+        (self.tier, self.n_columns) = (code.tier, code.n_columns);
+        self.slots.clone_from(&code.slots);
+        self.constants.clone_from(&code.constants);
+    }
 }
 
 /// What a crossover did: which slots of the first parent were replaced by which of the second.

@@ -19,7 +19,7 @@ use std::hint::select_unpredictable;
 use std::sync::LazyLock;
 
 use opcodon_asm::AsmError;
-use opcodon_codemem::cpu::{Avx512, widely};
+use opcodon_codemem::cpu::Avx512;
 
 use crate::gene::{Gene, Opcode, Operand};
 use crate::slot::{
@@ -54,6 +54,11 @@ pub(crate) const NOTHING: u8 = 19;
 pub(crate) const N_PLACES: usize = 20;
 
 impl Step {
+    #[inline(always)]
+    fn new(fields: u64, flow: Flow) -> Step {
+        Step(fields & flow >> 32 | flow & 0xffff_ffff)
+    }
+
     /// The place that is written.
     #[inline(always)]
     pub(crate) fn dst(self) -> u8 {
@@ -73,6 +78,14 @@ impl Step {
         self.0.to_le_bytes()[3] >> 7
     }
 
+    /// The place that is written in the lower half, those that are read in the upper half: a bit
+    /// each.
+    #[inline(always)]
+    pub(crate) fn footprint(self) -> u64 {
+        let [a, b, c] = self.operands();
+        1 << self.dst() | (1 << a | 1 << b | 1 << c) << 32
+    }
+
     /// Whether it is a load.
     #[inline(always)]
     pub(crate) fn is_load(self) -> bool {
@@ -80,6 +93,9 @@ impl Step {
         b == MEMORY && c >> 7 == 0
     }
 }
+
+/// Slots whose steps are looked at together.
+pub(crate) const MANY: usize = 64;
 
 /// How the fields of a slot become its [`Step`]: in the upper half which fields count, in the lower
 /// half what stands in for the others.
@@ -249,33 +265,34 @@ impl Dialect {
     pub(crate) fn step(&self, slot: u64) -> Step {
         let mut step = [Step(0)];
         match self.tier {
-            Tier::Avx512 => evex_steps(&self.flows, &[slot], &mut step),
-            Tier::Avx2 => vex_steps(&self.flows, &[slot], &mut step),
+            Tier::Avx512 => evex_steps(&self.flows, &[slot], &mut step, |step| step),
+            Tier::Avx2 => vex_steps(&self.flows, &[slot], &mut step, |step| step),
         }
         step[0]
     }
 
-    /// As [`Dialect::step`] of each slot.
+    /// What is asked of the step of each slot, of which there are no more than answers.
     #[inline]
-    pub(crate) fn steps(&self, slots: &[u64], steps: &mut [Step]) {
-        let n = slots.len();
-        let whole = n & !7;
-        if n < 8 {
-            return self.vector_steps(slots, steps);
-        }
-        self.vector_steps(&slots[..whole], &mut steps[..whole]);
-        if whole < n {
-            // The last vector overlaps the one before, so that no slot is left to a slower loop.
-            self.vector_steps(&slots[n - 8..], &mut steps[n - 8..n]);
-        }
-    }
-
-    #[inline]
-    fn vector_steps(&self, slots: &[u64], steps: &mut [Step]) {
+    pub(crate) fn each_step<T>(
+        &self,
+        slots: &[u64],
+        answers: &mut [T; MANY],
+        ask: impl Fn(Step) -> T,
+    ) {
         let flows = &*self.flows;
-        match self.tier {
-            Tier::Avx512 => widely(move || evex_steps(flows, slots, steps)),
-            Tier::Avx2 => widely(move || vex_steps(flows, slots, steps)),
+        match (self.wide, self.tier) {
+            (Some(wide), Tier::Avx512) => {
+                lanes::each_eight(wide, slots, answers, |slots, answers| {
+                    evex_steps(flows, slots, answers, &ask);
+                });
+            }
+            (Some(wide), Tier::Avx2) => {
+                lanes::each_eight(wide, slots, answers, |slots, answers| {
+                    vex_steps(flows, slots, answers, &ask);
+                });
+            }
+            (None, Tier::Avx512) => evex_steps(flows, slots, answers, ask),
+            (None, Tier::Avx2) => vex_steps(flows, slots, answers, ask),
         }
     }
 
@@ -300,6 +317,30 @@ impl Dialect {
     pub(crate) fn first_constant(&self, slots: &[u64]) -> Option<usize> {
         let slot = slots.iter().find(|slot| self.constant.fits(**slot))?;
         Some(usize::from(self.split(*slot).1.index))
+    }
+
+    /// Appends the bytes of those slots whose bits are set.
+    #[inline]
+    pub(crate) fn keep(&self, slots: &[u64], bits: &[u64], kept: &mut Vec<u8>) {
+        if let Some(wide) = self.wide {
+            return lanes::keep(wide, slots, bits, kept);
+        }
+        for (slots, bits) in slots.chunks(MANY).zip(bits) {
+            let chosen = |k: &usize| bits >> k & 1 != 0;
+            let chosen = (0..slots.len()).filter(chosen).map(|k| slots[k]);
+            kept.extend(chosen.flat_map(u64::to_le_bytes));
+        }
+    }
+
+    /// As many of eight words as there are, and zeros.
+    #[inline]
+    pub(crate) fn first_eight(&self, words: &[u64]) -> [u64; 8] {
+        if let Some(wide) = self.wide {
+            return lanes::first_eight(wide, words);
+        }
+        let mut eight = [0; 8];
+        eight[..words.len()].copy_from_slice(words);
+        eight
     }
 
     /// Adds to the numbers of the constants that slots of verified code read, modulo 256.
@@ -420,20 +461,23 @@ fn place(key: u64) -> usize {
 }
 
 #[inline(always)]
-fn evex_steps(flows: &[Flow; N_KEYS], slots: &[u64], steps: &mut [Step]) {
-    for (step, &slot) in steps.iter_mut().zip(slots) {
+fn evex_steps<T>(
+    flows: &[Flow; N_KEYS],
+    slots: &[u64],
+    answers: &mut [T],
+    ask: impl Fn(Step) -> T,
+) {
+    for (answer, &slot) in answers.iter_mut().zip(slots) {
         let (key, word) = evex_key(slot);
-        let flow = flows[place(key)];
-        *step = Step(evex_fields(word) & flow >> 32 | flow & 0xffff_ffff);
+        *answer = ask(Step::new(evex_fields(word), flows[place(key)]));
     }
 }
 
 #[inline(always)]
-fn vex_steps(flows: &[Flow; N_KEYS], slots: &[u64], steps: &mut [Step]) {
-    for (step, &slot) in steps.iter_mut().zip(slots) {
+fn vex_steps<T>(flows: &[Flow; N_KEYS], slots: &[u64], answers: &mut [T], ask: impl Fn(Step) -> T) {
+    for (answer, &slot) in answers.iter_mut().zip(slots) {
         let (key, word) = vex_key(slot);
-        let flow = flows[place(key)];
-        *step = Step(vex_fields(word) & flow >> 32 | flow & 0xffff_ffff);
+        *answer = ask(Step::new(vex_fields(word), flows[place(key)]));
     }
 }
 
@@ -549,8 +593,49 @@ impl Pattern {
 
 #[cfg(test)]
 mod tests {
+    use opcodon_evo::Rng;
+
     use super::*;
     use crate::slot::is_inner;
+    use crate::{LinearCode, Repertoire};
+
+    #[test]
+    fn eight_slots_at_a_time_are_read_and_kept_as_one_by_one() {
+        let mut rng = Rng::new(43, 1);
+        for tier in Tier::ALL {
+            let dialect = Dialect::of(tier);
+            let narrow = Dialect {
+                wide: None,
+                ..Dialect::new(tier).unwrap()
+            };
+            let repertoire = Repertoire::new(tier, 5).unwrap();
+            let repertoire = repertoire.opcodes(&[Opcode::Add, Opcode::Min, Opcode::Sqrt]);
+            for _ in 0..2000 {
+                let n_slots = rng.range(1, 200);
+                let code = LinearCode::random(&mut rng, &repertoire, n_slots);
+                let slots = code.code().slots();
+                let bits: Vec<u64> = slots.chunks(MANY).map(|_| rng.u64()).collect();
+                let [kept, expected] = [dialect, &narrow].map(|dialect| {
+                    let mut bytes = vec![7; 3];
+                    dialect.keep(slots, &bits, &mut bytes);
+                    bytes
+                });
+                assert_eq!(kept, expected);
+                for slots in slots.chunks(MANY) {
+                    let [found, expected] = [dialect, &narrow].map(|dialect| {
+                        let mut footprints = [0; MANY];
+                        dialect.each_step(slots, &mut footprints, Step::footprint);
+                        footprints[..slots.len()].to_vec()
+                    });
+                    assert_eq!(found, expected);
+                    let one_by_one = slots.iter().map(|slot| dialect.step(*slot).footprint());
+                    assert_eq!(found, one_by_one.collect::<Vec<_>>());
+                }
+                let few = &slots[..slots.len().min(8)];
+                assert_eq!(dialect.first_eight(few), narrow.first_eight(few));
+            }
+        }
+    }
 
     #[test]
     fn reading_a_slot_agrees_with_its_row() {

@@ -11,7 +11,7 @@
 use std::hint::select_unpredictable;
 
 use crate::code::Code;
-use crate::dialect::Step;
+use crate::dialect::{MANY, Step};
 
 /// The effective part of a genome.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,32 +25,52 @@ pub struct Effective {
 /// Marks the effective slots of a genome whose result is register 0.
 #[must_use]
 pub fn mark(code: &Code) -> Effective {
-    let mut slots = vec![false; code.slots().len()];
-    let inputs = walk(code, |slot, is_effective| slots[slot] = is_effective);
-    Effective { slots, inputs }
+    let mut bits = Vec::new();
+    let inputs = bits_of(code, &mut bits);
+    let slots = 0..code.slots().len();
+    Effective {
+        slots: slots
+            .map(|k| bits[k / MANY] >> (k % MANY) & 1 != 0)
+            .collect(),
+        inputs,
+    }
 }
 
-/// Says of each slot, last slot first, whether it is effective; returns the registers that are
-/// read before they are written. Whether a slot is effective cannot be predicted, so nothing here
-/// branches on it.
+/// How many slots are effective.
+pub(crate) fn count(code: &Code) -> usize {
+    let mut n = 0;
+    walk(code, |_, bits| n += bits.count_ones() as usize);
+    n
+}
+
+/// Becomes a bit for each slot, set if it is effective, 64 of them a word; returns the registers
+/// that are read before they are written.
 #[inline]
-pub(crate) fn walk(code: &Code, mut found: impl FnMut(usize, bool)) -> u32 {
+pub(crate) fn bits_of(code: &Code, bits: &mut Vec<u64>) -> u32 {
+    bits.clear();
+    bits.resize(code.slots.len().div_ceil(MANY), 0);
+    walk(code, |word, found| bits[word] = found)
+}
+
+/// Says which slots are effective, the last ones first, as [`bits_of`]. Whether a slot is effective
+/// cannot be predicted, so nothing here branches on it; and each slot waits for the one behind it,
+/// so what it writes and reads is found out before.
+#[inline]
+fn walk(code: &Code, mut found: impl FnMut(usize, u64)) -> u32 {
     let dialect = code.dialect();
     let mut live = 1_u32;
-    let mut end = code.slots.len();
-    let mut steps = [Step::default(); 64];
-    while end > 0 {
-        let start = end.saturating_sub(steps.len());
-        dialect.steps(&code.slots[start..end], &mut steps);
-        for (slot, step) in (start..end).zip(&steps).rev() {
-            let dst = step.dst();
-            let is_effective = live >> dst & 1 != 0;
-            let [a, b, c] = step.operands();
-            let before = live & !(1 << dst) | 1 << a | 1 << b | 1 << c;
-            live = select_unpredictable(is_effective, before, live);
-            found(slot, is_effective);
+    let mut footprints = [0; MANY];
+    for (word, slots) in code.slots.chunks(MANY).enumerate().rev() {
+        dialect.each_step(slots, &mut footprints, Step::footprint);
+        let mut effective = 0_u64;
+        for footprint in footprints[..slots.len()].iter().rev() {
+            #[expect(clippy::cast_possible_truncation, reason = "two halves")]
+            let (written, read) = (*footprint as u32, (*footprint >> 32) as u32);
+            let is_effective = live & written != 0;
+            live = live & !written | select_unpredictable(is_effective, read, 0);
+            effective = effective << 1 | u64::from(is_effective);
         }
-        end = start;
+        found(word, effective);
     }
     live & 0xffff
 }

@@ -8,7 +8,7 @@ use opcodon_expr::{Expr, Node};
 
 use crate::McodeError;
 use crate::code::Code;
-use crate::dialect::{N_PLACES, NOTHING, Step};
+use crate::dialect::{MANY, N_PLACES, NOTHING, Step};
 use crate::effective;
 use crate::gene::{Opcode, Operand};
 
@@ -19,9 +19,9 @@ impl Code {
         let dialect = self.dialect();
         let mut sizes = [1_u64; N_PLACES];
         sizes[usize::from(NOTHING)] = 0;
-        let mut steps = [Step::default(); 64];
-        for slots in self.slots.chunks(steps.len()) {
-            dialect.steps(slots, &mut steps);
+        let mut steps = [Step::default(); MANY];
+        for slots in self.slots.chunks(MANY) {
+            dialect.each_step(slots, &mut steps, |step| step);
             for step in &steps[..slots.len()] {
                 let operands = step
                     .operands()

@@ -66,11 +66,7 @@ pub trait Genome: sealed::Sealed + Clone + Send + Sync + Serialize + Deserialize
 
     /// Slots that influence the result.
     fn n_effective(&self) -> usize {
-        let mut n = 0;
-        effective::walk(self.code(), |_, is_effective| {
-            n += usize::from(is_effective)
-        });
-        n
+        effective::count(self.code())
     }
 
     /// The formula.

@@ -25,6 +25,7 @@ use crate::dialect::{COLUMN_BIAS, CONSTANT_BIAS, Dialect, Reserved};
 use crate::effective;
 use crate::gene::{Gene, Opcode, Operand};
 use crate::program::Program;
+use crate::slot::SLOT_BYTES;
 
 /// What a kernel does with the value of each row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,41 +84,37 @@ impl Shell {
     }
 
     /// Writes the kernel of a genome whose result is register 0. Only effective slots are copied;
-    /// returns how many.
+    /// returns how many. `bits` is memory for which they are.
     pub(crate) fn wrap(
         &self,
         program: Program<'_>,
         bytes: &mut Vec<u8>,
-        kept: &mut Vec<u64>,
+        bits: &mut Vec<u64>,
     ) -> usize {
         let code = program.code;
-        let (slots, inputs) = if program.is_tree {
-            (&code.slots[..], 0)
-        } else {
-            // Backwards from the end of the buffer; what is not effective is overwritten.
-            kept.resize(code.slots.len(), 0);
-            let mut first = kept.len();
-            let inputs = effective::walk(code, |slot, is_effective| {
-                kept[first - 1] = code.slots[slot];
-                first -= usize::from(is_effective);
-            });
-            (&kept[first..], inputs)
-        };
         bytes.clear();
         bytes.extend_from_slice(&self.setup);
-        let top = bytes.len();
-        let mut rest = inputs;
-        while rest != 0 {
-            bytes.extend_from_slice(&self.inputs[rest.trailing_zeros() as usize]);
-            rest &= rest - 1;
+        let (top, start);
+        if program.is_tree {
+            (top, start) = (bytes.len(), bytes.len());
+            bytes.extend_from_slice(code.bytes());
+        } else {
+            let mut inputs = effective::bits_of(code, bits);
+            top = bytes.len();
+            while inputs != 0 {
+                bytes.extend_from_slice(&self.inputs[inputs.trailing_zeros() as usize]);
+                inputs &= inputs - 1;
+            }
+            start = bytes.len();
+            code.dialect().keep(&code.slots, bits, bytes);
         }
-        bytes.extend_from_slice(bytemuck::cast_slice(slots));
-        // The jump counts from its end, which is that of its displacement.
-        let jump = bytes.len() + self.jump;
+        let end = bytes.len();
         bytes.extend_from_slice(&self.tail);
+        // The jump counts from its end, which is that of its displacement.
+        let jump = end + self.jump;
         let back = i32::try_from(jump - top).expect("a genome is shorter");
         bytes[jump - 4..jump].copy_from_slice(&(-back).to_le_bytes());
-        slots.len()
+        (end - start) / SLOT_BYTES
     }
 }
 

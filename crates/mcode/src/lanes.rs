@@ -6,9 +6,9 @@
 //! what does; the only branches count chunks.
 //!
 //! # Invariant
-//! Each function computes what the plain Rust next to where it is called does. Memory is touched by
+//! Each function computes what the plain Rust next to where it is called does. Slices are touched by
 //! `load`, `store` and `look_up` only, which compare what they touch with the slice that they are
-//! given, lane by lane.
+//! given, lane by lane; `join` and `keep` write whole chunks to room that they have reserved.
 #![allow(
     unsafe_code,
     reason = "instructions that not every processor has, and loads under a mask"
@@ -59,6 +59,31 @@ avx512! {
 
     /// Adds to those that fit.
     fn add(pattern: Pattern, slots: &mut [u64], by: u64);
+
+    /// As `Dialect::keep`.
+    fn keep(slots: &[u64], bits: &[u64], kept: &mut Vec<u8>);
+
+    /// As many of eight words as there are, and zeros.
+    fn first_eight(words: &[u64]) -> [u64; 8];
+}
+
+/// Answers to eight words after the other; those that are not there are 0. The closure has to be
+/// inlined.
+#[inline]
+pub(crate) fn each_eight<T>(
+    _: Avx512,
+    words: &[u64],
+    answers: &mut [T],
+    ask: impl Fn(&[u64; 8], &mut [T; 8]),
+) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the token is the proof that the processor has the instructions.
+    return unsafe { eight::each_eight(words, answers, ask) };
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = (words, answers, ask);
+        unreachable!("a token of AVX-512")
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -70,8 +95,8 @@ mod eight {
     use bytemuck::Pod;
 
     use super::{Dialect, Pattern};
-    use crate::dialect::{IS_REGISTER, N_KEYS, Places};
-    use crate::slot::{HEAD, INNER};
+    use crate::dialect::{IS_REGISTER, MANY, N_KEYS, Places};
+    use crate::slot::{HEAD, INNER, SLOT_BYTES};
 
     macro_rules! wide {
         ($($item:item)*) => {$(
@@ -142,7 +167,6 @@ mod eight {
 
         #[inline]
         pub(super) fn count_before(pattern: Pattern, slots: &[u64], places: [usize; 2]) -> [usize; 2] {
-            const MANY: usize = 64;
             let mut counts = [0; 2];
             for start in (0..slots.len()).step_by(MANY) {
                 let end = slots.len().min(start + MANY);
@@ -242,6 +266,43 @@ mod eight {
                 let more = _mm512_mask_add_epi64(chunk, fits(pattern, chunk), chunk, all(by));
                 store(slots, at, more);
             }
+        }
+
+        pub(super) fn keep(slots: &[u64], bits: &[u64], kept: &mut Vec<u8>) {
+            let len = kept.len();
+            kept.reserve(SLOT_BYTES * slots.len().next_multiple_of(LANES));
+            let room = kept.spare_capacity_mut();
+            let mut n = 0;
+            for at in (0..slots.len()).step_by(LANES) {
+                let (there, chunk) = load_rest(slots, at);
+                let chosen = bits[at / MANY].to_le_bytes()[at / LANES % LANES] & there;
+                let room = &mut room[SLOT_BYTES * n..][..SLOT_BYTES * LANES];
+                let chosen_words = _mm512_maskz_compress_epi64(chosen, chunk);
+                // SAFETY: the slice is of as many bytes as eight words.
+                unsafe { _mm512_storeu_epi64(room.as_mut_ptr().cast(), chosen_words) };
+                n += chosen.count_ones() as usize;
+            }
+            // SAFETY: the loop has written so many words there.
+            unsafe { kept.set_len(len + SLOT_BYTES * n) };
+        }
+
+        #[inline]
+        pub(super) fn each_eight<T>(
+            words: &[u64],
+            answers: &mut [T],
+            ask: impl Fn(&[u64; 8], &mut [T; 8]),
+        ) {
+            let answers = answers.as_chunks_mut::<LANES>().0;
+            for (words, answers) in words.chunks(LANES).zip(answers) {
+                ask(&first_eight(words), answers);
+            }
+        }
+
+        #[inline]
+        pub(super) fn first_eight(words: &[u64]) -> [u64; 8] {
+            let mut eight = [0; 8];
+            store(&mut eight, 0, load_rest(words, 0).1);
+            eight
         }
 
         /// As `Places::key`.

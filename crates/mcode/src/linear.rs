@@ -23,9 +23,22 @@ use crate::tree::TreeCode;
 use crate::{McodeError, Tier};
 
 /// A genome of instructions over registers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct LinearCode {
     code: Code,
+}
+
+impl Clone for LinearCode {
+    fn clone(&self) -> LinearCode {
+        LinearCode {
+            code: self.code.clone(),
+        }
+    }
+
+    #[inline]
+    fn clone_from(&mut self, genome: &LinearCode) {
+        self.code.clone_from(&genome.code);
+    }
 }
 
 /// Most slots of a linear genome, so that each may have a constant.

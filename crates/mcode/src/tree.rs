@@ -62,9 +62,22 @@ impl Mark {
 }
 
 /// A genome in which every subtree is one range of slots.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct TreeCode {
     code: Code,
+}
+
+impl Clone for TreeCode {
+    fn clone(&self) -> TreeCode {
+        TreeCode {
+            code: self.code.clone(),
+        }
+    }
+
+    #[inline]
+    fn clone_from(&mut self, genome: &TreeCode) {
+        self.code.clone_from(&genome.code);
+    }
 }
 
 /// One subtree of a genome: its slots, and the registers that it touches.
