@@ -590,7 +590,7 @@ fn operator(
 }
 
 /// The kind of all leaves; operators are numbered in their order.
-const LEAF: u8 = u8::MAX;
+pub(crate) const LEAF: u8 = u8::MAX;
 
 /// Quotients and inverses by multiplications.
 const QUOTIENT: u8 = 254;
@@ -611,7 +611,7 @@ fn n_quotients<T: Float>(n_divisions: usize, n_calls: usize, n_operators: usize)
 }
 
 #[inline(always)]
-fn kind(node: Node) -> u8 {
+pub(crate) fn kind(node: Node) -> u8 {
     // What an operator and a variable hold lies at the same place, so it is read without asking.
     let content = match node {
         Node::Op(op) => op as u32,
@@ -624,7 +624,7 @@ fn kind(node: Node) -> u8 {
 
 /// One more than the column of a variable, else 0.
 #[inline(always)]
-fn column(node: Node) -> u64 {
+pub(crate) fn column(node: Node) -> u64 {
     let column = match node {
         Node::Var(column) => u64::from(column),
         Node::Const(_) | Node::Op(_) => u64::MAX,
