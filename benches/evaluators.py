@@ -331,7 +331,8 @@ def by_c_compiler(c_type: str, flags: tuple[str, ...], *, loss: bool) -> Entry:
             subprocess.run(command, check=True)
             loaded = ctypes.CDLL(str(library))
         arrays = [*columns, y, out, sums]
-        pointers = [ctypes.c_void_p(array.ctypes.data) for array in arrays]
+        # These keep the arrays alive.
+        pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in arrays]
         n_rows = ctypes.c_long(len(X))
 
         @of_first(trees, len(trees))
