@@ -2,12 +2,12 @@
 
 An entry takes trees (see `trees`), the inputs as rows and a target, does what is not timed, and
 gives a function that evaluates all trees once, from the tool's own tree to predictions, compilation
-included unless the entry's name says otherwise. Slow ones take the first trees only, and say how
-many in `n_trees`. An entry whose tool is not installed raises ImportError.
+included unless the entry's name says "run only". Then all trees are run by one call from Python,
+which would else be what is measured. Slow ones take the first trees only, and say how many in
+`n_trees`. An entry whose tool is not installed raises ImportError.
 """
 
 import ctypes
-import itertools
 import math
 import operator
 import shutil
@@ -24,6 +24,9 @@ import opcodon
 
 NAMES = [f"x{i}" for i in range(N_INPUTS)]
 
+# Trees that are compiled ahead of time.
+N_COMPILED = 100
+
 Evaluate = Callable[[], Any]
 Entry = Callable[[list[Tree], np.ndarray, np.ndarray], Evaluate]
 
@@ -38,16 +41,22 @@ def of_first(trees: list[Tree], most: int) -> Callable[[Evaluate], Evaluate]:
     return mark
 
 
-def by_opcodon(dtype: str, *, loss: bool) -> Entry:
+def by_opcodon(dtype: str, *, loss: bool, compiling: bool = True) -> Entry:
     """A whole population at once."""
 
     def load(trees: list[Tree], X: np.ndarray, y: np.ndarray) -> Evaluate:
+        ready = None
         expressions = [opcodon.parse(infix(tree), variables=NAMES) for tree in trees]
+        if not compiling:
+            expressions = expressions[:N_COMPILED]
+            ready = opcodon.Population(expressions, dtype=dtype)
         X = np.asfortranarray(X, dtype=dtype)
+        out = None if loss else np.empty((len(expressions), len(X)), dtype=dtype)
 
+        @of_first(trees, len(expressions))
         def evaluate() -> Any:
-            population = opcodon.Population(expressions, dtype=dtype, n_jobs=1)
-            return population.loss(X, y, loss="mse") if loss else population.evaluate(X)
+            population = ready or opcodon.Population(expressions, dtype=dtype)
+            return population.loss(X, y) if loss else population.evaluate(X, out=out)
 
         return evaluate
 
@@ -211,7 +220,7 @@ def by_numexpr(trees: list[Tree], X: np.ndarray, _y: np.ndarray) -> Evaluate:
 
 
 def by_symjit(*, compiling: bool) -> Entry:
-    """Its machine code for SymPy expressions; compiling takes far longer than running."""
+    """Its machine code for SymPy expressions, of all together; compiling takes far longer."""
 
     def load(trees: list[Tree], X: np.ndarray, _y: np.ndarray) -> Evaluate:
         import symjit
@@ -223,76 +232,138 @@ def by_symjit(*, compiling: bool) -> Entry:
             values = dict(zip(NAMES, symbols, strict=True))
             expressions = [sympy.sympify(infix(tree), values) for tree in trees[:40]]
 
-        def compiled(expression: Any) -> Any:
-            return symjit.compile_func(symbols, [expression])
+        def compiled() -> Any:
+            return symjit.compile_func(symbols, expressions, use_threads=False)
 
-        ready = None if compiling else [compiled(expression) for expression in expressions]
+        ready = None if compiling else compiled()
 
         @of_first(trees, len(expressions))
-        def evaluate() -> None:
-            for function in ready or map(compiled, expressions):
-                function(*columns)
+        def evaluate() -> Any:
+            return (ready or compiled())(*columns)
 
         return evaluate
 
     return load
 
 
-def by_c_compiler(c_type: str) -> Entry:
+# Vectors of full width and libmvec, which its headers reserve for -ffast-math, but no other bits.
+SAME_BITS = ("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-D__FAST_MATH__")
+# Quotients from approximate reciprocals, and whatever holds of real numbers.
+FAST_MATH = ("-ffast-math",)
+
+# Rows that the C program takes at a time for all trees, so that columns are read from a near cache.
+BLOCK_ROWS = 1024
+
+
+def c_program(trees: list[Tree], c_type: str, *, loss: bool) -> str:
+    """A function for each tree, and `run`, which calls all on one block of rows after another."""
+    suffix = "f" if c_type == "float" else ""
+
+    def apply(op: str, args: list[str]) -> str:
+        if op in INFIX:
+            return f"({args[0]} {INFIX[op]} {args[1]})"
+        return f"{op}{suffix}({args[0]})"
+
+    def leaf(token: str | float) -> str:
+        return f"{token}[i]" if isinstance(token, str) else f"{token!r}{suffix}"
+
+    def all_of(form: str) -> str:
+        return ", ".join(form.format(name) for name in NAMES)
+
+    def function(k: int, tree: Tree) -> str:
+        value = fold(tree, leaf, apply)
+        head = (
+            f"static __attribute__((noinline)) void t{k}({all_of(f'const {c_type} *restrict {{}}')}"
+        )
+        if loss:
+            return (
+                f"{head}, const {c_type} *restrict y, double *sum, long n) {{\n"
+                f"  {c_type} s = 0;\n  long i, whole = n & -16;\n"
+                # Sums get no shorter vectors for the last rows by themselves, and one by one these
+                # would cost as much as all others.
+                f"  #pragma omp simd reduction(+:s)\n"
+                f"  for (i = 0; i < whole; i++) {{ {c_type} e = {value} - y[i]; s += e * e; }}\n"
+                f"  #pragma omp simd reduction(+:s) simdlen(8)\n"
+                f"  for (i = whole; i < n; i++) {{ {c_type} e = {value} - y[i]; s += e * e; }}\n"
+                f"  *sum += s;\n}}\n"
+            )
+        return (
+            f"{head}, {c_type} *restrict out, long n) {{\n"
+            f"  for (long i = 0; i < n; i++) out[i] = {value};\n}}\n"
+        )
+
+    def call(k: int) -> str:
+        result = f"y + b, sums + {k}" if loss else f"out + {k} * n + b"
+        return f"    t{k}({all_of('{} + b')}, {result}, m);\n"
+
+    columns = all_of(f"const {c_type} *{{}}")
+    return "".join(
+        [
+            "#include <math.h>\n",
+            *(function(k, tree) for k, tree in enumerate(trees)),
+            f"void run({columns}, const {c_type} *y, {c_type} *out, double *sums, long n) {{\n",
+            f"  for (long b = 0; b < n; b += {BLOCK_ROWS}) {{\n",
+            f"    long m = n - b < {BLOCK_ROWS} ? n - b : {BLOCK_ROWS};\n",
+            *(call(k) for k in range(len(trees))),
+            "  }\n}\n",
+        ]
+    )
+
+
+def by_c_compiler(c_type: str, flags: tuple[str, ...], *, loss: bool) -> Entry:
     """gcc ahead of time: a loop a tree, vectorised, with glibc's vector functions."""
 
-    def load(trees: list[Tree], X: np.ndarray, _y: np.ndarray) -> Evaluate:
+    def load(trees: list[Tree], X: np.ndarray, y: np.ndarray) -> Evaluate:
         compiler = shutil.which("gcc")
         if compiler is None:
             raise ImportError("there is no gcc")
-        single = c_type == "float"
-        suffix = "f" if single else ""
-
-        def apply(op: str, args: list[str]) -> str:
-            if op in INFIX:
-                return f"({args[0]} {INFIX[op]} {args[1]})"
-            return f"{op}{suffix}({args[0]})"
-
-        def leaf(token: str | float) -> str:
-            return f"{token}[i]" if isinstance(token, str) else f"{token!r}{suffix}"
-
-        parameters = "".join(f"const {c_type} *restrict {name}, " for name in NAMES)
-        functions = [
-            f"void t{k}({parameters}{c_type} *restrict out, long n) {{\n"
-            f"  for (long i = 0; i < n; i++) out[i] = {fold(tree, leaf, apply)};\n}}\n"
-            for k, tree in enumerate(trees[:100])
-        ]
-        columns = np.ascontiguousarray(X.T, dtype=np.float32 if single else np.float64)
-        out = np.empty_like(columns[0])
+        trees = trees[:N_COMPILED]
+        dtype = np.float32 if c_type == "float" else np.float64
+        columns = np.ascontiguousarray(X.T, dtype=dtype)
+        y = y.astype(dtype)
+        out = np.empty((1 if loss else len(trees), len(X)), dtype=dtype)
+        sums = np.zeros(len(trees))
         with tempfile.TemporaryDirectory() as folder:
             source, library = Path(folder, "trees.c"), Path(folder, "trees.so")
-            source.write_text("#include <math.h>\n" + "".join(functions))
-            flags = ["-O3", "-march=native", "-ffast-math", "-mprefer-vector-width=512"]
-            command = [compiler, *flags, "-shared", "-fPIC", source, "-o", library, "-lm"]
+            source.write_text(c_program(trees, c_type, loss=loss))
+            wide = ["-O3", "-march=native", "-mprefer-vector-width=512", "-fopenmp-simd"]
+            command = [compiler, *wide, *flags, "-shared", "-fPIC", source, "-o", library, "-lm"]
             subprocess.run(command, check=True)
             loaded = ctypes.CDLL(str(library))
-        pointers = [ctypes.c_void_p(a.ctypes.data) for a in itertools.chain(columns, [out])]
+        arrays = [*columns, y, out, sums]
+        # These keep the arrays alive.
+        pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in arrays]
         n_rows = ctypes.c_long(len(X))
 
-        @of_first(trees, len(functions))
+        @of_first(trees, len(trees))
         def evaluate() -> np.ndarray:
-            for k in range(len(functions)):
-                loaded[f"t{k}"](*pointers, n_rows)
-            return out
+            sums.fill(0.0)
+            loaded.run(*pointers, n_rows)
+            return sums / len(X) if loss else out
 
         return evaluate
 
     return load
 
 
+def of_type(c_type: str, short: str) -> dict[str, Entry]:
+    """What computes in one type and is compared when compiled already, too."""
+    dtype = {"float": "float32", "double": "float64"}[c_type]
+    entries: dict[str, Entry] = {}
+    for what, loss in (("", False), (", mse", True)):
+        name = f"{short}{what}"
+        entries[f"opcodon {name}"] = by_opcodon(dtype, loss=loss)
+        entries[f"opcodon {name}, run only"] = by_opcodon(dtype, loss=loss, compiling=False)
+        entries[f"gcc {name}, run only"] = by_c_compiler(c_type, SAME_BITS, loss=loss)
+        fast = by_c_compiler(c_type, FAST_MATH, loss=loss)
+        entries[f"gcc -ffast-math {name}, run only"] = fast
+    return entries
+
+
 ENTRIES: dict[str, Entry] = {
-    "opcodon f32": by_opcodon("float32", loss=False),
-    "opcodon f32, mse": by_opcodon("float32", loss=True),
+    **of_type("float", "f32"),
     "pyoperon f32": by_operon,
-    "gcc f32, run only": by_c_compiler("float"),
-    "opcodon f64": by_opcodon("float64", loss=False),
-    "opcodon f64, mse": by_opcodon("float64", loss=True),
-    "gcc f64, run only": by_c_compiler("double"),
+    **of_type("double", "f64"),
     "symjit f64, run only": by_symjit(compiling=False),
     "symjit f64": by_symjit(compiling=True),
     "numpy f64": by_numpy,

@@ -100,6 +100,33 @@ def test_float32_stays_float32():
         np.testing.assert_array_equal(out[0], result)
 
 
+def test_values_go_into_an_array_that_is_there():
+    pop = Population(["a*b + c", "exp(a)"], variables=NAMES)
+    room = np.full((2, len(TABLE)), np.nan)
+    assert pop.evaluate(TABLE, out=room) is room
+    np.testing.assert_array_equal(room, pop.evaluate(TABLE))
+    unaligned = np.frombuffer(bytearray(room.nbytes + 1), np.uint8)[1:].view(float)
+    fixed = room.copy()
+    fixed.flags.writeable = False
+    for unfit in (
+        room[:1],
+        np.asfortranarray(room),
+        room.astype("float32"),
+        room.astype(">f8"),
+        unaligned.reshape(room.shape),
+        fixed,
+        room.tolist(),
+    ):
+        with pytest.raises(ValueError, match=r"^out "):
+            pop.evaluate(TABLE, out=unfit)
+
+
+def test_values_are_not_written_over_what_they_are_computed_from():
+    table = np.ones((3, 3))
+    with pytest.raises(ValueError, match=r"^out "):
+        Population(["a", "b", "c"], variables=NAMES).evaluate(table, out=table)
+
+
 def test_data_frames():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(TABLE, columns=NAMES)

@@ -457,18 +457,23 @@ class Population:
     def dtype(self) -> Literal["float64", "float32"]: ...
     @property
     def n_jobs(self) -> int: ...
-    def evaluate(self, X: ArrayLike) -> NDArray[np.floating[Any]]:
+    def evaluate(
+        self, X: ArrayLike, *, out: NDArray[np.floating[Any]] | None = None
+    ) -> NDArray[np.floating[Any]]:
         """Compute the value of each expression for each row.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_variables)
             One column for each variable.
+        out : ndarray of shape (n_expressions, n_rows), optional
+            Where to write the values: contiguous, and of the dtype of the population. Of large
+            tables, new memory costs as much as the values do.
 
         Returns
         -------
         ndarray of shape (n_expressions, n_rows)
-            The values, in the dtype of the population.
+            The values, in the dtype of the population; `out`, if it was given.
         """
 
     def loss(

@@ -12,7 +12,7 @@ use crate::direct::Direct;
 use crate::formula;
 use crate::gradient::{self, Adjoints, MAX_CONSTANTS, NormalEquations, Scratch};
 use crate::kernel::{self, Fold, Shells};
-use crate::lower::Workspace;
+use crate::lower::{self, Workspace};
 use crate::machine::{Machine, Visitor};
 use crate::panel::{Line, stride};
 use crate::seal::{self, Footprint};
@@ -787,6 +787,12 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a [Node]>> Visitor<T> for Compile<'_
                 }
                 if let Some((formula, target)) = self.formula {
                     formula::follow(tape, formula, target);
+                }
+                if direct
+                    .as_ref()
+                    .is_some_and(|direct| direct.shares_divisions())
+                {
+                    lower::share_divisions::<M>(tape);
                 }
                 constants.extend(tape.constants.iter().map(|&value| T::from_f64(value)));
                 let own = tape.constants.len();

@@ -396,8 +396,8 @@ impl Direct {
         }
         let own = self.constants[..usize::from(n_constants)].iter();
         constants.extend(own.map(|&bits| T::from_f64(f64::from_bits(bits))));
-        let shares = (self.tables.shared_rows).is_some_and(|n_rows| self.n_rows >= n_rows);
-        if all & fact::DIVISION != 0 && shares && self.share_divisions::<T>(n_operators) {
+        let may_share = all & fact::DIVISION != 0 && self.shares_divisions();
+        if may_share && self.share_divisions::<T>(n_operators) {
             all |= fact::CALL;
         }
         if all & fact::LITERAL != 0 {
@@ -415,6 +415,11 @@ impl Direct {
             n_registers: u32::from(highest),
             facts: all,
         })
+    }
+
+    /// Whether it pays to take quotients from the divider.
+    pub(crate) fn shares_divisions(&self) -> bool {
+        (self.tables.shared_rows).is_some_and(|n_rows| self.n_rows >= n_rows)
     }
 
     /// Takes from the divider as many quotients as the multipliers have time for, if any.
@@ -590,7 +595,7 @@ fn operator(
 }
 
 /// The kind of all leaves; operators are numbered in their order.
-const LEAF: u8 = u8::MAX;
+pub(crate) const LEAF: u8 = u8::MAX;
 
 /// Quotients and inverses by multiplications.
 const QUOTIENT: u8 = 254;
@@ -600,7 +605,11 @@ const INVERSE: u8 = 253;
 /// same time. In half cycles: a division of 512 bits keeps the divider busy and nothing else, an
 /// instruction or a routine the multipliers; a quotient counts for three times its instructions, which
 /// wait for each other and keep the next rows' from starting (measured on Sapphire Rapids).
-fn n_quotients<T: Float>(n_divisions: usize, n_calls: usize, n_operators: usize) -> usize {
+pub(crate) fn n_quotients<T: Float>(
+    n_divisions: usize,
+    n_calls: usize,
+    n_operators: usize,
+) -> usize {
     const INSTRUCTION: usize = 1;
     const ROUTINE: usize = 20;
     let (division, quotient) = if T::SIZE == 8 { (32, 60) } else { (20, 50) };
@@ -611,7 +620,7 @@ fn n_quotients<T: Float>(n_divisions: usize, n_calls: usize, n_operators: usize)
 }
 
 #[inline(always)]
-fn kind(node: Node) -> u8 {
+pub(crate) fn kind(node: Node) -> u8 {
     // What an operator and a variable hold lies at the same place, so it is read without asking.
     let content = match node {
         Node::Op(op) => op as u32,
@@ -624,7 +633,7 @@ fn kind(node: Node) -> u8 {
 
 /// One more than the column of a variable, else 0.
 #[inline(always)]
-fn column(node: Node) -> u64 {
+pub(crate) fn column(node: Node) -> u64 {
     let column = match node {
         Node::Var(column) => u64::from(column),
         Node::Const(_) | Node::Op(_) => u64::MAX,

@@ -1,13 +1,14 @@
 //! Many trees over one table, with what they share computed once.
 //!
 //! In random trees, and more so in those of a search, the same few functions of the same few
-//! columns come again and again: of a thousand trees over five columns, hundreds contain `sin(x0)`.
-//! Such a function becomes a column of its own, computed once for each tile of rows, and the trees
-//! read it as they read any column. A function of a constant does not depend on the row at all: it
-//! becomes a constant. Together that is about half of all calls in trees that are grown at random.
+//! columns come again and again: of a thousand trees over five columns, hundreds contain `sin(x0)`
+//! or `x0/x1`. Such a function becomes a column of its own, computed once for each tile of rows, and the
+//! trees read it as they read any column. A function of a constant does not depend on the row at all: it
+//! becomes a constant. Together that is about half of all calls in trees that are grown at random, and a
+//! fifth of all divisions.
 //!
 //! ```text
-//! trees ─ count ─▶ functions of columns, of constants
+//! trees ─ count ─▶ functions of columns, quotients of two, functions of constants
 //!       ─ rewrite ─▶ trees that read them ─▶ Batch
 //! tile  ─ copy, functions ─▶ wider tile ─▶ the kernels of all trees
 //! ```
@@ -26,6 +27,7 @@ use std::sync::{Mutex, PoisonError};
 use opcodon_expr::{Expr, Node, Op};
 
 use crate::batch::{self, Batch, Goal, RunTile};
+use crate::direct::{LEAF, column, kind};
 use crate::panel::{Panel, TILE_ROWS};
 use crate::tape::index;
 use crate::{Float, JitError, Tier};
@@ -69,16 +71,30 @@ const FUNCTIONS: &[Op] = &[
     Op::Erf,
 ];
 
-/// By operator, which of the functions it is; a number beyond them for all others.
-const FUNCTION_OF: [usize; Op::ALL.len()] = {
-    let mut table = [usize::MAX; Op::ALL.len()];
+/// The first of the functions that divide by a column: this one by column 0, and so on. Their kernel
+/// is the one after those of the functions.
+const QUOTIENTS: usize = FUNCTIONS.len();
+
+/// Of more columns, the same two are hardly ever divided again.
+const MAX_DIVISORS: usize = 32;
+
+/// By [`kind`], which of the functions it is, the first quotient for all quotients; `NO_FUNCTION` for
+/// all others.
+const FUNCTION_OF: [u8; 256] = {
+    let mut table = [NO_FUNCTION; 256];
+    table[Op::Div as usize] = FIRST_QUOTIENT;
     let mut k = 0;
-    while k < FUNCTIONS.len() {
-        table[FUNCTIONS[k] as usize] = k;
+    while k < FIRST_QUOTIENT {
+        table[FUNCTIONS[k as usize] as usize] = k;
         k += 1;
     }
     table
 };
+
+const NO_FUNCTION: u8 = u8::MAX;
+
+#[expect(clippy::cast_possible_truncation, reason = "functions are few")]
+const FIRST_QUOTIENT: u8 = QUOTIENTS as u8;
 
 /// A function of a column that stays in its trees.
 const NOT_SHARED: u32 = u32::MAX;
@@ -102,7 +118,8 @@ const NOT_SHARED: u32 = u32::MAX;
 #[derive(Debug)]
 pub struct Generation<T> {
     batch: Batch<T>,
-    /// A kernel for each of the functions, of column 0; made when something is shared first.
+    /// A kernel for each of the functions, of column 0, and one that divides it by column 1; made when
+    /// something is shared first.
     functions: Option<Batch<T>>,
     /// Rows that are expected; many if nobody says.
     n_rows: usize,
@@ -122,6 +139,9 @@ struct Finds {
     columns: Vec<u32>,
     /// By function, the constants that it is applied to, in the order of the trees, then the values.
     constants: Vec<Vec<f64>>,
+    /// Where in its tree each function of a leaf stands, tree after tree, and where each tree's end.
+    places: Vec<u32>,
+    place_ends: Vec<usize>,
     nodes: Vec<Node>,
     /// Where each tree ends in `nodes`.
     ends: Vec<usize>,
@@ -210,10 +230,10 @@ impl<T: Float> Generation<T> {
         self.shared.clear();
         self.n_columns = batch::n_columns(n_inputs, goal, formula);
         // The constants of normal equations are there to be fitted.
-        let is_long = self.n_rows.saturating_mul(T::SIZE) >= MIN_BYTES;
-        let may_share = is_long && !matches!(goal, Goal::NormalEquations { .. });
+        let may_share = !matches!(goal, Goal::NormalEquations { .. });
+        let n_bytes = self.n_rows.saturating_mul(T::SIZE);
         if !may_share
-            || !is_worth_a_look(trees.clone())
+            || !is_worth_a_look(trees.clone(), n_inputs, n_bytes)
             || !self.finds.count(trees.clone(), n_inputs)
         {
             return self.batch.compile_nodes(trees, n_inputs, goal, formula);
@@ -244,7 +264,8 @@ impl<T: Float> Generation<T> {
             }
             let column: Vec<T> = constants.iter().map(|&value| T::from_f64(value)).collect();
             let mut values = column.clone();
-            let panel = Panel::from_columns(&[&column])?;
+            // No quotient of constants is among these, so the second column is not read.
+            let panel = Panel::from_columns(&[&column, &column])?;
             functions.predict(function, &panel, &mut values)?;
             for (constant, value) in constants.iter_mut().zip(&values) {
                 *constant = value.to_f64();
@@ -303,14 +324,17 @@ impl<T: Float> Generation<T> {
             for column in 0..self.n_columns {
                 wide.column_mut(0, column)[..n_rows].copy_from_slice(panel.column(tile, column));
             }
-            let (values, mut operand) = (&mut values[..n_rows], Panel::zeroed(1, n_rows));
+            let (values, mut operands) = (&mut values[..n_rows], Panel::zeroed(2, n_rows));
             let mut loaded = None;
             for (&(function, column), place) in self.shared.iter().zip(self.n_columns..) {
                 if loaded != Some(column) {
-                    operand.set_column(0, panel.column(tile, column as usize))?;
+                    operands.set_column(0, panel.column(tile, column as usize))?;
                     loaded = Some(column);
                 }
-                functions.predict(function, &operand, values)?;
+                if let Some(divisor) = function.checked_sub(QUOTIENTS) {
+                    operands.set_column(1, panel.column(tile, divisor))?;
+                }
+                functions.predict(function.min(QUOTIENTS), &operands, values)?;
                 wide.column_mut(0, place)[..n_rows].copy_from_slice(values);
             }
             wide.pad();
@@ -325,15 +349,15 @@ impl<T: Float> Generation<T> {
     }
 }
 
-/// Kernels of all functions.
+/// Kernels of all functions and of a quotient.
 fn functions<T: Float>(tier: Tier) -> Result<Batch<T>, JitError> {
-    let trees: Vec<_> = FUNCTIONS
-        .iter()
-        .map(|&op| [Node::Var(0), Node::Op(op)])
-        .collect();
+    let functions = FUNCTIONS.iter();
+    let functions = functions.map(|&op| vec![Node::Var(0), Node::Op(op)]);
+    let quotient = vec![Node::Var(0), Node::Var(1), Node::Op(Op::Div)];
+    let trees: Vec<_> = functions.chain([quotient]).collect();
     let mut batch = Batch::new(tier)?;
-    let trees = trees.iter().map(<[Node; 2]>::as_slice);
-    batch.compile_nodes(trees, 1, Goal::Predict, None)?;
+    let trees = trees.iter().map(Vec::as_slice);
+    batch.compile_nodes(trees, 2, Goal::Predict, None)?;
     Ok(batch)
 }
 
@@ -342,24 +366,26 @@ impl Finds {
     /// reads what does not exist, which the batch is to refuse.
     fn count<'a>(&mut self, trees: impl Iterator<Item = &'a [Node]>, n_inputs: usize) -> bool {
         self.columns.clear();
-        self.columns.resize(FUNCTIONS.len() * n_inputs, 0);
+        self.columns
+            .resize((QUOTIENTS + n_divisors(n_inputs)) * n_inputs, 0);
         self.constants.resize_with(FUNCTIONS.len(), Vec::new);
         self.constants.iter_mut().for_each(Vec::clear);
-        let n_read = |node: &Node| match *node {
-            Node::Var(column) => column as usize + 1,
-            _ => 0,
-        };
+        self.places.clear();
+        self.place_ends.clear();
         for tree in trees {
-            if tree.iter().map(n_read).max() > Some(n_inputs) {
+            let start = self.places.len();
+            if survey(tree, n_inputs, &mut self.places) > n_inputs {
                 return false;
             }
-            for (_, leaf, function) in functions_of_leaves(tree) {
+            for &place in &self.places[start..] {
+                let Find { leaf, function, .. } = find(tree, place);
                 match leaf {
                     Node::Var(column) => self.columns[function * n_inputs + column as usize] += 1,
                     Node::Const(value) => self.constants[function].push(value),
                     Node::Op(_) => {}
                 }
             }
+            self.place_ends.push(self.places.len());
         }
         true
     }
@@ -391,9 +417,15 @@ impl Finds {
         self.nodes.clear();
         self.ends.clear();
         let mut next = [0; FUNCTIONS.len()];
-        for tree in trees {
+        let mut start = 0;
+        for (tree, &end) in trees.zip(&self.place_ends) {
             let mut copied = 0;
-            for (at, leaf, function) in functions_of_leaves(tree) {
+            for &place in &self.places[start..end] {
+                let Find {
+                    first,
+                    leaf,
+                    function,
+                } = find(tree, place);
                 let leaf = match leaf {
                     Node::Const(_) => {
                         next[function] += 1;
@@ -407,34 +439,87 @@ impl Finds {
                     }
                     Node::Op(_) => continue,
                 };
-                self.nodes.extend_from_slice(&tree[copied..at]);
+                self.nodes.extend_from_slice(&tree[copied..first]);
                 self.nodes.push(leaf);
-                copied = at + 2;
+                copied = place as usize + 1;
             }
+            start = end;
             self.nodes.extend_from_slice(&tree[copied..]);
             self.ends.push(self.nodes.len());
         }
     }
 }
 
-/// Whether the first trees apply functions to leaves, one of them in every other tree.
-fn is_worth_a_look<'a>(trees: impl Iterator<Item = &'a [Node]>) -> bool {
-    let (mut n_trees, mut n_found) = (0, 0);
+/// Whether the first trees apply functions to leaves so often that it pays over columns of so many
+/// bytes: in every other tree over the shortest, more rarely over longer ones.
+fn is_worth_a_look<'a>(
+    trees: impl Iterator<Item = &'a [Node]>,
+    n_inputs: usize,
+    n_bytes: usize,
+) -> bool {
+    if n_bytes < MIN_BYTES {
+        return false;
+    }
+    let (mut n_trees, mut found) = (0, Vec::new());
     for tree in trees.take(N_ASKED) {
         n_trees += 1;
-        n_found += functions_of_leaves(tree).count();
+        survey(tree, n_inputs, &mut found);
     }
-    n_trees == N_ASKED && 2 * n_found >= N_ASKED
+    n_trees == N_ASKED && found.len().saturating_mul(n_bytes) >= N_ASKED * MIN_BYTES / 2
 }
 
-/// Where a tree applies one of the functions to a leaf: the leaf's place, the leaf, and the function.
-fn functions_of_leaves(tree: &[Node]) -> impl Iterator<Item = (usize, Node, usize)> {
-    tree.windows(2).enumerate().filter_map(|(at, pair)| {
-        let Node::Op(op) = pair[1] else {
-            return None;
-        };
-        let function = FUNCTION_OF[op as usize];
-        let is_found = function < FUNCTIONS.len() && !matches!(pair[0], Node::Op(_));
-        is_found.then_some((at, pair[0], function))
-    })
+/// How many columns are looked for as divisors.
+fn n_divisors(n_inputs: usize) -> usize {
+    if n_inputs > MAX_DIVISORS { 0 } else { n_inputs }
+}
+
+/// Appends the places in a tree where one of the functions is applied to a leaf; gives one more than
+/// the highest input that is read. Which node comes next is not to be predicted, so there is no branch:
+/// every place is written, and what is none is written over.
+fn survey(tree: &[Node], n_inputs: usize, places: &mut Vec<u32>) -> usize {
+    let n_divisors = n_divisors(n_inputs) as u64;
+    let mut n = places.len();
+    places.resize(n + tree.len(), 0);
+    // Of the node before and the one before that, one more than the column that it is, or 0.
+    let (mut last, mut first) = (0u64, 0u64);
+    let (mut last_kind, mut n_columns) = (0, 0);
+    for (node, place) in tree.iter().zip(0..) {
+        let kind = kind(*node);
+        let function = FUNCTION_OF[usize::from(kind)];
+        let is_function = (function < FIRST_QUOTIENT) & (last_kind == LEAF);
+        let is_quotient =
+            (function == FIRST_QUOTIENT) & (last.wrapping_sub(1) < n_divisors) & (first != 0);
+        places[n] = place;
+        n += usize::from(is_function | is_quotient);
+        (first, last, last_kind) = (last, column(*node), kind);
+        n_columns = n_columns.max(last);
+    }
+    places.truncate(n);
+    usize::try_from(n_columns).unwrap_or(usize::MAX)
+}
+
+/// A function that is applied to a leaf.
+struct Find {
+    /// Where in the tree its operands begin.
+    first: usize,
+    leaf: Node,
+    function: usize,
+}
+
+/// What is at a place that a survey found.
+fn find(tree: &[Node], place: u32) -> Find {
+    let place = place as usize;
+    let function = usize::from(FUNCTION_OF[usize::from(kind(tree[place]))]);
+    match tree[place - 1] {
+        Node::Var(divisor) if function == QUOTIENTS => Find {
+            first: place - 2,
+            leaf: tree[place - 2],
+            function: QUOTIENTS + divisor as usize,
+        },
+        leaf => Find {
+            first: place - 1,
+            leaf,
+            function,
+        },
+    }
 }

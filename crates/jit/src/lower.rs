@@ -9,7 +9,8 @@
 //! algorithms”, IBM Systems Journal 5(2), 1966).
 //!
 //! Operators of a few instructions are written in line, all others are calls of routines; which
-//! is which is the one exhaustive `match` in [`Lower::step`].
+//! is which is the one exhaustive `match` in [`Lower::step`]. Quotients are either, see
+//! [`share_divisions`].
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;
@@ -18,8 +19,9 @@ use opcodon_asm::{Alu, Assembler, Gpr, Mem, Rm, Vreg, gpr, inst};
 use opcodon_codemem::{Arena, SealedArena};
 use opcodon_expr::Op;
 
+use crate::direct::n_quotients;
 use crate::machine::{MACHINES, Machine, number, reg};
-use crate::tape::{Arg, Tape, index};
+use crate::tape::{Arg, Step, Tape, index};
 use crate::vmath::Routines;
 use crate::{Float, JitError, Tier, seal};
 
@@ -217,7 +219,7 @@ impl<'a, M: Machine, L: Leaves<M::T>> Lower<'a, M, L> {
             Op::Add => self.binary(tape, value, rows.add, true),
             Op::Sub => self.binary(tape, value, rows.sub, false),
             Op::Mul => self.binary(tape, value, rows.mul, true),
-            Op::Div => self.binary(tape, value, rows.div, false),
+            Op::Div if !step.beside => self.binary(tape, value, rows.div, false),
             Op::Sqrt => {
                 let a = self.operand(step.args[0]);
                 let dst = self.settle(tape, value);
@@ -358,12 +360,27 @@ fn argument(k: usize) -> u8 {
 
 /// Whether any step of the tape is a call on this machine.
 pub(crate) fn calls<M: Machine>(tape: &Tape) -> bool {
-    tape.steps.iter().any(|step| match step.op {
-        Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Sqrt | Op::Neg | Op::Abs | Op::Inv => false,
+    tape.steps.iter().any(is_call::<M>)
+}
+
+fn is_call<M: Machine>(step: &Step) -> bool {
+    match step.op {
+        Op::Div => step.beside,
+        Op::Add | Op::Sub | Op::Mul | Op::Sqrt | Op::Neg | Op::Abs | Op::Inv => false,
         Op::Square | Op::Cube => false,
         Op::Fma | Op::Round | Op::Floor | Op::Ceil => M::TIER == Tier::Sse2,
         _ => true,
-    })
+    }
+}
+
+/// Takes from the divider as many quotients of a tape as the multipliers have time for.
+pub(crate) fn share_divisions<M: Machine>(tape: &mut Tape) {
+    let steps = &mut tape.steps;
+    let n_divisions = steps.iter().filter(|step| step.op == Op::Div).count();
+    let n_calls = steps.iter().filter(|step| is_call::<M>(step)).count();
+    let n = n_quotients::<M::T>(n_divisions, n_calls, steps.len());
+    let divisions = steps.iter_mut().filter(|step| step.op == Op::Div);
+    divisions.take(n).for_each(|step| step.beside = true);
 }
 
 /// Routines of one machine, made executable once per process.

@@ -32,6 +32,8 @@ pub(crate) struct Step {
     pub(crate) args: [Arg; 3],
     /// The tree's node that this step computes.
     pub(crate) node: u32,
+    /// A quotient that a routine computes beside the divider.
+    pub(crate) beside: bool,
 }
 
 impl Step {
@@ -108,7 +110,12 @@ impl Tape {
                     self.stack.push(Arg::Value(place));
                     live += 1;
                     max_live = max_live.max(live);
-                    self.steps.push(Step { op, args, node });
+                    self.steps.push(Step {
+                        op,
+                        args,
+                        node,
+                        beside: false,
+                    });
                 }
             }
         }
@@ -142,6 +149,7 @@ impl Tape {
             op,
             args: padded,
             node,
+            beside: false,
         });
         Arg::Value(index(self.steps.len() - 1))
     }

@@ -455,6 +455,48 @@ fn normal_equations_agree_with_differences() {
     }
 }
 
+/// Over many rows, a part of the quotients is computed beside the divider.
+#[test]
+fn normal_equations_are_bit_equal_whoever_divides() {
+    let mut random = Random(31);
+    let ops = [Op::Add, Op::Mul, Op::Div, Op::Div];
+    let data = columns(&mut random, 4, 300);
+    let panel = Panel::<f64>::from_fn(4, 300, |c, r| data[c][r]);
+    let goal = Goal::NormalEquations {
+        target: 3,
+        weight: None,
+    };
+    for tier in tiers() {
+        let [mut few, mut many] = [10, 10_000].map(|n_rows| {
+            let mut batch = Batch::<f64>::new(tier).unwrap();
+            batch.expect_rows(n_rows);
+            batch
+        });
+        let mut n_other = 0;
+        for k in 0..60 {
+            let tree = tree(&mut random, &ops, 3 + k % 30, 3);
+            let [few, many] = [&mut few, &mut many].map(|batch| {
+                batch.compile([&tree], 3, goal).unwrap();
+                let found = batch.normal_equations(0, &panel).unwrap();
+                let numbers = [found.jtj, found.jtr, vec![found.rss]].concat();
+                // All NaN are one.
+                let bits = |x: f64| {
+                    if x.is_nan() {
+                        f64::NAN.to_bits()
+                    } else {
+                        x.to_bits()
+                    }
+                };
+                let bits: Vec<u64> = numbers.into_iter().map(bits).collect();
+                (bits, batch.code(0).unwrap().to_vec())
+            });
+            assert_eq!(few.0, many.0, "{tier} {tree:?}");
+            n_other += usize::from(few.1 != many.1);
+        }
+        assert_eq!(n_other > 0, tier == Tier::Avx512, "{tier} {n_other}");
+    }
+}
+
 #[test]
 fn normal_equations_of_long_trees_are_those_of_the_derivatives() {
     // More values are alive at a time than there are registers, and more sums than that.

@@ -118,6 +118,53 @@ fn code_gets_shorter_where_trees_share() {
     assert!(generation.batch().code(0).unwrap().len() < n_calls / 2);
 }
 
+/// Quotients of few columns are shared, of more than are looked for they are not; and what looks like one
+/// but is none (a quotient by a constant, of a value, of a value by a column) stays what it is.
+fn check_quotients<T: Float>(tier: Tier) {
+    let mut random = Random(23);
+    for (n_inputs, is_shared) in [(2, true), (32, true), (33, false)] {
+        let data = columns(&mut random, n_inputs, 1500);
+        let panel = panel::<T>(&data);
+        let (a, b) = (0, u32::try_from(n_inputs).unwrap() - 1);
+        let [a, b, c] = [Node::Var(a), Node::Var(b), Node::Const(3.5)];
+        let [div, mul] = [Op::Div, Op::Mul].map(Node::Op);
+        let shapes = [
+            vec![a, b, div],
+            vec![b, a, div, a, b, div, mul],
+            vec![c, a, b, div, div],
+            vec![a, b, mul, a, div],
+            vec![a, c, div, b, c, div, div, b, mul],
+            vec![c, b, div],
+            vec![a, a, div, a, b, div, div],
+        ];
+        let trees: Vec<Expr> = (0..35)
+            .map(|k| Expr::from_postfix(shapes[k % shapes.len()].clone()).unwrap())
+            .collect();
+        let mut batch = Batch::<T>::new(tier).unwrap();
+        batch.compile(&trees, n_inputs, Goal::Predict).unwrap();
+        let mut generation = Generation::<T>::new(tier).unwrap();
+        generation.compile(&trees, n_inputs, Goal::Predict).unwrap();
+        let mut expected = vec![T::from_f64(0.0); trees.len() * 1500];
+        let mut found = expected.clone();
+        batch.predictions(0, &panel, &mut expected).unwrap();
+        generation.predictions(&panel, &mut found).unwrap();
+        for (at, (a, b)) in found.iter().zip(&expected).enumerate() {
+            let tree = &trees[at / 1500];
+            assert!(same(a.to_f64(), b.to_f64()), "{tier} {tree:?}");
+        }
+        let lengths = [batch.code(1), generation.batch().code(1)].map(|code| code.unwrap().len());
+        assert_eq!(lengths[1] < lengths[0], is_shared, "{tier} {lengths:?}");
+    }
+}
+
+#[test]
+fn quotients_of_columns_are_shared() {
+    for tier in tiers() {
+        check_quotients::<f64>(tier);
+        check_quotients::<f32>(tier);
+    }
+}
+
 #[test]
 fn more_columns_than_can_be_shared_are_left_in_their_trees() {
     let (tier, mut random) = (Tier::best().unwrap(), Random(22));

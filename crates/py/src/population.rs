@@ -157,22 +157,52 @@ impl Population {
         Ok(compiled)
     }
 
+    /// The array that a caller has for the values.
+    fn room<'py, T: Element>(
+        &self,
+        shape: (usize, usize),
+        out: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyArray2<T>>> {
+        let (n_expressions, n_rows) = shape;
+        let fits = |room: &&Bound<'py, PyArray2<T>>| {
+            *room.shape() == [n_expressions, n_rows]
+                && room.is_c_contiguous()
+                && room.data().is_aligned()
+        };
+        out.cast::<PyArray2<T>>()
+            .ok()
+            .filter(fits)
+            .cloned()
+            .ok_or_else(|| {
+                PyValueError::new_err(format!(
+                    "out must be a contiguous array of shape ({n_expressions}, {n_rows}) and dtype {}",
+                    self.dtype()
+                ))
+            })
+    }
+
     /// The values of all trees at all rows, a row a tree.
     fn values<'py, T: Kept + Element>(
         &self,
         py: Python<'py>,
         shared: &Shared<T>,
         matrix: MatrixView<'_>,
+        out: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let n_rows = matrix.n_rows();
         let shape = (self.expressions.len(), n_rows);
-        // Numpy's memory is not cleared first, and comes in large pages where there are any.
-        let values = py
-            .import("numpy")?
-            .call_method1("empty", (shape, numpy::dtype::<T>(py)))?
-            .cast_into::<PyArray2<T>>()?;
+        let values = match out {
+            Some(out) => self.room(shape, out)?,
+            // Numpy's memory is not cleared first, and comes in large pages where there are any.
+            None => py
+                .import("numpy")?
+                .call_method1("empty", (shape, numpy::dtype::<T>(py)))?
+                .cast_into::<PyArray2<T>>()?,
+        };
         if values.len() > 0 {
-            let mut cells = values.readwrite();
+            let mut cells = values.try_readwrite().map_err(|error| {
+                PyValueError::new_err(format!("out cannot be written to: {error}"))
+            })?;
             let cells = cells.as_slice_mut()?;
             py.detach(|| {
                 let panel: Panel<T> = panel(matrix, &[])?;
@@ -350,12 +380,18 @@ impl Population {
         })
     }
 
+    #[pyo3(signature = (X, *, out=None))]
     #[expect(non_snake_case, reason = "the name of the argument in Python")]
-    fn evaluate<'py>(&self, py: Python<'py>, X: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn evaluate<'py>(
+        &self,
+        py: Python<'py>,
+        X: &Bound<'py, PyAny>,
+        out: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let matrix = Matrix::extract("X", X, &self.names)?;
         match &self.kernels {
-            Kernels::F64(shared) => self.values(py, shared, matrix.view()),
-            Kernels::F32(shared) => self.values(py, shared, matrix.view()),
+            Kernels::F64(shared) => self.values(py, shared, matrix.view(), out),
+            Kernels::F32(shared) => self.values(py, shared, matrix.view(), out),
         }
     }
 
