@@ -22,6 +22,7 @@ use super::formulas::{CIRCULAR_LIMITS, EXP_LIMIT, LOG_NEAR, SERIES_LIMIT, Steps}
 use super::graph::{Graph, Id, Lane, Op, Range, Rows, Stream, Test};
 use super::kernel::{self, Isa, v};
 use super::seal;
+use super::thunk::{enter, leave, slot};
 use crate::types::Dtype;
 
 /// A function of one number.
@@ -110,18 +111,10 @@ fn thunk(function: usize, second: u64, isa: Isa) -> Option<Code> {
         gpr::R11,
         gpr::R12,
     ];
-    const SLOT: i32 = 64;
     let n_registers = i32::from(isa.n_registers());
-    let slot = |at: i32| Mem::base(gpr::RSP).disp(at * SLOT);
     let width = isa.width();
     let mut asm = Assembler::new();
-    asm.push(gpr::RBP);
-    asm.mov_rr(gpr::RBP, gpr::RSP);
-    for register in SAVED {
-        asm.push(register);
-    }
-    asm.alu_ri(Alu::Sub, gpr::RSP, SLOT * (n_registers + 1));
-    asm.alu_ri(Alu::And, gpr::RSP, -SLOT);
+    enter(&mut asm, &SAVED, n_registers + 1);
     let move_all = |asm: &mut Assembler, row: &'static Inst, mask_row: &'static Inst| {
         for at in 0..isa.n_registers() {
             let (register, slot) = (v(at), slot(i32::from(at)));
@@ -151,14 +144,7 @@ fn thunk(function: usize, second: u64, isa: Isa) -> Option<Code> {
     asm.alu_rr(Alu::And, gpr::RBX, gpr::RCX);
     asm.jcc(Cond::NE, head);
     move_all(&mut asm, &inst::MOVUPS, &inst::KMOVQ);
-    let n_saved = i32::try_from(SAVED.len()).ok()?;
-    asm.lea(gpr::RSP, Mem::base(gpr::RBP).disp(-8 * n_saved));
-    for register in SAVED.into_iter().rev() {
-        asm.pop(register);
-    }
-    asm.pop(gpr::RBP);
-    asm.ret();
-    CodeHeap::global().install(asm.finish().ok()?).ok()
+    leave(asm, &SAVED)
 }
 
 /// Whether lanes are, to the bit, what the C library gives.

@@ -47,6 +47,7 @@ mod spill;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod thunk;
 mod ufuncs;
 
 use std::sync::OnceLock;
