@@ -2,11 +2,14 @@
 
 What the turn before has stored, what a loop inside adds to, loops over several arrays at once,
 squares that are powers, and numbers that become narrow: lengths around those of vectors, arrays
-that share their memory, turns that stop in the middle.
+that share their memory, turns that stop in the middle; on the instructions of both kinds of
+processors.
 """
 
 import importlib
+import linecache
 import math
+import os
 import pathlib
 import sys
 import warnings
@@ -16,7 +19,16 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from test_jit_vectors import agree, has_vectors, quiet, reals, same, table, vectors
+from test_jit_vectors import (
+    agree,
+    check_on,
+    has_vectors,
+    quiet,
+    reals,
+    same,
+    table,
+    vectors,
+)
 
 pytest.importorskip("opcodon._core")
 if not hasattr(importlib.import_module("opcodon._core"), "jit"):
@@ -347,8 +359,6 @@ def test_functions_of_the_c_library(name):
         f"def f(x, y):\n    for i in range(len(x)):\n"
         f"        if x[i] != 0.5:\n            y[i] = 2.0 * math.{name}(x[i]) + 1.0\n    return y\n"
     )
-    import linecache
-
     file = f"<{name} of elements>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     exec(compile(source, file, "exec"), space)
@@ -427,3 +437,9 @@ def test_what_functions_of_arrays_give():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         agree(told, calls)
+
+
+@pytest.mark.skipif("OPCODON_TIER" in os.environ, reason="chosen already")
+@pytest.mark.parametrize("tier", ["avx2"])
+def test_other_processors(tier):
+    check_on(tier, __file__)

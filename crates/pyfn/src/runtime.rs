@@ -181,8 +181,6 @@ pub struct Runtime {
     pub whole_functions: HashMap<usize, WholeFunction>,
     /// The inner loops of numpy's functions of floats, and their data.
     pub ufunc_loops: HashMap<&'static str, [usize; 2]>,
-    /// The same for `float32`.
-    pub ufunc_loops_single: HashMap<&'static str, [usize; 2]>,
     /// `(loop, data, arguments and result, number of arguments) -> 1` if no floating-point flag
     /// was raised.
     pub ufunc_once: usize,
@@ -194,8 +192,6 @@ pub struct Runtime {
     pub ufunc_agrees: usize,
     /// `(function, arguments and result, number of arguments) -> 0 or -1`.
     pub ufunc_call: usize,
-    /// The same for `float32`, which are four bytes of a word.
-    pub ufunc_call_single: usize,
     /// `(kernel, arguments, bytes of them, first row, end of rows) -> row that is next`: rows that
     /// do not depend on each other, on several threads.
     pub on_threads: usize,

@@ -4,9 +4,9 @@
 //! inner loop of the function makes of one element, so that is called instead, without objects;
 //! where numpy would warn, the function itself is called.
 
-use crate::types::{BOOL, FLOAT, INT, NP_BOOL, NP_F32, NP_FLOAT, NP_INT, Tags, Ty};
+use crate::types::{BOOL, FLOAT, INT, NP_BOOL, NP_FLOAT, NP_INT, Tags, Ty};
 
-/// A function, as far as it concerns numbers of 64 bits and `float32`.
+/// A function, as far as it concerns numbers of 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScalarUfunc {
     /// Its name in numpy.
@@ -88,10 +88,9 @@ pub(crate) fn of_numbers(name: &str, args: &[Ty]) -> Option<(&'static ScalarUfun
     let is_float = |ty: &Ty| ty.tags.within(Tags(1 << FLOAT | 1 << NP_FLOAT));
     let is_int = |ty: &Ty| ty.tags.within(Tags(1 << INT | 1 << NP_INT));
     let is_number = |ty: &Ty| !ty.is_never() && (is_float(ty) || is_int(ty));
-    let is_single = !args.is_empty() && args.iter().all(|ty| ty.tags == Tags::of(NP_F32));
     let fits = args.len() == found.n_args
-        && (is_single
-            || args.iter().all(is_number) && (found.takes_ints || args.iter().any(is_float)));
+        && args.iter().all(is_number)
+        && (found.takes_ints || args.iter().any(is_float));
     let truth = Ty {
         natural: true,
         room: Ty::of(BOOL).int_room(),
@@ -99,8 +98,6 @@ pub(crate) fn of_numbers(name: &str, args: &[Ty]) -> Option<(&'static ScalarUfun
     };
     let result = if found.is_test {
         truth
-    } else if is_single {
-        Ty::of(NP_F32)
     } else {
         Ty::of(NP_FLOAT)
     };

@@ -4,31 +4,31 @@ use std::arch::asm;
 use std::collections::HashMap;
 use std::ffi::{c_char, c_void};
 
-use opcodon_pyfn::{FLOAT, NP_F32, NP_FLOAT, SCALAR_UFUNCS, UFUNC_STOPPED};
+use opcodon_pyfn::{NP_FLOAT, SCALAR_UFUNCS, UFUNC_STOPPED};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
-use super::calls::{box_value, call, value_of};
+use super::calls::{call, value_of};
 use super::whole::{InnerFunction, inner_loop};
 
-/// Numbers of `bool`, `float32` and `float64` among numpy's types.
+/// Numbers of `bool` and `float64` among numpy's types.
 const BOOL_NUMBER: u8 = 0;
-pub(super) const SINGLE_NUMBER: u8 = 11;
-pub(super) const FLOAT_NUMBER: u8 = 12;
+const FLOAT_NUMBER: u8 = 12;
 
 /// Invalid operation, division by zero, overflow, underflow.
 const FLAGS: u32 = 1 | 4 | 8 | 16;
 const ALL_FLAGS: u32 = 63;
 
-/// The inner loops for floats of a type, and their data.
-pub(super) fn loops(
-    numpy: &Bound<'_, PyModule>,
-    number: u8,
-) -> PyResult<HashMap<&'static str, [usize; 2]>> {
+/// The inner loops for floats, and their data.
+pub(super) fn loops(numpy: &Bound<'_, PyModule>) -> PyResult<HashMap<&'static str, [usize; 2]>> {
     let mut found = HashMap::new();
     for known in SCALAR_UFUNCS {
-        let mut numbers = vec![number; known.n_args];
-        numbers.push(if known.is_test { BOOL_NUMBER } else { number });
+        let mut numbers = vec![FLOAT_NUMBER; known.n_args];
+        numbers.push(if known.is_test {
+            BOOL_NUMBER
+        } else {
+            FLOAT_NUMBER
+        });
         let function = numpy.getattr(known.name)?;
         if let Some(inner) = inner_loop(&function, &numbers) {
             found.insert(known.name, [inner.function as usize, inner.data as usize]);
@@ -164,59 +164,27 @@ pub(super) unsafe extern "C" fn call_once(
 ) -> i64 {
     unsafe {
         let args = (0..n_args).map(|at| ffi::PyFloat_FromDouble(values.add(at).read()));
-        let Some((tag, bits)) = called(function, args.collect()) else {
-            return -1;
-        };
-        let out = values.add(n_args);
-        match tag {
-            NP_FLOAT | FLOAT => out.write(f64::from_bits(bits)),
-            _ => out.cast::<u64>().write(bits),
-        }
-    }
-    0
-}
-
-/// The same with numbers of `float32`.
-pub(super) unsafe extern "C" fn call_once_single(
-    function: *mut PyObject,
-    values: *mut f64,
-    n_args: usize,
-) -> i64 {
-    unsafe {
-        let args = (0..n_args).map(|at| {
-            let single = values.add(at).cast::<f32>().read();
-            box_value(u64::from(NP_F32), 0, f64::from(single).to_bits())
-        });
-        let Some((tag, bits)) = called(function, args.collect()) else {
-            return -1;
-        };
-        let out = values.add(n_args);
-        match tag {
-            #[expect(clippy::cast_possible_truncation, reason = "it is one")]
-            NP_F32 => out.cast::<f32>().write(f64::from_bits(bits) as f32),
-            _ => out.cast::<u64>().write(bits),
-        }
-    }
-    0
-}
-
-/// What a call gives, as a number; the arguments are used up.
-unsafe fn called(function: *mut PyObject, args: Vec<*mut PyObject>) -> Option<(u8, u64)> {
-    unsafe {
+        let args = args.collect::<Vec<_>>();
         let result = if args.iter().any(|arg| arg.is_null()) {
             std::ptr::null_mut()
         } else {
             call(function, &args)
         };
-        args.into_iter().for_each(|arg| ffi::Py_XDECREF(arg));
+        args.into_iter().for_each(|arg| ffi::Py_DecRef(arg));
         if result.is_null() {
-            return None;
+            return -1;
         }
-        let value = match value_of(result) {
-            Some(value) => value,
-            None => (FLOAT, ffi::PyFloat_AsDouble(result).to_bits()),
-        };
+        let out = values.add(n_args);
+        match value_of(result) {
+            Some((NP_FLOAT, bits)) => out.write(f64::from_bits(bits)),
+            Some((_, word)) => out.cast::<u64>().write(word),
+            None => out.write(ffi::PyFloat_AsDouble(result)),
+        }
         ffi::Py_DecRef(result);
-        ffi::PyErr_Occurred().is_null().then_some(value)
+        if ffi::PyErr_Occurred().is_null() {
+            0
+        } else {
+            -1
+        }
     }
 }

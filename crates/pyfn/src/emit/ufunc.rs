@@ -4,7 +4,7 @@ use cranelift_codegen::ir::{InstBuilder, types};
 
 use super::{Emitter, Val, trusted};
 use crate::program::Atom;
-use crate::types::{NP_F32, Tags, Ty};
+use crate::types::Ty;
 use crate::ufunc::ScalarUfunc;
 
 impl Emitter<'_, '_> {
@@ -20,22 +20,11 @@ impl Emitter<'_, '_> {
         let numbers = numbers.collect::<Vec<_>>();
         let room = self.scratch(known.n_args + 1);
         let offset = |at: usize| i32::try_from(8 * at).unwrap_or(0);
-        let is_single = args.iter().all(|arg| arg.ty.tags == Tags::of(NP_F32));
         for (at, &number) in numbers.iter().enumerate() {
-            let number = if is_single {
-                self.b.ins().fdemote(types::F32, number)
-            } else {
-                number
-            };
             self.store(number, room, offset(at));
         }
         let n = self.int(i64::try_from(known.n_args).unwrap_or(0));
-        let (loops, call) = if is_single {
-            (&self.rt.ufunc_loops_single, self.rt.ufunc_call_single)
-        } else {
-            (&self.rt.ufunc_loops, self.rt.ufunc_call)
-        };
-        let is_done = match loops.get(known.name) {
+        let is_done = match self.rt.ufunc_loops.get(known.name) {
             Some(&[address, data]) => {
                 let (address, data) = (self.address(address), self.address(data));
                 self.call_word(self.rt.ufunc_once, &[address, data, room, n])
@@ -47,7 +36,7 @@ impl Emitter<'_, '_> {
         self.start(by_python);
         let function = self.atom(function);
         let function = self.word(&function);
-        let status = self.call_word(call, &[function, room, n]);
+        let status = self.call_word(self.rt.ufunc_call, &[function, room, n]);
         self.fail_if_negative(status);
         self.jump(done, &[]);
         self.start(done);
@@ -56,12 +45,7 @@ impl Emitter<'_, '_> {
             let word = self.b.ins().uload8(types::I64, trusted(), room, at);
             return Self::from_word(ty.clone(), word);
         }
-        let flt = if is_single {
-            let single = self.load(types::F32, room, at);
-            self.b.ins().fpromote(types::F64, single)
-        } else {
-            self.load(types::F64, room, at)
-        };
+        let flt = self.load(types::F64, room, at);
         Self::from_flt(ty.clone(), flt)
     }
 }

@@ -20,7 +20,6 @@ use super::read::{Reader, Val};
 use super::seal;
 use super::thunk::{enter, leave, slot};
 use crate::runtime::{Runtime, UFUNC_STOPPED};
-use crate::types::NP_F32;
 use crate::ufunc::ScalarUfunc;
 
 impl Reader<'_> {
@@ -31,9 +30,6 @@ impl Reader<'_> {
         args: &[Val],
         path: Option<Id>,
     ) -> Option<Id> {
-        if args.iter().any(|arg| arg.tags.has(NP_F32)) {
-            return None;
-        }
         let mut numbers = Vec::new();
         for arg in args {
             numbers.push(self.double(arg)?);
