@@ -73,6 +73,10 @@ def test_functions_of_one_number(name, how):
         assert outcome(opcodon.jit(f), array) == outcome(f, array)
         assert outcome(opcodon.jit(f), array[2:6]) == outcome(f, array[2:6])
         assert outcome(opcodon.jit(f), ODD) == outcome(f, ODD)
+        with np.errstate(all="ignore"):
+            singles = np.array(ODD, dtype=np.float32)
+        assert outcome(opcodon.jit(f), singles) == outcome(f, singles)
+        assert outcome(opcodon.jit(f), singles[2:6]) == outcome(f, singles[2:6])
 
 
 @pytest.mark.parametrize("how", ["ignore", "warn", "raise"])
@@ -91,6 +95,10 @@ def test_functions_of_two_numbers(name, how):
         array = np.array(ODD)
         for xs in (array, ODD, array[2:6]):
             assert outcome(opcodon.jit(f), xs, xs) == outcome(f, xs, xs)
+        with np.errstate(all="ignore"):
+            singles = np.array(ODD, dtype=np.float32)
+        assert outcome(opcodon.jit(f), singles, singles) == outcome(f, singles, singles)
+        assert outcome(opcodon.jit(f), singles, array) == outcome(f, singles, array)
 
 
 def test_what_runs_without_objects():

@@ -15,6 +15,7 @@
 //! ([`Runtime`]); only generated code follows them.
 
 mod arguments;
+mod arrays;
 mod classes;
 mod emit;
 mod globals;
@@ -43,6 +44,7 @@ mod whole;
 mod wrap;
 
 pub use arguments::Defaults;
+pub use arrays::ARRAY_FUNCTIONS;
 pub use classes::{Class, ClassId, Classes, InstanceTy, Maker, Member};
 pub use emit::{EntryGuards, HOISTED, UNEXPECTED, names_key};
 pub use globals::{FunctionId, Global};
@@ -50,6 +52,7 @@ pub use program::{
     Atom, Expr, Id, Index, Kind, Local, Part, Program, ProgramError, Statement, Text,
 };
 pub use program::{Bin, Cmp, Failure, Un};
+pub use rules::LIBM;
 pub use runtime::{Context, Runtime, UFUNC_STOPPED};
 pub use table::TableTy;
 pub use text::CHAR_TESTS;

@@ -1,5 +1,6 @@
 //! What an operation gives that is no call of a function of the unit.
 
+use crate::arrays;
 use crate::infer::boxed_parts;
 use crate::plain;
 use crate::program::{self, Atom, Bin, Expr, Index};
@@ -8,7 +9,7 @@ use crate::scope::{Scope, loaded};
 use crate::table::{self, View, item_of};
 use crate::text;
 use crate::types::{
-    ArrayTy, BOOL, CHAR, COMPLEX, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
+    ArrayTy, BOOL, CHAR, COMPLEX, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
 };
 
 /// An operation, as it will be done.
@@ -185,7 +186,17 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
                 Some(element) if name == "pop" => How::Gives(element.clone()),
                 Some(_) => How::Gives(Ty::of(NONE)),
                 None if text::char_test(&of, name, args).is_some() => How::Gives(Ty::truth()),
-                None => How::Gives(method(&of.without_chars(), name, &scope.atoms(args), named)),
+                None => {
+                    let types = scope.atoms(args);
+                    How::Gives(match of.array() {
+                        Some(array) => {
+                            let globals = &scope.info.globals;
+                            arrays::method(globals, array, name, args, &types, named)
+                                .unwrap_or_else(|| Ty::of(OBJECT))
+                        }
+                        None => method(&of.without_chars(), name, &types, named),
+                    })
+                }
             }
         }
         Expr::Attr(name, of) => {
@@ -291,18 +302,6 @@ pub(crate) fn attribute(of: &Ty, name: &str) -> Ty {
 fn method(of: &Ty, name: &str, args: &[Ty], named: &[(String, Atom)]) -> Ty {
     if of.tags == Tags::of(COMPLEX) && name == "conjugate" && args.is_empty() && named.is_empty() {
         return of.clone();
-    }
-    if let Some(array) = of.array()
-        && named.is_empty()
-    {
-        let float = array.dtype == Dtype::Float64;
-        match (name, args) {
-            ("copy", []) => return rules::new_array(array.dtype, array.ndim).boxed(),
-            ("sum" | "min" | "max" | "mean" | "std" | "var" | "prod", []) if float => {
-                return Ty::of(crate::types::NP_FLOAT).boxed();
-            }
-            _ => return Ty::of(OBJECT),
-        }
     }
     if let Some(element) = of.list() {
         return match (name, args) {

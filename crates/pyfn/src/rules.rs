@@ -7,6 +7,7 @@
 //! numpy's scalars follow numpy: whatever meets one of them becomes one, and where numpy would warn
 //! (division by zero, an integer that overflows) the function is left before.
 
+use crate::arrays;
 use crate::globals::Global;
 use crate::program::{Atom, Bin, Cmp, Un};
 use crate::types::{
@@ -269,7 +270,8 @@ pub(crate) fn bin(op: Bin, a: &Ty, b: &Ty, power: Option<i64>) -> Option<Ty> {
                 return Some(Ty::of(OBJECT));
             };
             return Some(match (op, dtype) {
-                (Bin::MatMul, _) | (_, Dtype::Bool) => Ty::of(OBJECT),
+                (Bin::MatMul, _) => arrays::product(a, b).unwrap_or_else(|| Ty::of(OBJECT)),
+                (_, Dtype::Bool) => Ty::of(OBJECT),
                 (Bin::TrueDiv, _) => new_array(Dtype::Float64, ndim).boxed(),
                 _ => new_array(dtype, ndim).boxed(),
             });
@@ -468,13 +470,13 @@ pub(crate) enum Intrinsic {
 }
 
 /// Functions of the `math` module that are those of the C library.
-const LIBM: &[&str] = &[
+pub const LIBM: &[&str] = &[
     "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
-    "exp", "expm1", "log", "log2", "log10", "log1p", "exp2", "cbrt",
+    "exp", "expm1", "log", "log2", "log10", "log1p", "exp2", "cbrt", "erf", "erfc",
 ];
 
 /// The dtype that an argument names.
-fn dtype_of(globals: &[Global], atom: &Atom) -> Option<Dtype> {
+pub(crate) fn dtype_of(globals: &[Global], atom: &Atom) -> Option<Dtype> {
     if let Atom::Str(name) = atom {
         return Dtype::ALL.into_iter().find(|dtype| dtype.name() == name);
     }
@@ -556,7 +558,7 @@ pub(crate) fn call(
                 (Intrinsic::Boxed, Ty::natural().boxed())
             }
             ("floor" | "ceil" | "trunc", [_]) => (Intrinsic::Boxed, Ty::of(INT).boxed()),
-            ("hypot" | "dist" | "erf" | "erfc" | "gamma" | "lgamma" | "ldexp" | "fma", _) => {
+            ("hypot" | "dist" | "gamma" | "lgamma" | "ldexp" | "fma", _) => {
                 (Intrinsic::Boxed, float.boxed())
             }
             _ => boxed,
@@ -652,7 +654,11 @@ pub(crate) fn call(
             Some(ty) => (Intrinsic::Pow, ty),
             None => boxed,
         },
-        ("range", [_] | [_, _] | [_, _, _]) if args.iter().all(|arg| arg.tags.within(plain)) => {
+        ("range", [_] | [_, _] | [_, _, _])
+            if args
+                .iter()
+                .all(|arg| arg.tags.within(plain.or(Tags::INDICES))) =>
+        {
             let step = match atoms {
                 [_, _, Atom::Int(step)] => Some(*step),
                 [_] | [_, _] => Some(1),
@@ -751,7 +757,10 @@ fn numpy_call(
     for (name, atom) in named {
         match name.as_str() {
             "dtype" => dtype = Some(dtype_of(globals, atom)?),
-            _ => return None,
+            _ => {
+                let ty = arrays::function(function, args, named)?;
+                return Some((Intrinsic::Boxed, ty));
+            }
         }
     }
     let given = |place: usize| match atoms.get(place) {
@@ -793,6 +802,9 @@ fn numpy_call(
         "arange" if args.iter().all(is_int) => array(dtype.unwrap_or(Dtype::Int64), 1),
         "arange" if args.iter().all(is_number) => array(dtype.unwrap_or(Dtype::Float64), 1),
         "linspace" => array(Dtype::Float64, 1),
+        "sqrt" if number && args[0].tags == Tags::of(NP_F32) => {
+            Some((Intrinsic::Sqrt, Ty::of(NP_F32)))
+        }
         "sqrt" if scalar => Some((Intrinsic::Sqrt, Ty::of(NP_FLOAT))),
         "floor" if scalar && args[0].tags.within(Tags::FLOATS) => {
             Some((Intrinsic::FloorFloat, Ty::of(NP_FLOAT)))
@@ -805,7 +817,7 @@ fn numpy_call(
         }
         "float32" if number => Some((Intrinsic::ToNarrow(Dtype::Float32), Ty::of(NP_F32))),
         "int8" | "int16" | "int32" | "uint8" | "uint16" | "uint32"
-            if number && args[0].tags.within(Tags::INDICES) =>
+            if number && args[0].tags.within(Tags::INDICES.or(Tags::FLOATS)) =>
         {
             let dtype = Dtype::ALL
                 .into_iter()
@@ -813,7 +825,7 @@ fn numpy_call(
             Some((Intrinsic::ToNarrow(dtype), dtype.element()?))
         }
         "float64" if number => Some((Intrinsic::ToNumpyFloat, Ty::of(NP_FLOAT))),
-        "int64" if number && args[0].tags.within(Tags::INDICES) => {
+        "int64" if number && args[0].tags.within(Tags::INDICES.or(Tags::FLOATS)) => {
             Some((Intrinsic::ToNumpyInt, Ty::of(NP_INT)))
         }
         _ if named.is_empty() && ufunc::of_numbers(function, args).is_some() => {
@@ -831,10 +843,10 @@ fn numpy_call(
         }
         _ if UFUNCS.contains(&function) && named.is_empty() => {
             let like = args.first().filter(|_| args.len() == 1)?.array()?;
-            let dtype = (like.dtype == Dtype::Float64).then_some(Dtype::Float64)?;
-            array(dtype, like.ndim)
+            let is_float = matches!(like.dtype, Dtype::Float64 | Dtype::Float32);
+            array(is_float.then_some(like.dtype)?, like.ndim)
         }
-        _ => None,
+        _ => arrays::function(function, args, named).map(|ty| (Intrinsic::Boxed, ty)),
     }
 }
 

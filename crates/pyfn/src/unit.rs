@@ -153,10 +153,9 @@ fn calls_unknown(program: &Program, globals: &[Global]) -> bool {
     for statement in all_statements(&program.body) {
         let is_unknown = match &statement.kind {
             Kind::Set(_, e) | Kind::Expr(e) => match e {
-                Expr::Call(Atom::Global(index), ..) => !matches!(
-                    globals.get(*index),
-                    Some(Global::Builtin { .. } | Global::Function { .. })
-                ),
+                Expr::Call(Atom::Global(index), ..) => !globals.get(*index).is_some_and(|global| {
+                    global.is_quiet() || matches!(global, Global::Function { .. })
+                }),
                 Expr::Call(..) => true,
                 _ => false,
             },

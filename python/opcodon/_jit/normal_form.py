@@ -505,7 +505,11 @@ class Normaliser(HandlersNormaliser):
         if generator is not None:
             self.for_turns(node, generator)
             return
-        self.for_(node, self.expression(node.iter))
+        iterable = node.iter
+        if isinstance(iterable, ast.Tuple) and all(map(_is_number, iterable.elts)):
+            # Nobody sees it, and the numbers of a list need no objects.
+            iterable = ast.copy_location(ast.List(iterable.elts, iterable.ctx), iterable)
+        self.for_(node, self.expression(iterable))
 
     def for_(self, node: ast.For, iterable: Atom) -> None:
         """Append the loop over an iterable."""
@@ -702,6 +706,13 @@ class _Undeclared(ast.NodeTransformer):
         if isinstance(node, SCOPES) and node is not self.function:
             return node
         return self.generic_visit(node)
+
+
+def _is_number(node: ast.expr) -> bool:
+    """Whether a number is written there."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        node = node.operand
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float)
 
 
 def _number(form: Form) -> None:

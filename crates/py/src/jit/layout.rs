@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::rc::Rc;
 
-use opcodon_pyfn::{Dtype, Runtime, SCALAR_UFUNCS, Tags};
+use opcodon_pyfn::{ARRAY_FUNCTIONS, Dtype, LIBM, Runtime, SCALAR_UFUNCS, Tags};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -133,7 +133,10 @@ const NUMPY: &[&str] = &[
 
 unsafe extern "C" {
     fn _Py_Dealloc(object: *mut ffi::PyObject);
+    fn dlsym(handle: *mut c_void, name: *const std::ffi::c_char) -> *mut c_void;
     fn sin(x: f64) -> f64;
+    fn erf(x: f64) -> f64;
+    fn erfc(x: f64) -> f64;
     fn cos(x: f64) -> f64;
     fn tan(x: f64) -> f64;
     fn asin(x: f64) -> f64;
@@ -313,6 +316,51 @@ fn defaults_offset(py: Python<'_>) -> PyResult<usize> {
     })
 }
 
+/// The C library's functions, as far as they are those that `math` calls: what is linked here may be
+/// another one of the name.
+fn libm(math: &Bound<'_, PyModule>) -> PyResult<HashMap<&'static str, usize>> {
+    macro_rules! addresses {
+        ($($name:ident),*) => { HashMap::from([$((stringify!($name), $name as *const () as usize)),*]) };
+    }
+    let mut found = addresses!(
+        sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, exp, exp2, expm1,
+        log, log2, log10, log1p, cbrt, erf, erfc, pow, atan2, fmod, hypot
+    );
+    // Rust brings a `cbrt` of its own.
+    if let Some(address) = found.get_mut("cbrt") {
+        // SAFETY: the name ends in a zero, and no handle stands for all that is loaded.
+        let symbol = unsafe { dlsym(std::ptr::null_mut(), c"cbrt".as_ptr()) };
+        if !symbol.is_null() {
+            *address = symbol as usize;
+        }
+    }
+    for name in LIBM {
+        let Some(&address) = found.get(name) else {
+            continue;
+        };
+        let Ok(function) = math.getattr(name) else {
+            continue;
+        };
+        // SAFETY: all functions of this table are from a number to a number.
+        let linked =
+            unsafe { std::mem::transmute::<usize, unsafe extern "C" fn(f64) -> f64>(address) };
+        let mut x = 0.001_f64;
+        while x < 1e3 {
+            for x in [x, -x] {
+                // What raises here is not computed by machine code either.
+                if let Ok(theirs) = function.call1((x,))
+                    // SAFETY: as above.
+                    && theirs.extract::<f64>()?.to_bits() != unsafe { linked(x) }.to_bits()
+                {
+                    found.remove(name);
+                }
+            }
+            x *= 1.37;
+        }
+    }
+    Ok(found)
+}
+
 #[expect(clippy::too_many_lines, reason = "it is a table")]
 fn look(py: Python<'_>) -> PyResult<Layout> {
     let builtins = py.import("builtins")?;
@@ -348,20 +396,23 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         }
     }
     let ufuncs = SCALAR_UFUNCS.iter().map(|known| known.name);
-    for name in ufuncs.chain(NUMPY.iter().copied()) {
+    let others = NUMPY.iter().chain(ARRAY_FUNCTIONS).copied();
+    for name in ufuncs.chain(others) {
         know(numpy.getattr(name)?, format!("numpy.{name}"));
     }
     let address = |object: &Bound<'_, PyAny>| object.as_ptr() as usize;
     let descr = |name: &str| -> PyResult<*mut ffi::PyObject> {
         Ok(numpy.call_method1("dtype", (name,))?.into_ptr())
     };
+    let libm = libm(&math)?;
+    names.retain(|_, name| {
+        let function = name.strip_prefix("math.");
+        function.is_none_or(|name| !LIBM.contains(&name) || libm.contains_key(name))
+    });
     let fine = cfg!(target_pointer_width = "64");
     let class_layout = ClassLayout::look(py)?;
     let object_new =
         unsafe { ffi::PyType_GetSlot(&raw mut ffi::PyBaseObject_Type, ffi::Py_tp_new) };
-    macro_rules! addresses {
-        ($($name:ident),*) => { HashMap::from([$((stringify!($name), $name as *const () as usize)),*]) };
-    }
     macro_rules! at {
         ($function:expr) => {
             $function as *const () as usize
@@ -474,10 +525,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         on_threads: at!(threads::on_threads),
         whole: if fine { at!(whole::whole) } else { 0 },
         whole_functions: whole::functions(&numpy)?,
-        libm: addresses!(
-            sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, exp, exp2,
-            expm1, log, log2, log10, log1p, cbrt, pow, atan2, fmod, hypot
-        ),
+        libm,
     };
     Ok(Layout {
         runtime: Rc::new(runtime),

@@ -56,7 +56,10 @@ impl Emitter<'_, '_> {
         while let Some(first) = rest.first() {
             let (n_done, goes_on) = match self.whole(rest) {
                 Some(done) => done,
-                None => (1, self.statement(first)),
+                None => match self.shortcut(rest) {
+                    Some(goes_on) => (2, goes_on),
+                    None => (1, self.statement(first)),
+                },
             };
             if !goes_on {
                 return false;
@@ -360,6 +363,9 @@ impl Emitter<'_, '_> {
         let counted = match &source {
             Source::Range(Some(step), _) if (1..=FAR_STEP).contains(step) => Some((0, *step)),
             Source::Sequence(of) if of.array.is_some() => Some((1, 1)),
+            Source::Lockstep(all, _) if all.iter().all(|of| of.array.is_some()) => {
+                Some((all.len(), 1))
+            }
             _ => None,
         };
         let counted = counted.filter(|_| self.is_innermost(body));
@@ -393,6 +399,20 @@ impl Emitter<'_, '_> {
                     _ => None,
                 }
             }
+            (Source::Lockstep(all, None | Some(0)), Some(to)) if counted.is_some() => {
+                let lockstep = self.info.lockstep_at(statement, &self.types).cloned();
+                let row = lockstep.and_then(|loops| {
+                    Row::in_lockstep(to, loops.start.is_some(), &loops.sequences, body)
+                });
+                row.and_then(|row| {
+                    let end = self.least_size(all)?;
+                    self.begin(statement);
+                    let ends = [state[all.len()], self.variable(end)];
+                    let vector = self.vectorise(statement, row, ends, body);
+                    self.end_checks();
+                    vector
+                })
+            }
             _ => None,
         };
         let island = counted.map(|(counter, _)| {
@@ -406,19 +426,23 @@ impl Emitter<'_, '_> {
         if island.is_none() && self.is_innermost(body) {
             self.embark(body);
         }
-        if island.is_some()
-            && let Source::Sequence(Val {
-                array: Some(fields),
-                ..
-            }) = &mut source
-        {
-            let words = fields.data.iter_mut().chain(&mut fields.sizes);
-            for word in words.chain(&mut fields.strides) {
-                *word = self.ferried(*word);
+        if island.is_some() {
+            let sequences = match &mut source {
+                Source::Sequence(of) => std::slice::from_mut(of),
+                Source::Lockstep(all, _) => all.as_mut_slice(),
+                _ => &mut [],
+            };
+            for fields in sequences.iter_mut().filter_map(|of| of.array.as_mut()) {
+                let words = fields.data.iter_mut().chain(&mut fields.sizes);
+                for word in words.chain(&mut fields.strides) {
+                    *word = self.ferried(*word);
+                }
             }
         }
         if island.is_some() {
-            self.forward(to_local, body);
+            // By the vector rows have no order.
+            let is_up = matches!(source, Source::Range(Some(1), _)) && vector.is_none();
+            self.forward(to_local, is_up.then(|| [state[0], state[1]]), body);
         }
         let pause = counted.map(|(at, step)| {
             let started = vector.zip(from);
@@ -471,6 +495,7 @@ impl Emitter<'_, '_> {
         self.set_between(true);
         self.start(latch);
         self.types.clone_from(&at_head);
+        self.turn_forwarded();
         self.begin(statement);
         if let Source::Range(step, _) = source {
             let now = self.value_of(state[0]);
@@ -700,6 +725,7 @@ impl Emitter<'_, '_> {
                 array: Some(fields),
                 ..
             }) => fields.sizes[0],
+            Source::Lockstep(all, _) => self.least_size(all).unwrap_or(now),
             _ => self.value_of(state[1]),
         };
         let from = started.as_ref().map_or(now, |(_, from)| *from);
@@ -719,6 +745,13 @@ impl Emitter<'_, '_> {
             at: self.variable(at),
             vector: started.map(|(vector, _)| vector),
         }
+    }
+
+    /// The size of the smallest of arrays.
+    fn least_size(&mut self, arrays: &[Val]) -> Option<Value> {
+        let sizes = arrays.iter().map(|of| Some(of.array.as_ref()?.sizes[0]));
+        let sizes = sizes.collect::<Option<Vec<_>>>()?;
+        sizes.into_iter().reduce(|a, b| self.b.ins().smin(a, b))
     }
 
     fn pause_after(&mut self, now: Value, end: Value, step: i64) -> Value {

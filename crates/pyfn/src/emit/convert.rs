@@ -12,7 +12,7 @@ use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC};
 use super::{Emitter, Val};
 use crate::infer::used;
 use crate::operation::{How, operation};
-use crate::program::{Atom, Bin, Expr, Kind, Local, Statement};
+use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Statement, all_statements};
 use crate::types::{BOOL, Class, INT, NP_BOOL, Tags, Ty, class};
 
 /// Operations of both sides together beyond which a jump is cheaper.
@@ -51,6 +51,7 @@ impl Emitter<'_, '_> {
             || self.types.iter().any(|ty| ty.narrow.is_some())
             || !self.is_plain(then)
             || !self.is_plain(otherwise)
+            || self.reads_where_it_is(statement, [then, otherwise])
         {
             return false;
         }
@@ -120,6 +121,41 @@ impl Emitter<'_, '_> {
         match self.side.as_ref().and_then(|side| side.predicate) {
             Some(predicate) => self.b.ins().band(condition, predicate),
             None => condition,
+        }
+    }
+
+    /// Whether the test looks at an element that is where a local says which the branch binds, as in `if
+    /// x[i] > x[best]: best = i`. Selected, each turn would have to wait for that element; a branch is
+    /// mostly foreseen.
+    fn reads_where_it_is(&self, statement: &Statement, sides: [&[Statement]; 2]) -> bool {
+        let body = &self.info.program.body;
+        let made = |atom: &Atom| {
+            let Atom::Local(local) = atom else {
+                return None;
+            };
+            all_statements(body).find_map(|statement| match &statement.kind {
+                Kind::Set(to, e) if to == local => Some(e),
+                _ => None,
+            })
+        };
+        let binds = |index: &Index| {
+            let mut bound = sides.iter().copied().flatten();
+            bound.any(|step| match &step.kind {
+                Kind::Set(to, _) => *index == Index::Atom(Atom::Local(*to)),
+                _ => false,
+            })
+        };
+        let is_there = |atom: &Atom| match made(atom) {
+            Some(Expr::Item(_, Index::Tuple(parts))) => parts.iter().any(binds),
+            Some(Expr::Item(_, index)) => binds(index),
+            _ => false,
+        };
+        match &statement.kind {
+            Kind::If(test, ..) => match made(test) {
+                Some(Expr::Cmp(_, a, b)) => is_there(a) || is_there(b),
+                _ => false,
+            },
+            _ => false,
         }
     }
 

@@ -6,14 +6,14 @@
 //! bounds, the value stored is what the next load gives. It is stored all the same, so that whoever
 //! leaves the loop, or is called in it, finds what he should.
 
-use cranelift_codegen::ir::types;
+use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 use cranelift_frontend::Variable;
 
 use super::{Emitter, Val};
 use crate::globals::Global;
 use crate::infer::owns;
 use crate::liveness::{for_each_atom, for_each_target};
-use crate::program::{Atom, Expr, Index, Kind, Local, Statement, all_statements};
+use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Statement, all_statements};
 use crate::types::{Class, Dtype, NP_FLOAT, NP_INT, Tags, Ty};
 
 /// An element that is in a register.
@@ -22,6 +22,71 @@ pub(crate) struct Forwarded {
     of: Local,
     index: Index,
     value: Variable,
+    ahead: Option<Ahead>,
+}
+
+/// What is stored where the next turn reads.
+#[derive(Debug, Clone)]
+struct Ahead {
+    index: Index,
+    value: Variable,
+    counter: Variable,
+    /// The part of the index that is read which moves, and how far from the counter it is.
+    dimension: usize,
+    shift: i64,
+}
+
+/// The one element that a loop stores to in a turn.
+struct Stored {
+    of: Local,
+    index: Index,
+    is_float: bool,
+    /// It, if it is the same in all turns and read.
+    same: Option<Index>,
+    /// Else what is read where the turn before has stored, with what `Ahead` says of it.
+    before: Option<(Index, usize, i64)>,
+}
+
+/// The parts of an index.
+fn parts_of(index: &Index) -> &[Index] {
+    match index {
+        Index::Tuple(parts) => parts.as_slice(),
+        _ => std::slice::from_ref(index),
+    }
+}
+
+/// Whether a block stores something in every turn that gets to its end.
+fn always_stores(block: &[Statement]) -> bool {
+    block.iter().any(|statement| match &statement.kind {
+        Kind::SetItem(..) => true,
+        Kind::If(_, then, otherwise) => always_stores(then) && always_stores(otherwise),
+        _ => false,
+    })
+}
+
+/// How far a part of an index is from the counter, where a turn computes it.
+fn shift_of(part: &Index, counter: Local, body: &[Statement]) -> Option<i64> {
+    let Index::Atom(Atom::Local(local)) = part else {
+        return None;
+    };
+    if *local == counter {
+        return Some(0);
+    }
+    let mut bound = all_statements(body).filter_map(|statement| match &statement.kind {
+        Kind::Set(to, e) if to == local => Some(e),
+        _ => None,
+    });
+    let (first, second) = (bound.next()?, bound.next());
+    match first {
+        Expr::Bin(op, Atom::Local(of), Atom::Int(by), _) if *of == counter && second.is_none() => {
+            match op {
+                Bin::Add => Some(*by),
+                Bin::Sub => by.checked_neg(),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 /// Whether an operation changes no array and runs no code of the user's, if its operands are numbers
@@ -44,29 +109,72 @@ fn is_plain(e: &Expr, globals: &[Global], is_number: impl Fn(Local) -> bool) -> 
 
 impl Emitter<'_, '_> {
     /// Loads before an innermost loop the element that it changes, if it is one for a register.
-    pub(super) fn forward(&mut self, to: Option<Local>, body: &[Statement]) {
-        let Some((of, index)) = self.changed_element(to, body) else {
+    /// `ends` are the counter and the end of one that goes up by one.
+    pub(super) fn forward(
+        &mut self,
+        to: Option<Local>,
+        ends: Option<[Variable; 2]>,
+        body: &[Statement],
+    ) {
+        let Some(stored) = self.only_store(to, body) else {
             return;
         };
-        let (of, index) = (of, index.clone());
-        let is_float = self.types[of]
-            .array()
-            .is_some_and(|array| array.dtype == Dtype::Float64);
-        let ty = if is_float { types::F64 } else { types::I64 };
-        let value = self.b.declare_var(ty);
-        self.forwarded = Some(Forwarded { of, index, value });
+        let ty = if stored.is_float {
+            types::F64
+        } else {
+            types::I64
+        };
+        let mut declare = || self.b.declare_var(ty);
+        if let Some(index) = &stored.same {
+            self.forwarded = Some(Forwarded {
+                of: stored.of,
+                index: index.clone(),
+                value: declare(),
+                ahead: None,
+            });
+            self.load_forwarded();
+            return;
+        }
+        let (Some([counter, end]), Some((index, dimension, shift))) = (ends, stored.before) else {
+            return;
+        };
+        self.forwarded = Some(Forwarded {
+            of: stored.of,
+            index,
+            value: declare(),
+            ahead: Some(Ahead {
+                index: stored.index,
+                value: declare(),
+                counter,
+                dimension,
+                shift,
+            }),
+        });
+        // Only what a turn reads is there for certain.
+        let (low, high) = (self.value_of(counter), self.value_of(end));
+        let has_turns = self.b.ins().icmp(IntCC::SignedLessThan, low, high);
+        let (some, done) = (self.new_block(), self.new_block());
+        if let Some(Forwarded { value, .. }) = &self.forwarded {
+            let zero = if stored.is_float {
+                self.b.ins().f64const(0.0)
+            } else {
+                self.b.ins().iconst(types::I64, 0)
+            };
+            self.b.def_var(*value, zero);
+        }
+        self.b.ins().brif(has_turns, some, &[], done, &[]);
+        self.start(some);
         self.load_forwarded();
+        self.jump(done, &[]);
+        self.start(done);
     }
 
-    /// The one element that a loop stores to.
-    fn changed_element<'s>(
-        &self,
-        to: Option<Local>,
-        body: &'s [Statement],
-    ) -> Option<(Local, &'s Index)> {
+    /// The one element that a loop stores to in a turn.
+    fn only_store(&self, to: Option<Local>, body: &[Statement]) -> Option<Stored> {
         let (mut stored, mut is_read) = (None, Vec::new());
         let mut bound = to.into_iter().collect::<Vec<_>>();
         let mut is_plain_body = true;
+        let mut goes_round = true;
         for statement in all_statements(body) {
             for_each_target(&statement.kind, &mut |local| bound.push(local));
             for_each_atom(&statement.kind, &mut |atom| {
@@ -95,47 +203,118 @@ impl Emitter<'_, '_> {
                         is_read.push((*of, index));
                     }
                 }
-                Kind::SetItem(Atom::Local(of), index, _) if stored.is_none() => {
+                Kind::SetItem(Atom::Local(of), index, _)
+                    if stored.is_none() || stored == Some((*of, index)) =>
+                {
                     stored = Some((*of, index));
                 }
-                Kind::If(..) | Kind::Break | Kind::Continue | Kind::Return(_) => {}
+                Kind::Continue => goes_round = false,
+                Kind::If(..) | Kind::Break | Kind::Return(_) => {}
                 _ => return None,
             }
         }
-        let (of, index) = stored.filter(|stored| is_plain_body && is_read.contains(stored))?;
+        let (of, index) = stored.filter(|_| is_plain_body)?;
         let array = self.types[of].array()?;
-        let parts = match index {
-            Index::Tuple(parts) => parts.as_slice(),
-            _ => std::slice::from_ref(index),
-        };
+        let parts = parts_of(index);
         let is_same = |part: &Index| match part {
             Index::Atom(Atom::Local(local)) => !bound.contains(local),
             _ => false,
         };
-        let is_known = self.known_parts(&Atom::Local(of), index);
+        let is_known = |index: &Index| {
+            let known = self.known_parts(&Atom::Local(of), index);
+            known.into_iter().all(|is_known| is_known)
+        };
         let fits = matches!(array.dtype, Dtype::Float64 | Dtype::Int64)
             && parts.len() == array.ndim
-            && parts.iter().all(is_same)
-            && is_known.into_iter().all(|is_known| is_known)
+            && is_known(index)
             && !bound.contains(&of);
-        fits.then_some((of, index))
+        let result = Stored {
+            of,
+            index: index.clone(),
+            is_float: array.dtype == Dtype::Float64,
+            same: None,
+            before: None,
+        };
+        if !fits {
+            return None;
+        }
+        if parts.iter().all(is_same) {
+            let same = is_read.contains(&(of, index)).then(|| index.clone())?;
+            let same = Some(same);
+            return Some(Stored { same, ..result });
+        }
+        // In all dimensions but one it is the same, and there the next.
+        let mut moving = (0..parts.len()).filter(|&at| !is_same(&parts[at]));
+        let (dimension, None) = (moving.next()?, moving.next()) else {
+            return None;
+        };
+        let counter = to.filter(|_| goes_round && always_stores(body))?;
+        let next = shift_of(&parts[dimension], counter, body)?;
+        let is_before = |(read_of, read): &&(Local, &Index)| {
+            let others = parts_of(read);
+            *read_of == of
+                && others.len() == parts.len()
+                && (0..parts.len()).all(|at| at == dimension || others[at] == parts[at])
+                && shift_of(&others[dimension], counter, body) == next.checked_sub(1)
+        };
+        let (_, read) = is_read.iter().find(is_before)?;
+        let before = is_known(read).then(|| ((*read).clone(), dimension, next - 1))?;
+        let before = Some(before);
+        Some(Stored { before, ..result })
+    }
+
+    /// The next turn reads what this one has stored.
+    pub(super) fn turn_forwarded(&mut self) {
+        if let Some(Forwarded { value, ahead, .. }) = &self.forwarded
+            && let Some(ahead) = ahead
+        {
+            let next = self.b.use_var(ahead.value);
+            self.b.def_var(*value, next);
+        }
     }
 
     /// Takes the element from memory, where it may have been changed by others.
     pub(super) fn load_forwarded(&mut self) {
-        let Some(Forwarded { of, index, value }) = self.forwarded.clone() else {
+        let Some(Forwarded {
+            of,
+            index,
+            value,
+            ahead,
+        }) = self.forwarded.clone()
+        else {
             return;
         };
-        let array = self.read_local(of);
-        let loaded = self.int_indices(&index).and_then(|indices| {
-            let known = vec![true; indices.len()];
-            self.load_element(&array, &indices, &known)
-        });
-        let bits = loaded.and_then(|loaded| loaded.flt.or(loaded.word));
+        let bits = match ahead {
+            None => self.element_bits(of, &index),
+            Some(ahead) => {
+                let now = self.b.use_var(ahead.counter);
+                let moving = self.b.ins().iadd_imm_s(now, ahead.shift);
+                let mut indices = Vec::new();
+                for (at, part) in parts_of(&index).iter().enumerate() {
+                    match part {
+                        Index::Atom(atom) if at != ahead.dimension => indices.push(self.atom(atom)),
+                        _ => indices.push(Self::from_word(Ty::natural(), moving)),
+                    }
+                }
+                self.bits_at(of, &indices)
+            }
+        };
         match bits {
             Some(bits) => self.b.def_var(value, bits),
             None => self.forwarded = None,
         }
+    }
+
+    fn element_bits(&mut self, of: Local, index: &Index) -> Option<Value> {
+        let indices = self.int_indices(index)?;
+        self.bits_at(of, &indices)
+    }
+
+    fn bits_at(&mut self, of: Local, indices: &[Val]) -> Option<Value> {
+        let array = self.read_local(of);
+        let known = vec![true; indices.len()];
+        let loaded = self.load_element(&array, indices, &known)?;
+        loaded.flt.or(loaded.word)
     }
 
     /// The element, if it is in a register.
@@ -157,18 +336,27 @@ impl Emitter<'_, '_> {
 
     /// Notes that the element has been stored.
     pub(super) fn note_stored(&mut self, of: &Atom, index: &Index, new: &Val) {
-        let Some(value) = self.forwarded_at(of, index) else {
+        let Some(forwarded) = self.forwarded.clone() else {
             return;
         };
-        let bits = self.b.use_var(value);
-        if self.b.func.dfg.value_type(bits) == types::F64 {
-            let flt = self.double_of(new);
-            self.b.def_var(value, flt);
+        let (at, value) = match &forwarded.ahead {
+            Some(ahead) => (&ahead.index, ahead.value),
+            None => (&forwarded.index, forwarded.value),
+        };
+        if *of != Atom::Local(forwarded.of) || index != at {
+            return;
+        }
+        let dtype = self.types[forwarded.of].array().map(|array| array.dtype);
+        let bits = if dtype == Some(Dtype::Float64) {
+            Some(self.double_of(new))
         } else if Self::class_of(new) == Some(Class::Int) {
-            let word = self.word(new);
-            self.b.def_var(value, word);
+            Some(self.word(new))
         } else {
-            self.load_forwarded();
+            self.element_bits(forwarded.of, index)
+        };
+        match bits {
+            Some(bits) => self.b.def_var(value, bits),
+            None => self.forwarded = None,
         }
     }
 }

@@ -38,6 +38,7 @@ mod list;
 mod lockstep;
 mod object;
 mod scalar;
+mod shortcut;
 mod step;
 mod table;
 mod text;

@@ -409,10 +409,8 @@ impl Emitter<'_, '_> {
         named: &[(String, Atom)],
         ty: &Ty,
     ) -> Val {
-        use crate::globals::Global;
-        let is_builtin = |global: &Global| matches!(global, Global::Builtin { .. });
         self.may_rebind |= match function {
-            Atom::Global(index) => !is_builtin(&self.info.globals[*index]),
+            Atom::Global(index) => !self.info.globals[*index].is_quiet(),
             _ => true,
         };
         let function = self.atom(function);

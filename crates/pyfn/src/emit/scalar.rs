@@ -10,7 +10,7 @@ use cranelift_codegen::ir::{
     types,
 };
 
-use super::vector::knows_powers;
+use super::vector::{SQUARE_LIMIT, SQUARE_NEAR, knows_powers};
 use super::{Emitter, Val};
 use crate::program::{Bin, Cmp, Un};
 use crate::rules::{self, Intrinsic};
@@ -350,11 +350,9 @@ impl Emitter<'_, '_> {
 
     /// The power with the exponent 2, by a product where that is the same.
     ///
-    /// The C library's power is known here: what it rounds is off by at most 0.04 units in the last
-    /// place. So it is the product as rounded, unless the exact one lies near the middle of two doubles.
+    /// The C library's power is known here: it is the product as rounded, unless the exact one lies
+    /// near the middle of two doubles.
     fn square(&mut self, x: Value, y: Value) -> Option<Value> {
-        const NEAR: f64 = 0.44 * f64::EPSILON;
-        const TINY: f64 = 1e-250;
         const EXPONENT: i64 = 0x7ff << 52;
         let product = self.b.ins().fmul(x, x);
         let minus = self.b.ins().fneg(product);
@@ -365,12 +363,18 @@ impl Emitter<'_, '_> {
         let below = self.b.ins().iadd_imm_s(bits, -1);
         let exponent = self.b.ins().band_imm_s(below, EXPONENT);
         let unit = self.cast(types::F64, exponent);
-        let near = self.b.ins().f64const(NEAR);
+        let near = self.b.ins().f64const(SQUARE_NEAR);
         let limit = self.b.ins().fmul(unit, near);
         let is_near = self.b.ins().fcmp(FloatCC::LessThan, lost, limit);
-        let tiny = self.b.ins().f64const(TINY);
-        let is_large = self.b.ins().fcmp(FloatCC::GreaterThan, product, tiny);
-        let is_same = self.b.ins().band(is_near, is_large);
+        let least = self.b.ins().f64const(1.0 / SQUARE_LIMIT);
+        let is_large = self
+            .b
+            .ins()
+            .fcmp(FloatCC::GreaterThanOrEqual, product, least);
+        let most = self.b.ins().f64const(SQUARE_LIMIT);
+        let is_small = self.b.ins().fcmp(FloatCC::LessThanOrEqual, product, most);
+        let is_usual = self.b.ins().band(is_large, is_small);
+        let is_same = self.b.ins().band(is_near, is_usual);
         let (call, done) = (self.cold_block(), self.new_block());
         let value = self.b.append_block_param(done, types::F64);
         let args = [product].map(BlockArg::Value);
@@ -656,7 +660,12 @@ impl Emitter<'_, '_> {
                 let zero = self.b.ins().f64const(0.0);
                 let fine = self.b.ins().fcmp(FloatCC::GreaterThanOrEqual, x, zero);
                 self.exit_unless(fine, "the square root of a negative number");
-                let root = self.b.ins().sqrt(x);
+                let mut root = self.b.ins().sqrt(x);
+                if ty.tags == Tags::of(NP_F32) {
+                    // Rounded twice it is what is rounded once.
+                    let single = self.b.ins().fdemote(types::F32, root);
+                    root = self.b.ins().fpromote(types::F64, single);
+                }
                 flt_result(root)
             }
             (Intrinsic::Fabs, [a]) => {
@@ -729,21 +738,11 @@ impl Emitter<'_, '_> {
                 })
             }
             (Intrinsic::ToInt, [a]) => {
-                let value = self.by_class(&[a], ty, |emitter, seen| {
-                    let a = &seen[0];
-                    let word = match Self::class_of(a)? {
-                        Class::Int => emitter.word(a),
-                        _ => {
-                            let flt = emitter.flt(a);
-                            emitter.flt_to_int(flt)
-                        }
-                    };
-                    Some(Self::from_word(Ty::of(INT), word))
-                });
-                Some(value)
+                let word = self.whole_word(a);
+                Some(Self::from_word(Ty::of(INT), word))
             }
             (Intrinsic::ToNumpyInt, [a]) => {
-                let word = self.word(a);
+                let word = self.whole_word(a);
                 Some(Self::from_word(Ty::of(NP_INT), word))
             }
             (Intrinsic::ToNarrow(Dtype::Float32), [a]) => {
@@ -755,7 +754,7 @@ impl Emitter<'_, '_> {
                 Some(value)
             }
             (Intrinsic::ToNarrow(dtype), [a]) => {
-                let word = self.word(a);
+                let word = self.whole_word(a);
                 self.check_range(dtype, word);
                 word_result(word)
             }
@@ -795,6 +794,20 @@ impl Emitter<'_, '_> {
                     [start, stop, step] => (start.clone(), stop.clone(), step.clone()),
                     _ => return None,
                 };
+                // The ends of a range are Python's own integers.
+                let [start, stop, step] = [start, stop, step].map(|end| {
+                    if end.ty.tags.any(Tags::NUMPY) {
+                        let word = self.word(&end);
+                        let (natural, room) = (end.ty.natural, end.ty.room);
+                        let ty = Ty {
+                            natural,
+                            room,
+                            ..Ty::of(INT)
+                        };
+                        return Self::from_word(ty, word);
+                    }
+                    end
+                });
                 if step.constant.is_none_or(|step| step == 0) {
                     let word = self.word(&step);
                     let zero = self.b.ins().icmp_imm_s(IntCC::Equal, word, 0);
@@ -808,6 +821,22 @@ impl Emitter<'_, '_> {
             }
             _ => None,
         }
+    }
+
+    /// A number without its fraction as an integer.
+    fn whole_word(&mut self, a: &Val) -> Value {
+        let value = self.by_class(&[a], &Ty::of(INT), |emitter, seen| {
+            let a = &seen[0];
+            let word = match Self::class_of(a)? {
+                Class::Int => emitter.word(a),
+                _ => {
+                    let flt = emitter.flt(a);
+                    emitter.flt_to_int(flt)
+                }
+            };
+            Some(Self::from_word(Ty::of(INT), word))
+        });
+        self.word(&value)
     }
 
     /// A double without its fraction as an integer.

@@ -10,7 +10,7 @@ use super::routines::routine;
 use crate::globals::{FunctionId, Global};
 use crate::program::{Atom, Cmp};
 use crate::rules::{self, Intrinsic};
-use crate::types::{Class, Dtype, Ty};
+use crate::types::{Class, Dtype, FLOAT, NP_F32, Tags, Ty};
 
 impl Reader<'_> {
     pub(super) fn call(
@@ -82,13 +82,19 @@ impl Reader<'_> {
                 let fine = self.graph.compare(Test::Ge, x, zero);
                 let odd = self.not(fine);
                 self.graph.stop(path, odd);
-                result(self.graph.float(Op::Sqrt, Lane::Double, &[x]))
+                let root = self.graph.float(Op::Sqrt, Lane::Double, &[x]);
+                if ty.tags == Tags::of(NP_F32) {
+                    // Rounded twice it is what is rounded once.
+                    let root = Self::val(root, FLOAT);
+                    return self.single(&root, path).and_then(result);
+                }
+                result(root)
             }
             (Intrinsic::Libm(name), [a]) => {
                 let x = self.double(a)?;
                 let value = match self.by_routine(name, &[x], path) {
                     Some(value) => value,
-                    None => self.of_libm(Function::of(name)?, x, path)?,
+                    None => self.of_libm(Function::of(name), x, path)?,
                 };
                 result(value)
             }
@@ -177,7 +183,7 @@ impl Reader<'_> {
                 _ => self.truncate(a.id, path).and_then(result),
             },
             (Intrinsic::ToNumpyInt, [a]) => {
-                let id = self.int(a)?;
+                let id = self.whole(a, path)?;
                 result(id)
             }
             (Intrinsic::ToNarrow(Dtype::Float32), [a]) => {
@@ -185,7 +191,7 @@ impl Reader<'_> {
                 self.single(a, path).and_then(result)
             }
             (Intrinsic::ToNarrow(dtype), [a]) => {
-                let x = self.int(a)?;
+                let x = self.whole(a, path)?;
                 let id = self.clip(x, Range::of(dtype)?, path)?;
                 result(id)
             }
@@ -244,6 +250,14 @@ impl Reader<'_> {
             _ => self.graph.double(-0.0),
         };
         self.graph.float(Op::AndNot, lane, &[sign, x])
+    }
+
+    /// A number without its fraction as an integer.
+    fn whole(&mut self, a: &Val, path: Option<Id>) -> Option<Id> {
+        match Self::class(a)? {
+            Class::Int => self.int(a),
+            _ => self.truncate(a.id, path),
+        }
     }
 
     /// A float without its fraction as an integer; larger ones are left to the scalar loop.

@@ -132,7 +132,7 @@ impl Reader<'_> {
         self.reads.push(Access {
             stream,
             shift,
-            n_stores_before: self.graph.stores.len(),
+            n_stores_before: self.graph.stores.len() + usize::from(self.delayed.is_some()),
         });
         match self.graph.streams[stream].rows {
             Rows::Fixed => {

@@ -28,6 +28,7 @@ mod arithmetic;
 mod callout;
 mod calls;
 mod carry;
+mod delayed;
 mod elements;
 mod fold;
 mod formulas;
@@ -47,6 +48,7 @@ mod spill;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod thunk;
 mod ufuncs;
 
 use std::sync::OnceLock;
@@ -59,6 +61,7 @@ use opcodon_asm::{Assembler, gpr};
 use opcodon_codemem::{Code, CodeHeap};
 
 use self::carry::Hand;
+pub(super) use self::formulas::{SQUARE_LIMIT, SQUARE_NEAR};
 use self::graph::Range;
 use self::index::{Bound, Linear, Place, Term, Word};
 use self::kernel::Isa;

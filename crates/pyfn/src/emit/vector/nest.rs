@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use super::delayed::stores;
 use super::graph::{Id, Lane, Nest, Op, Range};
 use super::index::{Linear, Term, Word};
 use super::read::{Flow, N_OPEN_MAX, N_WRITTEN_OUT_MAX, Reader, Val};
@@ -131,7 +132,11 @@ impl Reader<'_> {
             return None;
         }
         self.frame()?.bound.remove(&to);
+        self.delay(to, inside)?;
         let (_, mut carried) = used_and_bound(inside);
+        if stores(inside) {
+            carried.extend(self.delayed.as_ref().map(|delayed| delayed.local));
+        }
         carried.sort_unstable();
         carried.dedup();
         let bound = &self.frames.last()?.bound;
@@ -159,6 +164,9 @@ impl Reader<'_> {
                     *self = trial;
                     for local in fresh.iter().chain([&to]) {
                         self.frame()?.bound.remove(local);
+                    }
+                    if self.open.is_empty() {
+                        self.store_delayed(path)?;
                     }
                     return Some(());
                 }

@@ -39,6 +39,13 @@ impl Reader<'_> {
         })
     }
 
+    /// Which row it is.
+    pub(super) fn number_of_row(&mut self) -> Val {
+        let range = Range::signed(32);
+        let id = self.graph.add(Op::Counter, Lane::Int, range, &[]);
+        Self::index(id, Linear::of(Term::Counter))
+    }
+
     pub(super) fn local(&mut self, local: Local) -> Option<Val> {
         if let Some(value) = self.frames.last()?.bound.get(&local) {
             return Some(value.clone());
@@ -47,9 +54,7 @@ impl Reader<'_> {
             return None;
         }
         if matches!(self.of.row, Row::Number(counter) if counter == local) {
-            let range = Range::signed(32);
-            let id = self.graph.add(Op::Counter, Lane::Int, range, &[]);
-            return Some(Self::index(id, Linear::of(Term::Counter)));
+            return Some(self.number_of_row());
         }
         let ty = &self.of.types[local];
         if ty.narrow.is_some() {

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::carry::Carried;
+use super::delayed::Delayed;
 use super::fold::area_bytes;
 use super::graph::{Graph, Id, Lane, Op, Range};
 use super::index::{Bound, Linear, Term, Word};
@@ -17,7 +18,7 @@ use super::kernel::Isa;
 use super::nest::Form;
 use crate::emit::hoist::Fact;
 use crate::emit::island::used_and_bound;
-use crate::program::{Atom, Kind, Local, Statement};
+use crate::program::{Atom, Expr, Kind, Local, Statement};
 use crate::types::{BOOL, NP_BOOL, Tags, Ty};
 use crate::unit::{FunctionInfo, Unit};
 
@@ -82,6 +83,13 @@ pub(crate) enum Row {
     Number(Local),
     /// A local to the element of an array.
     Element(Local, Local),
+    /// An item that is nothing but unpacked: into the number of the row, if it has that, and elements
+    /// of arrays.
+    Lockstep {
+        item: Local,
+        number: Option<Local>,
+        elements: [Option<(Local, Local)>; 2],
+    },
 }
 
 impl Row {
@@ -89,7 +97,60 @@ impl Row {
     pub(super) fn local(self) -> Local {
         match self {
             Self::Number(local) | Self::Element(local, _) => local,
+            Self::Lockstep { item, .. } => item,
         }
+    }
+
+    /// What a loop over arrays in lockstep binds, if that is what its body begins with.
+    pub(crate) fn in_lockstep(
+        item: Local,
+        is_counted: bool,
+        arrays: &[Atom],
+        body: &[Statement],
+    ) -> Option<Self> {
+        let Kind::Unpack(to, Atom::Local(of)) = &body.first()?.kind else {
+            return None;
+        };
+        let (number, to) = if is_counted {
+            let (number, to) = to.split_first()?;
+            (Some(*number), to)
+        } else {
+            (None, to.as_slice())
+        };
+        let mut elements = [None; 2];
+        if *of != item || to.len() != arrays.len() || arrays.len() > elements.len() {
+            return None;
+        }
+        for ((element, to), array) in elements.iter_mut().zip(to).zip(arrays) {
+            let Atom::Local(array) = array else {
+                return None;
+            };
+            *element = Some((*to, *array));
+        }
+        Some(Self::Lockstep {
+            item,
+            number,
+            elements,
+        })
+    }
+
+    /// The local that is the number of the row.
+    pub(super) fn number(self) -> Option<Local> {
+        match self {
+            Self::Number(local) => Some(local),
+            Self::Element(..) => None,
+            Self::Lockstep { number, .. } => number,
+        }
+    }
+
+    /// Locals that are elements of a row, and of which array.
+    fn elements(self) -> impl Iterator<Item = (Local, Local)> {
+        let elements = match self {
+            Self::Number(_) => [None; 2],
+            Self::Element(to, array) => [Some((to, array)), None],
+            Self::Lockstep { elements, .. } => elements,
+        };
+        elements.into_iter().flatten()
     }
 }
 
@@ -136,6 +197,8 @@ pub(super) struct Reader<'a> {
     pub(super) kept: Vec<Local>,
     /// The types of what may replace something that is carried, by both.
     pub(super) tags_of_parts: HashMap<[Id; 2], Tags>,
+    /// What a loop inside that is gone through stores behind its turns.
+    pub(super) delayed: Option<Delayed>,
 }
 
 /// Nodes beyond which a body is no loop for vectors.
@@ -152,14 +215,23 @@ pub(super) const N_FRAMES_MAX: usize = 6;
 
 /// Goes through a body.
 pub(super) fn read(of: &Loop<'_>, body: &[Statement]) -> Option<Read> {
-    let (used, bound) = used_and_bound(body);
-    let is_narrow = |local: Local| of.types[local].array().is_none_or(|a| a.dtype.size() < 8);
-    let array = match of.row {
-        Row::Number(counter) if bound.contains(&counter) => return None,
-        Row::Number(_) => None,
-        Row::Element(_, array) => Some(array),
+    let body = match of.row {
+        Row::Lockstep { .. } => body.split_first()?.1,
+        _ => body,
     };
-    let is_narrow = used.into_iter().chain(array).all(is_narrow);
+    let (used, mut bound) = used_and_bound(body);
+    let is_narrow = |local: Local| of.types[local].array().is_none_or(|a| a.dtype.size() < 8);
+    let number = of.row.number();
+    if number.is_some_and(|number| bound.contains(&number)) {
+        return None;
+    }
+    let elements = of.row.elements();
+    if let Row::Lockstep { .. } = of.row {
+        bound.extend(number);
+        bound.extend(of.row.elements().map(|each| each.0));
+    }
+    let arrays = elements.map(|(_, array)| array);
+    let is_narrow = used.into_iter().chain(arrays).all(is_narrow);
     let mut reader = Reader {
         of,
         bound,
@@ -187,9 +259,16 @@ pub(super) fn read(of: &Loop<'_>, body: &[Statement]) -> Option<Read> {
         touched: Vec::new(),
         kept: Vec::new(),
         tags_of_parts: HashMap::new(),
+        delayed: None,
     };
     reader.carry_in()?;
-    if let Row::Element(to, array) = of.row {
+    if let Row::Lockstep { number, .. } = of.row
+        && let Some(number) = number
+    {
+        let value = reader.number_of_row();
+        reader.frame()?.bound.insert(number, value);
+    }
+    for (to, array) in of.row.elements() {
         let element = reader.element_of_row(array)?;
         reader.frame()?.bound.insert(to, element);
     }
@@ -350,12 +429,21 @@ impl Reader<'_> {
                 if self.notes(*to, e)? {
                     return Some(Flow::On(path));
                 }
-                let value = self.expr(e, path, is_masked)?;
+                let value = match e {
+                    Expr::Item(of, index) => self.read_delayed(of, index),
+                    _ => None,
+                };
+                let value = match value {
+                    Some(value) => value,
+                    None => self.expr(e, path, is_masked)?,
+                };
                 self.frame()?.bound.insert(*to, value);
             }
             Kind::SetItem(Atom::Local(of), index, value) => {
                 let value = self.atom(value)?;
-                self.set_item(*of, index, &value, path)?;
+                if !self.write_delayed(&Atom::Local(*of), index, &value)? {
+                    self.set_item(*of, index, &value, path)?;
+                }
             }
             Kind::Unset(local) => {
                 let frame = self.frame()?;

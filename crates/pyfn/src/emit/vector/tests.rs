@@ -257,9 +257,9 @@ fn a_factor_divides_all_of_its_range() {
 
 #[test]
 fn functions_of_the_c_library_find_registers() {
-    use Function::{Cos, Exp, Log, Pow, Sin};
+    use Function::{Cos, Exp, Log, Other, Pow, Sin};
     for isa in [Isa::Avx2, Isa::Avx512] {
-        for function in [Exp, Log, Sin, Cos, Pow(2.0), Pow(-1.5)] {
+        for function in [Exp, Log, Sin, Cos, Pow(2.0), Pow(-1.5), Other("tanh")] {
             let mut graph = Graph::default();
             let x = stream(&mut graph, Dtype::Float64, Rows::Dense);
             let y = stream(&mut graph, Dtype::Float64, Rows::Dense);

@@ -11,13 +11,14 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use opcodon_asm::{Alu, Assembler, Evex, Gpr, Inst, Mem, NONE, Width, gpr, inst, mask};
-use opcodon_codemem::{Code, CodeHeap};
+use opcodon_asm::{Assembler, Evex, Gpr, Inst, NONE, Width, gpr, inst, mask};
+use opcodon_codemem::Code;
 
 use super::graph::{Id, Lane, Op, Range, Test};
 use super::kernel::{Isa, v};
 use super::read::{Reader, Val};
 use super::seal;
+use super::thunk::{enter, leave, slot};
 use crate::runtime::{Runtime, UFUNC_STOPPED};
 use crate::ufunc::ScalarUfunc;
 
@@ -105,23 +106,15 @@ fn thunk(lanes: usize, [function, data, shape, _]: [usize; 4], isa: Isa) -> Opti
         gpr::R9,
         gpr::R11,
     ];
-    const SLOT: i32 = 64;
     // Routines may change the others.
     let preserved = match isa {
         Isa::Avx2 => 3..8,
         Isa::Avx512 => 3..16,
     };
-    let slot = |at: i32| Mem::base(gpr::RSP).disp(at * SLOT);
     let width = isa.width();
     let mut asm = Assembler::new();
-    asm.push(gpr::RBP);
-    asm.mov_rr(gpr::RBP, gpr::RSP);
-    for register in SAVED {
-        asm.push(register);
-    }
     // The arguments and the result, the mask, the registers.
-    asm.alu_ri(Alu::Sub, gpr::RSP, SLOT * 17);
-    asm.alu_ri(Alu::And, gpr::RSP, -SLOT);
+    enter(&mut asm, &SAVED, 17);
     let move_one = |asm: &mut Assembler, row: &'static Inst, register: u8, at: i32| match isa {
         Isa::Avx2 => asm.vex(row, width, v(register), NONE, slot(at)),
         Isa::Avx512 => asm.evex(row, width, Evex::NONE, v(register), NONE, slot(at)),
@@ -156,12 +149,5 @@ fn thunk(lanes: usize, [function, data, shape, _]: [usize; 4], isa: Isa) -> Opti
     if isa == Isa::Avx512 {
         asm.vex(&inst::KMOVQ, Width::X, mask::K1, NONE, slot(3));
     }
-    let n_saved = i32::try_from(SAVED.len()).ok()?;
-    asm.lea(gpr::RSP, Mem::base(gpr::RBP).disp(-8 * n_saved));
-    for register in SAVED.into_iter().rev() {
-        asm.pop(register);
-    }
-    asm.pop(gpr::RBP);
-    asm.ret();
-    CodeHeap::global().install(asm.finish().ok()?).ok()
+    leave(asm, &SAVED)
 }
