@@ -102,6 +102,85 @@ def counter(n):
     return out, count
 
 
+@case((5,), (0,), (2.5,), ("ab",))
+def outer_variables(n):
+    total = 0
+    seen, calls = [], 1
+    best = None
+
+    def visit(k, depth):
+        nonlocal total, best
+        total += k
+        seen.append([total + k for k in range(2)])
+        if best is None or k > best:
+            best = k
+        if depth:
+            visit(k * 2, depth - 1)
+        return total
+
+    for k in range(3):
+        visit(n + k, k)
+        if total > 40:
+            total = total - 1
+    total *= 2
+    return total, best, seen, calls, (lambda x: x + calls)(1)
+
+
+@case((3,), (2**62,))
+def outer_variables_not_plain(n):
+    a = b = c = d = 1
+    a = n
+    b = n
+
+    def handed_on(k):
+        nonlocal a
+        a += k
+        return a
+
+    def shadows(b):
+        def inner():
+            nonlocal b
+            b += 1
+            return b
+
+        return inner() + inner()
+
+    def binds(k):
+        nonlocal c
+        for c in range(k % 7):
+            values.append(c)
+
+    def unbinds():
+        nonlocal d
+        d += 1
+        return d
+
+    values = []
+    values += map(handed_on, [1, 2])
+    binds(n)
+    del d
+    try:
+        unbinds()
+    except NameError:
+        values.append("unbound")
+    return values, a, b, shadows(n), c
+
+
+def sums_all(first, *others, by=1):
+    return first + sum(others) * by, len(others)
+
+
+@case((3,), (2.5,), ("a",))
+def starred_parameters(x):
+    return (
+        sums_all(x, by=2),
+        sums_all(1, x, by=x),
+        sums_all(1, 2, 3, 4, by=2),
+        sums_all(x, 2),
+        sums_all(by=3, first=x),
+    )
+
+
 @case((4,))
 def global_store(n):
     global COUNTER

@@ -83,6 +83,11 @@ class Generator:
             lambda: f"(-{sub()})",
             lambda: f"(~{sub()})",
             lambda: f"abs({sub()})",
+            lambda: f"pow({sub()}, abs({sub()}) % 70, {r.choice([7, -5, 1000003, 2**61 - 1])})",
+            lambda: f"({sub()}).bit_length()",
+            # What this gives is not known, but seen.
+            lambda: f"max({r.choice(LISTS)}, default={sub()})",
+            lambda: f"next(iter(({sub()}, 1)))",
             lambda: f"min({sub()}, {sub()})",
             lambda: f"max({sub()}, {sub()}, {sub()})",
             lambda: f"({sub()} if {self.bool_(depth - 1)} else {sub()})",
@@ -332,6 +337,11 @@ class Generator:
                     "for (i2, i3), i1 in d2.items():",
                 ]
             self.emit(depth, r.choice(over))
+        elif kind == "for list" and r.random() < 0.4:
+            numbers = f"{self.int_(1)}, {self.int_(1)}, {r.choice(INTS)}"
+            pairs = f"({self.int_(1)}, {self.float_(1)}), ({self.int_(0)}, {self.float_(0)})"
+            over = [f"{r.choice(INTS)} in ({numbers})", f"i2, x2 in ({pairs})"]
+            self.emit(depth, f"for {r.choice(over)}:")
         elif kind == "for list":
             self.emit(depth, f"for {r.choice(INTS)} in {r.choice(LISTS)}[:6]:")
         else:

@@ -25,6 +25,8 @@ pub struct Defaults {
 pub(crate) enum Argument<'a> {
     /// An argument of the call.
     Given(&'a Atom),
+    /// All that are left, as a tuple.
+    Rest(&'a [Atom]),
     /// The default of this number.
     Default(usize),
 }
@@ -37,30 +39,40 @@ impl FunctionInfo {
         args: &'a [Atom],
         named: &'a [(String, Atom)],
     ) -> Option<Vec<Argument<'a>>> {
-        let n_params = self.program.n_params;
-        let n_required = n_params - self.defaults.values.len().min(n_params);
-        let fits = self.program.is_positional && skipped + args.len() + named.len() <= n_params;
+        let program = &self.program;
+        let (n_plain, n_named) = (program.n_plain, program.n_named);
+        let has_rest = program.n_params > n_plain + n_named;
+        let fits = !program.takes_all_names
+            && skipped <= n_plain
+            && (skipped + args.len() <= n_plain || has_rest);
         if !fits || !named.is_empty() && !self.defaults.by_name {
             return None;
         }
-        let mut n_named = 0;
+        let n_required = n_plain - self.defaults.values.len().min(n_plain);
+        let mut n_taken = 0;
         let mut argument = |at: usize| {
-            if let Some(given) = args.get(at - skipped) {
+            if at < n_plain
+                && let Some(given) = args.get(at - skipped)
+            {
                 return Some(Argument::Given(given));
             }
-            let name = &self.program.locals[at];
+            if at >= n_plain + n_named {
+                let rest = args.get(n_plain - skipped..).unwrap_or_default();
+                return Some(Argument::Rest(rest));
+            }
+            let name = &program.locals[at];
             if let Some((_, given)) = named.iter().find(|(known, _)| known == name) {
-                n_named += 1;
+                n_taken += 1;
                 return Some(Argument::Given(given));
             }
-            let default = at.checked_sub(n_required)?;
+            let default = at.checked_sub(n_required).filter(|_| at < n_plain)?;
             self.defaults.place.map(|_| Argument::Default(default))
         };
-        let all = (skipped..n_params)
+        let all = (skipped..program.n_params)
             .map(&mut argument)
             .collect::<Option<Vec<_>>>()?;
         // Others name no parameter, or one that has got an argument.
-        (n_named == named.len()).then_some(all)
+        (n_taken == named.len()).then_some(all)
     }
 }
 
@@ -76,6 +88,10 @@ impl Scope<'_> {
         let arguments = function.arguments(usize::from(first.is_some()), args, named)?;
         let types = arguments.into_iter().map(|argument| match argument {
             Argument::Given(atom) => self.atom(atom),
+            Argument::Rest(rest) => {
+                let rest = self.atoms(rest).into_iter();
+                Ty::tuple(rest.map(|ty| ty.narrowed().clone()).collect())
+            }
             Argument::Default(at) => self.global(&function.defaults.values[at]),
         });
         Some(first.into_iter().chain(types).collect())

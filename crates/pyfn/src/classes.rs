@@ -264,6 +264,10 @@ impl Scope<'_> {
     }
 }
 
+/// What the name of a method begins with that is looked for in the bases behind a class, whose
+/// address follows, and then the name.
+pub const SUPER: &str = "super:";
+
 /// Whether a method was looked up before it is called, as an object.
 pub(crate) fn is_looked_up(state: &[Ty], bound: Option<usize>) -> bool {
     bound.is_some_and(|bound| state[bound].tags.has(OBJECT))
@@ -328,7 +332,7 @@ impl Inference<'_> {
     }
 
     /// A call of a function of the unit; `None` if it is not called natively.
-    fn calls(&mut self, id: FunctionId, args: &[Ty]) -> Option<How> {
+    pub(crate) fn calls(&mut self, id: FunctionId, args: &[Ty]) -> Option<How> {
         self.unit.callee(id, args)?;
         Some(self.call(id, args))
     }

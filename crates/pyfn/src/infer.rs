@@ -10,6 +10,7 @@
 
 use std::collections::HashSet;
 
+use crate::classes::SUPER;
 use crate::globals::{FunctionId, Global};
 use crate::liveness::{Locals, for_each_atom};
 use crate::operation::{
@@ -231,6 +232,10 @@ impl<'a> Inference<'a> {
                 };
                 note_append(&mut state, &self.info, e);
                 let ty = self.info.steps.result(statement.id, &state, ty);
+                let ty = match e {
+                    Expr::Atom(_) => ty,
+                    _ => (self.info.seen.borrow()).hinted((statement.id, 0), *to, ty),
+                };
                 state[*to] = cut(ty);
             }
             Kind::Expr(e) => {
@@ -239,6 +244,13 @@ impl<'a> Inference<'a> {
                     return None;
                 }
                 note_append(&mut state, &self.info, e);
+            }
+            Kind::SetItem(..) if self.scope(&state).special_store(kind).is_some() => {
+                self.is_plain = false;
+                let how = self.store_through_special(&state, kind);
+                if matches!(how, Some(How::Leave(_))) {
+                    return None;
+                }
             }
             Kind::SetItem(of, index, value) => {
                 let scope = self.scope(&state);
@@ -258,6 +270,9 @@ impl<'a> Inference<'a> {
                 let scope = self.scope(&state);
                 let of = scope.atom(of);
                 let is_known = scope.method(&of, name).is_some();
+                if !is_known && name.starts_with(SUPER) {
+                    return None;
+                }
                 state[*to] = Ty::of(if is_known || has_plain_methods(&of) {
                     UNSET
                 } else {
@@ -273,8 +288,9 @@ impl<'a> Inference<'a> {
             Kind::Unpack(to, a) => {
                 let ty = self.scope(&state).atom(a);
                 let parts = unpacked(&ty, to.len())?;
-                for (to, part) in to.iter().zip(parts) {
-                    state[*to] = part;
+                let seen = self.info.seen.borrow();
+                for (at, (to, part)) in to.iter().zip(parts).enumerate() {
+                    state[*to] = seen.hinted((statement.id, at), *to, part);
                 }
             }
             Kind::If(test, then, otherwise) => {
@@ -319,6 +335,7 @@ impl<'a> Inference<'a> {
                     Some(item) => item?,
                     None => iterated(&ty)?,
                 };
+                let item = self.info.seen.borrow().hinted((statement.id, 0), *to, item);
                 return self.repeat(statement.id, state, Some((*to, item)), body, otherwise);
             }
             Kind::Break => {
@@ -427,6 +444,7 @@ impl<'a> Inference<'a> {
             let scope = self.scope(state);
             if let Some(id) = scope.callee(function)
                 && let Some(types) = scope.arguments(&self.unit.functions[id], None, args, named)
+                && self.unit.can_call(id, &types)
             {
                 if let Some(inlined) = self.unit.inlined(id, &types) {
                     return How::Gives(inlined.ret.clone());
@@ -435,7 +453,11 @@ impl<'a> Inference<'a> {
                 return self.call(id, &types);
             }
         }
-        if let Some(how) = self.through_class(state, e) {
+        let through_class = match self.through_class(state, e) {
+            None => self.through_special(state, e),
+            how => how,
+        };
+        if let Some(how) = through_class {
             self.is_plain = false;
             return how;
         }

@@ -31,6 +31,8 @@ mod program;
 mod rules;
 mod runtime;
 mod scope;
+mod seen;
+mod special;
 mod steps;
 mod table;
 #[cfg(test)]
@@ -45,7 +47,7 @@ mod wrap;
 
 pub use arguments::Defaults;
 pub use arrays::ARRAY_FUNCTIONS;
-pub use classes::{Class, ClassId, Classes, InstanceTy, Maker, Member};
+pub use classes::{Class, ClassId, Classes, InstanceTy, Maker, Member, SUPER};
 pub use emit::{EntryGuards, HOISTED, UNEXPECTED, names_key};
 pub use globals::{FunctionId, Global};
 pub use program::{
@@ -54,6 +56,7 @@ pub use program::{
 pub use program::{Bin, Cmp, Failure, Un};
 pub use rules::LIBM;
 pub use runtime::{Context, Runtime, UFUNC_STOPPED};
+pub use seen::{Place, SEVERAL, Seen, Site};
 pub use table::TableTy;
 pub use text::CHAR_TESTS;
 pub use types::*;

@@ -1,6 +1,7 @@
 //! What an operation gives that is no call of a function of the unit.
 
 use crate::arrays;
+use crate::classes::SUPER;
 use crate::infer::boxed_parts;
 use crate::plain;
 use crate::program::{self, Atom, Bin, Expr, Index};
@@ -107,6 +108,9 @@ pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
     if ty.is_text() {
         return Some(Ty::object(Form::Str));
     }
+    if let Some((item, _)) = spread(ty) {
+        return Some(item);
+    }
     if let Some(parts) = ty.parts() {
         let part = parts
             .iter()
@@ -119,6 +123,30 @@ pub(crate) fn iterated(ty: &Ty) -> Option<Ty> {
         });
     }
     (ty.tags.has(OBJECT) || ty.tags.has(TUPLE)).then(|| Ty::of(OBJECT))
+}
+
+/// Parts beyond which a tuple is not laid out for a loop.
+const SPREAD_MAX: usize = 16;
+
+/// What a loop over a tuple gets whose parts are laid out on the stack, and how many numbers make up
+/// one part that is a tuple itself, or 0: all are numbers or the like, or all are tuples of as many.
+pub(crate) fn spread(ty: &Ty) -> Option<(Ty, usize)> {
+    let scalars = Tags(1 << NONE | 1 << BOOL | 1 << INT | 1 << FLOAT | 1 << CHAR);
+    let is_scalar = |ty: &Ty| ty.tags.within(scalars) && !ty.is_never() && ty.narrow.is_none();
+    let parts = ty.parts().filter(|_| ty.tags == Tags::of(TUPLE))?;
+    if parts.is_empty() || parts.len() > SPREAD_MAX {
+        return None;
+    }
+    let item = parts
+        .iter()
+        .fold(Ty::default(), |item, part| item.join(part));
+    if is_scalar(&item) {
+        return Some((item, 0));
+    }
+    let inner = item.parts().filter(|_| item.tags == Tags::of(TUPLE))?;
+    let n_inner = inner.len();
+    let fits = (1..=SPREAD_MAX).contains(&n_inner) && inner.iter().all(is_scalar);
+    fits.then_some((item, n_inner))
 }
 
 /// Whether `of[index] = value` is done by the function itself or through Python's interface.
@@ -164,6 +192,9 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
             Some((_, ty)) => How::Gives(ty),
             None => How::Gives(Ty::of(OBJECT)),
         },
+        Expr::Method(name, ..) if name.starts_with(SUPER) => {
+            How::Leave("a method of the bases of a class that is not known".to_owned())
+        }
         Expr::Method(_, _, _, _, Some(bound)) if scope.state[*bound].tags.has(OBJECT) => {
             if scope.state[*bound].tags == Tags::of(OBJECT) {
                 How::Gives(Ty::of(OBJECT))
@@ -186,6 +217,9 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
                 Some(element) if name == "pop" => How::Gives(element.clone()),
                 Some(_) => How::Gives(Ty::of(NONE)),
                 None if text::char_test(&of, name, args).is_some() => How::Gives(Ty::truth()),
+                None if rules::method_of_int(&of, name, args, named).is_some() => {
+                    How::Gives(Ty::byte())
+                }
                 None => {
                     let types = scope.atoms(args);
                     How::Gives(match of.array() {
@@ -273,7 +307,8 @@ pub(crate) fn formats_plainly(scope: &Scope<'_>, parts: &[program::Part]) -> boo
 /// Whether looking a method up has no effect that anybody could see.
 pub(crate) fn has_plain_methods(of: &Ty) -> bool {
     let is_known = of.tags == Tags::of(OBJECT) && !matches!(of.form, Form::Any | Form::Instance(_));
-    is_known || of.is_text() || of.tags == Tags::of(COMPLEX)
+    let numbers = Tags(1 << BOOL | 1 << INT | 1 << FLOAT | 1 << COMPLEX);
+    is_known || of.is_text() || !of.is_never() && of.tags.within(numbers)
 }
 
 /// The type of an attribute.

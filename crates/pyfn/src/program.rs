@@ -40,6 +40,13 @@ pub struct Program {
     pub n_consts: usize,
     /// Whether positional arguments, as many as there are parameters, are all there is to a call.
     pub is_positional: bool,
+    /// How many parameters are positional, and how many after them are only named; then comes one for
+    /// all other positional arguments, if there is one.
+    pub n_plain: usize,
+    /// See `n_plain`.
+    pub n_named: usize,
+    /// Whether there is one for all other arguments with names.
+    pub takes_all_names: bool,
     /// Number of statements.
     pub n_statements: usize,
     /// Whether Python may read locals where the statements do not show it: in handlers.
@@ -386,6 +393,9 @@ impl Program {
             depth: 0,
         };
         let body = reader.block(&value["body"], false)?;
+        let n_named = value["kwonly"].as_array().map_or(0, Vec::len);
+        let [has_rest, takes_all_names] = ["vararg", "kwarg"].map(|name| !value[name].is_null());
+        let n_others = n_named + usize::from(has_rest) + usize::from(takes_all_names);
         Ok(Self {
             name: string(&value["name"], "name")?,
             file: string(&value["file"], "file")?,
@@ -395,9 +405,10 @@ impl Program {
             globals,
             n_consts,
             n_statements: reader.ids.len(),
-            is_positional: value["vararg"].is_null()
-                && value["kwarg"].is_null()
-                && value["kwonly"].as_array().is_none_or(Vec::is_empty),
+            is_positional: n_others == 0,
+            n_plain: params.len().saturating_sub(n_others),
+            n_named,
+            takes_all_names,
             has_handlers: value["handlers"].as_bool().unwrap_or(true),
             body,
         })
@@ -418,13 +429,17 @@ impl Program {
         assigned.into_iter().map(|(_, name)| name).collect()
     }
 
-    /// The methods that stand for its binary operators.
+    /// The methods that stand for its operators and the like.
     pub fn operators(&self) -> impl Iterator<Item = String> {
         let operators = all_statements(&self.body).filter_map(|statement| match &statement.kind {
             Kind::Set(_, Expr::Bin(op, ..)) => Some(op.method()),
             _ => None,
         });
-        operators.flat_map(|name| [format!("__{name}__"), format!("__i{name}__")])
+        let specials = all_statements(&self.body)
+            .filter_map(|statement| crate::special::methods_of(&statement.kind));
+        operators
+            .flat_map(|name| [format!("__{name}__"), format!("__i{name}__")])
+            .chain(specials.map(str::to_owned))
     }
 
     /// Everything that has to be a text object: names of attributes and methods, strings, and the

@@ -462,6 +462,12 @@ pub(crate) enum Intrinsic {
     ToBool,
     Divmod,
     Pow,
+    /// A function of integers, by its place in the runtime's table.
+    OfInts(&'static str),
+    /// To the next integer, of two the even one.
+    Round,
+    BitLength,
+    BitCount,
     Range,
     /// A function of numpy's.
     Ufunc(&'static ScalarUfunc),
@@ -512,6 +518,44 @@ fn is_int(ty: &Ty) -> bool {
     ty.tags.within(ints) && !ty.is_never()
 }
 
+/// The same for functions of integers that the runtime has.
+fn of_ints(name: &str, args: &[Ty]) -> Option<(Intrinsic, Ty)> {
+    let plain = Tags::of(INT).or(Tags::of(BOOL));
+    let (name, room) = match (name, args) {
+        ("math.gcd", [_, _]) => ("gcd", 0),
+        ("math.isqrt", [_]) => ("isqrt", 31),
+        ("math.factorial", [_]) => ("factorial", 0),
+        ("pow", [_, _, modulus]) => ("pow", modulus.room),
+        _ => return None,
+    };
+    let fits = args
+        .iter()
+        .all(|ty| ty.tags.within(plain) && !ty.is_never());
+    let natural = name != "pow" || args[2].natural;
+    let result = Ty {
+        natural,
+        room,
+        ..Ty::of(INT)
+    };
+    fits.then_some((Intrinsic::OfInts(name), result))
+}
+
+/// How a method of an integer is called that needs no object.
+pub(crate) fn method_of_int(
+    of: &Ty,
+    name: &str,
+    args: &[Atom],
+    named: &[(String, Atom)],
+) -> Option<Intrinsic> {
+    let is_int = of.tags.within(Tags::of(INT).or(Tags::of(BOOL))) && !of.is_never();
+    let how = match name {
+        "bit_length" => Intrinsic::BitLength,
+        "bit_count" => Intrinsic::BitCount,
+        _ => return None,
+    };
+    (is_int && args.is_empty() && named.is_empty()).then_some(how)
+}
+
 /// How a function of a dotted name is called with such arguments, and what it gives.
 pub(crate) fn call(
     globals: &[Global],
@@ -530,6 +574,9 @@ pub(crate) fn call(
     let numbers = args.iter().all(is_number);
     let float = Ty::of(FLOAT);
     let truth = Ty::truth();
+    if let Some(found) = of_ints(name, args) {
+        return found;
+    }
     if let Some(function) = name.strip_prefix("math.") {
         let known = LIBM.iter().find(|&&known| known == function);
         return match (function, args) {
@@ -554,7 +601,7 @@ pub(crate) fn call(
             ("atan2", [_, _]) => (Intrinsic::Libm2("atan2"), float),
             ("pow", [_, _]) => (Intrinsic::Libm2("pow"), float),
             ("fmod", [_, _]) => (Intrinsic::Libm2("fmod"), float),
-            ("gcd" | "isqrt" | "lcm" | "comb" | "perm" | "factorial", _) => {
+            ("gcd" | "lcm" | "comb" | "perm" | "factorial", _) => {
                 (Intrinsic::Boxed, Ty::natural().boxed())
             }
             ("floor" | "ceil" | "trunc", [_]) => (Intrinsic::Boxed, Ty::of(INT).boxed()),
@@ -633,7 +680,7 @@ pub(crate) fn call(
         }
         ("float", [a]) if is_number(a) => (Intrinsic::ToFloat, float),
         ("bool", [_]) => (Intrinsic::ToBool, truth),
-        ("round", [a]) if a.tags == Tags::of(FLOAT) => (Intrinsic::Boxed, Ty::of(INT).boxed()),
+        ("round", [a]) if a.tags == Tags::of(FLOAT) => (Intrinsic::Round, Ty::of(INT)),
         ("round", [a, n]) if a.tags == Tags::of(FLOAT) && is_int(n) => {
             (Intrinsic::Boxed, float.boxed())
         }

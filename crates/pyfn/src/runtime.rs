@@ -33,6 +33,8 @@ pub struct Runtime {
     pub ob_fval: i32,
     /// Offset of a list's pointer to its items, behind its size; 0 if it is not known.
     pub ob_item: i32,
+    /// Offset of a tuple's first item, whose number is at 16; 0 if it is not known.
+    pub tuple_item: i32,
     /// Offset of the first of a `bytes`, whose number is at 16; 0 if it is not known.
     pub ob_sval: i32,
     /// Offset of a complex number's parts; 0 if they are not known, or its arithmetic is not.
@@ -53,6 +55,10 @@ pub struct Runtime {
     pub not_implemented: usize,
     /// `(operator, in place, a, b) -> -1`: raises that there is no such operation.
     pub unsupported: usize,
+    /// `(comparison, a, b) -> object`: what a comparison gives whose method of `a` does not know `b`.
+    pub compare_refused: usize,
+    /// `(object) -> n`, or raises what `len` raises if `__len__` gives it. Uses up the reference.
+    pub len_gave: usize,
     /// `(object, instance) -> 0` if the object is `None`, or raises what a call of a class raises if
     /// `__init__` gives another, and releases the instance. Uses up a reference to the object.
     pub init_gave: usize,
@@ -170,8 +176,12 @@ pub struct Runtime {
     pub iter_next: usize,
     /// `(object, n, out: *mut object) -> 0 or -1`.
     pub unpack: usize,
+    /// `(site: *const Site, object)`: notes what an object is of which nothing is known.
+    pub note_seen: usize,
     /// `(base, exponent, out) -> 1` if the power fits.
     pub int_pow: usize,
+    /// Functions of integers: `(a, b, c, out) -> 1` if there is a result and it fits.
+    pub of_ints: HashMap<&'static str, usize>,
     pub float_floordiv: usize,
     pub float_mod: usize,
     /// `(expression: *const Whole, leaves: *const [tag, bits]) -> object`, or null, and no

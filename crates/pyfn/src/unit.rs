@@ -4,6 +4,7 @@
 //! it; the address of a callee is read from a cell when it is called, so that functions can call
 //! each other in any order.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -21,6 +22,7 @@ use crate::lockstep::{self, Lockstep};
 use crate::plain;
 use crate::program::{Atom, Expr, Kind, Local, Program, Statement, all_statements};
 use crate::runtime::Runtime;
+use crate::seen::{Seen, Site};
 use crate::steps::Steps;
 use crate::table::{self, TableTy};
 use crate::types::{Form, Ty};
@@ -93,6 +95,8 @@ pub struct FunctionInfo {
     pub defaults: Defaults,
     /// The classes that its unit knows.
     pub(crate) classes: Rc<Classes>,
+    /// What its operations were seen to give.
+    pub seen: RefCell<Seen>,
 }
 
 impl FunctionInfo {
@@ -131,6 +135,7 @@ impl FunctionInfo {
             n_methods,
             defaults: Defaults::default(),
             classes: Rc::default(),
+            seen: RefCell::new(Seen::new(&program, &globals)),
             program,
             globals,
             consts,
@@ -206,6 +211,9 @@ pub enum LoopShape {
     /// Three words: a dictionary, which the frame owns, the number of turns begun, and how many
     /// keys there were at first. It runs over keys (0), values (1) or items (2).
     Table(u64),
+    /// Two words: where so many parts of a tuple lie on the stack, and the index of the next turn.
+    /// A part is a value of three words, or a tuple of as many such values as the second number says.
+    Spread(usize, usize),
     /// One word: an iterator, which the frame owns.
     Iterator,
     /// One word: an object that the frame owns and that nobody needs any more.
@@ -327,6 +335,10 @@ pub struct Unit {
     pub parallel: bool,
     /// Whether other threads of Python may run meanwhile.
     pub nogil: bool,
+    /// Whether versions note what operations give of which nothing is known.
+    pub observes: bool,
+    /// Where they do. They are addressed by code and never move.
+    pub sites: Vec<Box<Site>>,
     /// What is known of Python.
     pub runtime: Rc<Runtime>,
     /// All functions.
@@ -356,6 +368,8 @@ impl Unit {
             fast_math: false,
             parallel: false,
             nogil: false,
+            observes: false,
+            sites: Vec::new(),
             runtime,
             functions: Vec::new(),
             classes: Rc::default(),
@@ -465,10 +479,15 @@ impl Unit {
         self.is_changed = true;
     }
 
+    /// Whether a function is called with such arguments, natively or as an object.
+    pub(crate) fn can_call(&mut self, function: FunctionId, args: &[Ty]) -> bool {
+        self.functions[function].program.is_positional || self.callee(function, args).is_some()
+    }
+
     /// The version that is called natively with such arguments.
     pub(crate) fn callee(&mut self, function: FunctionId, args: &[Ty]) -> Option<SpecId> {
         let program = &self.functions[function].program;
-        if args.len() != program.n_params || !program.is_positional {
+        if args.len() != program.n_params {
             return None;
         }
         let params = args.iter().map(parameter).collect::<Vec<_>>();

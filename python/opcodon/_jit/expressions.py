@@ -19,7 +19,19 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from opcodon._jit.form import Atom, Block, Form, Helper, If, Lifted, Node, Operation, Piece, Simple
+from opcodon._jit.form import (
+    SUPER,
+    Atom,
+    Block,
+    Form,
+    Helper,
+    If,
+    Lifted,
+    Node,
+    Operation,
+    Piece,
+    Simple,
+)
 from opcodon._jit.generators import Generator
 from opcodon._jit.names import Names, own_names
 from opcodon._jit.python_form import PythonForm
@@ -89,6 +101,9 @@ class Resolver(Protocol):
     def generator(self, name: str) -> Generator | None:
         """The generator function of a name, if a loop over it needs no generator."""
 
+    def defining_class(self) -> type | None:
+        """The class in whose body the function stands, if it asks for it."""
+
 
 class ExpressionNormaliser:
     """Turns expressions into statements appended to `out`, and atoms."""
@@ -106,6 +121,7 @@ class ExpressionNormaliser:
         self.lifted: dict[str, tuple[int, Lifted]] = {}
         self._globals: dict[tuple[str, bool], Atom] = {}
         self._temporaries = 0
+        self.syntax: ast.AST = ast.Pass()
 
     # ---- emitting
 
@@ -561,15 +577,39 @@ class ExpressionNormaliser:
             parts = nodes[0]
             nodes = [ast.ListComp(elt=parts.elt, generators=parts.generators)]
             ast.copy_location(nodes[0], parts)
-        (receiver, *atoms), (place, *_) = self.operands([function.value, *nodes])
-        operation: Operation = {"method": function.attr, "of": receiver}
+        of, name = self._method_of_base(function) or (function.value, function.attr)
+        (receiver, *atoms), (place, *_) = self.operands([of, *nodes])
+        operation: Operation = {"method": name, "of": receiver}
         if place < len(self.out):
             bound = self.temporary()
-            lookup = {"s": "lookup", "to": bound, "attr": function.attr, "of": receiver}
+            lookup = {"s": "lookup", "to": bound, "attr": name, "of": receiver}
             self.out.insert(place, Simple(function, lookup))
             operation["bound"] = {"l": bound}
         operation.update(self._arguments(node, atoms))
         return self.set(node, operation, to)
+
+    def _method_of_base(self, function: ast.Attribute) -> tuple[ast.expr, str] | None:
+        """The object and the name of the method of `super().method`, if that is what it seems."""
+        call, params = function.value, self.form.params
+        if (
+            not isinstance(call, ast.Call)
+            or call.args
+            or call.keywords
+            or self.renamed
+            or not params
+            or self.builtin(call.func) != "super"
+        ):
+            return None
+        of, first = self.resolver.defining_class(), params[0]
+        is_bound_anew = first in self.names.deleted or any(
+            isinstance(node, ast.Name) and node.id == first and isinstance(node.ctx, ast.Store)
+            for node in ast.walk(self.syntax)
+        )
+        if of is None or is_bound_anew:
+            return None
+        return ast.copy_location(ast.Name(id=first, ctx=ast.Load()), call), (
+            f"{SUPER}{id(of)}:{function.attr}"
+        )
 
     # ---- syntax without an operation: a call of a small Python function
 

@@ -39,6 +39,9 @@ class Unset:
 
 UNSET = Unset()
 
+# What the name of a method begins with that is looked for behind a class: `super:<id>:<name>`.
+SUPER = "super:"
+
 
 class Helper:
     """A constant that is a small Python function, for syntax the program has no operation for.

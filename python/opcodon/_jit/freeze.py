@@ -62,6 +62,14 @@ class Scope:
             guards.append((namespace, attribute, value))
         return value
 
+    def defining_class(self) -> type | None:
+        """The class in whose body the function stands, if it asks for it, as `super()` does."""
+        try:
+            found = self.cells["__class__"].cell_contents
+        except (KeyError, ValueError):
+            return None
+        return found if isinstance(found, type) else None
+
     def generator(self, name: str) -> Generator | None:
         """The generator function of a name, if a loop over it needs no generator."""
         return simple_generator(self.look_up(name, []), self.globals)

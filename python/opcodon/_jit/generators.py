@@ -122,13 +122,13 @@ class _Check:
         if isinstance(node, ast.AugAssign):
             return isinstance(node.target, ast.Name) and self.value(node.value)
         if isinstance(node, ast.While):
-            return not node.orelse and self.value(node.test) and self.block(node.body)
+            return self.value(node.test) and self.block(node.body) and self.block(node.orelse)
         if isinstance(node, ast.For):
             return (
-                not node.orelse
-                and isinstance(node.target, ast.Name)
+                isinstance(node.target, ast.Name)
                 and self.range(node.iter)
                 and self.block(node.body)
+                and self.block(node.orelse)
             )
         if isinstance(node, ast.If):
             return self.value(node.test) and self.block(node.body) and self.block(node.orelse)

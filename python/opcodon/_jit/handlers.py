@@ -92,7 +92,6 @@ class HandlersNormaliser(TurnsNormaliser):
 
     def __init__(self, form: Form, names: Names, resolver: Resolver) -> None:
         super().__init__(form, names, resolver)
-        self.syntax: ast.AST = ast.Pass()
         # The try statement that these statements are in the body of, if its handlers can be there.
         self.once: Handlers | None = None
 

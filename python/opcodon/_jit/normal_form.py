@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from functools import partial
 
+from opcodon._jit.cells import with_lists
 from opcodon._jit.expressions import BINARY, Resolver, UnsupportedError
 from opcodon._jit.form import (
     Atom,
@@ -63,6 +64,8 @@ def normalise(
     RefusedError
         If the function as a whole is of a kind that is not compiled; the message says why.
     """
+    if isinstance(function, ast.FunctionDef):
+        with_lists(function)
     names = Names(function)
     form = Form(name, file, function.lineno)
     form.params = names.params

@@ -11,6 +11,7 @@ import ast
 from typing import Any
 
 from opcodon._jit.form import (
+    SUPER,
     Atom,
     Block,
     For,
@@ -190,7 +191,13 @@ class PythonForm:
         return self.at(node)  # type: ignore[no-any-return]
 
     def attribute(self, of: Atom, name: str) -> ast.Attribute:
-        """An attribute of an atom that is read."""
+        """An attribute of an atom that is read, or of the bases behind a class."""
+        if name.startswith(SUPER):
+            name = name.rpartition(":")[2]
+            base = ast.Call(
+                func=self.load("super"), args=[self.load("__class__"), self.atom(of)], keywords=[]
+            )
+            return self.at(ast.Attribute(value=self.at(base), attr=name, ctx=ast.Load()))  # type: ignore[no-any-return]
         return self.at(ast.Attribute(value=self.atom(of), attr=name, ctx=ast.Load()))  # type: ignore[no-any-return]
 
     def call(self, function: ast.expr, e: Operation) -> ast.Call:

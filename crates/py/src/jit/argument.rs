@@ -82,6 +82,15 @@ pub(super) fn holds_instances(class: u64) -> bool {
     matches!(class & 0xff, INSTANCE | LIST | TUPLE)
 }
 
+/// The address of the class of Python's that instances in such values are of, if there are any.
+pub(super) fn class_within(class: u64) -> Option<usize> {
+    match class & 0xff {
+        INSTANCE => usize::try_from((class >> 8) << ALIGNMENT).ok(),
+        LIST => class_within(class >> 8),
+        _ => None,
+    }
+}
+
 /// The class of a tuple: a short one tells of its parts.
 fn class_of_tuple(object: *mut PyObject) -> u64 {
     const N_PARTS_MAX: isize = 4;

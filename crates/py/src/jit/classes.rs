@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use opcodon_pyfn::{Bin, Class, Classes, FunctionId, Maker, Member, Text, Ty};
+use opcodon_pyfn::{Bin, Class, Classes, FunctionId, Maker, Member, SUPER, Text, Ty};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyFunction, PyList, PyTuple, PyType};
@@ -28,10 +28,10 @@ const DEPTH_MAX: usize = 4;
 
 /// Learns the classes that a group's functions meet when they are called with such values: those of
 /// instances among them, and those that the functions call.
-pub(super) fn learn(
-    py: Python<'_>,
+pub(super) fn learn<'py>(
+    py: Python<'py>,
     group: &mut Group,
-    values: &[[u64; 2]],
+    (values, seen): (&[[u64; 2]], Vec<Bound<'py, PyType>>),
     along: &Bound<'_, PyAny>,
     unstable: &[usize],
 ) -> PyResult<()> {
@@ -41,6 +41,11 @@ pub(super) fn learn(
     }
     let samples = Samples::of(py, values);
     let mut classes = samples.classes.clone();
+    for class in seen.into_iter().filter(is_of_python) {
+        if !classes.iter().any(|known| known.is(&class)) {
+            classes.push(class);
+        }
+    }
     let mut n_known = (0, 0);
     let mut learnt = Learnt {
         layout,
@@ -133,9 +138,25 @@ fn slot(class: &Bound<'_, PyType>, slot: std::ffi::c_int) -> usize {
     unsafe { ffi::PyType_GetSlot(class.as_type_ptr(), slot) as usize }
 }
 
-/// What a class and its bases say about a name.
+/// What a class and its bases say about a name, or only the bases behind one that the name tells.
 fn in_class<'py>(class: &Bound<'py, PyType>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
-    for base in class.mro().iter() {
+    let (behind, name) = match name
+        .strip_prefix(SUPER)
+        .and_then(|name| name.split_once(':'))
+    {
+        Some((address, name)) => (address.parse::<usize>().ok(), name),
+        None => (None, name),
+    };
+    let bases = class.mro();
+    let is_behind = |base: &Bound<'_, PyAny>| behind == Some(base.as_ptr() as usize);
+    let n_skipped = match behind {
+        Some(_) => match bases.iter().position(|base| is_behind(&base)) {
+            Some(at) => at + 1,
+            None => return Ok(None),
+        },
+        None => 0,
+    };
+    for base in bases.iter().skip(n_skipped) {
         let dict = base.getattr("__dict__")?;
         if dict.contains(name)? {
             return dict.get_item(name).map(Some);
@@ -379,22 +400,83 @@ pub(super) unsafe extern "C" fn unsupported(
     b: *mut PyObject,
 ) -> i64 {
     let py = unsafe { Python::assume_attached() };
-    let name = |object: *mut PyObject| {
-        let object = unsafe { Bound::from_borrowed_ptr(py, object) };
-        object
-            .get_type()
-            .name()
-            .map_or_else(|_| String::new(), |name| name.to_string())
-    };
     let symbol = match (Bin::ALL[op], in_place) {
         (Bin::Pow, 1) => "**=".to_owned(),
         (op, 0) => op.symbol().to_owned(),
         (op, _) => format!("{}=", op.symbol()),
     };
-    let (a, b) = (name(a), name(b));
+    let [a, b] = [a, b].map(|object| name_of_type(py, object));
     let message = format!("unsupported operand type(s) for {symbol}: '{a}' and '{b}'");
     pyo3::exceptions::PyTypeError::new_err(message).restore(py);
     -1
+}
+
+/// What a comparison gives whose method of the first operand does not know the other.
+pub(super) unsafe extern "C" fn compare_refused(
+    op: i32,
+    a: *mut PyObject,
+    b: *mut PyObject,
+) -> *mut PyObject {
+    const SWAPPED: [i32; 6] = [
+        ffi::Py_GT,
+        ffi::Py_GE,
+        ffi::Py_EQ,
+        ffi::Py_NE,
+        ffi::Py_LT,
+        ffi::Py_LE,
+    ];
+    const SYMBOLS: [&str; 6] = ["<", "<=", "==", "!=", ">", ">="];
+    unsafe {
+        let at = usize::try_from(op).unwrap_or(0);
+        let slot =
+            ffi::PyType_GetSlot(type_of(b) as *mut ffi::PyTypeObject, ffi::Py_tp_richcompare);
+        if !slot.is_null() {
+            let compare = std::mem::transmute::<*mut std::ffi::c_void, ffi::richcmpfunc>(slot);
+            let found = compare(b, a, SWAPPED[at]);
+            if found != ffi::Py_NotImplemented() {
+                return found;
+            }
+            ffi::Py_DecRef(found);
+        }
+        if op == ffi::Py_EQ || op == ffi::Py_NE {
+            return ffi::PyBool_FromLong(((a == b) == (op == ffi::Py_EQ)).into());
+        }
+        let py = Python::assume_attached();
+        let [a, b] = [a, b].map(|object| name_of_type(py, object));
+        let symbol = SYMBOLS[at];
+        let message = format!("'{symbol}' not supported between instances of '{a}' and '{b}'");
+        pyo3::exceptions::PyTypeError::new_err(message).restore(py);
+        std::ptr::null_mut()
+    }
+}
+
+/// What `len` makes of what `__len__` gave.
+pub(super) unsafe extern "C" fn len_gave(given: *mut PyObject) -> i64 {
+    unsafe {
+        let index = ffi::PyNumber_Index(given);
+        ffi::Py_DecRef(given);
+        if index.is_null() {
+            return -1;
+        }
+        let size = ffi::PyLong_AsSsize_t(index);
+        let py = Python::assume_attached();
+        let zero = ffi::PyLong_FromLong(0);
+        let is_negative = ffi::PyObject_RichCompareBool(index, zero, ffi::Py_LT) == 1;
+        ffi::Py_DecRef(zero);
+        ffi::Py_DecRef(index);
+        if is_negative {
+            ffi::PyErr_Clear();
+            let message = "__len__() should return >= 0";
+            pyo3::exceptions::PyValueError::new_err(message).restore(py);
+        }
+        if is_negative { -1 } else { size as i64 }
+    }
+}
+
+fn name_of_type(py: Python<'_>, object: *mut PyObject) -> String {
+    let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+    let name = object.get_type().name();
+    name.map_or_else(|_| String::new(), |name| name.to_string())
 }
 
 /// Looks at what `__init__` gave.

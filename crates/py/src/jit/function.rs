@@ -22,6 +22,7 @@ use super::calls::{self, box_value, recursion};
 use super::classes;
 use super::group::Group;
 use super::layout::layout;
+use super::seen::SeenSoFar;
 use crate::assembly;
 use crate::seal::vectorcall::{Callable, Entry, builtin, enable};
 
@@ -49,6 +50,8 @@ struct State {
     hoists: bool,
     /// What earlier groups found about types.
     unexpected: Vec<(usize, usize)>,
+    /// What operations were seen to give.
+    seen: SeenSoFar,
     /// The addresses of classes that were changed after functions had been compiled for them.
     unstable: Vec<usize>,
     /// Groups whose guards failed; their code may be running.
@@ -173,6 +176,12 @@ impl Function {
             };
             let mut out = [0u64; 3];
             entry(&raw mut context, values.as_ptr(), &raw mut out, native);
+            // What was seen meanwhile is made use of by the next call.
+            if let Some(group) = &self.state().group
+                && group.has_seen.get()
+            {
+                group.is_refuted.set(true);
+            }
             Ok(Some(out))
         }
     }
@@ -302,6 +311,7 @@ impl Function {
         state.is_busy = true;
         if let Some(group) = &state.group {
             state.unexpected.clone_from(&group.unexpected.borrow());
+            state.seen.take_over(py, group);
             state
                 .unstable
                 .extend(classes::changed(&group.unit.borrow().classes));
@@ -340,6 +350,7 @@ impl Function {
             unit.fast_math = self.fast_math;
             unit.parallel = self.parallel;
             unit.nogil = self.nogil;
+            unit.observes = state.seen.goes_on();
         }
         Ok(group)
     }
@@ -358,7 +369,18 @@ impl Function {
             if let Some(along) = &self.along {
                 // Functions of classes are prepared, which runs Python.
                 state.is_busy = true;
-                let learnt = classes::learn(py, group, values, along.bind(py), &state.unstable);
+                let seen = state
+                    .seen
+                    .classes
+                    .iter()
+                    .map(|class| class.bind(py).clone());
+                let learnt = classes::learn(
+                    py,
+                    group,
+                    (values, seen.collect()),
+                    along.bind(py),
+                    &state.unstable,
+                );
                 state.is_busy = false;
                 // A class that cannot be looked at is like any other object.
                 if let Err(error) = learnt
@@ -367,6 +389,7 @@ impl Function {
                     return Err(error);
                 }
             }
+            state.seen.tell(group);
             let known = group.unit.borrow().classes.clone();
             let types = values
                 .iter()
@@ -715,6 +738,9 @@ impl Function {
             visit.call(object)?;
         }
         let state = unsafe { self.state() };
+        for class in &state.seen.classes {
+            visit.call(class)?;
+        }
         for group in state.group.iter().chain(&state.retired) {
             group.traverse(&visit)?;
         }

@@ -13,7 +13,7 @@ use opcodon_pyfn::{
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
 use super::argument::object_type;
@@ -41,6 +41,9 @@ pub(super) struct Group {
     pub(super) unexpected: RefCell<Vec<(usize, usize)>>,
     /// Functions by the addresses of what stands for them.
     numbers: HashMap<usize, FunctionId>,
+    /// Whether code has noted what operations give (`seen`), and the classes of instances among it.
+    pub(super) has_seen: Cell<bool>,
+    pub(super) seen_classes: RefCell<Vec<Py<PyType>>>,
     _kept: Vec<Py<PyAny>>,
 }
 
@@ -71,6 +74,11 @@ impl Group {
 }
 
 impl Member {
+    /// The address of what stands for it.
+    pub(super) fn address(&self) -> usize {
+        self.address
+    }
+
     /// The Python function that continues at a statement.
     pub(super) fn resumed<'py>(
         &self,
@@ -170,6 +178,8 @@ impl Group {
             may_hoist: Cell::new(true),
             unexpected: RefCell::new(unexpected),
             numbers: HashMap::new(),
+            has_seen: Cell::new(false),
+            seen_classes: RefCell::default(),
             _kept: Vec::new(),
         });
         group.unit.borrow_mut().owner = std::ptr::from_ref(&*group) as usize;
@@ -432,6 +442,11 @@ impl Group {
         }
         for object in &self._kept {
             visit.call(object)?;
+        }
+        if let Ok(classes) = self.seen_classes.try_borrow() {
+            for class in classes.iter() {
+                visit.call(class)?;
+            }
         }
         for member in &self.members {
             visit.call(&member.resume)?;

@@ -14,7 +14,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::class_layout::ClassLayout;
-use super::{calls, classes, function, leave, scalars, table, texts, threads, unboxed, whole};
+use super::{
+    calls, classes, function, integers, leave, scalars, seen, table, texts, threads, unboxed, whole,
+};
 
 /// What is known of the interpreter and of numpy.
 pub(super) struct Layout {
@@ -185,6 +187,22 @@ fn lists_are_known(py: Python<'_>) -> PyResult<bool> {
         .iter()
         .enumerate()
         .all(|(at, item)| unsafe { first.add(at).read() } == item.as_ptr()))
+}
+
+/// Where the first item of a tuple is, whose number is at 16; 0 if it is not known.
+fn tuple_offset(py: Python<'_>) -> PyResult<i32> {
+    let items = (0..3).map(|value| pyo3::types::PyFloat::new(py, f64::from(value)));
+    let items = items.collect::<Vec<_>>();
+    let tuple = PyTuple::new(py, &items)?;
+    let lie_at = |first: usize| {
+        let mut places = items.iter().enumerate();
+        places.all(|(at, item)| word(tuple.as_ptr(), first + 8 * at) == item.as_ptr() as u64)
+    };
+    Ok(if word(tuple.as_ptr(), 16) == 3 && lie_at(24) {
+        24
+    } else {
+        0
+    })
 }
 
 /// Bytes: their number, a hash, then the bytes.
@@ -435,6 +453,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         np_float_type: address(&numpy.getattr("float64")?),
         np_int_type: address(&numpy.getattr("int64")?),
         ob_fval: if fine && floats_are_known(py) { 16 } else { 0 },
+        tuple_item: if fine { tuple_offset(py)? } else { 0 },
         ob_item: if fine && lists_are_known(py)? { 24 } else { 0 },
         complex_at,
         plain_refcounts: fine && refcounts_are_known(py),
@@ -445,6 +464,8 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         is_method: at!(classes::is_method),
         not_implemented: unsafe { ffi::Py_NotImplemented() } as usize,
         unsupported: at!(classes::unsupported),
+        compare_refused: at!(classes::compare_refused),
+        len_gave: at!(classes::len_gave),
         init_gave: at!(classes::init_gave),
         leave: at!(leave::leave),
         fail: at!(leave::fail),
@@ -514,7 +535,9 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         get_iter: at!(ffi::PyObject_GetIter),
         iter_next: at!(calls::iter_next),
         unpack: at!(calls::unpack),
+        note_seen: at!(seen::note),
         int_pow: at!(calls::int_pow),
+        of_ints: integers::functions(),
         float_floordiv: at!(calls::float_floordiv),
         float_mod: at!(calls::float_mod),
         ufunc_loops: scalars::loops(&numpy)?,

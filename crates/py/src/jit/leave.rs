@@ -104,6 +104,19 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
                     ffi::Py_DecRef(object);
                     at = at.add(3);
                 }
+                LoopShape::Spread(n, n_inner) => {
+                    let number = Shape::Value { borrowed: true };
+                    let part = match n_inner {
+                        0 => number,
+                        _ => Shape::Tuple(vec![number; *n_inner]),
+                    };
+                    let parts = Shape::Tuple(vec![part; *n]);
+                    let mut place = *at as *const u64;
+                    let object = read(&parts, &mut place, group.unset.as_ptr(), &mut lists);
+                    args.push(iterator_at(object, *at.add(1) as i64));
+                    ffi::Py_DecRef(object);
+                    at = at.add(2);
+                }
                 LoopShape::Iterator => {
                     args.push(*at as *mut PyObject);
                     at = at.add(1);

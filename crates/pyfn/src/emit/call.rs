@@ -103,10 +103,24 @@ impl Emitter<'_, '_> {
         }
         let values = arguments.into_iter().map(|argument| match argument {
             Argument::Given(atom) => self.atom(atom),
+            Argument::Rest(rest) => {
+                let parts = rest.iter().map(|atom| self.atom(atom)).collect::<Vec<_>>();
+                Val {
+                    ty: Ty::tuple(parts.iter().map(|part| part.ty.clone()).collect()),
+                    parts,
+                    ..Val::default()
+                }
+            }
             Argument::Default(at) => self.global(&info.defaults.values[at]),
         });
         let values = values.collect::<Vec<_>>();
-        Some(first.into_iter().chain(values).collect())
+        let all = first.into_iter().chain(values).collect::<Vec<_>>();
+        if !info.program.is_positional {
+            // The object would have to be called with other arguments.
+            let types = all.iter().map(|value| value.ty.clone()).collect::<Vec<_>>();
+            self.unit.find(id, &types)?;
+        }
+        Some(all)
     }
 
     /// A call of another function of the unit; the object is called where it cannot be natively.

@@ -10,7 +10,7 @@ use cranelift_frontend::Variable;
 use super::vector::{Row, Vector};
 use super::{Emitter, Turn, Val, frame::TICKS, hoist::Count};
 use crate::infer::State;
-use crate::operation::{is_str, iterated};
+use crate::operation::{is_str, iterated, spread};
 use crate::program::{Atom, Kind, Local, Statement};
 use crate::table::View;
 use crate::types::{COUNT_ROOM, Form, INT, OBJECT, RANGE, Tags, Ty, UNSET};
@@ -28,6 +28,9 @@ pub(super) enum Source {
     Lockstep(Vec<Val>, Option<i64>),
     /// The entries of a dictionary that only this function sees.
     Table(Val, View),
+    /// The parts of a tuple, which lie on the stack: how many, and how many numbers make up one that
+    /// is a tuple itself, or 0.
+    Spread(usize, usize),
     /// Python's iterator.
     Iterator,
 }
@@ -296,6 +299,11 @@ impl Emitter<'_, '_> {
             let source = Source::Sequence(value);
             return self.repeat(statement, source, state, to, body, otherwise);
         }
+        if let Some((item, n_inner)) = spread(&value.ty) {
+            let state = self.lay_out_parts(&value, &item).to_vec();
+            let source = Source::Spread(value.parts.len(), n_inner);
+            return self.repeat(statement, source, state, to, body, otherwise);
+        }
         let object = Ty::of(OBJECT);
         let iterator = self.through(&[&value], &object, |emitter, words| {
             emitter.call_word(emitter.rt.get_iter, &[words[0]])
@@ -371,7 +379,7 @@ impl Emitter<'_, '_> {
         let counted = counted.filter(|_| self.is_innermost(body));
         let to_local = to.as_ref().map(|(to, _)| *to);
         let own = match source {
-            Source::Forever => &[],
+            Source::Forever | Source::Spread(..) => &[],
             Source::Range(..) => &state[1..],
             Source::Sequence(_) | Source::Iterator | Source::Table(..) => &state[..1],
             Source::Lockstep(..) => &state[..state.len() - 1],
@@ -461,6 +469,7 @@ impl Emitter<'_, '_> {
                 Source::Sequence(_) => Some(LoopShape::Sequence),
                 Source::Table(_, view) => Some(LoopShape::Table(view as u64)),
                 Source::Lockstep(ref all, start) => Some(LoopShape::Lockstep(all.len(), start)),
+                Source::Spread(n, n_inner) => Some(LoopShape::Spread(n, n_inner)),
                 Source::Iterator => Some(LoopShape::Iterator),
             },
             state: state.clone(),
@@ -475,7 +484,11 @@ impl Emitter<'_, '_> {
         // Where the check is cheap it is repeated at the end of the loop, to save a jump.
         let is_rotated = matches!(
             source,
-            Source::Range(..) | Source::Sequence(_) | Source::Lockstep(..) | Source::Table(..)
+            Source::Range(..)
+                | Source::Sequence(_)
+                | Source::Lockstep(..)
+                | Source::Table(..)
+                | Source::Spread(..)
         );
         if is_rotated {
             self.b.seal_block(head);
@@ -485,7 +498,8 @@ impl Emitter<'_, '_> {
         }
         if let Some((to, ty)) = to {
             let item = self.item_of_turn(&source, &state, item, &ty);
-            self.bind(to, Val { ty, ..item });
+            let item = self.hinted((statement.id, 0), to, Val { ty, ..item });
+            self.bind(to, item);
         }
         self.end_checks();
         self.set_between(false);
@@ -610,6 +624,12 @@ impl Emitter<'_, '_> {
                 self.b.ins().brif(goes_on, inside, &[], end, &[]);
                 None
             }
+            Source::Spread(n, _) => {
+                let (index, n) = (self.value_of(state[1]), self.count(*n));
+                let goes_on = self.b.ins().icmp(IntCC::UnsignedLessThan, index, n);
+                self.b.ins().brif(goes_on, inside, &[], end, &[]);
+                None
+            }
             Source::Iterator => {
                 let iterator = self.value_of(state[0]);
                 let out = self.scratch(1);
@@ -652,6 +672,9 @@ impl Emitter<'_, '_> {
         if let Source::Table(of, view) = source {
             return self.entry_of_turn(of, *view, state);
         }
+        if let Source::Spread(..) = source {
+            return self.next_part([state[0], state[1]], ty);
+        }
         let item = match (item, source) {
             (Some(item), _) => item,
             (None, Source::Range(..)) => self.value_of(state[0]),
@@ -679,7 +702,7 @@ impl Emitter<'_, '_> {
         };
         match source {
             Source::Forever | Source::Range(..) => Self::from_word(Ty::of(INT), item),
-            Source::Iterator | Source::Lockstep(..) | Source::Table(..) => {
+            Source::Iterator | Source::Lockstep(..) | Source::Table(..) | Source::Spread(..) => {
                 Self::owned(ty.clone(), item)
             }
             Source::Sequence(of) => match (of.ty.array(), of.array.as_ref()) {

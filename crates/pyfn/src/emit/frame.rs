@@ -476,10 +476,10 @@ impl Emitter<'_, '_> {
             let mut state = turn.state;
             if turn.is_between {
                 // At the loop's own head it has not begun, or is over.
-                if shape == LoopShape::Range {
+                let n_held = n_held(shape);
+                if n_held == 0 {
                     continue;
                 }
-                let n_held = n_held(shape);
                 shape = LoopShape::Dropped;
                 state.truncate(n_held);
                 loops.extend(vec![shape; n_held - 1]);
@@ -606,7 +606,7 @@ impl Emitter<'_, '_> {
 /// How many objects the state of a loop begins with.
 fn n_held(shape: LoopShape) -> usize {
     match shape {
-        LoopShape::Range => 0,
+        LoopShape::Range | LoopShape::Spread(..) => 0,
         LoopShape::Sequence | LoopShape::Iterator | LoopShape::Table(_) | LoopShape::Dropped => 1,
         LoopShape::Lockstep(n, _) => n,
     }

@@ -14,7 +14,7 @@ use cranelift_codegen::ir::{Block, InstBuilder, Value, condcodes::IntCC, types};
 
 use super::frame::UNEXPECTED;
 use super::{Emitter, Val, trusted};
-use crate::classes::{ClassId, Maker, Member, is_looked_up};
+use crate::classes::{ClassId, Maker, Member, SUPER, is_looked_up};
 use crate::globals::FunctionId;
 use crate::program::{Bin, Expr};
 use crate::types::{FLOAT, INT, NONE, OBJECT, Tags, Ty};
@@ -44,7 +44,7 @@ impl Emitter<'_, '_> {
     }
 
     /// The object, which is an instance of a class that is as it was.
-    fn instance(&mut self, of: &Val, class: ClassId) -> Value {
+    pub(super) fn instance(&mut self, of: &Val, class: ClassId) -> Value {
         if of.ty.tags != Tags::of(OBJECT) {
             let is_object = self.has_tag(of, OBJECT);
             self.exit_unless(is_object, UNEXPECTED);
@@ -212,7 +212,7 @@ impl Emitter<'_, '_> {
 
     /// Writes a number into the object of the one before and goes to `done`, if nobody else refers
     /// to that; else goes to `replace`.
-    fn overwrite(&mut self, old: Value, value: &Val, [replace, done]: [Block; 2]) {
+    pub(super) fn overwrite(&mut self, old: Value, value: &Val, [replace, done]: [Block; 2]) {
         let rt = Rc::clone(&self.rt);
         let type_ = match value.ty.tags.single() {
             Some(FLOAT) if rt.plain_refcounts && rt.ob_fval != 0 => rt.float_type,
@@ -259,6 +259,7 @@ impl Emitter<'_, '_> {
     /// Looks whether an instance has a method; the instance.
     fn has_method(&mut self, of: &Val, class: ClassId, (name, function): (&str, usize)) -> Val {
         let names = self.info.classes.of(class, |class| class.names);
+        let names = names.filter(|_| !name.starts_with(SUPER));
         let object = self.guess(|emitter| {
             let object = emitter.instance(of, class);
             if let Some((place, n)) = names {
@@ -390,7 +391,12 @@ impl Emitter<'_, '_> {
         Some(Some(result))
     }
 
-    fn call_member(&mut self, id: FunctionId, function: usize, values: Vec<Val>) -> Option<Val> {
+    pub(super) fn call_member(
+        &mut self,
+        id: FunctionId,
+        function: usize,
+        values: Vec<Val>,
+    ) -> Option<Val> {
         let function = self.address(function);
         let function = Self::from_word(Ty::of(OBJECT), function);
         self.call_function(id, function, values)

@@ -1,10 +1,10 @@
 //! Elements of lists, read and written in place.
 
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 
 use super::{Emitter, Val};
 use crate::scope::loaded;
-use crate::types::{BOOL, COMPLEX, FLOAT, INT, NONE, OBJECT, Tags, Ty};
+use crate::types::{BOOL, COMPLEX, FLOAT, Form, INT, NONE, OBJECT, Tags, Ty};
 
 impl Emitter<'_, '_> {
     /// The number of elements and where the first is.
@@ -13,6 +13,40 @@ impl Emitter<'_, '_> {
         let size = self.load(types::I64, object, self.rt.ob_item - 8);
         let items = self.load(types::I64, object, self.rt.ob_item);
         (size, items)
+    }
+
+    /// Whether a value is a tuple whose items can be read in place.
+    pub(super) fn is_plain_tuple(&self, value: &Val) -> bool {
+        let is_tuple = matches!(value.ty.form, Form::TupleObject(_));
+        is_tuple && value.ty.tags == Tags::of(OBJECT) && self.rt.tuple_item != 0
+    }
+
+    /// `tuple[index]`, as an object.
+    pub(super) fn load_from_tuple(&mut self, tuple: &Val, index: &Val, ty: &Ty) -> Val {
+        let object = self.word(tuple);
+        let size = self.load(types::I64, object, 16);
+        let at = self.in_bounds(index, size);
+        let bytes = self.b.ins().ishl_imm_u(at, 3);
+        let place = self.b.ins().iadd(object, bytes);
+        let item = self.load(types::I64, place, self.rt.tuple_item);
+        self.inc_ref(item);
+        Self::owned(ty.clone(), item)
+    }
+
+    /// The items of a tuple of so many, each with a reference; leaves if there is another number.
+    pub(super) fn take_apart(&mut self, tuple: &Val, n_items: usize) -> Vec<Value> {
+        let object = self.word(tuple);
+        let size = self.load(types::I64, object, 16);
+        let wanted = self.count(n_items);
+        let fits = self.b.ins().icmp(IntCC::Equal, size, wanted);
+        self.exit_unless(fits, "another number of values to unpack");
+        let places = (0..n_items).map(|at| self.rt.tuple_item + i32::try_from(8 * at).unwrap_or(0));
+        let items = places.collect::<Vec<_>>().into_iter().map(|place| {
+            let item = self.load(types::I64, object, place);
+            self.inc_ref(item);
+            item
+        });
+        items.collect()
     }
 
     /// The number of bytes and where the first is.
@@ -92,7 +126,7 @@ impl Emitter<'_, '_> {
             self.start(look);
             let size = self.load(types::I64, item, 16);
             let above = self.b.ins().iadd_imm_s(size, 1);
-            let cc = cranelift_codegen::ir::condcodes::IntCC::UnsignedLessThanOrEqual;
+            let cc = IntCC::UnsignedLessThanOrEqual;
             let small = self.b.ins().icmp_imm_s(cc, above, 2);
             self.b.ins().brif(small, direct, &[], other, &[]);
             self.start(direct);
@@ -139,14 +173,19 @@ impl Emitter<'_, '_> {
             return false;
         }
         let place = self.list_place(list, index);
+        let old = self.load(types::I64, place, 0);
+        let (replace, done) = (self.new_block(), self.new_block());
+        self.overwrite(old, value, [replace, done]);
+        self.start(replace);
         let boxed = self.boxed(value);
         let object = self.word(&boxed);
         if !boxed.owned {
             self.inc_ref(object);
         }
-        let old = self.load(types::I64, place, 0);
         self.store(object, place, 0);
         self.dec_ref_often(old);
+        self.jump(done, &[]);
+        self.start(done);
         true
     }
 }

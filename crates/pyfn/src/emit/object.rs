@@ -10,7 +10,7 @@ use super::{Emitter, Val, scalar::int_cc};
 use crate::operation::{How, has_plain_methods, is_str, operation, unformatted};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
-use crate::types::{CHAR, COMPLEX, NONE, OBJECT, TUPLE, Tags, Ty};
+use crate::types::{CHAR, COMPLEX, INT, NONE, OBJECT, TUPLE, Tags, Ty};
 
 impl Emitter<'_, '_> {
     /// The value of an operation; `None` if the function is left there.
@@ -23,6 +23,9 @@ impl Emitter<'_, '_> {
             return self.call_function(id, function, values);
         }
         if let Some(value) = self.through_class(e) {
+            return value;
+        }
+        if let Some(value) = self.through_special(e) {
             return value;
         }
         let ty = match operation(&self.scope(), e) {
@@ -103,6 +106,9 @@ impl Emitter<'_, '_> {
                 }
                 if of.ty.unboxed().is_some() {
                     return self.change_unboxed(&of, args);
+                }
+                if let Some(how) = rules::method_of_int(&of.ty, name, args, named) {
+                    return self.intrinsic(how, &[of], ty);
                 }
                 if let Some(test) = crate::text::char_test(&of.ty, name, args) {
                     return Some(self.test_char(&of, test));
@@ -472,6 +478,13 @@ impl Emitter<'_, '_> {
             return self.load_from_list(of, &index);
         }
         let key = self.index(index);
+        if self.is_plain_tuple(of)
+            && key.ty.tags.within(Tags::of(INT))
+            && !key.ty.is_never()
+            && key.ty.narrow.is_none()
+        {
+            return Some(self.load_from_tuple(of, &key, ty));
+        }
         let value = self.through(&[of, &key], ty, |emitter, words| {
             emitter.call_word(emitter.rt.get_item, &[words[0], words[1]])
         });
@@ -524,7 +537,7 @@ fn un_number(op: Un) -> i64 {
 }
 
 /// Python's numbers of comparisons.
-fn cmp_number(op: Cmp) -> i64 {
+pub(super) fn cmp_number(op: Cmp) -> i64 {
     match op {
         Cmp::Lt => 0,
         Cmp::Le => 1,

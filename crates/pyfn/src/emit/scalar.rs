@@ -693,9 +693,10 @@ impl Emitter<'_, '_> {
                 };
                 flt_result(value)
             }
-            (Intrinsic::Floor | Intrinsic::Ceil | Intrinsic::Trunc, [a]) => {
+            (Intrinsic::Floor | Intrinsic::Ceil | Intrinsic::Trunc | Intrinsic::Round, [a]) => {
                 let x = self.number_to_flt(a);
                 let whole = match how {
+                    Intrinsic::Round => self.b.ins().nearest(x),
                     Intrinsic::Floor => self.b.ins().floor(x),
                     Intrinsic::Ceil => self.b.ins().ceil(x),
                     _ => x,
@@ -786,6 +787,30 @@ impl Emitter<'_, '_> {
                     ..b.clone()
                 };
                 Some(self.bin_numbers(Bin::Pow, a, &exponent, ty))
+            }
+            (Intrinsic::OfInts(name), _) => {
+                let function = *self.rt.of_ints.get(name)?;
+                let mut words = args.iter().map(|arg| self.word(arg)).collect::<Vec<_>>();
+                let (zero, out) = (self.int(0), self.scratch(1));
+                words.resize(3, zero);
+                words.push(out);
+                let fits = self.call_word(function, &words);
+                self.exit_unless(fits, "what is no integer of 64 bits");
+                let out = self.scratch(1);
+                let word = self.load(types::I64, out, 0);
+                word_result(word)
+            }
+            (Intrinsic::BitLength | Intrinsic::BitCount, [a]) => {
+                let word = self.word(a);
+                // Of the smallest integer, too, as if it had no sign.
+                let size = self.b.ins().iabs(word);
+                let n = if how == Intrinsic::BitLength {
+                    let (above, all) = (self.b.ins().clz(size), self.int(64));
+                    self.b.ins().isub(all, above)
+                } else {
+                    self.b.ins().popcnt(size)
+                };
+                word_result(n)
             }
             (Intrinsic::Range, _) => {
                 let (start, stop, step) = match args {

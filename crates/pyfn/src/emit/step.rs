@@ -1,8 +1,9 @@
 //! Statements without statements in them.
 
-use cranelift_codegen::ir::{InstBuilder, condcodes::IntCC, types};
+use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 
 use super::Emitter;
+use crate::classes::SUPER;
 use crate::infer::{extend, note_append};
 use crate::operation::{has_plain_methods, unpacked};
 use crate::program::{Atom, Expr, Index, Kind, Local};
@@ -49,6 +50,10 @@ impl Emitter<'_, '_> {
                     }
                 };
                 self.note_append(e);
+                let value = match e {
+                    Expr::Atom(_) => value,
+                    _ => self.hinted((self.statement, 0), *to, value),
+                };
                 self.bind(*to, value);
             }
             Kind::Expr(e) => {
@@ -58,7 +63,12 @@ impl Emitter<'_, '_> {
                 self.note_append(e);
                 self.release_owned(&value);
             }
-            Kind::SetItem(of, index, value) => return self.set_item(of, index, value),
+            Kind::SetItem(of, index, value) => {
+                return match self.store_through_special(kind) {
+                    Some(goes_on) => goes_on,
+                    None => self.set_item(of, index, value),
+                };
+            }
             Kind::SetAttr(of, name, value) => {
                 let (of, value) = (self.atom(of), self.atom(value));
                 if self.store_attribute(&of, name, &value) {
@@ -71,10 +81,15 @@ impl Emitter<'_, '_> {
             }
             Kind::Lookup(to, name, of) => {
                 let of = self.atom(of);
-                if has_plain_methods(&of.ty) || self.looked_up(&of, name) {
+                let is_of_base = name.starts_with(SUPER);
+                if has_plain_methods(&of.ty) && !is_of_base || self.looked_up(&of, name) {
                     self.drop_local(*to);
                     self.types[*to] = Ty::of(UNSET);
                     return true;
+                }
+                if is_of_base {
+                    self.leave("a method of the bases of a class that is not known");
+                    return false;
                 }
                 let name = self.text(name);
                 let method = self.through(&[&of], &Ty::of(OBJECT), |emitter, words| {
@@ -182,7 +197,8 @@ impl Emitter<'_, '_> {
             return false;
         };
         if value.ty.parts().is_some() {
-            for (&to, part) in to.iter().zip(value.parts) {
+            for (at, (&to, part)) in to.iter().zip(value.parts).enumerate() {
+                let part = self.hinted((self.statement, at), to, part);
                 self.bind(to, part);
             }
             return true;
@@ -190,6 +206,11 @@ impl Emitter<'_, '_> {
         if value.ty.tags != Tags::of(OBJECT) {
             self.leave("unpacking of something unusual");
             return false;
+        }
+        if self.is_plain_tuple(&value) {
+            let parts = self.take_apart(&value, to.len());
+            self.bind_parts(to, parts, types);
+            return true;
         }
         let (object, out) = (self.word(&value), self.scratch(to.len()));
         let n = self.int(i64::try_from(to.len()).unwrap_or(0));
@@ -203,9 +224,14 @@ impl Emitter<'_, '_> {
             self.load(types::I64, out, offset)
         });
         let parts = parts.collect::<Vec<_>>();
-        for ((&to, part), ty) in to.iter().zip(parts).zip(types) {
-            self.bind(to, Self::owned(ty, part));
-        }
+        self.bind_parts(to, parts, types);
         true
+    }
+
+    fn bind_parts(&mut self, to: &[Local], parts: Vec<Value>, types: Vec<Ty>) {
+        for (at, ((&to, part), ty)) in to.iter().zip(parts).zip(types).enumerate() {
+            let part = self.hinted((self.statement, at), to, Self::owned(ty, part));
+            self.bind(to, part);
+        }
     }
 }
