@@ -26,8 +26,8 @@ const SEEDS_SHARE: f64 = 0.2;
 /// The same for all folds together, which come after that, and for each of them.
 const FOLDS_SHARE: f64 = 0.2;
 const FOLD_SHARE: f64 = 0.05;
-/// The same for a search in fewer variables, which comes first, and when it is over.
-const FEWER_SEEDS_SHARE: f64 = 0.08;
+/// The same for a search in fewer variables, which comes first, and for all of it.
+const FEWER_SEEDS_SHARE: f64 = 0.1;
 const FEWER_SHARE: f64 = 0.3;
 /// Of the generations of the whole search, those that it may take, and the most it takes.
 const FEWER_GENERATIONS: (u64, u64) = (4, 300);
@@ -43,39 +43,39 @@ pub(crate) struct Starts<'a> {
     pub(crate) clock: &'a Clock,
 }
 
+// Runs that are not limited by time never look at it, so that they can be repeated.
 impl Starts<'_> {
     /// For these rows.
     pub(crate) fn of(&self, rows: &Rows, scope: Scope) -> Result<Vec<Candidate>, SrError> {
-        // Runs that are not limited by time never look at it, so that they can be repeated.
-        let until = |share: f64| self.clock.until_share(share);
+        let judged = |models: Vec<Expr>, until: f64| {
+            judged(models, rows, self.config, &self.clock.until_share(until))
+        };
         let guesses = self.problem.guesses.clone();
         if !self.config.seeds {
-            return judged(guesses, rows, self.config, &until(SEEDS_SHARE));
+            return judged(guesses, SEEDS_SHARE);
         }
-        let (begun, sought, judging) = match scope {
-            Scope::Whole | Scope::Fewer => (0.0, SEEDS_SHARE, SEEDS_SHARE),
-            Scope::Fold(part) => (SEEDS_SHARE, part * FOLDS_SHARE, FOLD_SHARE),
-        };
-        let mut begun = begun;
         let mut starts = Vec::new();
+        let mut begun = 0.0;
         if scope == Scope::Whole && self.config.symmetries {
             let squares = rows.for_squares();
             if let Some(reduction) = Reduction::of(&squares, &self.config.operators) {
                 let models = self.in_fewer(&reduction, &squares)?;
-                starts = judged(models, rows, self.config, &until(FEWER_SHARE))?;
+                begun = self.clock.share();
+                starts = judged(models, begun + SEEDS_SHARE)?;
                 let enough = (NEARLY * reduction.left).max(PERFECT);
                 if starts.iter().any(|start| start.score.error <= enough) {
-                    let clock = until(FEWER_SHARE + judging);
-                    starts.extend(judged(self.few(rows, guesses), rows, self.config, &clock)?);
+                    starts.extend(judged(self.few(rows, guesses), begun + SEEDS_SHARE)?);
                     return Ok(starts);
                 }
-                begun = FEWER_SHARE;
             }
         }
+        let (sought, fitted) = match scope {
+            Scope::Whole | Scope::Fewer => (begun + SEEDS_SHARE, SEEDS_SHARE),
+            Scope::Fold(part) => (SEEDS_SHARE + part * FOLDS_SHARE, FOLD_SHARE),
+        };
         let mut models = self.few(rows, guesses);
-        models.extend(self.pairs(rows, self.config, scope, &until(begun + sought)));
-        let clock = until(begun + sought + judging);
-        starts.extend(judged(models, rows, self.config, &clock)?);
+        models.extend(self.pairs(rows, self.config, scope, &self.clock.until_share(sought)));
+        starts.extend(judged(models, sought + fitted)?);
         Ok(starts)
     }
 
@@ -127,13 +127,14 @@ impl Starts<'_> {
             test: None,
             ..self.problem.clone()
         };
-        let clock = self.clock.until_share(FEWER_SHARE);
+        let begun = self.clock.share();
+        let until = |share: f64| self.clock.until_share(begun + share);
+        let clock = until(FEWER_SHARE);
         let seeds = |rows: &Rows, _: Scope| {
-            let seeking = self.clock.until_share(FEWER_SEEDS_SHARE);
+            let seeking = until(FEWER_SEEDS_SHARE);
             let mut models = self.few(rows, Vec::new());
             models.extend(self.pairs(rows, &config, Scope::Fewer, &seeking));
-            let judging = self.clock.until_share(2.0 * FEWER_SEEDS_SHARE);
-            judged(models, rows, &config, &judging)
+            judged(models, rows, &config, &until(2.0 * FEWER_SEEDS_SHARE))
         };
         let mut search = Search::new(&problem, &config, self.seed, self.pool, seeds, &clock)?;
         let n_rows = problem.train.n_rows();

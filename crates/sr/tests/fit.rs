@@ -250,10 +250,13 @@ fn laws_of_many_inputs_are_found_in_fewer() {
     };
     let mut rng = Rng::new(3, 4);
     let y: Vec<f64> = (0..1500).map(|i| force(i) + 0.01 * rng.normal()).collect();
-    let report = run(&names, &columns, &y, &[("max_generations", "20")]);
-    let best = report.best();
-    assert!((0.9..1.1).contains(&(best.loss / 1e-4)), "{}", best.formula);
-    assert!(best.size <= 16, "{}", best.formula);
+    let until_time = [("max_generations", "none"), ("time_limit", "6")];
+    for limit in [&[("max_generations", "20")][..], &until_time] {
+        let report = run(&names, &columns, &y, limit);
+        let best = report.best();
+        assert!((0.9..1.1).contains(&(best.loss / 1e-4)), "{}", best.formula);
+        assert!(best.size <= 22, "{}", best.formula);
+    }
 }
 
 #[test]
