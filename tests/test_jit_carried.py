@@ -618,3 +618,48 @@ def test_fast_math(tmp_path):
 @pytest.mark.parametrize("tier", ["avx2"])
 def test_other_processors(tier):
     check_on(tier, __file__)
+
+
+# Elements in registers where Python does the store.
+
+
+def running(a, c, n):
+    for k in range(1, n):
+        c[k] = max(c[k - 1], a[k])
+
+
+def highest(a, c, n):
+    for j in range(2):
+        for k in range(n):
+            c[j] = max(c[j], a[k])
+
+
+def rounded(a, c, n):
+    j = 0
+    for k in range(n):
+        c[j] = round(a[k]) + c[j]
+
+
+def stepped(a, c, n):
+    for k in range(1, n):
+        c[k] = True if c[k - 1] > 2 else c[k - 1] + 1
+
+
+def products(a, c, n):
+    j = 0
+    for k in range(n):
+        c[j] += a[k] * a[k]
+
+
+@pytest.mark.parametrize("loop", [running, highest, rounded, stepped, products])
+@pytest.mark.parametrize("dtype", ["i8", "f8", "u1", "f4"])
+def test_elements_that_python_stores_are_read_again(loop, dtype):
+    a = np.array([3, 1, 4, 1, 5, 9, 2, 6]).astype(dtype)
+    compiled = opcodon.jit(loop)
+    for c in (np.zeros(8), np.zeros(8, "i8")):
+        expected = c.copy()
+        loop(a, expected, 8)
+        for _ in range(3):
+            found = c.copy()
+            compiled(a, found, 8)
+            np.testing.assert_array_equal(found, expected)

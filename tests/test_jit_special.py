@@ -323,3 +323,81 @@ def test_variables_of_others():
     assert compiled(12) == nested_twice(12)
     assert compiled.is_native()
     check_no_leak([(opcodon.jit(counted), ([1, 2, 3], 0)), (compiled, (5,))])
+
+
+class Collecting:
+    def __init__(self, x):
+        self.x = x
+
+    def __getitem__(self, *key):
+        return key
+
+    def __call__(self, *, other):
+        return other
+
+    def __add__(self, **others):
+        return others
+
+    def __contains__(self, item):
+        return self.x
+
+    @property
+    def items(*own):
+        return len(own), type(own)
+
+
+def tells(function, argument):
+    try:
+        return function(argument)
+    except TypeError as error:
+        return str(error)
+
+
+USES = {
+    "item": lambda a: a[1],
+    "call": lambda a: a(1),
+    "sum": lambda a: a + 1,
+    "items": lambda a: a.items,
+    "holds": lambda a: 1 in a,
+    "length": lambda a: len(a),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_syntax_gives_starred_parameters_what_python_gives(use):
+    plain, compiled = USES[use], opcodon.jit(USES[use])
+    for x in (3, [], [1], "", 2.5, None):
+        a = Collecting(x)
+        expected = tells(plain, a)
+        before = sys.getrefcount(x)
+        for _ in range(200):
+            assert tells(compiled, a) == expected
+        assert abs(sys.getrefcount(x) - before) < 50
+
+
+class Measured:
+    def __init__(self, n):
+        self.n = n
+
+    def __len__(self):
+        return self.n
+
+
+def test_errors_of_helpers_are_pythons_and_pile_up_nowhere():
+    measure = opcodon.jit(lambda a: len(a))
+    for n in (2**70, -(2**70), -5, 3):
+        expected = outcome(len, Measured(n))
+        for _ in range(2):
+            assert outcome(measure, Measured(n)) == expected
+    wrong = Measured(-1)
+    before = sys.getrefcount(ValueError)
+    for _ in range(100):
+        outcome(measure, wrong)
+    assert sys.getrefcount(ValueError) - before < 10
+
+
+def outcome(function, argument):
+    try:
+        return function(argument)
+    except (OverflowError, ValueError) as error:
+        return type(error), str(error)

@@ -125,6 +125,7 @@ BAD = [
     ("logistic", "classes are 0 and 1"),
     (max, "Expression"),
     (lambda *_: 3, "must return a formula"),
+    ("sqrt(p - y - 1e9)", "no number for any constant"),
 ]
 
 

@@ -71,6 +71,7 @@ fn algebraic_simplification() {
         Expr::simplify_algebraic,
         &[
             ("x*y/(x*z) + w/z", "(y + w)/z"),
+            ("2*square(sin(0.5*x))/y + z", "(1 - cos(x))/y + z"),
             (
                 "1.4142135623730951*sqrt(-0.5 - 1/(v/c - 1))*w",
                 "sqrt((v + c)/(c - v))*w",

@@ -286,11 +286,11 @@ impl Inference<'_> {
                 let (a, b) = (scope.atom(a), scope.atom(b));
                 let (class, id, _) = scope.operator((*op, *in_place), &a, &b)?;
                 let args = scope.operands(class, &b);
-                self.calls(id, &args)
+                self.calls_by_place(id, &args)
             }
             Expr::Attr(name, of) => {
                 let (class, id, _) = scope.property(&scope.atom(of), name)?;
-                self.calls(id, &[self.info.classes.instance(class)])
+                self.calls_by_place(id, &[self.info.classes.instance(class)])
             }
             Expr::Call(function, args, named) => {
                 let (class, maker) = scope.made(function)?;
@@ -335,6 +335,11 @@ impl Inference<'_> {
     pub(crate) fn calls(&mut self, id: FunctionId, args: &[Ty]) -> Option<How> {
         self.unit.callee(id, args)?;
         Some(self.call(id, args))
+    }
+
+    /// The same where syntax gives the values.
+    pub(crate) fn calls_by_place(&mut self, id: FunctionId, args: &[Ty]) -> Option<How> {
+        self.unit.takes_by_place(id).then(|| self.calls(id, args))?
     }
 
     /// Notes what an assignment says of an attribute.

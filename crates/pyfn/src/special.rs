@@ -190,7 +190,7 @@ impl Inference<'_> {
         let scope = self.scope(state);
         let special = scope.special(e)?;
         let (types, id) = (scope.params_of(&special), special.function.0);
-        Some(match self.calls(id, &types)? {
+        Some(match self.calls_by_place(id, &types)? {
             How::Gives(ty) => How::Gives(special.result.of_result(ty)),
             leave @ How::Leave(_) => leave,
         })
@@ -201,6 +201,6 @@ impl Inference<'_> {
         let scope = self.scope(state);
         let special = scope.special_store(kind)?;
         let (types, id) = (scope.params_of(&special), special.function.0);
-        self.calls(id, &types)
+        self.calls_by_place(id, &types)
     }
 }

@@ -591,6 +591,12 @@ impl Unit {
         self.by_key.get(&(function, params)).copied()
     }
 
+    /// Whether syntax can call a function with values by their places: starred parameters collect them,
+    /// and others have names only.
+    pub(crate) fn takes_by_place(&self, function: FunctionId) -> bool {
+        self.functions[function].program.is_positional
+    }
+
     fn compile(&mut self, spec: SpecId) -> Result<(), CompileError> {
         let emitted = emit::function(self, spec)?;
         let program = &self.functions[self.specs[spec].function].program;

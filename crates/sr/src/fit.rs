@@ -133,6 +133,16 @@ pub fn fit_with(
     if problem.is_trivial() {
         return Ok(trivial(&problem, config, seed, &clock));
     }
+    let (_, of_constant) = problem.train.best_constant();
+    if !of_constant.is_finite() {
+        return Err(SrError::Loss {
+            text: config.loss.to_string(),
+            reason: format!(
+                "it is no number for any constant prediction of the target '{}'",
+                problem.target_name
+            ),
+        });
+    }
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(config.n_threads())
         .build()

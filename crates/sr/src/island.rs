@@ -357,6 +357,10 @@ impl Island {
         clock: &Clock,
     ) -> Result<(), SrError> {
         self.forget(generation);
+        if self.members.is_empty() {
+            // No formula has had a finite error.
+            return Ok(());
+        }
         let objectives = objectives(&self.members);
         let ranking = Ranking::new(&objectives, [LOG_EPSILON, 0.0]);
         let n = self.members.len();

@@ -18,7 +18,8 @@
 //! The way down, and the way up:
 //!
 //! ```text
-//! Observations ─ Problem (checked, extreme columns scaled) ─ seeds (linear, quadratic, power laws)
+//! Observations ─ Problem (checked, extreme columns scaled) ─ starts (linear, quadratic, power laws,
+//!     pairs of small formulas; where inputs count only together, a search in fewer variables)
 //!     ─ search (islands; normal forms; one batch of compiled kernels a generation; constants by
 //!       Levenberg-Marquardt on compiled JᵀJ) ─ archive ─ polish ─ choose ─ Report
 //! ```

@@ -23,6 +23,7 @@ use nalgebra::{DMatrix, DVector};
 use opcodon_expr::{Expr, Node, Op};
 use rayon::prelude::*;
 
+use crate::clock::Clock;
 use crate::dictionary::allowed;
 use crate::linear;
 use crate::loss::{Loss, Measure};
@@ -31,9 +32,9 @@ use crate::problem::Rows;
 use crate::seeds::{law_exponent, power_product};
 
 /// Rows among which neighbours are sought.
-const ROWS: usize = 10_000;
+const ROWS: usize = 5000;
 /// So many inputs: among more, neighbours are too far away.
-const INPUTS: std::ops::RangeInclusive<usize> = 2..=12;
+const INPUTS: std::ops::RangeInclusive<usize> = 2..=10;
 /// Rows at which slopes are taken.
 const CENTRES: usize = 64;
 /// Neighbours for each coefficient of a quadratic fit, and the fewest.
@@ -167,8 +168,9 @@ struct Local {
 }
 
 impl Reduction {
-    /// What can be told of these rows; `None` if no step is right or the target is not smooth.
-    pub(crate) fn of(rows: &Rows, operators: &Operators) -> Option<Self> {
+    /// What can be told of these rows; `None` if no step is right or the target is not smooth. Steps
+    /// that there is no time for are not taken.
+    pub(crate) fn of(rows: &Rows, operators: &Operators, clock: &Clock) -> Option<Self> {
         let step = rows.n_rows().div_ceil(ROWS).max(1);
         let some = rows.pick(&(0..rows.n_rows()).step_by(step).collect::<Vec<_>>());
         if !INPUTS.contains(&some.columns.len()) {
@@ -183,13 +185,13 @@ impl Reduction {
             Some(weights) => weights.iter().map(|w| w.sqrt()).collect(),
             None => vec![1.0; target.len()],
         };
-        let mut stage = Stage::new(variables, Vec::new(), some.columns, target, weights)?;
+        let mut stage = Stage::new(variables, Vec::new(), some.columns, target, weights, clock)?;
         if stage.local.left > ROUGH * spread {
             return None;
         }
         let n_inputs = stage.variables.len();
         let rounding = ROUNDING * spread;
-        while let Some(next) = stage.next(operators, rounding) {
+        while let Some(next) = stage.next(operators, rounding, clock) {
             stage = next;
         }
         let fewer = stage.variables.len() < n_inputs && stage.local.left <= LEFT * spread;
@@ -270,11 +272,12 @@ impl Stage {
         columns: Vec<Vec<f64>>,
         target: Vec<f64>,
         weights: Vec<f64>,
+        clock: &Clock,
     ) -> Option<Self> {
         if !all_finite(&columns, &[&target, &weights]) {
             return None;
         }
-        let local = Local::of(&columns, &target, &weights)?;
+        let local = Local::of(&columns, &target, &weights, clock)?;
         Some(Self {
             variables,
             factors,
@@ -286,7 +289,7 @@ impl Stage {
     }
 
     /// After the best step, if one is right.
-    fn next(&self, operators: &Operators, rounding: f64) -> Option<Self> {
+    fn next(&self, operators: &Operators, rounding: f64, clock: &Clock) -> Option<Self> {
         if self.variables.len() < 2 {
             return None;
         }
@@ -295,7 +298,7 @@ impl Stage {
         steps.truncate(TRIED);
         let tried: Vec<(Step, Self)> = steps
             .into_par_iter()
-            .filter_map(|(_, step)| Some((step, self.after(step)?)))
+            .filter_map(|(_, step)| Some((step, self.after(step, clock)?)))
             .collect();
         let left = |stage: &Self| stage.local.left.max(rounding);
         let least = tried
@@ -378,7 +381,7 @@ impl Stage {
     }
 
     /// The table after a step; `None` if it cannot be taken.
-    fn after(&self, step: Step) -> Option<Self> {
+    fn after(&self, step: Step, clock: &Clock) -> Option<Self> {
         let (mut variables, mut columns) = (self.variables.clone(), self.columns.clone());
         let (mut factors, mut target) = (self.factors.clone(), self.target.clone());
         let mut weights = self.weights.clone();
@@ -407,7 +410,7 @@ impl Stage {
                 columns[i] = values;
             }
         }
-        Self::new(variables, factors, columns, target, weights)
+        Self::new(variables, factors, columns, target, weights, clock)
     }
 }
 
@@ -451,7 +454,7 @@ fn least<const N: usize>(all: [(f64, i8, i8); N]) -> (f64, i8, i8) {
 
 impl Local {
     /// Fits in logarithms of what is positive; `None` with too few rows.
-    fn of(columns: &[Vec<f64>], target: &[f64], weights: &[f64]) -> Option<Self> {
+    fn of(columns: &[Vec<f64>], target: &[f64], weights: &[f64], clock: &Clock) -> Option<Self> {
         let (n_rows, n) = (target.len(), columns.len());
         let n_terms = 1 + n + n * (n + 1) / 2;
         let n_neighbours = (NEIGHBOURS * n_terms).max(FEWEST);
@@ -474,6 +477,9 @@ impl Local {
         let fits: Vec<(usize, f64, Vec<f64>, f64)> = centres
             .into_par_iter()
             .filter_map(|centre| {
+                if clock.is_over() {
+                    return None;
+                }
                 let mut near: Vec<(f64, usize)> = (0..n_rows)
                     .map(|row| {
                         let squares = points.iter().map(|p| (p[row] - p[centre]).powi(2));
@@ -550,6 +556,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
     use opcodon_evo::Rng;
 
     const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -574,11 +581,19 @@ mod tests {
         }
     }
 
+    fn clock() -> Clock {
+        let config = Config {
+            time_limit: None,
+            ..Config::default()
+        };
+        Clock::start(&config, None)
+    }
+
     /// The new variables as text, sorted.
     fn variables(law: &str, n_rows: usize, noise: f64) -> Vec<String> {
         let rows = table(law, n_rows, noise);
         let names = NAMES.map(str::to_owned);
-        let reduction = Reduction::of(&rows, &Operators::default());
+        let reduction = Reduction::of(&rows, &Operators::default(), &clock());
         let mut texts: Vec<String> = reduction
             .iter()
             .flat_map(|r| &r.variables)
@@ -622,7 +637,7 @@ mod tests {
     #[test]
     fn what_is_found_in_fewer_variables_is_found_in_all() {
         let rows = table("a^2*sqrt(b)*tanh(c/d)", 2000, 0.0);
-        let reduction = Reduction::of(&rows, &Operators::default()).expect("two scale");
+        let reduction = Reduction::of(&rows, &Operators::default(), &clock()).expect("two scale");
         assert_eq!(reduction.variables.len(), 1);
         let fewer = reduction.rows(&rows).expect("finite");
         // Whatever way round the quotient is.

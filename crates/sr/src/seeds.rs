@@ -308,6 +308,9 @@ impl Pairs<'_> {
             .iter()
             .filter_map(|&link| Some((link, link.target(y, operators)?)))
             .unzip();
+        if targets.is_empty() {
+            return Vec::new();
+        }
         let room = max_size.saturating_sub(5);
         let mut found = pairs::products(&dictionary, columns, &targets, room, clock);
         let sums = pairs::sums(&dictionary, columns, &targets, room, clock);

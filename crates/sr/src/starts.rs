@@ -26,6 +26,8 @@ const SEEDS_SHARE: f64 = 0.2;
 /// The same for all folds together, which come after that, and for each of them.
 const FOLDS_SHARE: f64 = 0.2;
 const FOLD_SHARE: f64 = 0.05;
+/// As long fewer variables are looked for.
+const LOOKING_SHARE: f64 = 0.1;
 /// The same for a search in fewer variables, which comes first, and for all of it.
 const FEWER_SEEDS_SHARE: f64 = 0.1;
 const FEWER_SHARE: f64 = 0.3;
@@ -58,7 +60,8 @@ impl Starts<'_> {
         let mut begun = 0.0;
         if scope == Scope::Whole && self.config.symmetries {
             let squares = rows.for_squares();
-            if let Some(reduction) = Reduction::of(&squares, &self.config.operators) {
+            let looking = self.clock.until_share(LOOKING_SHARE);
+            if let Some(reduction) = Reduction::of(&squares, &self.config.operators, &looking) {
                 let models = self.in_fewer(&reduction, &squares)?;
                 begun = self.clock.share();
                 starts = judged(models, begun + SEEDS_SHARE)?;

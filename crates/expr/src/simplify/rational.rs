@@ -12,7 +12,9 @@
 //!   into.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::ops::RangeInclusive;
 
 use crate::op::Op;
 use crate::tree::{Expr, Node};
@@ -23,16 +25,17 @@ const EXPONENT: i32 = 8;
 /// Nodes of an expression; longer ones are nothing that a person reads.
 const NODES: usize = 200;
 /// What sums leave of terms that cancel.
-const CANCELLED: f64 = 1e-13;
+const CANCELLED: f64 = 4.0 * f64::EPSILON;
+/// Coefficients that can be multiplied and divided without overflow.
+const MODERATE: RangeInclusive<f64> = 1e-60..=1e60;
 
 /// The same expression as one fraction, if that is shorter.
 pub(super) fn collected(expr: &Expr) -> Option<Expr> {
-    if expr.len() > NODES {
+    let is_moderate = |c: &f64| *c == 0.0 || MODERATE.contains(&c.abs());
+    if expr.len() > NODES || !expr.constants().iter().all(is_moderate) {
         return None;
     }
-    let mut atoms = Atoms::default();
-    let fraction = atoms.read(expr.nodes());
-    let nodes = atoms.write(&fraction);
+    let nodes = Atoms::default().shortest(expr.nodes());
     let written = Expr::from_postfix(nodes).ok()?;
     (written.len() < expr.len()).then_some(written)
 }
@@ -51,9 +54,14 @@ struct Fraction {
     below: Polynomial,
 }
 
-/// What polynomials are in.
+/// What polynomials are in, and what is known of subtrees, by where they end in memory: each is read
+/// once.
 #[derive(Default)]
-struct Atoms(Vec<Vec<Node>>);
+struct Atoms {
+    wholes: Vec<Vec<Node>>,
+    fractions: HashMap<*const Node, Fraction>,
+    written: HashMap<*const Node, Vec<Node>>,
+}
 
 impl Polynomial {
     fn constant(value: f64) -> Self {
@@ -65,17 +73,24 @@ impl Polynomial {
         Self(term.into_iter().collect())
     }
 
+    fn add(&mut self, monomial: Monomial, coefficient: f64) {
+        match self.0.entry(monomial) {
+            Entry::Vacant(entry) => drop(entry.insert(coefficient)),
+            Entry::Occupied(mut entry) => {
+                let size = entry.get().abs().max(coefficient.abs());
+                *entry.get_mut() += coefficient;
+                if size.is_finite() && entry.get().abs() <= CANCELLED * size {
+                    entry.remove();
+                }
+            }
+        }
+    }
+
     fn plus(&self, other: &Self, sign: f64) -> Self {
         let mut out = self.clone();
         for (monomial, coefficient) in &other.0 {
-            let entry = out.0.entry(monomial.clone()).or_insert(0.0);
-            let size = entry.abs().max(coefficient.abs());
-            *entry += sign * coefficient;
-            if size.is_finite() && entry.abs() <= CANCELLED * size {
-                *entry = 0.0;
-            }
+            out.add(monomial.clone(), sign * coefficient);
         }
-        out.0.retain(|_, coefficient| *coefficient != 0.0);
         out
     }
 
@@ -83,7 +98,7 @@ impl Polynomial {
         let mut out = Self::default();
         for (a, x) in &self.0 {
             for (b, y) in &other.0 {
-                out = out.plus(&Self::term(product(a, b, 1), x * y), 1.0);
+                out.add(product(a, b, 1), x * y);
             }
         }
         out
@@ -175,7 +190,7 @@ impl Polynomial {
         let mut coefficients = self.0.values();
         self.0.len() <= TERMS
             && exponents.fold(0, |most, e| most.max(e.abs())) <= EXPONENT
-            && coefficients.all(|c| c.is_normal())
+            && coefficients.all(|c| MODERATE.contains(&c.abs()))
     }
 }
 
@@ -252,29 +267,49 @@ impl Fraction {
 impl Atoms {
     /// Something that is not looked into.
     fn whole(&mut self, nodes: Vec<Node>) -> Fraction {
-        let number = self.0.iter().position(|atom| *atom == nodes);
+        let number = self.wholes.iter().position(|atom| *atom == nodes);
         let number = number.unwrap_or_else(|| {
-            self.0.push(nodes);
-            self.0.len() - 1
+            self.wholes.push(nodes);
+            self.wholes.len() - 1
         });
         Fraction::of(Polynomial::term(Monomial::from([(number, 1)]), 1.0))
     }
 
-    /// The shorter of a tree as it is and as a fraction.
-    fn shorter(&mut self, nodes: &[Node]) -> Vec<Node> {
+    /// The shortest of a tree as it is, with its parts written shorter, and as a fraction.
+    fn shortest(&mut self, nodes: &[Node]) -> Vec<Node> {
+        let end = nodes.as_ptr_range().end;
+        if let Some(known) = self.written.get(&end) {
+            return known.clone();
+        }
+        let parts = operands(nodes).into_iter().map(|part| self.shortest(part));
+        let mut by_parts = parts.collect::<Vec<_>>().concat();
+        by_parts.extend(nodes.last());
         let fraction = self.read(nodes);
         let written = self.write(&fraction);
-        if written.len() < nodes.len() {
-            written
-        } else {
-            nodes.to_vec()
+        let mut shortest = nodes.to_vec();
+        for other in [by_parts, written] {
+            if other.len() < shortest.len() {
+                shortest = other;
+            }
         }
+        self.written.insert(end, shortest.clone());
+        shortest
     }
 
     /// A tree in postfix order as a fraction.
     fn read(&mut self, nodes: &[Node]) -> Fraction {
+        let end = nodes.as_ptr_range().end;
+        if let Some(known) = self.fractions.get(&end) {
+            return known.clone();
+        }
+        let fraction = self.read_anew(nodes);
+        self.fractions.insert(end, fraction.clone());
+        fraction
+    }
+
+    fn read_anew(&mut self, nodes: &[Node]) -> Fraction {
         let op = match nodes {
-            [Node::Const(value)] if *value == 0.0 || value.is_normal() => {
+            [Node::Const(value)] => {
                 return Fraction::of(Polynomial::constant(*value));
             }
             [.., Node::Op(op)] => *op,
@@ -293,10 +328,10 @@ impl Atoms {
             (Op::Neg, [a]) => self
                 .read(a)
                 .times(&Fraction::of(Polynomial::constant(-1.0))),
-            (Op::Square, [a]) => {
+            (Op::Square, [a]) => self.half_angle(a).or_else(|| {
                 let a = self.read(a);
                 a.times(&a)
-            }
+            }),
             (Op::Sqrt, [a]) => {
                 let mut inside = self.read(a);
                 let factor = inside.above.common();
@@ -312,11 +347,32 @@ impl Atoms {
             _ => None,
         };
         arithmetic.unwrap_or_else(|| {
-            let operands = operands.iter().map(|operand| self.shorter(operand));
+            let operands = operands.iter().map(|operand| self.shortest(operand));
             let mut nodes: Vec<Node> = operands.collect::<Vec<_>>().concat();
             nodes.push(Node::Op(op));
             self.whole(nodes)
         })
+    }
+
+    /// The square of the sine or cosine of half of something: `(1 - cos(x))/2`, `(1 + cos(x))/2`.
+    fn half_angle(&mut self, wave: &[Node]) -> Option<Fraction> {
+        let sign = match wave.last()? {
+            Node::Op(Op::Sin) => -1.0,
+            Node::Op(Op::Cos) => 1.0,
+            _ => return None,
+        };
+        let half = operands(wave)[0];
+        let angle = self
+            .read(half)
+            .times(&Fraction::of(Polynomial::constant(2.0)))?;
+        let angle = self.write(&angle);
+        if angle.len() >= half.len() {
+            return None;
+        }
+        let wave = self.whole([angle, vec![Node::Op(Op::Cos)]].concat());
+        let one = Fraction::of(Polynomial::constant(1.0));
+        one.plus(&wave, sign)?
+            .times(&Fraction::of(Polynomial::constant(0.5)))
     }
 
     fn write(&self, fraction: &Fraction) -> Vec<Node> {
@@ -362,7 +418,7 @@ impl Atoms {
     fn powers(&self, monomial: &Monomial) -> Vec<Vec<Node>> {
         let mut out = Vec::new();
         for (atom, exponent) in monomial {
-            let base = &self.0[*atom];
+            let base = &self.wholes[*atom];
             let squared = [base.clone(), vec![Node::Op(Op::Square)]].concat();
             for _ in 0..exponent / 2 {
                 out.push(squared.clone());
@@ -520,5 +576,27 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn numbers_far_apart_and_deep_nests_are_left_alone() {
+        let names = ["a", "b"];
+        let row = [1.3, 0.7];
+        for text in [
+            "(a*1e-200 + b*1e200*a)/a",
+            "sqrt(1e200*a*a + 1e-200*b*a)",
+            "1/((a + 10000000000000.5)/b - 10000000000000/b)",
+        ] {
+            let expr = parse(text, Some(&names)).expect(text).expr;
+            let (is, was) = (expr.simplify_algebraic().eval(&row), expr.eval(&row));
+            assert!(
+                (is - was).abs() <= 1e-2 * was.abs(),
+                "{text}: {is}, not {was}"
+            );
+        }
+        // Twice the work for each level would never end.
+        let deep = (0..30).fold("a".to_owned(), |s, _| format!("sqrt(1+square(b-{s}))"));
+        let deep = parse(&deep, Some(&names)).expect("a nest").expr;
+        assert!(collected(&deep).is_none_or(|e| e.len() < deep.len()));
     }
 }

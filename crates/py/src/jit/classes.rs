@@ -407,7 +407,7 @@ pub(super) unsafe extern "C" fn unsupported(
     };
     let [a, b] = [a, b].map(|object| name_of_type(py, object));
     let message = format!("unsupported operand type(s) for {symbol}: '{a}' and '{b}'");
-    pyo3::exceptions::PyTypeError::new_err(message).restore(py);
+    unsafe { raise(ffi::PyExc_TypeError, &message) };
     -1
 }
 
@@ -445,7 +445,7 @@ pub(super) unsafe extern "C" fn compare_refused(
         let [a, b] = [a, b].map(|object| name_of_type(py, object));
         let symbol = SYMBOLS[at];
         let message = format!("'{symbol}' not supported between instances of '{a}' and '{b}'");
-        pyo3::exceptions::PyTypeError::new_err(message).restore(py);
+        raise(ffi::PyExc_TypeError, &message);
         std::ptr::null_mut()
     }
 }
@@ -458,18 +458,29 @@ pub(super) unsafe extern "C" fn len_gave(given: *mut PyObject) -> i64 {
         if index.is_null() {
             return -1;
         }
-        let size = ffi::PyLong_AsSsize_t(index);
-        let py = Python::assume_attached();
+        let size = ffi::PyNumber_AsSsize_t(index, ffi::PyExc_OverflowError);
         let zero = ffi::PyLong_FromLong(0);
         let is_negative = ffi::PyObject_RichCompareBool(index, zero, ffi::Py_LT) == 1;
         ffi::Py_DecRef(zero);
         ffi::Py_DecRef(index);
         if is_negative {
             ffi::PyErr_Clear();
-            let message = "__len__() should return >= 0";
-            pyo3::exceptions::PyValueError::new_err(message).restore(py);
+            raise(ffi::PyExc_ValueError, "__len__() should return >= 0");
         }
         if is_negative { -1 } else { size as i64 }
+    }
+}
+
+/// Raises an exception. By hand: compiled functions call without what PyO3 needs to release references at
+/// once, and what it keeps for later would pile up.
+unsafe fn raise(kind: *mut PyObject, message: &str) {
+    unsafe {
+        let (start, length) = (message.as_ptr().cast(), message.len() as ffi::Py_ssize_t);
+        let text = ffi::PyUnicode_FromStringAndSize(start, length);
+        if !text.is_null() {
+            ffi::PyErr_SetObject(kind, text);
+            ffi::Py_DecRef(text);
+        }
     }
 }
 
@@ -494,7 +505,7 @@ pub(super) unsafe extern "C" fn init_gave(given: *mut PyObject, instance: *mut P
                 .name()
                 .map_or_else(|_| String::new(), |n| n.to_string());
             let message = format!("__init__() should return None, not '{name}'");
-            pyo3::exceptions::PyTypeError::new_err(message).restore(py);
+            raise(ffi::PyExc_TypeError, &message);
         }
         ffi::Py_DecRef(given);
         if is_none { 0 } else { -1 }

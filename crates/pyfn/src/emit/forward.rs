@@ -336,24 +336,40 @@ impl Emitter<'_, '_> {
 
     /// Notes that the element has been stored.
     pub(super) fn note_stored(&mut self, of: &Atom, index: &Index, new: &Val) {
-        let Some(forwarded) = self.forwarded.clone() else {
+        let Some((array, value)) = self.stored_at(of, index) else {
             return;
         };
-        let (at, value) = match &forwarded.ahead {
-            Some(ahead) => (&ahead.index, ahead.value),
-            None => (&forwarded.index, forwarded.value),
-        };
-        if *of != Atom::Local(forwarded.of) || index != at {
-            return;
-        }
-        let dtype = self.types[forwarded.of].array().map(|array| array.dtype);
+        let dtype = self.types[array].array().map(|array| array.dtype);
         let bits = if dtype == Some(Dtype::Float64) {
             Some(self.double_of(new))
         } else if Self::class_of(new) == Some(Class::Int) {
             Some(self.word(new))
         } else {
-            self.element_bits(forwarded.of, index)
+            self.element_bits(array, index)
         };
+        self.define_stored(value, bits);
+    }
+
+    /// The same where Python has stored it, and so converted it.
+    pub(super) fn note_stored_by_python(&mut self, of: &Atom, index: &Index) {
+        if let Some((array, value)) = self.stored_at(of, index) {
+            let bits = self.element_bits(array, index);
+            self.define_stored(value, bits);
+        }
+    }
+
+    /// The array and the register of the element, if it is the one that is stored to.
+    fn stored_at(&self, of: &Atom, index: &Index) -> Option<(Local, Variable)> {
+        let forwarded = self.forwarded.as_ref()?;
+        let (at, value) = match &forwarded.ahead {
+            Some(ahead) => (&ahead.index, ahead.value),
+            None => (&forwarded.index, forwarded.value),
+        };
+        let is_it = *of == Atom::Local(forwarded.of) && index == at;
+        is_it.then_some((forwarded.of, value))
+    }
+
+    fn define_stored(&mut self, value: Variable, bits: Option<Value>) {
         match bits {
             Some(bits) => self.b.def_var(value, bits),
             None => self.forwarded = None,

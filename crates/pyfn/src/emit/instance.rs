@@ -322,6 +322,7 @@ impl Emitter<'_, '_> {
                 let of = self.atom(of);
                 let (class, id, function) = self.scope().property(&of.ty, name)?;
                 let first = self.info.classes.instance(class);
+                self.unit.takes_by_place(id).then_some(())?;
                 self.unit.find(id, std::slice::from_ref(&first))?;
                 let object = self.guess(|emitter| emitter.instance(&of, class));
                 Some(self.call_member(id, function, vec![Self::from_word(first, object)]))
@@ -357,6 +358,7 @@ impl Emitter<'_, '_> {
     fn operator(&mut self, (op, in_place): (Bin, bool), a: &Val, b: &Val) -> Option<Option<Val>> {
         let (class, id, function) = self.scope().operator((op, in_place), &a.ty, &b.ty)?;
         let types = self.scope().operands(class, &b.ty);
+        self.unit.takes_by_place(id).then_some(())?;
         self.unit.find(id, &types)?;
         let [x, y] = self.guess(|emitter| {
             let x = emitter.instance(a, class);

@@ -22,7 +22,6 @@ impl Emitter<'_, '_> {
             (Use::Truth(wanted), _) => {
                 let truth = self.truth(&result);
                 let word = self.b.ins().bxor_imm_s(truth, i64::from(!wanted));
-                self.release_owned(&result);
                 Self::from_word(Ty::truth(), word)
             }
             (Use::Length, _) => self.given_length(&result),
@@ -46,7 +45,9 @@ impl Emitter<'_, '_> {
     /// called natively.
     fn look_at_special(&mut self, special: &Special<'_>) -> Option<(Val, Vec<Val>)> {
         let types = self.scope().params_of(special);
-        self.unit.find(special.function.0, &types)?;
+        let function = special.function.0;
+        self.unit.takes_by_place(function).then_some(())?;
+        self.unit.find(function, &types)?;
         let class = special.class;
         let instance = self.info.classes.instance(class);
         let of = self.atom(special.of);

@@ -183,6 +183,9 @@ impl Emitter<'_, '_> {
             self.through_status(&[&target, &key, &new], |emitter, words| {
                 emitter.call_word(emitter.rt.set_item, words)
             });
+            if in_array {
+                self.note_stored_by_python(of, index);
+            }
         }
         if let (Atom::Local(list), Index::Atom(_)) = (of, index) {
             extend(&mut self.types[*list], &new.ty);
