@@ -640,7 +640,7 @@ def rounded(a, c, n):
         c[j] = round(a[k]) + c[j]
 
 
-def stepped(a, c, n):
+def stepped(_, c, n):
     for k in range(1, n):
         c[k] = True if c[k - 1] > 2 else c[k - 1] + 1
 

@@ -136,8 +136,9 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     seeds : bool, default=True
         Start from linear, quadratic and power-law models and from all small formulas.
     symmetries : bool, default=True
-        Look for inputs that only scale the target, do not count, or count only as a sum, difference,
-        product or quotient, and search in those fewer variables first. Part of the seeds.
+        Look for inputs that only scale the target, do not count, or count only as a sum,
+        difference, product or quotient, and search in those fewer variables first. Part of the
+        seeds.
     guesses : iterable of str or Expression, default=()
         Formulas to start from, in the names of the columns. Their constants are fitted, so only
         the form matters.
