@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 
 use crate::op::{MAX_ARITY, Op};
 use crate::parse::parse;
-use crate::tree::{Expr, ExprError, Node};
+use crate::tree::{Expr, ExprError, Node, operands_of};
 
 /// Longest derivative, in nodes. Derivatives can be as long as the square of the expression's
 /// length, so that a deep expression might use up the memory.
@@ -197,17 +197,6 @@ impl Expr {
         }
         Ok(Expr::well_formed(out))
     }
-}
-
-/// The roots of the operands of the node at `root`. Those that it does not have are the root.
-fn operands_of(op: Op, root: usize, sizes: &[u32]) -> [usize; MAX_ARITY] {
-    let mut operands = [root; MAX_ARITY];
-    let mut end = root;
-    for operand in operands[..op.arity()].iter_mut().rev() {
-        *operand = end - 1;
-        end -= sizes[end - 1] as usize;
-    }
-    operands
 }
 
 /// Which of the specialised rules is that of the node at `root`.

@@ -370,3 +370,15 @@ impl fmt::Debug for Expr {
         write!(f, "Expr({self})")
     }
 }
+
+/// The roots of the operands of the node at `root`, from the sizes of all subtrees. Those that it does
+/// not have are the root.
+pub(crate) fn operands_of(op: Op, root: usize, sizes: &[u32]) -> [usize; MAX_ARITY] {
+    let mut operands = [root; MAX_ARITY];
+    let mut end = root;
+    for operand in operands[..op.arity()].iter_mut().rev() {
+        *operand = end - 1;
+        end -= sizes[end - 1] as usize;
+    }
+    operands
+}

@@ -347,7 +347,7 @@ pub(crate) fn sums(
 }
 
 /// The best sums, by size, of something found before and something found before or an atom.
-pub(crate) fn extended(
+pub(crate) fn sums_with(
     found: &[Found],
     dictionary: &Dictionary,
     columns: &[&[f64]],
@@ -384,15 +384,24 @@ pub(crate) fn extended(
     }
     let pairs = best.by_size.iter().flatten();
     let sums = pairs.filter_map(|&(_, i, j)| {
-        let both = [&terms[i], &terms[j]];
-        let model = linear::forward(&both.map(|term| &term.1[..]), target, None, 2).pop()?;
-        let terms = model.terms.iter();
-        let terms: Vec<(Expr, f64)> = terms
-            .map(|&(k, coefficient)| (both[k].0.clone(), coefficient / both[k].2))
-            .collect();
-        self::found(linear::combination(&terms)?, columns, target)
+        let both = [&terms[i], &terms[j]].map(|(expr, values, rms)| (expr, &values[..], *rms));
+        sum_of_two(both, columns, target)
     });
     sums.collect()
+}
+
+/// The sum of two formulas with fitted coefficients; their values are divided by the last number.
+pub(crate) fn sum_of_two(
+    both: [(&Expr, &[f64], f64); 2],
+    columns: &[&[f64]],
+    target: &[f64],
+) -> Option<Found> {
+    let model = linear::forward(&both.map(|term| term.1), target, None, 2).pop()?;
+    let terms = model.terms.iter();
+    let terms: Vec<(Expr, f64)> = terms
+        .map(|&(k, coefficient)| (both[k].0.clone(), coefficient / both[k].2))
+        .collect();
+    found(linear::combination(&terms)?, columns, target)
 }
 
 /// The best pairs of all blocks as formulas with their scaling, for each target.

@@ -236,7 +236,7 @@ impl Rows {
 }
 
 /// Weights scaled so that they average to one.
-fn normalised_weights(weights: Vec<f64>) -> Vec<f64> {
+pub(crate) fn normalised_weights(weights: Vec<f64>) -> Vec<f64> {
     let mean = linear::mean(&weights, None);
     if mean > 0.0 {
         weights.into_iter().map(|w| w / mean).collect()

@@ -28,7 +28,7 @@ use crate::dictionary::allowed;
 use crate::linear;
 use crate::loss::{Loss, Measure};
 use crate::operators::Operators;
-use crate::problem::Rows;
+use crate::problem::{Rows, normalised_weights};
 use crate::seeds::{law_exponent, power_product};
 
 /// Rows among which neighbours are sought.
@@ -61,7 +61,8 @@ const STEEPEST: f64 = 6.0;
 pub(crate) struct Reduction {
     /// The new variables, as formulas of the inputs.
     pub(crate) variables: Vec<Expr>,
-    factors: Vec<(Expr, f64)>,
+    /// What the target is divided by; `None` is one.
+    factor: Option<Expr>,
     /// What quadratic fits to neighbours leave of the target, as a share of its variance.
     pub(crate) left: f64,
 }
@@ -195,25 +196,20 @@ impl Reduction {
             stage = next;
         }
         let fewer = stage.variables.len() < n_inputs && stage.local.left <= LEFT * spread;
-        fewer.then_some(Self {
+        let (bases, powers): (Vec<Expr>, Vec<f64>) = stage.factors.into_iter().unzip();
+        let powers: Vec<(usize, f64)> = powers.into_iter().enumerate().collect();
+        fewer.then(|| Self {
             variables: stage.variables,
-            factors: stage.factors,
+            factor: power_product(&powers).and_then(|product| substituted(&product, &bases)),
             left: (stage.local.left / spread).powi(2),
         })
-    }
-
-    /// What the target is divided by; `None` is one.
-    fn factor(&self) -> Option<Expr> {
-        let powers: Vec<(usize, f64)> = self.factors.iter().map(|(_, p)| *p).enumerate().collect();
-        let bases: Vec<Expr> = self.factors.iter().map(|(base, _)| base.clone()).collect();
-        substituted(&power_product(&powers)?, &bases)
     }
 
     /// The rows in the new variables, for least squares: the same errors cost the same.
     pub(crate) fn rows(&self, rows: &Rows) -> Option<Rows> {
         let columns = rows.column_refs();
         let values = |expr: &Expr| expr.eval_columns(&columns);
-        let by = self.factor().map(|factor| values(&factor));
+        let by = self.factor.as_ref().map(values);
         let factor = |row: usize| by.as_ref().map_or(1.0, |by| by[row]);
         let mut target: Vec<f64> = (0..rows.n_rows())
             .map(|row| (rows.target[row] - rows.zero) / factor(row))
@@ -226,13 +222,13 @@ impl Reduction {
         let weights: Vec<f64> = (0..rows.n_rows())
             .map(|row| own(row) * factor(row) * factor(row))
             .collect();
-        let mean = linear::mean(&weights, None);
+        let counts = linear::mean(&weights, None) > 0.0;
         let columns: Vec<Vec<f64>> = self.variables.iter().map(values).collect();
-        let usable = all_finite(&columns, &[&target, &weights]) && mean > 0.0;
+        let usable = all_finite(&columns, &[&target, &weights]) && counts;
         usable.then(|| Rows {
             columns,
             target,
-            weights: Some(weights.into_iter().map(|w| w / mean).collect()),
+            weights: Some(normalised_weights(weights)),
             zero: 0.0,
             measure: Measure::of_table(Loss::Mse),
         })
@@ -241,15 +237,15 @@ impl Reduction {
     /// A formula of the new variables as one of the inputs, up to a scale.
     pub(crate) fn lifted(&self, expr: &Expr) -> Option<Expr> {
         let rest = substituted(expr, &self.variables)?;
-        match self.factor() {
-            Some(factor) => Some(Expr::apply(Op::Mul, &[rest, factor])),
-            None => Some(rest),
-        }
+        Some(match &self.factor {
+            Some(factor) => Expr::apply(Op::Mul, &[rest, factor.clone()]),
+            None => rest,
+        })
     }
 
     /// Nodes that formulas grow by at least.
     pub(crate) fn size(&self) -> usize {
-        self.factor().map_or(0, |factor| factor.len() + 1)
+        self.factor.as_ref().map_or(0, |factor| factor.len() + 1)
     }
 }
 

@@ -321,7 +321,7 @@ impl Pairs<'_> {
             .for_each(|((found, sums), target)| {
                 found.extend(sums);
                 let sums =
-                    pairs::extended(&pareto(found.clone()), &dictionary, columns, target, room);
+                    pairs::sums_with(&pareto(found.clone()), &dictionary, columns, target, room);
                 found.extend(sums);
                 found.extend(greedy_atoms(&dictionary, columns, target, room));
             });
@@ -387,10 +387,8 @@ fn extended(
         .filter(|term| term.core.len() + sum.core.len() + 5 <= max_size)
         .filter_map(|term| {
             let second = term.core.eval_columns(columns);
-            let model = linear::forward(&[&first, &second], target, None, 2).pop()?;
-            let both = [sum.core.clone(), term.core];
-            let core = expression(&model, &|k| both[k].clone())?;
-            pairs::found(core, columns, target)
+            let both = [(&sum.core, &first[..], 1.0), (&term.core, &second[..], 1.0)];
+            pairs::sum_of_two(both, columns, target)
         })
         .collect()
 }

@@ -56,10 +56,10 @@ impl Starts<'_> {
         if !self.config.seeds {
             return judged(guesses, SEEDS_SHARE);
         }
+        let squares = rows.for_squares();
         let mut starts = Vec::new();
         let mut begun = 0.0;
         if scope == Scope::Whole && self.config.symmetries {
-            let squares = rows.for_squares();
             let looking = self.clock.until_share(LOOKING_SHARE);
             if let Some(reduction) = Reduction::of(&squares, &self.config.operators, &looking) {
                 let models = self.in_fewer(&reduction, &squares)?;
@@ -67,7 +67,7 @@ impl Starts<'_> {
                 starts = judged(models, begun + SEEDS_SHARE)?;
                 let enough = (NEARLY * reduction.left).max(PERFECT);
                 if starts.iter().any(|start| start.score.error <= enough) {
-                    starts.extend(judged(self.few(rows, guesses), begun + SEEDS_SHARE)?);
+                    starts.extend(judged(self.few(&squares, guesses), begun + SEEDS_SHARE)?);
                     return Ok(starts);
                 }
             }
@@ -76,27 +76,28 @@ impl Starts<'_> {
             Scope::Whole | Scope::Fewer => (begun + SEEDS_SHARE, SEEDS_SHARE),
             Scope::Fold(part) => (SEEDS_SHARE + part * FOLDS_SHARE, FOLD_SHARE),
         };
-        let mut models = self.few(rows, guesses);
-        models.extend(self.pairs(rows, self.config, scope, &self.clock.until_share(sought)));
+        let mut models = self.few(&squares, guesses);
+        let seeking = self.clock.until_share(sought);
+        models.extend(self.pairs(&squares, self.config, scope, &seeking));
         starts.extend(judged(models, sought + fitted)?);
         Ok(starts)
     }
 
-    /// Models that take no time.
+    /// Models that take no time. Like pairs, for least squares.
     fn few(&self, rows: &Rows, mut models: Vec<Expr>) -> Vec<Expr> {
         let Config {
             max_size,
             operators,
             ..
         } = self.config;
-        models.extend(seeds::models(&rows.for_squares(), *max_size));
+        models.extend(seeds::models(rows, *max_size));
         models.extend(seeds::defined(operators, rows.columns.len()));
         models
     }
 
     fn pairs(&self, rows: &Rows, config: &Config, scope: Scope, clock: &Clock) -> Vec<Expr> {
         seeds::pairs(
-            &rows.for_squares(),
+            rows,
             scope,
             &config.operators,
             config.max_size,

@@ -7,7 +7,7 @@
 use super::form::Form;
 use super::level;
 use crate::op::{Grouping, Op};
-use crate::tree::{Expr, Node};
+use crate::tree::{Expr, Node, operands_of};
 
 /// What the engine must know about a language.
 pub(crate) trait Language {
@@ -142,7 +142,7 @@ impl<L: Language> Writer<'_, L> {
     }
 
     fn operator(&mut self, op: Op, root: usize, place: Place) {
-        let operands = self.operands(op, root);
+        let operands = operands_of(op, root, self.sizes);
         let mut form = self.language.form(op);
         if let Form::Helper(name, _) = form {
             self.helpers[op as usize] = true;
@@ -204,17 +204,6 @@ impl<L: Language> Writer<'_, L> {
                 }
             }
         }
-    }
-
-    /// The roots of the operands of the operator at `root`; those that it does not have are 0.
-    fn operands(&self, op: Op, root: usize) -> [usize; 3] {
-        let mut operands = [0; 3];
-        let mut end = root;
-        for operand in operands[..op.arity()].iter_mut().rev() {
-            *operand = end - 1;
-            end -= self.sizes[end - 1] as usize;
-        }
-        operands
     }
 
     fn arguments(&mut self, operands: &[usize]) {

@@ -10,7 +10,7 @@
 //! operators shortens may be shorter as a fraction of polynomials ([`rational`]).
 //!
 //! # Invariants
-//! No rule uses an operand twice, and no rule makes an expression longer. Rules may use operators
+//! No rule uses an operand twice, and nothing makes an expression longer. Rules may use operators
 //! that the expression did not have (`x*x` becomes `square(x)`).
 
 mod algebraic;

@@ -12,20 +12,19 @@
 //!   into.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::ops::RangeInclusive;
 
 use crate::op::Op;
-use crate::tree::{Expr, Node};
+use crate::tree::{Expr, Node, operands_of};
 
 /// Terms of a polynomial, and the highest exponent.
 const TERMS: usize = 24;
 const EXPONENT: i32 = 8;
 /// Nodes of an expression; longer ones are nothing that a person reads.
 const NODES: usize = 200;
-/// What sums leave of terms that cancel.
-const CANCELLED: f64 = 4.0 * f64::EPSILON;
+/// Numbers that are no further apart are the same, and their difference is nothing.
+const SAME: f64 = 4.0 * f64::EPSILON;
 /// Coefficients that can be multiplied and divided without overflow.
 const MODERATE: RangeInclusive<f64> = 1e-60..=1e60;
 
@@ -35,7 +34,7 @@ pub(super) fn collected(expr: &Expr) -> Option<Expr> {
     if expr.len() > NODES || !expr.constants().iter().all(is_moderate) {
         return None;
     }
-    let nodes = Atoms::default().shortest(expr.nodes());
+    let nodes = Atoms::of(expr).shortest(expr.len() - 1);
     let written = Expr::from_postfix(nodes).ok()?;
     (written.len() < expr.len()).then_some(written)
 }
@@ -54,13 +53,14 @@ struct Fraction {
     below: Polynomial,
 }
 
-/// What polynomials are in, and what is known of subtrees, by where they end in memory: each is read
+/// An expression, what polynomials are in, and what is known of subtrees, by their roots: each is read
 /// once.
-#[derive(Default)]
-struct Atoms {
+struct Atoms<'a> {
+    nodes: &'a [Node],
+    sizes: Vec<u32>,
     wholes: Vec<Vec<Node>>,
-    fractions: HashMap<*const Node, Fraction>,
-    written: HashMap<*const Node, Vec<Node>>,
+    fractions: Vec<Option<Fraction>>,
+    written: Vec<Option<Vec<Node>>>,
 }
 
 impl Polynomial {
@@ -79,7 +79,7 @@ impl Polynomial {
             Entry::Occupied(mut entry) => {
                 let size = entry.get().abs().max(coefficient.abs());
                 *entry.get_mut() += coefficient;
-                if size.is_finite() && entry.get().abs() <= CANCELLED * size {
+                if size.is_finite() && entry.get().abs() <= SAME * size {
                     entry.remove();
                 }
             }
@@ -195,7 +195,7 @@ impl Polynomial {
 }
 
 fn is_same(a: f64, b: f64) -> bool {
-    (a - b).abs() <= 4.0 * f64::EPSILON * b.abs()
+    (a - b).abs() <= SAME * b.abs()
 }
 
 fn product(a: &Monomial, b: &Monomial, sign: i32) -> Monomial {
@@ -264,7 +264,33 @@ impl Fraction {
     }
 }
 
-impl Atoms {
+impl<'a> Atoms<'a> {
+    fn of(expr: &'a Expr) -> Self {
+        Self {
+            nodes: expr.nodes(),
+            sizes: expr.subtree_sizes(),
+            wholes: Vec::new(),
+            fractions: vec![None; expr.len()],
+            written: vec![None; expr.len()],
+        }
+    }
+
+    fn tree(&self, root: usize) -> &'a [Node] {
+        &self.nodes[root + 1 - self.sizes[root] as usize..=root]
+    }
+
+    /// The operands of a node, one after the other as short as can be, under it.
+    fn of_shortest(&mut self, root: usize) -> Vec<Node> {
+        let mut nodes = Vec::new();
+        if let Node::Op(op) = self.nodes[root] {
+            for &operand in &operands_of(op, root, &self.sizes)[..op.arity()] {
+                nodes.extend(self.shortest(operand));
+            }
+        }
+        nodes.push(self.nodes[root]);
+        nodes
+    }
+
     /// Something that is not looked into.
     fn whole(&mut self, nodes: Vec<Node>) -> Fraction {
         let number = self.wholes.iter().position(|atom| *atom == nodes);
@@ -276,97 +302,91 @@ impl Atoms {
     }
 
     /// The shortest of a tree as it is, with its parts written shorter, and as a fraction.
-    fn shortest(&mut self, nodes: &[Node]) -> Vec<Node> {
-        let end = nodes.as_ptr_range().end;
-        if let Some(known) = self.written.get(&end) {
+    fn shortest(&mut self, root: usize) -> Vec<Node> {
+        if let Some(known) = &self.written[root] {
             return known.clone();
         }
-        let parts = operands(nodes).into_iter().map(|part| self.shortest(part));
-        let mut by_parts = parts.collect::<Vec<_>>().concat();
-        by_parts.extend(nodes.last());
-        let fraction = self.read(nodes);
+        let by_parts = self.of_shortest(root);
+        let fraction = self.read(root);
         let written = self.write(&fraction);
-        let mut shortest = nodes.to_vec();
+        let mut shortest = self.tree(root).to_vec();
         for other in [by_parts, written] {
             if other.len() < shortest.len() {
                 shortest = other;
             }
         }
-        self.written.insert(end, shortest.clone());
+        self.written[root] = Some(shortest.clone());
         shortest
     }
 
-    /// A tree in postfix order as a fraction.
-    fn read(&mut self, nodes: &[Node]) -> Fraction {
-        let end = nodes.as_ptr_range().end;
-        if let Some(known) = self.fractions.get(&end) {
+    /// A tree as a fraction.
+    fn read(&mut self, root: usize) -> Fraction {
+        if let Some(known) = &self.fractions[root] {
             return known.clone();
         }
-        let fraction = self.read_anew(nodes);
-        self.fractions.insert(end, fraction.clone());
+        let fraction = self.read_anew(root);
+        self.fractions[root] = Some(fraction.clone());
         fraction
     }
 
-    fn read_anew(&mut self, nodes: &[Node]) -> Fraction {
-        let op = match nodes {
-            [Node::Const(value)] => {
-                return Fraction::of(Polynomial::constant(*value));
-            }
-            [.., Node::Op(op)] => *op,
-            _ => return self.whole(nodes.to_vec()),
+    fn read_anew(&mut self, root: usize) -> Fraction {
+        let op = match self.nodes[root] {
+            Node::Const(value) => return Fraction::of(Polynomial::constant(value)),
+            Node::Var(_) => return self.whole(self.tree(root).to_vec()),
+            Node::Op(op) => op,
         };
-        let operands = operands(nodes);
-        let arithmetic = match (op, &operands[..]) {
-            (Op::Add, [a, b]) => self.read(a).plus(&self.read(b), 1.0),
-            (Op::Sub, [a, b]) => self.read(a).plus(&self.read(b), -1.0),
-            (Op::Mul, [a, b]) => self.read(a).times(&self.read(b)),
-            (Op::Div, [a, b]) => {
+        let [a, b, _] = operands_of(op, root, &self.sizes);
+        let arithmetic = match op {
+            Op::Add => self.read(a).plus(&self.read(b), 1.0),
+            Op::Sub => self.read(a).plus(&self.read(b), -1.0),
+            Op::Mul => self.read(a).times(&self.read(b)),
+            Op::Div => {
                 let above = self.read(a);
                 self.read(b).inverse().and_then(|b| above.times(&b))
             }
-            (Op::Inv, [a]) => self.read(a).inverse(),
-            (Op::Neg, [a]) => self
+            Op::Inv => self.read(a).inverse(),
+            Op::Neg => self
                 .read(a)
                 .times(&Fraction::of(Polynomial::constant(-1.0))),
-            (Op::Square, [a]) => self.half_angle(a).or_else(|| {
+            Op::Square => self.half_angle(a).or_else(|| {
                 let a = self.read(a);
                 a.times(&a)
             }),
-            (Op::Sqrt, [a]) => {
-                let mut inside = self.read(a);
-                let factor = inside.above.common();
-                inside.above = inside.above.scaled(1.0 / factor);
-                let written = self.write(&inside);
-                if written.len() <= a.len() {
-                    let root = self.whole([written, vec![Node::Op(Op::Sqrt)]].concat());
-                    root.times(&Fraction::of(Polynomial::constant(factor.sqrt())))
-                } else {
-                    None
-                }
-            }
+            Op::Sqrt => self.root(a),
             _ => None,
         };
         arithmetic.unwrap_or_else(|| {
-            let operands = operands.iter().map(|operand| self.shortest(operand));
-            let mut nodes: Vec<Node> = operands.collect::<Vec<_>>().concat();
-            nodes.push(Node::Op(op));
+            let nodes = self.of_shortest(root);
             self.whole(nodes)
         })
     }
 
+    /// The square root of a tree, the factor that most coefficients have in front.
+    fn root(&mut self, of: usize) -> Option<Fraction> {
+        let mut inside = self.read(of);
+        let factor = inside.above.common();
+        inside.above = inside.above.scaled(1.0 / factor);
+        let written = self.write(&inside);
+        if written.len() > self.tree(of).len() {
+            return None;
+        }
+        let root = self.whole([written, vec![Node::Op(Op::Sqrt)]].concat());
+        root.times(&Fraction::of(Polynomial::constant(factor.sqrt())))
+    }
+
     /// The square of the sine or cosine of half of something: `(1 - cos(x))/2`, `(1 + cos(x))/2`.
-    fn half_angle(&mut self, wave: &[Node]) -> Option<Fraction> {
-        let sign = match wave.last()? {
-            Node::Op(Op::Sin) => -1.0,
-            Node::Op(Op::Cos) => 1.0,
+    fn half_angle(&mut self, wave: usize) -> Option<Fraction> {
+        let (op, sign) = match self.nodes[wave] {
+            Node::Op(op @ Op::Sin) => (op, -1.0),
+            Node::Op(op @ Op::Cos) => (op, 1.0),
             _ => return None,
         };
-        let half = operands(wave)[0];
+        let [half, ..] = operands_of(op, wave, &self.sizes);
         let angle = self
             .read(half)
             .times(&Fraction::of(Polynomial::constant(2.0)))?;
         let angle = self.write(&angle);
-        if angle.len() >= half.len() {
+        if angle.len() >= self.tree(half).len() {
             return None;
         }
         let wave = self.whole([angle, vec![Node::Op(Op::Cos)]].concat());
@@ -496,30 +516,6 @@ fn joined(operands: Vec<Vec<Node>>, op: Op) -> Option<Vec<Node>> {
     operands
         .into_iter()
         .reduce(|a, b| [a, b, vec![Node::Op(op)]].concat())
-}
-
-/// The subtrees of the last node.
-fn operands(nodes: &[Node]) -> Vec<&[Node]> {
-    let mut out = Vec::new();
-    let mut end = nodes.len() - 1;
-    let arity = match nodes[end] {
-        Node::Op(op) => op.arity(),
-        _ => 0,
-    };
-    for _ in 0..arity {
-        let (mut start, mut missing) = (end, 1usize);
-        while missing > 0 {
-            start -= 1;
-            missing -= 1;
-            if let Node::Op(op) = nodes[start] {
-                missing += op.arity();
-            }
-        }
-        out.push(&nodes[start..end]);
-        end = start;
-    }
-    out.reverse();
-    out
 }
 
 #[cfg(test)]

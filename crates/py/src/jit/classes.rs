@@ -499,11 +499,7 @@ pub(super) unsafe extern "C" fn init_gave(given: *mut PyObject, instance: *mut P
         }
         if !is_none && !given.is_null() {
             let py = Python::assume_attached();
-            let given = Bound::from_borrowed_ptr(py, given);
-            let name = given
-                .get_type()
-                .name()
-                .map_or_else(|_| String::new(), |n| n.to_string());
+            let name = name_of_type(py, given);
             let message = format!("__init__() should return None, not '{name}'");
             raise(ffi::PyExc_TypeError, &message);
         }

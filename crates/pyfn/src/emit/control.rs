@@ -151,11 +151,22 @@ impl Emitter<'_, '_> {
         let after = self.joint(statement.id).after;
         let (yes, no, done) = (self.new_block(), self.new_block(), self.new_block());
         self.b.ins().brif(truth, yes, &[], no, &[]);
-        let sides = [true, false].map(|side| self.refined(statement.id, side));
-        for ((start, block), types) in [(yes, then), (no, otherwise)].into_iter().zip(sides) {
+        self.sides(statement.id, [(yes, then), (no, otherwise)], done, after)
+    }
+
+    /// The two sides of a branch, in blocks that have been jumped to; whether anything follows.
+    pub(super) fn sides(
+        &mut self,
+        branch: usize,
+        sides: [(Block, &[Statement]); 2],
+        done: Block,
+        after: State,
+    ) -> bool {
+        let types = [true, false].map(|side| self.refined(branch, side));
+        for ((start, statements), types) in sides.into_iter().zip(types) {
             self.types = types;
             self.start(start);
-            if self.block(block) {
+            if self.block(statements) {
                 self.jump_to(done, &after);
             }
         }

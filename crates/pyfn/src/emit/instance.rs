@@ -372,13 +372,7 @@ impl Emitter<'_, '_> {
             return Some(None);
         };
         let (tag, word) = (self.tag(&result), self.word(&result));
-        let is_object = self
-            .b
-            .ins()
-            .icmp_imm_s(IntCC::Equal, tag, i64::from(OBJECT));
-        let nothing = self.address(self.rt.not_implemented);
-        let is_nothing = self.b.ins().icmp(IntCC::Equal, word, nothing);
-        let is_nothing = self.b.ins().band(is_object, is_nothing);
+        let is_nothing = self.is_not_implemented(tag, word);
         let (refused, done) = (self.cold_block(), self.new_block());
         self.b.ins().brif(is_nothing, refused, &[], done, &[]);
         self.start(refused);

@@ -84,15 +84,7 @@ impl Emitter<'_, '_> {
         self.b.ins().brif(truth, yes, &[], no, &[]);
         self.start(decided);
         self.jump(if condition.goes_on_if { no } else { yes }, &[]);
-        let sides = [true, false].map(|side| self.refined(second.id, side));
-        for ((start, block), types) in [(yes, then), (no, otherwise)].into_iter().zip(sides) {
-            self.types = types;
-            self.start(start);
-            if self.block(block) {
-                self.jump_to(done, &after);
-            }
-        }
-        let goes_on = self.resume_at(done, after);
+        let goes_on = self.sides(second.id, [(yes, then), (no, otherwise)], done, after);
         self.b.set_srcloc(around);
         Some(goes_on)
     }

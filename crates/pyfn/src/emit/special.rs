@@ -1,6 +1,6 @@
 //! Calls of methods that syntax stands for (see `special`).
 
-use cranelift_codegen::ir::{InstBuilder, condcodes::IntCC, types};
+use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 
 use super::{Emitter, Val};
 use crate::program::{Cmp, Expr, Index, Kind};
@@ -72,10 +72,7 @@ impl Emitter<'_, '_> {
         let done = self.new_block();
         let params = [types::I64, types::I64, types::F64];
         let [to_tag, to_word, to_flt] = params.map(|ty| self.b.append_block_param(done, ty));
-        let is_object = (self.b.ins()).icmp_imm_s(IntCC::Equal, tag, i64::from(OBJECT));
-        let nothing = self.address(self.rt.not_implemented);
-        let is_nothing = self.b.ins().icmp(IntCC::Equal, word, nothing);
-        let is_nothing = self.b.ins().band(is_object, is_nothing);
+        let is_nothing = self.is_not_implemented(tag, word);
         let (refused, known) = (self.cold_block(), self.new_block());
         self.b.ins().brif(is_nothing, refused, &[], known, &[]);
         self.start(known);
@@ -96,6 +93,14 @@ impl Emitter<'_, '_> {
             flt: Some(to_flt),
             ..result
         }
+    }
+
+    /// Whether a method has refused the other operand.
+    pub(super) fn is_not_implemented(&mut self, tag: Value, word: Value) -> Value {
+        let is_object = (self.b.ins()).icmp_imm_s(IntCC::Equal, tag, i64::from(OBJECT));
+        let nothing = self.address(self.rt.not_implemented);
+        let is_nothing = self.b.ins().icmp(IntCC::Equal, word, nothing);
+        self.b.ins().band(is_object, is_nothing)
     }
 
     /// The number of items that `__len__` gave.
