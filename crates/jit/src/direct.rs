@@ -25,6 +25,7 @@ use std::sync::OnceLock;
 use opcodon_asm::{AsmError, Assembler, Cursor, Encoding, Inst, Mem, Operand, Template, gpr};
 use opcodon_expr::{Node, Op};
 
+use crate::divider::n_quotients;
 use crate::lower::routines;
 use crate::machine::{MACHINES, Machine, Rows, number, offset};
 use crate::panel::stride;
@@ -600,24 +601,6 @@ pub(crate) const LEAF: u8 = u8::MAX;
 /// Quotients and inverses by multiplications.
 const QUOTIENT: u8 = 254;
 const INVERSE: u8 = 253;
-
-/// How many of a tree's quotients to take from the divider, so that it and the multipliers end at the
-/// same time. In half cycles: a division of 512 bits keeps the divider busy and nothing else, an
-/// instruction or a routine the multipliers; a quotient counts for three times its instructions, which
-/// wait for each other and keep the next rows' from starting (measured on Sapphire Rapids).
-pub(crate) fn n_quotients<T: Float>(
-    n_divisions: usize,
-    n_calls: usize,
-    n_operators: usize,
-) -> usize {
-    const INSTRUCTION: usize = 1;
-    const ROUTINE: usize = 20;
-    let (division, quotient) = if T::SIZE == 8 { (32, 60) } else { (20, 50) };
-    let others = (n_operators - n_divisions) * INSTRUCTION + n_calls * ROUTINE;
-    let spare = (division * n_divisions).saturating_sub(others);
-    let n = (spare + (division + quotient) / 2) / (division + quotient);
-    n.min(n_divisions)
-}
 
 #[inline(always)]
 pub(crate) fn kind(node: Node) -> u8 {

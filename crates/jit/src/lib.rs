@@ -26,6 +26,7 @@
 mod batch;
 mod columns;
 mod direct;
+mod divider;
 mod error;
 mod explain;
 mod formula;

@@ -19,7 +19,7 @@ use opcodon_asm::{Alu, Assembler, Gpr, Mem, Rm, Vreg, gpr, inst};
 use opcodon_codemem::{Arena, SealedArena};
 use opcodon_expr::Op;
 
-use crate::direct::n_quotients;
+use crate::divider::n_quotients;
 use crate::machine::{MACHINES, Machine, number, reg};
 use crate::tape::{Arg, Step, Tape, index};
 use crate::vmath::Routines;
