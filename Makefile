@@ -4,7 +4,8 @@
 #   make demo    real tables become formulas, with the machine code that judged them
 #   make test    every test, Rust and Python
 #   make bench   speed, as ratios to other tools and to plain Python
-#   make bench-quality   what searches find, beside other tools, and which of our parts pay
+#   make bench-quality   what searches find, beside other tools, and which of our parts pay;
+#                PROBLEMS=FOLDER takes tables and laws in files
 #   make lint    formatting, clippy, ruff, mypy, stubtest
 #   make format  what `lint` would complain of, put right
 PYTHON ?= python3
@@ -47,9 +48,10 @@ bench: $(VENV)/.wheel $(VENV)/.bench
 	$(BIN)/python benches/genome.py
 	$(BIN)/python examples/deap_symbreg.py
 
-bench-quality: $(VENV)/.wheel $(VENV)/.bench
-	$(BIN)/python benches/quality.py
-	$(BIN)/python benches/quality.py --ablation
+# PROBLEMS=FOLDER: tables and laws in files instead of those that are built in.
+bench-quality: $(VENV)/.wheel $(VENV)/.rivals
+	$(BIN)/python benches/quality.py $(PROBLEMS:%=--problems %)
+	$(BIN)/python benches/quality.py $(PROBLEMS:%=--problems %) --ablation --seconds 4
 
 lint: lint-rust lint-python
 
@@ -86,6 +88,11 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.python
 
 $(VENV)/.bench: requirements/bench.txt $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/bench.txt
+	touch $@
+
+# A search that is built from source; where that fails, the comparison says that it is left out.
+$(VENV)/.rivals: $(VENV)/.bench
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation rils-rols==1.6.7
 	touch $@
 
 $(VENV)/.lint: requirements/lint.txt $(VENV)/.test

@@ -1,95 +1,43 @@
 """What is found, side by side: Opcodon and other searches, the same problems, time and threads.
 
-Laws are formulas of physics and of the literature, sampled anew with a seed of their own; *solved*
-is a test R² above 0.999999 without noise, and *extends* the same on inputs half a range further
-out, which tells a formula from a good fit. Tables are scikit-learn's real ones, split in halves.
-Solvers that are not installed are left out, and said to be.
+Of laws: how many are *exact* by SRBench's symbolic rule, how many have a test R² above 0.999, and
+how many *extend*, above 0.999999 on inputs half a range further out, which tells a formula from a
+good fit. Of tables: the mean of test R² clipped to [0, 1], its median, and on how many a solver is
+ahead of Opcodon. Solvers that are not installed are left out, and said to be.
 
 With --ablation the solvers are Opcodon with one part of it left out or put in, at equal time: which
 of its parts pay?
 
     python benches/quality.py [--seconds 10] [--threads 2] [--noise 0] [--seeds 1] [--only kepler]
-                              [--ablation]
+                              [--problems FILE_OR_FOLDER …] [--ablation]
 """
 
 import argparse
 import functools
 import importlib.util
+import math
 import os
+import re
 import statistics
 import time
 
 import numpy as np
+import problems
+import symbolic
 
 import opcodon
 
-TRAIN, TEST = 500, 1000
 
-# Name, formula, and the range of each variable in the order of the formula's first mention. From
-# Udrescu & Tegmark, Science Advances 6 (2020), eaay2631, and the usual benchmarks of the field.
-LAWS = [
-    ("kepler", "365.25*a*sqrt(a)", {"a": (0.3, 70)}),
-    ("gauss", "exp(-(x - m)^2/(2*s^2))/(2.50662827463*s)", {"x": (1, 3), "m": (1, 3), "s": (1, 3)}),
-    ("coulomb", "q1*q2/(12.566370614*e*r^2)", dict.fromkeys(("q1", "q2", "e", "r"), (1, 5))),
-    ("relativistic mass", "m/sqrt(1 - v^2/c^2)", {"m": (1, 5), "v": (1, 2), "c": (3, 10)}),
-    ("lens", "1/(1/d + n/f)", {"d": (1, 5), "n": (1, 5), "f": (1, 5)}),
-    ("lorentz force", "q*(E + B*v*sin(t))", dict.fromkeys(("q", "E", "B", "v", "t"), (1, 5))),
-    ("planck", "h*w^3/(9.8696*c^2*(exp(h*w/k) - 1))", dict.fromkeys(("h", "w", "c", "k"), (1, 5))),
-    ("law of cosines", "sqrt(a^2 + b^2 - 2*a*b*cos(g))", dict.fromkeys(("a", "b", "g"), (1, 5))),
-    ("clausius-mossotti", "1 + n*p/(1 - n*p/3)", {"n": (0, 1), "p": (0, 1)}),
-    ("doppler", "(1 + v/c)/sqrt(1 - v^2/c^2)*w", {"v": (1, 2), "c": (3, 10), "w": (1, 5)}),
-    ("nguyen-7", "log(x + 1) + log(x^2 + 1)", {"x": (0, 2)}),
-    ("pagie-1", "1/(1 + x^-4) + 1/(1 + y^-4)", {"x": (0.3, 5), "y": (0.3, 5)}),
-    ("hill", "a*x^2/(k + x^2) + b", {"a": (1, 3), "x": (0, 5), "k": (0.5, 4), "b": (0, 1)}),
-    ("pendulum", "6.283185307*sqrt(l/g)", {"l": (0.1, 5), "g": (1, 25)}),
-]
-TABLES = ("diabetes", "linnerud", "wine", "iris")
-
-
-def law(name, formula, ranges, noise, seed):
-    """Inputs and targets: to learn, to test, and further out."""
-    names = list(ranges)
-    exact = opcodon.compile(opcodon.parse(formula, variables=names))
-    rng = np.random.default_rng([seed, len(name), *map(ord, name)])
-    low, high = np.array(list(ranges.values()), dtype=float).T
-
-    def sample(n, low, high):
-        X = np.column_stack([rng.uniform(a, b, n) for a, b in zip(low, high, strict=True)])
-        y = exact(X)
-        usable = np.isfinite(y)
-        return X[usable], y[usable]
-
-    X, y = sample(TRAIN, low, high)
-    y = y + noise * y.std() * rng.standard_normal(len(y))
-    wide = sample(TEST, high, high + (high - low) / 2)
-    return (X, y), sample(TEST, low, high), wide
-
-
-def table(name, seed):
-    """A real table in halves; the further rows are the test rows again."""
-    from sklearn import datasets
-    from sklearn.model_selection import train_test_split
-
-    data = getattr(datasets, f"load_{name}")()
-    X, y = data.data, data.target
-    if name in ("wine", "iris"):
-        # Made for classes: the last column from the others.
-        X, y = X[:, :-1], X[:, -1]
-    elif y.ndim > 1:
-        y = y[:, 0]
-    X, X_test, y, y_test = train_test_split(X, y, test_size=0.5, random_state=seed)
-    return (X, y), (X_test, y_test), (X_test, y_test)
-
-
-# A solver takes table, seconds, threads and seed, and gives a prediction and a size. --------------
-def by_opcodon(X, y, seconds, threads, seed, **part):
+# A solver takes rows, seconds, threads and seed; it gives a prediction, and the formula as text in
+# x0, x1, … ---------------------------------------------------------------------------------
+def by_opcodon(rows, seconds, threads, seed, **part):
     model = opcodon.SymbolicRegressor(
         time_limit=seconds, n_jobs=threads, random_state=seed, **part
-    ).fit(X, y)
-    return model.predict, model.expression_.size
+    ).fit(rows.X, rows.y)
+    return model.predict, str(model.expression_)
 
 
-def by_operon(X, y, seconds, threads, seed):
+def by_operon(rows, seconds, threads, seed):
     from pyoperon.sklearn import SymbolicRegressor
 
     model = SymbolicRegressor(
@@ -103,16 +51,18 @@ def by_operon(X, y, seconds, threads, seed):
         n_threads=threads,
         random_state=seed,
     )
-    model.fit(X, y)
-    return model.predict, model.stats_["model_length"]
+    model.fit(rows.X, rows.y)
+    text = model.get_model_string(model.model_, precision=9)
+    text = re.sub(r"\bX(\d+)\b", lambda match: f"x{int(match[1]) - 1}", text)
+    return model.predict, text
 
 
-def by_rils_rols(X, y, seconds, _threads, seed):
+def by_rils_rols(rows, seconds, _threads, seed):
     from rils_rols.rils_rols import RILSROLSRegressor
 
     model = RILSROLSRegressor(max_time=int(seconds), max_fit_calls=10**9, random_state=seed)
-    model.fit(X, y)
-    return model.predict, model.model_complexity()
+    model.fit(rows.X, rows.y)
+    return model.predict, str(model.model)
 
 
 SOLVERS = {
@@ -126,6 +76,8 @@ PARTS = {
     "as it is": {},
     "no seeds": {"seeds": False},
     "no symmetries": {"symmetries": False},
+    "no back-solving": {"back_solving": 0.0},
+    "no sums of terms": {"multigene": False},
     "no constants": {"constant_iterations": 0},
     "no crossover": {"crossover_probability": 0.0},
     "one island": {"islands": 1},
@@ -137,10 +89,10 @@ PARTS = {
 }
 
 
-def r2(y, predicted):
+def r2(rows, predict):
     with np.errstate(all="ignore"):
-        score = 1 - np.mean((y - predicted) ** 2) / np.var(y)
-    return score if np.isfinite(score) else -np.inf
+        score = 1 - np.mean((rows.y - predict(rows.X)) ** 2) / np.var(rows.y)
+    return score if np.isfinite(score) else -math.inf
 
 
 def installed():
@@ -154,64 +106,104 @@ def installed():
     return solvers
 
 
+def judged(problem, split, solve, options, seed):
+    """What a solver finds: scores, and what is to be seen of them."""
+    names = [f"x{j}" for j in range(len(problem.names))]
+    start = time.perf_counter()
+    try:
+        predict, text = solve(split.train, options.seconds, options.threads, seed)
+        seconds = time.perf_counter() - start
+        test = r2(split.test, predict)
+        wide = r2(split.wide, predict) if split.wide else test
+    # A solver that fails has found nothing.
+    except Exception as error:
+        print(f"failed on {problem.name}: {error}")
+        nothing = {"test": -math.inf, "wide": -math.inf, "size": math.nan, "seconds": math.nan}
+        return nothing | {"exact": False, "failed": True}
+    exact = test > 0.5 and problem.formula is not None
+    exact = exact and symbolic.is_law(text, renamed(problem.formula, problem.names, names), names)
+    size = symbolic.size(text, names)
+    found = {"test": test, "wide": wide, "size": size, "seconds": seconds}
+    return found | {"exact": exact, "failed": False}
+
+
+def renamed(formula, old, new):
+    """The formula in other names."""
+    to = dict(zip(old, new, strict=True))
+    return re.sub(r"[A-Za-z_]\w*", lambda match: to.get(match[0], match[0]), formula)
+
+
+def shown(found):
+    """One cell: R², whether it is the law, nodes, seconds."""
+    mark = "=" if found["exact"] else " "
+    return f"{found['test']:12.6f}{mark}{found['size']:5.0f}{found['seconds']:4.0f}"
+
+
+def clipped(found):
+    return [min(max(one["test"], 0.0), 1.0) for one in found]
+
+
+def summary(found, first):
+    """A line a solver for laws, and one for tables of a kind; `first` is what others are held
+    against."""
+    for group in dict.fromkeys(group for by_group in found.values() for group in by_group):
+        is_laws = group == "laws"
+        head = ("exact", "> 0.999", "extend") if is_laws else ("mean", "median", "ahead")
+        print(f"\n{group:18}" + "".join(f"{word:>9}" for word in (*head, "size", "failed", "of")))
+        for name, by_group in found.items():
+            rows = by_group[group]
+            if is_laws:
+                cells = [
+                    sum(one["exact"] for one in rows),
+                    sum(one["test"] > 0.999 for one in rows),
+                    sum(min(one["test"], one["wide"]) > 0.999999 for one in rows),
+                ]
+            else:
+                ahead = zip(rows, found[first][group], strict=True)
+                cells = [
+                    f"{statistics.mean(clipped(rows)):.4f}",
+                    f"{statistics.median(one['test'] for one in rows):.4f}",
+                    sum(one["test"] > other["test"] for one, other in ahead),
+                ]
+            sizes = [one["size"] for one in rows if math.isfinite(one["size"])]
+            cells += [f"{statistics.median(sizes):.0f}" if sizes else "-"]
+            cells += [sum(one["failed"] for one in rows), len(rows)]
+            print(f"{name:18}" + "".join(f"{cell:>9}" for cell in cells))
+    print(f"\nmean: of test R2 clipped to [0, 1]; ahead: test R2 above that of {first}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--noise", type=float, default=0.0, help="share of the target's deviation")
+    parser.add_argument("--noise", type=float, default=0.0, help="on laws, as a share of RMS(y)")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--only", help="problems whose name contains this")
+    parser.add_argument("--only", default="", help="problems whose name contains this")
+    parser.add_argument(
+        "--problems", nargs="+", help="files and folders instead of what is built in"
+    )
     parser.add_argument("--ablation", action="store_true", help="parts of Opcodon, not solvers")
     options = parser.parse_args()
     if options.ablation:
         solvers = {name: functools.partial(by_opcodon, **part) for name, part in PARTS.items()}
     else:
         solvers = installed()
-    laws = {row[0]: row for row in LAWS}
-    problems = [("law", name) for name in laws] + [("table", name) for name in TABLES]
-    problems = [p for p in problems if (options.only or "") in p[1]]
-    if not options.ablation:
-        print(f"{'':18}" + "".join(f"{name:>32}" for name in solvers))
-        print(f"{'':18}" + f"{'test R2   further out size  s':>32}" * len(solvers))
-    found = {name: {"law": [], "table": []} for name in solvers}
-    for kind, problem in problems:
+    first = next(iter(solvers))
+    every = problems.read(options.problems) if options.problems else problems.built_in()
+    every = [problem for problem in every if options.only in problem.name]
+    print(f"{'':28}" + "".join(f"{name:>22}" for name in solvers))
+    print(f"{'':28}" + f"{'test R2  size   s':>22}" * len(solvers) + "    (=: the law)")
+    found = {name: {} for name in solvers}
+    for problem in every:
         for seed in range(options.seeds):
-            made = (
-                law(*laws[problem], options.noise, seed) if kind == "law" else table(problem, seed)
-            )
-            (X, y), (X_test, y_test), (X_wide, y_wide) = made
+            split = problem.split(options.noise, seed)
             cells = []
             for name, solve in solvers.items():
-                start = time.perf_counter()
-                try:
-                    predict, size = solve(X, y, options.seconds, options.threads, seed)
-                    scores = r2(y_test, predict(X_test)), r2(y_wide, predict(X_wide))
-                # A solver that fails has found nothing.
-                except Exception as error:
-                    scores, size = (-np.inf, -np.inf), 0
-                    print(f"{name} failed on {problem}: {error}")
-                seconds = time.perf_counter() - start
-                found[name][kind].append((*scores, size))
-                shown = "".join(f"{score:12.6f}" for score in scores)
-                cells.append(f"{shown}{size:5d}{seconds:3.0f}")
-            if options.ablation:
-                lines = zip(solvers, cells, strict=True)
-                print(problem, *(f"{cell}  {name}" for name, cell in lines), sep="\n", flush=True)
-            else:
-                print(f"{problem:18}" + "".join(cells), flush=True)
-    head = ("solved", "extend", "> 0.999", "of laws", "tables", "size")
-    print(f"\n{'':18}" + "".join(f"{word:>9}" for word in head))
-    for name, by_kind in found.items():
-        laws, tables = by_kind["law"], by_kind["table"]
-        solved = sum(test > 0.999999 for test, _, _ in laws)
-        extend = sum(test > 0.999999 and wide > 0.999999 for test, wide, _ in laws)
-        good = sum(test > 0.999 for test, _, _ in laws)
-        clipped = [min(max(test, 0.0), 1.0) for test, _, _ in tables]
-        mean = f"{statistics.mean(clipped):.4f}" if clipped else "-"
-        size = statistics.median(size for rows in by_kind.values() for *_, size in rows)
-        cells = (solved, extend, good, len(laws), mean, f"{size:.0f}")
-        print(f"{name:18}" + "".join(f"{cell:>9}" for cell in cells))
-    print("tables: the mean of R2 clipped to [0, 1]")
+                one = judged(problem, split, solve, options, seed)
+                found[name].setdefault(problem.group, []).append(one)
+                cells.append(shown(one))
+            print(f"{problem.name:28}" + "".join(cells), flush=True)
+    summary(found, first)
 
 
 if __name__ == "__main__":
