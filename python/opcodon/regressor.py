@@ -124,6 +124,12 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         Probability that a child mixes two parents.
     mutation_probability : float, default=0.5
         Probability that a child is mutated.
+    back_solving : float, default=0.2
+        Share of the children that are made by asking what a subtree would have to be for the
+        formula to hit the target, and putting the small formula that comes nearest in its place.
+    multigene : bool, default=True
+        Now and then, add up terms that different formulas are made of, selected and weighted by
+        least squares.
     constant_iterations : int, default=6
         Levenberg-Marquardt steps that a new formula's constants get; 0 leaves them to mutation.
     search_rows : int, default=1000
@@ -222,6 +228,8 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         brood_size: int = 1,
         crossover_probability: float = 0.7,
         mutation_probability: float = 0.5,
+        back_solving: float = 0.2,
+        multigene: bool = True,
         constant_iterations: int = 6,
         search_rows: int = 1000,
         max_memory: int | str | None = None,
@@ -260,6 +268,8 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self.brood_size = brood_size
         self.crossover_probability = crossover_probability
         self.mutation_probability = mutation_probability
+        self.back_solving = back_solving
+        self.multigene = multigene
         self.constant_iterations = constant_iterations
         self.search_rows = search_rows
         self.max_memory = max_memory

@@ -14,7 +14,7 @@
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
 
-use opcodon_expr::{Expr, Op};
+use opcodon_expr::{Expr, Node, Op};
 
 use crate::candidate::Identity;
 use crate::operators::Operators;
@@ -37,13 +37,46 @@ pub(crate) struct Dictionary {
 }
 
 /// Most monomials, sums, arguments of functions, and atoms in all.
-const MONOMIALS: usize = 600;
-const SUMS: usize = 300;
-const ARGUMENTS: usize = 500;
-const ATOMS: usize = 4000;
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caps {
+    monomials: usize,
+    sums: usize,
+    arguments: usize,
+    atoms: usize,
+}
+
+impl Caps {
+    /// For pairs, which are sought once.
+    pub(crate) const MANY: Self = Self {
+        monomials: 600,
+        sums: 300,
+        arguments: 500,
+        atoms: 4000,
+    };
+    /// For what is looked through again and again.
+    pub(crate) const FEW: Self = Self {
+        monomials: 200,
+        sums: 120,
+        arguments: 100,
+        atoms: 800,
+    };
+
+    /// At most so many of each.
+    pub(crate) fn within(self, most: usize) -> Self {
+        Self {
+            monomials: self.monomials.min(most),
+            sums: self.sums.min(most),
+            arguments: self.arguments,
+            atoms: self.atoms.min(most),
+        }
+    }
+}
+
 /// The same for the terms of sums that are built one by one.
 const FEW_ATOMS: usize = 1500;
 const FEW_SIMPLE: usize = 300;
+/// Most choices of leaves for a definition's parameters.
+const DEFINED_MAX: usize = 400;
 /// Atoms that are multiplied with any other where a factor was taken out before.
 const SHORT_SIMPLE: usize = 400;
 
@@ -150,35 +183,38 @@ fn step(argument: &Expr, step: Step) -> Expr {
 }
 
 /// Collects atoms and drops what is not finite or proportional to an earlier one.
-struct Collector<'a> {
-    columns: &'a [&'a [f64]],
-    atoms: Vec<Atom>,
+#[derive(Default)]
+pub(crate) struct Collector {
+    pub(crate) atoms: Vec<Atom>,
     seen: HashSet<u64, BuildHasherDefault<Identity>>,
 }
 
-impl Collector<'_> {
+impl Collector {
+    /// Enters a formula with its values; whether it is new.
+    pub(crate) fn enter(&mut self, expr: Expr, mut values: Vec<f64>) -> bool {
+        let Some(rms) = normalise(&mut values) else {
+            return false;
+        };
+        let new = (1e-12..1e12).contains(&rms) && self.seen.insert(fingerprint(&values));
+        if new {
+            self.atoms.push(Atom { expr, values, rms });
+        }
+        new
+    }
+
     /// Enters formulas, the shortest first, until there are `most` new ones; returns where they
     /// are.
-    fn enter(&mut self, mut exprs: Vec<Expr>, most: usize) -> Vec<usize> {
+    fn enter_all(&mut self, mut exprs: Vec<Expr>, columns: &[&[f64]], most: usize) -> Vec<usize> {
         exprs.sort_by_key(Expr::len);
         let mut entered = Vec::new();
         for expr in exprs {
             if entered.len() >= most {
                 break;
             }
-            let mut values = expr.eval_columns(self.columns);
-            let Some(scale) = normalise(&mut values) else {
-                continue;
-            };
-            if !(1e-12..1e12).contains(&scale) || !self.seen.insert(fingerprint(&values)) {
-                continue;
+            let values = expr.eval_columns(columns);
+            if self.enter(expr, values) {
+                entered.push(self.atoms.len() - 1);
             }
-            entered.push(self.atoms.len());
-            self.atoms.push(Atom {
-                expr,
-                values,
-                rms: scale,
-            });
         }
         entered
     }
@@ -217,20 +253,16 @@ fn fingerprint(values: &[f64]) -> u64 {
 }
 
 /// All atoms on these rows, or the first so many of them.
-pub(crate) fn build(columns: &[&[f64]], operators: &Operators, most: usize) -> Dictionary {
-    let mut collector = Collector {
-        columns,
-        atoms: Vec::new(),
-        seen: HashSet::default(),
-    };
+pub(crate) fn build(columns: &[&[f64]], operators: &Operators, caps: Caps) -> Dictionary {
+    let mut collector = Collector::default();
     let n = columns.len();
     let variables: Vec<Expr> = (0..n)
         .map(|i| Expr::var(u32::try_from(i).unwrap_or(u32::MAX)))
         .collect();
-    collector.enter(variables.clone(), usize::MAX);
-    let monomials = collector.enter(monomials(&variables, operators), MONOMIALS.min(most));
-    let sums = sums(&variables, operators, SUMS * 4);
-    let sums = collector.enter(sums, SUMS.min(most));
+    collector.enter_all(variables.clone(), columns, usize::MAX);
+    let monomials = collector.enter_all(monomials(&variables, operators), columns, caps.monomials);
+    let sums = sums(&variables, operators, caps.sums * 4);
+    let sums = collector.enter_all(sums, columns, caps.sums);
     let mut simple: Vec<usize> = (0..n.min(collector.atoms.len())).collect();
     simple.extend(monomials);
     simple.extend(sums);
@@ -239,7 +271,7 @@ pub(crate) fn build(columns: &[&[f64]], operators: &Operators, most: usize) -> D
         .map(|&i| collector.atoms[i].expr.clone())
         .collect();
     arguments.sort_by_key(Expr::len);
-    arguments.truncate(ARGUMENTS);
+    arguments.truncate(caps.arguments);
     let mut functions = Vec::new();
     for argument in &arguments {
         for chain in FUNCTIONS {
@@ -257,9 +289,16 @@ pub(crate) fn build(columns: &[&[f64]], operators: &Operators, most: usize) -> D
                 );
             }
         }
+        for definition in operators.definitions() {
+            if definition.arity() == 1 {
+                let applied = definition.apply(&[argument.nodes()]);
+                functions.extend(Expr::from_postfix(applied));
+            }
+        }
     }
-    let room = ATOMS.min(most).saturating_sub(collector.atoms.len());
-    collector.enter(functions, room);
+    functions.extend(defined(operators, n));
+    let room = caps.atoms.saturating_sub(collector.atoms.len());
+    collector.enter_all(functions, columns, room);
     let mut order: Vec<usize> = (0..collector.atoms.len()).collect();
     order.sort_by_key(|&i| (collector.atoms[i].expr.len(), i));
     let mut position = vec![0; order.len()];
@@ -272,6 +311,32 @@ pub(crate) fn build(columns: &[&[f64]], operators: &Operators, most: usize) -> D
     let mut slots: Vec<Option<Atom>> = collector.atoms.into_iter().map(Some).collect();
     let atoms = order.into_iter().filter_map(|i| slots[i].take()).collect();
     Dictionary { atoms, simple }
+}
+
+/// Definitions of the user with variables and ones put to their parameters.
+pub(crate) fn defined(operators: &Operators, n_variables: usize) -> Vec<Expr> {
+    let variables = (0..n_variables).map(|j| Node::Var(u32::try_from(j).unwrap_or(u32::MAX)));
+    let leaves: Vec<Node> = variables.chain([Node::Const(1.0)]).collect();
+    let mut out = Vec::new();
+    for definition in operators.definitions() {
+        let n_choices = leaves
+            .len()
+            .pow(u32::try_from(definition.arity()).unwrap_or(0));
+        for choice in 0..n_choices.min(DEFINED_MAX) {
+            // The digits of the choice say which leaves; all ones would make a constant.
+            let mut rest = choice;
+            let picked: Vec<&[Node]> = (0..definition.arity())
+                .map(|_| {
+                    let leaf = &leaves[rest % leaves.len()];
+                    rest /= leaves.len();
+                    std::slice::from_ref(leaf)
+                })
+                .collect();
+            let tree = Expr::from_postfix(definition.apply(&picked)).ok();
+            out.extend(tree.filter(|tree| tree.n_variables() > 0));
+        }
+    }
+    out
 }
 
 /// Products of powers -2, -1, 1, 2 of up to four variables.
@@ -306,7 +371,7 @@ fn monomials(variables: &[Expr], operators: &Operators) -> Vec<Expr> {
                     next.push(longer);
                 }
             }
-            if next.len() > 20 * MONOMIALS {
+            if next.len() > 20 * Caps::MANY.monomials {
                 break;
             }
         }
@@ -415,7 +480,7 @@ mod tests {
     fn holds_what_laws_are_made_of_once() {
         let data = columns(3);
         let refs: Vec<&[f64]> = data.iter().map(Vec::as_slice).collect();
-        let dictionary = build(&refs, &Operators::default(), usize::MAX);
+        let dictionary = build(&refs, &Operators::default(), Caps::MANY);
         for text in [
             "x1",
             "x0*x1/square(x2)",
@@ -432,7 +497,7 @@ mod tests {
         }
         assert!(!has(&dictionary, "erf(x0)"), "was not asked for");
         let sizes: Vec<usize> = dictionary.atoms.iter().map(|a| a.expr.len()).collect();
-        assert!(sizes.is_sorted() && sizes.len() <= ATOMS);
+        assert!(sizes.is_sorted() && sizes.len() <= Caps::MANY.atoms);
         for (i, a) in dictionary.atoms.iter().enumerate().take(300) {
             for b in &dictionary.atoms[..i] {
                 let dot: f64 = a.values.iter().zip(&b.values).map(|(a, b)| a * b).sum();
@@ -444,14 +509,12 @@ mod tests {
                 );
             }
         }
-        let only = build(&refs, &Operators::new([Op::Add, Op::Mul]), usize::MAX);
-        assert!(
-            only.atoms
+        let only = build(&refs, &Operators::new([Op::Add, Op::Mul]), Caps::MANY);
+        assert!(only.atoms.iter().all(|a| {
+            a.expr
+                .nodes()
                 .iter()
-                .all(|a| a.expr.nodes().iter().all(|n| !matches!(
-                    n,
-                    opcodon_expr::Node::Op(Op::Sin | Op::Div | Op::Inv | Op::Exp)
-                )))
-        );
+                .all(|n| !matches!(n, Node::Op(Op::Sin | Op::Div | Op::Inv | Op::Exp)))
+        }));
     }
 }

@@ -18,18 +18,21 @@ use opcodon_evo::{Archive, Rng, tournament};
 use opcodon_expr::{Expr, Node, Op};
 use opcodon_gp::{Constants, Limits, PrimitiveSet, Rates, Variation, Workspace, init};
 
+use crate::backwards::{Backwards, Place};
 use crate::candidate::{ByShape, Candidate, ERROR_FLOOR, JUDGING, refit};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::constraints::Constraints;
+use crate::dictionary::allowed;
 use crate::error::SrError;
 use crate::evaluate::Score;
 use crate::fronts::Fronts;
 use crate::normal_form::{NormalForm, Normaliser, Slots};
-use crate::operators::Definition;
+use crate::operators::{Definition, Operators};
 use crate::problem::{Problem, Rows};
 use crate::reach::Reach;
 use crate::rungs::Rungs;
+use crate::terms;
 use crate::tune::pays;
 use crate::visited::Visited;
 
@@ -48,6 +51,9 @@ const MEMORY: u64 = 60;
 const DRAWS_MAX: usize = 5;
 /// Share of new trees in which a definition of the user is put around a subtree.
 const DEFINED: f64 = 0.2;
+/// Generations between two sums of terms, and how many members' terms are used.
+const TERMS_EVERY: u64 = 10;
+const TERMS_FROM: usize = 150;
 /// Differences of the log error below this are no difference.
 const LOG_EPSILON: f64 = 1e-4;
 
@@ -66,6 +72,12 @@ pub(crate) struct Island {
     pub(crate) normaliser: Normaliser,
     space: Workspace,
     tournament_size: usize,
+    operators: Operators,
+    /// Children of a generation that are made backwards, and what they are made with on these rows.
+    n_backwards: usize,
+    backwards: Option<Backwards>,
+    atoms_max: usize,
+    multigene: bool,
     brood_size: usize,
     pub(crate) constant_iterations: usize,
     pub(crate) evaluations: u64,
@@ -127,19 +139,27 @@ impl Island {
     /// Without members yet; it learns from the rows of its evaluators.
     pub(crate) fn new(
         index: usize,
+        problem: &Problem,
         config: &Config,
         variation: Variation,
         rungs: Rungs,
         reach: Arc<Reach>,
         tame_only: bool,
-        visits_max: usize,
     ) -> Self {
+        let size = config.population_size / config.islands;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a share of an island's size"
+        )]
+        let n_backwards = (size as f64 * config.back_solving) as usize;
         Self {
             index: u32::try_from(index).unwrap_or(u32::MAX),
-            size: config.population_size / config.islands,
+            size,
             members: Vec::new(),
             visits: ByShape::default(),
-            visits_max,
+            visits_max: problem.allowance.visits,
             variation,
             definitions: config.operators.definitions().to_vec(),
             constraints: config.constraints.clone(),
@@ -147,6 +167,14 @@ impl Island {
             normaliser: Normaliser::default(),
             space: Workspace::new(),
             tournament_size: config.tournament_size,
+            operators: config.operators.clone(),
+            n_backwards,
+            backwards: None,
+            atoms_max: problem.allowance.atoms,
+            multigene: config.multigene
+                && [Op::Add, Op::Sub]
+                    .map(|op| allowed(op, &config.operators))
+                    .contains(&true),
             brood_size: config.brood_size,
             constant_iterations: config.constant_iterations,
             evaluations: 0,
@@ -215,6 +243,7 @@ impl Island {
             }
         }
         self.visits.clear();
+        self.backwards = None;
         self.fronts.clear();
         for member in &members {
             self.fronts.insert(member);
@@ -365,7 +394,15 @@ impl Island {
         let ranking = Ranking::new(&objectives, [LOG_EPSILON, 0.0]);
         let n = self.members.len();
         let mut children = Vec::with_capacity(self.size * self.brood_size);
-        for child in 0..u32::try_from(self.size).unwrap_or(u32::MAX) {
+        // A brood is judged against each other; these have no siblings.
+        if self.brood_size == 1 {
+            children.extend(self.backwards(seed, generation, &ranking));
+            if self.multigene && generation % TERMS_EVERY == TERMS_EVERY / 2 {
+                children.extend(self.sums_of_terms());
+            }
+        }
+        let n_forwards = self.size.saturating_sub(children.len());
+        for child in 0..u32::try_from(n_forwards).unwrap_or(u32::MAX) {
             let mut rng = self.rng(seed, generation, child);
             for _ in 0..self.brood_size {
                 let parent = |rng: &mut Rng| {
@@ -386,6 +423,40 @@ impl Island {
         }
         let forms = self.forms(&children, generation, clock)?;
         self.contest(forms, clock)
+    }
+
+    /// Children by what subtrees would have to be.
+    fn backwards(&mut self, seed: u64, generation: u64, ranking: &Ranking) -> Vec<Expr> {
+        if self.n_backwards == 0 {
+            return Vec::new();
+        }
+        let mut rng = self.rng(seed, generation, u32::MAX);
+        let (rows, operators, most) = (self.rungs.tuner.rows(), &self.operators, self.atoms_max);
+        let make = || Backwards::new(&rows.for_squares(), operators, most);
+        let backwards = self.backwards.get_or_insert_with(make);
+        let members = &self.members;
+        let places: Vec<(&Candidate, Place)> = (0..self.n_backwards)
+            .map(|_| {
+                let better = |a, b| ranking.compare(a, b);
+                let parent =
+                    tournament::select(&mut rng, members.len(), self.tournament_size, better);
+                let parent = &members[parent];
+                (parent, backwards.place(&mut rng, &parent.expr))
+            })
+            .collect();
+        backwards.children(&mut rng, &places)
+    }
+
+    /// Sums of the terms of the front and of members.
+    fn sums_of_terms(&self) -> Vec<Expr> {
+        let front = self.fronts.all.iter().map(|entry| &entry.genome.expr);
+        let members = self.members.iter().take(TERMS_FROM).map(|c| &c.expr);
+        let rows = self.rungs.tuner.rows().for_squares();
+        terms::sums(
+            front.chain(members),
+            &rows,
+            self.variation.limits().max_size,
+        )
     }
 
     /// What is judged of these children: all whose shape was not met lately, or of each brood the

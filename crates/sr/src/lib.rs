@@ -31,6 +31,7 @@
 //! - Formulas leave in the units and names of the table.
 
 mod accepts;
+mod backwards;
 mod blend;
 mod candidate;
 mod certainty;
@@ -72,6 +73,7 @@ mod search;
 mod seeds;
 mod starts;
 mod stop;
+mod terms;
 mod tune;
 mod visited;
 

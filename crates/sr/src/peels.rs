@@ -147,7 +147,7 @@ mod tests {
             .expr
             .eval_columns(&refs);
         let operators = Operators::default();
-        let dictionary = dictionary::build(&refs, &operators, usize::MAX);
+        let dictionary = dictionary::build(&refs, &operators, dictionary::Caps::MANY);
         let clock = Clock::start(&Config::default(), None);
         products(&dictionary, &refs, &y, &operators, 50, &clock)
             .iter()

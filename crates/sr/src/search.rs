@@ -194,12 +194,12 @@ impl<'a> Search<'a> {
             let in_folds = matches!(stage, Stage::Apart(_) | Stage::United(_));
             Ok(Island::new(
                 index,
+                problem,
                 config,
                 variation.clone(),
                 rungs,
                 Arc::clone(&reach),
                 in_folds && index % 2 == 1,
-                problem.allowance.visits,
             ))
         });
         let islands = islands.collect::<Result<_, SrError>>()?;

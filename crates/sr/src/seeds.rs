@@ -6,11 +6,11 @@
 //! products of powers (a plane in logarithms), and the best pairs of a dictionary of small
 //! formulas, plain, in transformed targets, and one after the other on what the first leaves over.
 
-use opcodon_expr::{Expr, Node, Op};
+use opcodon_expr::{Expr, Op};
 use rayon::prelude::*;
 
 use crate::clock::Clock;
-use crate::dictionary::{self, Dictionary};
+use crate::dictionary::{self, Caps, Dictionary};
 use crate::linear::{self, Linear};
 use crate::operators::Operators;
 use crate::pairs::{self, Found, Link};
@@ -19,8 +19,6 @@ use crate::problem::Rows;
 
 /// Inputs from which products are formed; beyond, those most correlated with the target.
 const QUADRATIC_INPUTS: usize = 40;
-/// Most choices of leaves for a definition's parameters.
-const DEFINED_MAX: usize = 400;
 /// Rows that selection looks at; more only take time.
 const SELECTION_ROWS: usize = 4000;
 
@@ -36,32 +34,6 @@ pub(crate) fn models(rows: &Rows, max_size: usize) -> Vec<Expr> {
     out.extend(linear_models(rows, terms_max));
     out.extend(quadratic_models(rows, terms_max));
     out.extend(power_laws(rows));
-    out
-}
-
-/// Definitions of the user with variables and ones put to their parameters.
-pub(crate) fn defined(operators: &Operators, n_variables: usize) -> Vec<Expr> {
-    let variables = (0..n_variables).map(|j| Node::Var(u32::try_from(j).unwrap_or(u32::MAX)));
-    let leaves: Vec<Node> = variables.chain([Node::Const(1.0)]).collect();
-    let mut out = Vec::new();
-    for definition in operators.definitions() {
-        let n_choices = leaves
-            .len()
-            .pow(u32::try_from(definition.arity()).unwrap_or(0));
-        for choice in 0..n_choices.min(DEFINED_MAX) {
-            // The digits of the choice say which leaves; all ones would make a constant.
-            let mut rest = choice;
-            let picked: Vec<&[Node]> = (0..definition.arity())
-                .map(|_| {
-                    let leaf = &leaves[rest % leaves.len()];
-                    rest /= leaves.len();
-                    std::slice::from_ref(leaf)
-                })
-                .collect();
-            let tree = Expr::from_postfix(definition.apply(&picked)).ok();
-            out.extend(tree.filter(|tree| tree.n_variables() > 0));
-        }
-    }
     out
 }
 
@@ -303,7 +275,7 @@ impl Pairs<'_> {
             most_atoms,
             clock,
         } = self;
-        let dictionary = dictionary::build(columns, operators, most_atoms);
+        let dictionary = dictionary::build(columns, operators, Caps::MANY.within(most_atoms));
         let (links, targets): (Vec<Link>, Vec<Vec<f64>>) = Link::ALL
             .iter()
             .filter_map(|&link| Some((link, link.target(y, operators)?)))

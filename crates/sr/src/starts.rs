@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Selection};
 use crate::constants::Effort;
 use crate::constraints::Constraints;
+use crate::dictionary;
 use crate::error::SrError;
 use crate::evaluate::{Evaluator, Score};
 use crate::guesses::Guesses;
@@ -91,7 +92,7 @@ impl Starts<'_> {
             ..
         } = self.config;
         models.extend(seeds::models(rows, *max_size));
-        models.extend(seeds::defined(operators, rows.columns.len()));
+        models.extend(dictionary::defined(operators, rows.columns.len()));
         models
     }
 
