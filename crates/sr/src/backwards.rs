@@ -16,7 +16,7 @@ use opcodon_evo::Rng;
 use opcodon_expr::{Expr, Node, Op};
 
 use crate::candidate::Candidate;
-use crate::dictionary::{self, Caps, allowed};
+use crate::dictionary::{self, Caps};
 use crate::operators::Operators;
 use crate::problem::Rows;
 
@@ -85,8 +85,8 @@ impl Backwards {
         Self {
             prices: atoms.iter().map(|atom| price(atom.expr.len())).collect(),
             of_two_nodes: price(2),
-            adds: allowed(Op::Add, operators),
-            multiplies: allowed(Op::Mul, operators),
+            adds: operators.write(Op::Add),
+            multiplies: operators.write(Op::Mul),
             factors: atoms.iter().map(|atom| atom.rms.recip()).collect(),
             atoms: atoms.into_iter().map(|atom| atom.expr).collect(),
             squares: values.map(|v| v * v),

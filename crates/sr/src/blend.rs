@@ -79,7 +79,7 @@ pub(crate) fn blend(
     let mut mean = pick.expr.clone();
     for (_, other) in others {
         members.push(other);
-        match mean_of(&members, config) {
+        match mean_of(&members, problem, config) {
             Some(longer) => mean = longer,
             None => {
                 members.pop();
@@ -119,10 +119,10 @@ fn distance(a: &[f64], b: &[f64], rows: &Rows) -> f64 {
 }
 
 /// The mean as a formula, if it is allowed.
-fn mean_of(members: &[Member], config: &Config) -> Option<Expr> {
+fn mean_of(members: &[Member], problem: &Problem, config: &Config) -> Option<Expr> {
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
     let share = 1.0 / members.len() as f64;
     let terms: Vec<(Expr, f64)> = members.iter().map(|m| (m.expr.clone(), share)).collect();
     let mean = present(&linear::combination(&terms)?, &config.operators);
-    (mean.len() <= config.max_size && config.constraints.allow(&mean)).then_some(mean)
+    problem.rules.allow(&mean).then_some(mean)
 }

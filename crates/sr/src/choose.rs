@@ -72,7 +72,7 @@ pub(crate) fn choose(
             Some(apart) => by_islands(&judged.losses, apart, &front),
             None => (by_rows_left_out(&judged.losses, &front), None),
         };
-        let mut pick = judged.take_floor(pick, honest, &mut front, &rows, config);
+        let mut pick = judged.take_floor(pick, honest, &mut front, &rows, (problem, config));
         if let (Some(apart), Some(Honest { size, losses, .. })) = (&apart, honest) {
             let task = (&rows, problem, config);
             let n_members;

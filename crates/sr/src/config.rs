@@ -319,7 +319,7 @@ macro_rules! for_each_parameter { ($then:ident) => { $then! {
     (max_size,               usize,          50,                    Accepts::Between(1.0, 1000.0),
         "Most nodes in a formula: operators, functions, variables and constants.")
     (max_depth,              usize,          12,                    Accepts::Between(1.0, 200.0),
-        "Most levels in a formula.")
+        "Most levels in a formula. A sum or a product of several is one level, and numbers are none.")
     (constraints,            Constraints,    Constraints::default(), Accepts::Any,
         "Rules that formulas keep, separated by semicolons: `sin <= 2` for at most two sines, `exp in sin <= 0` for no exponential inside a sine, `pow[2] <= 1` for a second argument of one node.")
     (population_size,        usize,          1000,                  Accepts::Between(8.0, 1e7),

@@ -159,19 +159,6 @@ const FUNCTIONS: &[&[Step]] = &[
     &[Apply(Op::Square), Apply(Op::Neg), Apply(Op::Exp)],
 ];
 
-/// Whether formulas may contain `op`: it was asked for, or it is written with what was asked for.
-pub(crate) fn allowed(op: Op, operators: &Operators) -> bool {
-    let has = |op| operators.contains(op);
-    match op {
-        Op::Inv => has(Op::Inv) || has(Op::Div),
-        Op::Square => has(Op::Square) || has(Op::Mul),
-        Op::Neg => has(Op::Neg) || has(Op::Sub) || has(Op::Mul),
-        Op::Sub => has(Op::Sub) || has(Op::Add),
-        Op::Div => has(Op::Div) || has(Op::Inv) && has(Op::Mul),
-        _ => has(op),
-    }
-}
-
 fn step(argument: &Expr, step: Step) -> Expr {
     let one = || Expr::constant(1.0);
     match step {
@@ -276,9 +263,9 @@ pub(crate) fn build(columns: &[&[f64]], operators: &Operators, caps: Caps) -> Di
     for argument in &arguments {
         for chain in FUNCTIONS {
             let possible = chain.iter().all(|step| match step {
-                Apply(op) => allowed(*op, operators),
+                Apply(op) => operators.write(*op),
                 OnePlus | OneMinus | MinusOne => {
-                    allowed(Op::Add, operators) || allowed(Op::Sub, operators)
+                    operators.write(Op::Add) || operators.write(Op::Sub)
                 }
             });
             if possible {
@@ -342,7 +329,7 @@ pub(crate) fn defined(operators: &Operators, n_variables: usize) -> Vec<Expr> {
 /// Products of powers -2, -1, 1, 2 of up to four variables.
 fn monomials(variables: &[Expr], operators: &Operators) -> Vec<Expr> {
     const POWERS: [i32; 4] = [1, -1, 2, -2];
-    if !allowed(Op::Mul, operators) {
+    if !operators.write(Op::Mul) {
         return Vec::new();
     }
     let n = variables.len();
@@ -352,7 +339,7 @@ fn monomials(variables: &[Expr], operators: &Operators) -> Vec<Expr> {
         7..=14 => 3,
         _ => 2,
     };
-    let divides = allowed(Op::Div, operators);
+    let divides = operators.write(Op::Div);
     let mut out = Vec::new();
     // Sets of (variable, power) with increasing variables, breadth first.
     let mut layer: Vec<Vec<(usize, i32)>> = vec![Vec::new()];
@@ -406,7 +393,7 @@ fn monomial(variables: &[Expr], set: &[(usize, i32)]) -> Option<Expr> {
 /// Sums and differences of variables, squares, products and quotients of two, the short ones first.
 fn sums(variables: &[Expr], operators: &Operators, most: usize) -> Vec<Expr> {
     let mut parts: Vec<Expr> = variables.to_vec();
-    if allowed(Op::Square, operators) {
+    if operators.write(Op::Square) {
         parts.extend(
             variables
                 .iter()
@@ -416,10 +403,10 @@ fn sums(variables: &[Expr], operators: &Operators, most: usize) -> Vec<Expr> {
     if variables.len() <= 8 {
         for (i, a) in variables.iter().enumerate() {
             for (j, b) in variables.iter().enumerate() {
-                if i < j && allowed(Op::Mul, operators) {
+                if i < j && operators.write(Op::Mul) {
                     parts.push(Expr::apply(Op::Mul, &[a.clone(), b.clone()]));
                 }
-                if i != j && allowed(Op::Div, operators) {
+                if i != j && operators.write(Op::Div) {
                     parts.push(Expr::apply(Op::Div, &[a.clone(), b.clone()]));
                 }
             }
@@ -438,7 +425,7 @@ fn sums(variables: &[Expr], operators: &Operators, most: usize) -> Vec<Expr> {
             break;
         }
         for op in [Op::Add, Op::Sub] {
-            if allowed(op, operators) {
+            if operators.write(op) {
                 out.push(Expr::apply(op, &[parts[i].clone(), parts[j].clone()]));
             }
         }

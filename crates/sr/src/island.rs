@@ -22,8 +22,6 @@ use crate::backwards::{Backwards, Place};
 use crate::candidate::{ByShape, Candidate, ERROR_FLOOR, JUDGING, refit};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::constraints::Constraints;
-use crate::dictionary::allowed;
 use crate::error::SrError;
 use crate::evaluate::Score;
 use crate::fronts::Fronts;
@@ -31,6 +29,7 @@ use crate::normal_form::{NormalForm, Normaliser, Slots};
 use crate::operators::{Definition, Operators};
 use crate::problem::{Problem, Rows};
 use crate::reach::Reach;
+use crate::rules::Rules;
 use crate::rungs::Rungs;
 use crate::terms;
 use crate::tune::pays;
@@ -67,7 +66,7 @@ pub(crate) struct Island {
     visits_max: usize,
     pub(crate) variation: Variation,
     definitions: Vec<Definition>,
-    pub(crate) constraints: Constraints,
+    pub(crate) rules: Rules,
     pub(crate) rungs: Rungs,
     pub(crate) normaliser: Normaliser,
     space: Workspace,
@@ -162,7 +161,7 @@ impl Island {
             visits_max: problem.allowance.visits,
             variation,
             definitions: config.operators.definitions().to_vec(),
-            constraints: config.constraints.clone(),
+            rules: problem.rules.clone(),
             rungs,
             normaliser: Normaliser::default(),
             space: Workspace::new(),
@@ -173,7 +172,7 @@ impl Island {
             atoms_max: problem.allowance.atoms,
             multigene: config.multigene
                 && [Op::Add, Op::Sub]
-                    .map(|op| allowed(op, &config.operators))
+                    .map(|op| config.operators.write(op))
                     .contains(&true),
             brood_size: config.brood_size,
             constant_iterations: config.constant_iterations,
@@ -343,11 +342,7 @@ impl Island {
         if visits >= VISITS_MAX {
             return None;
         }
-        let limits = self.variation.limits();
-        if form.expr.len() > limits.max_size || form.expr.depth() > limits.max_depth + 2 {
-            return None;
-        }
-        if !self.constraints.allow(&form.expr) {
+        if !self.rules.allow(&form.expr) {
             return None;
         }
         if self.tame_only && !self.fronts.reach.is_defined(&form.expr) {

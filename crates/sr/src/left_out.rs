@@ -139,7 +139,7 @@ impl LeftOut {
         honest: Option<Honest<'_>>,
         front: &mut Vec<Polished>,
         rows: &Rows,
-        config: &Config,
+        (problem, config): (&Problem, &Config),
     ) -> usize {
         let mean = |errors: &[f64]| linear::mean(errors, None);
         // Where the search itself was cross-validated, both sides are judged on its folds.
@@ -171,7 +171,7 @@ impl LeftOut {
             return pick;
         };
         let expr = present(&floor::formula(&model), &config.operators);
-        if !config.constraints.allow(&expr) {
+        if !problem.rules.allow(&expr) {
             return pick;
         }
         let position = front.partition_point(|m| m.expr.len() < expr.len());

@@ -68,6 +68,7 @@ mod reach;
 mod reduce;
 mod report;
 mod reweighted;
+mod rules;
 mod rungs;
 mod search;
 mod seeds;

@@ -103,6 +103,21 @@ impl Operators {
         self.operators.contains(&op)
     }
 
+    /// Whether formulas may contain `op`: it was asked for, or it is written with what was asked for.
+    pub(crate) fn write(&self, op: Op) -> bool {
+        let has = |op| self.contains(op);
+        match op {
+            // Coefficients may be negative.
+            Op::Add | Op::Sub => has(Op::Add) || has(Op::Sub),
+            Op::Neg => true,
+            Op::Mul => has(Op::Mul) || has(Op::Div),
+            Op::Div => has(Op::Div) || has(Op::Inv) && has(Op::Mul),
+            Op::Inv => has(Op::Inv) || has(Op::Div),
+            Op::Square | Op::Cube => has(op) || self.write(Op::Mul),
+            _ => has(op),
+        }
+    }
+
     /// Whether formulas show `op`: definitions are written out.
     pub(crate) fn shows(&self, op: Op) -> bool {
         let inside = |definition: &Definition| definition.body.nodes().contains(&Node::Op(op));

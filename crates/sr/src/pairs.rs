@@ -16,7 +16,7 @@ use opcodon_expr::{Expr, Node, Op};
 use rayon::prelude::*;
 
 use crate::clock::Clock;
-use crate::dictionary::{Atom, Dictionary, allowed};
+use crate::dictionary::{Atom, Dictionary};
 use crate::linear::{self, Linear};
 use crate::operators::Operators;
 
@@ -81,7 +81,7 @@ impl Link {
 
     /// The transformed target, if the link applies to it.
     pub(crate) fn target(self, y: &[f64], operators: &Operators) -> Option<Vec<f64>> {
-        if !self.operators().iter().all(|&op| allowed(op, operators)) {
+        if !self.operators().iter().all(|&op| operators.write(op)) {
             return None;
         }
         let one_sign = y.iter().all(|&v| v > 0.0) || y.iter().all(|&v| v < 0.0);

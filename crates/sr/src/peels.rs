@@ -12,7 +12,7 @@ use opcodon_expr::{Expr, Node, Op};
 use rayon::prelude::*;
 
 use crate::clock::Clock;
-use crate::dictionary::{Dictionary, allowed};
+use crate::dictionary::Dictionary;
 use crate::operators::Operators;
 use crate::pairs::{self, Found};
 
@@ -84,7 +84,7 @@ fn factors(columns: &[&[f64]], operators: &Operators) -> Vec<Factor> {
     for i in 0..n {
         for j in i + 1..n {
             for op in [Op::Add, Op::Sub] {
-                if allowed(op, operators) {
+                if operators.write(op) {
                     sums.push(Expr::apply(op, &[variable(i), variable(j)]));
                 }
             }
@@ -92,7 +92,7 @@ fn factors(columns: &[&[f64]], operators: &Operators) -> Vec<Factor> {
     }
     let squares: Vec<Expr> = plain
         .iter()
-        .filter(|_| allowed(Op::Square, operators))
+        .filter(|_| operators.write(Op::Square))
         .map(|v| Expr::apply(Op::Square, std::slice::from_ref(v)))
         .collect();
     plain.extend(sums);
@@ -107,12 +107,12 @@ fn factors(columns: &[&[f64]], operators: &Operators) -> Vec<Factor> {
         if is_near_zero(&above.values) {
             continue;
         }
-        if allowed(Op::Inv, operators) {
+        if operators.write(Op::Inv) {
             let values = above.values.iter().map(|v| v.recip()).collect();
             let expr = Expr::apply(Op::Inv, &[expr]);
             out.push(Factor { expr, values });
         }
-        if allowed(Op::Mul, operators) {
+        if operators.write(Op::Mul) {
             out.push(above);
         }
     }

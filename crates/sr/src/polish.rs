@@ -20,7 +20,6 @@ use crate::certainty::standard_errors;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::constants::{self, Effort};
-use crate::dictionary::allowed;
 use crate::error::SrError;
 use crate::evaluate::{Adjusted, Evaluator};
 use crate::fronts::Fronts;
@@ -159,7 +158,7 @@ pub(crate) fn polish(
     })?;
     let kept = polished.into_iter().flatten();
     Ok(fronts_of(
-        kept.filter(|m| config.constraints.allow(&m.expr)).collect(),
+        kept.filter(|m| problem.rules.allow(&m.expr)).collect(),
     ))
 }
 
@@ -313,7 +312,7 @@ impl Polisher<'_> {
         let operators = &self.config.operators;
         let shorter = present(&model.expr.simplify_algebraic(), operators);
         let known = |node: &Node| match node {
-            Node::Op(op) => allowed(*op, operators) || model.expr.nodes().contains(node),
+            Node::Op(op) => operators.write(*op) || model.expr.nodes().contains(node),
             _ => true,
         };
         if shorter.len() >= model.expr.len() || !shorter.nodes().iter().all(known) {

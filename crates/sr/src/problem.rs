@@ -25,6 +25,7 @@ use crate::judge::Judge;
 use crate::linear;
 use crate::loss::{Link, Measure};
 use crate::memory::Allowance;
+use crate::rules::Rules;
 
 /// What to learn from: inputs, target, and optionally a weight for each row.
 #[derive(Debug, Clone)]
@@ -271,6 +272,8 @@ pub struct Problem {
     pub(crate) notes: Vec<String>,
     /// What the user expects, by inner number.
     pub(crate) guesses: Vec<Expr>,
+    /// What formulas of the search keep to.
+    pub(crate) rules: Rules,
     pub(crate) train: Rows,
     pub(crate) validation: Option<Rows>,
     pub(crate) test: Option<Rows>,
@@ -397,6 +400,7 @@ impl Problem {
             }
         };
         Ok(Self {
+            rules: Rules::new(config, &guesses),
             guesses,
             names: table.names.clone(),
             target_name: table.target_name.clone(),

@@ -24,7 +24,6 @@ use opcodon_expr::{Expr, Node, Op};
 use rayon::prelude::*;
 
 use crate::clock::Clock;
-use crate::dictionary::allowed;
 use crate::linear;
 use crate::loss::{Loss, Measure};
 use crate::operators::Operators;
@@ -320,7 +319,7 @@ impl Stage {
         let at = |j: usize, k: usize| self.columns[j][centres[k]];
         let of =
             |slope: &dyn Fn(usize) -> f64| -> Vec<f64> { (0..centres.len()).map(slope).collect() };
-        let has = |op| allowed(op, operators);
+        let has = |op| operators.write(op);
         let deviations: Vec<f64> = self
             .columns
             .iter()

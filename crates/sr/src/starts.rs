@@ -18,6 +18,7 @@ use crate::guesses::Guesses;
 use crate::normal_form::{Normaliser, Slots};
 use crate::problem::{Input, Problem, Rows};
 use crate::reduce::Reduction;
+use crate::rules::Rules;
 use crate::search::Search;
 use crate::seeds::{self, Scope};
 
@@ -51,7 +52,12 @@ impl Starts<'_> {
     /// For these rows.
     pub(crate) fn of(&self, rows: &Rows, scope: Scope) -> Result<Vec<Candidate>, SrError> {
         let judged = |models: Vec<Expr>, until: f64| {
-            judged(models, rows, self.config, &self.clock.until_share(until))
+            judged(
+                models,
+                rows,
+                &self.problem.rules,
+                &self.clock.until_share(until),
+            )
         };
         let guesses = self.problem.guesses.clone();
         if !self.config.seeds {
@@ -127,6 +133,7 @@ impl Starts<'_> {
             inputs: (0..rows.columns.len()).map(Input::plain).collect(),
             notes: Vec::new(),
             guesses: Vec::new(),
+            rules: Rules::new(&config, &[]),
             train: rows,
             validation: None,
             test: None,
@@ -139,7 +146,12 @@ impl Starts<'_> {
             let seeking = until(FEWER_SEEDS_SHARE);
             let mut models = self.few(rows, Vec::new());
             models.extend(self.pairs(rows, &config, Scope::Fewer, &seeking));
-            judged(models, rows, &config, &until(2.0 * FEWER_SEEDS_SHARE))
+            judged(
+                models,
+                rows,
+                &problem.rules,
+                &until(2.0 * FEWER_SEEDS_SHARE),
+            )
         };
         let mut search = Search::new(&problem, &config, self.seed, self.pool, seeds, &clock)?;
         let n_rows = problem.train.n_rows();
@@ -169,7 +181,7 @@ impl Starts<'_> {
 fn judged(
     models: Vec<Expr>,
     rows: &Rows,
-    config: &Config,
+    rules: &Rules,
     clock: &Clock,
 ) -> Result<Vec<Candidate>, SrError> {
     let mut normaliser = Normaliser::default();
@@ -177,7 +189,7 @@ fn judged(
         .iter()
         .filter_map(|expr| normaliser.normal_form(expr, Slots::Closed));
     let candidates = forms
-        .filter(|form| form.expr.len() <= config.max_size && config.constraints.allow(&form.expr))
+        .filter(|form| rules.allow(&form.expr))
         .map(|form| Candidate {
             expr: form.expr,
             score: Score::WORST,

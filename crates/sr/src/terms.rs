@@ -54,7 +54,14 @@ pub(crate) fn sums<'a>(
             .collect();
         linear::combination(&terms)
     };
+    // A sum that one row holds up, or that fits by chance, is worse by PRESS than a shorter one.
+    let mut least = f64::INFINITY;
     path.iter()
+        .filter(|model| {
+            let better = model.press < least;
+            least = least.min(model.press);
+            better
+        })
         .filter_map(sum)
         .filter(|sum| sum.len() <= max_size)
         .collect()

