@@ -507,7 +507,8 @@ class ExpressionNormaliser:
             if atom is not None:
                 return atom
         nodes = [*node.args, *(keyword.value for keyword in node.keywords)]
-        if isinstance(function, ast.Name) and function.id in self.lifted:
+        is_lifted = isinstance(function, ast.Name) and function.id in self.lifted
+        if isinstance(function, ast.Name) and is_lifted and function.id not in self.renamed:
             atom = self._lifted_call(node, function.id, to)
             if atom is not None:
                 return atom
@@ -533,9 +534,11 @@ class ExpressionNormaliser:
     def _lifted_call(self, node: ast.Call, name: str, to: int | None) -> Atom | None:
         """A call of a nested function that is compiled as a function of its own."""
         number, lifted = self.lifted[name]
-        if node.keywords or len(node.args) != lifted.n_parameters or name not in self.bound:
+        given = lifted.given(node)
+        if given is None or name not in self.bound:
             return None
-        atoms, _ = self.operands(node.args)
+        nodes = [*node.args, *(keyword.value for keyword in node.keywords)]
+        atoms, _ = self.operands(nodes)
         key = (f"{name}#{number}", True)
         callee = self._globals.get(key)
         if callee is None:
@@ -547,11 +550,16 @@ class ExpressionNormaliser:
             to = self.temporary()
         writer = PythonForm(self.form)
         writer.where = node
-        value = writer.at(writer.call(writer.load(name), {"args": atoms}))
+        value = writer.at(writer.call(writer.load(name), self._arguments(node, atoms)))
         target = writer.store(self.form.locals[to])
         python = writer.at(ast.Assign(targets=[target], value=value))
-        call = {"call": callee, "args": atoms + captured}
+        atom_of = dict(zip(map(id, nodes), atoms, strict=True))
+        own = [atom_of.get(id(each)) or self.expression(each) for each in given]
+        call = {"call": callee, "args": own + captured}
         self.out.append(Simple(node, {"s": "set", "to": to, "e": call}, [python]))
+        if number < -1:
+            # A parameter here, which Python reads.
+            self.emit(node, {"s": "expr", "e": {"tuple": [{"l": self.index[name]}]}})
         return {"l": to}
 
     def _arguments(self, node: ast.Call, atoms: list[Atom]) -> dict[str, Any]:
