@@ -1,4 +1,6 @@
 """Which object a value is, methods of builtin classes, nested functions that call each other."""
+# The language as people write it.
+# ruff: noqa: B023, C417
 
 import gc
 import importlib
@@ -550,3 +552,96 @@ def test_an_exception_of_a_left_loop_has_its_line():
     compiled = opcodon.jit(raises)
     for n in (3, 9, 12):
         assert not Outcome(raises, (n,)).differences(Outcome(compiled, (n,)))
+
+
+def keys_in_loops(rows):
+    out = []
+    for c in range(len(rows)):
+        p = max(range(c, len(rows)), key=lambda r: abs(rows[r][c]))
+        out.append(p)
+        rows[c], rows[p] = rows[p], rows[c]
+        total = c * 10
+        out.append(sorted(range(3), key=lambda k: (k - c) ** 2 + total))
+        total += 1
+        out.append(sum(map(lambda k: k * total, range(4))))
+        out.append(list(filter(lambda k: k != c, range(4))))
+    return out
+
+
+def kept_key(n):
+    kept = []
+    for i in range(n):
+        kept.append(lambda k: k + i)
+        later = map(lambda k: k * i, [1, 2])
+        i += 100
+        kept.append(later)
+    return [each(1) if callable(each) else list(each) for each in kept]
+
+
+def changed_meanwhile(n):
+    c = n
+
+    def change():
+        nonlocal c
+        c += 1
+        return c
+
+    first = sorted(range(4), key=lambda k: (k - c) * change())
+    return first, min(range(3), key=lambda k: k - c), c
+
+
+def default_binds(values):
+    c = 5
+    return min(values, key=lambda k: k * c, default=(c := -1)), c
+
+
+def failing_key(n):
+    for c in range(n):
+        values = sorted(range(3), key=lambda k: 1 // (k - c))
+    return values
+
+
+@pytest.mark.parametrize(
+    ("function", "calls"),
+    [
+        (keys_in_loops, [([[1, -2.5, 3], [4, 5, 6], [-7, 8, 9]],), ([],)]),
+        (kept_key, [(3,)]),
+        (changed_meanwhile, [(2,)]),
+        (default_binds, [([],), ([3, 1, 2],)]),
+        (failing_key, [(2,), (0,)]),
+    ],
+)
+def test_keys_read_what_changes_later(function, calls):
+    check_calls(function, opcodon.jit(function), calls)
+
+
+def test_keys_in_loops_are_native():
+    compiled = opcodon.jit(keys_in_loops)
+    compiled([[1, 2], [3, 4]])
+    compiled([[1, 2], [3, 4]])
+    assert "Python |" not in str(compiled.report())
+
+
+class Sized:
+    """As long as it says."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def __len__(self):
+        return self.n
+
+    def __getattr__(self, name):
+        raise AttributeError(name)
+
+
+def lengths(of):
+    return len(of) * 2, len(of) + len(of), -len(of) - 3, len(of) << 1
+
+
+def test_a_length_may_be_as_large_as_an_index():
+    sizes = [0, 1, 2**31, 2**56, 2**61, 2**62, 2**63 - 1]
+    calls = [(Sized(n),) for n in [*sizes, -1, 2**63]] + [(range(n),) for n in sizes]
+    for _ in range(2):
+        check_calls(lengths, opcodon.jit(lengths), calls)
+        calls.reverse()

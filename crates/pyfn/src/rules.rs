@@ -680,7 +680,10 @@ pub(crate) fn call(
         ("len", [a])
             if is_boxed(a) && a.tags.within(Tags(1 << OBJECT | 1 << TUPLE | 1 << CHAR)) =>
         {
-            (Intrinsic::Len, Ty::count())
+            // What is no container of Python's may say what it likes.
+            let is_known = !a.tags.has(OBJECT) || !matches!(a.form, Form::Any | Form::Instance(_));
+            let size = if is_known { Ty::count() } else { Ty::natural() };
+            (Intrinsic::Len, size)
         }
         ("int", [a]) if is_number(a) => {
             let natural = a.natural && !a.tags.any(Tags::FLOATS);

@@ -549,6 +549,7 @@ impl Unit {
         self.inlined.insert(key.clone(), None);
         let inferred = Inference::run(self, function, args);
         let ret = inferred.plain_ret.filter(plain::is_scalar);
+        let ret = ret.filter(|_| !inferred.needs_identity);
         let inlined = ret.map(|ret| {
             Rc::new(Inlined {
                 joints: Rc::new(inferred.joints),

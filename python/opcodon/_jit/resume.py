@@ -188,7 +188,9 @@ class Resumption(PythonForm):
         if isinstance(node, For) and branch == "body":
             iterator = f".iterator{len(self.iterators)}"
             self.iterators.append(iterator)
-            return self._enter_for(node, self.load(iterator), self.rest(node.body, way))
+            self.where = node.where
+            items = self.load(iterator)
+            return self._enter_for(node, items, self.rest(node.body, way))
         if isinstance(node, Turns) and branch == "around":
             return self._enter_turns(node, way)
         rest = self.rest(getattr(node, branch), way)
