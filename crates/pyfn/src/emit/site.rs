@@ -1,4 +1,5 @@
-//! What places of the code keep: what values are of which nothing is known (see `seen`), and members of classes.
+//! What places of the code keep: what values are of which nothing is known (see `seen`), and where
+//! classes have members (see `members`).
 
 use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 
