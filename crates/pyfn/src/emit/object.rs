@@ -10,7 +10,6 @@ use super::{Emitter, Val, scalar::int_cc};
 use crate::operation::{How, has_plain_methods, is_str, operation, unformatted};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
-use crate::table;
 use crate::types::{CHAR, COMPLEX, INT, NONE, OBJECT, TUPLE, Tags, Ty};
 
 impl Emitter<'_, '_> {
@@ -124,7 +123,7 @@ impl Emitter<'_, '_> {
                 if of.ty.tags == Tags::of(COMPLEX) && ty.tags == Tags::of(COMPLEX) {
                     return Some(self.conjugate(&of));
                 }
-                if of.ty.table().is_some() && !table::is_view(name, args, named) {
+                if of.ty.table().is_some() && !crate::table::is_view(name, args, named) {
                     return self.table_method(name, &of, args, ty);
                 }
                 if of.ty.unboxed().is_some() {
