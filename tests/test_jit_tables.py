@@ -369,3 +369,118 @@ def test_nothing_leaks():
         )
     ]
     check_no_leak(functions)
+
+
+def most_frequent_words(words):
+    counts = {}
+    for word in words:
+        counts[word] = counts.get(word, 0) + 1
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:3]
+
+
+def given_away_in_turns(texts):
+    out = []
+    for text in texts:
+        counts = {}
+        for c in text:
+            if c in counts:
+                counts[c] += 1
+            else:
+                counts[c] = 1
+        out.append(list(counts.values()))
+        seen = set()
+        for c in text:
+            seen.add(c)
+        out.append(sorted(seen, reverse=True))
+    return out
+
+
+def given_away_and_kept(text):
+    counts = {}
+    for c in text:
+        counts[c] = counts.get(c, 0) + 1
+    items = counts.items()
+    first = len(items)
+    counts["?"] = 5
+    return first, len(items), sorted(items), len(counts)
+
+
+def given_away_twice(n):
+    table = {}
+    for i in range(n):
+        table[i] = i * 0.5
+    other = table
+    values = table.values()
+    other[n] = 1.0
+    return list(values), max(other, key=lambda k: -k) if n else None
+
+
+def given_away_failing(n):
+    table = {}
+    for i in range(n):
+        table[i] = i
+    try:
+        return sorted(table, key=lambda k: 1 // (k - 3))
+    except ZeroDivisionError:
+        return table
+
+
+def view_is_returned(n):
+    table = {}
+    for i in range(n):
+        table[i] = i * i
+    return table.items()
+
+
+def given_away_empty(n):
+    table = {}
+    if n:
+        table[n] = 1
+    return sorted(table.items(), key=lambda pair: pair), str(table)
+
+
+@pytest.mark.parametrize(
+    ("function", "calls"),
+    [
+        (
+            most_frequent_words,
+            [(["to", "be", "or", "not", "to", "be", "é", "é"],), (["a"],), ([],)],
+        ),
+        (given_away_in_turns, [(["abca", "", "xyzzy", "é€é"],)]),
+        (given_away_and_kept, [("abca",), ("",)]),
+        (given_away_twice, [(3,), (0,)]),
+        (given_away_failing, [(3,), (6,)]),
+        (given_away_empty, [(0,), (2,)]),
+    ],
+)
+def test_tables_become_pythons_where_they_are_given_away(function, calls):
+    check_calls(function, opcodon.jit(function), calls)
+
+
+def test_a_view_of_a_table_is_a_view():
+    compiled = opcodon.jit(view_is_returned)
+    for n in (0, 3):
+        assert type(compiled(n)) is type({}.items())
+        assert list(compiled(n)) == list(view_is_returned(n))
+
+
+def test_tables_given_away_leave_nothing_behind():
+    words = ["to", "be", "or", "not", "to", "be"]
+    functions = [(most_frequent_words, (words,)), (given_away_in_turns, (["abca", "xyzzy"],))]
+    check_no_leak([(opcodon.jit(function), args) for function, args in functions])
+
+
+def words_of_all_kinds(words):
+    counts = {}
+    for word in words:
+        counts[word] = counts.get(word, 0) + 1
+    total = 0
+    for word in words:
+        total += counts[word] * len(word)
+    return counts, total
+
+
+def test_keys_are_the_same_if_their_texts_are():
+    words = ["a", "ab", "ba", "é", "éa", "€uro", "\U0001f40d", "", "x" * 300, "ab" * 2, "\ud800x"]
+    again = ["".join(list(word)) for word in words]
+    check_calls(words_of_all_kinds, opcodon.jit(words_of_all_kinds), [(words * 2 + again,), ([],)])

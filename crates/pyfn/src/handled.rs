@@ -5,7 +5,7 @@
 //! an object of a class that is not known. Before such a statement the function is left, and Python
 //! raises the exception after all.
 
-use crate::operation::{formats_plainly, has_plain_methods};
+use crate::operation::{formats_plainly, has_plain_methods, looks_up_plainly};
 use crate::plain::is_scalar;
 use crate::program::{Atom, Cmp, Expr, Index, Kind};
 use crate::rules::Intrinsic;
@@ -36,7 +36,7 @@ impl Scope<'_> {
                 is_container(&of) && self.is_plain_index(index)
             }
             Kind::SetAttr(of, name, _) => self.stored(&self.atom(of), name).is_some(),
-            Kind::Lookup(_, _, of) => has_plain_methods(&self.atom(of)),
+            Kind::Lookup(_, name, of) => looks_up_plainly(&self.atom(of), name),
             Kind::Unpack(_, of) => self.atom(of).parts().is_some(),
             Kind::If(test, ..) => {
                 let test = self.atom(test);

@@ -14,11 +14,13 @@ use crate::classes::SUPER;
 use crate::globals::{FunctionId, Global};
 use crate::liveness::{Locals, for_each_atom};
 use crate::operation::{
-    How, can_store, formats_plainly, has_plain_methods, iterated, operation, unpacked,
+    How, can_store, formats_plainly, has_plain_methods, iterated, looks_up_plainly, operation,
+    unpacked,
 };
 use crate::own::Own;
 use crate::plain;
-use crate::program::{Atom, Expr, Id, Index, Kind, Local, Statement};
+use crate::program::{Atom, Cmp, Expr, Id, Index, Kind, Local, Statement};
+use crate::rules;
 use crate::scope::Scope;
 use crate::steps::Steps;
 use crate::table::TableTy;
@@ -91,6 +93,8 @@ pub(crate) struct Inference<'a> {
     pub(crate) own_lists: Own<Ty>,
     pub(crate) own_tables: Own<TableTy>,
     calls: Vec<SpecId>,
+    calls_objects: bool,
+    needs_identity: bool,
     known_methods: HashSet<Id>,
 }
 
@@ -106,6 +110,10 @@ pub(crate) struct Inferred {
     pub(crate) own_tables: Vec<Option<TableTy>>,
     /// The versions that it calls.
     pub(crate) calls: Vec<SpecId>,
+    /// Whether it calls functions of the unit as objects.
+    pub(crate) calls_objects: bool,
+    /// Whether it asks of what has no object whether it is the same.
+    pub(crate) needs_identity: bool,
     /// The statements that run methods, and only such as are known.
     pub(crate) known_methods: HashSet<Id>,
 }
@@ -150,6 +158,8 @@ impl<'a> Inference<'a> {
                     own_lists: inference.own_lists.of_locals(),
                     own_tables: inference.own_tables.of_locals(),
                     calls: inference.calls,
+                    calls_objects: inference.calls_objects,
+                    needs_identity: inference.needs_identity,
                     known_methods: inference.known_methods,
                 };
             }
@@ -177,6 +187,8 @@ impl<'a> Inference<'a> {
             exact_ret: Ty::default(),
             is_plain: true,
             calls: Vec::new(),
+            calls_objects: false,
+            needs_identity: false,
             known_methods: HashSet::new(),
         };
         let end = inference.block(&info.program.body, Some(state));
@@ -218,6 +230,11 @@ impl<'a> Inference<'a> {
         self.note_method(&state, statement);
         match kind {
             Kind::Set(to, e) => {
+                if let Expr::Cmp(Cmp::Is | Cmp::IsNot, a, b) = e {
+                    let scope = self.scope(&state);
+                    let (a, b) = (scope.atom(a), scope.atom(b));
+                    self.needs_identity |= !rules::have_identity(&a, &b);
+                }
                 self.note_own_append(&state, e);
                 let made = self
                     .own_list(&state, statement.id, *to, e)
@@ -273,10 +290,10 @@ impl<'a> Inference<'a> {
                 if !is_known && name.starts_with(SUPER) {
                     return None;
                 }
-                state[*to] = Ty::of(if is_known || has_plain_methods(&of) {
-                    UNSET
+                state[*to] = Ty::tags(if is_known || looks_up_plainly(&of, name) {
+                    Tags::of(UNSET)
                 } else {
-                    OBJECT
+                    Tags(1 << UNSET | 1 << OBJECT)
                 });
             }
             Kind::Unset(local) => {
@@ -472,6 +489,7 @@ impl<'a> Inference<'a> {
 
     pub(crate) fn call(&mut self, id: FunctionId, args: &[Ty]) -> How {
         let Some(spec) = self.unit.callee(id, args) else {
+            self.calls_objects = true;
             return How::Gives(Ty::of(OBJECT));
         };
         if !self.calls.contains(&spec) {

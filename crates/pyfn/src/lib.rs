@@ -24,6 +24,7 @@ mod implied;
 mod infer;
 mod liveness;
 mod lockstep;
+mod members;
 mod operation;
 mod own;
 mod plain;
@@ -50,6 +51,7 @@ pub use arrays::ARRAY_FUNCTIONS;
 pub use classes::{Class, ClassId, Classes, InstanceTy, Maker, Member, SUPER};
 pub use emit::{EntryGuards, HOISTED, UNEXPECTED, names_key};
 pub use globals::{FunctionId, Global};
+pub use members::MemberSite;
 pub use program::{
     Atom, Expr, Id, Index, Kind, Local, Part, Program, ProgramError, Statement, Text,
 };

@@ -195,16 +195,20 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
         Expr::Method(name, ..) if name.starts_with(SUPER) => {
             How::Leave("a method of the bases of a class that is not known".to_owned())
         }
-        Expr::Method(_, _, _, _, Some(bound)) if scope.state[*bound].tags.has(OBJECT) => {
-            if scope.state[*bound].tags == Tags::of(OBJECT) {
-                How::Gives(Ty::of(OBJECT))
-            } else {
+        Expr::Method(_, of, _, _, Some(bound)) if scope.state[*bound].tags.has(OBJECT) => {
+            let of = scope.atom(of);
+            if of.table().is_some() || of.unboxed().is_some() {
                 How::Leave("a method that may have been looked up".to_owned())
+            } else {
+                How::Gives(Ty::of(OBJECT))
             }
         }
         Expr::Method(name, of, args, named, _) => {
             let of = scope.atom(of);
             if let Some(table) = of.table() {
+                if table::is_view(name, args, named) {
+                    return How::Gives(Ty::of(OBJECT));
+                }
                 return gives(
                     table::method(table, name, &scope.atoms(args)),
                     "a table that nothing is put into",
@@ -310,6 +314,85 @@ pub(crate) fn has_plain_methods(of: &Ty) -> bool {
     let numbers = Tags(1 << BOOL | 1 << INT | 1 << FLOAT | 1 << COMPLEX);
     is_known || of.is_text() || !of.is_never() && of.tags.within(numbers)
 }
+
+/// Whether nobody can tell when the method of that name is looked up: there is one.
+pub(crate) fn looks_up_plainly(of: &Ty, name: &str) -> bool {
+    let methods = match (&of.form, of.tags.single()) {
+        (Form::List(_), Some(OBJECT)) => METHODS_OF_LISTS,
+        (Form::Str, Some(OBJECT)) | (_, Some(CHAR)) => METHODS_OF_TEXTS,
+        (Form::Bytes, Some(OBJECT)) => {
+            &["count", "decode", "endswith", "find", "hex", "startswith"]
+        }
+        (Form::Dict, Some(OBJECT)) => METHODS_OF_DICTIONARIES,
+        (Form::TupleObject(_), Some(OBJECT)) => &["count", "index"],
+        // What there is of others is known where it is done.
+        (Form::Array(_) | Form::Unboxed(_) | Form::Table(_), _) => return has_plain_methods(of),
+        (_, Some(INT | BOOL)) => &["bit_count", "bit_length", "conjugate", "to_bytes"],
+        (_, Some(FLOAT)) => &["conjugate", "hex", "is_integer"],
+        (_, Some(COMPLEX)) => &["conjugate"][..],
+        _ => &[],
+    };
+    has_plain_methods(of) && methods.contains(&name)
+}
+
+const METHODS_OF_LISTS: &[&str] = &[
+    "append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse",
+    "sort",
+];
+
+const METHODS_OF_DICTIONARIES: &[&str] = &[
+    "clear",
+    "copy",
+    "get",
+    "items",
+    "keys",
+    "pop",
+    "popitem",
+    "setdefault",
+    "update",
+    "values",
+];
+
+const METHODS_OF_TEXTS: &[&str] = &[
+    "capitalize",
+    "casefold",
+    "center",
+    "count",
+    "encode",
+    "endswith",
+    "find",
+    "format",
+    "index",
+    "isalnum",
+    "isalpha",
+    "isdigit",
+    "islower",
+    "isspace",
+    "isupper",
+    "join",
+    "ljust",
+    "lower",
+    "lstrip",
+    "partition",
+    "removeprefix",
+    "removesuffix",
+    "replace",
+    "rfind",
+    "rindex",
+    "rjust",
+    "rpartition",
+    "rsplit",
+    "rstrip",
+    "split",
+    "splitlines",
+    "startswith",
+    "strip",
+    "swapcase",
+    "title",
+    "translate",
+    "upper",
+    "zfill",
+];
 
 /// The type of an attribute.
 pub(crate) fn attribute(of: &Ty, name: &str) -> Ty {

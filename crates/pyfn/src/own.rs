@@ -47,6 +47,12 @@ impl Groups {
         self.uses[b] |= self.uses[a];
     }
 
+    /// The locals of a local's group.
+    pub(crate) fn with(&self, local: Local) -> impl Iterator<Item = Local> + '_ {
+        let root = self.root(local);
+        (0..self.parent.len()).filter(move |&each| self.root(each) == root)
+    }
+
     /// Something is done to what a local holds.
     pub(crate) fn note(&mut self, local: Local, uses: u8) {
         let root = self.root(local);

@@ -49,15 +49,28 @@ pub(crate) fn bin_tag(op: Bin, a: u8, b: u8, power: Option<i64>) -> Option<u8> {
     }
 }
 
+/// Whether values of two tags are never the same object: both tell the class, and it is another.
+pub(crate) fn differ(a: u8, b: u8) -> bool {
+    a != b && a != OBJECT && b != OBJECT
+}
+
+/// Whether such values can be asked whether they are the same object. Numbers and tuples in
+/// registers have no object, or one each time.
+pub(crate) fn have_identity(a: &Ty, b: &Ty) -> bool {
+    let mut pairs = a
+        .tags
+        .iter()
+        .flat_map(|a| b.tags.iter().map(move |b| (a, b)));
+    pairs.all(|(a, b)| cmp_tag(Cmp::Is, a, b).is_some())
+}
+
 /// The tag of `a op b`, a truth value.
 pub(crate) fn cmp_tag(op: Cmp, a: u8, b: u8) -> Option<u8> {
     let numbers = |tag: u8| matches!(class(tag), Class::Int | Class::Float);
     match op {
         Cmp::Is | Cmp::IsNot => {
             let known = |tag: u8| matches!(tag, NONE | BOOL | OBJECT);
-            let others = |tag: u8| numbers(tag) || matches!(tag, TUPLE | RANGE | CHAR | COMPLEX);
-            let differ = |a: u8, b: u8| a == NONE && others(b);
-            (known(a) && known(b) || differ(a, b) || differ(b, a)).then_some(BOOL)
+            (known(a) && known(b) || differ(a, b)).then_some(BOOL)
         }
         Cmp::In | Cmp::NotIn => None,
         Cmp::Eq | Cmp::Ne if a == NONE || b == NONE => {
@@ -667,7 +680,10 @@ pub(crate) fn call(
         ("len", [a])
             if is_boxed(a) && a.tags.within(Tags(1 << OBJECT | 1 << TUPLE | 1 << CHAR)) =>
         {
-            (Intrinsic::Len, Ty::count())
+            // What is no container of Python's may say what it likes.
+            let is_known = !a.tags.has(OBJECT) || !matches!(a.form, Form::Any | Form::Instance(_));
+            let size = if is_known { Ty::count() } else { Ty::natural() };
+            (Intrinsic::Len, size)
         }
         ("int", [a]) if is_number(a) => {
             let natural = a.natural && !a.tags.any(Tags::FLOATS);

@@ -135,6 +135,14 @@ pub struct Runtime {
     pub call: usize,
     /// `(name, args, n_args, names) -> object`, the first argument being the object.
     pub call_method: usize,
+    /// `(site: *const MemberSite, name, args, n_args) -> object`: the same without names.
+    pub call_at: usize,
+    /// `(site, object, name) -> object`: an attribute.
+    pub get_attr_at: usize,
+    /// `(site, object, name, value) -> 0 or -1`.
+    pub set_attr_at: usize,
+    /// `(site, object, name) -> method`, or 1 if it is one that need not be looked up beforehand.
+    pub look_up: usize,
     /// `(items, n) -> object`; all these borrow the items.
     pub make_list: usize,
     pub make_tuple: usize,

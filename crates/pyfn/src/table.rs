@@ -93,10 +93,35 @@ fn is_method(name: &str, n_args: usize) -> bool {
     }
 }
 
+/// Builtins that get such a dictionary or set.
+const GIVEN_TO: &[&str] = &[
+    "sorted", "list", "tuple", "set", "min", "max", "sum", "any", "all", "dict", "str", "repr",
+];
+
+/// Operands that may be tables which nobody needs any more: Python gets a dictionary or a set of its own.
+fn becoming_pythons<'a>(e: &'a Expr, globals: &[Global]) -> Vec<&'a Atom> {
+    match e {
+        Expr::Method(name, of, args, named, None) if is_view(name, args, named) => vec![of],
+        Expr::Call(function, args, named)
+            if builtin(globals, function).is_some_and(|name| GIVEN_TO.contains(&name)) =>
+        {
+            let named = named.iter().map(|(_, atom)| atom);
+            args.iter().chain(named).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a call of a method gives a view of a dictionary.
+pub(crate) fn is_view(name: &str, args: &[Atom], named: &[(String, Atom)]) -> bool {
+    View::named(name).is_some() && args.is_empty() && named.is_empty()
+}
+
 /// The group of each local that may hold such tables only.
 pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
     let (program, globals) = (&info.program, info.globals.as_slice());
     let mut groups = Groups::new(program);
+    let mut given_away = Vec::new();
     let returned = returned(info);
     for statement in all_statements(&program.body) {
         let mut fine: Vec<*const Atom> = Vec::new();
@@ -158,7 +183,23 @@ pub(crate) fn groups(info: &FunctionInfo) -> Vec<Option<Local>> {
                 _ => {}
             }
         }
+        if let Kind::Set(_, e) | Kind::Expr(e) = &statement.kind {
+            for atom in becoming_pythons(e, globals) {
+                if let Atom::Local(local) = atom
+                    && !fine.contains(&std::ptr::from_ref(atom))
+                {
+                    given_away.push((*local, statement.id));
+                    fine.push(atom);
+                }
+            }
+        }
         groups.show_others(&statement.kind, &fine, is_bound);
+    }
+    for (local, statement) in given_away {
+        let live = &info.liveness.after[statement];
+        if groups.with(local).any(|each| live.has(each)) {
+            groups.note(local, SEEN);
+        }
     }
     returned.values().for_each(|parts| groups.show_twice(parts));
     groups.of_locals(|uses| {

@@ -262,6 +262,7 @@ fn operations_have_the_types_that_python_and_numpy_say() {
         (Cmp::Eq, &complex, &float, "bool"),
         (Cmp::Is, &complex, &none, "bool"),
         (Cmp::Is, &int, &int, "nothing"),
+        (Cmp::Is, &int, &truth, "bool"),
     ] {
         let found = rules::cmp(op, a, b);
         let found = found.map_or("nothing".to_owned(), |ty| format!("{ty:?}"));

@@ -19,6 +19,7 @@ use crate::implied::Implied;
 use crate::infer::{Inference, Joint, boxed_parts, owns};
 use crate::liveness::Liveness;
 use crate::lockstep::{self, Lockstep};
+use crate::members::MemberSite;
 use crate::plain;
 use crate::program::{Atom, Expr, Kind, Local, Program, Statement, all_statements};
 use crate::runtime::Runtime;
@@ -44,6 +45,12 @@ pub enum CompileError {
         name: String,
         /// What the code generator says.
         reason: String,
+    },
+    /// It asks whether values are the same object that have none in registers.
+    #[error("{name} asks whether numbers or tuples are the same object")]
+    Identity {
+        /// The function.
+        name: String,
     },
     /// There is no memory for code.
     #[error("cannot make the code of {name} executable")]
@@ -307,6 +314,8 @@ pub struct Spec {
     calls: Vec<SpecId>,
     /// Whether it runs methods that are not known.
     runs_unknown: bool,
+    /// Whether only Python can tell what it does (`CompileError::Identity`).
+    is_refused: bool,
 }
 
 /// What is known of a function that is put where it is called, for arguments of given types.
@@ -339,6 +348,8 @@ pub struct Unit {
     pub observes: bool,
     /// Where they do. They are addressed by code and never move.
     pub sites: Vec<Box<Site>>,
+    /// What places know of members of classes, on the same terms.
+    pub member_sites: Vec<Box<MemberSite>>,
     /// What is known of Python.
     pub runtime: Rc<Runtime>,
     /// All functions.
@@ -370,6 +381,7 @@ impl Unit {
             nogil: false,
             observes: false,
             sites: Vec::new(),
+            member_sites: Vec::new(),
             runtime,
             functions: Vec::new(),
             classes: Rc::default(),
@@ -422,7 +434,13 @@ impl Unit {
             }
         }
         for spec in std::mem::take(&mut self.open) {
-            self.compile(spec)?;
+            if !self.specs[spec].is_refused {
+                self.compile(spec)?;
+            }
+        }
+        if self.specs[spec].is_refused {
+            let name = self.functions[function].program.name.clone();
+            return Err(CompileError::Identity { name });
         }
         Ok(spec)
     }
@@ -451,6 +469,7 @@ impl Unit {
             callees: Vec::new(),
             calls: Vec::new(),
             runs_unknown: false,
+            is_refused: false,
         });
         self.open.push(spec);
         self.is_changed = true;
@@ -462,7 +481,11 @@ impl Unit {
         let inferred = Inference::run(self, function, &params);
         let n_methods = self.functions[function].n_methods;
         let spec = &mut self.specs[spec];
-        spec.runs_unknown = inferred.known_methods.len() < n_methods;
+        spec.runs_unknown = inferred.known_methods.len() < n_methods || inferred.calls_objects;
+        if inferred.needs_identity && !spec.is_refused {
+            spec.is_refused = true;
+            self.is_changed = true;
+        }
         spec.calls = inferred.calls;
         let ret = spec.ret.join(&inferred.ret);
         if ret != spec.ret {
@@ -492,7 +515,7 @@ impl Unit {
         }
         let params = args.iter().map(parameter).collect::<Vec<_>>();
         if let Some(&spec) = self.by_key.get(&(function, params.clone())) {
-            return Some(spec);
+            return Some(spec).filter(|&spec| !self.specs[spec].is_refused);
         }
         if self.n_specs[function] >= SPECS_MAX {
             return None;
@@ -500,7 +523,7 @@ impl Unit {
         let spec = self.declare(function, params);
         // Looked at once now, so that callers mostly need not be run again.
         self.infer(spec);
-        Some(spec)
+        Some(spec).filter(|&spec| !self.specs[spec].is_refused)
     }
 
     /// A function with such arguments, if it is put where it is called.
@@ -526,6 +549,7 @@ impl Unit {
         self.inlined.insert(key.clone(), None);
         let inferred = Inference::run(self, function, args);
         let ret = inferred.plain_ret.filter(plain::is_scalar);
+        let ret = ret.filter(|_| !inferred.needs_identity);
         let inlined = ret.map(|ret| {
             Rc::new(Inlined {
                 joints: Rc::new(inferred.joints),
@@ -588,7 +612,8 @@ impl Unit {
     /// The version that was inferred for such arguments.
     pub(crate) fn find(&self, function: FunctionId, args: &[Ty]) -> Option<SpecId> {
         let params = args.iter().map(parameter).collect::<Vec<_>>();
-        self.by_key.get(&(function, params)).copied()
+        let spec = *self.by_key.get(&(function, params))?;
+        Some(spec).filter(|&spec| !self.specs[spec].is_refused)
     }
 
     /// Whether syntax can call a function with values by their places: starred parameters collect them,

@@ -13,7 +13,7 @@ import functools
 import gc
 import importlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from types import FunctionType
@@ -58,6 +58,8 @@ class Front:
         Functions that were made for one another's calls; they share this dictionary.
     lifted
         If it is a nested function, what it was made of.
+    around
+        The nested functions that were made of the function around.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class Front:
         options: dict[str, Any],
         family: dict[FunctionType, Any] | None = None,
         lifted: Lifted | None = None,
+        around: Sequence[Any] = (),
     ) -> None:
         self.function = function
         self.options = options
         self.family = {} if family is None else family
         self.lifted = lifted
+        self.around = around
         self.scope = Scope(function)
         self.refusal: str | None = None
         self._form: Form | None = None
@@ -121,12 +125,16 @@ class Front:
 
     def report(self, native: Any) -> Report:
         """What runs as machine code; `native` is the compiled function."""
+        form, signatures = self.form, native.signatures()
+        refusal = self.refusal
+        if refusal is None and not signatures:
+            refusal = next(iter(native.refusals()), None)
         return report(
-            self.form,
+            form,
             name=self.function.__qualname__,
             file=self.function.__code__.co_filename,
-            refusal=self.refusal,
-            signatures=native.signatures(),
+            refusal=refusal,
+            signatures=signatures,
             exits=native.exits(),
             vectors=native.vectors(),
             passes=native.passes(),
@@ -167,12 +175,15 @@ class Front:
         form = normalise(syntax, function.__name__, file, self.scope, lifted)
         self._text = to_text(form, len(function.__defaults__ or ()))
         self._constants = [self._constant(value) for value in form.constants]
-        self._nested = [self._lifted(each) for each in form.lifted]
+        for each in form.lifted:
+            self._nested.append(self._lifted(each))
         self._form = form
 
     def _frozen(self, entry: dict[str, Any], guards: list[Guard]) -> Any:
         number = entry.get("lifted")
         if number is not None:
+            if number < -1:
+                return self.around[-2 - number]
             return self.family[self.function] if number < 0 else self._nested[number]
         value = self.scope.look_up(entry["path"], guards)
         return (self.along(value) or value) if "call" in entry else value
@@ -190,7 +201,7 @@ class Front:
         own = compile_function(lifted.syntax, code.co_freevars, code.co_filename)
         name = "<lambda>" if isinstance(lifted.syntax, ast.Lambda) else lifted.name
         function = with_scope(own, self.function, name)
-        return make_function(function, self.options, self.family, lifted)
+        return make_function(function, self.options, self.family, lifted, self._nested)
 
     def _is_ours(self, callee: FunctionType) -> bool:
         """Whether a called Python function is compiled along: not one of a library."""
@@ -264,10 +275,11 @@ def make_function(
     options: dict[str, Any],
     family: dict[FunctionType, Any] | None = None,
     lifted: Lifted | None = None,
+    around: Sequence[Any] = (),
 ) -> Any:
     """A native `Function` for a Python function."""
     native = function_type()
-    front = Front(function, options, family, lifted)
+    front = Front(function, options, family, lifted, around)
     made = native(
         function.__qualname__,
         front.prepare,

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from opcodon._jit.form import (
@@ -72,6 +72,9 @@ COMPARE: dict[type[ast.cmpop], str] = {
 }
 # Callees that use the frame of their caller in a way that a resumed function serves well.
 FRAME_USERS = frozenset({"super", "globals", "__import__", "breakpoint"})
+# Builtins that take a key, and such as go through all they are given; they keep neither.
+ORDERING = frozenset({"max", "min", "sorted"})
+CONSUMING = ORDERING | {"all", "any", "list", "set", "sum", "tuple"}
 # Builtins that consume a generator on the spot, before anything else can happen.
 EAGER = frozenset(
     {"list", "tuple", "sorted", "set", "frozenset", "any", "all", "sum", "min", "max"}
@@ -119,6 +122,8 @@ class ExpressionNormaliser:
         self.index = {name: k for k, name in enumerate(form.locals)}
         # Nested functions compiled on their own: their number, -1 for the function itself.
         self.lifted: dict[str, tuple[int, Lifted]] = {}
+        # Lambdas that a builtin calls and forgets, by identity.
+        self.momentary: set[int] = set()
         self._globals: dict[tuple[str, bool], Atom] = {}
         self._temporaries = 0
         self.syntax: ast.AST = ast.Pass()
@@ -507,7 +512,9 @@ class ExpressionNormaliser:
             if atom is not None:
                 return atom
         nodes = [*node.args, *(keyword.value for keyword in node.keywords)]
-        if isinstance(function, ast.Name) and function.id in self.lifted:
+        self.momentary |= {id(each) for each in self._forgotten(builtin, node)}
+        is_lifted = isinstance(function, ast.Name) and function.id in self.lifted
+        if isinstance(function, ast.Name) and is_lifted and function.id not in self.renamed:
             atom = self._lifted_call(node, function.id, to)
             if atom is not None:
                 return atom
@@ -530,12 +537,23 @@ class ExpressionNormaliser:
         operation = {"call": callee, **self._arguments(node, atoms)}
         return self.set(node, operation, to)
 
+    def _forgotten(self, builtin: str | None, node: ast.Call) -> Iterator[ast.expr]:
+        """The lambdas that a call of a builtin only calls itself."""
+        if builtin in ORDERING:
+            yield from (keyword.value for keyword in node.keywords if keyword.arg == "key")
+        if builtin in CONSUMING and len(node.args) == 1:
+            items = node.args[0]
+            if isinstance(items, ast.Call) and self.builtin(items.func) in ("map", "filter"):
+                yield from items.args[:1]
+
     def _lifted_call(self, node: ast.Call, name: str, to: int | None) -> Atom | None:
         """A call of a nested function that is compiled as a function of its own."""
         number, lifted = self.lifted[name]
-        if node.keywords or len(node.args) != lifted.n_parameters or name not in self.bound:
+        given = lifted.given(node)
+        if given is None or name not in self.bound:
             return None
-        atoms, _ = self.operands(node.args)
+        nodes = [*node.args, *(keyword.value for keyword in node.keywords)]
+        atoms, _ = self.operands(nodes)
         key = (f"{name}#{number}", True)
         callee = self._globals.get(key)
         if callee is None:
@@ -547,11 +565,16 @@ class ExpressionNormaliser:
             to = self.temporary()
         writer = PythonForm(self.form)
         writer.where = node
-        value = writer.at(writer.call(writer.load(name), {"args": atoms}))
+        value = writer.at(writer.call(writer.load(name), self._arguments(node, atoms)))
         target = writer.store(self.form.locals[to])
         python = writer.at(ast.Assign(targets=[target], value=value))
-        call = {"call": callee, "args": atoms + captured}
+        atom_of = dict(zip(map(id, nodes), atoms, strict=True))
+        own = [atom_of.get(id(each)) or self.expression(each) for each in given]
+        call = {"call": callee, "args": own + captured}
         self.out.append(Simple(node, {"s": "set", "to": to, "e": call}, [python]))
+        if number < -1:
+            # A parameter here, which Python reads.
+            self.emit(node, {"s": "expr", "e": {"tuple": [{"l": self.index[name]}]}})
         return {"l": to}
 
     def _arguments(self, node: ast.Call, atoms: list[Atom]) -> dict[str, Any]:
@@ -742,7 +765,10 @@ class ExpressionNormaliser:
                     raise UnsupportedError(
                         f"nested function that reads {name!r} of a comprehension"
                     )
-                if name not in self.bound or not self.names.settled(name, node):
+                stays = self.names.settled(name, node) or (
+                    id(node) in self.momentary and self.names.is_plain(name)
+                )
+                if name not in self.bound or not stays:
                     raise UnsupportedError(
                         f"nested function that reads {name!r}, bound again later"
                     )

@@ -70,25 +70,54 @@ class Lifted:
         The function with the parameters of the captured names.
     name
         Its name.
-    n_parameters
-        How many of its parameters are its own.
+    arguments
+        Its own parameters.
     captured
         The names it captures, its own name among them if it calls itself.
+    siblings
+        The lifted functions of the function around that it may call, by their names, and their
+        numbers there.
     """
 
-    __slots__ = ("captured", "n_parameters", "name", "syntax")
+    __slots__ = ("arguments", "captured", "name", "siblings", "syntax")
 
     def __init__(
         self,
         syntax: ast.FunctionDef | ast.Lambda,
         name: str,
-        n_parameters: int,
+        arguments: ast.arguments,
         captured: list[str],
+        siblings: dict[str, tuple[int, Lifted]],
     ) -> None:
         self.syntax = syntax
         self.name = name
-        self.n_parameters = n_parameters
+        self.arguments = arguments
         self.captured = captured
+        self.siblings = siblings
+
+    def given(self, call: ast.Call) -> list[ast.expr] | None:
+        """What a call gives each of its own parameters; None if the call is not a simple one."""
+        positional = [*self.arguments.posonlyargs, *self.arguments.args]
+        if len(call.args) > len(positional):
+            return None
+        names = [each.arg for each in (*positional, *self.arguments.kwonlyargs)]
+        by_name = names[len(self.arguments.posonlyargs) :]
+        given = dict(zip(names, call.args, strict=False))
+        for keyword in call.keywords:
+            if keyword.arg not in by_name or keyword.arg in given:
+                return None
+            given[keyword.arg] = keyword.value
+        defaults = self.arguments.defaults
+        at_end = names[len(positional) - len(defaults) : len(positional)]
+        named = zip(self.arguments.kwonlyargs, self.arguments.kw_defaults, strict=True)
+        others = [
+            *zip(at_end, defaults, strict=True),
+            *((each.arg, value) for each, value in named),
+        ]
+        for name, value in others:
+            if name not in given and isinstance(value, ast.Constant):
+                given[name] = value
+        return [given[name] for name in names] if len(given) == len(names) else None
 
 
 class Node:

@@ -93,6 +93,10 @@ class Names:
             for place, around in bindings
         )
 
+    def is_plain(self, name: str) -> bool:
+        """Whether a local is bound by plain statements only: not in expressions or elsewhere."""
+        return name not in self.deleted | self.shared | self.walrus
+
     def _walk(self, body: list[ast.AST]) -> None:
         # (node, loops around, the end of the statement if that is when names are bound);
         # popped from the end, so children are pushed in reverse.

@@ -83,8 +83,11 @@ def normalise(
     if names.outer:
         _Undeclared(function).visit(function)
     normaliser = Normaliser(form, names, resolver)
-    if itself is not None and itself.name in itself.captured:
-        normaliser.lifted[itself.name] = (-1, itself)
+    if itself is not None:
+        for each, (number, sibling) in itself.siblings.items():
+            normaliser.lifted[each] = (-2 - number, sibling)
+        if itself.name in itself.captured:
+            normaliser.lifted[itself.name] = (-1, itself)
     try:
         form.body = normaliser.function(function)
     except RecursionError:
@@ -675,12 +678,15 @@ class Normaliser(HandlersNormaliser):
         if (
             arguments.vararg
             or arguments.kwarg
-            or arguments.kwonlyargs
+            or (_has_defaults(arguments) and not self._is_only_called(name))
             or not self.names.settled(name, node, by_itself=True)
         ):
             return
-        own = [*arguments.posonlyargs, *arguments.args]
+        own = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
         captured = [*captured, *([name] if recursive else [])]
+        siblings = self._siblings(node, captured)
+        for _, sibling in siblings.values():
+            captured += [each for each in sibling.captured if each not in captured]
         if set(captured) & {parameter.arg for parameter in own}:
             return
         more = parameters([*(parameter.arg for parameter in own), *captured])
@@ -692,8 +698,37 @@ class Normaliser(HandlersNormaliser):
                 name=node.name, args=more, body=node.body, decorator_list=[], returns=None
             )
         ast.copy_location(syntax, node)
-        self.lifted[name] = (len(self.form.lifted), Lifted(syntax, name, len(own), captured))
-        self.form.lifted.append(self.lifted[name][1])
+        lifted = Lifted(syntax, name, arguments, captured, siblings)
+        self.lifted[name] = (len(self.form.lifted), lifted)
+        self.form.lifted.append(lifted)
+
+    def _siblings(
+        self, node: ast.FunctionDef | ast.Lambda, captured: list[str]
+    ) -> dict[str, tuple[int, Lifted]]:
+        """The lifted functions that a nested function captures, with what they capture."""
+        try:
+            own = set(Names(node).locals)
+        except RefusedError:
+            return {}
+        found = {each: self.lifted[each] for each in captured if each in self.lifted}
+        return {
+            each: (number, lifted)
+            for each, (number, lifted) in found.items()
+            if number >= 0 and own.isdisjoint(lifted.captured)
+        }
+
+    def _is_only_called(self, name: str) -> bool:
+        """Whether nothing is done to a nested function but calls, so that its defaults stay."""
+        called = {id(each.func) for each in ast.walk(self.syntax) if isinstance(each, ast.Call)}
+        return all(
+            id(each) in called
+            for each in ast.walk(self.syntax)
+            if isinstance(each, ast.Name) and each.id == name and isinstance(each.ctx, ast.Load)
+        )
+
+
+def _has_defaults(arguments: ast.arguments) -> bool:
+    return bool(arguments.defaults) or any(each is not None for each in arguments.kw_defaults)
 
 
 class _Undeclared(ast.NodeTransformer):

@@ -6,14 +6,14 @@ statement, so that nothing is done twice, and whatever comes (an exception, a hu
 object of another type) is CPython's own doing.
 
 The function is the source's, except along the way from the top to the statement: there it holds
-only what is still to do. A loop around the statement becomes a loop whose first turn is the rest of
-the interrupted one; its other turns, its `break`, `continue` and `else` are the source's again::
+only what is still to do. Of a loop around the statement there is the rest of the interrupted turn,
+in a loop of one turn, and behind it, unless that is left by `break`, the source's loop with the
+turns to come::
 
-    for x in xs:            for .x in chain((unset,), iterator):
-        a(x)                    if .x is unset:
-        b(x)   # <- here            b(x)
-                                else:
-                                    x = .x
+    for x in xs:            for .first in (unset,):
+        a(x)                    b(x)
+        b(x)   # <- here    else:
+                                for x in iterator:
                                     a(x)
                                     b(x)
 """
@@ -43,7 +43,6 @@ from opcodon._jit.python_form import PythonForm
 from opcodon._jit.source import compile_function, parameters, requalified
 from opcodon._jit.tools import (
     ADVANCED_NAME,
-    CHAIN_NAME,
     EXCEPTION_NAME,
     TOOLS,
     UNSET_NAME,
@@ -189,7 +188,9 @@ class Resumption(PythonForm):
         if isinstance(node, For) and branch == "body":
             iterator = f".iterator{len(self.iterators)}"
             self.iterators.append(iterator)
-            return self._enter_for(node, self.load(iterator), self.rest(node.body, way))
+            self.where = node.where
+            items = self.load(iterator)
+            return self._enter_for(node, items, self.rest(node.body, way))
         if isinstance(node, Turns) and branch == "around":
             return self._enter_turns(node, way)
         rest = self.rest(getattr(node, branch), way)
@@ -219,19 +220,21 @@ class Resumption(PythonForm):
         return rest
 
     def _enter_loop(self, node: Loop, way: list[Step]) -> list[ast.stmt]:
-        first = f".first{self._n_loops}"
-        self._n_loops += 1
         rest = self.rest(node.body, way)
         body = self.block(node.body)
         self.where = node.where
+        loop = ast.While(test=self.at(ast.Constant(value=True)), body=body, orelse=[])
+        return self._begun(node, rest, self.at(loop))
 
-        def set_first(value: bool) -> ast.stmt:
-            constant = self.at(ast.Constant(value=value))
-            return self.at(ast.Assign(targets=[self.store(first)], value=constant))  # type: ignore[no-any-return]
-
-        turn = self.at(ast.If(test=self.load(first), body=[set_first(False), *rest], orelse=body))
-        loop = ast.While(test=self.at(ast.Constant(value=True)), body=[turn], orelse=[])
-        return [set_first(True), self.at(loop)]
+    def _begun(self, node: Node, rest: list[ast.stmt], loop: ast.stmt) -> list[ast.stmt]:
+        """The rest of a turn of a loop, and its other turns."""
+        first = f".first{self._n_loops}"
+        self._n_loops += 1
+        once = self.at(ast.Tuple(elts=[self.load(UNSET_NAME)], ctx=ast.Load()))
+        turn = ast.For(
+            target=self.store(first), iter=once, body=rest or [self.pass_(node)], orelse=[loop]
+        )
+        return [self.at(turn)]
 
     def _enter_turns(self, node: Turns, way: list[Step]) -> list[ast.stmt]:
         """Goes on with a generator that has come as far."""
@@ -278,23 +281,11 @@ class Resumption(PythonForm):
     def _enter_for(
         self, node: For | Turns, items: ast.expr, rest: list[ast.stmt]
     ) -> list[ast.stmt]:
-        item = f".item{self._n_loops}"
-        self._n_loops += 1
         body, orelse = self.block(node.body), self.block(node.orelse)
         self.where = node.where
-        bind = self.at(
-            ast.Assign(targets=[self.store(self.local(node.target))], value=self.load(item))
-        )
-        test = ast.Compare(
-            left=self.load(item), ops=[ast.Is()], comparators=[self.load(UNSET_NAME)]
-        )
-        turn = self.at(
-            ast.If(test=self.at(test), body=rest or [self.pass_(node)], orelse=[bind, *body])
-        )
-        once = self.at(ast.Tuple(elts=[self.load(UNSET_NAME)], ctx=ast.Load()))
-        turns = self.at(ast.Call(func=self.load(CHAIN_NAME), args=[once, items], keywords=[]))
-        loop = ast.For(target=self.store(item), iter=turns, body=[turn], orelse=orelse)
-        return [self.at(loop)]
+        target = self.store(self.local(node.target))
+        loop = ast.For(target=target, iter=items, body=body or [self.pass_(node)], orelse=orelse)
+        return self._begun(node, rest, self.at(loop))
 
 
 # A step on the way to a statement: which piece, which node in it, and which of the node's blocks

@@ -5,14 +5,12 @@ Resumed functions know these by names that no source can spell: they begin with 
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any
 
 from opcodon._jit.form import UNSET
 from opcodon._jit.generators import advanced, replays
 
 UNSET_NAME = ".unset"
-CHAIN_NAME = ".chain"
 ENTER_NAME = ".enter"
 RESUMED_WITH_NAME = ".resumed_with"
 WITHOUT_HELPER_NAME = ".without_helper"
@@ -55,7 +53,6 @@ def without_helper(exception: BaseException) -> BaseException:
 
 TOOLS: dict[str, Any] = {
     UNSET_NAME: UNSET,
-    CHAIN_NAME: chain,
     ENTER_NAME: enter,
     RESUMED_WITH_NAME: ResumedWith,
     WITHOUT_HELPER_NAME: without_helper,

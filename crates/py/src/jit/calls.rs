@@ -500,10 +500,29 @@ fn size(n: i64) -> Py_ssize_t {
     Py_ssize_t::try_from(n).unwrap_or(0)
 }
 
+/// Puts items with a reference each into a sequence that has just been made.
+unsafe fn fill(to: *mut *mut PyObject, items: *const *mut PyObject, n: i64) {
+    let is_plain = known().runtime.plain_refcounts;
+    for at in 0..size(n) {
+        unsafe {
+            let item = items.offset(at).read();
+            if is_plain {
+                *item.cast::<isize>() += 1;
+            } else {
+                ffi::Py_IncRef(item);
+            }
+            to.offset(at).write(item);
+        }
+    }
+}
+
 pub(super) unsafe extern "C" fn make_list(items: *const *mut PyObject, n: i64) -> *mut PyObject {
     unsafe {
         let list = ffi::PyList_New(size(n));
-        if !list.is_null() {
+        let at = known().runtime.ob_item;
+        if !list.is_null() && at != 0 && n > 0 {
+            fill(*list.byte_offset(at as isize).cast(), items, n);
+        } else if !list.is_null() {
             for at in 0..size(n) {
                 let item = ffi::Py_NewRef(items.offset(at).read());
                 ffi::PyList_SetItem(list, at, item);
@@ -516,7 +535,10 @@ pub(super) unsafe extern "C" fn make_list(items: *const *mut PyObject, n: i64) -
 pub(super) unsafe extern "C" fn make_tuple(items: *const *mut PyObject, n: i64) -> *mut PyObject {
     unsafe {
         let tuple = ffi::PyTuple_New(size(n));
-        if !tuple.is_null() {
+        let at = known().runtime.tuple_item;
+        if !tuple.is_null() && at != 0 && n > 0 {
+            fill(tuple.byte_offset(at as isize).cast(), items, n);
+        } else if !tuple.is_null() {
             for at in 0..size(n) {
                 let item = ffi::Py_NewRef(items.offset(at).read());
                 ffi::PyTuple_SetItem(tuple, at, item);

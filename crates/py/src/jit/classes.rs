@@ -91,7 +91,7 @@ pub(super) fn changed(classes: &Classes) -> Vec<usize> {
 }
 
 /// The number of a class's version.
-fn version(class: usize) -> u32 {
+pub(super) fn version(class: usize) -> u32 {
     let offset = usize::try_from(known().runtime.type_version).unwrap_or(0);
     unsafe { ((class + offset) as *const u32).read() }
 }
@@ -129,17 +129,29 @@ fn flags(class: &Bound<'_, PyType>) -> u64 {
 
 /// Whether a class is one of Python's that may be looked at without running anything of anybody's.
 fn is_of_python(class: &Bound<'_, PyType>) -> bool {
+    flags(class) & ffi::Py_TPFLAGS_HEAPTYPE != 0 && is_plain(class)
+}
+
+/// Whether a class is asked for attributes as most are.
+pub(super) fn is_plain(class: &Bound<'_, PyType>) -> bool {
     let plain = class.py().get_type::<PyType>();
-    flags(class) & ffi::Py_TPFLAGS_HEAPTYPE != 0
-        && slot(&class.get_type(), ffi::Py_tp_getattro) == slot(&plain, ffi::Py_tp_getattro)
+    slot(&class.get_type(), ffi::Py_tp_getattro) == slot(&plain, ffi::Py_tp_getattro)
 }
 
 fn slot(class: &Bound<'_, PyType>, slot: std::ffi::c_int) -> usize {
     unsafe { ffi::PyType_GetSlot(class.as_type_ptr(), slot) as usize }
 }
 
+/// Whether a class does in a slot what `object` does.
+pub(super) fn is_generic(class: &Bound<'_, PyType>, number: std::ffi::c_int) -> bool {
+    slot(class, number) == slot(&class.py().get_type::<PyAny>(), number)
+}
+
 /// What a class and its bases say about a name, or only the bases behind one that the name tells.
-fn in_class<'py>(class: &Bound<'py, PyType>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+pub(super) fn in_class<'py>(
+    class: &Bound<'py, PyType>,
+    name: &str,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
     let (behind, name) = match name
         .strip_prefix(SUPER)
         .and_then(|name| name.split_once(':'))
@@ -182,9 +194,8 @@ impl<'py> Learnt<'_, 'py> {
         class: &Bound<'py, PyType>,
         names: &BTreeSet<String>,
     ) -> PyResult<Option<Class>> {
-        let object = class.py().get_type::<PyAny>();
-        let generic = |number| slot(class, number) == slot(&object, number);
-        if !generic(ffi::Py_tp_getattro) || !generic(ffi::Py_tp_setattro) {
+        let generic = [ffi::Py_tp_getattro, ffi::Py_tp_setattro];
+        if !generic.iter().all(|&number| is_generic(class, number)) {
             return Ok(None);
         }
         let mut maker = self.maker(group, class)?;
@@ -356,7 +367,7 @@ fn assigned(
 }
 
 /// Whether an attribute of a class comes before one of an instance.
-fn is_data_descriptor(found: Option<&Bound<'_, PyAny>>) -> bool {
+pub(super) fn is_data_descriptor(found: Option<&Bound<'_, PyAny>>) -> bool {
     found.is_some_and(|found| {
         let class = found.get_type();
         ["__set__", "__delete__"]

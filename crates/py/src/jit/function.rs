@@ -37,6 +37,8 @@ struct Version {
     classes: Vec<u64>,
     /// The entry for Python and the native function; none if these types are left to Python.
     code: Option<(EntryPoint, usize)>,
+    /// Why there is none.
+    refusal: Option<String>,
 }
 
 type EntryPoint = unsafe extern "C" fn(*mut Context, *const [u64; 2], *mut [u64; 3], usize);
@@ -362,7 +364,7 @@ impl Function {
         values: &[[u64; 2]],
     ) -> PyResult<Option<(EntryPoint, usize)>> {
         let state = unsafe { self.state() };
-        let mut code = None;
+        let (mut code, mut refusal) = (None, None);
         if let Some(group) = &mut state.group
             && state.versions.len() < VERSIONS_MAX
         {
@@ -400,7 +402,9 @@ impl Function {
                 .collect::<Vec<_>>();
             let mut unit = group.unit.borrow_mut();
             // What cannot be compiled runs in Python; the report says why.
-            if let Ok(spec) = unit.specialise(0, &types)
+            let spec = unit.specialise(0, &types);
+            refusal = spec.as_ref().err().map(ToString::to_string);
+            if let Ok(spec) = spec
                 && let Some(compiled) = unit.specs[spec].code.clone()
             {
                 let entry = compiled.address();
@@ -420,6 +424,7 @@ impl Function {
             state.versions.push(Version {
                 classes: values.iter().map(|value| value[0]).collect(),
                 code,
+                refusal,
             });
         }
         Ok(code)
@@ -588,6 +593,14 @@ impl Function {
             texts.collect()
         };
         self.specs(compiled).unwrap_or_default()
+    }
+
+    /// Why calls run in Python for which nothing was compiled.
+    fn refusals(&self) -> Vec<String> {
+        let versions = unsafe { self.state() }.versions.iter();
+        versions
+            .filter_map(|version| version.refusal.clone())
+            .collect()
     }
 
     /// Per statement: how often it was left, and why.

@@ -15,7 +15,8 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::class_layout::ClassLayout;
 use super::{
-    calls, classes, function, integers, leave, scalars, seen, table, texts, threads, unboxed, whole,
+    calls, classes, function, integers, leave, members, scalars, seen, table, texts, threads,
+    unboxed, whole,
 };
 
 /// What is known of the interpreter and of numpy.
@@ -32,8 +33,12 @@ pub(super) struct Layout {
     pub(super) no_args: Py<PyAny>,
     /// Where a function has the tuple of its defaults; 0 if that is not known.
     pub(super) defaults_at: usize,
+    /// Where a string keeps its hash, or -1; 0 if that is not known.
+    pub(super) text_hash: usize,
     /// Whether dictionaries have a number that changes with them.
     pub(super) dict_versions: bool,
+    /// Whether it is known where methods have their C functions.
+    pub(super) methods_are_known: bool,
     pub(super) np_bool_type: usize,
     /// The types of scalars of less than 64 bits.
     pub(super) narrow_types: Vec<(usize, Dtype)>,
@@ -241,6 +246,21 @@ fn ascii_offset(py: Python<'_>) -> i32 {
     let lies_at = |at: &usize| [0, 1].map(|k| word(text.as_ptr(), at + 8 * k)) == words;
     let at = [40, 48].into_iter().find(lies_at);
     at.and_then(|at| i32::try_from(at).ok()).unwrap_or(0)
+}
+
+/// Whether strings keep their hashes between their length and their kind.
+fn text_hashes_are_known(py: Python<'_>) -> PyResult<bool> {
+    for part in ["ascii", "\u{e9}t\u{e9}", "\u{20ac}uro", "\u{1f40d}"] {
+        let text = PyString::new(py, &format!("{part} of opcodon"));
+        if word(text.as_ptr(), 24) != u64::MAX {
+            return Ok(false);
+        }
+        let hash = text.hash()?;
+        if word(text.as_ptr(), 24) != hash.cast_unsigned() as u64 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Integers before 3.12: a signed number of digits of 30 bits, then the digits.
@@ -505,6 +525,10 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         set_attr: at!(calls::set_attr),
         call: at!(calls::vectorcall()),
         call_method: at!(calls::PyObject_VectorcallMethod),
+        call_at: at!(members::call_at),
+        look_up: at!(members::look_up),
+        get_attr_at: at!(members::get_attr_at),
+        set_attr_at: at!(members::set_attr_at),
         make_list: at!(calls::make_list),
         make_tuple: at!(calls::make_tuple),
         make_dict: at!(calls::make_dict),
@@ -559,7 +583,13 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         object_new: unsafe { std::mem::transmute::<*mut c_void, ffi::newfunc>(object_new) },
         no_args: PyTuple::empty(py).into_any().unbind(),
         defaults_at: if fine { defaults_offset(py)? } else { 0 },
+        text_hash: if fine && text_hashes_are_known(py)? {
+            24
+        } else {
+            0
+        },
         dict_versions: fine && dict_versions_are_known(py)?,
+        methods_are_known: fine && members::are_known(py)?,
         np_bool_type: address(&numpy.getattr("bool_")?),
         narrow_types: {
             let is_narrow = |dtype: &Dtype| {

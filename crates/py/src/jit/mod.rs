@@ -27,6 +27,7 @@ mod integers;
 mod kind;
 mod layout;
 mod leave;
+mod members;
 mod scalars;
 mod seen;
 mod table;

@@ -14,6 +14,8 @@ use pyo3::ffi::{self, PyObject};
 
 use super::calls::{box_value, make_tuple};
 use super::kind::{self, Kind};
+use super::layout::known;
+use super::texts::ascii_of_text;
 
 /// What the entry of a key that was deleted has for its hash.
 const DEAD: u64 = u64::MAX;
@@ -74,11 +76,22 @@ pub(super) fn is_table(object: *mut PyObject) -> bool {
     (unsafe { ffi::Py_TYPE(object) }) == type_()
 }
 
+/// A string keeps its hash once somebody has asked for it.
+fn hash_of_text(text: *mut PyObject) -> u64 {
+    let at = known().text_hash;
+    if at != 0 {
+        let hash = unsafe { text.byte_add(at).cast::<i64>().read() };
+        if hash != -1 {
+            return hash.cast_unsigned();
+        }
+    }
+    unsafe { ffi::PyObject_Hash(text) }.cast_unsigned() as u64
+}
+
 impl Inner {
     fn hash(&self, key: [u64; 2]) -> u64 {
         let hash = if self.key_tag == u64::from(OBJECT) {
-            // A string has a hash.
-            unsafe { ffi::PyObject_Hash(key[0] as *mut PyObject) }.cast_unsigned() as u64
+            hash_of_text(key[0] as *mut PyObject)
         } else {
             key[0] ^ key[1].wrapping_mul(0xd6e8_feb8_6659_fd93)
         };
@@ -92,10 +105,12 @@ impl Inner {
         if entry.key == key {
             return true;
         }
+        let [a, b] = [entry.key[0], key[0]].map(|word| word as *mut PyObject);
         self.key_tag == u64::from(OBJECT)
-            && unsafe {
-                ffi::PyUnicode_Compare(entry.key[0] as *mut PyObject, key[0] as *mut PyObject)
-            } == 0
+            && match [a, b].map(ascii_of_text) {
+                [Some(a), Some(b)] => a == b,
+                _ => (unsafe { ffi::PyUnicode_Compare(a, b) }) == 0,
+            }
     }
 
     /// Where to begin to look for a key.

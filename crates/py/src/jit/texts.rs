@@ -31,6 +31,20 @@ const SIZE_AT: usize = 16;
 const KIND_AT: usize = 32;
 const ASCII_BITS: u8 = 0x60;
 
+/// The characters of a string, if they are known to be ASCII.
+pub(super) fn ascii_of_text<'a>(text: *mut PyObject) -> Option<&'a [u8]> {
+    let at = known().runtime.text_ascii;
+    unsafe {
+        let fields = text.cast::<u8>();
+        if at == 0 || fields.add(KIND_AT).read() & ASCII_BITS != ASCII_BITS {
+            return None;
+        }
+        let n = fields.add(SIZE_AT).cast::<usize>().read();
+        let first = fields.offset(at.try_into().unwrap_or(0));
+        Some(std::slice::from_raw_parts(first, n))
+    }
+}
+
 /// A part: tag, word and bits of a value, its conversion (`s`, `r`, `a` or 0) and the object of its
 /// format, or null; a text of the program has no tag.
 type Part = [u64; 5];
@@ -91,12 +105,8 @@ impl Text {
     /// Appends the text of an object; `false` with an exception.
     unsafe fn push(&mut self, object: *mut PyObject) -> bool {
         unsafe {
-            let at = known().runtime.text_ascii;
-            let fields = object.cast::<u8>();
-            if at != 0 && fields.add(KIND_AT).read() & ASCII_BITS == ASCII_BITS {
-                let n = fields.add(SIZE_AT).cast::<usize>().read();
-                let first = fields.offset(at.try_into().unwrap_or(0));
-                self.bytes.extend(std::slice::from_raw_parts(first, n));
+            if let Some(bytes) = ascii_of_text(object) {
+                self.bytes.extend(bytes);
                 return true;
             }
             let mut n = 0;

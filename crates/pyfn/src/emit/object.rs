@@ -4,7 +4,7 @@
 //! line in its traceback. So before it there may be exits, behind it only failures. What was boxed
 //! for it is released before its result is looked at.
 
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::{InstBuilder, Value, types};
 
 use super::{Emitter, Val, scalar::int_cc};
 use crate::operation::{How, has_plain_methods, is_str, operation, unformatted};
@@ -89,11 +89,33 @@ impl Emitter<'_, '_> {
                 Some(Self::from_word(ty.clone(), word))
             }
             Expr::Call(function, args, named) => self.known_call(function, args, named, ty),
-            Expr::Method(_, _, args, named, Some(bound))
-                if self.types[*bound].tags == Tags::of(OBJECT) =>
+            Expr::Method(name, of, args, named, Some(bound))
+                if self.types[*bound].tags.has(OBJECT) =>
             {
-                let args = args.iter().map(|arg| self.atom(arg)).collect();
-                Some(self.boxed_call(&Atom::Local(*bound), args, named, ty))
+                self.may_rebind = true;
+                let method = self.read_local(*bound);
+                if method.ty.tags == Tags::of(OBJECT) {
+                    let args = args.iter().map(|arg| self.atom(arg)).collect();
+                    return Some(self.call_object(&method, args, named, ty));
+                }
+                // It was looked up if anybody could have told.
+                let is_looked_up = self.has_tag(&method, OBJECT);
+                let [early, late, done] = [(); 3].map(|()| self.new_block());
+                let result = self.b.append_block_param(done, types::I64);
+                self.b.ins().brif(is_looked_up, early, &[], late, &[]);
+                self.start(early);
+                let values = args.iter().map(|arg| self.atom(arg)).collect();
+                let method = Self::seen_as(&method, Tags::of(OBJECT));
+                let given = self.call_object(&method, values, named, ty);
+                let given = self.word(&given);
+                self.jump(done, &[given]);
+                self.start(late);
+                let of = self.atom(of);
+                let given = self.call_method(name, of, args, named, ty);
+                let given = self.word(&given);
+                self.jump(done, &[given]);
+                self.start(done);
+                Some(Self::owned(ty.clone(), result))
             }
             Expr::Method(name, of, args, named, _) => {
                 let of = self.atom(of);
@@ -101,7 +123,7 @@ impl Emitter<'_, '_> {
                 if of.ty.tags == Tags::of(COMPLEX) && ty.tags == Tags::of(COMPLEX) {
                     return Some(self.conjugate(&of));
                 }
-                if of.ty.table().is_some() {
+                if of.ty.table().is_some() && !crate::table::is_view(name, args, named) {
                     return self.table_method(name, &of, args, ty);
                 }
                 if of.ty.unboxed().is_some() {
@@ -117,18 +139,7 @@ impl Emitter<'_, '_> {
                 {
                     return self.append(&of, &args[0]);
                 }
-                let args = args.iter().map(|arg| self.atom(arg));
-                let mut all = vec![of];
-                all.extend(args.collect::<Vec<_>>());
-                let n = i64::try_from(all.len()).unwrap_or(0);
-                self.named(&mut all, named);
-                let (name, names) = (self.text(name), self.names(named));
-                let all = all.iter().collect::<Vec<_>>();
-                Some(self.through(&all, ty, |emitter, words| {
-                    let room = emitter.lay_out(words);
-                    let n = emitter.int(n);
-                    emitter.call_word(emitter.rt.call_method, &[name, room, n, names])
-                }))
+                Some(self.call_method(name, of, args, named, ty))
             }
             Expr::Attr(name, of) => {
                 let of = self.atom(of);
@@ -162,8 +173,9 @@ impl Emitter<'_, '_> {
                     }
                 }
                 let name = self.text(name);
+                let site = self.member_site();
                 Some(self.through(&[&of], ty, |emitter, words| {
-                    emitter.call_word(emitter.rt.get_attr, &[words[0], name])
+                    emitter.call_word(emitter.rt.get_attr_at, &[site, words[0], name])
                 }))
             }
             Expr::Item(of, index) => {
@@ -206,6 +218,33 @@ impl Emitter<'_, '_> {
             }
             Expr::Unknown(_) => None,
         }
+    }
+
+    /// A method through Python's interface.
+    fn call_method(
+        &mut self,
+        name: &str,
+        of: Val,
+        args: &[Atom],
+        named: &[(String, Atom)],
+        ty: &Ty,
+    ) -> Val {
+        let args = args.iter().map(|arg| self.atom(arg));
+        let mut all = vec![of];
+        all.extend(args.collect::<Vec<_>>());
+        let n = i64::try_from(all.len()).unwrap_or(0);
+        self.named(&mut all, named);
+        let (name, names) = (self.text(name), self.names(named));
+        let all = all.iter().collect::<Vec<_>>();
+        self.through(&all, ty, |emitter, words| {
+            let room = emitter.lay_out(words);
+            let n = emitter.int(n);
+            if !named.is_empty() {
+                return emitter.call_word(emitter.rt.call_method, &[name, room, n, names]);
+            }
+            let site = emitter.member_site();
+            emitter.call_word(emitter.rt.call_at, &[site, name, room, n])
+        })
     }
 
     /// Boxes operands, does something with them, releases what was made for it, and looks whether
@@ -439,7 +478,9 @@ impl Emitter<'_, '_> {
         let args = args.iter().collect::<Vec<_>>();
         self.through(&args, ty, |emitter, words| {
             let room = emitter.lay_out(words);
-            emitter.call_word(emitter.rt.call, &[object, room, n, names])
+            let result = emitter.call_word(emitter.rt.call, &[object, room, n, names]);
+            emitter.release_owned(&function);
+            result
         })
     }
 

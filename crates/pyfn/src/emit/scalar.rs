@@ -489,15 +489,12 @@ impl Emitter<'_, '_> {
         {
             return None;
         }
-        let unlike = |tag: u8| {
-            matches!(
-                class(tag),
-                Class::Int | Class::Float | Class::Char | Class::Complex
-            )
-        };
-        let differ = |a: u8, b: u8| a == NONE && unlike(b);
-        if pairs.iter().all(|&(a, b)| differ(a, b) || differ(b, a)) {
+        if pairs.iter().all(|&(a, b)| rules::differ(a, b)) {
             return Some(self.int(i64::from(op == Cmp::IsNot)));
+        }
+        let known = |tags: Tags| tags.within(Tags(1 << NONE | 1 << BOOL | 1 << OBJECT));
+        if !known(a.ty.tags) || !known(b.ty.tags) {
+            return None;
         }
         let (x, y) = (self.boxed(a), self.boxed(b));
         let (x, y) = (self.word(&x), self.word(&y));

@@ -1,12 +1,22 @@
-//! Noting what values are of which nothing is known (see `seen`).
+//! What places of the code keep: what values are of which nothing is known (see `seen`), and where
+//! classes have members (see `members`).
 
-use cranelift_codegen::ir::{InstBuilder, condcodes::IntCC, types};
+use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 
 use super::{Emitter, Val};
+use crate::members::MemberSite;
 use crate::program::Local;
 use crate::seen::{Place, SEVERAL, Site};
 
 impl Emitter<'_, '_> {
+    /// What a place knows of a member of a class.
+    pub(super) fn member_site(&mut self) -> Value {
+        let site = Box::<MemberSite>::default();
+        let address = std::ptr::from_ref::<MemberSite>(&site) as usize;
+        self.unit.member_sites.push(site);
+        self.address(address)
+    }
+
     /// A value that is bound, taken for what was seen; what it is is noted otherwise.
     pub(super) fn hinted(&mut self, place: Place, to: Local, value: Val) -> Val {
         self.note(place, &value);

@@ -2,10 +2,10 @@
 
 use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 
-use super::Emitter;
+use super::{Emitter, Val};
 use crate::classes::SUPER;
 use crate::infer::{extend, note_append};
-use crate::operation::{has_plain_methods, unpacked};
+use crate::operation::{looks_up_plainly, unpacked};
 use crate::program::{Atom, Expr, Index, Kind, Local};
 use crate::types::{OBJECT, Tags, Ty, UNSET};
 
@@ -75,14 +75,16 @@ impl Emitter<'_, '_> {
                     return true;
                 }
                 let name = self.text(name);
+                let site = self.member_site();
                 self.through_status(&[&of, &value], |emitter, words| {
-                    emitter.call_word(emitter.rt.set_attr, &[words[0], name, words[1]])
+                    let set = emitter.rt.set_attr_at;
+                    emitter.call_word(set, &[site, words[0], name, words[1]])
                 });
             }
             Kind::Lookup(to, name, of) => {
                 let of = self.atom(of);
                 let is_of_base = name.starts_with(SUPER);
-                if has_plain_methods(&of.ty) && !is_of_base || self.looked_up(&of, name) {
+                if looks_up_plainly(&of.ty, name) && !is_of_base || self.looked_up(&of, name) {
                     self.drop_local(*to);
                     self.types[*to] = Ty::of(UNSET);
                     return true;
@@ -92,9 +94,19 @@ impl Emitter<'_, '_> {
                     return false;
                 }
                 let name = self.text(name);
+                let site = self.member_site();
                 let method = self.through(&[&of], &Ty::of(OBJECT), |emitter, words| {
-                    emitter.call_word(emitter.rt.get_attr, &[words[0], name])
+                    emitter.call_word(emitter.rt.look_up, &[site, words[0], name])
                 });
+                let word = self.word(&method);
+                let is_lasting = self.b.ins().icmp_imm_s(IntCC::Equal, word, 1);
+                let (unset, object) = (self.tag_value(UNSET), self.tag_value(OBJECT));
+                let tag = self.b.ins().select(is_lasting, unset, object);
+                let method = Val {
+                    ty: Ty::tags(Tags(1 << UNSET | 1 << OBJECT)),
+                    tag: Some(tag),
+                    ..method
+                };
                 self.bind(*to, method);
             }
             Kind::DelItem(of, index) => {
