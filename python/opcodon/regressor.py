@@ -97,7 +97,7 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     max_size : int, default=50
         Most nodes in a formula: operators, functions, variables and constants.
     max_depth : int, default=12
-        Most levels in a formula.
+        Most levels in a formula. A sum or a product of several is one level, and numbers are none.
     constraints : str or iterable of str, default=()
         Rules that formulas keep: ``"sin <= 2"`` for at most two sines, ``"exp in sin <= 0"`` for no
         exponential inside a sine, ``"pow[2] <= 1"`` for a second argument of one node.

@@ -71,13 +71,17 @@ impl Rules {
             Op::Mul | Op::Div => Kind::Product,
             _ => Kind::Other,
         };
-        if kind != Kind::Other {
-            match operands {
-                [part, number] if of_numbers(number) => return Some(*part),
-                // A number over a formula is no scale: it takes a reciprocal.
-                [number, part] if of_numbers(number) && op != Op::Div => return Some(*part),
-                _ => {}
-            }
+        let numbered = match operands {
+            [part, number] if of_numbers(number) => Some(*part),
+            // A number over a formula is no scale: it takes a reciprocal.
+            [number, part] if of_numbers(number) && op != Op::Div => Some(*part),
+            _ => None,
+        };
+        if let Some(part) = numbered.filter(|_| kind != Kind::Other) {
+            // What is shifted is no factor among others any more.
+            let shifted = kind == Kind::Sum && part.kind == Kind::Product;
+            let kind = if shifted { Kind::Other } else { part.kind };
+            return Some(Part { kind, ..part });
         }
         let reciprocal = op == Op::Div && operands.first().is_some_and(of_numbers);
         let op = if reciprocal { Op::Inv } else { op };
@@ -160,6 +164,8 @@ mod tests {
             ("x*z*x*z/x", 2),
             ("2*(x + z) + 1", 2),
             ("sin(x + z)", 3),
+            ("(x*z + 1)*x", 3),
+            ("x*z + 1 + x", 3),
             ("x*(x + z*(x + z))", 5),
         ] {
             let with = |max: usize| allow(&[("max_depth", &max.to_string())], &[], formula);

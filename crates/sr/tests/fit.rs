@@ -126,6 +126,24 @@ fn every_formula_of_a_front_keeps_the_constraints() {
 }
 
 #[test]
+fn every_formula_of_a_front_is_made_of_what_was_asked_for() {
+    // A product, which seeds and simplification would write as one.
+    let columns = inputs(120, &[(0.5, 3.0), (0.5, 3.0)]);
+    let y: Vec<f64> = (0..120)
+        .map(|row| columns[0][row] * columns[1][row] + columns[0][row].powi(2))
+        .collect();
+    let report = run(&["x", "a"], &columns, &y, &[("operators", "add,sub")]);
+    assert!(report.front.len() > 1, "{report}");
+    for model in &report.front {
+        let (expr, formula) = (&model.expr, &model.formula);
+        let [origin, a, b, both] =
+            [[0.0, 0.0], [1.0, 0.5], [0.25, 2.0], [1.25, 2.5]].map(|row| expr.eval(&row));
+        let off = a + b - origin - both;
+        assert!(off.abs() < 1e-9 * (1.0 + both.abs()), "no plane: {formula}");
+    }
+}
+
+#[test]
 fn children_are_screened_on_few_rows_or_all_judged() {
     let columns = inputs(600, &[(0.5, 3.0), (0.5, 3.0)]);
     let y: Vec<f64> = (0..600)
