@@ -35,6 +35,7 @@ pub(super) struct Layout {
     /// Whether dictionaries have a number that changes with them.
     pub(super) dict_versions: bool,
     pub(super) np_bool_type: usize,
+    pub(super) np_complex_type: usize,
     /// The types of scalars of less than 64 bits.
     pub(super) narrow_types: Vec<(usize, Dtype)>,
     /// The descriptions of all dtypes, in their order.
@@ -120,6 +121,7 @@ const NUMPY: &[&str] = &[
     "copy",
     "arange",
     "linspace",
+    "complex128",
     "float64",
     "float32",
     "int64",
@@ -545,6 +547,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         ufunc_lanes: at!(scalars::lanes),
         ufunc_agrees: at!(scalars::agrees),
         ufunc_call: at!(scalars::call_once),
+        search_sorted: at!(scalars::search_sorted),
         on_threads: at!(threads::on_threads),
         whole: if fine { at!(whole::whole) } else { 0 },
         whole_functions: whole::functions(&numpy)?,
@@ -561,6 +564,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         defaults_at: if fine { defaults_offset(py)? } else { 0 },
         dict_versions: fine && dict_versions_are_known(py)?,
         np_bool_type: address(&numpy.getattr("bool_")?),
+        np_complex_type: address(&numpy.getattr("complex128")?),
         narrow_types: {
             let is_narrow = |dtype: &Dtype| {
                 let tag = dtype.tag();
