@@ -213,7 +213,7 @@ def test_stores(order):
 def test_stores_in_vectors():
     check(heated, reals(50), 5)
     check(heated, reals(100)[::2], 5)
-    check(heated, reals(50)[::-1], 5)
+    check(heated, reals(50)[::-1], 5, passes=None)
     check(heated, reals(2), 5, passes=None)
     check(heated, np.arange(50), 5, passes=None)
     check(moved, reals(40), reals(40, seed=1), 0.25)
@@ -225,7 +225,7 @@ def test_stores_in_vectors():
     check(moved, reals(40).astype(np.float32), reals(40), 0.25, passes=None)
     check(moved, np.arange(40), np.arange(40), 2, passes=None)
     check(shifted, reals(40))
-    check(shifted, reals(40)[::-1])
+    check(shifted, reals(40)[::-1], passes=None)
     check(shifted, np.array([1.5]), passes=None)
     for kind in "dfqiHBb?":
         check(filled, np.arange(30).astype(kind), passes=None)
@@ -355,7 +355,8 @@ def compare_random(seed):
     return "in one pass" in str(jitted.report())
 
 
-@pytest.mark.parametrize("seed", range(200))
+# The last ones: copies within an array, and functions of what goes backwards.
+@pytest.mark.parametrize("seed", [*range(200), 5099, 5501, 5916, 5004, 5533])
 def test_random_stores(seed):
     compare_random(seed)
 

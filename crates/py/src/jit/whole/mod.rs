@@ -147,7 +147,10 @@ fn plan_in_order(py: Python<'_>, expression: &Whole, values: &[Value]) -> Option
     plan.steps.as_ref()?;
     let mut read = values.iter().zip(&plan.is_read);
     let in_order = read.all(|(value, is_read)| match value {
-        Value::View(view) if *is_read => view.lies_in_order(),
+        // Backwards numpy goes through some arrays the other way, to loops that differ in the last bit.
+        Value::View(view) if *is_read => {
+            view.lies_in_order() && view.steps().iter().all(|&step| step >= 0)
+        }
         _ => true,
     });
     in_order.then_some(plan)

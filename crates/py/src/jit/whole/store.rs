@@ -76,7 +76,8 @@ fn computed(
     match &values[expression.result] {
         Value::Scalar(_) => return None,
         Value::View(from) => {
-            if from.dtype != to.dtype || from.shape != to.shape {
+            // Of elements that are read behind their store numpy has views of its own.
+            if from.dtype != to.dtype || from.shape != to.shape || from.may_share_memory(to) {
                 return None;
             }
             from.copy(room, Way::In);

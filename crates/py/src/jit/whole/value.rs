@@ -97,6 +97,23 @@ impl View {
         &self.steps[..self.shape.n_dims]
     }
 
+    /// Whether some element may lie where one of the other's does.
+    pub(super) fn may_share_memory(&self, other: &Self) -> bool {
+        let span = |view: &Self| {
+            let (mut low, mut high) = (0, 0);
+            for (&step, &size) in view.steps().iter().zip(view.shape.sizes()) {
+                let last = step * (size - 1).max(0);
+                low += last.min(0);
+                high += last.max(0);
+            }
+            let first = view.data.addr().wrapping_add_signed(low);
+            let end = view.data.addr().wrapping_add_signed(high);
+            (first, end + usize::try_from(view.dtype.size()).unwrap_or(8))
+        };
+        let (a, b) = (span(self), span(other));
+        a.0 < b.1 && b.0 < a.1
+    }
+
     /// Whether no two elements share memory, as far as that is easily told.
     pub(super) fn lies_apart(&self) -> bool {
         let dims = self.steps().iter().zip(self.shape.sizes());
