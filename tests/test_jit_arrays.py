@@ -132,6 +132,48 @@ def test_numbers_of_arrays(name):
                 check(f, -np.abs(odd[:n]), passes=None)
 
 
+@pytest.mark.parametrize("name", ["max", "min", "any", "all", "sum", "mean", "std", "var"])
+@pytest.mark.filterwarnings("ignore")
+def test_numbers_of_arrays_that_are_there(name):
+    forms = [f"np.{name}(a)", f"a.{name}()", f"np.{name}(a[1:])", f"a[::-1].{name}()"]
+    forms += [f"np.{name}(a[::3])", f"np.{name}(b[1])", f"b[:, 1].{name}()", f"b.{name}()"]
+    forms += [f"np.{name}(b.T)", f"np.{name}(b[:, 1:])", f"(a * 2 - 1).{name}()"]
+    functions = [compiled(f"def f(a, b):\n    x = {each}\n    return x\n", each) for each in forms]
+    rng = np.random.default_rng(6)
+    odd = np.array([0.5, np.nan, np.inf, -np.inf, -0.0, 0.0, 1e308, 1e-310] * 6)
+    for f in functions:
+        jitted = opcodon.jit(f)
+        for kind in ["d", "f", "l", "i", "h", "b", "B", "?", "D"]:
+            for n in (0, 1, 2, 7, 8, 130, 300, 2047, 2049, 5000):
+                a, b = (rng.normal(3, 9, shape).astype(kind) for shape in (n, (3, n // 3 + 2)))
+                for _ in range(2):
+                    assert str(outcome(jitted, a, b)) == str(outcome(f, a, b))
+        small = rng.normal(0, 1e-160, 40)
+        for how in ("ignore", "warn", "raise"):
+            with np.errstate(all=how):
+                for scale in (1, 1e300, 1e-140):
+                    args = small * scale, (small * scale).reshape(4, -1)
+                    assert outcome(jitted, *args) == outcome(f, *args)
+        for n in (1, 2, 3, 40):
+            for each in (odd[:n], odd[-n:], odd[4:6], odd[-2:], np.float32(odd[-n:])):
+                assert outcome(jitted, each, odd.reshape(4, -1)) == outcome(
+                    f, each, odd.reshape(4, -1)
+                )
+
+
+def test_rows_of_arrays_take_one_pass():
+    def f(a):
+        out = np.empty_like(a)
+        for i in range(a.shape[0]):
+            r = a[i]
+            out[i] = (r - r.mean()) / np.std(r) + np.sum((a[i] - a[0]) ** 2)
+        return out
+
+    check(f, reals(20, 40), passes=if_sums_are_known(True))
+    check(f, reals(20, 80)[:, ::2], passes=None)
+    check(f, reals(20, 40).T, passes=None)
+
+
 def test_numbers_of_arrays_take_one_pass():
     check(lambda a, b: np.max(np.abs(a - b)), A, B)
     check(lambda a, b: np.any(a > b + 1), A, B)
@@ -168,8 +210,8 @@ def test_layouts():
     check(f, t[::2], t[1::2])
     check(f, t.T, t.T, passes=False)
     check(f, t, np.asfortranarray(t), passes=False)
-    check(f, t[::-1, ::-1], t)
-    check(f, t[:, ::-1], t[:, ::-1])
+    check(f, t[::-1, ::-1], t, passes=None)
+    check(f, t[:, ::-1], t[:, ::-1], passes=None)
     check(f, t, t[:7], passes=False)
     check(f, reals(3, 4, 50), reals(4, 1))
     check(f, np.broadcast_to(reals(50), (40, 50)), t)

@@ -288,3 +288,75 @@ def test_functions_that_nobody_refers_to_are_freed():
     made.clear()
     gc.collect()
     assert [reference() for reference in references] == [None] * 20
+
+
+def neighbours(a, i, j):
+    s = 0
+    for di in (-1, 0, 1):
+        for dj in [-1, 0, 1]:
+            if di != 0 or dj != 0:
+                s += a[(i + di) % len(a)][(j + dj) % len(a)]
+    return s, di, dj
+
+
+def written_out(n):
+    told = []
+    for x in (10, 7, 4, 1):
+        for y in (1, -1):
+            for z in (5,):
+                told.append((x, y, z, type(x)))
+                if x * y < n:
+                    break
+            else:
+                continue
+            if n == 3:
+                break
+        else:
+            told.append("else")
+    for x in (0, 0, 0):
+        told.append(x)
+    for x in (1, 2, 4):
+        told.append(x)
+    for x in (1, True, 1.0):
+        told.append(x)
+    for x in (2**62, 2**62 + 1):
+        told.append(x + n)
+    for x in ():
+        told.append(x)
+    return told, x, y
+
+
+def raises_between(values):
+    told = []
+    for k in (0, 2, 4):
+        told.append(k * 2**61)
+        try:
+            told.append(values[k])
+        except IndexError:
+            told.append("none")
+    return told
+
+
+def changes(n):
+    for x in (1, 2, 3):
+        x += n
+        n = x
+    return x, n
+
+
+@pytest.mark.parametrize(
+    ("function", "calls"),
+    [
+        (
+            neighbours,
+            [([[1, 2, 3], [4, 5, 6], [7, 8, 9]], i, j) for i in range(3) for j in range(3)],
+        ),
+        (neighbours, [([[2**62] * 3] * 3, 0, 0), ([[0.5] * 3] * 3, 1, 1), ([[]], 0, 0)]),
+        (written_out, [(0,), (3,), (20,), (-20,)]),
+        (raises_between, [([1, 2, 3, 4, 5],), ([1],), ("abc",), (None,)]),
+        (changes, [(1,), (0.5,), (2**63 - 3,)]),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_integers_that_are_written_out(function, calls):
+    check(function, calls)

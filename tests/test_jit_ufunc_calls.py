@@ -130,8 +130,9 @@ def vectors(jitted):
     return [line for line in jitted.report().lines if "rows at a time" in line.why]
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("name", ONE)
-def test_functions_of_one_number_by_the_vector(name):
+def test_functions_of_one_number_by_the_vector(name, dtype):
     source = (
         f"def f(x, y, s):\n    for i in range(x.shape[0]):\n"
         f"        y[i] = np.{name}(x[i]) - 0.5 if x[i] > s else x[i]\n    return y"
@@ -145,7 +146,7 @@ def test_functions_of_one_number_by_the_vector(name):
 
     for n in (7, 8, 40, 700):
         for low, high in ((0.1, 0.9), (1.0, 3.0), (-5.0, 5.0), (-1e3, 1e3)):
-            x = rng.uniform(low, high, n)
+            x = rng.uniform(low, high, n).astype(dtype)
             for s in (-1e9, (low + high) / 2):
                 for how in ("ignore", "warn", "raise"):
                     with np.errstate(all=how):
@@ -153,13 +154,14 @@ def test_functions_of_one_number_by_the_vector(name):
                         found, beside = filled(opcodon.jit(f), x, s)
                     assert found == expected
                     assert described(list(alone)) == described(list(beside))
-    x = np.concatenate([rng.permutation(ODD) for _ in range(300)])
     with np.errstate(all="ignore"):
+        x = np.concatenate([rng.permutation(ODD) for _ in range(300)]).astype(dtype)
         assert np.array_equal(opcodon.jit(f)(x, 0 * x, -1.0), f(x, 0 * x, -1.0), equal_nan=True)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("name", TWO)
-def test_functions_of_two_numbers_by_the_vector(name):
+def test_functions_of_two_numbers_by_the_vector(name, dtype):
     source = (
         f"def f(x, y):\n    s = 0.0\n    for i in range(x.shape[0]):\n"
         f"        s += np.{name}(x[i], y[i]) + np.{name}(y[i], 2.0)\n    return s"
@@ -167,21 +169,22 @@ def test_functions_of_two_numbers_by_the_vector(name):
     f = compiled(source, f"{name} by the vector")
     rng = np.random.default_rng(4)
     for n in (7, 40, 5001):
-        x, y = rng.uniform(0.1, 3, n), rng.uniform(0.1, 3, n)
+        x, y = rng.uniform(0.1, 3, (2, n)).astype(dtype)
         for how in ("ignore", "warn"):
             with np.errstate(all=how):
                 assert outcome(opcodon.jit(f), x, y) == outcome(f, x, y)
                 assert outcome(opcodon.jit(f), -x, y) == outcome(f, -x, y)
 
 
-@pytest.mark.parametrize("power", [2.0, 0.5, -1.0, 3.0, 0.0, 1.0, 1.5])
-def test_powers_by_the_vector(power):
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("power", [2.0, 0.5, -1.0, 3.0, 0.0, 1.0, 1.5, 2, -1])
+def test_powers_by_the_vector(power, dtype):
     source = (
         f"def f(x, y):\n    for i in range(x.shape[0]):\n"
         f"        y[i] = np.power(x[i], {power}) + 1.0\n    return y"
     )
     f = compiled(source, f"power {power} by the vector")
-    x = np.random.default_rng(5).uniform(0.1, 900, 2001)
+    x = np.random.default_rng(5).uniform(0.1, 900, 2001).astype(dtype)
     jitted = opcodon.jit(f)
     assert jitted(x, 0 * x).tobytes() == f(x, 0 * x).tobytes()
 
@@ -198,6 +201,49 @@ def test_some_run_by_the_vector():
     x = np.random.default_rng(1).uniform(0, 9, 1000)
     assert outcome(f, x) == outcome(f.__wrapped__, x)
     assert vectors(f), str(f.report())
+
+
+def test_singles_beside_other_numbers():
+    def f(x, z, k):
+        out = np.zeros((4, x.shape[0]), dtype=np.float32)
+        wide = np.zeros(x.shape[0])
+        for i in range(x.shape[0]):
+            out[0, i] = np.sin(x[i]) * np.exp(-x[i])
+            out[1, i] = np.maximum(x[i], 0.5) + np.hypot(x[i], k)
+            out[2, i] = np.arctan2(x[i], np.float32(z[i]))
+            wide[i] = np.exp(x[i]) + z[i]
+        for i in range(x.shape[0]):
+            out[3, i] = np.tanh(x[i])
+        return out, wide, np.exp(x[0]), np.power(x[1], 2), np.maximum(z[0], x[0]), np.fmin(x[0], 1)
+
+    rng = np.random.default_rng(8)
+    jitted = opcodon.jit(f)
+    for n in (2, 8, 15, 16, 17, 300):
+        for k in (2.0, 3, 1e39, np.float32(0.5), np.float64(0.1), np.int8(3)):
+            x, z = rng.normal(0, 2, n).astype(np.float32), rng.normal(0, 2, 2 * n)
+            for args in ((x, z, k), (x[::-1], z[::2], k), (np.float64(x), z, k)):
+                found, expected = outcome(jitted, *args), outcome(f, *args)
+                assert str(found) == str(expected)
+
+
+def test_searchsorted():
+    def f(xs, keys):
+        out = np.zeros(len(keys), dtype=np.int64)
+        for i in range(len(keys)):
+            out[i] = np.searchsorted(xs, keys[i])
+        return out, np.searchsorted(xs, keys[0]), xs[np.searchsorted(xs, keys[0]) - 1]
+
+    rng = np.random.default_rng(9)
+    keys = np.array([0.5, np.nan, -np.inf, np.inf, 0.0, -0.0, *rng.random(20)])
+    for xs in (np.sort(keys), rng.random(30), np.sort(rng.random(30))[::-2], keys, keys[:1]):
+        for key in (keys, keys.tolist(), [1, 0], np.arange(3), keys.astype(np.float32)):
+            assert str(outcome(opcodon.jit(f), xs, key)) == str(outcome(f, xs, key))
+    for xs in (np.arange(9), rng.integers(0, 9, 9), np.arange(9, dtype=np.int32)):
+        for key in (np.arange(-2, 12), [5, -1], [2**62, -(2**63)], [0.5], [2**70], [True]):
+            assert str(outcome(opcodon.jit(f), xs, key)) == str(outcome(f, xs, key))
+    empty, plane = np.zeros(0), rng.random((3, 3))
+    for xs in (empty, plane, [0.5, 0.7], np.array(["a", "b"])):
+        assert str(outcome(opcodon.jit(f), xs, keys)) == str(outcome(f, xs, keys))
 
 
 def test_exceptions_in_functions_put_in_place_and_handlers():

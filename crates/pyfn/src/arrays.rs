@@ -55,15 +55,16 @@ fn axis_of(named: &[(String, Atom)]) -> Option<Axis> {
 /// The dtype of a reduction.
 fn reduced(name: &str, of: Dtype) -> Option<Dtype> {
     let is_float = matches!(of, Dtype::Float32 | Dtype::Float64);
+    let is_complex = of == Dtype::Complex128;
     let is_signed = matches!(
         of,
         Dtype::Int8 | Dtype::Int16 | Dtype::Int32 | Dtype::Int64 | Dtype::Bool
     );
     match name {
         "max" | "min" | "amax" | "amin" => Some(of),
-        "sum" | "prod" if is_float => Some(of),
+        "sum" | "prod" | "mean" if is_float || is_complex => Some(of),
         "sum" | "prod" if is_signed => Some(Dtype::Int64),
-        "mean" | "std" | "var" if is_float => Some(of),
+        "std" | "var" if is_float => Some(of),
         "mean" | "std" | "var" => Some(Dtype::Float64),
         "median" => Some(if is_float { of } else { Dtype::Float64 }),
         "any" | "all" => Some(Dtype::Bool),
@@ -106,7 +107,12 @@ pub(crate) fn function(name: &str, args: &[Ty], named: &[(String, Atom)]) -> Opt
             let of = a
                 .array()
                 .filter(|of| of.ndim > 0 && of.dtype != Dtype::Bool)?;
-            Some(new_array(of.dtype, of.ndim).boxed())
+            let is_size = matches!(name, "absolute" | "abs");
+            let dtype = match of.dtype {
+                Dtype::Complex128 if is_size => Dtype::Float64,
+                dtype => dtype,
+            };
+            Some(new_array(dtype, of.ndim).boxed())
         }
         ("cumsum", [a]) => {
             let of = a.array().filter(|of| of.ndim == 1)?;

@@ -53,6 +53,7 @@ impl Scope<'_> {
             Expr::Atom(_)
             | Expr::Tuple(_)
             | Expr::List(_)
+            | Expr::Range(_)
             | Expr::Cmp(Cmp::Is | Cmp::IsNot, ..)
             | Expr::Fails(..) => true,
             Expr::Bin(_, a, b, _) => plain(a) && plain(b),

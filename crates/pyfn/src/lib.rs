@@ -29,6 +29,7 @@ mod operation;
 mod own;
 mod plain;
 mod program;
+mod progression;
 mod rules;
 mod runtime;
 mod scope;
@@ -57,7 +58,7 @@ pub use program::{
 };
 pub use program::{Bin, Cmp, Failure, Un};
 pub use rules::LIBM;
-pub use runtime::{Context, Runtime, UFUNC_STOPPED};
+pub use runtime::{Context, Runtime, UFUNC_STOPPED, UfuncLanes};
 pub use seen::{Place, SEVERAL, Seen, Site};
 pub use table::TableTy;
 pub use text::CHAR_TESTS;

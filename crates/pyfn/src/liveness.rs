@@ -88,7 +88,7 @@ fn for_each_operand<'a>(e: &'a Expr, f: &mut impl FnMut(&'a Atom)) {
                 f(a);
             }
         }),
-        Expr::Unknown(_) => {}
+        Expr::Range(_) | Expr::Unknown(_) => {}
     }
 }
 

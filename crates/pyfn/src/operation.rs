@@ -10,7 +10,7 @@ use crate::scope::{Scope, loaded};
 use crate::table::{self, View, item_of};
 use crate::text;
 use crate::types::{
-    ArrayTy, BOOL, CHAR, COMPLEX, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
+    ArrayTy, BOOL, CHAR, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
 };
 
 /// An operation, as it will be done.
@@ -268,6 +268,11 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
             }
             How::Gives(Ty::object(Form::List(Box::new(element))))
         }
+        Expr::Range([start, stop, step]) => How::Gives(Ty {
+            natural: *start >= 0 && *stop - step.signum() >= 0,
+            form: Form::Range(*step),
+            ..Ty::of(RANGE)
+        }),
         Expr::Dict(_) => How::Gives(Ty::object(Form::Dict)),
         Expr::Format(parts, is_part) => {
             if let Some(number) = unformatted(scope, parts, *is_part) {
@@ -311,7 +316,7 @@ pub(crate) fn formats_plainly(scope: &Scope<'_>, parts: &[program::Part]) -> boo
 /// Whether looking a method up has no effect that anybody could see.
 pub(crate) fn has_plain_methods(of: &Ty) -> bool {
     let is_known = of.tags == Tags::of(OBJECT) && !matches!(of.form, Form::Any | Form::Instance(_));
-    let numbers = Tags(1 << BOOL | 1 << INT | 1 << FLOAT | 1 << COMPLEX);
+    let numbers = Tags(1 << BOOL | 1 << INT | 1 << FLOAT).or(Tags::COMPLEXES);
     is_known || of.is_text() || !of.is_never() && of.tags.within(numbers)
 }
 
@@ -396,13 +401,21 @@ const METHODS_OF_TEXTS: &[&str] = &[
 
 /// The type of an attribute.
 pub(crate) fn attribute(of: &Ty, name: &str) -> Ty {
-    if of.tags == Tags::of(COMPLEX) && matches!(name, "real" | "imag") {
-        return Ty::of(FLOAT);
+    if rules::is_complex(of) && matches!(name, "real" | "imag") {
+        return rules::part_of_complex(of);
     }
     if let Some(array) = of.array() {
         match name {
             "shape" => return Ty::tuple(vec![Ty::count(); array.ndim]),
             "size" | "ndim" => return Ty::count(),
+            "real" | "imag" if array.dtype == Dtype::Complex128 => {
+                let part = ArrayTy {
+                    dtype: Dtype::Float64,
+                    contiguous: false,
+                    ..array
+                };
+                return Ty::object(Form::Array(part)).boxed();
+            }
             "T" => {
                 let transposed = ArrayTy {
                     contiguous: array.ndim < 2 && array.contiguous,
@@ -418,7 +431,7 @@ pub(crate) fn attribute(of: &Ty, name: &str) -> Ty {
 
 /// The type of what a method gives.
 fn method(of: &Ty, name: &str, args: &[Ty], named: &[(String, Atom)]) -> Ty {
-    if of.tags == Tags::of(COMPLEX) && name == "conjugate" && args.is_empty() && named.is_empty() {
+    if rules::is_complex(of) && name == "conjugate" && args.is_empty() && named.is_empty() {
         return of.clone();
     }
     if let Some(element) = of.list() {

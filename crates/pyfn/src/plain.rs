@@ -56,7 +56,7 @@ pub(crate) fn is_plain_argument(ty: &Ty) -> bool {
 /// Python, and gives such a value.
 pub(crate) fn is_plain(scope: &Scope<'_>, e: &Expr, ty: &Ty) -> bool {
     let is_native = match e {
-        Expr::Atom(_) => true,
+        Expr::Atom(_) | Expr::Range(_) => true,
         Expr::Bin(op, a, b, _) => !rules::bin_is_boxed(*op, &scope.atom(a), &scope.atom(b)),
         Expr::Un(op, a) => !rules::un_is_boxed(*op, &scope.atom(a)),
         Expr::Cmp(Cmp::In | Cmp::NotIn, ..) => false,

@@ -7,6 +7,8 @@
 
 use serde_json::Value;
 
+use crate::progression;
+
 /// Index of a local variable.
 pub type Local = usize;
 
@@ -223,6 +225,8 @@ pub enum Expr {
     Tuple(Vec<Atom>),
     /// `[a, b]`.
     List(Vec<Atom>),
+    /// The integers from the first on up to, or down to, the second in steps of the third, for a loop.
+    Range([i64; 3]),
     /// `{a: b}`.
     Dict(Vec<(Atom, Atom)>),
     /// `{a, b}`.
@@ -392,7 +396,8 @@ impl Program {
             ids: Vec::new(),
             depth: 0,
         };
-        let body = reader.block(&value["body"], false)?;
+        let mut body = reader.block(&value["body"], false)?;
+        progression::count_instead(&mut body, &locals);
         let n_named = value["kwonly"].as_array().map_or(0, Vec::len);
         let [has_rest, takes_all_names] = ["vararg", "kwarg"].map(|name| !value[name].is_null());
         let n_others = n_named + usize::from(has_rest) + usize::from(takes_all_names);

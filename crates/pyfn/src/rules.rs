@@ -11,8 +11,8 @@ use crate::arrays;
 use crate::globals::Global;
 use crate::program::{Atom, Bin, Cmp, Un};
 use crate::types::{
-    ArrayTy, BOOL, CHAR, COMPLEX, Class, Dtype, FLOAT, Form, INT, NONE, NP_BOOL, NP_F32, NP_FLOAT,
-    NP_INT, NUMPY, OBJECT, RANGE, TUPLE, Tags, Ty, class,
+    ArrayTy, BOOL, CHAR, COMPLEX, Class, Dtype, FLOAT, Form, INT, NONE, NP_BOOL, NP_COMPLEX,
+    NP_F32, NP_FLOAT, NP_INT, NUMPY, OBJECT, RANGE, TUPLE, Tags, Ty, class,
 };
 use crate::ufunc::{self, ScalarUfunc};
 
@@ -178,11 +178,33 @@ pub(crate) fn compares_single(a: &Ty, b: &Ty) -> Option<bool> {
     (!(all[0] && all[1])).then_some(all[1])
 }
 
+/// Whether a value is a complex number for certain.
+pub(crate) fn is_complex(ty: &Ty) -> bool {
+    ty.tags.within(Tags::COMPLEXES) && !ty.is_never()
+}
+
 /// Whether one of two numbers is complex for certain, and the other is one or becomes one.
 pub(crate) fn is_complex_pair(a: &Ty, b: &Ty) -> bool {
-    let kinds = [COMPLEX, FLOAT, INT, BOOL].map(Tags::of);
-    let is_kind = |ty: &Ty| kinds.contains(&ty.tags);
-    is_kind(a) && is_kind(b) && (a.tags == kinds[0] || b.tags == kinds[0])
+    let kinds = [FLOAT, INT, BOOL, NP_FLOAT, NP_INT].map(Tags::of);
+    let is_kind = |ty: &Ty| is_complex(ty) || kinds.contains(&ty.tags);
+    is_kind(a) && is_kind(b) && (is_complex(a) || is_complex(b))
+}
+
+/// The tag of an operation on two such numbers: `complex` takes a `float64` on its right for a `float`.
+fn complex_tag(a: u8, b: u8) -> u8 {
+    let is_python = |tag: u8| matches!(tag, COMPLEX | FLOAT | INT | BOOL);
+    if is_python(a) && (is_python(b) || b == NP_FLOAT && a == COMPLEX) {
+        COMPLEX
+    } else {
+        NP_COMPLEX
+    }
+}
+
+/// The type of a part of complex numbers, or of their sizes.
+pub(crate) fn part_of_complex(of: &Ty) -> Ty {
+    let part = |tag: u8| if tag == COMPLEX { FLOAT } else { NP_FLOAT };
+    let parts = of.tags.iter().map(|tag| Tags::of(part(tag)));
+    Ty::tags(parts.fold(Tags::default(), Tags::or))
 }
 
 /// Whether such a power of a complex number is done by multiplication.
@@ -194,7 +216,10 @@ pub(crate) fn is_complex_power(power: i64) -> bool {
 /// large that it is not a double.
 pub(crate) fn compares_complex(op: Cmp, a: &Ty, b: &Ty) -> bool {
     let is_double = |ty: &Ty| ty.tags != Tags::of(INT) || ty.room >= 10;
-    matches!(op, Cmp::Eq | Cmp::Ne) && is_complex_pair(a, b) && is_double(a) && is_double(b)
+    let is_python = |ty: &Ty| !ty.tags.any(Tags::NUMPY);
+    matches!(op, Cmp::Eq | Cmp::Ne)
+        && is_complex_pair(a, b)
+        && [a, b].into_iter().all(|ty| is_double(ty) && is_python(ty))
 }
 
 /// Whether Python has to do an operation on two values.
@@ -229,7 +254,7 @@ pub(crate) fn pairs(a: Tags, b: Tags, rule: impl Fn(u8, u8) -> Option<u8>) -> Ta
 /// Whether an operation on such values goes through Python's own interface.
 pub(crate) fn is_boxed(ty: &Ty) -> bool {
     let boxed = Tags::of(OBJECT).or(Tags::of(TUPLE));
-    let others = Tags(1 << RANGE | 1 << CHAR | 1 << COMPLEX);
+    let others = Tags(1 << RANGE | 1 << CHAR).or(Tags::COMPLEXES);
     ty.tags.any(boxed.or(others))
 }
 
@@ -237,6 +262,7 @@ pub(crate) fn is_boxed(ty: &Ty) -> bool {
 fn common_dtype(a: &Ty, b: &Ty) -> Option<(Dtype, usize)> {
     let rank = |ty: &Ty| match (ty.array(), ty.tags.single()) {
         (Some(array), _) => match array.dtype {
+            Dtype::Complex128 => Some((3, array.ndim)),
             Dtype::Float64 => Some((2, array.ndim)),
             Dtype::Int64 => Some((1, array.ndim)),
             Dtype::Bool => Some((0, array.ndim)),
@@ -244,6 +270,7 @@ fn common_dtype(a: &Ty, b: &Ty) -> Option<(Dtype, usize)> {
         },
         (None, Some(tag)) if Tags::of(tag).any(Tags::NARROW) => None,
         (None, Some(tag)) => match class(tag) {
+            Class::Complex => Some((3, 0)),
             Class::Float => Some((2, 0)),
             Class::Int if tag == BOOL || tag == NP_BOOL => Some((0, 0)),
             Class::Int => Some((1, 0)),
@@ -252,7 +279,8 @@ fn common_dtype(a: &Ty, b: &Ty) -> Option<(Dtype, usize)> {
         _ => None,
     };
     let (a, b) = (rank(a)?, rank(b)?);
-    let dtype = [Dtype::Bool, Dtype::Int64, Dtype::Float64][a.0.max(b.0)];
+    let ranks = [Dtype::Bool, Dtype::Int64, Dtype::Float64, Dtype::Complex128];
+    let dtype = ranks[a.0.max(b.0)];
     Some((dtype, a.1.max(b.1)))
 }
 
@@ -269,10 +297,13 @@ pub(crate) fn new_array(dtype: Dtype, ndim: usize) -> Ty {
 /// The type of `a op b`; `None` if it is always left to Python.
 pub(crate) fn bin(op: Bin, a: &Ty, b: &Ty, power: Option<i64>) -> Option<Ty> {
     if is_complex_pair(a, b) {
-        let complex = Ty::of(COMPLEX);
+        let complex = Ty::tags(pairs(a.tags, b.tags, |a, b| Some(complex_tag(a, b))));
         let is_native = match op {
-            Bin::Add | Bin::Sub | Bin::Mul | Bin::TrueDiv => true,
-            Bin::Pow => b.tags == Tags::of(INT) && power.is_some_and(is_complex_power),
+            Bin::Add | Bin::Sub | Bin::Mul => true,
+            Bin::TrueDiv => complex.tags.single().is_some(),
+            Bin::Pow if b.tags != Tags::of(INT) => false,
+            Bin::Pow if complex.tags == Tags::of(COMPLEX) => power.is_some_and(is_complex_power),
+            Bin::Pow => complex.tags == Tags::of(NP_COMPLEX) && power == Some(2),
             _ => return Some(Ty::of(OBJECT)),
         };
         return Some(if is_native { complex } else { complex.boxed() });
@@ -285,7 +316,7 @@ pub(crate) fn bin(op: Bin, a: &Ty, b: &Ty, power: Option<i64>) -> Option<Ty> {
             return Some(match (op, dtype) {
                 (Bin::MatMul, _) => arrays::product(a, b).unwrap_or_else(|| Ty::of(OBJECT)),
                 (_, Dtype::Bool) => Ty::of(OBJECT),
-                (Bin::TrueDiv, _) => new_array(Dtype::Float64, ndim).boxed(),
+                (Bin::TrueDiv, Dtype::Int64) => new_array(Dtype::Float64, ndim).boxed(),
                 _ => new_array(dtype, ndim).boxed(),
             });
         }
@@ -389,8 +420,8 @@ pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
             result
         } else {
             match common_dtype(a, b) {
-                Some((_, ndim)) => new_array(Dtype::Bool, ndim).boxed(),
-                None => Ty::of(OBJECT),
+                Some((_, ndim)) if ndim > 0 => new_array(Dtype::Bool, ndim).boxed(),
+                _ => Ty::of(OBJECT),
             }
         });
     }
@@ -402,7 +433,7 @@ pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
 
 /// The type of `op a`.
 pub(crate) fn un(op: Un, a: &Ty) -> Option<Ty> {
-    if a.tags == Tags::of(COMPLEX) && matches!(op, Un::Neg | Un::Pos) {
+    if is_complex(a) && matches!(op, Un::Neg | Un::Pos) {
         return Some(a.clone());
     }
     if un_is_boxed(op, a) {
@@ -482,6 +513,8 @@ pub(crate) enum Intrinsic {
     BitLength,
     BitCount,
     Range,
+    /// `numpy.searchsorted` of a number.
+    SearchSorted,
     /// A function of numpy's.
     Ufunc(&'static ScalarUfunc),
     /// Through Python.
@@ -508,6 +541,7 @@ pub(crate) fn dtype_of(globals: &[Global], atom: &Atom) -> Option<Dtype> {
     match name.as_str() {
         "float" => Some(Dtype::Float64),
         "int" => Some(Dtype::Int64),
+        "complex" => Some(Dtype::Complex128),
         "bool" | "numpy.bool_" => Some(Dtype::Bool),
         _ => {
             let name = name.strip_prefix("numpy.")?;
@@ -639,7 +673,7 @@ pub(crate) fn call(
             (Intrinsic::Complex, Ty::of(COMPLEX))
         }
         ("complex", _) => (Intrinsic::Boxed, Ty::of(COMPLEX).boxed()),
-        ("abs", [a]) if a.tags == Tags::of(COMPLEX) => (Intrinsic::AbsComplex, float),
+        ("abs", [a]) if is_complex(a) => (Intrinsic::AbsComplex, part_of_complex(a)),
         ("abs", [a]) if is_number(a) && !a.tags.has(NP_BOOL) && !un_is_boxed(Un::Neg, a) => {
             let tags = if a.tags.has(BOOL) {
                 Tags(a.tags.0 & !Tags::of(BOOL).0).or(Tags::of(INT))
@@ -801,6 +835,20 @@ pub(crate) fn call(
     }
 }
 
+/// Whether a number is looked for in numbers of its own kind.
+fn is_search(args: &[Ty]) -> bool {
+    let [of, key] = args else { return false };
+    let kinds = match of.array() {
+        Some(array) if array.ndim == 1 => match array.dtype {
+            Dtype::Float64 => Tags(1 << FLOAT | 1 << NP_FLOAT),
+            Dtype::Int64 => Tags(1 << INT | 1 << NP_INT),
+            _ => return false,
+        },
+        _ => return false,
+    };
+    key.tags.within(kinds) && !key.is_never()
+}
+
 /// Number of dimensions of an array of that shape.
 fn ndim_of(shape: &Ty) -> Option<usize> {
     match shape.parts() {
@@ -849,6 +897,7 @@ fn numpy_call(
                 Some(FLOAT | NP_FLOAT) => Dtype::Float64,
                 Some(INT | NP_INT) => Dtype::Int64,
                 Some(BOOL | NP_BOOL) => Dtype::Bool,
+                Some(COMPLEX | NP_COMPLEX) => Dtype::Complex128,
                 _ => return None,
             };
             array(given(2)?.unwrap_or(fill), ndim)
@@ -878,6 +927,14 @@ fn numpy_call(
         "absolute" if scalar && args[0].tags.within(Tags::FLOATS) => {
             Some((Intrinsic::Fabs, Ty::of(NP_FLOAT)))
         }
+        "searchsorted" if is_search(args) && named.is_empty() => {
+            let place = Ty {
+                natural: true,
+                room: crate::types::COUNT_ROOM,
+                ..Ty::of(NP_INT)
+            };
+            Some((Intrinsic::SearchSorted, place))
+        }
         "float32" if number => Some((Intrinsic::ToNarrow(Dtype::Float32), Ty::of(NP_F32))),
         "int8" | "int16" | "int32" | "uint8" | "uint16" | "uint32"
             if number && args[0].tags.within(Tags::INDICES.or(Tags::FLOATS)) =>
@@ -895,6 +952,11 @@ fn numpy_call(
             let (known, ty) = ufunc::of_numbers(function, args)?;
             Some((Intrinsic::Ufunc(known), ty))
         }
+        _ if args.len() == 1 && named.is_empty() && is_complex(&args[0]) => match function {
+            "absolute" => Some((Intrinsic::Boxed, Ty::of(NP_FLOAT).boxed())),
+            _ if UFUNCS.contains(&function) => Some((Intrinsic::Boxed, Ty::of(NP_COMPLEX).boxed())),
+            _ => None,
+        },
         _ if scalar && UFUNCS.contains(&function) => {
             Some((Intrinsic::Boxed, Ty::of(NP_FLOAT).boxed()))
         }
@@ -906,7 +968,10 @@ fn numpy_call(
         }
         _ if UFUNCS.contains(&function) && named.is_empty() => {
             let like = args.first().filter(|_| args.len() == 1)?.array()?;
-            let is_float = matches!(like.dtype, Dtype::Float64 | Dtype::Float32);
+            let is_float = matches!(
+                like.dtype,
+                Dtype::Float64 | Dtype::Float32 | Dtype::Complex128
+            );
             array(is_float.then_some(like.dtype)?, like.ndim)
         }
         _ => arrays::function(function, args, named).map(|ty| (Intrinsic::Boxed, ty)),

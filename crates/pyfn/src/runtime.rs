@@ -197,19 +197,22 @@ pub struct Runtime {
     pub whole: usize,
     /// Functions of arrays that may be part of such an expression, by their addresses.
     pub whole_functions: HashMap<usize, WholeFunction>,
-    /// The inner loops of numpy's functions of floats, and their data.
-    pub ufunc_loops: HashMap<&'static str, [usize; 2]>,
+    /// The inner loops of numpy's functions of floats, or of `float32`, and their data.
+    pub ufunc_loops: HashMap<(&'static str, bool), [usize; 2]>,
     /// `(loop, data, arguments and result, number of arguments) -> 1` if no floating-point flag
-    /// was raised.
+    /// was raised. Each is at the start of a word.
     pub ufunc_once: usize,
     /// `(loop, data, room, shape)`: the same for several lanes, whose vectors lie in the room, the
-    /// result as the third. The shape is the number of lanes, of arguments (`<< 8`), and whether
-    /// the second one has steps (`<< 16`). All lanes are `UFUNC_STOPPED` if a flag was raised.
+    /// result as the third. The shape is the number of lanes, of arguments (`<< 8`), whether
+    /// the second one has steps (`<< 16`), and which kind of lanes there are (`<< 24`, `UfuncLanes`).
+    /// All lanes are `UFUNC_STOPPED`, or no number of `float32`, if a flag was raised.
     pub ufunc_lanes: usize,
     /// `(loop, data, shape, 0) -> 1` if that is to the bit what each lane alone would be.
     pub ufunc_agrees: usize,
-    /// `(function, arguments and result, number of arguments) -> 0 or -1`.
+    /// `(function, arguments and result, number of arguments, whether of float32) -> 0 or -1`.
     pub ufunc_call: usize,
+    /// `(data, n, step, bits, is float) -> place`: where a number belongs in an array in order.
+    pub search_sorted: usize,
     /// `(kernel, arguments, bytes of them, first row, end of rows) -> row that is next`: rows that
     /// do not depend on each other, on several threads.
     pub on_threads: usize,
@@ -219,6 +222,17 @@ pub struct Runtime {
 
 /// A number that is none: what lanes are where numpy has to be asked.
 pub const UFUNC_STOPPED: u64 = 0x7ff8_6f70_636f_646f;
+
+/// What is in the lanes of a vector that a loop of numpy's is run over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UfuncLanes {
+    /// `float64`.
+    Doubles,
+    /// `float32`.
+    Singles,
+    /// `float32`, as the doubles of the same values.
+    WideSingles,
+}
 
 /// What a call from Python carries along: limits of the stack.
 #[derive(Debug, Clone, Copy)]

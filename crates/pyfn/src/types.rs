@@ -52,6 +52,8 @@ pub const NP_U8: u8 = 25;
 pub const NP_U16: u8 = 26;
 /// `numpy.uint32`.
 pub const NP_U32: u8 = 27;
+/// `numpy.complex128`, as `complex`.
+pub const NP_COMPLEX: u8 = 28;
 /// What a native function returns in place of a tag if an exception is raised.
 pub const RAISED: u8 = 31;
 
@@ -93,6 +95,7 @@ pub fn tag_name(tag: u8) -> &'static str {
         NP_U8 => "numpy.uint8",
         NP_U16 => "numpy.uint16",
         NP_U32 => "numpy.uint32",
+        NP_COMPLEX => "numpy.complex128",
         _ => "?",
     }
 }
@@ -125,7 +128,7 @@ pub const fn class(tag: u8) -> Class {
         OBJECT => Class::Object,
         TUPLE | RANGE => Class::Parts,
         CHAR => Class::Char,
-        COMPLEX => Class::Complex,
+        COMPLEX | NP_COMPLEX => Class::Complex,
         _ => Class::Nothing,
     }
 }
@@ -135,6 +138,8 @@ impl Tags {
     pub const INTS: Self = Self(1 << BOOL | 1 << NP_BOOL | Self::INDICES.0);
     /// Numbers whose bits are a double.
     pub const FLOATS: Self = Self(1 << FLOAT | 1 << NP_FLOAT | 1 << NP_F32);
+    /// Numbers of two parts.
+    pub const COMPLEXES: Self = Self(1 << COMPLEX | 1 << NP_COMPLEX);
     /// Integers proper: what may be an index.
     pub const INDICES: Self = Self(1 << INT | 1 << NP_INT | 0b11_1111 << NP_I8);
     /// numpy's scalars of less than 64 bits, which have arithmetic of their own.
@@ -142,7 +147,8 @@ impl Tags {
     /// All numbers.
     pub const NUMBERS: Self = Self(Self::INTS.0 | Self::FLOATS.0);
     /// numpy's scalars.
-    pub const NUMPY: Self = Self(1 << NP_BOOL | 1 << NP_INT | 1 << NP_FLOAT | Self::NARROW.0);
+    pub const NUMPY: Self =
+        Self(1 << NP_BOOL | 1 << NP_INT | 1 << NP_FLOAT | 1 << NP_COMPLEX | Self::NARROW.0);
 
     /// One tag.
     #[must_use]
@@ -205,11 +211,12 @@ pub enum Dtype {
     UInt64,
     Float32,
     Float64,
+    Complex128,
 }
 
 impl Dtype {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Bool,
         Self::Int8,
         Self::Int16,
@@ -221,6 +228,7 @@ impl Dtype {
         Self::UInt64,
         Self::Float32,
         Self::Float64,
+        Self::Complex128,
     ];
 
     /// numpy's name.
@@ -238,6 +246,7 @@ impl Dtype {
             Self::UInt64 => "uint64",
             Self::Float32 => "float32",
             Self::Float64 => "float64",
+            Self::Complex128 => "complex128",
         }
     }
 
@@ -249,6 +258,7 @@ impl Dtype {
             Self::Int16 | Self::UInt16 => 2,
             Self::Int32 | Self::UInt32 | Self::Float32 => 4,
             Self::Int64 | Self::UInt64 | Self::Float64 => 8,
+            Self::Complex128 => 16,
         }
     }
 
@@ -266,6 +276,7 @@ impl Dtype {
             Self::UInt8 => Some(NP_U8),
             Self::UInt16 => Some(NP_U16),
             Self::UInt32 => Some(NP_U32),
+            Self::Complex128 => Some(NP_COMPLEX),
             Self::UInt64 => None,
         }
     }

@@ -2,11 +2,11 @@
 //!
 //! `np.exp(x[i])` in a loop is a call of numpy's for one number. What it computes is what the
 //! inner loop of the function makes of one element, so that is called instead, without objects;
-//! where numpy would warn, the function itself is called.
+//! where numpy would warn, the function itself is called. Those of a `float32` have loops of their own.
 
-use crate::types::{BOOL, FLOAT, INT, NP_BOOL, NP_FLOAT, NP_INT, Tags, Ty};
+use crate::types::{BOOL, FLOAT, INT, NP_BOOL, NP_F32, NP_FLOAT, NP_INT, Tags, Ty};
 
-/// A function, as far as it concerns numbers of 64 bits.
+/// A function, as far as it concerns numbers of 64 bits and `float32`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScalarUfunc {
     /// Its name in numpy.
@@ -82,15 +82,23 @@ pub const SCALAR_UFUNCS: [ScalarUfunc; 50] = [
     row("nextafter", 2, false, false),
 ];
 
+/// Whether a function is one of `float32`: numbers of Python's own become such beside one.
+pub(crate) fn is_single(args: &[Tags]) -> bool {
+    let is_single = |tags: &Tags| *tags == Tags::of(NP_F32);
+    let is_weak = |tags: &Tags| [FLOAT, INT].map(Tags::of).contains(tags);
+    args.iter().any(is_single) && args.iter().all(|tags| is_single(tags) || is_weak(tags))
+}
+
 /// The function of that name, if it is one of such numbers.
 pub(crate) fn of_numbers(name: &str, args: &[Ty]) -> Option<(&'static ScalarUfunc, Ty)> {
     let found = SCALAR_UFUNCS.iter().find(|known| known.name == name)?;
     let is_float = |ty: &Ty| ty.tags.within(Tags(1 << FLOAT | 1 << NP_FLOAT));
     let is_int = |ty: &Ty| ty.tags.within(Tags(1 << INT | 1 << NP_INT));
     let is_number = |ty: &Ty| !ty.is_never() && (is_float(ty) || is_int(ty));
-    let fits = args.len() == found.n_args
-        && args.iter().all(is_number)
-        && (found.takes_ints || args.iter().any(is_float));
+    let tags = args.iter().map(|ty| ty.tags).collect::<Vec<_>>();
+    let is_single = is_single(&tags);
+    let is_wide = args.iter().all(is_number) && (found.takes_ints || args.iter().any(is_float));
+    let fits = args.len() == found.n_args && (is_single || is_wide);
     let truth = Ty {
         natural: true,
         room: Ty::of(BOOL).int_room(),
@@ -99,7 +107,7 @@ pub(crate) fn of_numbers(name: &str, args: &[Ty]) -> Option<(&'static ScalarUfun
     let result = if found.is_test {
         truth
     } else {
-        Ty::of(NP_FLOAT)
+        Ty::of(if is_single { NP_F32 } else { NP_FLOAT })
     };
     fits.then_some((found, result))
 }

@@ -4,11 +4,12 @@
 //! next one reads once. Found here are such runs of statements, and what they compute together as
 //! one expression over what goes in ([`Whole`]). Whoever knows numpy computes it piece by piece,
 //! without arrays in between (`Runtime::whole`), or declines; then the statements are done one by
-//! one.
+//! one. A run may end with a store, `a[i, 1:] -= f * b` or `a += b`: what was computed is copied into
+//! an array that is there.
 //!
 //! # Invariant
-//! Nothing in an expression has an effect on arrays and numbers of numpy's and Python's own, so to
-//! decline is possible at any time. A temporary of a run is read in it and nowhere else.
+//! Nothing in an expression has an effect on arrays and numbers of numpy's and Python's own but the store
+//! at its end, so to decline is possible until then. A temporary of a run is read in it and nowhere else.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -30,6 +31,10 @@ type Leaf = usize;
 pub struct Whole {
     /// The nodes; arguments come before who takes them.
     pub nodes: Vec<WholeNode>,
+    /// The node that is computed.
+    pub result: usize,
+    /// The node of an array, or of a part of one, that the result is stored in.
+    pub target: Option<usize>,
     /// How many values go in.
     pub n_leaves: usize,
     /// Whether it may be computed on several threads.
@@ -79,6 +84,8 @@ pub enum WholeNode {
 pub enum WholeMethod {
     Sum,
     Mean,
+    Std,
+    Var,
     Max,
     Min,
     Any,
@@ -87,14 +94,22 @@ pub enum WholeMethod {
 
 impl WholeMethod {
     /// All of them and their names.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 8] = [
         ("sum", Self::Sum),
         ("mean", Self::Mean),
+        ("std", Self::Std),
+        ("var", Self::Var),
         ("max", Self::Max),
         ("min", Self::Min),
         ("any", Self::Any),
         ("all", Self::All),
     ];
+
+    /// Whether elements are added, so that their order matters.
+    #[must_use]
+    pub const fn adds(self) -> bool {
+        matches!(self, Self::Sum | Self::Mean | Self::Std | Self::Var)
+    }
 }
 
 /// A function that may be part of an expression.
@@ -122,8 +137,32 @@ pub(crate) struct Run {
     pub(crate) n_statements: usize,
     pub(crate) nodes: Vec<WholeNode>,
     pub(crate) leaves: Vec<Atom>,
-    /// Where the result goes.
-    pub(crate) to: Local,
+    /// The local that is bound to the result, or once more to the array that it is stored in.
+    pub(crate) to: Option<Local>,
+    pub(crate) result: Node,
+    pub(crate) target: Option<Node>,
+}
+
+impl Run {
+    /// The array that the result is stored in.
+    pub(crate) fn stored_in(&self) -> Option<&Atom> {
+        let node = match &self.nodes[self.target?] {
+            WholeNode::Part(of, _) => &self.nodes[*of],
+            node => node,
+        };
+        match node {
+            WholeNode::Leaf(leaf) => Some(&self.leaves[*leaf]),
+            _ => None,
+        }
+    }
+}
+
+/// What is known of operands.
+pub(crate) trait Operands {
+    /// Whether it is a number for certain.
+    fn is_number(&self, atom: &Atom) -> bool;
+    /// Its dimensions, if it is an array for certain.
+    fn n_dims(&self, atom: &Atom) -> Option<usize>;
 }
 
 /// Nodes beyond which an expression is cut.
@@ -132,16 +171,28 @@ const N_NODES_MAX: usize = 48;
 struct Finder<'a> {
     info: &'a FunctionInfo,
     functions: &'a HashMap<usize, WholeFunction>,
-    /// Whether an operand is a number for certain.
-    is_number: &'a dyn Fn(&Atom) -> bool,
+    operands: &'a dyn Operands,
     nodes: Vec<WholeNode>,
     /// Which of them are numbers for certain.
     numbers: Vec<bool>,
     leaves: Vec<Atom>,
     /// The nodes of temporaries of the run that nobody has read yet.
     open: HashMap<Local, Node>,
-    /// Where a run could end: statements, nodes, leaves.
-    ends: Option<(usize, usize, usize, Local)>,
+    /// A temporary that was computed in the place of a part of an array, which it has to be stored in
+    /// next, and the node of that part.
+    in_place: Option<(Local, Node)>,
+    /// Where a run could end.
+    ends: Option<Ends>,
+}
+
+/// Where a run ends: so many statements, nodes and leaves are its own.
+struct Ends {
+    n_statements: usize,
+    n_nodes: usize,
+    n_leaves: usize,
+    to: Option<Local>,
+    result: Node,
+    target: Option<Node>,
 }
 
 /// The longest run that a block begins with; `functions` are those that it may call, by their
@@ -149,17 +200,18 @@ struct Finder<'a> {
 pub(crate) fn run(
     info: &FunctionInfo,
     functions: &HashMap<usize, WholeFunction>,
-    is_number: &dyn Fn(&Atom) -> bool,
+    operands: &dyn Operands,
     block: &[Statement],
 ) -> Option<Run> {
     let mut finder = Finder {
         info,
         functions,
-        is_number,
+        operands,
         nodes: Vec::new(),
         numbers: Vec::new(),
         leaves: Vec::new(),
         open: HashMap::new(),
+        in_place: None,
         ends: None,
     };
     for (at, statement) in block.iter().enumerate() {
@@ -167,24 +219,37 @@ pub(crate) fn run(
             break;
         }
     }
-    let (n_statements, n_nodes, n_leaves, to) = finder.ends?;
-    finder.nodes.truncate(n_nodes);
-    finder.leaves.truncate(n_leaves);
+    let ends = finder.ends?;
+    finder.nodes.truncate(ends.n_nodes);
+    finder.leaves.truncate(ends.n_leaves);
     Some(Run {
-        n_statements,
+        n_statements: ends.n_statements,
         nodes: finder.nodes,
         leaves: finder.leaves,
-        to,
+        to: ends.to,
+        result: ends.result,
+        target: ends.target,
     })
 }
 
 impl Finder<'_> {
     /// Takes a statement in; `None` if the run cannot go on with it, or behind it.
     fn statement(&mut self, at: usize, statement: &Statement) -> Option<()> {
-        let Kind::Set(to, e) = &statement.kind else {
-            return None;
+        let (to, e) = match &statement.kind {
+            Kind::SetItem(of, index, value) => {
+                return self.store(at, statement, of, index, value);
+            }
+            Kind::Set(to, e) if self.in_place.is_none() => (to, e),
+            _ => return None,
         };
-        let node = self.expr(e)?;
+        let (node, in_place) = match e {
+            Expr::Bin(op, a, b, true) => {
+                let target = self.node(a)?;
+                let node = WholeNode::Bin(*op, [target, self.node(b)?]);
+                (node, Some(self.target(*op, *to, a, target)?))
+            }
+            _ => (self.expr(e)?, None),
+        };
         // What is done to numbers alone is best done alone, as far as it can.
         let (is_plain, args) = match &node {
             WholeNode::Bin(_, args) => (true, args.as_slice()),
@@ -214,12 +279,82 @@ impl Finder<'_> {
         if is_read_again {
             return None;
         }
-        if is_result && at > 0 && self.open.is_empty() {
-            self.ends = Some((at + 1, self.nodes.len(), self.leaves.len(), *to));
+        let is_temporary = self.is_temporary(*to);
+        if let Some(target) = in_place.filter(|_| is_temporary) {
+            self.in_place = Some((*to, target));
+        } else if is_result
+            && (at > 0 || in_place.is_some() || self.reduces(last))
+            && self.open.is_empty()
+        {
+            self.end(at, Some(*to), last, in_place);
         }
-        let is_temporary = self.info.program.locals[*to].starts_with('.');
         self.open.insert(*to, last);
         (is_temporary && !self.reduces(last)).then_some(())
+    }
+
+    fn is_temporary(&self, local: Local) -> bool {
+        self.info.program.locals[local].starts_with('.')
+    }
+
+    fn end(&mut self, at: usize, to: Option<Local>, result: Node, target: Option<Node>) {
+        self.ends = Some(Ends {
+            n_statements: at + 1,
+            n_nodes: self.nodes.len(),
+            n_leaves: self.leaves.len(),
+            to,
+            result,
+            target,
+        });
+    }
+
+    /// The node that `to = a; to op= b` stores in: a part of an array, or an array that is a local.
+    fn target(&self, op: Bin, to: Local, a: &Atom, node: Node) -> Option<Node> {
+        let is_simple = matches!(
+            op,
+            Bin::Add | Bin::Sub | Bin::Mul | Bin::TrueDiv | Bin::And | Bin::Or | Bin::Xor
+        );
+        let fits = match &self.nodes[node] {
+            WholeNode::Part(..) => self.is_temporary(to),
+            WholeNode::Leaf(_) => {
+                *a == Atom::Local(to) && !self.is_temporary(to) && self.operands.n_dims(a).is_some()
+            }
+            _ => false,
+        };
+        (is_simple && fits).then_some(node)
+    }
+
+    /// Takes `of[index] = value` in, which ends the run.
+    fn store(
+        &mut self,
+        at: usize,
+        statement: &Statement,
+        of: &Atom,
+        index: &Index,
+        value: &Atom,
+    ) -> Option<()> {
+        let result = self.node(value)?;
+        if let Atom::Local(local) = value
+            && self.open.remove(local).is_some()
+            && self.info.liveness.after[statement.id].has(*local)
+        {
+            return None;
+        }
+        self.operands.n_dims(of)?;
+        let target = self.item(of, index)?;
+        let target = match self.in_place {
+            Some((local, node)) => {
+                (*value == Atom::Local(local) && self.nodes[node] == target).then_some(node)?
+            }
+            None => {
+                self.nodes.push(target);
+                self.numbers.push(false);
+                self.nodes.len() - 1
+            }
+        };
+        if self.open.is_empty() {
+            self.end(at, None, result, Some(target));
+        }
+        None
     }
 
     /// Whether a node makes a number of an array.
@@ -257,35 +392,50 @@ impl Finder<'_> {
                 if function.n_args != args.len() {
                     return None;
                 }
-                let args = args.iter().map(|arg| self.node(arg));
-                WholeNode::Call(address, args.collect::<Option<_>>()?)
+                let nodes = args.iter().map(|arg| self.node(arg));
+                let nodes = nodes.collect::<Option<Vec<_>>>()?;
+                if function.reduces.is_some() && !self.is_array(nodes[0], &args[0]) {
+                    return None;
+                }
+                WholeNode::Call(address, nodes)
             }
             Expr::Method(name, of, args, named, None) if args.is_empty() && named.is_empty() => {
                 let mut known = WholeMethod::ALL.into_iter();
                 let (_, method) = known.find(|known| known.0 == name)?;
-                // Of anything but an expression it is a method like others.
+                // Of anything but an array it is a method like others.
                 let node = self.node(of)?;
-                if matches!(self.nodes[node], WholeNode::Leaf(_)) {
+                if !self.is_array(node, of) {
                     return None;
                 }
                 WholeNode::Method(method, node)
             }
-            Expr::Item(of, index) => {
-                let parts = match index {
-                    Index::Tuple(parts) => parts.iter().map(|part| self.part(part)).collect(),
-                    part => self.part(part).map(|part| vec![part]),
-                };
-                let parts = parts?;
-                let is_slice = |part: &WholePart| !matches!(part, WholePart::At(_));
-                let of = self.node(of)?;
-                let is_view = matches!(self.nodes[of], WholeNode::Leaf(_) | WholeNode::Part(..));
-                if !is_view || !parts.iter().any(is_slice) {
-                    return None;
-                }
-                WholeNode::Part(of, parts)
-            }
+            Expr::Item(of, index) => self.item(of, index)?,
             _ => return None,
         })
+    }
+
+    /// Whether an operand is an array, as far as that is not looked at later.
+    fn is_array(&self, node: Node, atom: &Atom) -> bool {
+        let is_leaf = matches!(self.nodes[node], WholeNode::Leaf(_));
+        !is_leaf || self.operands.n_dims(atom).is_some_and(|n_dims| n_dims > 0)
+    }
+
+    /// A part of an array: what is no single element.
+    fn item(&mut self, of: &Atom, index: &Index) -> Option<WholeNode> {
+        let parts = match index {
+            Index::Tuple(parts) => parts.iter().map(|part| self.part(part)).collect(),
+            part => self.part(part).map(|part| vec![part]),
+        };
+        let parts: Vec<WholePart> = parts?;
+        let is_slice = |part: &WholePart| !matches!(part, WholePart::At(_));
+        let n_dims = self.operands.n_dims(of);
+        let node = self.node(of)?;
+        let leaves_some = match self.nodes[node] {
+            WholeNode::Leaf(_) => n_dims.is_some_and(|n_dims| n_dims > parts.len()),
+            WholeNode::Part(..) => false,
+            _ => return None,
+        };
+        (leaves_some || parts.iter().any(is_slice)).then_some(WholeNode::Part(node, parts))
     }
 
     fn part(&mut self, part: &Index) -> Option<WholePart> {
@@ -317,7 +467,7 @@ impl Finder<'_> {
         let known = self.nodes.iter().position(|known| *known == node);
         Some(known.unwrap_or_else(|| {
             self.nodes.push(node);
-            self.numbers.push((self.is_number)(atom));
+            self.numbers.push(self.operands.is_number(atom));
             self.nodes.len() - 1
         }))
     }

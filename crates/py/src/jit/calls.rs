@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use numpy::npyffi::PY_ARRAY_API;
 use opcodon_pyfn::{
-    ArrayCheck, ArrayTy, BOOL, CHAR, CHAR_TESTS, COMPLEX, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32,
-    NP_FLOAT, NP_I8, NP_INT, NP_U32, OBJECT, RANGE, Tags,
+    ArrayCheck, ArrayTy, BOOL, CHAR, CHAR_TESTS, COMPLEX, Dtype, FLOAT, INT, NONE, NP_BOOL,
+    NP_COMPLEX, NP_F32, NP_FLOAT, NP_I8, NP_INT, NP_U32, OBJECT, RANGE, Tags,
 };
 use pyo3::ffi::{self, Py_ssize_t, PyObject};
 use pyo3::prelude::*;
@@ -99,6 +99,13 @@ pub(super) unsafe extern "C" fn box_value(tag: u64, word: i64, bits: u64) -> *mu
             ),
             FLOAT => ffi::PyFloat_FromDouble(f64::from_bits(bits)),
             OBJECT => ffi::Py_NewRef(word as *mut PyObject),
+            NP_COMPLEX => {
+                let parts = [word.cast_unsigned(), bits];
+                np_scalar(
+                    parts.as_ptr().cast(),
+                    layout.descrs[Dtype::Complex128 as usize],
+                )
+            }
             NP_BOOL => np_scalar((&raw const word).cast(), layout.descr_bool),
             NP_INT => np_scalar((&raw const word).cast(), layout.descr_int),
             NP_FLOAT => np_scalar((&raw const bits).cast(), layout.descr_float),
@@ -158,6 +165,15 @@ pub(super) unsafe extern "C" fn unbox(object: *mut PyObject, tags: u64, out: *mu
             *out.add(1) = ffi::PyComplex_ImagAsDouble(object).to_bits();
         }
         return u64::from(COMPLEX);
+    }
+    if tags.has(NP_COMPLEX) && type_of(object) == known().np_complex_type {
+        // numpy's scalars have their value behind the head.
+        unsafe {
+            let parts = object.cast::<u64>().add(2);
+            *out = parts.read();
+            *out.add(1) = parts.add(1).read();
+        }
+        return u64::from(NP_COMPLEX);
     }
     if tags.has(CHAR) && type_of(object) == known().runtime.str_type {
         unsafe {
@@ -270,6 +286,7 @@ pub(super) fn array_of(object: *mut PyObject) -> Option<ArrayTy> {
             8 => Dtype::UInt64,
             11 => Dtype::Float32,
             12 => Dtype::Float64,
+            15 => Dtype::Complex128,
             _ => return None,
         };
         let (c_contiguous, aligned, writable) = (0x1, 0x100, 0x400);

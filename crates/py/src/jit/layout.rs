@@ -40,6 +40,7 @@ pub(super) struct Layout {
     /// Whether it is known where methods have their C functions.
     pub(super) methods_are_known: bool,
     pub(super) np_bool_type: usize,
+    pub(super) np_complex_type: usize,
     /// The types of scalars of less than 64 bits.
     pub(super) narrow_types: Vec<(usize, Dtype)>,
     /// The descriptions of all dtypes, in their order.
@@ -125,6 +126,7 @@ const NUMPY: &[&str] = &[
     "copy",
     "arange",
     "linspace",
+    "complex128",
     "float64",
     "float32",
     "int64",
@@ -569,6 +571,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         ufunc_lanes: at!(scalars::lanes),
         ufunc_agrees: at!(scalars::agrees),
         ufunc_call: at!(scalars::call_once),
+        search_sorted: at!(scalars::search_sorted),
         on_threads: at!(threads::on_threads),
         whole: if fine { at!(whole::whole) } else { 0 },
         whole_functions: whole::functions(&numpy)?,
@@ -591,6 +594,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         dict_versions: fine && dict_versions_are_known(py)?,
         methods_are_known: fine && members::are_known(py)?,
         np_bool_type: address(&numpy.getattr("bool_")?),
+        np_complex_type: address(&numpy.getattr("complex128")?),
         narrow_types: {
             let is_narrow = |dtype: &Dtype| {
                 let tag = dtype.tag();

@@ -315,22 +315,23 @@ fn copy(from: Rows, to: Rows, n_rows: usize, size: usize) {
 }
 
 /// An array that lies anywhere.
-struct Strided<'a> {
-    at: *mut u8,
-    shape: &'a [usize],
-    steps: &'a [isize],
+pub(super) struct Strided<'a> {
+    pub(super) at: *mut u8,
+    pub(super) shape: &'a [usize],
+    pub(super) steps: &'a [isize],
 }
 
-/// From a strided array into a contiguous one, or out of it.
+/// From a strided array into a contiguous one, or out of it, or out of one element.
 #[derive(Clone, Copy)]
-enum Way {
+pub(super) enum Way {
     In,
     Out,
+    Fill,
 }
 
 impl Strided<'_> {
     /// Copies all elements; the last dimension at a time.
-    fn copy(&self, contiguous: *mut u8, size: usize, way: Way) {
+    pub(super) fn copy(&self, contiguous: *mut u8, size: usize, way: Way) {
         let n_inner = self.shape.last().copied().unwrap_or(1);
         let inner = self.steps.last().copied().unwrap_or(0);
         let outer = &self.shape[..self.shape.len().saturating_sub(1)];
@@ -348,6 +349,13 @@ impl Strided<'_> {
             match way {
                 Way::In => copy(strided, dense, n_inner, size),
                 Way::Out => copy(dense, strided, n_inner, size),
+                Way::Fill => {
+                    let element = Rows {
+                        at: contiguous,
+                        step: 0,
+                    };
+                    copy(element, strided, n_inner, size);
+                }
             }
         }
     }

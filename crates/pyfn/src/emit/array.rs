@@ -127,6 +127,11 @@ impl Emitter<'_, '_> {
             let flt = self.b.ins().fpromote(types::F64, single);
             return Self::from_flt(ty, flt);
         }
+        if dtype == Dtype::Complex128 {
+            let (re, im) = (self.load(types::F64, at, 0), self.load(types::F64, at, 8));
+            let value = self.complex([re, im]);
+            return Val { ty, ..value };
+        }
         let (ins, flags) = (self.b.ins(), trusted());
         let word = match dtype {
             Dtype::Bool | Dtype::UInt8 => ins.uload8(types::I64, flags, at, 0),
@@ -154,7 +159,12 @@ impl Emitter<'_, '_> {
         let Some(class) = Self::class_of(value) else {
             return false;
         };
-        if !array.writable || !matches!(class, Class::Int | Class::Float) {
+        let fits = match class {
+            Class::Int | Class::Float => true,
+            Class::Complex => array.dtype == Dtype::Complex128,
+            _ => false,
+        };
+        if !array.writable || !fits {
             return false;
         }
         let Some(at) = self.element(of, array, indices, known) else {
@@ -182,6 +192,11 @@ impl Emitter<'_, '_> {
                 let fits = self.b.ins().fcmp(FloatCC::LessThan, size, infinity);
                 self.exit_unless(fits, "a number beyond float32");
                 self.store(narrow, at, 0);
+            }
+            Dtype::Complex128 => {
+                let [re, im] = self.complex_parts(value);
+                self.store(re, at, 0);
+                self.store(im, at, 8);
             }
             Dtype::Bool => {
                 let Some(truth) = self.truth_of(value) else {

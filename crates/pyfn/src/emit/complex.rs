@@ -1,8 +1,8 @@
 //! Complex numbers: two doubles, the real part as a word.
 //!
 //! Python's own formulas are done step by step, so that signs of zero, infinities and NaN come out
-//! as there (`Objects/complexobject.c`); a real operand becomes a complex one first. What raises,
-//! or depends on more than the formulas, leaves.
+//! as there (`Objects/complexobject.c`); a real operand becomes a complex one first. numpy's differ
+//! in the quotient (`scalarmath.c`). What raises, or depends on more than the formulas, leaves.
 
 use cranelift_codegen::ir::{
     BlockArg, InstBuilder, MemFlagsData, Value, condcodes::FloatCC, types,
@@ -11,7 +11,7 @@ use cranelift_codegen::ir::{
 use super::{Emitter, Val};
 use crate::program::{Bin, Cmp, Un};
 use crate::rules;
-use crate::types::{COMPLEX, FLOAT, Tags, Ty};
+use crate::types::{COMPLEX, FLOAT, NP_COMPLEX, NP_FLOAT, Tags, Ty};
 
 /// The parts of a complex number.
 type Parts = [Value; 2];
@@ -22,15 +22,19 @@ impl Emitter<'_, '_> {
         let word = self.b.ins().bitcast(types::I64, MemFlagsData::new(), re);
         Val {
             flt: Some(im),
+            real: Some(re),
             ..Self::from_word(Ty::of(COMPLEX), word)
         }
     }
 
     /// The parts of a number as a complex one.
     pub(super) fn complex_parts(&mut self, value: &Val) -> Parts {
-        if value.ty.tags == Tags::of(COMPLEX) {
+        if rules::is_complex(&value.ty) {
             let (word, im) = (self.word(value), self.flt(value));
-            let re = self.b.ins().bitcast(types::F64, MemFlagsData::new(), word);
+            let re = match value.real {
+                Some(re) => re,
+                None => self.b.ins().bitcast(types::F64, MemFlagsData::new(), word),
+            };
             return [re, im];
         }
         let re = self.number_to_flt(value);
@@ -49,12 +53,11 @@ impl Emitter<'_, '_> {
         if !rules::is_complex_pair(&a.ty, &b.ty) {
             return None;
         }
-        if op == Bin::Pow {
-            let power = b.constant.filter(|&power| rules::is_complex_power(power))?;
-            let parts = self.complex_parts(a);
-            let result = self.complex_power(parts, power);
-            return Some(self.complex(result));
+        let ty = rules::bin(op, &a.ty, &b.ty, b.constant)?;
+        if !rules::is_complex(&ty) || ty.narrow.is_some() {
+            return None;
         }
+        let is_numpy = ty.tags == Tags::of(NP_COMPLEX);
         let (x, y) = (self.complex_parts(a), self.complex_parts(b));
         let ins = |emitter: &mut Self, k: usize| match op {
             Bin::Add => emitter.b.ins().fadd(x[k], y[k]),
@@ -63,10 +66,20 @@ impl Emitter<'_, '_> {
         let parts = match op {
             Bin::Add | Bin::Sub => [ins(self, 0), ins(self, 1)],
             Bin::Mul => self.complex_product(x, y),
-            Bin::TrueDiv => self.complex_quotient(x, y),
+            Bin::TrueDiv => self.complex_quotient(x, y, is_numpy),
+            Bin::Pow if is_numpy => self.complex_product(x, x),
+            Bin::Pow => self.complex_power(x, b.constant?),
             _ => return None,
         };
-        Some(self.complex(parts))
+        let tag = ty.tags.single().is_none().then(|| {
+            // Only what is numpy's already makes the difference.
+            let is_numpy = [a, b].map(|operand| self.is_one_of(operand, Tags::of(NP_COMPLEX)));
+            let is_numpy = self.b.ins().bor(is_numpy[0], is_numpy[1]);
+            let tags = [NP_COMPLEX, COMPLEX].map(|tag| self.tag_value(tag));
+            self.b.ins().select(is_numpy, tags[0], tags[1])
+        });
+        let value = self.complex(parts);
+        Some(Val { ty, tag, ..value })
     }
 
     fn complex_product(&mut self, [a, b]: Parts, [c, d]: Parts) -> Parts {
@@ -75,8 +88,8 @@ impl Emitter<'_, '_> {
         [self.b.ins().fsub(ac, bd), self.b.ins().fadd(ad, bc)]
     }
 
-    /// Scaled by the larger part of the divisor.
-    fn complex_quotient(&mut self, [a, b]: Parts, [c, d]: Parts) -> Parts {
+    /// Scaled by the larger part of the divisor; numpy multiplies by the reciprocal of what is left of it.
+    fn complex_quotient(&mut self, [a, b]: Parts, [c, d]: Parts, is_numpy: bool) -> Parts {
         let (size_c, size_d) = (self.b.ins().fabs(c), self.b.ins().fabs(d));
         let by_real = self
             .b
@@ -109,10 +122,12 @@ impl Emitter<'_, '_> {
             self.b.ins().fsub(times, second),
         );
         let im = self.b.ins().select(by_real, forward, backward);
-        [
-            self.b.ins().fdiv(re, divisor),
-            self.b.ins().fdiv(im, divisor),
-        ]
+        if is_numpy {
+            let one = self.b.ins().f64const(1.0);
+            let scale = self.b.ins().fdiv(one, divisor);
+            return [re, im].map(|part| self.b.ins().fmul(part, scale));
+        }
+        [re, im].map(|part| self.b.ins().fdiv(part, divisor))
     }
 
     /// By squaring, from the lowest bit on; leaves where that overflows.
@@ -143,7 +158,31 @@ impl Emitter<'_, '_> {
             return a.clone();
         }
         let parts = [self.b.ins().fneg(re), self.b.ins().fneg(im)];
-        self.complex(parts)
+        let value = self.complex(parts);
+        Self::like(a, value)
+    }
+
+    /// A complex number of the same kind as another.
+    fn like(a: &Val, value: Val) -> Val {
+        Val {
+            ty: a.ty.clone(),
+            tag: a.tag,
+            ..value
+        }
+    }
+
+    /// A part or the size of a number: numpy's own if the number is.
+    fn real_of(&mut self, of: &Val, flt: Value) -> Val {
+        let ty = rules::part_of_complex(&of.ty);
+        let tag = ty.tags.single().is_none().then(|| {
+            let is_numpy = self.has_tag(of, NP_COMPLEX);
+            let tags = [NP_FLOAT, FLOAT].map(|tag| self.tag_value(tag));
+            self.b.ins().select(is_numpy, tags[0], tags[1])
+        });
+        Val {
+            tag,
+            ..Self::from_flt(ty, flt)
+        }
     }
 
     /// Whether two numbers are equal, or not: 0 or 1.
@@ -164,7 +203,7 @@ impl Emitter<'_, '_> {
         let infinity = self.b.ins().f64const(f64::INFINITY);
         let is_finite = self.b.ins().fcmp(FloatCC::LessThan, size, infinity);
         self.exit_unless(is_finite, "a complex number of no finite size");
-        Some(Self::from_flt(Ty::of(FLOAT), size))
+        Some(self.real_of(a, size))
     }
 
     /// The truth of a complex number: 0 or 1.
@@ -193,14 +232,15 @@ impl Emitter<'_, '_> {
             "imag" => im,
             _ => return None,
         };
-        Some(Self::from_flt(Ty::of(FLOAT), part))
+        Some(self.real_of(of, part))
     }
 
     /// `a.conjugate()`.
     pub(super) fn conjugate(&mut self, a: &Val) -> Val {
         let [re, im] = self.complex_parts(a);
         let im = self.b.ins().fneg(im);
-        self.complex([re, im])
+        let value = self.complex([re, im]);
+        Self::like(a, value)
     }
 
     /// The value of an object as a complex number; leaves if it is none.

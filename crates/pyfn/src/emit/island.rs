@@ -338,6 +338,9 @@ fn variables_of(place: &Place, ty: &Ty, variables: &mut Vec<Variable>) {
     if has_flt(ty.tags) {
         variables.push(place.flt);
     }
+    if ty.tags.any(Tags::COMPLEXES) {
+        variables.push(place.real);
+    }
     if ty.array().is_some() {
         variables.extend(&place.array);
     }

@@ -76,7 +76,7 @@ use crate::infer::Joint;
 use crate::program::{Atom, Local, Statement};
 use crate::runtime::Runtime;
 use crate::scope::Scope;
-use crate::types::{ArrayTy, CHAR, COMPLEX, OBJECT, Tags, Ty, UNSET};
+use crate::types::{ArrayTy, CHAR, OBJECT, Tags, Ty, UNSET};
 use crate::unit::{
     ArrayCheck, CodePlace, CompileError, FunctionInfo, LoopShape, Record, SpecId, Unit,
 };
@@ -109,6 +109,8 @@ pub(crate) struct Val {
     pub(crate) tag: Option<Value>,
     pub(crate) word: Option<Value>,
     pub(crate) flt: Option<Value>,
+    /// The real part of a complex number as a double, too: it is the word.
+    pub(crate) real: Option<Value>,
     pub(crate) parts: Vec<Val>,
     pub(crate) array: Option<Array>,
     /// The value comes with a reference that has to be given to somebody or released.
@@ -131,6 +133,9 @@ pub(crate) struct Place {
     tag: Variable,
     word: Variable,
     flt: Variable,
+    /// What is in `word`, as a double, if the value is a complex number: to move it would take longer than
+    /// to add to it.
+    real: Variable,
     parts: Vec<Place>,
     /// Data, sizes, strides.
     array: Vec<Variable>,
@@ -292,13 +297,13 @@ fn words_of(ty: &Ty) -> Vec<Type> {
 
 /// Whether values with such tags have a word.
 pub(crate) fn has_word(tags: Tags) -> bool {
-    let others = Tags(1 << OBJECT | 1 << CHAR | 1 << COMPLEX);
+    let others = Tags(1 << OBJECT | 1 << CHAR).or(Tags::COMPLEXES);
     tags.any(Tags::INTS.or(others))
 }
 
 /// Whether values with such tags have a double.
 pub(crate) fn has_flt(tags: Tags) -> bool {
-    tags.any(Tags::FLOATS.or(Tags::of(COMPLEX)))
+    tags.any(Tags::FLOATS.or(Tags::COMPLEXES))
 }
 
 /// Emits the code of a version of a function.
@@ -640,6 +645,7 @@ pub(crate) fn new_place(b: &mut FunctionBuilder<'_>) -> Place {
         tag: b.declare_var(types::I64),
         word: b.declare_var(types::I64),
         flt: b.declare_var(types::F64),
+        real: b.declare_var(types::F64),
         parts: Vec::new(),
         array: Vec::new(),
     }

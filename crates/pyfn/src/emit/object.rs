@@ -10,7 +10,7 @@ use super::{Emitter, Val, scalar::int_cc};
 use crate::operation::{How, has_plain_methods, is_str, operation, unformatted};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
-use crate::types::{CHAR, COMPLEX, INT, NONE, OBJECT, TUPLE, Tags, Ty};
+use crate::types::{CHAR, INT, NONE, OBJECT, TUPLE, Tags, Ty};
 
 impl Emitter<'_, '_> {
     /// The value of an operation; `None` if the function is left there.
@@ -60,7 +60,7 @@ impl Emitter<'_, '_> {
             }
             Expr::Un(op, a) => {
                 let a = self.atom(a);
-                if a.ty.tags == Tags::of(COMPLEX) && matches!(op, Un::Neg | Un::Pos) {
+                if rules::is_complex(&a.ty) && matches!(op, Un::Neg | Un::Pos) {
                     return Some(self.un_complex(*op, &a));
                 }
                 if !rules::un_is_boxed(*op, &a.ty) {
@@ -120,7 +120,7 @@ impl Emitter<'_, '_> {
             Expr::Method(name, of, args, named, _) => {
                 let of = self.atom(of);
                 self.may_rebind |= !has_plain_methods(&of.ty);
-                if of.ty.tags == Tags::of(COMPLEX) && ty.tags == Tags::of(COMPLEX) {
+                if rules::is_complex(&of.ty) && rules::is_complex(ty) {
                     return Some(self.conjugate(&of));
                 }
                 if of.ty.table().is_some() && !crate::table::is_view(name, args, named) {
@@ -146,7 +146,7 @@ impl Emitter<'_, '_> {
                 if let Some(value) = self.load_attribute(&of, name, ty) {
                     return Some(value);
                 }
-                if of.ty.tags == Tags::of(COMPLEX)
+                if rules::is_complex(&of.ty)
                     && let Some(part) = self.complex_attribute(&of, name)
                 {
                     return Some(part);
@@ -192,6 +192,11 @@ impl Emitter<'_, '_> {
                 ..Val::default()
             }),
             Expr::List(items) => Some(self.make(self.rt.make_list, items, ty)),
+            Expr::Range(ends) => Some(Val {
+                ty: ty.clone(),
+                parts: ends.iter().map(|&end| self.int_val(end)).collect(),
+                ..Val::default()
+            }),
             Expr::Set(items) => Some(self.make(self.rt.make_set, items, ty)),
             Expr::Dict(pairs) => {
                 let flat = pairs
@@ -397,6 +402,7 @@ impl Emitter<'_, '_> {
                 let code = self.word(&values[0]);
                 Some(Self::from_word(ty.clone(), code))
             }
+            Some((Intrinsic::SearchSorted, ty)) => self.search_sorted(&values, ty),
             Some((Intrinsic::Complex, _)) => Some(self.make_complex(&values)),
             Some((Intrinsic::AbsComplex, _)) => self.complex_size(&values[0]),
             Some((Intrinsic::Chr, _)) => Some(self.chr(&values[0])),

@@ -15,8 +15,8 @@ use super::{Emitter, Val};
 use crate::program::{Bin, Cmp, Un};
 use crate::rules::{self, Intrinsic};
 use crate::types::{
-    BOOL, CHAR, COMPLEX, Class, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32, NP_INT, NUMPY, OBJECT,
-    Tags, Ty, class,
+    BOOL, CHAR, Class, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32, NP_INT, NUMPY, OBJECT, Tags, Ty,
+    class,
 };
 
 /// Up to here every integer is a double.
@@ -29,7 +29,7 @@ fn tags_of(class: Class) -> Tags {
         Class::Float => Tags::FLOATS,
         Class::Nothing => Tags::of(NONE),
         Class::Char => Tags::of(CHAR),
-        Class::Complex => Tags::of(COMPLEX),
+        Class::Complex => Tags::COMPLEXES,
         Class::Object => Tags::of(OBJECT),
         Class::Parts => Tags(1 << crate::types::TUPLE | 1 << crate::types::RANGE),
     }
@@ -275,7 +275,7 @@ impl Emitter<'_, '_> {
     }
 
     /// A number of one class as a `numpy.float32`.
-    fn single_of(&mut self, value: &Val) -> Value {
+    pub(super) fn single_of(&mut self, value: &Val) -> Value {
         self.check_exact(value);
         let flt = self.double_of(value);
         if let Some(single) = self.promoted(flt) {
@@ -608,7 +608,7 @@ impl Emitter<'_, '_> {
             let has_items = self.b.ins().icmp_imm_s(IntCC::NotEqual, size, 0);
             return self.b.ins().uextend(types::I64, has_items);
         }
-        let seen = Tags(1 << CHAR | 1 << COMPLEX | 1 << OBJECT);
+        let seen = Tags(1 << CHAR | 1 << OBJECT).or(Tags::COMPLEXES);
         let a = if rules::is_boxed(&a.ty) && !a.ty.tags.any(seen) {
             self.boxed(a)
         } else {

@@ -8,6 +8,7 @@ use super::{Array, Emitter, Place, Val, has_flt, has_word, new_place};
 use crate::globals::Global;
 use crate::infer::State;
 use crate::program::{Atom, Local};
+use crate::rules;
 use crate::types::{
     ArrayTy, BOOL, CHAR, COMPLEX, Class, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
     UNSET, class,
@@ -209,6 +210,9 @@ impl Emitter<'_, '_> {
         if has_flt(ty.tags) {
             value.flt = Some(self.value_of(place.flt));
         }
+        if rules::is_complex(ty) {
+            value.real = Some(self.value_of(place.real));
+        }
         if let Some(array) = ty.array() {
             let words = place.array.iter().map(|&var| self.value_of(var));
             let words = words.collect::<Vec<_>>();
@@ -241,6 +245,16 @@ impl Emitter<'_, '_> {
         }
         if let Some(flt) = value.flt {
             self.set_value(place.flt, flt);
+        }
+        if value.ty.tags.any(Tags::COMPLEXES) {
+            let real = match value.real {
+                Some(real) => real,
+                None => {
+                    let word = self.word(value);
+                    self.b.ins().bitcast(types::F64, MemFlagsData::new(), word)
+                }
+            };
+            self.set_value(place.real, real);
         }
         if let Some(array) = &value.array {
             let words = array.data.iter().chain(&array.sizes).chain(&array.strides);

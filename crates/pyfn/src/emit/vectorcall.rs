@@ -55,6 +55,7 @@ fn type_number(dtype: Dtype) -> Option<i64> {
         Dtype::UInt64 => 8,
         Dtype::Float32 => 11,
         Dtype::Float64 => 12,
+        Dtype::Complex128 => 15,
     })
 }
 

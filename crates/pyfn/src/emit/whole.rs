@@ -6,9 +6,20 @@ use std::cell::{Cell, RefCell};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 
 use super::Emitter;
-use crate::program::{Atom, Statement};
-use crate::types::{Class, Form, OBJECT, Tags, Ty, UNSET};
-use crate::whole::{Run, Whole, WholeNode, run};
+use crate::program::{Atom, Kind, Statement};
+use crate::scope::Scope;
+use crate::types::{Class, Dtype, Form, OBJECT, Tags, Ty, UNSET};
+use crate::whole::{Operands, Run, Whole, WholeNode, run};
+
+impl Operands for Scope<'_> {
+    fn is_number(&self, atom: &Atom) -> bool {
+        self.atom(atom).narrowed().tags.within(Tags::NUMBERS)
+    }
+
+    fn n_dims(&self, atom: &Atom) -> Option<usize> {
+        self.atom(atom).narrowed().array().map(|array| array.ndim)
+    }
+}
 
 impl Emitter<'_, '_> {
     /// Emits the run of statements that a block begins with, if it is one expression over arrays:
@@ -17,11 +28,7 @@ impl Emitter<'_, '_> {
         if self.rt.whole == 0 || self.side.is_some() {
             return None;
         }
-        let is_number = |atom: &Atom| {
-            let ty = self.scope().atom(atom);
-            ty.narrowed().tags.within(Tags::NUMBERS)
-        };
-        let found = run(&self.info, &self.rt.whole_functions, &is_number, block)?;
+        let found = run(&self.info, &self.rt.whole_functions, &self.scope(), block)?;
         if !self.is_about_arrays(&found) {
             return None;
         }
@@ -53,6 +60,8 @@ impl Emitter<'_, '_> {
         let to = found.to;
         let record = Box::new(Whole {
             nodes: found.nodes,
+            result: found.result,
+            target: found.target,
             n_leaves: found.leaves.len(),
             parallel: self.unit.parallel,
             nogil: self.unit.nogil,
@@ -70,20 +79,26 @@ impl Emitter<'_, '_> {
         let goes_on = statements.iter().all(|statement| self.statement(statement));
         let types = std::mem::replace(&mut self.types, before.0);
         self.facts.truncate(before.1);
-        let is_object = types[to].tags == Tags::of(OBJECT);
+        let is_object = to.is_none_or(|to| types[to].tags == Tags::of(OBJECT));
         if goes_on {
             self.jump(after, &[]);
         }
         self.start(done);
         if goes_on && is_object {
-            self.bind(to, Self::owned(types[to].clone(), object));
+            match (to, &statements[statements.len() - 1].kind) {
+                (Some(to), _) => self.bind(to, Self::owned(types[to].clone(), object)),
+                (None, Kind::SetItem(of, index, _)) => self.note_stored_by_python(of, index),
+                _ => {}
+            }
             for statement in statements {
                 self.finish_step(statement);
             }
             self.jump(after, &[]);
         } else {
             // What these statements are known to do is not what was found.
-            self.dec_ref(object);
+            if to.is_some() {
+                self.dec_ref(object);
+            }
             self.jump(one_by_one, &[]);
         }
         self.b.seal_block(one_by_one);
@@ -105,10 +120,18 @@ impl Emitter<'_, '_> {
             .iter()
             .map(|leaf| scope.atom(leaf).narrowed().clone());
         let types = types.collect::<Vec<_>>();
-        let is_array = |ty: &Ty| ty.array().is_some();
+        let is_array = |ty: &Ty| {
+            let array = ty.array();
+            array.is_some_and(|array| array.dtype != Dtype::Complex128)
+        };
         let is_unknown = |ty: &Ty| ty.tags == Tags::of(OBJECT) && ty.form == Form::Any;
         let fits = |ty: &Ty| is_array(ty) || is_unknown(ty) || ty.tags.within(Tags::NUMBERS);
         let calls = |node: &WholeNode| matches!(node, WholeNode::Call(..));
+        // Of anything but an array an item may be something else.
+        let stored_in = run.stored_in().map(|atom| scope.atom(atom));
+        if stored_in.is_some_and(|ty| !is_array(&ty)) {
+            return false;
+        }
         let is_known = types.iter().any(is_array);
         let is_bound = |leaf: &Atom| match leaf {
             Atom::Local(local) => !self.types[*local].tags.has(UNSET),

@@ -13,6 +13,7 @@ pub(super) fn can_cast(from: Dtype, to: Dtype) -> bool {
         )
     };
     match (from, to) {
+        (Dtype::Complex128, _) | (_, Dtype::Complex128) => false,
         (Dtype::Bool, _) => true,
         (_, Dtype::Bool) => false,
         (from, to) if is_float(from) => is_float(to) && to.size() >= from.size(),
@@ -67,6 +68,7 @@ pub(super) unsafe fn cast(
                     Dtype::UInt64 => rows!($from, u64, |value| value as u64),
                     Dtype::Float32 => rows!($from, f32, |value| value as f32),
                     Dtype::Float64 => rows!($from, f64, |value| value as f64),
+                    Dtype::Complex128 => {}
                 }
             };
         }
@@ -81,6 +83,7 @@ pub(super) unsafe fn cast(
             Dtype::UInt64 => to!(u64),
             Dtype::Float32 => to!(f32),
             Dtype::Float64 => to!(f64),
+            Dtype::Complex128 => {}
         }
     }
 }

@@ -11,12 +11,14 @@
 //! Whatever is not certain to be done alike is declined before anything is done: shapes that do
 //! not go together, types without such loops, numbers that do not fit, arrays that would be made
 //! in another order. So is what raised a floating-point flag: the statements are then done one by
-//! one, and numpy warns or raises as it is told to.
+//! one, and numpy warns or raises as it is told to. What is stored in an array that is there ([`store`])
+//! is computed first, all of it, so that it may be read on the way.
 
 mod cast;
 mod plan;
 mod reduce;
 mod run;
+mod store;
 mod sum;
 mod value;
 
@@ -33,6 +35,9 @@ pub(super) use self::run::InnerFunction;
 use self::run::{Job, Rows};
 use self::value::{Shape, Value, View};
 use super::layout::known;
+
+/// Elements of an array beyond which numpy itself makes a number of them as fast.
+const N_HELPED_MAX: usize = 2048;
 
 /// Computes an expression; null, and no exception, if it is to be done statement by statement.
 pub(super) unsafe extern "C" fn whole(
@@ -59,20 +64,17 @@ fn computed(py: Python<'_>, expression: &Whole, leaves: &[[u64; 2]]) -> Option<*
     for node in &expression.nodes {
         values.push(value(node, &values, leaves)?);
     }
-    let plan = plan_for(py, expression, &values)?;
-    plan.steps.as_ref()?;
-    let Value::Made(shape) = values[plan.made] else {
-        return None;
-    };
-    let views = values
-        .iter()
-        .enumerate()
-        .filter_map(|(node, value)| match value {
-            Value::View(view) if plan.is_read[node] => Some(view),
-            _ => None,
-        });
-    if !views.clone().all(|view| view.lies_in_order()) {
-        return None;
+    if let Some(target) = expression.target {
+        return store::stored(py, expression, &values, target, leaves);
+    }
+    let plan = plan_in_order(py, expression, &values)?;
+    let shape = values[plan.made].shape()?;
+    if let Value::View(view) = &values[plan.made] {
+        // numpy goes through it the other way, or needs no help.
+        let goes_back = view.steps().iter().any(|&step| step < 0);
+        if goes_back || shape.n_elements() > N_HELPED_MAX {
+            return None;
+        }
     }
     let rows = Rows::new(&shape, &values, &plan)?;
     let job = Job::new(&plan, &values, &rows)?;
@@ -137,6 +139,21 @@ fn value(node: &WholeNode, values: &[Value], leaves: &[[u64; 2]]) -> Option<Valu
         WholeNode::Call(_, args) => shape_of(args).map(Value::Made),
         WholeNode::Method(_, arg) => shape_of(&[*arg]).map(Value::Made),
     }
+}
+
+/// The plan, if there are steps and all arrays that are read lie in order.
+fn plan_in_order(py: Python<'_>, expression: &Whole, values: &[Value]) -> Option<Rc<Plan>> {
+    let plan = plan_for(py, expression, values)?;
+    plan.steps.as_ref()?;
+    let mut read = values.iter().zip(&plan.is_read);
+    let in_order = read.all(|(value, is_read)| match value {
+        // Backwards numpy goes through some arrays the other way, to loops that differ in the last bit.
+        Value::View(view) if *is_read => {
+            view.lies_in_order() && view.steps().iter().all(|&step| step >= 0)
+        }
+        _ => true,
+    });
+    in_order.then_some(plan)
 }
 
 /// The plan for values of such types, made if there is none.

@@ -82,6 +82,8 @@ pub(super) struct Step {
 pub(super) enum Inner {
     Loop(InnerLoop),
     Where,
+    /// Elements are taken as they are.
+    Copy,
 }
 
 /// What goes into a step.
@@ -259,7 +261,7 @@ fn args(node: &WholeNode) -> Vec<usize> {
 impl<'py> Planner<'_, 'py> {
     fn all(&mut self) -> Option<(usize, Ends)> {
         let nodes = &self.expression.nodes;
-        let last = nodes.len() - 1;
+        let last = self.expression.result;
         let (end, reduction) = match &nodes[last] {
             WholeNode::Method(method, of) => (*of, Some(*method)),
             WholeNode::Call(function, args) => {
@@ -271,12 +273,18 @@ impl<'py> Planner<'_, 'py> {
             _ => (last, None),
         };
         for node in 0..=end {
-            if matches!(self.values[node], Value::Made(_)) {
-                self.node(node)?;
+            match &self.values[node] {
+                Value::Made(_) => self.node(node)?,
+                // A number is made of an array that is there.
+                Value::View(view) if node == end && reduction.is_some() => {
+                    let dtype = view.dtype;
+                    self.step(node, Inner::Copy, &[node], &[dtype], dtype)?;
+                }
+                _ => {}
             }
         }
         let (dtype, _) = self.made[end]?;
-        let adds = matches!(reduction, Some(WholeMethod::Sum | WholeMethod::Mean));
+        let adds = reduction.is_some_and(WholeMethod::adds);
         let ends = match reduction {
             None => Ends::Array(dtype),
             Some(_) if adds && !sums_are_known(self.py, dtype) => return None,
@@ -285,9 +293,7 @@ impl<'py> Planner<'_, 'py> {
         };
         // All operations are on as many elements, or some would be done more often than numpy does
         // them.
-        let Value::Made(shape) = self.values[end] else {
-            return None;
-        };
+        let shape = self.values[end].shape()?;
         let is_alike = |value: &Value| !matches!(value, Value::Made(other) if *other != shape);
         self.values[..=end]
             .iter()

@@ -7,8 +7,8 @@
 use opcodon_pyfn::{Dtype, NP_BOOL, NP_F32, NP_FLOAT, NP_INT, WholeMethod};
 use pyo3::ffi::PyObject;
 
-use super::run::{Job, clear_flags};
-use super::sum::{N_BLOCK, block_sum, pairwise, sums};
+use super::run::{Job, clear_flags, raised_flags};
+use super::sum::{N_BLOCK, block_sum, pairwise, sums, variance};
 use crate::jit::calls::box_value;
 
 /// A number that is made of an array.
@@ -39,7 +39,7 @@ pub(super) fn is_known(method: WholeMethod, dtype: Dtype) -> bool {
     );
     match method {
         WholeMethod::Sum => is_float || is_int || dtype == Dtype::Bool,
-        WholeMethod::Mean => dtype == Dtype::Float64,
+        WholeMethod::Mean | WholeMethod::Std | WholeMethod::Var => dtype == Dtype::Float64,
         WholeMethod::Max | WholeMethod::Min => is_float || is_int,
         WholeMethod::Any | WholeMethod::All => dtype == Dtype::Bool,
     }
@@ -65,6 +65,7 @@ impl Job<'_> {
             };
             let number = match method {
                 WholeMethod::Sum | WholeMethod::Mean => elements.sum(method, dtype)?,
+                WholeMethod::Std | WholeMethod::Var => elements.spread(method)?,
                 WholeMethod::Max | WholeMethod::Min => elements.extreme(dtype)?,
                 WholeMethod::Any | WholeMethod::All => {
                     let n_true = elements.fold(0, total::<u8>, i64::wrapping_add);
@@ -170,6 +171,21 @@ impl Elements<'_> {
             _ => self.fold(0, total::<i64>, add),
         };
         Some(Number::Word(NP_INT, sum))
+    }
+
+    /// The standard deviation, or its square, of elements that are few.
+    fn spread(&mut self, method: WholeMethod) -> Option<Number> {
+        let n = self.job.rows.row_size();
+        if n > self.job.n_piece {
+            return None;
+        }
+        let value = self.block(n, |elements: &[f64]| variance(elements))?;
+        self.flags |= raised_flags();
+        let value = match method {
+            WholeMethod::Std => value.sqrt(),
+            _ => value,
+        };
+        value.is_finite().then_some(Number::Double(value))
     }
 
     /// The best element, by numpy's own function of two.

@@ -51,12 +51,31 @@ fn sum_in_halves<T: Copy + Add<Output = T>>(elements: &[T], zero: T) -> T {
     pairwise(elements.len(), &mut next)
 }
 
+/// The mean square of what elements differ from their mean, as numpy computes it.
+pub(super) fn variance(elements: &[f64]) -> Option<f64> {
+    let start = sums().as_ref().filter(|sums| sums.variances)?.start;
+    Some(variance_from(elements, start))
+}
+
+fn variance_from(elements: &[f64], start: f64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "as numpy divides")]
+    let n = elements.len() as f64;
+    let mean = (sum_in_halves(elements, -0.0) + start) / n;
+    let squares = elements.iter().map(|element| {
+        let off = element - mean;
+        off * off
+    });
+    (sum_in_halves(&squares.collect::<Vec<_>>(), -0.0) + start) / n
+}
+
 /// How numpy adds.
 pub(super) struct Sums {
     /// What a sum begins with: a zero.
     pub(super) start: f64,
     /// Whether those of `float32` are added so, too.
     singles: bool,
+    /// Whether variances are computed as here.
+    variances: bool,
 }
 
 static SUMS: OnceLock<Option<Sums>> = OnceLock::new();
@@ -93,7 +112,11 @@ fn look_at_sums(py: Python<'_>) -> PyResult<Option<Sums>> {
         let fraction = (state >> 40) as f64 / f64::from(1 << 24);
         fraction - 0.25
     };
-    let mut singles = true;
+    let variance_of = |elements: &[f64]| {
+        let array = numpy.call_method1("array", (elements,))?;
+        numpy.call_method1("var", (array,))?.extract::<f64>()
+    };
+    let (mut singles, mut variances) = (true, true);
     for n in [1, 5, 8, 100, 129, 1000, 4099, 20_013] {
         let short = (0..n).map(|_| random()).collect::<Vec<_>>();
         // With more bits than a single has.
@@ -102,11 +125,17 @@ fn look_at_sums(py: Python<'_>) -> PyResult<Option<Sums>> {
         if sum.to_bits() != sum_of(&long, "float64")?.to_bits() {
             return Ok(None);
         }
+        let variance = variance_from(&long, start);
+        variances &= variance.to_bits() == variance_of(&long)?.to_bits();
         #[expect(clippy::cast_possible_truncation, reason = "they have 24 bits")]
         let narrow = short.iter().map(|&short| short as f32).collect::<Vec<_>>();
         #[expect(clippy::cast_possible_truncation, reason = "it is a zero")]
         let sum = f64::from(sum_in_halves(&narrow, -0.0) + start as f32);
         singles &= sum.to_bits() == sum_of(&short, "float32")?.to_bits();
     }
-    Ok(Some(Sums { start, singles }))
+    Ok(Some(Sums {
+        start,
+        singles,
+        variances,
+    }))
 }

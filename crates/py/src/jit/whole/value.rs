@@ -1,14 +1,15 @@
 //! What goes into an expression over arrays: numbers, memory, and their shapes.
 
 use opcodon_pyfn::{
-    BOOL, Bin, Dtype, FLOAT, INT, NP_BOOL, NP_F32, NP_FLOAT, OBJECT, Un, WholePart,
+    ArrayTy, BOOL, Bin, Dtype, FLOAT, INT, NP_BOOL, NP_COMPLEX, NP_F32, NP_FLOAT, OBJECT, Un,
+    WholePart,
 };
 use pyo3::ffi::PyObject;
 
 use super::super::calls::{array_of, value_of};
 
-/// Dimensions that arrays here have at most.
-pub(super) const N_DIMS_MAX: usize = 8;
+/// Dimensions that arrays here have at most: views are copied, and few have more.
+pub(super) const N_DIMS_MAX: usize = 4;
 
 /// Sizes of dimensions.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -55,6 +56,7 @@ impl Shape {
 pub(super) struct View {
     pub(super) data: *const u8,
     pub(super) dtype: Dtype,
+    pub(super) is_writable: bool,
     pub(super) shape: Shape,
     /// Bytes from element to element.
     pub(super) steps: [isize; N_DIMS_MAX],
@@ -62,10 +64,14 @@ pub(super) struct View {
 
 impl View {
     fn of(object: *mut PyObject) -> Option<Self> {
-        let array = array_of(object).filter(|array| array.ndim > 0)?;
+        let fits = |array: &ArrayTy| {
+            (1..=N_DIMS_MAX).contains(&array.ndim) && array.dtype != Dtype::Complex128
+        };
+        let array = array_of(object).filter(fits)?;
         let mut view = Self {
             data: std::ptr::null(),
             dtype: array.dtype,
+            is_writable: array.writable,
             shape: Shape {
                 n_dims: array.ndim,
                 sizes: [1; N_DIMS_MAX],
@@ -86,10 +92,51 @@ impl View {
         Some(view)
     }
 
+    /// Bytes from element to element of each dimension.
+    pub(super) fn steps(&self) -> &[isize] {
+        &self.steps[..self.shape.n_dims]
+    }
+
+    /// Whether some element may lie where one of the other's does.
+    pub(super) fn may_share_memory(&self, other: &Self) -> bool {
+        let span = |view: &Self| {
+            let (mut low, mut high) = (0, 0);
+            for (&step, &size) in view.steps().iter().zip(view.shape.sizes()) {
+                let last = step * (size - 1).max(0);
+                low += last.min(0);
+                high += last.max(0);
+            }
+            let first = view.data.addr().wrapping_add_signed(low);
+            let end = view.data.addr().wrapping_add_signed(high);
+            (first, end + usize::try_from(view.dtype.size()).unwrap_or(8))
+        };
+        let (a, b) = (span(self), span(other));
+        a.0 < b.1 && b.0 < a.1
+    }
+
+    /// Whether no two elements share memory, as far as that is easily told.
+    pub(super) fn lies_apart(&self) -> bool {
+        let dims = self.steps().iter().zip(self.shape.sizes());
+        let moving = dims.filter(|&(_, &size)| size > 1);
+        let mut moving = moving
+            .map(|(step, &size)| (step.unsigned_abs(), size.unsigned_abs()))
+            .collect::<Vec<_>>();
+        moving.sort_unstable();
+        let mut extent = usize::try_from(self.dtype.size()).unwrap_or(8);
+        moving.into_iter().all(|(step, size)| {
+            let is_apart = step >= extent;
+            extent += step * (size - 1);
+            is_apart
+        })
+    }
+
     /// `self[parts]`; `None` if that is no view, or raises.
     pub(super) fn part(&self, parts: &[WholePart], leaves: &[[u64; 2]]) -> Option<Self> {
         let int = |leaf: usize| match Value::of(leaves[leaf])? {
             Value::Scalar(Scalar::Int(value)) => isize::try_from(value).ok(),
+            Value::Scalar(Scalar::Numpy(Dtype::Int64, bits)) => {
+                isize::try_from(bits.cast_signed()).ok()
+            }
             _ => None,
         };
         let mut made = Self {
@@ -263,6 +310,15 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// The shape of what is an array.
+    pub(super) fn shape(&self) -> Option<Shape> {
+        match self {
+            Self::Scalar(_) => None,
+            Self::View(view) => Some(view.shape),
+            Self::Made(shape) => Some(*shape),
+        }
+    }
+
     /// A value that generated code handed over.
     pub(super) fn of([tag, bits]: [u64; 2]) -> Option<Self> {
         let scalar = match u8::try_from(tag).ok()? {
@@ -285,6 +341,7 @@ impl Value {
                 Scalar::Numpy(Dtype::Float32, u64::from(single.to_bits()))
             }
             // The low bytes come first.
+            NP_COMPLEX => return None,
             tag => Scalar::Numpy(Dtype::of_tag(tag)?, bits),
         };
         Some(Self::Scalar(scalar))

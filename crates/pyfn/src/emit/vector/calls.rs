@@ -221,7 +221,7 @@ impl Reader<'_> {
         if !self.of.unit.fast_math {
             return None;
         }
-        let op = Op::Routine(routine(name, self.of.isa)?);
+        let op = Op::Routine([routine(name, self.of.isa)?; 2]);
         let value = self.graph.float(op, Lane::Double, args);
         Some(self.finite_or_stop(value, path))
     }

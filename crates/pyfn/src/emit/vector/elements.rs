@@ -104,7 +104,7 @@ impl Reader<'_> {
 
     fn item_at(&mut self, of: Local, place: Place, shift: Option<i64>) -> Option<Val> {
         let dtype = self.of.types[of].array()?.dtype;
-        let tag = dtype.tag()?;
+        let tag = dtype.tag().filter(|_| dtype != Dtype::Complex128)?;
         let range = Range::of(dtype).unwrap_or(Range::NONE);
         let lane = match dtype {
             Dtype::Float64 => Lane::Double,
@@ -180,7 +180,7 @@ impl Reader<'_> {
                 let truth = Self::val(mask, BOOL);
                 (Lane::Int, self.int(&truth)?)
             }
-            Dtype::UInt64 => return None,
+            Dtype::UInt64 | Dtype::Complex128 => return None,
             _ => {
                 let word = match class {
                     Class::Int => self.int(value)?,

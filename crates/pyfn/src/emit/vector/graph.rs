@@ -88,8 +88,9 @@ pub(crate) enum Op {
     Table(Table),
     /// `c`, and where `b` is set what the function of the thunk at an address makes of `a`.
     Call(usize),
-    /// What the routine of vector math at an address makes of `a`, and `b`.
-    Routine(usize),
+    /// What the routine of vector math at an address makes of `a`, and `b`: in lanes of 64 bits, and of
+    /// fewer.
+    Routine([usize; 2]),
     Compare(Test),
     /// Whether a number is infinite or not one.
     NonFinite,
@@ -157,7 +158,7 @@ impl Range {
             Dtype::Bool => Some(Self::new(0, 1)),
             Dtype::Int8 | Dtype::Int16 | Dtype::Int32 | Dtype::Int64 => Some(Self::signed(bits)),
             Dtype::UInt8 | Dtype::UInt16 | Dtype::UInt32 => Some(Self::new(0, (1 << bits) - 1)),
-            Dtype::UInt64 | Dtype::Float32 | Dtype::Float64 => None,
+            Dtype::UInt64 | Dtype::Float32 | Dtype::Float64 | Dtype::Complex128 => None,
         }
     }
 

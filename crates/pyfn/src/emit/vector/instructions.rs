@@ -293,8 +293,9 @@ impl Code<'_> {
                 self.two(&inst::MOVAPS, dst, v(c).into());
                 self.call(thunk, [a, b, dst]);
             }
-            Op::Routine(address) => {
+            Op::Routine(addresses) => {
                 let n_args = node.args().count();
+                let address = addresses[usize::from(self.lane < 8)];
                 self.routine(address, &sources[..n_args], dst);
             }
             Op::Sqrt => self.two(&inst::SQRTPD, dst, v(a).into()),

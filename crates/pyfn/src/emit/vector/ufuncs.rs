@@ -19,8 +19,8 @@ use super::kernel::{Isa, v};
 use super::read::{Reader, Val};
 use super::seal;
 use super::thunk::{enter, leave, slot};
-use crate::runtime::{Runtime, UFUNC_STOPPED};
-use crate::ufunc::ScalarUfunc;
+use crate::runtime::{Runtime, UFUNC_STOPPED, UfuncLanes};
+use crate::ufunc::{ScalarUfunc, is_single};
 
 impl Reader<'_> {
     /// What a function makes of numbers that are floats.
@@ -30,9 +30,15 @@ impl Reader<'_> {
         args: &[Val],
         path: Option<Id>,
     ) -> Option<Id> {
+        let tags = args.iter().map(|arg| arg.tags).collect::<Vec<_>>();
+        let is_single = is_single(&tags) && !known.is_test;
         let mut numbers = Vec::new();
         for arg in args {
-            numbers.push(self.double(arg)?);
+            numbers.push(if is_single {
+                self.single(arg, path)?
+            } else {
+                self.double(arg)?
+            });
         }
         if known.is_test {
             let infinity = self.graph.double(f64::INFINITY);
@@ -50,18 +56,40 @@ impl Reader<'_> {
         if is_power && self.graph.constant(numbers[1]).is_none() {
             return None;
         }
-        let thunk = thunk_of(known, &self.of.unit.runtime, self.of.isa)?;
+        let kinds = if is_single {
+            [UfuncLanes::WideSingles, UfuncLanes::Singles]
+        } else {
+            [UfuncLanes::Doubles; 2]
+        };
+        let mut thunks = [0; 2];
+        for (thunk, kind) in thunks.iter_mut().zip(kinds) {
+            *thunk = thunk_of(known, &self.of.unit.runtime, self.of.isa, kind)?;
+        }
+        let lane = if is_single {
+            Lane::Single
+        } else {
+            Lane::Double
+        };
         // Rows that are not on the path raise no flags.
         if let Some(path) = path {
             let harmless = if known.name == "arctanh" { 0.5 } else { 1.0 };
-            let harmless = self.graph.double(harmless);
+            let harmless = match lane {
+                #[expect(clippy::cast_possible_truncation, reason = "they are short")]
+                Lane::Single => self.graph.single(harmless as f32),
+                _ => self.graph.double(harmless),
+            };
             let n_chosen = if is_power { 1 } else { numbers.len() };
             for number in &mut numbers[..n_chosen] {
                 let args = [path, *number, harmless];
-                *number = self.graph.float(Op::Select, Lane::Double, &args);
+                *number = self.graph.float(Op::Select, lane, &args);
             }
         }
-        let value = self.graph.float(Op::Routine(thunk), Lane::Double, &numbers);
+        let value = self.graph.float(Op::Routine(thunks), lane, &numbers);
+        if is_single {
+            let is_none = self.graph.compare(Test::Ne, value, value);
+            self.graph.stop(path, is_none);
+            return Some(value);
+        }
         let stopped = self.graph.int(UFUNC_STOPPED.cast_signed());
         let other = self
             .graph
@@ -74,17 +102,19 @@ impl Reader<'_> {
 }
 
 /// For each function and set of instructions its thunk, if its loop is one for vectors.
-type Known = HashMap<(&'static str, Isa), Option<Code>>;
+type Known = HashMap<(&'static str, Isa, UfuncLanes), Option<Code>>;
 
-fn thunk_of(known: &ScalarUfunc, runtime: &Runtime, isa: Isa) -> Option<usize> {
+fn thunk_of(known: &ScalarUfunc, runtime: &Runtime, isa: Isa, kind: UfuncLanes) -> Option<usize> {
     static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
-    let [function, data] = *runtime.ufunc_loops.get(known.name)?;
+    let is_single = kind != UfuncLanes::Doubles;
+    let [function, data] = *runtime.ufunc_loops.get(&(known.name, is_single))?;
     let mut thunks = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let thunk = thunks.entry((known.name, isa)).or_insert_with(|| {
+    let thunk = thunks.entry((known.name, isa, kind)).or_insert_with(|| {
         // What the runtime is told: lanes, arguments, and whether the second has steps.
-        let n_lanes = isa.width().bytes() / 8;
+        let lane = if kind == UfuncLanes::Singles { 4 } else { 8 };
+        let n_lanes = isa.width().bytes() / lane;
         let has_step = usize::from(known.name != "power");
-        let shape = n_lanes | known.n_args << 8 | has_step << 16;
+        let shape = n_lanes | known.n_args << 8 | has_step << 16 | (kind as usize) << 24;
         let words = [function, data, shape, 0];
         if seal::ask(runtime.ufunc_agrees, words) == 0 {
             return None;
