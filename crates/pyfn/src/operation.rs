@@ -10,7 +10,7 @@ use crate::scope::{Scope, loaded};
 use crate::table::{self, View, item_of};
 use crate::text;
 use crate::types::{
-    ArrayTy, BOOL, CHAR, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
+    ArrayTy, BOOL, CHAR, COMPLEX, Dtype, FLOAT, Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty,
 };
 
 /// An operation, as it will be done.

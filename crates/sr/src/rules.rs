@@ -40,11 +40,13 @@ impl Rules {
             && self.constraints.allow(expr)
     }
 
-    /// The levels of a formula; `None` if an operator in it is not known.
+    /// The levels of a formula; `None` if an operator in it is not known or a number is none.
     fn levels(&self, expr: &Expr) -> Option<usize> {
         let mut stack: Vec<Part> = Vec::with_capacity(16);
         for node in expr.nodes() {
             let part = match *node {
+                // Scales of extreme columns may multiply to more than there is.
+                Node::Const(value) if !value.is_finite() => return None,
                 Node::Const(_) => Part {
                     kind: Kind::Number,
                     levels: 0,
