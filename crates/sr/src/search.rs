@@ -20,7 +20,7 @@ use opcodon_data::split::k_fold;
 use opcodon_evo::{Migration, Rng, island::Topology, tournament};
 use rayon::prelude::*;
 
-use crate::candidate::{Candidate, JUDGING, refit};
+use crate::candidate::{Candidate, JUDGING, PERFECT, refit};
 use crate::clock::Clock;
 use crate::config::{Config, Selection};
 use crate::error::SrError;
@@ -43,8 +43,8 @@ const APART_SHARE: f64 = 0.5;
 
 /// Share of the variance that is too little to be apart for.
 const NEARLY: f64 = 0.02;
-/// Rows for each node of a formula that does not fit by chance.
-const ROWS_PER_NODE: usize = 10;
+/// Nats that a formula saves on all rows for each of its nodes, if it does not fit by chance.
+const NATS_PER_NODE: f64 = 20.0;
 
 /// What islands that learned without a fold each say about that fold.
 #[derive(Debug, Clone)]
@@ -117,7 +117,10 @@ fn folds(n_rows: usize, config: &Config, seed: u64) -> Option<Vec<Vec<usize>>> {
 /// Whether a seed leaves so little to explain that being apart could hardly save any of it: the
 /// worst of choices would lose no more than this share, and a law is found sooner on all rows.
 fn settles(seed: &Candidate, n_rows: usize) -> bool {
-    let nearly = seed.score.error <= NEARLY && ROWS_PER_NODE * seed.expr.len() <= n_rows;
+    let error = seed.score.error.max(PERFECT);
+    #[expect(clippy::cast_precision_loss, reason = "rows and sizes are small")]
+    let (saved, nodes) = (-0.5 * n_rows as f64 * error.ln(), seed.expr.len() as f64);
+    let nearly = error <= NEARLY && saved >= NATS_PER_NODE * nodes;
     nearly || seed.is_law(n_rows)
 }
 
