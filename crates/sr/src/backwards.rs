@@ -73,7 +73,9 @@ impl Backwards {
         let n_rows = rows.n_rows();
         let step = n_rows.div_ceil(ROWS).max(1);
         let rows = rows.pick(&(0..n_rows).step_by(step).collect::<Vec<_>>());
-        let atoms = dictionary::build(&rows.column_refs(), operators, Caps::FEW.within(most)).atoms;
+        let inputs = rows.most_correlated(dictionary::INPUTS);
+        let caps = Caps::FEW.within(most);
+        let atoms = dictionary::build(&rows.column_refs(), &inputs, operators, caps).atoms;
         let values = DMatrix::from_fn(atoms.len(), rows.n_rows(), |atom, row| {
             atoms[atom].values[row]
         });

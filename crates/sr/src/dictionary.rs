@@ -239,12 +239,21 @@ fn fingerprint(values: &[f64]) -> u64 {
     hash
 }
 
-/// All atoms on these rows, or the first so many of them.
-pub(crate) fn build(columns: &[&[f64]], operators: &Operators, caps: Caps) -> Dictionary {
+/// Most inputs that small formulas are made of: pairs of these must stay in bounds.
+pub(crate) const INPUTS: usize = 150;
+
+/// All atoms of these inputs on these rows, or the first so many of them.
+pub(crate) fn build(
+    columns: &[&[f64]],
+    inputs: &[usize],
+    operators: &Operators,
+    caps: Caps,
+) -> Dictionary {
     let mut collector = Collector::default();
-    let n = columns.len();
-    let variables: Vec<Expr> = (0..n)
-        .map(|i| Expr::var(u32::try_from(i).unwrap_or(u32::MAX)))
+    let n = inputs.len();
+    let variables: Vec<Expr> = inputs
+        .iter()
+        .map(|&i| Expr::var(u32::try_from(i).unwrap_or(u32::MAX)))
         .collect();
     collector.enter_all(variables.clone(), columns, usize::MAX);
     let monomials = collector.enter_all(monomials(&variables, operators), columns, caps.monomials);
@@ -283,7 +292,7 @@ pub(crate) fn build(columns: &[&[f64]], operators: &Operators, caps: Caps) -> Di
             }
         }
     }
-    functions.extend(defined(operators, n));
+    functions.extend(defined(operators, inputs.iter().copied()));
     let room = caps.atoms.saturating_sub(collector.atoms.len());
     collector.enter_all(functions, columns, room);
     let mut order: Vec<usize> = (0..collector.atoms.len()).collect();
@@ -301,8 +310,8 @@ pub(crate) fn build(columns: &[&[f64]], operators: &Operators, caps: Caps) -> Di
 }
 
 /// Definitions of the user with variables and ones put to their parameters.
-pub(crate) fn defined(operators: &Operators, n_variables: usize) -> Vec<Expr> {
-    let variables = (0..n_variables).map(|j| Node::Var(u32::try_from(j).unwrap_or(u32::MAX)));
+pub(crate) fn defined(operators: &Operators, inputs: impl Iterator<Item = usize>) -> Vec<Expr> {
+    let variables = inputs.map(|j| Node::Var(u32::try_from(j).unwrap_or(u32::MAX)));
     let leaves: Vec<Node> = variables.chain([Node::Const(1.0)]).collect();
     let mut out = Vec::new();
     for definition in operators.definitions() {
@@ -467,7 +476,7 @@ mod tests {
     fn holds_what_laws_are_made_of_once() {
         let data = columns(3);
         let refs: Vec<&[f64]> = data.iter().map(Vec::as_slice).collect();
-        let dictionary = build(&refs, &Operators::default(), Caps::MANY);
+        let dictionary = build(&refs, &[0, 1, 2], &Operators::default(), Caps::MANY);
         for text in [
             "x1",
             "x0*x1/square(x2)",
@@ -496,7 +505,12 @@ mod tests {
                 );
             }
         }
-        let only = build(&refs, &Operators::new([Op::Add, Op::Mul]), Caps::MANY);
+        let only = build(
+            &refs,
+            &[0, 1, 2],
+            &Operators::new([Op::Add, Op::Mul]),
+            Caps::MANY,
+        );
         assert!(only.atoms.iter().all(|a| {
             a.expr
                 .nodes()

@@ -78,7 +78,8 @@ fn times(factor: &Expr, pair: &Found) -> Option<Expr> {
 /// What is taken out, the simplest first.
 fn factors(columns: &[&[f64]], operators: &Operators) -> Vec<Factor> {
     let variable = |i: usize| Expr::var(u32::try_from(i).unwrap_or(u32::MAX));
-    let n = columns.len();
+    // More variables leave no room for sums of them.
+    let n = columns.len().min(FACTORS);
     let mut plain: Vec<Expr> = (0..n).map(variable).collect();
     let mut sums = Vec::new();
     for i in 0..n {
@@ -147,7 +148,8 @@ mod tests {
             .expr
             .eval_columns(&refs);
         let operators = Operators::default();
-        let dictionary = dictionary::build(&refs, &operators, dictionary::Caps::MANY);
+        let dictionary =
+            dictionary::build(&refs, &[0, 1, 2, 3], &operators, dictionary::Caps::MANY);
         let clock = Clock::start(&Config::default(), None);
         products(&dictionary, &refs, &y, &operators, 50, &clock)
             .iter()

@@ -229,6 +229,34 @@ impl Rows {
         })
     }
 
+    /// The inputs that are most correlated with the target, in the order of the table.
+    pub(crate) fn most_correlated(&self, most: usize) -> Vec<usize> {
+        let weights = self.weights.as_deref();
+        let y_mean = linear::mean(&self.target, weights);
+        let mut ranked: Vec<(f64, usize)> = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(j, column)| {
+                let mean = linear::mean(column, weights);
+                let spread = linear::spread(column, mean, weights);
+                let product: Vec<f64> = column
+                    .iter()
+                    .zip(&self.target)
+                    .map(|(x, y)| (x - mean) * (y - y_mean))
+                    .collect();
+                (
+                    linear::mean(&product, weights).powi(2) / spread.max(f64::MIN_POSITIVE),
+                    j,
+                )
+            })
+            .collect();
+        ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let mut chosen: Vec<usize> = ranked.into_iter().take(most).map(|(_, j)| j).collect();
+        chosen.sort_unstable();
+        chosen
+    }
+
     /// Weighted mean of squared deviations of the target from its mean.
     pub(crate) fn variance(&self) -> f64 {
         let weights = self.weights.as_deref();

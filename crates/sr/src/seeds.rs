@@ -66,7 +66,7 @@ fn expression(model: &Linear, term: &dyn Fn(usize) -> Expr) -> Option<Expr> {
 }
 
 fn quadratic_models(rows: &Rows, terms_max: usize) -> Vec<Expr> {
-    let inputs = screened(rows, QUADRATIC_INPUTS);
+    let inputs = rows.most_correlated(QUADRATIC_INPUTS);
     let mut terms: Vec<Expr> = inputs.iter().map(|&j| variable(j)).collect();
     let mut columns: Vec<Vec<f64>> = inputs.iter().map(|&j| rows.columns[j].clone()).collect();
     for (position, &i) in inputs.iter().enumerate() {
@@ -85,34 +85,6 @@ fn quadratic_models(rows: &Rows, terms_max: usize) -> Vec<Expr> {
     path.iter()
         .filter_map(|model| expression(model, &|j| terms[j].clone()))
         .collect()
-}
-
-/// The inputs that are most correlated with the target, in the order of the table.
-fn screened(rows: &Rows, most: usize) -> Vec<usize> {
-    let weights = rows.weights.as_deref();
-    let y_mean = linear::mean(&rows.target, weights);
-    let mut ranked: Vec<(f64, usize)> = rows
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(j, column)| {
-            let mean = linear::mean(column, weights);
-            let spread = linear::spread(column, mean, weights);
-            let product: Vec<f64> = column
-                .iter()
-                .zip(&rows.target)
-                .map(|(x, y)| (x - mean) * (y - y_mean))
-                .collect();
-            (
-                linear::mean(&product, weights).powi(2) / spread.max(f64::MIN_POSITIVE),
-                j,
-            )
-        })
-        .collect();
-    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let mut chosen: Vec<usize> = ranked.into_iter().take(most).map(|(_, j)| j).collect();
-    chosen.sort_unstable();
-    chosen
 }
 
 /// Exponents that laws have: multiples of a half.
@@ -232,8 +204,10 @@ pub(crate) fn pairs(
     let probe = rows.pick(&from.into_iter().step_by(step).collect::<Vec<_>>());
     let columns = probe.column_refs();
     let y: Vec<f64> = probe.target.iter().map(|v| v - rows.zero).collect();
+    let inputs = rows.most_correlated(dictionary::INPUTS);
     let pairs = Pairs {
         columns: &columns,
+        inputs: &inputs,
         operators,
         max_size,
         most_atoms,
@@ -259,6 +233,8 @@ fn clearest(rows: &Rows) -> Vec<usize> {
 /// What pairs are made of.
 struct Pairs<'a> {
     columns: &'a [&'a [f64]],
+    /// The columns that small formulas are made of.
+    inputs: &'a [usize],
     operators: &'a Operators,
     max_size: usize,
     most_atoms: usize,
@@ -270,12 +246,14 @@ impl Pairs<'_> {
     fn of(&self, y: &[f64], scope: Scope) -> Vec<(Link, Found)> {
         let &Self {
             columns,
+            inputs,
             operators,
             max_size,
             most_atoms,
             clock,
         } = self;
-        let dictionary = dictionary::build(columns, operators, Caps::MANY.within(most_atoms));
+        let dictionary =
+            dictionary::build(columns, inputs, operators, Caps::MANY.within(most_atoms));
         let (links, targets): (Vec<Link>, Vec<Vec<f64>>) = Link::ALL
             .iter()
             .filter_map(|&link| Some((link, link.target(y, operators)?)))

@@ -98,7 +98,7 @@ impl Starts<'_> {
             ..
         } = self.config;
         models.extend(seeds::models(rows, *max_size));
-        models.extend(dictionary::defined(operators, rows.columns.len()));
+        models.extend(dictionary::defined(operators, 0..rows.columns.len()));
         models
     }
 
