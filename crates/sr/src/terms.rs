@@ -17,6 +17,8 @@ use crate::problem::Rows;
 
 /// Most terms that are selected from.
 const TERMS: usize = 250;
+/// Rows for each term of a sum: of so many terms some fit few rows by chance.
+const ROWS_PER_TERM: usize = 20;
 /// Longest term.
 const LONGEST: usize = 24;
 
@@ -26,6 +28,10 @@ pub(crate) fn sums<'a>(
     rows: &Rows,
     max_size: usize,
 ) -> Vec<Expr> {
+    let terms_max = max_size.div_ceil(4).min(rows.n_rows() / ROWS_PER_TERM);
+    if terms_max < 2 {
+        return Vec::new();
+    }
     let columns = rows.column_refs();
     let mut terms = Collector::default();
     for expr in formulas {
@@ -37,12 +43,7 @@ pub(crate) fn sums<'a>(
         }
     }
     let values: Vec<&[f64]> = terms.atoms.iter().map(|term| &term.values[..]).collect();
-    let path = linear::forward(
-        &values,
-        &rows.target,
-        rows.weights.as_deref(),
-        max_size.div_ceil(4),
-    );
+    let path = linear::forward(&values, &rows.target, rows.weights.as_deref(), terms_max);
     let sum = |model: &linear::Linear| {
         let terms: Vec<(Expr, f64)> = model
             .terms

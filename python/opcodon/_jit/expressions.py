@@ -289,7 +289,9 @@ class ExpressionNormaliser:
     def into(self, node: ast.expr, to: int) -> None:
         """Evaluate an expression into a local."""
         atom = self.expression(node, to)
-        if atom.get("l") != to or self._may_fail(node):
+        # A variable that is assigned to itself is read: who goes on from here in Python needs it.
+        is_read = isinstance(node, (ast.Name, ast.NamedExpr))
+        if atom.get("l") != to or is_read or self._may_fail(node):
             self.copy(node, atom, to)
 
     def _on_constant(self, node: ast.Constant, _to: int | None) -> Atom:
@@ -538,13 +540,21 @@ class ExpressionNormaliser:
         return self.set(node, operation, to)
 
     def _forgotten(self, builtin: str | None, node: ast.Call) -> Iterator[ast.expr]:
-        """The lambdas that a call of a builtin only calls itself."""
+        """The lambdas that a call of a builtin only calls itself.
+
+        Functions and generators that such a lambda makes may live on, and read its variables then.
+        """
+        called: list[ast.expr] = []
         if builtin in ORDERING:
-            yield from (keyword.value for keyword in node.keywords if keyword.arg == "key")
+            called += (keyword.value for keyword in node.keywords if keyword.arg == "key")
         if builtin in CONSUMING and len(node.args) == 1:
             items = node.args[0]
             if isinstance(items, ast.Call) and self.builtin(items.func) in ("map", "filter"):
-                yield from items.args[:1]
+                called += items.args[:1]
+        for each in called:
+            inner = (part for part in ast.walk(each) if part is not each)
+            if not any(isinstance(part, (ast.Lambda, ast.GeneratorExp)) for part in inner):
+                yield each
 
     def _lifted_call(self, node: ast.Call, name: str, to: int | None) -> Atom | None:
         """A call of a nested function that is compiled as a function of its own."""

@@ -127,6 +127,14 @@ fn flags(class: &Bound<'_, PyType>) -> u64 {
     unsafe { ffi::PyType_GetFlags(class.as_type_ptr()) }
 }
 
+/// `Py_TPFLAGS_IMMUTABLETYPE`.
+const IMMUTABLE: u64 = 1 << 8;
+
+/// Whether what a class has may change.
+pub(super) fn is_changeable(class: &Bound<'_, PyType>) -> bool {
+    flags(class) & ffi::Py_TPFLAGS_HEAPTYPE != 0 && flags(class) & IMMUTABLE == 0
+}
+
 /// Whether a class is one of Python's that may be looked at without running anything of anybody's.
 fn is_of_python(class: &Bound<'_, PyType>) -> bool {
     flags(class) & ffi::Py_TPFLAGS_HEAPTYPE != 0 && is_plain(class)
@@ -222,7 +230,7 @@ impl<'py> Learnt<'_, 'py> {
             for name in names {
                 let position = shared.iter().position(|known| known == name);
                 if let Some(Ok(number)) = position.map(u8::try_from)
-                    && !is_data_descriptor(in_class(class, name)?.as_ref())
+                    && !may_be_data_descriptor(in_class(class, name)?.as_ref())
                 {
                     members.insert(name.clone(), Member::Value(number));
                 }
@@ -261,7 +269,7 @@ impl<'py> Learnt<'_, 'py> {
         let object = new_object(class.as_ptr());
         let object = unsafe { Bound::from_owned_ptr_or_err(py, object)? };
         for name in names {
-            if !is_data_descriptor(in_class(class, name)?.as_ref()) {
+            if !may_be_data_descriptor(in_class(class, name)?.as_ref()) {
                 object.setattr(name.as_str(), py.None())?;
             }
         }
@@ -366,10 +374,14 @@ fn assigned(
     names
 }
 
-/// Whether an attribute of a class comes before one of an instance.
-pub(super) fn is_data_descriptor(found: Option<&Bound<'_, PyAny>>) -> bool {
+/// Whether an attribute of a class comes before one of an instance, or may do so later: what class
+/// it is of can change without the class that holds it.
+pub(super) fn may_be_data_descriptor(found: Option<&Bound<'_, PyAny>>) -> bool {
     found.is_some_and(|found| {
         let class = found.get_type();
+        if is_changeable(&class) {
+            return true;
+        }
         ["__set__", "__delete__"]
             .iter()
             .any(|name| class.hasattr(*name).unwrap_or(true))

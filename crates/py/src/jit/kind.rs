@@ -50,7 +50,12 @@ impl Kind {
             // SAFETY: the slots end with a zero, and name and functions last as long as the program.
             Type(unsafe { ffi::PyType_FromSpec(&raw mut spec) }.cast())
         };
-        self.0.get_or_init(make).0
+        if let Some(known) = self.0.get() {
+            return known.0;
+        }
+        // To make it may run finalizers, and with them other threads: they must not wait for this one.
+        let made = make();
+        self.0.get_or_init(|| made).0
     }
 }
 

@@ -13,7 +13,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyFunction, PyList, PyString, PyType};
 
 use super::calls::{PyObject_VectorcallMethod, type_of, vectorcall};
-use super::classes::{in_class, is_data_descriptor, is_generic, is_plain, version};
+use super::classes::{
+    in_class, is_changeable, is_generic, is_plain, may_be_data_descriptor, version,
+};
 use super::layout::known;
 
 /// Nothing that was found could be gone by.
@@ -34,10 +36,8 @@ const MISSES_MAX: u32 = 8;
 
 /// Where a method of a class has its definition.
 const DEFINITION_AT: usize = 40;
-/// `Py_TPFLAGS_MANAGED_DICT`, `Py_TPFLAGS_IMMUTABLETYPE`, `Py_TPFLAGS_HEAPTYPE`.
+/// `Py_TPFLAGS_MANAGED_DICT`.
 const MANAGED_DICT: u64 = 1 << 4;
-const IMMUTABLE: u64 = 1 << 8;
-const HEAP: u64 = 1 << 9;
 
 type Several = unsafe extern "C" fn(*mut PyObject, *const *mut PyObject, isize) -> *mut PyObject;
 type Named = unsafe extern "C" fn(
@@ -103,7 +103,7 @@ fn lasting(class: &Bound<'_, PyType>, name: &str, flags: u64) -> PyResult<Option
         flags if flags == ffi::METH_FASTCALL | ffi::METH_KEYWORDS => WITH_NAMES,
         _ => return Ok(None),
     };
-    if flags & HEAP != 0 {
+    if flags & ffi::Py_TPFLAGS_HEAPTYPE != 0 {
         // Another class at its address would not be the same.
         std::mem::forget(class.clone());
     }
@@ -129,7 +129,7 @@ fn for_now(class: &Bound<'_, PyType>, name: &str) -> PyResult<Option<Found>> {
         .as_ref()
         .and_then(|shared| shared.iter().position(|each| each == name));
     let (kind, place) = if let Some(at) = position
-        && !is_data_descriptor(of_class.as_ref())
+        && !may_be_data_descriptor(of_class.as_ref())
     {
         (VALUE, 8 * at)
     } else if let Some(of_class) = &of_class
@@ -185,7 +185,7 @@ unsafe fn look(site: &MemberSite, object: *mut PyObject, name: *mut PyObject) ->
         let flags = unsafe { ffi::PyType_GetFlags(class.as_type_ptr()) };
         if !is_plain(&class) {
             Ok(None)
-        } else if flags & HEAP == 0 || flags & IMMUTABLE != 0 {
+        } else if !is_changeable(&class) {
             lasting(&class, &name, flags)
         } else {
             for_now(&class, &name)

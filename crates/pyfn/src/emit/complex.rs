@@ -67,7 +67,7 @@ impl Emitter<'_, '_> {
             Bin::Add | Bin::Sub => [ins(self, 0), ins(self, 1)],
             Bin::Mul => self.complex_product(x, y),
             Bin::TrueDiv => self.complex_quotient(x, y, is_numpy),
-            Bin::Pow if is_numpy => self.complex_product(x, x),
+            Bin::Pow if is_numpy => self.numpy_square(x),
             Bin::Pow => self.complex_power(x, b.constant?),
             _ => return None,
         };
@@ -80,6 +80,15 @@ impl Emitter<'_, '_> {
         });
         let value = self.complex(parts);
         Some(Val { ty, tag, ..value })
+    }
+
+    /// A power of zero is zero without signs to numpy, which does not multiply for it.
+    fn numpy_square(&mut self, x: Parts) -> Parts {
+        let zero = self.b.ins().f64const(0.0);
+        let are_zero = x.map(|part| self.b.ins().fcmp(FloatCC::Equal, part, zero));
+        let is_zero = self.b.ins().band(are_zero[0], are_zero[1]);
+        self.complex_product(x, x)
+            .map(|part| self.b.ins().select(is_zero, zero, part))
     }
 
     fn complex_product(&mut self, [a, b]: Parts, [c, d]: Parts) -> Parts {

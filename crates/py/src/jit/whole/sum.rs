@@ -86,9 +86,14 @@ pub(super) fn sums() -> &'static Option<Sums> {
 
 /// Whether this numpy adds floats of a type as is done here: some of its sums are looked at once.
 pub(super) fn sums_are_known(py: Python<'_>, dtype: Dtype) -> bool {
-    let sums = SUMS.get_or_init(|| look_at_sums(py).ok().flatten());
+    if SUMS.get().is_none() {
+        // numpy lets other threads in meanwhile, who may come here, too, and must not wait for us while
+        // they hold what we need to go on: better to look twice.
+        let looked = look_at_sums(py).ok().flatten();
+        SUMS.get_or_init(|| looked);
+    }
     let fits = |sums: &Sums| dtype != Dtype::Float32 || sums.singles;
-    sums.as_ref().is_some_and(fits)
+    sums().as_ref().is_some_and(fits)
 }
 
 fn look_at_sums(py: Python<'_>) -> PyResult<Option<Sums>> {

@@ -216,10 +216,11 @@ fn slice([lower, upper, step]: [Option<isize>; 3], size: isize) -> Option<(isize
     } else {
         (lower.map_or(size - 1, place), upper.map_or(-1, place))
     };
-    let n = if step > 0 {
-        (last - first + step - 1).max(0) / step
-    } else {
-        (first - last - step - 1).max(0) / -step
+    // Steps may be as large as any number.
+    let way = if step > 0 { last - first } else { first - last };
+    let n = match usize::try_from(way - 1) {
+        Ok(way) => isize::try_from(way / step.unsigned_abs()).ok()? + 1,
+        Err(_) => 0,
     };
     // Of no elements there is no first.
     Some((if n == 0 { 0 } else { first }, n, step))
