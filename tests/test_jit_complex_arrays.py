@@ -256,3 +256,21 @@ def test_nothing_leaks():
     functions.append((opcodon.jit(becomes_numpys), (N, 9)))
     functions.append((opcodon.jit(stores), (N.copy(), M, 1, 2)))
     check_no_leak(functions)
+
+
+def squares(values, out):
+    for i in range(len(values)):
+        out[i] = values[i] ** 2
+    return values[0] ** 2
+
+
+def test_squares_of_zero_have_no_signs():
+    zeros = [complex(re, im) for re in (0.0, -0.0, 1e-200) for im in (0.0, -0.0, 1e-200)]
+    compiled = opcodon.jit(squares)
+    for first in zeros:
+        values = np.array([first, *zeros, 1 - 2j])
+        ours, theirs = np.empty_like(values), np.empty_like(values)
+        for _ in range(2):
+            got, wanted = compiled(values, ours), squares(values, theirs)
+            assert np.complex128(got).tobytes() == np.complex128(wanted).tobytes(), first
+            assert ours.tobytes() == theirs.tobytes(), first

@@ -267,3 +267,32 @@ def test_what_an_attribute_held_may_look_at_it():
     assert log == [7, [7]]
     assert [each.x for each in of] == ["last", "last"]
     assert [each.link for each in of] == [(7, "last"), ([7], "last")]
+
+
+def test_what_a_class_holds_may_become_a_descriptor():
+    class Held:
+        pass
+
+    class Holder:
+        x = Held()
+
+    def read(holders):
+        return [holder.x for holder in holders]
+
+    def write(holders):
+        for holder in holders:
+            holder.x = 5
+
+    holder = Holder()
+    holder.x = 1
+    reading, writing = opcodon.jit(read), opcodon.jit(write)
+    for _ in range(4):
+        assert reading([holder]) == [holder.x]
+        writing([holder])
+    Held.__get__ = lambda _self, _holder, _class: "got"
+    Held.__set__ = lambda _self, _holder, value: written.append(value)
+    written = []
+    assert reading([holder]) == read([holder]) == ["got"]
+    writing([holder])
+    assert written == [5]
+    assert vars(holder) == {"x": 5}

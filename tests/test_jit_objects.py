@@ -645,3 +645,61 @@ def test_a_length_may_be_as_large_as_an_index():
     for _ in range(2):
         check_calls(lengths, opcodon.jit(lengths), calls)
         calls.reverse()
+
+
+def made_by_a_lambda(n):
+    j = 1
+    made = list(map(lambda q: lambda: q * j, range(n)))
+    j = 100
+    return [each() for each in made]
+
+
+def made_by_a_key(values):
+    made = []
+    j = 1
+    ordered = sorted(values, key=lambda q: (made.append(lambda: j), q)[1])
+    j = 7
+    return ordered, [each() for each in made]
+
+
+def lazy_by_a_lambda(n):
+    made = []
+    for j in range(n):
+        made += list(map(lambda q: (j * z for z in range(q)), [3]))
+    return [list(each) for each in made]
+
+
+@pytest.mark.parametrize("function", [made_by_a_lambda, lazy_by_a_lambda])
+def test_what_a_lambda_makes_may_outlive_it(function):
+    check_calls(function, opcodon.jit(function), [(3,), (0,)])
+    check_calls(made_by_a_key, opcodon.jit(made_by_a_key), [([3, 1, 2],)])
+
+
+def assigned_to_itself(k):
+    j = 2
+    k + 1
+    j = j
+    return 3
+
+
+def annotated_as_itself(k):
+    j = 2
+    for _ in range(3):
+        k + 1
+        j: int = (j := j)
+    return j
+
+
+@pytest.mark.parametrize("function", [assigned_to_itself, annotated_as_itself])
+def test_a_variable_may_be_assigned_to_itself_where_native_code_ends(function):
+    check_calls(function, opcodon.jit(function), [(1,), (2**63 - 1,), (2.5,)])
+
+
+def no_method_of_arrays(a, n):
+    return a.nope(1 // n)
+
+
+def test_arrays_are_asked_for_their_methods_first():
+    numpy = pytest.importorskip("numpy")
+    array = numpy.arange(3)
+    check_calls(no_method_of_arrays, opcodon.jit(no_method_of_arrays), [(array, 0), (array, 1)])

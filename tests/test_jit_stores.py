@@ -7,6 +7,8 @@ raises or warns must do so as in Python, with everything stored that numpy had s
 import importlib
 import linecache
 import random
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -364,3 +366,46 @@ def test_random_stores(seed):
 @pytest.mark.skipif(not NEW_NUMPY, reason="older numpy does these one by one")
 def test_many_random_stores_take_one_pass():
     assert sum(map(compare_random, range(60))) > 15
+
+
+def stepped(a, k):
+    a[::k] = 1
+    return a
+
+
+@pytest.mark.parametrize("kind", ["i1", "u1", "?", "f8"])
+def test_steps_may_be_as_large_as_any_number(kind):
+    compiled = opcodon.jit(stepped)
+    for k in (1, 3, 4, 5, 2**63 - 1, 2**63 - 3, -1, -3, -4, -(2**63) + 1, -(2**63)):
+        for n in (0, 1, 4):
+            wanted = stepped(np.zeros(n, kind), k)
+            assert compiled(np.zeros(n, kind), k).tobytes() == wanted.tobytes(), (k, n)
+
+
+SEVERAL_THREADS = """
+import threading
+import numpy as np
+import opcodon
+
+@opcodon.jit
+def halved(a):
+    for _ in range(300):
+        a *= 0.5
+    return a.sum(), a.std()
+
+def work(k):
+    for _ in range(5):
+        halved(np.arange(50.0 + k))
+
+threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_threads_that_add_for_the_first_time_do_not_wait_for_each_other(tmp_path):
+    script = tmp_path / "threads.py"
+    script.write_text(SEVERAL_THREADS)
+    subprocess.run([sys.executable, script], check=True, timeout=120)
