@@ -120,9 +120,9 @@ def judged(problem, split, solve, options, seed):
         print(f"failed on {problem.name}: {error}")
         nothing = {"test": -math.inf, "wide": -math.inf, "size": math.nan, "seconds": math.nan}
         return nothing | {"exact": False, "failed": True}
-    exact = test > 0.5 and problem.formula is not None
-    exact = exact and symbolic.is_law(text, renamed(problem.formula, problem.names, names), names)
-    size = symbolic.size(text, names)
+    law = problem.formula if test > 0.5 else None
+    law = law and renamed(law, problem.names, names)
+    size, exact = symbolic.judged(text, law, names)
     found = {"test": test, "wide": wide, "size": size, "seconds": seconds}
     return found | {"exact": exact, "failed": False}
 

@@ -6,10 +6,12 @@ a constant, or one is a constant times the other (La Cava et al., NeurIPS Datase
 long.
 """
 
+import contextlib
 import math
 import multiprocessing
 
-SECONDS = 30
+# For each of the two answers.
+SECONDS = 20
 
 
 def rounded(expr, sympy):
@@ -36,16 +38,6 @@ def read(text, names):
     return sympy.parse_expr(text.replace("^", "**"), local_dict=space)
 
 
-def size(text, names):
-    """Nodes of a formula as SymPy counts them, or NaN if it cannot read it."""
-    import sympy
-
-    try:
-        return sum(1 for _ in sympy.preorder_traversal(read(text, names)))
-    except Exception:
-        return math.nan
-
-
 def same(model, law, names):
     """The rule; both are texts, in these names."""
     import sympy
@@ -67,20 +59,29 @@ def same(model, law, names):
 
 
 def _answer(pipe, model, law, names):
+    """Size and verdict, one after the other: the first may be known when the second never is."""
+    import sympy
+
     try:
-        pipe.send(bool(same(model, law, names)))
-    # What SymPy cannot read or compare is not seen to be the law.
+        pipe.send(sum(1 for _ in sympy.preorder_traversal(read(model, names))))
+        pipe.send(law is not None and bool(same(model, law, names)))
+    # What SymPy cannot read or compare has no size and is not seen to be the law.
     except Exception:
-        pipe.send(False)
+        pipe.close()
 
 
-def is_law(model, law, names):
-    """Whether it is seen to be the law within the time."""
+def judged(model, law, names):
+    """The nodes of a formula, NaN if SymPy cannot read it, and whether it is seen to be the law."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(theirs, model, law, names))
     process.start()
-    answer = ours.recv() if ours.poll(SECONDS) else False
+    theirs.close()
+    found = [math.nan, False]
+    with contextlib.suppress(EOFError):
+        for k in range(len(found)):
+            if ours.poll(SECONDS):
+                found[k] = ours.recv()
     process.kill()
     process.join()
-    return answer
+    return tuple(found)
