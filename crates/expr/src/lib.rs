@@ -42,4 +42,4 @@ pub use diff::MAX_DERIVATIVE_LEN;
 pub use interval::{Bounds, Interval};
 pub use op::{MAX_ARITY, Op};
 pub use parse::{ParseError, ParseErrorKind, Parsed, parse};
-pub use tree::{Expr, ExprError, MAX_LEN, Node};
+pub use tree::{Expr, ExprError, MAX_LEN, Node, operands_of};

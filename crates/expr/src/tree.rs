@@ -373,7 +373,8 @@ impl fmt::Debug for Expr {
 
 /// The roots of the operands of the node at `root`, from the sizes of all subtrees. Those that it does
 /// not have are the root.
-pub(crate) fn operands_of(op: Op, root: usize, sizes: &[u32]) -> [usize; MAX_ARITY] {
+#[must_use]
+pub fn operands_of(op: Op, root: usize, sizes: &[u32]) -> [usize; MAX_ARITY] {
     let mut operands = [root; MAX_ARITY];
     let mut end = root;
     for operand in operands[..op.arity()].iter_mut().rev() {

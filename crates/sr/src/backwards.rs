@@ -13,7 +13,7 @@
 
 use nalgebra::DMatrix;
 use opcodon_evo::Rng;
-use opcodon_expr::{Expr, Node, Op};
+use opcodon_expr::{Expr, Node, Op, operands_of};
 
 use crate::candidate::Candidate;
 use crate::dictionary::{self, Caps};
@@ -70,9 +70,7 @@ struct Wanted {
 impl Backwards {
     /// With at most so many small formulas.
     pub(crate) fn new(rows: &Rows, operators: &Operators, most: usize) -> Self {
-        let n_rows = rows.n_rows();
-        let step = n_rows.div_ceil(ROWS).max(1);
-        let rows = rows.pick(&(0..n_rows).step_by(step).collect::<Vec<_>>());
+        let rows = rows.spread_out(ROWS);
         let inputs = rows.most_correlated(dictionary::INPUTS);
         let caps = Caps::FEW.within(most);
         let atoms = dictionary::build(&rows.column_refs(), &inputs, operators, caps).atoms;
@@ -193,14 +191,7 @@ impl Backwards {
         let mut at = nodes.len() - 1;
         while at != place.node {
             let Node::Op(op) = nodes[at] else { return None };
-            // Operands from the last to the first, until the one that the place is in.
-            let mut operands = Vec::with_capacity(2);
-            let mut end = at;
-            for _ in 0..nodes[at].arity() {
-                operands.push(end - 1);
-                end -= sizes[end - 1] as usize;
-            }
-            operands.reverse();
+            let operands = &operands_of(op, at, &sizes)[..op.arity()];
             let which = operands.iter().position(|&operand| place.node <= operand)?;
             let child = operands[which];
             let other = operands.iter().find(|&&operand| operand != child);
@@ -406,9 +397,7 @@ fn backwards(
 mod tests {
     use super::*;
     use crate::evaluate::Score;
-    use crate::loss::{Loss, Measure};
 
-    /// A value from which each operator can be led back, for each of its operands.
     #[test]
     fn a_way_back_leads_where_it_came_from_with_the_slope_of_the_way_there() {
         let mut rng = Rng::new(11, 0);
@@ -474,17 +463,9 @@ mod tests {
             .collect();
         let refs: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
         let law = parsed("x2*exp(sqrt(1 + 2*x0*x1) - x2)");
-        let rows = Rows {
-            target: law
-                .eval_columns(&refs)
-                .iter()
-                .map(|v| 3.0 * v + 1.0)
-                .collect(),
-            columns: columns.clone(),
-            weights: None,
-            zero: 0.0,
-            measure: Measure::of_table(Loss::Mse),
-        };
+        let target = law.eval_columns(&refs);
+        let target = target.iter().map(|v| 3.0 * v + 1.0).collect();
+        let rows = Rows::of_squares(columns.clone(), target);
         let backwards = Backwards::new(&rows, &Operators::default(), usize::MAX);
         let parent = Candidate {
             expr: parsed("x2*exp(sqrt(x0 + x1) - x2)"),

@@ -26,7 +26,7 @@ use crate::error::SrError;
 use crate::evaluate::Score;
 use crate::fronts::Fronts;
 use crate::normal_form::{NormalForm, Normaliser, Slots};
-use crate::operators::{Definition, Operators};
+use crate::operators::Operators;
 use crate::problem::{Problem, Rows};
 use crate::reach::Reach;
 use crate::rules::Rules;
@@ -65,7 +65,6 @@ pub(crate) struct Island {
     /// How many of them are remembered.
     visits_max: usize,
     pub(crate) variation: Variation,
-    definitions: Vec<Definition>,
     pub(crate) rules: Rules,
     pub(crate) rungs: Rungs,
     pub(crate) normaliser: Normaliser,
@@ -160,7 +159,6 @@ impl Island {
             visits: ByShape::default(),
             visits_max: problem.allowance.visits,
             variation,
-            definitions: config.operators.definitions().to_vec(),
             rules: problem.rules.clone(),
             rungs,
             normaliser: Normaliser::default(),
@@ -170,10 +168,7 @@ impl Island {
             n_backwards,
             backwards: None,
             atoms_max: problem.allowance.atoms,
-            multigene: config.multigene
-                && [Op::Add, Op::Sub]
-                    .map(|op| config.operators.write(op))
-                    .contains(&true),
+            multigene: config.multigene && config.operators.write(Op::Add),
             brood_size: config.brood_size,
             constant_iterations: config.constant_iterations,
             evaluations: 0,
@@ -307,10 +302,10 @@ impl Island {
 
     /// The tree, now and then with a definition of the user put around one of its subtrees.
     fn with_definition(&self, rng: &mut Rng, tree: Expr) -> Expr {
-        if self.definitions.is_empty() || rng.f64() >= DEFINED {
+        if self.operators.definitions().is_empty() || rng.f64() >= DEFINED {
             return tree;
         }
-        let Some(definition) = rng.choose(&self.definitions) else {
+        let Some(definition) = rng.choose(self.operators.definitions()) else {
             return tree;
         };
         let nodes = tree.nodes();

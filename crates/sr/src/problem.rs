@@ -23,6 +23,8 @@ use crate::error::SrError;
 use crate::guesses::Column;
 use crate::judge::Judge;
 use crate::linear;
+#[cfg(test)]
+use crate::loss::Loss;
 use crate::loss::{Link, Measure};
 use crate::memory::Allowance;
 use crate::rules::Rules;
@@ -174,6 +176,18 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// Rows in the units of the table, for least squares.
+    #[cfg(test)]
+    pub(crate) fn of_squares(columns: Vec<Vec<f64>>, target: Vec<f64>) -> Self {
+        Self {
+            columns,
+            target,
+            weights: None,
+            zero: 0.0,
+            measure: Measure::of_table(Loss::Mse),
+        }
+    }
+
     pub(crate) fn n_rows(&self) -> usize {
         self.target.len()
     }
@@ -193,6 +207,12 @@ impl Rows {
             zero: self.zero,
             measure: self.measure.clone(),
         }
+    }
+
+    /// At most so many rows, evenly spread.
+    pub(crate) fn spread_out(&self, most: usize) -> Self {
+        let step = self.n_rows().div_ceil(most).max(1);
+        self.pick(&(0..self.n_rows()).step_by(step).collect::<Vec<_>>())
     }
 
     /// The loss of each row, in the units of the table.

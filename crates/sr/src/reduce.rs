@@ -171,8 +171,7 @@ impl Reduction {
     /// What can be told of these rows; `None` if no step is right or the target is not smooth. Steps
     /// that there is no time for are not taken.
     pub(crate) fn of(rows: &Rows, operators: &Operators, clock: &Clock) -> Option<Self> {
-        let step = rows.n_rows().div_ceil(ROWS).max(1);
-        let some = rows.pick(&(0..rows.n_rows()).step_by(step).collect::<Vec<_>>());
+        let some = rows.spread_out(ROWS);
         if !INPUTS.contains(&some.columns.len()) {
             return None;
         }
@@ -567,13 +566,8 @@ mod tests {
         let refs: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
         let exact = expr.eval_columns(&refs);
         let noise = noise * linear::spread(&exact, 0.0, None).sqrt();
-        Rows {
-            target: exact.iter().map(|y| y + noise * rng.normal()).collect(),
-            columns,
-            weights: None,
-            zero: 0.0,
-            measure: Measure::of_table(Loss::Mse),
-        }
+        let target = exact.iter().map(|y| y + noise * rng.normal()).collect();
+        Rows::of_squares(columns, target)
     }
 
     fn clock() -> Clock {

@@ -87,10 +87,9 @@ impl Rules {
         }
         let reciprocal = op == Op::Div && operands.first().is_some_and(of_numbers);
         let op = if reciprocal { Op::Inv } else { op };
-        let index = Op::ALL.iter().position(|&other| other == op)?;
         let level =
             |part: &Part| part.levels + usize::from(kind == Kind::Other || part.kind != kind);
-        self.known[index].then(|| Part {
+        self.known[op as usize].then(|| Part {
             kind,
             levels: operands.iter().map(level).max().unwrap_or(0),
         })

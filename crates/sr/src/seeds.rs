@@ -28,20 +28,14 @@ fn variable(index: usize) -> Expr {
 
 /// Linear, quadratic and power-law models of all sizes up to `max_size`.
 pub(crate) fn models(rows: &Rows, max_size: usize) -> Vec<Expr> {
-    let rows = &sampled(rows);
+    // Selection of terms does not need all of a long table.
+    let rows = &rows.spread_out(SELECTION_ROWS);
     let terms_max = max_size.div_ceil(4).max(1);
     let mut out: Vec<Expr> = (0..rows.columns.len()).map(variable).collect();
     out.extend(linear_models(rows, terms_max));
     out.extend(quadratic_models(rows, terms_max));
     out.extend(power_laws(rows));
     out
-}
-
-/// Evenly spread rows: selection of terms does not need all of a long table.
-fn sampled(rows: &Rows) -> Rows {
-    let n_rows = rows.n_rows();
-    let step = n_rows.div_ceil(SELECTION_ROWS);
-    rows.pick(&(0..n_rows).step_by(step.max(1)).collect::<Vec<_>>())
 }
 
 fn linear_models(rows: &Rows, terms_max: usize) -> Vec<Expr> {

@@ -11,8 +11,9 @@
 
 use opcodon_expr::{Expr, Node, Op};
 
-use crate::dictionary::Collector;
+use crate::dictionary::{Atom, Collector};
 use crate::linear;
+use crate::pairs;
 use crate::problem::Rows;
 
 /// Most terms that are selected from.
@@ -44,17 +45,7 @@ pub(crate) fn sums<'a>(
     }
     let values: Vec<&[f64]> = terms.atoms.iter().map(|term| &term.values[..]).collect();
     let path = linear::forward(&values, &rows.target, rows.weights.as_deref(), terms_max);
-    let sum = |model: &linear::Linear| {
-        let terms: Vec<(Expr, f64)> = model
-            .terms
-            .iter()
-            .map(|&(j, coefficient)| {
-                let term = &terms.atoms[j];
-                (term.expr.clone(), coefficient / term.rms)
-            })
-            .collect();
-        linear::combination(&terms)
-    };
+    let atoms: Vec<&Atom> = terms.atoms.iter().collect();
     // A sum that one row holds up, or that fits by chance, is worse by PRESS than a shorter one.
     let mut least = f64::INFINITY;
     path.iter()
@@ -63,7 +54,7 @@ pub(crate) fn sums<'a>(
             least = least.min(model.press);
             better
         })
-        .filter_map(sum)
+        .filter_map(|model| pairs::sum_of(model, &atoms))
         .filter(|sum| sum.len() <= max_size)
         .collect()
 }
@@ -89,7 +80,6 @@ mod tests {
     use opcodon_evo::Rng;
 
     use super::*;
-    use crate::loss::{Loss, Measure};
 
     #[test]
     fn terms_that_each_formula_has_one_of_are_added_up() {
@@ -101,13 +91,7 @@ mod tests {
             .collect();
         let refs: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
         let target = parsed("3*sin(x0) - 0.5*x0*x1 + 2*exp(x1) + 7").eval_columns(&refs);
-        let rows = Rows {
-            columns: columns.clone(),
-            target,
-            weights: None,
-            zero: 0.0,
-            measure: Measure::of_table(Loss::Mse),
-        };
+        let rows = Rows::of_squares(columns, target);
         let formulas = [
             "sin(x0) - x1",
             "x0*x1 + square(x0)",
