@@ -167,6 +167,8 @@ def read(paths):
     ]
     problems, laws = [], {}
     for file in files:
+        if not file.exists():
+            raise SystemExit(f"there is no file or folder {file}")
         if file.suffix == ".json":
             laws |= {row["name"]: row for row in json.loads(file.read_text())}
     for file in files:
@@ -175,6 +177,8 @@ def read(paths):
             continue
         delimiter = "\t" if ".tsv" in file.suffixes else ","
         data = np.genfromtxt(file, delimiter=delimiter, names=True)
+        if "target" not in data.dtype.names:
+            raise SystemExit(f"{file}: no column 'target' among {', '.join(data.dtype.names)}")
         names = [column for column in data.dtype.names if column != "target"]
         X = np.column_stack([data[column] for column in names])
         formula = laws.pop(name)["formula"] if name in laws else None
@@ -185,4 +189,6 @@ def read(paths):
         if all("low" in v for v in row["vars"]):
             ranges = {v["name"]: (v["low"], v["high"]) for v in row["vars"]}
             problems.append(law(row["name"], row["formula"], ranges, MANY))
+    if not problems:
+        raise SystemExit(f"no tables (.csv, .tsv) and no laws (.json) in {', '.join(paths)}")
     return problems
