@@ -1,4 +1,5 @@
-"""Evaluation side by side: Opcodon and other evaluators on the same random trees, one core.
+"""Evaluation side by side: Opcodon and other evaluators on the same random trees, one core each
+but where it says "two threads".
 
 Figure: nominal nodes (operators and leaves) x rows a second, everything from the tool's own tree
 to its result included, so also compilation, but where it says "run only". The tools take turns of
@@ -25,7 +26,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from evaluators import ENTRIES
+from evaluators import ENTRIES, TWO_THREADS
 from trees import N_INPUTS, Tree, random_trees
 
 import opcodon
@@ -68,7 +69,8 @@ def measure(trees: list[Tree], n_rows: int, n_passes: int) -> dict[str, float]:
 
 
 def table(columns: dict[int, dict[str, float]]) -> list[str]:
-    """Rates, and after each peer's how many times as fast Opcodon is at the same task."""
+    """Rates, and after each peer's how many times as fast Opcodon is at the same task; after that of
+    two threads how many times as fast as one they are."""
     head = "| | " + " | ".join(f"{n:,} rows" for n in columns) + " |"
     lines = [head, "|---|" + "---|" * len(columns)]
     for name in next(iter(columns.values())):
@@ -76,7 +78,9 @@ def table(columns: dict[int, dict[str, float]]) -> list[str]:
         cells = []
         for rates in columns.values():
             cell = f"{rates[name]:.3g}"
-            if not name.startswith("opcodon"):
+            if name.endswith(TWO_THREADS):
+                cell += f" ({rates[name] / rates[name.removesuffix(TWO_THREADS)]:.3g} of one)"
+            elif not name.startswith("opcodon"):
                 cell += f" ({rates[ours] / rates[name]:.3g}x)"
             cells.append(cell)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")

@@ -27,6 +27,8 @@ NAMES = [f"x{i}" for i in range(N_INPUTS)]
 # Trees that are compiled ahead of time.
 N_COMPILED = 100
 
+TWO_THREADS = ", two threads"
+
 Evaluate = Callable[[], Any]
 Entry = Callable[[list[Tree], np.ndarray, np.ndarray], Evaluate]
 
@@ -41,7 +43,7 @@ def of_first(trees: list[Tree], most: int) -> Callable[[Evaluate], Evaluate]:
     return mark
 
 
-def by_opcodon(dtype: str, *, loss: bool, compiling: bool = True) -> Entry:
+def by_opcodon(dtype: str, *, loss: bool, compiling: bool = True, n_jobs: int = 1) -> Entry:
     """A whole population at once."""
 
     def load(trees: list[Tree], X: np.ndarray, y: np.ndarray) -> Evaluate:
@@ -49,13 +51,13 @@ def by_opcodon(dtype: str, *, loss: bool, compiling: bool = True) -> Entry:
         expressions = [opcodon.parse(infix(tree), variables=NAMES) for tree in trees]
         if not compiling:
             expressions = expressions[:N_COMPILED]
-            ready = opcodon.Population(expressions, dtype=dtype)
+            ready = opcodon.Population(expressions, dtype=dtype, n_jobs=n_jobs)
         X = np.asfortranarray(X, dtype=dtype)
         out = None if loss else np.empty((len(expressions), len(X)), dtype=dtype)
 
         @of_first(trees, len(expressions))
         def evaluate() -> Any:
-            population = ready or opcodon.Population(expressions, dtype=dtype)
+            population = ready or opcodon.Population(expressions, dtype=dtype, n_jobs=n_jobs)
             return population.loss(X, y) if loss else population.evaluate(X, out=out)
 
         return evaluate
@@ -353,6 +355,7 @@ def of_type(c_type: str, short: str) -> dict[str, Entry]:
     for what, loss in (("", False), (", mse", True)):
         name = f"{short}{what}"
         entries[f"opcodon {name}"] = by_opcodon(dtype, loss=loss)
+        entries[f"opcodon {name}{TWO_THREADS}"] = by_opcodon(dtype, loss=loss, n_jobs=2)
         entries[f"opcodon {name}, run only"] = by_opcodon(dtype, loss=loss, compiling=False)
         entries[f"gcc {name}, run only"] = by_c_compiler(c_type, SAME_BITS, loss=loss)
         fast = by_c_compiler(c_type, FAST_MATH, loss=loss)

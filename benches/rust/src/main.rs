@@ -1,7 +1,7 @@
 //! Node·rows a second of Opcodon's population evaluator and of `dynamic_expressions`, in one run.
 //!
-//! The same 1000 random trees of 5–50 nodes over five inputs go to both; a node counts whether it
-//! is an operator or a leaf. For both, everything from the tree to the result is timed: here
+//! The same 1000 random trees of 5–50 nodes over five inputs go to both, grown as those that
+//! `benches/trees.py` grows; a node counts whether it is an operator or a leaf. For both, everything from the tree to the result is timed: here
 //! compiling and running, there planning and interpreting, with the finite checks that its search
 //! uses. The two take turns, and the fastest of several passes counts, since other work on the
 //! machine only ever slows a pass down. Of gradients, the peer makes the Jacobian matrix in the
@@ -15,7 +15,7 @@ mod common;
 use std::hint::black_box;
 use std::time::Instant;
 
-use common::{Random, tree};
+use common::Random;
 // The set's macro takes operators by their bare names.
 use dynamic_expressions::operator_enum::builtin::{
     Add, Cos, Div, Exp, Log, Mul, Sin, Sqrt, Sub, Tanh,
@@ -32,6 +32,52 @@ opset! { pub Ops32 for f32 { Add, Sub, Mul, Div, Sin, Cos, Exp, Log, Sqrt, Tanh 
 opset! { pub Ops64 for f64 { Add, Sub, Mul, Div, Sin, Cos, Exp, Log, Sqrt, Tanh } }
 
 const N_INPUTS: usize = 5;
+
+const ARITHMETIC: [Op; 4] = [Op::Add, Op::Sub, Op::Mul, Op::Div];
+const FUNCTIONS: [Op; 6] = [Op::Sin, Op::Cos, Op::Exp, Op::Log, Op::Sqrt, Op::Tanh];
+
+/// Appends a random tree of `size` nodes, in postfix order.
+fn grow(random: &mut Random, functions: &[Op], size: usize, out: &mut Vec<Node>) {
+    if size == 1 {
+        out.push(if random.below(10) < 7 {
+            Node::Var(random.below(N_INPUTS) as u32)
+        } else {
+            Node::Const(random.uniform(0.1, 5.0))
+        });
+    } else if !functions.is_empty() && (size == 2 || random.below(10) < 3) {
+        grow(random, functions, size - 1, out);
+        out.push(Node::Op(functions[random.below(functions.len())]));
+    } else {
+        let left = match functions {
+            // Of binary operators alone, all trees have an odd number of nodes.
+            [] => 1 + 2 * random.below((size - 1) / 2),
+            _ => 1 + random.below(size - 2),
+        };
+        grow(random, functions, left, out);
+        grow(random, functions, size - 1 - left, out);
+        out.push(Node::Op(ARITHMETIC[random.below(ARITHMETIC.len())]));
+    }
+}
+
+/// Random trees of 5–50 nodes that are finite on a probe, since the peer leaves others early.
+fn random_trees(random: &mut Random, functions: &[Op], n: usize) -> Vec<Expr> {
+    let mut trees = Vec::new();
+    while trees.len() < n {
+        let size = 5 + random.below(46);
+        let size = if functions.is_empty() { size | 1 } else { size };
+        let mut nodes = Vec::new();
+        grow(random, functions, size, &mut nodes);
+        let tree = Expr::from_postfix(nodes).expect("a tree");
+        let is_finite = (0..64).all(|_| {
+            let row = [(); N_INPUTS].map(|()| random.uniform(0.1, 3.0));
+            tree.eval(&row).is_finite()
+        });
+        if is_finite {
+            trees.push(tree);
+        }
+    }
+    trees
+}
 
 macro_rules! peer {
     ($programs:ident, $values:ident, $gradients:ident, $t:ty, $ops:ty) => {
@@ -214,29 +260,20 @@ fn compare(
 }
 
 fn main() {
-    use Op::{Add, Cos, Div, Exp, Log, Mul, Sin, Sqrt, Sub, Tanh};
     println!("tier {}", Tier::best().expect("a tier"));
     let mut random = Random(2026);
-    let sets: [(&str, &[Op]); 2] = [
-        ("arithmetic", &[Add, Sub, Mul, Div]),
-        (
-            "functions",
-            &[Add, Sub, Mul, Div, Sin, Cos, Exp, Log, Sqrt, Tanh],
-        ),
-    ];
-    for (name, ops) in sets {
-        let trees: Vec<Expr> = (0..1000)
-            .map(|k| tree(&mut random, ops, 5 + k % 46, N_INPUTS as u32))
-            .collect();
-        for n_rows in [100, 1000, 10_000] {
+    let sets: [(&str, &[Op]); 2] = [("arithmetic", &[]), ("functions", &FUNCTIONS)];
+    for (name, functions) in sets {
+        let trees = random_trees(&mut random, functions, 1000);
+        for n_rows in [20, 100, 1000, 10_000, 100_000] {
             let columns: Vec<Vec<f64>> = (0..N_INPUTS)
                 .map(|_| (0..n_rows).map(|_| random.uniform(0.1, 3.0)).collect())
                 .collect();
             let value = |c: usize, r: usize| columns[c][r];
-            let trees = if n_rows > 1000 {
-                &trees[..200]
-            } else {
-                &trees[..]
+            let trees = match n_rows {
+                ..=1000 => &trees[..],
+                1001..=10_000 => &trees[..200],
+                _ => &trees[..40],
             };
             let nodes = trees.iter().map(Expr::len).sum();
             let (a, b) = (

@@ -1,4 +1,5 @@
-//! What a population costs: nanoseconds to compile a tree, and node·rows a second to run it.
+//! What a population costs: nanoseconds to compile a tree, and node·rows a second to run it, each
+//! tree by itself (`Batch`) and with what trees have in common shared (`Generation`).
 //!
 //! Trees are random, of 5–50 nodes over five inputs, arithmetic or with functions. A node counts
 //! as such whether it is an operator or a leaf. Floor, AVX-512 f64: a tree of 29 nodes is about
@@ -21,7 +22,7 @@ use std::hint::black_box;
 
 use common::{Random, tree};
 use opcodon_expr::{Expr, Op};
-use opcodon_jit::{Batch, Float, Goal, Panel, Tier};
+use opcodon_jit::{Batch, Float, Generation, Goal, Panel, Tier};
 use opcodon_testkit::{best, is_wanted};
 
 const ARITHMETIC: [Op; 4] = [Op::Add, Op::Sub, Op::Mul, Op::Div];
@@ -58,15 +59,23 @@ fn measure<T: Float>(tier: Tier, name: &str, trees: &[Expr], n_rows: usize) {
         batch.compile(trees, 5, goal).unwrap();
         batch.losses(0, black_box(&panel), &mut losses).unwrap();
     });
+    let mut generation = Generation::<T>::new(tier).unwrap();
+    generation.expect_rows(n_rows);
+    let shared = best(|| generation.compile(trees, 5, goal).unwrap());
+    let run_shared = best(|| {
+        (generation.losses(black_box(&panel), None, &mut losses)).unwrap();
+    });
     let rate = |seconds: f64| (nodes * n_rows) as f64 / seconds * 1e-9;
     println!(
         "{tier:7} {:8} {name:10} {n_rows:6} rows  compile {:6.0} ns/tree {:5.1} ns/node  run {:6.2} \
-         G node·rows/s, compile included {:6.2}",
+         G node·rows/s, compile included {:6.2}; what is common shared: compile {:6.0} ns/tree, run {:6.2}",
         T::NAME,
         compile / trees.len() as f64 * 1e9,
         compile / nodes as f64 * 1e9,
         rate(run),
         rate(both),
+        shared / trees.len() as f64 * 1e9,
+        rate(run_shared),
     );
 }
 

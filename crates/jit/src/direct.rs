@@ -235,7 +235,7 @@ impl Tables {
         }
         let shared_rows = match M::TIER {
             Tier::Avx512 if M::T::SIZE == 8 => Some(300),
-            Tier::Avx512 => Some(2000),
+            Tier::Avx512 => Some(1000),
             Tier::Sse2 | Tier::Avx2 => None,
         };
         if let Some(routine) = shared_rows.and_then(|_| way(Op::Div)) {
@@ -626,7 +626,7 @@ pub(crate) fn column(node: Node) -> u64 {
 
 /// The bits of the number that a constant is, else any.
 #[inline(always)]
-fn bits(node: Node) -> u64 {
+pub(crate) fn bits(node: Node) -> u64 {
     match node {
         Node::Const(value) => value.to_bits(),
         Node::Var(_) | Node::Op(_) => 0,

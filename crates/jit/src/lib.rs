@@ -25,6 +25,7 @@
 
 mod batch;
 mod columns;
+mod common;
 mod direct;
 mod divider;
 mod error;

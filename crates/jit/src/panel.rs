@@ -84,14 +84,25 @@ impl<T: Float> Panel<T> {
         n_rows: usize,
         mut value: impl FnMut(usize, usize) -> T,
     ) -> Panel<T> {
+        Panel::from_parts(n_columns, n_rows, |column, first, cells| {
+            for (cell, row) in cells.iter_mut().zip(first..) {
+                *cell = value(column, row);
+            }
+        })
+    }
+
+    /// Packs what `fill(column, first_row, cells)` writes: some rows of a column, from the first on.
+    pub fn from_parts(
+        n_columns: usize,
+        n_rows: usize,
+        mut fill: impl FnMut(usize, usize, &mut [T]),
+    ) -> Panel<T> {
         let mut panel = Panel::zeroed(n_columns, n_rows);
         for tile in 0..panel.n_tiles() {
             for column in 0..n_columns {
                 let rows = panel.tile_rows(tile);
-                let cells = panel.column_mut(tile, column);
-                for (row, cell) in cells[..rows].iter_mut().enumerate() {
-                    *cell = value(column, tile * TILE_ROWS + row);
-                }
+                let cells = &mut panel.column_mut(tile, column)[..rows];
+                fill(column, tile * TILE_ROWS, cells);
             }
         }
         panel.pad();

@@ -36,6 +36,29 @@ fn trees(random: &mut Random, n: usize, n_vars: u32) -> Vec<Expr> {
         .collect()
 }
 
+/// Trees that come from each other: subtrees of one take the place of leaves of another, so that some
+/// are in many trees, inside each other, or several times in one.
+fn related(random: &mut Random, n: usize, n_vars: u32) -> Vec<Expr> {
+    let mut trees = trees(random, n.div_ceil(4), n_vars);
+    while trees.len() < n {
+        let [mother, father] = [(); 2].map(|()| random.below(trees.len()));
+        let (mother, father) = (&trees[mother], &trees[father]);
+        let graft = &father.nodes()[father.subtree(random.below(father.len()))];
+        let is_taken = random.below(3);
+        let mut child = Vec::new();
+        for node in mother.nodes() {
+            let is_leaf = matches!(node, Node::Var(_) | Node::Const(_));
+            if is_leaf && random.below(3) < is_taken && child.len() < 200 {
+                child.extend_from_slice(graft);
+            } else {
+                child.push(*node);
+            }
+        }
+        trees.push(Expr::from_postfix(child).unwrap());
+    }
+    trees
+}
+
 fn panel<T: Float>(columns: &[Vec<f64>]) -> Panel<T> {
     Panel::from_fn(columns.len(), columns[0].len(), |c, r| {
         T::from_f64(columns[c][r])
@@ -51,13 +74,13 @@ fn check<T: Float>(tier: Tier) {
     let mut random = Random(21);
     let mut generation = Generation::<T>::new(tier).unwrap();
     let mut batch = Batch::<T>::new(tier).unwrap();
-    for (n_rows, n_trees) in [(1, 40), (20, 200), (1024, 60), (2500, 40), (33, 15), (7, 1)] {
+    for (n_rows, n_trees) in [(1, 40), (20, 400), (1024, 60), (2500, 40), (33, 15), (7, 1)] {
         let mut data = columns(&mut random, 6, n_rows);
         for weight in &mut data[5] {
             *weight = weight.abs();
         }
         let panel = panel::<T>(&data);
-        let trees = trees(&mut random, n_trees, 4);
+        let trees = related(&mut random, n_trees, 4);
         batch.compile(&trees, 4, Goal::Predict).unwrap();
         generation.compile(&trees, 4, Goal::Predict).unwrap();
         assert_eq!(generation.len(), n_trees);
@@ -107,22 +130,38 @@ fn sharing_changes_no_bit() {
 fn code_gets_shorter_where_trees_share() {
     let tier = Tier::best().unwrap();
     let formula = |text: &str| opcodon_expr::parse(text, Some(&["x"])).unwrap().expr;
-    let trees = vec![formula("sin(x)*exp(x) + log(2.5)"); 16];
     let (mut generation, mut batch) = (
         Generation::<f64>::new(tier).unwrap(),
         Batch::<f64>::new(tier).unwrap(),
     );
+    let shared = [
+        "sin(x)*exp(x) + log(2.5)",
+        "sin(x*x + 0.5) * exp(tanh(x*x - 1)) / x",
+        "sin(cos(x + 1)) + cos(x + 1) * tanh(cos(x + 1))",
+        "(x*x - 1)/(x + 3) + ((x*x - 1)/(x + 3))^2.5",
+    ];
+    for text in shared {
+        let trees = vec![formula(text); 32];
+        batch.compile(&trees, 1, Goal::Predict).unwrap();
+        generation.compile(&trees, 1, Goal::Predict).unwrap();
+        let whole = batch.code(0).unwrap().len();
+        let length = generation.batch().code(0).unwrap().len();
+        assert!(length < whole * 2 / 3, "{text}: {length} of {whole}");
+    }
+    // Nothing is in two trees.
+    let trees: Vec<Expr> = (0..32)
+        .map(|k| formula(&format!("sin(x + {k}) / (x - {k})")))
+        .collect();
     batch.compile(&trees, 1, Goal::Predict).unwrap();
     generation.compile(&trees, 1, Goal::Predict).unwrap();
-    let n_calls = batch.code(0).unwrap().len();
-    assert!(generation.batch().code(0).unwrap().len() < n_calls / 2);
+    let whole = batch.code(3).unwrap().len();
+    assert_eq!(generation.batch().code(3).unwrap().len(), whole);
 }
 
-/// Quotients of few columns are shared, of more than are looked for they are not; and what looks like one
-/// but is none (a quotient by a constant, of a value, of a value by a column) stays what it is.
+/// Quotients are shared, by constants, of values and of values by columns, too.
 fn check_quotients<T: Float>(tier: Tier) {
     let mut random = Random(23);
-    for (n_inputs, is_shared) in [(2, true), (32, true), (33, false)] {
+    for n_inputs in [2, 33, 240] {
         let data = columns(&mut random, n_inputs, 1500);
         let panel = panel::<T>(&data);
         let (a, b) = (0, u32::try_from(n_inputs).unwrap() - 1);
@@ -153,7 +192,8 @@ fn check_quotients<T: Float>(tier: Tier) {
             assert!(same(a.to_f64(), b.to_f64()), "{tier} {tree:?}");
         }
         let lengths = [batch.code(1), generation.batch().code(1)].map(|code| code.unwrap().len());
-        assert_eq!(lengths[1] < lengths[0], is_shared, "{tier} {lengths:?}");
+        let has_room = n_inputs < 240;
+        assert_eq!(lengths[1] < lengths[0], has_room, "{tier} {lengths:?}");
     }
 }
 
@@ -194,13 +234,13 @@ fn more_columns_than_can_be_shared_are_left_in_their_trees() {
 #[test]
 fn mistakes_are_those_of_a_batch() {
     let tier = Tier::best().unwrap();
-    let mut trees = vec![opcodon_expr::parse("sin(x)", None).unwrap().expr; 20];
+    let mut trees = vec![opcodon_expr::parse("sin(x)", None).unwrap().expr; 40];
     trees.push(opcodon_expr::parse("a + b", None).unwrap().expr);
     let mut generation = Generation::<f64>::new(tier).unwrap();
     assert!(matches!(
         generation.compile(&trees, 1, Goal::Predict),
         Err(JitError::MissingInput {
-            index: 20,
+            index: 40,
             input: 1,
             n_inputs: 1
         })
@@ -209,17 +249,17 @@ fn mistakes_are_those_of_a_batch() {
     generation.compile(&trees, 1, Goal::Predict).unwrap();
     let none = Panel::<f64>::from_columns(&[]).unwrap();
     let one = Panel::<f64>::from_columns(&[&[1.0, 2.0]]).unwrap();
-    assert!(generation.predictions(&none, &mut [0.0; 20]).is_err());
-    assert!(generation.predictions(&one, &mut [0.0; 41]).is_err());
-    assert!(generation.losses(&one, None, &mut [0.0; 20]).is_err());
-    assert!(generation.predictions(&one, &mut [0.0; 40]).is_ok());
+    assert!(generation.predictions(&none, &mut [0.0; 40]).is_err());
+    assert!(generation.predictions(&one, &mut [0.0; 81]).is_err());
+    assert!(generation.losses(&one, None, &mut [0.0; 40]).is_err());
+    assert!(generation.predictions(&one, &mut [0.0; 80]).is_ok());
     let goal = Goal::Mse {
         target: 1,
         weight: Some(2),
     };
     generation.compile(&trees, 1, goal).unwrap();
     assert!(matches!(
-        generation.losses(&one, None, &mut [0.0; 20]),
+        generation.losses(&one, None, &mut [0.0; 40]),
         Err(JitError::ColumnCount { expected: 3, .. })
     ));
 }

@@ -1,4 +1,5 @@
 //! From the caller's arrays to the panels that kernels read, in the kernels' element type.
+use numpy::ndarray::{ArrayView2, s};
 use opcodon_jit::{Float, JitError, Panel};
 
 use crate::array::MatrixView;
@@ -25,21 +26,47 @@ pub(crate) fn panel<T: Float>(
             expected: n_rows,
         });
     }
-    let beyond = |column: usize, row: usize| T::from_f64(extra[column - n_inputs][row]);
+    let n_columns = n_inputs + extra.len();
     Ok(match matrix {
-        MatrixView::F64(array) => Panel::from_fn(n_inputs + extra.len(), n_rows, |column, row| {
-            if column < n_inputs {
-                T::from_f64(array[[row, column]])
-            } else {
-                beyond(column, row)
-            }
+        MatrixView::F64(array) => Panel::from_parts(n_columns, n_rows, |column, first, cells| {
+            fill(array, extra, column, first, cells, T::from_f64);
         }),
-        MatrixView::F32(array) => Panel::from_fn(n_inputs + extra.len(), n_rows, |column, row| {
-            if column < n_inputs {
-                T::from_f64(array[[row, column]].into())
-            } else {
-                beyond(column, row)
-            }
+        MatrixView::F32(array) => Panel::from_parts(n_columns, n_rows, |column, first, cells| {
+            fill(array, extra, column, first, cells, |value: f32| {
+                T::from_f64(value.into())
+            });
         }),
     })
+}
+
+/// Writes rows of a column of the matrix, or of one beyond; where a column lies in one piece, several
+/// at a time.
+#[inline]
+fn fill<T: Float, E: Copy>(
+    matrix: ArrayView2<'_, E>,
+    extra: &[&[f64]],
+    column: usize,
+    first: usize,
+    cells: &mut [T],
+    convert: impl Fn(E) -> T,
+) {
+    let rows = first..first + cells.len();
+    let Some(beyond) = column.checked_sub(matrix.ncols()) else {
+        let part = matrix.slice(s![rows, column]);
+        match part.as_slice() {
+            Some(part) => write(cells, part, convert),
+            None => cells
+                .iter_mut()
+                .zip(part)
+                .for_each(|(cell, &value)| *cell = convert(value)),
+        }
+        return;
+    };
+    write(cells, &extra[beyond][rows], T::from_f64);
+}
+
+fn write<T, E: Copy>(cells: &mut [T], values: &[E], convert: impl Fn(E) -> T) {
+    for (cell, &value) in cells.iter_mut().zip(values) {
+        *cell = convert(value);
+    }
 }
