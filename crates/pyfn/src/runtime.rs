@@ -195,6 +195,10 @@ pub struct Runtime {
     /// `(expression: *const Whole, leaves: *const [tag, bits]) -> object`, or null, and no
     /// exception, if the expression is to be computed statement by statement.
     pub whole: usize,
+    /// `(kernel, words, n, end, target) -> object`: a row of so many doubles, of which a kernel writes each,
+    /// made into what a `RowEnd` says; or null, and no exception, if the plan has to do it. What is
+    /// stored gives something else that is no reference.
+    pub whole_row: usize,
     /// Functions of arrays that may be part of such an expression, by their addresses.
     pub whole_functions: HashMap<usize, WholeFunction>,
     /// The inner loops of numpy's functions of floats, or of `float32`, and their data.

@@ -11,6 +11,9 @@ use crate::scope::Scope;
 use crate::types::{Class, Dtype, Form, OBJECT, Tags, Ty, UNSET};
 use crate::whole::{Operands, Run, Whole, WholeNode, run};
 
+/// Turns of a loop that a run counts for.
+const N_TICKS: i64 = 128;
+
 impl Operands for Scope<'_> {
     fn is_number(&self, atom: &Atom) -> bool {
         self.atom(atom).narrowed().tags.within(Tags::NUMBERS)
@@ -41,8 +44,7 @@ impl Emitter<'_, '_> {
         }
         self.begin(first);
         // A run may take long, and nobody looks at signals in it.
-        let status = self.call_rarely(self.rt.check_signals, &[]);
-        self.fail_if_negative(status);
+        self.take_ticks_here(N_TICKS);
         let goes_on = self.prepare(first);
         self.end_checks();
         if !goes_on {
@@ -53,13 +55,14 @@ impl Emitter<'_, '_> {
         }
         let words = found.leaves.iter().map(|leaf| self.leaf(leaf));
         let words = words.collect::<Option<Vec<_>>>()?;
-        let room = self.scratch(2 * words.len());
-        for (at, &word) in words.iter().flatten().enumerate() {
-            self.store(word, room, i32::try_from(8 * at).unwrap_or(0));
+        let row = self.row_kernel(&found);
+        let is_single = found.is_single();
+        if is_single && row.is_none() {
+            return None;
         }
         let to = found.to;
-        let record = Box::new(Whole {
-            nodes: found.nodes,
+        let mut record = Box::new(Whole {
+            nodes: found.nodes.clone(),
             result: found.result,
             target: found.target,
             n_leaves: found.leaves.len(),
@@ -67,23 +70,47 @@ impl Emitter<'_, '_> {
             nogil: self.unit.nogil,
             statement: statements.last().map_or(first.id, |last| last.id),
             n_done: Cell::default(),
+            row: None,
             memo: RefCell::default(),
         });
+        let (one_by_one, done, after) = (self.new_block(), self.new_block(), self.new_block());
+        let object = self.b.declare_var(types::I64);
+        if let Some(row) = row {
+            let slow = if is_single {
+                one_by_one
+            } else {
+                self.cold_block()
+            };
+            let n_done = self.address(std::ptr::from_ref(&record.n_done) as usize);
+            self.enter_row((&found, &row), object, [done, slow], n_done);
+            if !is_single {
+                self.start(slow);
+            }
+            record.row = Some(row.code);
+        }
         let address = self.address(std::ptr::from_ref::<Whole>(&record) as usize);
         self.wholes.push(record);
-        let object = self.call_word(self.rt.whole, &[address, room]);
-        let (one_by_one, done, after) = (self.new_block(), self.new_block(), self.new_block());
-        self.b.ins().brif(object, done, &[], one_by_one, &[]);
-        let before = (self.types.clone(), self.facts.len());
+        if !is_single {
+            let room = self.scratch(2 * words.len());
+            for (at, &word) in words.iter().flatten().enumerate() {
+                self.store(word, room, i32::try_from(8 * at).unwrap_or(0));
+            }
+            let made = self.call_word(self.rt.whole, &[address, room]);
+            self.b.def_var(object, made);
+            self.b.ins().brif(made, done, &[], one_by_one, &[]);
+        }
+        let before = (self.types.clone(), self.facts.len(), self.checked.len());
         self.b.switch_to_block(one_by_one);
         let goes_on = statements.iter().all(|statement| self.statement(statement));
         let types = std::mem::replace(&mut self.types, before.0);
         self.facts.truncate(before.1);
+        self.checked.truncate(before.2);
         let is_object = to.is_none_or(|to| types[to].tags == Tags::of(OBJECT));
         if goes_on {
             self.jump(after, &[]);
         }
         self.start(done);
+        let object = self.b.use_var(object);
         if goes_on && is_object {
             match (to, &statements[statements.len() - 1].kind) {
                 (Some(to), _) => self.bind(to, Self::owned(types[to].clone(), object)),
