@@ -352,3 +352,93 @@ def test_trusted_indices_still_count_from_the_end():
     found = opcodon.jit(last_first, boundscheck=False)(*again(args))
     assert found[0] == expected[0]
     assert found[1].tobytes() == expected[1].tobytes()
+
+
+def parts(a, i, j, lower, upper):
+    told = []
+    for _ in range(2):
+        for k in range(lower, lower + 1):
+            told.append(a[k])
+            told.append(a[i:])
+            told.append(a[lower:upper])
+            told.append(a[:, j])
+            told.append(a[i, lower:upper])
+            told.append(a[lower:upper, -2:j])
+            told.append(a[i][lower:])
+            told.append(a[-1, :])
+    return told
+
+
+def summed_by_rows(a):
+    t = 0.0
+    for i in range(a.shape[0]):
+        r = a[i]
+        for j in range(len(r)):
+            t += r[j]
+        r = a[:, i]
+        t += r[0] + r[-1]
+        r[0] = t
+    return t, a
+
+
+def test_parts_are_numpys_views():
+    def told(function, a, *args):
+        try:
+            views = function(a, *args)
+        except IndexError as error:
+            return str(error)
+        start = a.__array_interface__["data"][0]
+        found = []
+        for view in views:
+            owner = a.base if a.base is not None else a
+            place = view.__array_interface__["data"][0] - start
+            fields = view.dtype, view.shape, view.strides, str(view.flags), view.base is owner
+            found.append((place, *fields))
+        return found
+
+    jitted = opcodon.jit(parts)
+    source = np.arange(120).reshape(10, 12)
+    views = [source.astype(kind) for kind in ("d", "f", "i", "?", "D", ">f8", "S3")]
+    views += [
+        source,
+        source[::2, ::-1],
+        source.T,
+        source[:, :1],
+        source[:0],
+        source.reshape(5, 4, 6),
+    ]
+    views += [source.reshape(2, 5, 12)[:, :, 1:3], np.zeros((3, 0)), np.asfortranarray(source)]
+    fixed = source.copy()
+    fixed.flags.writeable = False
+    for view in [*views, fixed]:
+        for args in [(1, 0, 2, 4), (-1, 1, -3, -1), (0, 0, 0, 99), (1, 0, 2, 0), (7, 5, -99, 2)]:
+            assert told(jitted, view, *args) == told(parts, view, *args), (view, args)
+    check(summed_by_rows, reals(8, 8), passes=None)
+    check(summed_by_rows, reals(8, 9), passes=None)
+
+
+def in_one_piece(a, b, c, k):
+    for i in range(2):
+        a = a * 2.0 + b
+        a -= b
+        b[k] = a[k] / 3
+        b[i:] += a[i:] * c
+        c = c + np.sum(a * b) - a.max() + b[k].mean()
+    return a, b, c, -a
+
+
+@pytest.mark.parametrize(
+    "shape", [(4, 4), (3, 5), (2, 3, 4), (1, 7), (7, 1), (0, 3), (40, 40), (2, 2, 2, 2)]
+)
+def test_arrays_in_one_piece(shape):
+    one, two = reals(*shape), reals(*shape, seed=1)
+    for a, b in [
+        (one, two),
+        (one, two[:1]),
+        (one, reals(shape[-1])),
+        (np.asfortranarray(one), two),
+    ]:
+        check(in_one_piece, a, b, 0.5, 0, passes=None)
+        check(in_one_piece, a, a, 0.5, -1, passes=None)
+    check(in_one_piece, one[..., ::-1], two, 0.5, 0, passes=None)
+    check(in_one_piece, one, two, np.float64(0.25), 5, passes=None)

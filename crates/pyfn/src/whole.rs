@@ -187,6 +187,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Whether it is no more than a part of an array.
+    pub(crate) fn is_view(&self) -> bool {
+        self.target.is_none() && matches!(self.nodes[self.result], WholeNode::Part(..))
+    }
+
     /// Whether it is one operation that makes an array: numpy does that as fast, unless it is short.
     pub(crate) fn is_single(&self) -> bool {
         let is_arithmetic = matches!(
@@ -334,6 +339,9 @@ impl Finder<'_> {
         let is_temporary = self.is_temporary(*to);
         if let Some(target) = in_place.filter(|_| is_temporary) {
             self.in_place = Some((*to, target));
+        } else if at == 0 && !is_result {
+            // The part itself, if nobody makes more of it.
+            self.end(at, Some(*to), last, None);
         } else if is_result
             && (at > 0 || in_place.is_some() || self.reduces(last) || self.is_arithmetic(last))
             && self.open.is_empty()

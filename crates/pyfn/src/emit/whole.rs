@@ -53,11 +53,14 @@ impl Emitter<'_, '_> {
         if !self.is_about_arrays(&found) {
             return None;
         }
+        if found.is_view() && !self.is_known_view(&found) {
+            return None;
+        }
         let words = found.leaves.iter().map(|leaf| self.leaf(leaf));
         let words = words.collect::<Option<Vec<_>>>()?;
         let row = self.row_kernel(&found);
-        let is_single = found.is_single();
-        if is_single && row.is_none() {
+        let is_single = found.is_single() || found.is_view();
+        if is_single && row.is_none() && !found.is_view() {
             return None;
         }
         let to = found.to;
@@ -75,7 +78,9 @@ impl Emitter<'_, '_> {
         });
         let (one_by_one, done, after) = (self.new_block(), self.new_block(), self.new_block());
         let object = self.b.declare_var(types::I64);
-        if let Some(row) = row {
+        if found.is_view() {
+            self.enter_view(&found, object, [done, one_by_one]);
+        } else if let Some(row) = row {
             let slow = if is_single {
                 one_by_one
             } else {

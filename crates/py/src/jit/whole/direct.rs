@@ -3,8 +3,10 @@
 //! # Invariant
 //! Whatever is not plain is left to numpy, before anything is done.
 
+use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 
+use numpy::npyffi::PY_ARRAY_API;
 use opcodon_pyfn::{Dtype, FLOAT, INT, NP_FLOAT, NP_INT};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
@@ -142,6 +144,48 @@ fn array(py: Python<'_>, args: &[*mut PyObject]) -> Option<*mut PyObject> {
         unsafe { out.add(at).write(word) };
     }
     Some(made)
+}
+
+/// A part of an array, as numpy makes it of an index; null, and no exception, if it has no memory.
+pub(in crate::jit) unsafe extern "C" fn array_view(
+    array: *mut PyObject,
+    at: *mut c_void,
+    dimensions: *mut isize,
+    n_dims: usize,
+) -> *mut PyObject {
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: the caller looked at the type; these are numpy's own stable interface.
+    let (descr, flags) = unsafe {
+        let bytes = array.cast::<u8>();
+        (
+            bytes.add(56).cast::<*mut PyObject>().read(),
+            bytes.add(64).cast::<c_int>().read(),
+        )
+    };
+    // SAFETY: so many sizes and steps are there.
+    let sizes = unsafe { std::slice::from_raw_parts_mut(dimensions, n_dims) };
+    for size in sizes {
+        *size = (*size).max(0);
+    }
+    let n = c_int::try_from(n_dims).unwrap_or(0);
+    // SAFETY: the reference to the description is given to the view, and so is that to the array.
+    unsafe {
+        ffi::Py_IncRef(descr);
+        let steps = dimensions.add(n_dims);
+        let kind = known().runtime.ndarray_type as *mut ffi::PyTypeObject;
+        let (descr, none) = (descr.cast(), std::ptr::null_mut());
+        let api = &PY_ARRAY_API;
+        let made = api.PyArray_NewFromDescr(py, kind, descr, n, dimensions, steps, at, flags, none);
+        if !made.is_null() {
+            ffi::Py_IncRef(array);
+            if api.PyArray_SetBaseObject(py, made.cast(), array) == 0 {
+                return made;
+            }
+            ffi::Py_DecRef(made);
+        }
+        ffi::PyErr_Clear();
+        std::ptr::null_mut()
+    }
 }
 
 /// A new array, and where its elements are.

@@ -28,10 +28,8 @@ pub(in crate::jit) unsafe extern "C" fn row(
 ) -> *mut PyObject {
     let py = unsafe { Python::assume_attached() };
     let null = std::ptr::null_mut();
-    let Some(&end) = usize::try_from(end)
-        .ok()
-        .and_then(|end| RowEnd::ALL.get(end))
-    else {
+    let [end, n_dims, at_shape, ..] = end.to_le_bytes().map(usize::from);
+    let Some(&end) = RowEnd::ALL.get(end).filter(|_| n_dims <= N_DIMS_MAX) else {
         return null;
     };
     let mut room = [MaybeUninit::<f64>::uninit(); N_ROW_MAX];
@@ -44,8 +42,11 @@ pub(in crate::jit) unsafe extern "C" fn row(
     };
     if end == RowEnd::Array {
         let mut sizes = [1; N_DIMS_MAX];
-        sizes[0] = n.cast_signed();
-        let array = empty(py, &Shape { n_dims: 1, sizes }, Dtype::Float64);
+        for (at, size) in sizes.iter_mut().enumerate().take(n_dims) {
+            // SAFETY: the sizes lie behind what the kernel is given.
+            *size = unsafe { words.add(at_shape + at).cast::<isize>().read() };
+        }
+        let array = empty(py, &Shape { n_dims, sizes }, Dtype::Float64);
         if array.is_null() {
             unsafe { ffi::PyErr_Clear() };
             return null;

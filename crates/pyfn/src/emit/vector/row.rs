@@ -2,8 +2,9 @@
 //!
 //! To look at what goes into an expression over arrays (`whole`) takes the runtime as long as it takes to
 //! compute some hundred elements. Where what goes in are numbers and rows of doubles – arrays of one
-//! dimension, or parts that have one – and what is done to them are instructions of the processor, code
-//! looks at sizes and steps itself, and the runtime does no more than enter a kernel.
+//! dimension, or parts that have one, or arrays of several that lie in one piece – and what is done to them
+//! are instructions of the processor, code looks at sizes and steps itself, and the runtime does no more
+//! than enter a kernel.
 //!
 //! # Exactness
 //! The kernel writes into memory of the runtime's. What raises a floating-point flag is computed anew by
@@ -16,7 +17,7 @@ use opcodon_codemem::{Code, CodeHeap};
 use super::Guard;
 use super::graph::{Graph, Id, Lane, Op, Rows, Store, Stream};
 use super::kernel::{self, Isa};
-use crate::emit::Emitter;
+use crate::emit::{Emitter, Val};
 use crate::globals::Global;
 use crate::program::{Atom, Bin, Un};
 use crate::types::{Dtype, FLOAT, INT, NP_FLOAT, NP_INT, Tags, Ty};
@@ -44,51 +45,74 @@ enum Given {
     Number(usize),
 }
 
+/// A part of an array.
+struct Part {
+    /// Where it begins.
+    at: Value,
+    /// The sizes, of which one below zero means none, and steps of its dimensions.
+    dimensions: Vec<(Value, Value)>,
+    /// Whether the elements along the last of them lie side by side for certain.
+    is_dense: bool,
+}
+
 /// An expression that is gone through.
 struct Reader<'a> {
     run: &'a Run,
     types: Vec<Ty>,
     graph: Graph,
     given: Vec<Given>,
+    /// The dimensions of all rows.
+    rank: Option<usize>,
     /// The values of nodes, and whether they are rows.
     values: Vec<Option<(Id, bool)>>,
 }
 
-impl Reader<'_> {
-    /// Whether a node is a row of doubles in memory.
-    fn is_row(&self, node: usize) -> bool {
-        let doubles = |node: &WholeNode| match node {
-            WholeNode::Leaf(leaf) => {
-                let array = self.types[*leaf].array();
-                array.filter(|array| array.dtype == Dtype::Float64)
-            }
-            _ => None,
-        };
-        match &self.run.nodes[node] {
-            WholeNode::Part(of, parts) => {
-                let Some(array) = doubles(&self.run.nodes[*of]) else {
-                    return false;
-                };
-                let is_known = |part: &WholePart| match part {
-                    WholePart::At(leaf) => self.is_int(*leaf),
-                    WholePart::Slice([lower, upper, None]) => {
-                        let ends = [lower, upper].into_iter().flatten();
-                        ends.into_iter().all(|leaf| self.is_int(*leaf))
-                    }
-                    _ => false,
-                };
-                let is_slice = |part: &&WholePart| matches!(part, WholePart::Slice(_));
-                let n_left = array.ndim.checked_sub(parts.len());
-                let n_left = n_left.map(|n_left| n_left + parts.iter().filter(is_slice).count());
-                n_left == Some(1) && parts.iter().all(is_known)
-            }
-            leaf => doubles(leaf).is_some_and(|array| array.ndim == 1),
+fn is_int(ty: &Ty) -> bool {
+    ty.tags.within(Tags(1 << INT | 1 << NP_INT)) && ty.tags.single().is_some()
+}
+
+/// Whether code can say what a part of an index means.
+fn is_known_part(part: &WholePart, is_int: impl Fn(usize) -> bool) -> bool {
+    match part {
+        WholePart::At(leaf) => is_int(*leaf),
+        WholePart::Slice([lower, upper, None]) => {
+            let mut ends = [lower, upper].into_iter().flatten();
+            ends.all(|leaf| is_int(*leaf))
         }
+        _ => false,
+    }
+}
+
+impl Reader<'_> {
+    /// How many dimensions a row of doubles in memory has: more than one if it lies in one piece.
+    fn rank(&self, node: usize) -> Option<usize> {
+        let (of, parts) = match &self.run.nodes[node] {
+            WholeNode::Part(of, parts) => (*of, parts.as_slice()),
+            _ => (node, [].as_slice()),
+        };
+        let WholeNode::Leaf(leaf) = self.run.nodes[of] else {
+            return None;
+        };
+        let array = self.types[leaf].array()?;
+        let is_known = |part: &WholePart| is_known_part(part, |leaf| is_int(&self.types[leaf]));
+        let is_slice = |part: &WholePart| matches!(part, WholePart::Slice(_));
+        let n_slices = parts.iter().filter(|part| is_slice(part)).count();
+        let rank = array.ndim.checked_sub(parts.len())? + n_slices;
+        let is_one_piece = match parts.split_last() {
+            Some((_, before)) => !before.iter().any(is_slice),
+            None => true,
+        };
+        let fits = rank == 1 || rank > 1 && array.contiguous && is_one_piece;
+        let is_fine = array.dtype == Dtype::Float64 && fits && parts.iter().all(is_known);
+        is_fine.then_some(rank)
     }
 
-    fn is_int(&self, leaf: usize) -> bool {
-        let tags = self.types[leaf].tags;
-        tags.within(Tags(1 << INT | 1 << NP_INT)) && tags.single().is_some()
+    /// Whether a node is a row, of as many dimensions as all others.
+    fn is_row(&mut self, node: usize) -> bool {
+        match self.rank(node) {
+            Some(rank) => *self.rank.get_or_insert(rank) == rank,
+            None => false,
+        }
     }
 
     fn word(&mut self, given: Given) -> usize {
@@ -135,7 +159,7 @@ impl Reader<'_> {
             _ => {
                 let tags = self.types[leaf].tags;
                 let is_float = tags.within(Tags(1 << FLOAT | 1 << NP_FLOAT)) && !tags.is_empty();
-                if !is_float && !self.is_int(leaf) {
+                if !is_float && !is_int(&self.types[leaf]) {
                     return None;
                 }
                 let word = self.word(Given::Number(leaf));
@@ -203,6 +227,7 @@ impl Emitter<'_, '_> {
             types,
             graph: Graph::default(),
             given: Vec::new(),
+            rank: None,
             values: vec![None; run.nodes.len()],
         };
         let (made, end) = match (&run.nodes[run.result], run.target) {
@@ -292,11 +317,16 @@ impl Emitter<'_, '_> {
                 }
             });
         }
-        let n = sizes[0];
-        for &size in &sizes[1..] {
-            let is_alike = self.b.ins().icmp(IntCC::Equal, size, n);
+        let shape = sizes[0].clone();
+        for (&size, &other) in sizes[1..].iter().flatten().zip(shape.iter().cycle()) {
+            let is_alike = self.b.ins().icmp(IntCC::Equal, size, other);
             guard.and(self, is_alike);
         }
+        // What is too many for a word has none in another dimension, so that there are none.
+        let n = shape.iter().copied();
+        let n = n
+            .reduce(|a, b| self.b.ins().imul(a, b))
+            .unwrap_or(self.context);
         // Of one element numpy takes other ways now and then.
         let above = self.b.ins().iadd_imm_s(n, -2);
         let most = self.int(i64::try_from(N_ROW_MAX).unwrap_or(2) - 2);
@@ -310,14 +340,20 @@ impl Emitter<'_, '_> {
         self.b.ins().brif(fits, fast, &[], slow, &[]);
         self.start(fast);
         let one = self.int(1);
-        let room = self.scratch(N_WORDS_BEFORE + words.len());
+        let at_shape = N_WORDS_BEFORE + words.len();
+        let room = self.scratch(at_shape + shape.len());
         self.store(one, room, 0);
         for (at, &word) in words.iter().enumerate() {
             let offset = i32::try_from(8 * (N_WORDS_BEFORE + at)).unwrap_or(0);
             self.store(word, room, offset);
         }
+        for (at, &size) in shape.iter().enumerate() {
+            let offset = i32::try_from(8 * (at_shape + at)).unwrap_or(0);
+            self.store(size, room, offset);
+        }
         let kernel = self.address(row.code.address() as usize);
-        let end = self.int(row.end as i64);
+        let shape = i64::try_from(at_shape << 16 | shape.len() << 8).unwrap_or(0);
+        let end = self.int(shape | row.end as i64);
         let target = target.unwrap_or(one);
         let made = self.call_word(self.rt.whole_row, &[kernel, room, n, end, target]);
         let fine = self.new_block();
@@ -338,22 +374,36 @@ impl Emitter<'_, '_> {
         self.jump(done, &[]);
     }
 
-    /// Where a row begins, and its size; the address means nothing if the guard does not hold.
-    fn place_of_row(&mut self, run: &Run, node: usize, guard: &mut Guard) -> (Value, Value) {
+    /// Where a row begins, and its sizes; the address means nothing if the guard does not hold.
+    fn place_of_row(&mut self, run: &Run, node: usize, guard: &mut Guard) -> (Value, Vec<Value>) {
+        let Some(part) = self.place_of_part(run, node, guard) else {
+            return (self.context, Vec::new());
+        };
+        // Of several dimensions it is known.
+        if let ([(_, stride)], false) = (part.dimensions.as_slice(), part.is_dense) {
+            let is_dense = self.b.ins().icmp_imm_s(IntCC::Equal, *stride, 8);
+            guard.and(self, is_dense);
+        }
+        let sizes = part.dimensions.iter().map(|dimension| dimension.0);
+        (part.at, sizes.collect())
+    }
+
+    /// Where a part of an array is, if the guard holds.
+    fn place_of_part(&mut self, run: &Run, node: usize, guard: &mut Guard) -> Option<Part> {
         let (of, parts) = match &run.nodes[node] {
             WholeNode::Part(of, parts) => (*of, parts.as_slice()),
             _ => (node, [].as_slice()),
         };
-        let nothing = self.context;
         let WholeNode::Leaf(leaf) = run.nodes[of] else {
-            return (nothing, nothing);
+            return None;
         };
         let value = self.atom(&run.leaves[leaf]);
-        let (Some(array), Some(fields)) = (value.ty.array(), value.array) else {
-            return (nothing, nothing);
+        let (array, fields) = (value.ty.array()?, value.array?);
+        let mut part = Part {
+            at: fields.data?,
+            dimensions: Vec::new(),
+            is_dense: false,
         };
-        let mut at = fields.data.unwrap_or(nothing);
-        let mut size = nothing;
         for dimension in 0..array.ndim {
             let (all, stride) = (fields.sizes[dimension], fields.strides[dimension]);
             let first = match parts.get(dimension) {
@@ -365,26 +415,80 @@ impl Emitter<'_, '_> {
                     guard.and(self, is_within);
                     index
                 }
-                part => {
-                    if !array.contiguous || dimension + 1 < array.ndim {
-                        let is_dense = self.b.ins().icmp_imm_s(IntCC::Equal, stride, 8);
-                        guard.and(self, is_dense);
-                    }
-                    let [lower, upper] = match part {
+                slice => {
+                    let [lower, upper] = match slice {
                         Some(WholePart::Slice([lower, upper, _])) => [*lower, *upper],
                         _ => [None, None],
                     };
                     let zero = self.int(0);
                     let lower = lower.map_or(zero, |leaf| self.end_of_slice(run, leaf, all));
                     let upper = upper.map_or(all, |leaf| self.end_of_slice(run, leaf, all));
-                    size = self.b.ins().isub(upper, lower);
-                    lower
+                    let size = self.b.ins().isub(upper, lower);
+                    part.dimensions.push((size, stride));
+                    part.is_dense = array.contiguous && dimension + 1 == array.ndim;
+                    // Of no elements there is no first.
+                    let is_none = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, size, 1);
+                    self.b.ins().select(is_none, zero, lower)
                 }
             };
             let offset = self.b.ins().imul(first, stride);
-            at = self.b.ins().iadd(at, offset);
+            part.at = self.b.ins().iadd(part.at, offset);
         }
-        (at, size)
+        Some(part)
+    }
+
+    /// Whether code can say where a part of an array is.
+    pub(in crate::emit) fn is_known_view(&self, run: &Run) -> bool {
+        let WholeNode::Part(of, parts) = &run.nodes[run.result] else {
+            return false;
+        };
+        let WholeNode::Leaf(leaf) = run.nodes[*of] else {
+            return false;
+        };
+        let scope = self.scope();
+        let is_known =
+            |part: &WholePart| is_known_part(part, |leaf| is_int(&scope.atom(&run.leaves[leaf])));
+        let array = scope.atom(&run.leaves[leaf]).array();
+        let is_there = array.is_some_and(|array| array.ndim >= parts.len());
+        self.rt.array_view != 0 && is_there && parts.iter().all(is_known)
+    }
+
+    /// Makes a part of an array, and goes on at the first block; else at the second.
+    pub(in crate::emit) fn enter_view(
+        &mut self,
+        run: &Run,
+        object: Variable,
+        [done, slow]: [Block; 2],
+    ) {
+        let mut guard = Guard::default();
+        let found = self.place_of_part(run, run.result, &mut guard);
+        let array = match run.nodes[run.result] {
+            WholeNode::Part(of, _) => match run.nodes[of] {
+                WholeNode::Leaf(leaf) => self.atom(&run.leaves[leaf]),
+                _ => Val::default(),
+            },
+            _ => Val::default(),
+        };
+        let Some(part) = found else {
+            self.jump(slow, &[]);
+            return;
+        };
+        if let Some(fits) = guard.holds {
+            let fast = self.new_block();
+            self.b.ins().brif(fits, fast, &[], slow, &[]);
+            self.start(fast);
+        }
+        let n = part.dimensions.len();
+        let room = self.scratch(2 * n);
+        for (at, (size, stride)) in part.dimensions.into_iter().enumerate() {
+            let offset = |at| i32::try_from(8 * at).unwrap_or(0);
+            self.store(size, room, offset(at));
+            self.store(stride, room, offset(n + at));
+        }
+        let (array, n) = (self.word(&array), self.count(n));
+        let made = self.call_word(self.rt.array_view, &[array, part.at, room, n]);
+        self.b.def_var(object, made);
+        self.b.ins().brif(made, done, &[], slow, &[]);
     }
 
     /// What an end of a slice means for so many elements.
