@@ -442,3 +442,61 @@ def test_arrays_in_one_piece(shape):
         check(in_one_piece, a, a, 0.5, -1, passes=None)
     check(in_one_piece, one[..., ::-1], two, 0.5, 0, passes=None)
     check(in_one_piece, one, two, np.float64(0.25), 5, passes=None)
+
+
+def written_out(x, y, n, k):
+    told = []
+    s = np.array([x, y, 0.5])
+    for i in range(n):
+        d = np.array([10.0 * (s[1] - s[0]), s[0] * (28.0 - s[2]) - s[1], s[0] * s[1] / y])
+        s = s + 0.01 * abs(d)
+        told.append(np.array([i, k, 3]))
+        told.append(np.array([k]))
+        told.append(np.array([x, y], dtype=np.float32))
+        told.append(np.array([x, i]))
+        told.append(np.array([[x, y], [y, x]]))
+        told.append(np.array([s[0] / k, x]))
+    return told, s, d
+
+
+def test_arrays_that_are_written_out():
+    def told(function, args):
+        try:
+            each, s, d = function(*args)
+        except Exception as error:
+            return type(error), str(error)
+        found = []
+        for a in [*each, s, d]:
+            held = str(a.tolist()) if a.dtype.hasobject else a.tobytes()
+            found.append((a.dtype, a.shape, a.strides, held))
+        return found
+
+    jitted = opcodon.jit(written_out)
+    numbers = [0.25, -3.5, 2, True, np.float64(0.1), np.float32(0.1), 2**70, np.int64(3), 1j]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for x in numbers:
+            for y in [1.5, 0.0, 2**54 + 1, np.float64(0.0), "a"]:
+                for k in (1, 0, -7, 2**63, np.int64(5), 0.5):
+                    assert told(jitted, (x, y, 2, k)) == told(written_out, (x, y, 2, k)), (x, y, k)
+    assert told(jitted, (1.0, 2.0, 9, 3)) == told(written_out, (1.0, 2.0, 9, 3))
+
+
+def test_arrays_that_are_written_out_do_not_leak():
+    import gc
+
+    def many(n):
+        t = 0.0
+        for _ in range(n):
+            r = np.array([t, 1.0, 2.0])
+            v = r[1:]
+            t = v[0] * 0.5
+        return t
+
+    jitted = opcodon.jit(many)
+    jitted(10)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    jitted(20_000)
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 100

@@ -200,6 +200,9 @@ pub struct Runtime {
     /// stored gives something else that is no reference. The bytes of `end` are the `RowEnd`, the number of
     /// dimensions, and the place of their sizes among the words.
     pub whole_row: usize,
+    /// `(words, n, whether they are doubles) -> object`: an array of so many doubles or integers; or null,
+    /// and no exception.
+    pub array_of: usize,
     /// `(array, address, sizes and steps, number of dimensions) -> object`: a view of elements of an array;
     /// or null, and no exception. A size below zero means none.
     pub array_view: usize,

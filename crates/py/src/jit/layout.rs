@@ -575,6 +575,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         on_threads: at!(threads::on_threads),
         whole: if fine { at!(whole::whole) } else { 0 },
         whole_row: if fine { at!(whole::row) } else { 0 },
+        array_of: at!(whole::array_of),
         array_view: at!(whole::array_view),
         whole_functions: whole::functions(&numpy)?,
         libm,

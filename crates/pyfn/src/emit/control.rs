@@ -60,7 +60,8 @@ impl Emitter<'_, '_> {
     pub(super) fn block(&mut self, block: &[Statement]) -> bool {
         let mut rest = block;
         while let Some(first) = rest.first() {
-            let (n_done, goes_on) = match self.whole(rest) {
+            let at_once = self.whole(rest).or_else(|| self.array_literal(rest));
+            let (n_done, goes_on) = match at_once {
                 Some(done) => done,
                 None => match self.shortcut(rest) {
                     Some(goes_on) => (2, goes_on),

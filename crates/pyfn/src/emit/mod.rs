@@ -35,6 +35,7 @@ mod instance;
 mod integers;
 mod island;
 mod list;
+mod literal;
 mod lockstep;
 mod object;
 mod scalar;

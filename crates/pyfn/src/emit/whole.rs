@@ -3,10 +3,11 @@
 
 use std::cell::{Cell, RefCell};
 
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value, types};
+use cranelift_frontend::Variable;
 
 use super::Emitter;
-use crate::program::{Atom, Kind, Statement};
+use crate::program::{Atom, Kind, Local, Statement};
 use crate::scope::Scope;
 use crate::types::{Class, Dtype, Form, OBJECT, Tags, Ty, UNSET};
 use crate::whole::{Operands, Run, Whole, WholeNode, run};
@@ -104,6 +105,19 @@ impl Emitter<'_, '_> {
             self.b.def_var(object, made);
             self.b.ins().brif(made, done, &[], one_by_one, &[]);
         }
+        let goes_on = self.or_one_by_one(statements, to, object, [one_by_one, done, after]);
+        Some((statements.len(), goes_on))
+    }
+
+    /// Emits statements one by one, in a block that has been jumped to where they were not done at once;
+    /// where they were, what they bind is an object. Whether anything follows.
+    pub(super) fn or_one_by_one(
+        &mut self,
+        statements: &[Statement],
+        to: Option<Local>,
+        object: Variable,
+        [one_by_one, done, after]: [Block; 3],
+    ) -> bool {
         let before = (self.types.clone(), self.facts.len(), self.checked.len());
         self.b.switch_to_block(one_by_one);
         let goes_on = statements.iter().all(|statement| self.statement(statement));
@@ -140,7 +154,7 @@ impl Emitter<'_, '_> {
         } else {
             self.resume_at_nothing();
         }
-        Some((statements.len(), goes_on))
+        goes_on
     }
 
     /// Whether a run is worth to be looked at as a whole: arrays go in, and nothing that is none

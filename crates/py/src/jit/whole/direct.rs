@@ -188,6 +188,30 @@ pub(in crate::jit) unsafe extern "C" fn array_view(
     }
 }
 
+/// An array of words side by side; null, and no exception, if there is no memory.
+pub(in crate::jit) unsafe extern "C" fn array_of(
+    words: *const u64,
+    n: usize,
+    is_float: u64,
+) -> *mut PyObject {
+    let py = unsafe { Python::assume_attached() };
+    let dtype = if is_float != 0 {
+        Dtype::Float64
+    } else {
+        Dtype::Int64
+    };
+    let mut sizes = [1; N_DIMS_MAX];
+    sizes[0] = n.cast_signed();
+    match made(py, &Shape { n_dims: 1, sizes }, dtype) {
+        Some((array, out)) => {
+            // SAFETY: there are so many words, and room for them.
+            unsafe { std::ptr::copy_nonoverlapping(words, out, n) };
+            array
+        }
+        None => std::ptr::null_mut(),
+    }
+}
+
 /// A new array, and where its elements are.
 fn made(py: Python<'_>, shape: &Shape, dtype: Dtype) -> Option<(*mut PyObject, *mut u64)> {
     let array = empty(py, shape, dtype);

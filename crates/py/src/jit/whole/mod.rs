@@ -32,7 +32,7 @@ use opcodon_pyfn::{Dtype, Whole, WholeNode};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
-pub(super) use self::direct::{array_view, call};
+pub(super) use self::direct::{array_of, array_view, call};
 use self::plan::{Ends, Memo, Plan};
 pub(super) use self::plan::{functions, inner_loop};
 pub(super) use self::product::product;

@@ -203,8 +203,13 @@ impl Reader<'_> {
             }
             WholeNode::Call(function, args) => {
                 let a = of_row(self.operand(*args.first()?)?)?;
-                (name(*function)? == "numpy.sqrt")
-                    .then(|| self.graph.float(Op::Sqrt, Lane::Double, &[a]))
+                let sign = self.graph.double(-0.0);
+                let (op, args) = match name(*function)?.as_str() {
+                    "numpy.sqrt" => (Op::Sqrt, vec![a]),
+                    "numpy.absolute" | "numpy.abs" | "abs" => (Op::AndNot, vec![sign, a]),
+                    _ => return None,
+                };
+                Some(self.graph.float(op, Lane::Double, &args))
             }
             _ => None,
         }
