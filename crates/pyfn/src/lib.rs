@@ -68,4 +68,4 @@ pub use unit::{
     ArrayCheck, CodePlace, CompileError, FunctionInfo, LoopShape, Record, Shape, Spec, SpecId,
     Unit, VectorLoop,
 };
-pub use whole::{Whole, WholeFunction, WholeMethod, WholeNode, WholePart};
+pub use whole::{N_ROW_MAX, RowEnd, Whole, WholeFunction, WholeMethod, WholeNode, WholePart};

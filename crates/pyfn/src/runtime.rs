@@ -195,6 +195,17 @@ pub struct Runtime {
     /// `(expression: *const Whole, leaves: *const [tag, bits]) -> object`, or null, and no
     /// exception, if the expression is to be computed statement by statement.
     pub whole: usize,
+    /// `(kernel, words, n, end, target) -> object`: a row of so many doubles, of which a kernel writes each,
+    /// made into what a `RowEnd` says; or null, and no exception, if the plan has to do it. What is
+    /// stored gives something else that is no reference. The bytes of `end` are the `RowEnd`, the number of
+    /// dimensions, and the place of their sizes among the words.
+    pub whole_row: usize,
+    /// `(words, n, whether they are doubles) -> object`: an array of so many doubles or integers; or null,
+    /// and no exception.
+    pub array_of: usize,
+    /// `(array, address, sizes and steps, number of dimensions) -> object`: a view of elements of an array;
+    /// or null, and no exception. A size below zero means none.
+    pub array_view: usize,
     /// Functions of arrays that may be part of such an expression, by their addresses.
     pub whole_functions: HashMap<usize, WholeFunction>,
     /// The inner loops of numpy's functions of floats, or of `float32`, and their data.

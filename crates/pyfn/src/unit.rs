@@ -340,6 +340,8 @@ pub struct Unit {
     pub hoists: bool,
     /// Whether floats may be added in another order.
     pub fast_math: bool,
+    /// Whether indices into arrays are within bounds, as whoever calls the function says.
+    pub trusts_indices: bool,
     /// Whether expressions over arrays may be computed on several threads.
     pub parallel: bool,
     /// Whether other threads of Python may run meanwhile.
@@ -377,6 +379,7 @@ impl Unit {
             owner,
             hoists: true,
             fast_math: false,
+            trusts_indices: false,
             parallel: false,
             nogil: false,
             observes: false,

@@ -15,6 +15,8 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
+use opcodon_codemem::Code;
+
 use crate::globals::Global;
 use crate::liveness::for_each_atom;
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Kind, Local, Statement, Un};
@@ -45,6 +47,8 @@ pub struct Whole {
     pub statement: usize,
     /// How often it was computed at once.
     pub n_done: Cell<u64>,
+    /// What computes it over short rows.
+    pub row: Option<Code>,
     /// What the runtime keeps from call to call.
     pub memo: RefCell<Option<Box<dyn Any>>>,
 }
@@ -132,6 +136,45 @@ pub enum WholePart {
     New,
 }
 
+/// Elements of the longest row that generated code has a kernel called for.
+pub const N_ROW_MAX: usize = 1024;
+
+/// What is to be done with what such a kernel has computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RowEnd {
+    /// It becomes a new array.
+    Array,
+    /// It is stored in a row that is there.
+    Store,
+    /// It is put together.
+    Sum,
+    /// The sum by the number of elements.
+    Mean,
+    /// The root of the variance.
+    Std,
+    /// The mean square of what elements differ from their mean.
+    Var,
+    /// The largest element.
+    Max,
+    /// The smallest.
+    Min,
+}
+
+impl RowEnd {
+    /// All of them, in their order.
+    pub const ALL: [Self; 8] = [
+        Self::Array,
+        Self::Store,
+        Self::Sum,
+        Self::Mean,
+        Self::Std,
+        Self::Var,
+        Self::Max,
+        Self::Min,
+    ];
+}
+
 /// A run of statements that an expression was made of.
 pub(crate) struct Run {
     pub(crate) n_statements: usize,
@@ -144,6 +187,20 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Whether it is no more than a part of an array.
+    pub(crate) fn is_view(&self) -> bool {
+        self.target.is_none() && matches!(self.nodes[self.result], WholeNode::Part(..))
+    }
+
+    /// Whether it is one operation that makes an array: numpy does that as fast, unless it is short.
+    pub(crate) fn is_single(&self) -> bool {
+        let is_arithmetic = matches!(
+            self.nodes[self.result],
+            WholeNode::Bin(..) | WholeNode::Un(..)
+        );
+        self.n_statements == 1 && self.target.is_none() && is_arithmetic
+    }
+
     /// The array that the result is stored in.
     pub(crate) fn stored_in(&self) -> Option<&Atom> {
         let node = match &self.nodes[self.target?] {
@@ -282,8 +339,11 @@ impl Finder<'_> {
         let is_temporary = self.is_temporary(*to);
         if let Some(target) = in_place.filter(|_| is_temporary) {
             self.in_place = Some((*to, target));
+        } else if at == 0 && !is_result {
+            // The part itself, if nobody makes more of it.
+            self.end(at, Some(*to), last, None);
         } else if is_result
-            && (at > 0 || in_place.is_some() || self.reduces(last))
+            && (at > 0 || in_place.is_some() || self.reduces(last) || self.is_arithmetic(last))
             && self.open.is_empty()
         {
             self.end(at, Some(*to), last, in_place);
@@ -364,6 +424,10 @@ impl Finder<'_> {
             WholeNode::Call(address, _) => self.functions[address].reduces.is_some(),
             _ => false,
         }
+    }
+
+    fn is_arithmetic(&self, node: Node) -> bool {
+        matches!(self.nodes[node], WholeNode::Bin(..) | WholeNode::Un(..))
     }
 
     fn expr(&mut self, e: &Expr) -> Option<WholeNode> {

@@ -367,7 +367,8 @@ def jit(
         Permits loops that run by the vector to reorder sums of floats, and functions in them to
         differ from the C library's by up to 4 units in the last place.
     boundscheck
-        False permits indices to be trusted. This version makes no use of it: they are checked.
+        False permits indices into arrays to be trusted: one that is out of bounds may then read or
+        overwrite memory of somebody else, or end the process. Negative ones count from the end.
     parallel
         Permits loops that run by the vector and expressions over large arrays to be computed on
         all cores. Results are the same to the bit.

@@ -133,7 +133,7 @@ def report(
         why = f"{vectors[node.id]} rows at a time" if node.id in vectors else ""
         if isinstance(node, Simple):
             if node.id in passes:
-                why = f"{passes[node.id]} operations in one pass"
+                why = _pass(passes[node.id])
             if node.data["s"] == "leave":
                 state, why = PYTHON, node.data["why"]
             elif _calls_helper(form, node):
@@ -154,6 +154,12 @@ def report(
         for state, why in [states.get(number, ("", ""))]
     ]
     return Report(name, file, refusal, signatures, lines)
+
+
+def _pass(n_operations: int) -> str:
+    if n_operations == 0:
+        return "stored in one pass"
+    return f"{n_operations} operation{'s' if n_operations > 1 else ''} in one pass"
 
 
 def _calls_helper(form: Form, node: Simple) -> bool:

@@ -18,6 +18,7 @@ use pyo3::ffi::{self, Py_ssize_t, PyObject};
 use pyo3::prelude::*;
 
 use super::layout::known;
+use super::whole;
 
 unsafe extern "C" {
     fn PyObject_VectorcallDict(
@@ -418,6 +419,9 @@ pub(super) unsafe extern "C" fn recursion() {
     }
 }
 
+/// The place of `@` among the operators.
+const MATMUL: u64 = 12;
+
 type Binary = unsafe extern "C" fn(*mut PyObject, *mut PyObject) -> *mut PyObject;
 
 pub(super) unsafe extern "C" fn binary(
@@ -456,6 +460,11 @@ pub(super) unsafe extern "C" fn binary(
         Some(ffi::PyNumber_InPlaceXor),
         Some(ffi::PyNumber_InPlaceMatrixMultiply),
     ];
+    if (op, in_place) == (MATMUL, 0)
+        && let Some(made) = whole::product(a, b)
+    {
+        return made;
+    }
     let table = if in_place == 0 { &PLAIN } else { &IN_PLACE };
     let function = usize::try_from(op).ok().and_then(|op| table.get(op));
     unsafe {

@@ -89,6 +89,8 @@ pub(crate) struct Function {
     along: Option<Py<PyAny>>,
     /// Whether floats may be added in another order.
     fast_math: bool,
+    /// Whether indices into arrays are within bounds.
+    trusts_indices: bool,
     parallel: bool,
     nogil: bool,
     state: UnsafeCell<State>,
@@ -350,6 +352,7 @@ impl Function {
             let mut unit = group.unit.borrow_mut();
             unit.hoists = state.hoists;
             unit.fast_math = self.fast_math;
+            unit.trusts_indices = self.trusts_indices;
             unit.parallel = self.parallel;
             unit.nogil = self.nogil;
             unit.observes = state.seen.goes_on();
@@ -540,6 +543,10 @@ impl Function {
             listing: options.get_item("listing")?.map(Bound::unbind),
             along: options.get_item("along")?.map(Bound::unbind),
             fast_math: permits("fast_math")?,
+            trusts_indices: match options.get_item("boundscheck")? {
+                Some(wanted) => !wanted.is_truthy()?,
+                None => false,
+            },
             parallel: permits("parallel")?,
             nogil: permits("nogil")?,
             state: UnsafeCell::default(),

@@ -525,7 +525,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         del_item: at!(calls::del_item),
         get_attr: at!(ffi::PyObject_GetAttr),
         set_attr: at!(calls::set_attr),
-        call: at!(calls::vectorcall()),
+        call: at!(whole::call),
         call_method: at!(calls::PyObject_VectorcallMethod),
         call_at: at!(members::call_at),
         look_up: at!(members::look_up),
@@ -574,6 +574,9 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         search_sorted: at!(scalars::search_sorted),
         on_threads: at!(threads::on_threads),
         whole: if fine { at!(whole::whole) } else { 0 },
+        whole_row: if fine { at!(whole::row) } else { 0 },
+        array_of: at!(whole::array_of),
+        array_view: at!(whole::array_view),
         whole_functions: whole::functions(&numpy)?,
         libm,
     };

@@ -10,6 +10,14 @@ use super::{Emitter, Val, trusted};
 use crate::program::{Atom, Index};
 use crate::types::{ArrayTy, BOOL, Class, Dtype, NP_BOOL, NP_F32, Tags};
 
+/// An index that is within bounds wherever this is known, and the place that it means: from the front.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Checked {
+    index: Value,
+    size: Value,
+    place: Value,
+}
+
 impl Emitter<'_, '_> {
     /// Which parts of the index of a local are known to be within bounds.
     pub(super) fn known_parts(&self, of: &Atom, index: &Index) -> Vec<bool> {
@@ -58,18 +66,44 @@ impl Emitter<'_, '_> {
 
     /// The index into something of that size; leaves if it is out of bounds.
     pub(super) fn in_bounds(&mut self, index: &Val, size: Value) -> Value {
-        let mut word = self.word(index);
-        if !index.ty.natural {
-            let from_end = self.b.ins().iadd(word, size);
-            let negative = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, word, 0);
-            word = self.b.ins().select(negative, from_end, word);
-        }
+        let word = self.front_of(index, size);
         let beyond = self
             .b
             .ins()
             .icmp(IntCC::UnsignedGreaterThanOrEqual, word, size);
         self.exit_if(beyond, "an index out of bounds");
         word
+    }
+
+    /// An index from the front, if it is one at all.
+    pub(super) fn front_of(&mut self, index: &Val, size: Value) -> Value {
+        let word = self.word(index);
+        if index.ty.natural {
+            return word;
+        }
+        let from_end = self.b.ins().iadd(word, size);
+        let is_negative = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, word, 0);
+        self.b.ins().select(is_negative, from_end, word)
+    }
+
+    /// The same where a size never changes: what was looked at on the way is not looked at again.
+    fn in_bounds_once(&mut self, index: &Val, size: Value) -> Value {
+        if self.unit.trusts_indices {
+            return self.front_of(index, size);
+        }
+        let word = self.word(index);
+        let mut known = self.checked.iter();
+        let is_it = |known: &&Checked| known.index == word && known.size == size;
+        if let Some(known) = known.find(is_it) {
+            return known.place;
+        }
+        let place = self.in_bounds(index, size);
+        // On a side that may not be the one that is taken nothing was looked at for certain.
+        if self.side.is_none() {
+            let index = word;
+            self.checked.push(Checked { index, size, place });
+        }
+        place
     }
 
     /// Where an element is; `None` if there are not as many indices as dimensions.
@@ -89,7 +123,7 @@ impl Emitter<'_, '_> {
             let word = if known.get(k) == Some(&true) {
                 self.word(index)
             } else {
-                self.in_bounds(index, fields.sizes[k])
+                self.in_bounds_once(index, fields.sizes[k])
             };
             // Dimension by dimension, so that the address of a row is the same in a loop along it.
             let step = if array.contiguous && k + 1 == array.ndim {

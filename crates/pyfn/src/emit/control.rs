@@ -4,7 +4,10 @@
 //! brings its locals into that form before it jumps. A loop over a range counts; one over a list or
 //! an array holds a reference and an index; any other goes through Python's iterator.
 
-use cranelift_codegen::ir::{Block, InstBuilder, SourceLoc, Value, condcodes::IntCC, types};
+use cranelift_codegen::ir::{
+    Block, InstBuilder, InstructionData, Opcode, SourceLoc, Value, condcodes::CondCode,
+    condcodes::IntCC, types,
+};
 use cranelift_frontend::Variable;
 
 use super::vector::{Row, Vector};
@@ -57,7 +60,8 @@ impl Emitter<'_, '_> {
     pub(super) fn block(&mut self, block: &[Statement]) -> bool {
         let mut rest = block;
         while let Some(first) = rest.first() {
-            let (n_done, goes_on) = match self.whole(rest) {
+            let at_once = self.whole(rest).or_else(|| self.array_literal(rest));
+            let (n_done, goes_on) = match at_once {
                 Some(done) => done,
                 None => match self.shortcut(rest) {
                     Some(goes_on) => (2, goes_on),
@@ -150,26 +154,66 @@ impl Emitter<'_, '_> {
         self.end_checks();
         let after = self.joint(statement.id).after;
         let (yes, no, done) = (self.new_block(), self.new_block(), self.new_block());
-        self.b.ins().brif(truth, yes, &[], no, &[]);
-        self.sides(statement.id, [(yes, then), (no, otherwise)], done, after)
+        self.branch_to(truth, [(yes, then), (no, otherwise)]);
+        let n_checked = [self.checked.len(); 2];
+        let sides = [(yes, then), (no, otherwise)];
+        self.sides(statement.id, sides, n_checked, done, after)
     }
 
-    /// The two sides of a branch, in blocks that have been jumped to; whether anything follows.
+    /// Goes on at one of two sides. Code of the second follows, so that is not one that leaves a loop.
+    pub(super) fn branch_to(&mut self, truth: Value, sides: [(Block, &[Statement]); 2]) {
+        let [(yes, _), (no, otherwise)] = sides;
+        let leaves_loop = matches!(otherwise.last().map(|last| &last.kind), Some(Kind::Break));
+        if leaves_loop {
+            let is_false = self.inverse(truth);
+            self.b.ins().brif(is_false, no, &[], yes, &[]);
+        } else {
+            self.b.ins().brif(truth, yes, &[], no, &[]);
+        }
+    }
+
+    /// Whether a condition does not hold.
+    fn inverse(&mut self, truth: Value) -> Value {
+        let dfg = &self.b.func.dfg;
+        let made_by = |value: Value| dfg.value_def(value).inst().map(|inst| dfg.insts[inst]);
+        let inner = match made_by(truth) {
+            Some(InstructionData::Unary {
+                opcode: Opcode::Uextend,
+                arg,
+            }) => made_by(arg),
+            other => other,
+        };
+        match inner {
+            // The compiler knows this of integers only.
+            Some(InstructionData::FloatCompare { args, cond, .. }) => {
+                self.b.ins().fcmp(cond.complement(), args[0], args[1])
+            }
+            _ => self.b.ins().icmp_imm_s(IntCC::Equal, truth, 0),
+        }
+    }
+
+    /// The two sides of a branch, in blocks that have been jumped to; whether anything follows. `n_checked`
+    /// is how many of the indices that were looked at are so on either side.
     pub(super) fn sides(
         &mut self,
         branch: usize,
         sides: [(Block, &[Statement]); 2],
+        n_checked: [usize; 2],
         done: Block,
         after: State,
     ) -> bool {
         let types = [true, false].map(|side| self.refined(branch, side));
-        for ((start, statements), types) in sides.into_iter().zip(types) {
+        let checked = std::mem::take(&mut self.checked);
+        for (side, ((start, statements), types)) in sides.into_iter().zip(types).enumerate() {
             self.types = types;
+            self.checked = checked[..n_checked[side]].to_vec();
             self.start(start);
             if self.block(statements) {
                 self.jump_to(done, &after);
             }
         }
+        self.checked = checked;
+        self.checked.truncate(n_checked[0].min(n_checked[1]));
         self.resume_at(done, after)
     }
 
@@ -216,6 +260,13 @@ impl Emitter<'_, '_> {
         };
         let joint = self.joint(turn.id);
         if is_break {
+            let checked = &self.checked;
+            if let Some(turn) = self.turns.last_mut() {
+                match &mut turn.checked_at_breaks {
+                    Some(known) => known.retain(|known| checked.contains(known)),
+                    known => *known = Some(checked.clone()),
+                }
+            }
             if let Some(island) = &turn.island {
                 self.leave_island(island);
             }
@@ -364,6 +415,7 @@ impl Emitter<'_, '_> {
             self.run_ahead(body);
         }
         let joint = self.joint(statement.id);
+        let n_checked = self.checked.len();
         let (head, latch, inside, end, after) = (
             self.new_block(),
             self.new_block(),
@@ -486,6 +538,7 @@ impl Emitter<'_, '_> {
             state: state.clone(),
             head: latch,
             after,
+            checked_at_breaks: None,
             is_between: true,
             island: island.clone(),
         });
@@ -546,6 +599,7 @@ impl Emitter<'_, '_> {
             self.b.seal_block(head);
         }
         self.end_checks();
+        self.checked.truncate(n_checked);
         self.start(end);
         self.types = at_head;
         self.unsettle(n_settled);
@@ -560,7 +614,10 @@ impl Emitter<'_, '_> {
         if matches!(source, Source::Forever) {
             // Never reached: the loop is only left by break.
             self.resume_at_nothing();
-            self.turns.pop();
+            let turn = self.turns.pop();
+            if let Some(checked) = turn.and_then(|turn| turn.checked_at_breaks) {
+                self.checked = checked;
+            }
         } else {
             self.release_turns(self.turns.len() - 1);
             self.turns.pop();
@@ -568,6 +625,7 @@ impl Emitter<'_, '_> {
             if self.block(otherwise) {
                 self.jump_to(after, &joint.after);
             }
+            self.checked.truncate(n_checked);
         }
         self.resume_at(after, joint.after)
     }

@@ -103,6 +103,7 @@ impl Emitter<'_, '_> {
         let own_lists = std::mem::take(&mut self.own_lists);
         let own_tables = std::mem::take(&mut self.own_tables);
         let facts = std::mem::take(&mut self.facts);
+        let checked = std::mem::take(&mut self.checked);
         let forwarded = self.forwarded.take();
         let result = emit(self);
         self.info = info;
@@ -112,6 +113,7 @@ impl Emitter<'_, '_> {
         self.own_lists = own_lists;
         self.own_tables = own_tables;
         self.facts = facts;
+        self.checked = checked;
         self.forwarded = forwarded;
         result
     }
@@ -150,6 +152,7 @@ impl Emitter<'_, '_> {
                 );
                 self.b.ins().brif(truth, yes, &[], no, &[]);
                 let sides = [true, false].map(|side| self.refined(statement.id, side));
+                let n_checked = self.checked.len();
                 for ((start, block), types) in [(yes, then), (no, otherwise)].into_iter().zip(sides)
                 {
                     self.types = types;
@@ -157,6 +160,7 @@ impl Emitter<'_, '_> {
                     if self.inlined_block(block, target) {
                         self.jump_to(done, &after);
                     }
+                    self.checked.truncate(n_checked);
                 }
                 return self.resume_at(done, after);
             }
@@ -228,6 +232,7 @@ impl Emitter<'_, '_> {
             return false;
         };
         self.types.clone_from(&at_head);
+        let n_checked = self.checked.len();
         let [latch, inside, end, after] = [(); 4].map(|()| self.new_block());
         self.check_inlined_turn(counted.as_ref(), inside, end);
         self.b.switch_to_block(inside);
@@ -246,6 +251,7 @@ impl Emitter<'_, '_> {
         if self.inlined_block(body, target) {
             self.jump_to(latch, &joint.head);
         }
+        self.checked.truncate(n_checked);
         target.loops.pop();
         self.start(latch);
         self.types.clone_from(&at_head);
@@ -271,6 +277,7 @@ impl Emitter<'_, '_> {
         } else if self.inlined_block(otherwise, target) {
             self.jump_to(after, &joint.after);
         }
+        self.checked.truncate(n_checked);
         self.resume_at(after, joint.after)
     }
 

@@ -266,6 +266,19 @@ impl Emitter<'_, '_> {
         }
     }
 
+    /// Takes ticks wherever they are.
+    pub(super) fn take_ticks_here(&mut self, n_ticks: i64) {
+        let is_away = self.berths.moored.contains(&self.ticks);
+        if is_away {
+            self.fetch(self.ticks);
+        }
+        let n_ticks = self.int(n_ticks);
+        self.take_ticks(n_ticks);
+        if is_away {
+            self.put_away(self.ticks);
+        }
+    }
+
     /// Puts a variable into its berth.
     pub(super) fn put_away(&mut self, variable: Variable) {
         if self.berths.settled.contains(&variable) {

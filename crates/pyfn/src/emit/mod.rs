@@ -35,6 +35,7 @@ mod instance;
 mod integers;
 mod island;
 mod list;
+mod literal;
 mod lockstep;
 mod object;
 mod scalar;
@@ -154,6 +155,8 @@ pub(crate) struct Turn {
     pub(crate) n_facts_inside: usize,
     /// Number of variables that were settled before it.
     pub(crate) n_settled: usize,
+    /// Indices that were looked at wherever it is left by `break`.
+    pub(crate) checked_at_breaks: Option<Vec<array::Checked>>,
     /// Between two turns: Python does not get the loop's state.
     pub(crate) is_between: bool,
     pub(crate) island: Option<Island>,
@@ -191,6 +194,8 @@ pub(crate) struct Emitter<'a, 'f> {
     unfinished: Option<Value>,
     /// Indices that are known to be within bounds here.
     pub(crate) facts: Vec<hoist::Fact>,
+    /// Indices that were looked at on every way to here.
+    checked: Vec<array::Checked>,
     /// The element that the current innermost loop changes.
     pub(crate) forwarded: Option<forward::Forwarded>,
     scratch: StackSlot,
@@ -433,6 +438,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             frame_words: 0,
             unfinished: None,
             facts: Vec::new(),
+            checked: Vec::new(),
             forwarded: None,
             scratch,
             scratch_words: 0,

@@ -63,10 +63,12 @@ impl Emitter<'_, '_> {
             return None;
         }
         let around = self.b.srcloc();
+        let n_checked = self.checked.len();
         let mut decided = None;
         let is_open = self.part(first, &condition, &mut decided, &state);
         let Some(decided) = decided.filter(|_| is_open) else {
             if let Some(decided) = decided {
+                self.checked.truncate(n_checked);
                 self.start(decided);
                 self.types.clone_from(types);
             }
@@ -81,10 +83,18 @@ impl Emitter<'_, '_> {
         self.end_checks();
         let after = self.joint(second.id).after;
         let (yes, no, done) = (self.new_block(), self.new_block(), self.new_block());
-        self.b.ins().brif(truth, yes, &[], no, &[]);
+        let sides = [(yes, then.as_slice()), (no, otherwise.as_slice())];
+        self.branch_to(truth, sides);
         self.start(decided);
-        self.jump(if condition.goes_on_if { no } else { yes }, &[]);
-        let goes_on = self.sides(second.id, [(yes, then), (no, otherwise)], done, after);
+        // Nothing decided before on this side only.
+        let n_all = self.checked.len();
+        let (decided_side, n_checked) = if condition.goes_on_if {
+            (no, [n_all, n_checked])
+        } else {
+            (yes, [n_checked, n_all])
+        };
+        self.jump(decided_side, &[]);
+        let goes_on = self.sides(second.id, sides, n_checked, done, after);
         self.b.set_srcloc(around);
         Some(goes_on)
     }

@@ -3,13 +3,17 @@
 
 use std::cell::{Cell, RefCell};
 
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value, types};
+use cranelift_frontend::Variable;
 
 use super::Emitter;
-use crate::program::{Atom, Kind, Statement};
+use crate::program::{Atom, Kind, Local, Statement};
 use crate::scope::Scope;
 use crate::types::{Class, Dtype, Form, OBJECT, Tags, Ty, UNSET};
 use crate::whole::{Operands, Run, Whole, WholeNode, run};
+
+/// Turns of a loop that a run counts for.
+const N_TICKS: i64 = 128;
 
 impl Operands for Scope<'_> {
     fn is_number(&self, atom: &Atom) -> bool {
@@ -41,8 +45,7 @@ impl Emitter<'_, '_> {
         }
         self.begin(first);
         // A run may take long, and nobody looks at signals in it.
-        let status = self.call_rarely(self.rt.check_signals, &[]);
-        self.fail_if_negative(status);
+        self.take_ticks_here(N_TICKS);
         let goes_on = self.prepare(first);
         self.end_checks();
         if !goes_on {
@@ -51,15 +54,19 @@ impl Emitter<'_, '_> {
         if !self.is_about_arrays(&found) {
             return None;
         }
+        if found.is_view() && !self.is_known_view(&found) {
+            return None;
+        }
         let words = found.leaves.iter().map(|leaf| self.leaf(leaf));
         let words = words.collect::<Option<Vec<_>>>()?;
-        let room = self.scratch(2 * words.len());
-        for (at, &word) in words.iter().flatten().enumerate() {
-            self.store(word, room, i32::try_from(8 * at).unwrap_or(0));
+        let row = self.row_kernel(&found);
+        let is_single = found.is_single() || found.is_view();
+        if is_single && row.is_none() && !found.is_view() {
+            return None;
         }
         let to = found.to;
-        let record = Box::new(Whole {
-            nodes: found.nodes,
+        let mut record = Box::new(Whole {
+            nodes: found.nodes.clone(),
             result: found.result,
             target: found.target,
             n_leaves: found.leaves.len(),
@@ -67,23 +74,62 @@ impl Emitter<'_, '_> {
             nogil: self.unit.nogil,
             statement: statements.last().map_or(first.id, |last| last.id),
             n_done: Cell::default(),
+            row: None,
             memo: RefCell::default(),
         });
+        let (one_by_one, done, after) = (self.new_block(), self.new_block(), self.new_block());
+        let object = self.b.declare_var(types::I64);
+        if found.is_view() {
+            self.enter_view(&found, object, [done, one_by_one]);
+        } else if let Some(row) = row {
+            let slow = if is_single {
+                one_by_one
+            } else {
+                self.cold_block()
+            };
+            let n_done = self.address(std::ptr::from_ref(&record.n_done) as usize);
+            self.enter_row((&found, &row), object, [done, slow], n_done);
+            if !is_single {
+                self.start(slow);
+            }
+            record.row = Some(row.code);
+        }
         let address = self.address(std::ptr::from_ref::<Whole>(&record) as usize);
         self.wholes.push(record);
-        let object = self.call_word(self.rt.whole, &[address, room]);
-        let (one_by_one, done, after) = (self.new_block(), self.new_block(), self.new_block());
-        self.b.ins().brif(object, done, &[], one_by_one, &[]);
-        let before = (self.types.clone(), self.facts.len());
+        if !is_single {
+            let room = self.scratch(2 * words.len());
+            for (at, &word) in words.iter().flatten().enumerate() {
+                self.store(word, room, i32::try_from(8 * at).unwrap_or(0));
+            }
+            let made = self.call_word(self.rt.whole, &[address, room]);
+            self.b.def_var(object, made);
+            self.b.ins().brif(made, done, &[], one_by_one, &[]);
+        }
+        let goes_on = self.or_one_by_one(statements, to, object, [one_by_one, done, after]);
+        Some((statements.len(), goes_on))
+    }
+
+    /// Emits statements one by one, in a block that has been jumped to where they were not done at once;
+    /// where they were, what they bind is an object. Whether anything follows.
+    pub(super) fn or_one_by_one(
+        &mut self,
+        statements: &[Statement],
+        to: Option<Local>,
+        object: Variable,
+        [one_by_one, done, after]: [Block; 3],
+    ) -> bool {
+        let before = (self.types.clone(), self.facts.len(), self.checked.len());
         self.b.switch_to_block(one_by_one);
         let goes_on = statements.iter().all(|statement| self.statement(statement));
         let types = std::mem::replace(&mut self.types, before.0);
         self.facts.truncate(before.1);
+        self.checked.truncate(before.2);
         let is_object = to.is_none_or(|to| types[to].tags == Tags::of(OBJECT));
         if goes_on {
             self.jump(after, &[]);
         }
         self.start(done);
+        let object = self.b.use_var(object);
         if goes_on && is_object {
             match (to, &statements[statements.len() - 1].kind) {
                 (Some(to), _) => self.bind(to, Self::owned(types[to].clone(), object)),
@@ -108,7 +154,7 @@ impl Emitter<'_, '_> {
         } else {
             self.resume_at_nothing();
         }
-        Some((statements.len(), goes_on))
+        goes_on
     }
 
     /// Whether a run is worth to be looked at as a whole: arrays go in, and nothing that is none

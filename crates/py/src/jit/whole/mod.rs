@@ -15,8 +15,11 @@
 //! is computed first, all of it, so that it may be read on the way.
 
 mod cast;
+mod direct;
 mod plan;
+mod product;
 mod reduce;
+mod row;
 mod run;
 mod store;
 mod sum;
@@ -29,8 +32,11 @@ use opcodon_pyfn::{Dtype, Whole, WholeNode};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
+pub(super) use self::direct::{array_of, array_view, call};
 use self::plan::{Ends, Memo, Plan};
 pub(super) use self::plan::{functions, inner_loop};
+pub(super) use self::product::product;
+pub(super) use self::row::row;
 pub(super) use self::run::InnerFunction;
 use self::run::{Job, Rows};
 use self::value::{Shape, Value, View};

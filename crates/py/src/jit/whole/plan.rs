@@ -513,6 +513,15 @@ fn resolve(
 
 /// The inner loop of one of numpy's functions for types of these numbers.
 pub(in crate::jit) fn inner_loop(function: &Bound<'_, PyAny>, numbers: &[u8]) -> Option<InnerLoop> {
+    loop_of(function, numbers, false)
+}
+
+/// The same, of a function of elements or of one of vectors and matrices.
+pub(super) fn loop_of(
+    function: &Bound<'_, PyAny>,
+    numbers: &[u8],
+    is_of_arrays: bool,
+) -> Option<InnerLoop> {
     // SAFETY: it is one of numpy's own functions, whose tables are never changed or freed.
     unsafe {
         let fields = &(*function.as_ptr().cast::<PyUFuncObject>()).fields;
@@ -520,7 +529,8 @@ pub(in crate::jit) fn inner_loop(function: &Bound<'_, PyAny>, numbers: &[u8]) ->
             usize::try_from(fields.ntypes).ok()?,
             usize::try_from(fields.nargs).ok()?,
         );
-        if n_args != numbers.len() || fields.nout != 1 || fields.core_enabled != 0 {
+        if n_args != numbers.len() || fields.nout != 1 || (fields.core_enabled != 0) != is_of_arrays
+        {
             return None;
         }
         let types = std::slice::from_raw_parts(fields.types.cast::<u8>(), n_types * n_args);

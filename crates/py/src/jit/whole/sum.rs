@@ -51,6 +51,11 @@ fn sum_in_halves<T: Copy + Add<Output = T>>(elements: &[T], zero: T) -> T {
     pairwise(elements.len(), &mut next)
 }
 
+/// The sum of elements that are there, as numpy adds them.
+pub(super) fn sum(elements: &[f64]) -> Option<f64> {
+    Some(sum_in_halves(elements, -0.0) + sums().as_ref()?.start)
+}
+
 /// The mean square of what elements differ from their mean, as numpy computes it.
 pub(super) fn variance(elements: &[f64]) -> Option<f64> {
     let start = sums().as_ref().filter(|sums| sums.variances)?.start;

@@ -63,7 +63,7 @@ pub(super) struct View {
 }
 
 impl View {
-    fn of(object: *mut PyObject) -> Option<Self> {
+    pub(super) fn of(object: *mut PyObject) -> Option<Self> {
         let fits = |array: &ArrayTy| {
             (1..=N_DIMS_MAX).contains(&array.ndim) && array.dtype != Dtype::Complex128
         };

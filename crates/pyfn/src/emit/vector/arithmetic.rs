@@ -120,7 +120,9 @@ impl Reader<'_> {
             y = self.as_part(y, x, path)?;
         }
         let mut id = self.bin_ints(op, x, y, path, is_masked)?;
-        if let Some(dtype) = dtype {
+        // A sum that is carried is looked at when the rows are done.
+        let is_carried_sum = self.graph.carried[id.index()] && matches!(op, Bin::Add | Bin::Sub);
+        if let Some(dtype) = dtype.filter(|_| !is_carried_sum) {
             id = self.clip(id, Range::of(dtype)?, path)?;
         }
         Some(value(id))

@@ -11,11 +11,11 @@ use cranelift_codegen::ir::{InstBuilder, Value, condcodes::FloatCC, condcodes::I
 
 use super::Guard;
 use super::fold;
-use super::graph::{Carry, Fold, Id, Lane, Op, Range, Test};
+use super::graph::{Carry, Fold, Id, Lane, Op, Range, Rows, Test};
 use super::read::{Read, Reader, Val};
 use crate::emit::Emitter;
 use crate::program::Local;
-use crate::types::{Class, NP_F32, Tags, class};
+use crate::types::{Class, Dtype, INT, NP_F32, Tags, class};
 
 /// The type of what is carried, once a row was done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +39,15 @@ pub(crate) struct Carried {
     pub(crate) tag: Tag,
 }
 
+/// The integers of the one dtype of fewer than 64 bits that a number is of, if it is not Python's.
+fn narrow_of(tags: Tags) -> Option<Range> {
+    let own = Tags(tags.0 & !Tags::of(INT).0).single()?;
+    if !tags.within(Tags::NARROW.or(Tags::of(INT))) {
+        return None;
+    }
+    Dtype::of_tag(own).and_then(Range::of)
+}
+
 /// Bits of an integer that a row may add; rows of a piece are fewer than 2¹⁶.
 const N_BITS_ADDED: u32 = 46;
 
@@ -55,13 +64,14 @@ impl Reader<'_> {
             let kind = classes.next();
             let is_number = matches!(kind, Some(Class::Int | Class::Float));
             let is_one = is_number && classes.all(|class| Some(class) == kind);
-            let is_wide = !ty.tags.any(Tags::NARROW.or(Tags::of(NP_F32)));
-            if !head.has(local) || !is_one || !is_wide || ty.narrow.is_some() {
+            let dtype = narrow_of(ty.tags);
+            let is_known = !ty.tags.any(Tags::NARROW.or(Tags::of(NP_F32))) || dtype.is_some();
+            if !head.has(local) || !is_one || !is_known || ty.narrow.is_some() {
                 continue;
             }
             let (lane, range) = match kind {
                 Some(Class::Float) => (Lane::Double, Range::NONE),
-                _ => (Lane::Int, Range::signed(62)),
+                _ => (Lane::Int, dtype.unwrap_or(Range::signed(62))),
             };
             let id = self.graph.add(Op::Carried(local), lane, range, &[]);
             let tags = ty.tags;
@@ -122,9 +132,15 @@ impl Reader<'_> {
                     terms: vec![part],
                     minus: vec![false],
                     lane: self.graph.node(phi).lane,
+                    limit: None,
                     area: 0,
                 },
                 _ => self.sum(value.id, phi, path)?,
+            };
+            let limit = narrow_of(was).filter(|_| carry.fold == Fold::Total);
+            let carry = match limit {
+                Some(range) => self.limited(carry, range)?,
+                None => carry,
             };
             let is_every = carry.terms.iter().all(|term| !self.is_masked_part(*term));
             let tag = match (was.single(), value.tags.single(), carry.fold) {
@@ -151,6 +167,32 @@ impl Reader<'_> {
             self.graph.carries.push(carry);
         }
         Some(all)
+    }
+
+    /// A sum that has to stay within an interval, row by row: it does if the sizes of all parts together
+    /// leave it there, which are added up, too.
+    fn limited(&mut self, carry: Carry, range: Range) -> Option<Carry> {
+        // Rows that have stored are not done again.
+        if !self.graph.stores.is_empty() {
+            return None;
+        }
+        let mut sizes = Vec::new();
+        for &term in &carry.terms {
+            let zero = self.graph.int(0);
+            let minus = self.minus(term);
+            let is_negative = self.graph.compare(Test::Lt, term, zero);
+            let node = self.graph.node(term).range;
+            let size = Range::new(0, node.high.max(-node.low));
+            let args = [is_negative, minus, term];
+            sizes.push(self.graph.add(Op::Select, Lane::Int, size, &args));
+        }
+        let number = self.graph.carries.len();
+        self.graph.carries.push(Carry {
+            terms: sizes,
+            ..carry.clone()
+        });
+        let limit = Some((range, number));
+        Some(Carry { limit, ..carry })
     }
 
     /// The type of what a row that adds something leaves behind, where others leave the number as it
@@ -211,6 +253,7 @@ impl Reader<'_> {
             terms,
             minus,
             lane,
+            limit: None,
             area: 0,
         })
     }
@@ -346,6 +389,21 @@ impl Reader<'_> {
                     Op::Div | Op::Sqrt | Op::Call(_) | Op::Routine(_) | Op::Result(_)
                 )
         });
+        // Elements that lie apart are fetched one by one, which is all that the scalar loop does to them.
+        let lie_apart = self.graph.streams.iter();
+        let mut lie_apart = lie_apart.filter(|stream| matches!(stream.rows, Rows::Strided(_)));
+        let calls = || {
+            nodes().any(|(node, live)| {
+                *live && matches!(node.op, Op::Call(_) | Op::Routine(_) | Op::Result(_))
+            })
+        };
+        if carries.iter().all(is_scalar)
+            && !carries.is_empty()
+            && lie_apart.next().is_some()
+            && !calls()
+        {
+            return false;
+        }
         // What is added to in some rows only, the scalar loop adds to behind a branch.
         let is_branch = |carry: &Carry| carry.terms.iter().any(|term| self.is_masked_part(*term));
         is_much
@@ -365,6 +423,8 @@ pub(super) struct Hand {
     area: i32,
     /// The lanes' bits.
     n_bits: u32,
+    /// The interval of a sum, and where the sum of the parts' sizes is.
+    limit: Option<(Range, i32)>,
 }
 
 impl Hand {
@@ -383,6 +443,12 @@ impl Hand {
                 is_float: carry.lane == Lane::Double,
                 area: i32::try_from(carry.area).ok()?,
                 n_bits: 8 * lane,
+                limit: match carry.limit {
+                    Some((range, sizes)) => {
+                        Some((range, i32::try_from(read.graph.carries[sizes].area).ok()?))
+                    }
+                    None => None,
+                },
             })
         };
         read.carried.iter().map(hand).collect()
@@ -411,11 +477,12 @@ impl Emitter<'_, '_> {
             }
             let word = self.word(&value);
             self.store(word, slot, hand.area);
-            let bits = match hand.fold {
-                Fold::Total => 62,
-                _ => hand.n_bits,
+            let range = match (hand.limit, hand.fold) {
+                (Some((range, _)), _) => range,
+                (None, Fold::Total) => Range::signed(62),
+                _ => Range::signed(hand.n_bits),
             };
-            self.look_at_range(word, Range::signed(bits), &mut guard);
+            self.look_at_range(word, range, &mut guard);
         }
         match guard.holds {
             Some(holds) => self.b.ins().select(holds, end, now),
@@ -423,10 +490,37 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// Takes what is carried, if rows were done.
-    pub(super) fn take_carries(&mut self, hands: &[Hand], slot: Value, [now, next]: [Value; 2]) {
+    /// Takes what is carried, if rows were done; the row that is next, which is the first if a sum may have
+    /// been too large on the way.
+    pub(super) fn take_carries(
+        &mut self,
+        hands: &[Hand],
+        slot: Value,
+        [now, mut next]: [Value; 2],
+    ) -> Value {
         if hands.is_empty() {
-            return;
+            return next;
+        }
+        for hand in hands {
+            let Some((range, sizes)) = hand.limit else {
+                continue;
+            };
+            let (Ok(low), Ok(high)) = (i64::try_from(range.low), i64::try_from(range.high)) else {
+                continue;
+            };
+            let value = self.read_local(hand.carried.local);
+            let word = self.word(&value);
+            let sizes = self.load(types::I64, slot, sizes);
+            let (least, most) = (
+                self.b.ins().isub(word, sizes),
+                self.b.ins().iadd(word, sizes),
+            );
+            let (low, high) = (self.int(low), self.int(high));
+            let op = IntCC::SignedGreaterThanOrEqual;
+            let is_above = self.b.ins().icmp(op, least, low);
+            let is_below = self.b.ins().icmp(op, high, most);
+            let fits = self.b.ins().band(is_above, is_below);
+            next = self.b.ins().select(fits, next, now);
         }
         let has_moved = self.b.ins().icmp(IntCC::NotEqual, now, next);
         for hand in hands {
@@ -469,5 +563,6 @@ impl Emitter<'_, '_> {
             self.write(&mut place, &value);
             self.places[local] = place;
         }
+        next
     }
 }

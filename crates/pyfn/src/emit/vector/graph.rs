@@ -270,6 +270,8 @@ pub(crate) struct Carry {
     /// For each of them whether it is taken away; only of floats.
     pub(super) minus: Vec<bool>,
     pub(super) lane: Lane,
+    /// The interval that a sum has to stay in, and the number of the carry that adds up its parts' sizes.
+    pub(super) limit: Option<(Range, usize)>,
     /// Bytes from the kernel's arguments to where it begins and what comes of it.
     pub(super) area: usize,
 }

@@ -43,6 +43,7 @@ mod operands;
 mod overlap;
 mod read;
 mod routines;
+mod row;
 mod seal;
 mod spill;
 mod tables;
@@ -275,8 +276,7 @@ impl Emitter<'_, '_> {
             let end = self.end_of_rows(vector, low, high);
             let end = self.hand_carries(&vector.hands, slot, [low, end]);
             let next = self.call_word(vector.address, &[slot, low, end]);
-            self.take_carries(&vector.hands, slot, [low, next]);
-            next
+            self.take_carries(&vector.hands, slot, [low, next])
         };
         self.jump(done, &[rows]);
         self.start(done);
@@ -345,7 +345,7 @@ impl Emitter<'_, '_> {
         let end = self.end_of_rows(vector, now, high);
         let end = self.hand_carries(&vector.hands, slot, [now, end]);
         let next = self.call_word(vector.address, &[slot, now, end]);
-        self.take_carries(&vector.hands, slot, [now, next]);
+        let next = self.take_carries(&vector.hands, slot, [now, next]);
         let done = self.b.ins().isub(next, now);
         self.take_ticks(done);
         let is_full = self
@@ -367,8 +367,7 @@ impl Emitter<'_, '_> {
         let kernel = self.address(vector.address);
         let caller = caller().unwrap_or(0);
         let next = self.call_rarely(caller, &[kernel, slot, now, end]);
-        self.take_carries(&vector.hands, slot, [now, next]);
-        next
+        self.take_carries(&vector.hands, slot, [now, next])
     }
 
     /// Where the loop pauses first: soon, if the kernel waits for what the first turns do.

@@ -284,6 +284,7 @@ fn floats_are_added_in_the_order_of_the_rows() {
         terms: vec![x],
         minus: vec![false],
         lane: Lane::Double,
+        limit: None,
         area: 24,
     });
     let (bytes, _) = emit(&graph, Isa::Avx2).expect("a kernel");
