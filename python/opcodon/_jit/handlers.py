@@ -279,7 +279,7 @@ class HandlersNormaliser(TurnsNormaliser):
                 return writer.at(ast.Raise(exc=writer.at(made), cause=None))  # type: ignore[no-any-return]
 
             if kind == "key":
-                return [raising(KEY_ERROR_NAME, writer.atom(kept[1]))]
+                return [raising(KEY_ERROR_NAME, writer.atom(kept[-1]))]
             failing = {**operation, **dict(zip(names, kept, strict=True))}
             statement = writer.at(ast.Expr(value=writer.operation(failing)))
             if kind == "zero":
@@ -292,7 +292,9 @@ class HandlersNormaliser(TurnsNormaliser):
         fails = self.set(where, {"fails": kind, "a": atoms[0], "b": atoms[1]})
         self.once = once
         bound = set(self.bound)
-        block = self.inside(lambda: self.handle(where, once, handler, atoms, cause))
+        # Of a key that is not there it does not matter where; that may be a table nobody else sees.
+        needed = atoms[1:] if kind == "key" else atoms
+        block = self.inside(lambda: self.handle(where, once, handler, needed, cause))
         self.bound = bound
         self.out.append(If(where, fails, block, []))
 
