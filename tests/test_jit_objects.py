@@ -134,6 +134,17 @@ def test_a_function_that_is_not_compiled_is_called_as_an_object():
     check_calls(through_callee, opcodon.jit(through_callee), [(20, []), (3, 7)])
 
 
+def through_lists(x, y):
+    same = [whether, max]
+    z = x
+    return same[0](x, x), same[0](x, z), same[0](x, y), same[0](x + 0.5, x + 0.5)
+
+
+def test_a_number_that_is_passed_twice_is_one_object():
+    calls = [(10**10, 10**10 + 1), (2.5, 3.5), (2.5, 10**10), (True, 3)]
+    check_calls(through_lists, opcodon.jit(through_lists), calls)
+
+
 def recursive_same(n, first, last):
     if n == 0:
         return first is last

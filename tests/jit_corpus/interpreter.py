@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import operator
 import random
+import sys
 import types
 
 BINARY = {
@@ -85,10 +86,11 @@ class At:
 
 
 class Leave(Exception):  # noqa: N818
-    def __init__(self, statement, mode, exception=None):
+    def __init__(self, statement, mode, exception=None, *, is_handled=False):
         self.statement = statement
         self.mode = mode
         self.exception = exception
+        self.is_handled = is_handled
 
 
 class Break(Exception):  # noqa: N818
@@ -104,9 +106,13 @@ class Return(Exception):  # noqa: N818
 
 
 class Function:
-    """Surface of the native `Function`; `policy` is shared by all of a test's functions."""
+    """Surface of the native `Function`; `policy` is shared by all of a test's functions.
+
+    So is `is_loud`: whether handlers of exceptions that are caught run anything.
+    """
 
     policy = At()
+    is_loud = True
 
     def __init__(self, _name, prepare, fallback, resume, unset, options):
         self._prepare = prepare
@@ -171,6 +177,7 @@ class Run:
         self.locals = [*bound, *[self.unset] * (len(self.program["locals"]) - len(bound))]
         self.iterators = []
         self.depth_at = {}
+        self.is_loud = self.is_caught = False
 
     def function(self):
         try:
@@ -184,10 +191,13 @@ class Run:
         for s in statements:
             # In a handler, only what nobody can tell from being in one.
             is_told = "handled" in s and not {"call", "method"}.isdisjoint(s.get("e", ()))
-            if policy.leaves_before() or is_told:
+            is_told = is_told and not self.is_loud
+            # Which handler it is is found without leaving.
+            is_found = self.is_caught and "handled" not in s
+            if not is_found and (policy.leaves_before() or is_told):
                 raise Leave(s["id"], 0)
             kind = s["s"]
-            if kind in ("if", "loop", "for", "break", "continue", "return", "leave"):
+            if kind in ("if", "loop", "for", "try", "break", "continue", "return", "leave"):
                 getattr(self, "on_" + kind)(s)
                 continue
             try:
@@ -208,8 +218,11 @@ class Run:
                 tb = exception.__traceback__
                 while tb is not None and tb.tb_frame.f_code.co_filename == __file__:
                     tb = tb.tb_next
-                raise Leave(s["id"], 2, exception.with_traceback(tb)) from None
+                raised = exception.with_traceback(tb)
+                raise Leave(s["id"], 2, raised, is_handled="handled" in s) from None
             calls = {"call", "method"} & s.get("e", {}).keys()
+            if is_found:
+                continue
             if policy.leaves_after() or (calls and not self.owner._guards_hold(self.guards)):
                 raise Leave(s["id"], 1)
 
@@ -279,6 +292,12 @@ class Run:
             return {atom(a) for a in e["set_"]}
         if "dict" in e:
             return {atom(k): atom(v) for k, v in e["dict"]}
+        if "global" in e:
+            if e["global"] not in atom(e["of"]):
+                raise Leave(s["id"], 0)
+            return atom(e["of"])[e["global"]]
+        if "sequence" in e:
+            return isinstance(atom(e["sequence"]), (tuple, list, range))
         if "fails" in e:
             return fails(e["fails"], atom(e["a"]), atom(e["b"]))
         if "format" in e:
@@ -379,6 +398,59 @@ class Run:
                 pass
         del self.iterators[depth:]
         self.block(s["else"])
+
+    def on_try(self, s):
+        depth = len(self.iterators)
+        try:
+            self.block(s["body"])
+        except Leave as leave:
+            which = self.caught_by(s, leave)
+            if which is None:
+                raise
+            where, exception = leave.statement, leave.exception
+        else:
+            return
+        del self.iterators[depth:]
+        loud = Function.is_loud and sys.exc_info()[1] is None
+        if loud:
+            self.owner._resume(where, 3)(exception)
+        self.locals[s["error"]] = exception
+        self.locals[s["at"]] = -1 - where if loud else where
+        self.locals[s["which"]] = which
+        traceback = exception.__traceback__
+        self.is_loud, self.is_caught = loud, True
+        try:
+            if not loud:
+                self.block(s["handler"])
+                return
+            raise exception
+        except type(exception) as error:
+            if error is not exception:
+                raise
+            exception.__traceback__ = traceback
+            self.block(s["handler"])
+        finally:
+            self.is_loud = self.is_caught = False
+
+    def caught_by(self, s, leave):
+        if leave.mode != 2 or leave.is_handled:
+            return None
+        for which, kind in s["kinds"]:
+            kind = self.atom(kind, s)
+            if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+                return None
+            if isinstance(leave.exception, kind):
+                return which
+        return None
+
+    def on_raise(self, s):
+        raise self.atom(s["a"], s)
+
+    def on_handled(self, s):
+        """Machine code forgets the exception here, and does not leave behind it."""
+
+    def on_setglobal(self, s):
+        self.atom(s["of"], s)[s["name"]] = self.atom(s["value"], s)
 
     def on_break(self, _s):
         raise Break

@@ -4,6 +4,9 @@
 //! interrupted by another one, whose context it would be: no function of anybody's, and no method of
 //! an object of a class that is not known. Before such a statement the function is left, and Python
 //! raises the exception after all.
+//!
+//! Where an exception was caught, a handler is *loud* if it has such statements: then the exception is
+//! made what Python says is being handled, and they are run (`emit::catch`).
 
 use crate::operation::{formats_plainly, has_plain_methods, looks_up_plainly};
 use crate::plain::is_scalar;
@@ -42,8 +45,15 @@ impl Scope<'_> {
                 let test = self.atom(test);
                 is_plain(&test) || is_container(&test)
             }
+            // What is unbound is the name of an exception that is not being handled any more.
+            Kind::EndHandler(..) | Kind::Unset(_) => true,
             Kind::Break | Kind::Continue | Kind::Return(_) | Kind::Leave(_) => true,
-            Kind::DelItem(..) | Kind::Unset(_) | Kind::Loop(_) | Kind::For(..) => false,
+            Kind::SetGlobal(..)
+            | Kind::DelItem(..)
+            | Kind::Loop(_)
+            | Kind::For(..)
+            | Kind::Try(..)
+            | Kind::Raise(_) => false,
         }
     }
 
@@ -55,7 +65,9 @@ impl Scope<'_> {
             | Expr::List(_)
             | Expr::Range(_)
             | Expr::Cmp(Cmp::Is | Cmp::IsNot, ..)
-            | Expr::Fails(..) => true,
+            | Expr::Fails(..)
+            | Expr::Global(..)
+            | Expr::IsSequence(_) => true,
             Expr::Bin(_, a, b, _) => plain(a) && plain(b),
             Expr::Cmp(_, a, b) => plain(a) && (plain(b) || is_dictionary(&self.atom(b))),
             Expr::Un(_, a) | Expr::Truth(a) => plain(a),

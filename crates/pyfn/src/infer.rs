@@ -19,12 +19,12 @@ use crate::operation::{
 };
 use crate::own::Own;
 use crate::plain;
-use crate::program::{Atom, Cmp, Expr, Id, Index, Kind, Local, Statement};
+use crate::program::{Atom, Catch, Cmp, Expr, Id, Index, Kind, Local, Statement};
 use crate::rules;
 use crate::scope::Scope;
 use crate::steps::Steps;
 use crate::table::TableTy;
-use crate::types::{Form, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET};
+use crate::types::{Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET};
 use crate::unit::{FunctionInfo, SpecId, Unit, runs_methods};
 
 /// Nesting of lists and tuples beyond which nothing is known.
@@ -96,6 +96,12 @@ pub(crate) struct Inference<'a> {
     calls_objects: bool,
     needs_identity: bool,
     known_methods: HashSet<Id>,
+    /// For each block around whose exceptions are caught: the types where the handler begins, how many
+    /// loops are around it, and its number.
+    caught: Vec<(State, usize, Id)>,
+    /// The numbers of such blocks whose handlers are around, and what their exceptions are bound to.
+    handlers: Vec<(Id, Local)>,
+    loud: HashSet<Id>,
 }
 
 /// What is found about a function.
@@ -116,6 +122,8 @@ pub(crate) struct Inferred {
     pub(crate) needs_identity: bool,
     /// The statements that run methods, and only such as are known.
     pub(crate) known_methods: HashSet<Id>,
+    /// The statements whose handlers run what may ask for the exception.
+    pub(crate) loud: HashSet<Id>,
 }
 
 /// The locals that a statement reads.
@@ -161,6 +169,7 @@ impl<'a> Inference<'a> {
                     calls_objects: inference.calls_objects,
                     needs_identity: inference.needs_identity,
                     known_methods: inference.known_methods,
+                    loud: inference.loud,
                 };
             }
             own = (inference.own_lists, inference.own_tables);
@@ -190,6 +199,9 @@ impl<'a> Inference<'a> {
             calls_objects: false,
             needs_identity: false,
             known_methods: HashSet::new(),
+            caught: Vec::new(),
+            handlers: Vec::new(),
+            loud: HashSet::new(),
         };
         let end = inference.block(&info.program.body, Some(state));
         if end.is_some() {
@@ -222,9 +234,18 @@ impl<'a> Inference<'a> {
             state[*to] = Ty::of(UNSET);
             return Some(state);
         }
+        self.note_raising(statement, &state);
         if statement.is_handled && !self.scope(&state).is_quiet(kind) {
             self.is_plain = false;
-            return None;
+            let (id, _) = self.handlers.last()?;
+            self.loud.insert(*id);
+        }
+        if let Kind::Set(_, Expr::Atom(Atom::Local(from))) = kind
+            && let Some((id, error)) = self.handlers.last()
+            && from == error
+        {
+            // Whoever gets to see the exception sees its traceback.
+            self.loud.insert(*id);
         }
         self.note_table_use(&state, kind);
         self.note_method(&state, statement);
@@ -282,7 +303,7 @@ impl<'a> Inference<'a> {
                 }
             }
             Kind::SetAttr(..) => self.note_attribute(&state, kind),
-            Kind::DelItem(..) => {}
+            Kind::DelItem(..) | Kind::SetGlobal(..) => {}
             Kind::Lookup(to, name, of) => {
                 let scope = self.scope(&state);
                 let of = scope.atom(of);
@@ -323,6 +344,11 @@ impl<'a> Inference<'a> {
                 self.joints[statement.id].after.clone_from(&after);
                 return after;
             }
+            Kind::Try(catch, body, handler) => {
+                self.is_plain = false;
+                return self.attempt(statement.id, state, catch, [body, handler]);
+            }
+            Kind::EndHandler(..) => {}
             Kind::Loop(body) => return self.repeat(statement.id, state, None, body, &[]),
             Kind::For(to, iterable, body, otherwise) => {
                 let lockstep = self.info.lockstep_at(statement, &state).cloned();
@@ -379,12 +405,55 @@ impl<'a> Inference<'a> {
                 self.ret = self.ret.join(&boxed_parts(ty.narrowed()));
                 return None;
             }
-            Kind::Leave(_) => return None,
+            Kind::Raise(_) | Kind::Leave(_) => return None,
         }
         for local in dropped(&self.info, statement) {
             state[local] = Ty::of(UNSET);
         }
         Some(state)
+    }
+
+    /// The statement may raise an exception that is caught.
+    fn note_raising(&mut self, statement: &Statement, state: &[Ty]) {
+        let n_loops = self.loops.len();
+        let Some((start, around, id)) = self.caught.last_mut() else {
+            return;
+        };
+        if *around != n_loops || statement.is_handled {
+            return;
+        }
+        let mut state = state.to_vec();
+        for local in unwound(&self.info, *id, &state) {
+            state[local] = Ty::of(UNSET);
+        }
+        join(start, Some(state), &self.info.liveness.head[*id], None);
+    }
+
+    fn attempt(
+        &mut self,
+        id: Id,
+        state: Vec<Ty>,
+        catch: &Catch,
+        [body, handler]: [&[Statement]; 2],
+    ) -> State {
+        self.caught.push((None, self.loops.len(), id));
+        let end = self.block(body, Some(state));
+        let mut start = self.caught.pop().and_then(|(start, ..)| start);
+        if let Some(start) = &mut start {
+            start[catch.error] = Ty::of(OBJECT);
+            start[catch.at] = Ty::of(INT);
+            start[catch.which] = Ty::of(INT);
+        }
+        self.joints[id].head.clone_from(&start);
+        let live = self.info.liveness.after[id].clone();
+        let mut after = None;
+        join(&mut after, end, &live, None);
+        self.handlers.push((id, catch.error));
+        let end = self.block(handler, start);
+        self.handlers.pop();
+        join(&mut after, end, &live, None);
+        self.joints[id].after.clone_from(&after);
+        after
     }
 
     fn repeat(
@@ -555,8 +624,10 @@ pub(crate) fn dropped(info: &FunctionInfo, statement: &Statement) -> Vec<Local> 
             | Kind::Expr(_)
             | Kind::SetItem(..)
             | Kind::SetAttr(..)
+            | Kind::SetGlobal(..)
             | Kind::DelItem(..)
             | Kind::Unpack(..)
+            | Kind::EndHandler(..)
     );
     let mut locals = if is_step {
         used(&statement.kind)
@@ -573,6 +644,18 @@ pub(crate) fn dropped(info: &FunctionInfo, statement: &Statement) -> Vec<Local> 
         locals.retain(|&local| local != to)
     });
     locals
+}
+
+/// Temporaries of a block that own something where one of its statements raises what is caught: they
+/// are released, as Python does with what is on its stack.
+pub(crate) fn unwound(info: &FunctionInfo, id: Id, state: &[Ty]) -> Vec<Local> {
+    let live = &info.liveness.head[id];
+    let is_unwound = |local: &Local| {
+        info.program.locals[*local].starts_with('.') && !live.has(*local) && owns(&state[*local])
+    };
+    (info.program.n_params..state.len())
+        .filter(is_unwound)
+        .collect()
 }
 
 /// What a statement may take for granted once the locals it reads have been looked at; `false` if

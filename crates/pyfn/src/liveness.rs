@@ -41,6 +41,10 @@ pub(crate) fn for_each_atom<'a>(kind: &'a Kind, f: &mut impl FnMut(&'a Atom)) {
             f(value);
         }
         Kind::Lookup(_, _, of) => f(of),
+        Kind::SetGlobal(of, _, value) => {
+            f(of);
+            f(value);
+        }
         Kind::SetAttr(of, _, value) => {
             f(of);
             f(value);
@@ -49,8 +53,21 @@ pub(crate) fn for_each_atom<'a>(kind: &'a Kind, f: &mut impl FnMut(&'a Atom)) {
             f(of);
             for_each_in_index(index, f);
         }
-        Kind::Unpack(_, a) | Kind::If(a, ..) | Kind::For(_, a, ..) | Kind::Return(a) => f(a),
-        Kind::Unset(_) | Kind::Loop(_) | Kind::Break | Kind::Continue | Kind::Leave(_) => {}
+        Kind::Unpack(_, a)
+        | Kind::If(a, ..)
+        | Kind::For(_, a, ..)
+        | Kind::Raise(a)
+        | Kind::Return(a) => f(a),
+        Kind::EndHandler(error, at) => {
+            f(error);
+            f(at);
+        }
+        Kind::Unset(_)
+        | Kind::Loop(_)
+        | Kind::Try(..)
+        | Kind::Break
+        | Kind::Continue
+        | Kind::Leave(_) => {}
     }
 }
 
@@ -64,7 +81,13 @@ fn for_each_in_index<'a>(index: &'a Index, f: &mut impl FnMut(&'a Atom)) {
 
 fn for_each_operand<'a>(e: &'a Expr, f: &mut impl FnMut(&'a Atom)) {
     match e {
-        Expr::Atom(a) | Expr::Un(_, a) | Expr::Attr(_, a) | Expr::Truth(a) | Expr::Iter(a) => f(a),
+        Expr::Atom(a)
+        | Expr::Un(_, a)
+        | Expr::Attr(_, a)
+        | Expr::Truth(a)
+        | Expr::IsSequence(a)
+        | Expr::Global(_, a)
+        | Expr::Iter(a) => f(a),
         Expr::Bin(_, a, b, _) | Expr::Cmp(_, a, b) | Expr::Fails(_, a, b) => {
             f(a);
             f(b);
@@ -97,6 +120,7 @@ pub(crate) fn for_each_target(kind: &Kind, f: &mut impl FnMut(Local)) {
     match kind {
         Kind::Set(to, _) | Kind::Unset(to) | Kind::For(to, ..) | Kind::Lookup(to, ..) => f(*to),
         Kind::Unpack(to, _) => to.iter().copied().for_each(f),
+        Kind::Try(catch, ..) => [catch.error, catch.at, catch.which].into_iter().for_each(f),
         _ => {}
     }
 }
@@ -108,7 +132,8 @@ pub(crate) struct Liveness {
     pub(crate) before: Vec<Locals>,
     /// After it.
     pub(crate) after: Vec<Locals>,
-    /// In loops, before the next turn is begun.
+    /// In loops, before the next turn is begun; in blocks with handlers, where one begins, but for what
+    /// says which.
     pub(crate) head: Vec<Locals>,
 }
 
@@ -116,6 +141,8 @@ struct Analysis {
     result: Liveness,
     /// For each loop around: what is live after it, and at its head.
     loops: Vec<(Locals, Locals)>,
+    /// What is live where the handlers of the blocks around begin.
+    handlers: Vec<Locals>,
     n_locals: usize,
 }
 
@@ -131,6 +158,7 @@ impl Liveness {
                 head: none,
             },
             loops: Vec::new(),
+            handlers: Vec::new(),
             n_locals,
         };
         analysis.block(&program.body, Locals::new(n_locals));
@@ -166,6 +194,17 @@ impl Analysis {
                 live.add(&self.block(otherwise, after));
                 live
             }
+            Kind::Try(catch, body, handler) => {
+                let mut start = self.block(handler, after.clone());
+                for local in [catch.error, catch.at, catch.which] {
+                    start.remove(local);
+                }
+                self.result.head[id] = start.clone();
+                self.handlers.push(start);
+                let live = self.block(body, after);
+                self.handlers.pop();
+                live
+            }
             Kind::Loop(body) => self.repeat(id, None, body, after.clone(), None),
             Kind::For(to, _, body, otherwise) => {
                 let end = self.block(otherwise, after.clone());
@@ -185,7 +224,7 @@ impl Analysis {
                 live.0.fill(u64::MAX);
                 live
             }
-            Kind::Return(_) => Locals::new(self.n_locals),
+            Kind::Raise(_) | Kind::Return(_) => Locals::new(self.n_locals),
             _ => {
                 let mut live = after;
                 for_each_target(&statement.kind, &mut |local| live.remove(local));
@@ -206,6 +245,7 @@ impl Analysis {
         if let Kind::Unset(local) = statement.kind {
             live.insert(local);
         }
+        self.handlers.iter().for_each(|start| live.add(start));
         self.result.before[id] = live.clone();
         live
     }

@@ -183,7 +183,7 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
             rules::cmp(*op, &scope.atom(a), &scope.atom(b)),
             "no native comparison of these types",
         ),
-        Expr::Truth(_) | Expr::Fails(..) => How::Gives(Ty::truth()),
+        Expr::Truth(_) | Expr::Fails(..) | Expr::IsSequence(_) => How::Gives(Ty::truth()),
         // A copy of the list would not change with it.
         Expr::Call(function, args, _) if scope.iterates_own_list(function, args) => {
             How::Leave("an iterator over a list that only this function sees".to_owned())
@@ -283,7 +283,7 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
             let is_known = parts.len() != 1 || formats_plainly(scope, parts);
             How::Gives(if is_known { text } else { text.boxed() })
         }
-        Expr::Set(_) | Expr::Iter(_) => How::Gives(Ty::of(OBJECT)),
+        Expr::Set(_) | Expr::Iter(_) | Expr::Global(..) => How::Gives(Ty::of(OBJECT)),
         Expr::Unknown(what) => How::Leave(format!("no native {what}")),
     }
 }

@@ -233,6 +233,10 @@ pub enum Expr {
     Set(Vec<Atom>),
     /// `bool(a)`.
     Truth(Atom),
+    /// Whether patterns of sequences may match it.
+    IsSequence(Atom),
+    /// The value of a name in a dictionary of globals.
+    Global(String, Atom),
     /// `iter(a)`.
     Iter(Atom),
     /// `f"text {a!r:format}"`, and whether the result is but a part of another one: then a number may
@@ -284,6 +288,7 @@ impl Statement {
     pub fn blocks(&self) -> [&[Self]; 2] {
         match &self.kind {
             Kind::If(_, then, otherwise) => [then, otherwise],
+            Kind::Try(_, body, handler) => [body, handler],
             Kind::Loop(body) => [body, &[]],
             Kind::For(_, _, body, otherwise) => [body, otherwise],
             _ => [&[], &[]],
@@ -301,6 +306,20 @@ pub(crate) fn all_statements(block: &[Statement]) -> impl Iterator<Item = &State
     })
 }
 
+/// Which exceptions of a block are caught, and what is known of one in the handler.
+#[derive(Debug, Clone)]
+pub struct Catch {
+    /// What the exception is bound to.
+    pub error: Local,
+    /// What is bound to the number of the statement that raised it; to `-1` less it if the exception's
+    /// traceback has an entry for it.
+    pub at: Local,
+    /// What is bound to the number of the class, as it stands beside the class.
+    pub which: Local,
+    /// Classes with numbers; the first that fits counts.
+    pub kinds: Vec<(usize, Atom)>,
+}
+
 /// What a statement does.
 #[derive(Debug, Clone)]
 pub enum Kind {
@@ -312,6 +331,8 @@ pub enum Kind {
     SetItem(Atom, Index, Atom),
     /// `of.attr = value`.
     SetAttr(Atom, String, Atom),
+    /// `name = value`, where the name is in a dictionary of globals.
+    SetGlobal(Atom, String, Atom),
     /// `del of[item]`.
     DelItem(Atom, Index),
     /// `local = of.attr`, for a call of the method later.
@@ -326,6 +347,12 @@ pub enum Kind {
     Loop(Vec<Statement>),
     /// `for to in iterable`, and what follows if it is not left by `break`.
     For(Local, Atom, Vec<Statement>, Vec<Statement>),
+    /// A block, and what is done if one of its statements raises such an exception.
+    Try(Catch, Vec<Statement>, Vec<Statement>),
+    /// `raise a`, where a handler may catch it.
+    Raise(Atom),
+    /// An exception is not being handled any more, which was raised there.
+    EndHandler(Atom, Atom),
     /// Leaves the innermost loop.
     Break,
     /// The next turn of the innermost loop.
@@ -459,9 +486,11 @@ impl Program {
                 }
             });
             let (name, named) = match &statement.kind {
-                Kind::SetAttr(_, name, _) | Kind::Lookup(_, name, _) => (Some(name), None),
+                Kind::SetAttr(_, name, _)
+                | Kind::Lookup(_, name, _)
+                | Kind::SetGlobal(_, name, _) => (Some(name), None),
                 Kind::Set(_, e) | Kind::Expr(e) => match e {
-                    Expr::Attr(name, _) => (Some(name), None),
+                    Expr::Attr(name, _) | Expr::Global(name, _) => (Some(name), None),
                     Expr::Format(parts, _) => {
                         let written = parts.iter().filter_map(|part| match part {
                             Part::Text(text) | Part::Value(_, _, Some(text)) => Some(text),
@@ -704,6 +733,10 @@ impl Reader {
             let parts = parts.iter().map(|part| self.part(part, place));
             let is_part = value["part"].as_bool().unwrap_or(false);
             Expr::Format(parts.collect::<Result<_>>()?, is_part)
+        } else if has("global") {
+            Expr::Global(name("global")?, atom("of")?)
+        } else if has("sequence") {
+            Expr::IsSequence(atom("sequence")?)
         } else if has("truth") {
             Expr::Truth(atom("truth")?)
         } else if has("iter") {
@@ -711,6 +744,20 @@ impl Reader {
         } else {
             let what = object.keys().next().map_or("", String::as_str);
             Expr::Unknown(what.to_owned())
+        })
+    }
+
+    fn catch(&self, value: &Value, place: &str) -> Result<Catch> {
+        let Some(kinds) = value["kinds"].as_array() else {
+            return wrong(place, "a list of classes");
+        };
+        let kind = |kind: &Value| Ok((usize_of(&kind[0], place)?, self.atom(&kind[1], place)?));
+        let local = |key: &str| self.local(&value[key], place);
+        Ok(Catch {
+            error: local("error")?,
+            at: local("at")?,
+            which: local("which")?,
+            kinds: kinds.iter().map(kind).collect::<Result<_>>()?,
         })
     }
 
@@ -753,6 +800,10 @@ impl Reader {
                 let name = string(&value["attr"], place)?;
                 Kind::SetAttr(atom("of")?, name, atom("value")?)
             }
+            "setglobal" => {
+                let name = string(&value["name"], place)?;
+                Kind::SetGlobal(atom("of")?, name, atom("value")?)
+            }
             "delitem" => Kind::DelItem(atom("of")?, self.index(&value["item"], place)?),
             "lookup" => {
                 let to = self.local(&value["to"], place)?;
@@ -778,6 +829,13 @@ impl Reader {
                 let body = self.block(&value["body"], true)?;
                 Kind::For(to, iterable, body, self.block(&value["else"], in_loop)?)
             }
+            "try" => {
+                let catch = self.catch(value, place)?;
+                let body = self.block(&value["body"], in_loop)?;
+                Kind::Try(catch, body, self.block(&value["handler"], in_loop)?)
+            }
+            "raise" => Kind::Raise(atom("a")?),
+            "handled" => Kind::EndHandler(atom("error")?, atom("at")?),
             "break" | "continue" if !in_loop => return wrong(place, "a loop around it"),
             "break" => Kind::Break,
             "continue" => Kind::Continue,

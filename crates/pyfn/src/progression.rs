@@ -56,7 +56,9 @@ fn in_block(block: &mut [Statement], is_own: &impl Fn(Local) -> bool) {
     }
     for statement in block {
         match &mut statement.kind {
-            Kind::If(_, then, otherwise) | Kind::For(_, _, then, otherwise) => {
+            Kind::If(_, then, otherwise)
+            | Kind::For(_, _, then, otherwise)
+            | Kind::Try(_, then, otherwise) => {
                 in_block(then, is_own);
                 in_block(otherwise, is_own);
             }

@@ -67,6 +67,14 @@ pub struct Runtime {
     /// `(record, frame) -> object`: Python raises at the statement the exception that is set, and
     /// finishes the call if a handler catches it.
     pub fail: usize,
+    /// `(record, classes: *mut [object, number], n, whether it is to be the one that Python says is being
+    /// handled) -> exception`: takes the exception that is set, if it is of one of the classes, whose
+    /// number is stored in place of the first class; null if it is not caught.
+    pub caught: usize,
+    /// `(object)`: raises it.
+    pub raise: usize,
+    /// `()`: no exception is being handled any more.
+    pub end_handling: usize,
     /// `(record, frame) -> object`: Python goes on behind the statement.
     pub leave_behind: usize,
     /// `(owner) -> 1` if all names that were frozen are still what they were, or 0.
@@ -129,6 +137,12 @@ pub struct Runtime {
     /// `(object, key, value) -> 0 or -1`.
     pub set_item: usize,
     pub del_item: usize,
+    /// `(globals, name) -> object`, or null, and no exception, if there is none of that name.
+    pub get_global: usize,
+    /// `(owner, globals, name, value) -> 0 or -1`.
+    pub set_global: usize,
+    /// `(object) -> 0 or 1`: whether patterns of sequences may match it.
+    pub is_sequence: usize,
     pub get_attr: usize,
     pub set_attr: usize,
     /// `(function, args, n_args, names) -> object`.

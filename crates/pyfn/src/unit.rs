@@ -5,7 +5,7 @@
 //! each other in any order.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use opcodon_codemem::observe::{SourceLines, naming_with_lines};
@@ -171,7 +171,7 @@ fn calls_unknown(program: &Program, globals: &[Global]) -> bool {
                 Expr::Call(..) => true,
                 _ => false,
             },
-            Kind::Leave(_) => true,
+            Kind::Leave(_) | Kind::Raise(_) | Kind::SetGlobal(..) => true,
             _ => false,
         };
         if is_unknown {
@@ -238,6 +238,8 @@ pub struct Record {
     pub statement: usize,
     /// Whether Python resumes behind the statement instead, which is done.
     pub is_done: bool,
+    /// Whether it is in a handler whose exception is the one that Python says is being handled.
+    pub is_handling: bool,
     /// Its line.
     pub line: u32,
     /// For each local how it lies in the frame.
@@ -304,6 +306,8 @@ pub struct Spec {
     /// Statements that are always left, and why.
     pub leaves: Vec<(usize, String)>,
     pub(crate) joints: Rc<Vec<Joint>>,
+    /// The statements whose handlers run what may ask for the exception.
+    pub(crate) loud: Rc<HashSet<usize>>,
     /// For each local the elements of the lists that only this function sees.
     pub(crate) own_lists: Rc<Vec<Option<Ty>>>,
     /// For each local what the tables hold that only this function sees.
@@ -467,6 +471,7 @@ impl Unit {
             native_offset: 0,
             leaves: Vec::new(),
             joints: Rc::default(),
+            loud: Rc::default(),
             own_lists: Rc::default(),
             own_tables: Rc::default(),
             callees: Vec::new(),
@@ -496,6 +501,7 @@ impl Unit {
             self.is_changed = true;
         }
         spec.joints = Rc::new(inferred.joints);
+        spec.loud = Rc::new(inferred.loud);
         spec.own_lists = Rc::new(inferred.own_lists);
         spec.own_tables = Rc::new(inferred.own_tables);
     }

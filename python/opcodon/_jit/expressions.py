@@ -101,6 +101,9 @@ class Resolver(Protocol):
     def is_free(self, name: str) -> bool:
         """Whether a name is a variable of an enclosing function."""
 
+    def namespace(self) -> Any:
+        """What global names are in."""
+
     def generator(self, name: str) -> Generator | None:
         """The generator function of a name, if a loop over it needs no generator."""
 
@@ -202,6 +205,17 @@ class ExpressionNormaliser:
             self.form.globals.append(entry)
             self._globals[path, call] = atom
         return atom
+
+    def namespace(self, name: str) -> Atom | None:
+        """The dictionary that a global name is in which the function binds; None of other names."""
+        namespace = self.resolver.namespace()
+        if self.resolver.is_free(name) or type(namespace) is not dict:
+            return None
+        constants = self.form.constants
+        found = next((k for k, each in enumerate(constants) if each is namespace), len(constants))
+        if found == len(constants):
+            constants.append(namespace)
+        return {"c": found}
 
     def is_local(self, name: str) -> bool:
         """Whether a name is a local of the function or of a comprehension around."""
@@ -305,7 +319,10 @@ class ExpressionNormaliser:
         if index is not None:
             return {"l": index}
         if name in self.names.outer:
-            return self.helper(node, to, node, [])
+            namespace = self.namespace(name)
+            if namespace is None:
+                return self.helper(node, to, node, [])
+            return self.set(node, {"global": name, "of": namespace}, to)
         return self.frozen(name)
 
     def _on_namedexpr(self, node: ast.NamedExpr, _to: int | None) -> Atom:

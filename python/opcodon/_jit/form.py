@@ -256,7 +256,7 @@ class Try(Node):
 
 
 class Once(Node):
-    """The body of a try statement, which jumps to where it ends leave (see `handlers`)."""
+    """A try statement, which handlers leave by jumps to where it ends (see `handlers`)."""
 
     __slots__ = ("body",)
 
@@ -265,13 +265,45 @@ class Once(Node):
         self.body = body
 
 
+class Attempt(Node):
+    """The body of a try statement whose exceptions machine code catches.
+
+    The exception goes into the local `error`, the number of the statement that raised it into `at`
+    (less than zero if the traceback has an entry for it), and the number of the handler that is for
+    it into `which`; then `handler` is run, in which each handler is a `Handled`. `kinds` are
+    numbers of handlers and classes.
+    """
+
+    __slots__ = ("at", "body", "error", "handler", "kinds", "which")
+
+    def __init__(
+        self,
+        where: ast.AST,
+        kinds: list[tuple[int, Atom]],
+        targets: tuple[int, int, int],
+        body: Block,
+    ) -> None:
+        super().__init__(where)
+        self.kinds = kinds
+        self.error, self.at, self.which = targets
+        self.body = body
+        self.handler: Block = []
+
+
 class Handled(Node):
-    """A handler where an exception is raised; in Python, the statements `cause` raise it."""
+    """A handler where an exception is raised; in Python, the statements `cause` raise it.
+
+    If machine code has caught it, `cause` is the attempt around what raised it.
+    """
 
     __slots__ = ("body", "cause", "handler")
 
     def __init__(
-        self, where: ast.AST, cause: list[ast.stmt], handler: ast.ExceptHandler, body: Block
+        self,
+        where: ast.AST,
+        cause: list[ast.stmt] | Attempt,
+        handler: ast.ExceptHandler,
+        body: Block,
     ) -> None:
         super().__init__(where)
         self.cause = cause

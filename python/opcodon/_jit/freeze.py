@@ -70,6 +70,10 @@ class Scope:
             return None
         return found if isinstance(found, type) else None
 
+    def namespace(self) -> Any:
+        """What global names are in."""
+        return self.globals
+
     def generator(self, name: str) -> Generator | None:
         """The generator function of a name, if a loop over it needs no generator."""
         return simple_generator(self.look_up(name, []), self.globals)

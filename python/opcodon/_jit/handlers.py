@@ -1,10 +1,13 @@
-"""Exceptions that are raised and caught in one function, without the exception.
+"""Exception handlers that machine code goes on in.
 
 `raise ValueError(x)` in a try statement with a handler for it, whose name nobody uses, is a jump to
 the handler. So is a division by zero, or an item that is not there, where machine code sees it
 coming (an operation `fails`, which is false in Python). The handler stands at each such place;
 machine code runs of it what nobody can tell from being in a handler, and leaves before anything
 else. Python then raises the exception, and goes on in the middle of the handler.
+
+What other statements in the body raise is *caught* (an `Attempt`): the handlers stand once more,
+behind the body, and the exception is kept until they are done, for Python to raise it again.
 """
 
 from __future__ import annotations
@@ -14,7 +17,17 @@ import builtins
 from collections.abc import Callable, Iterator
 
 from opcodon._jit.expressions import Resolver
-from opcodon._jit.form import Atom, Block, Form, Handled, If, Operation, Piece, Simple
+from opcodon._jit.form import (
+    Atom,
+    Attempt,
+    Block,
+    Form,
+    Handled,
+    If,
+    Operation,
+    Piece,
+    Simple,
+)
 from opcodon._jit.names import Names
 from opcodon._jit.python_form import PythonForm
 from opcodon._jit.tools import INDEX_ERROR_NAME, KEY_ERROR_NAME
@@ -46,7 +59,9 @@ N_STATEMENTS_MAX = 12
 SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.Pass)
 JUMPS = (ast.Break, ast.Continue, ast.Return)
 
-Caught = list[tuple[tuple[type[BaseException], ...], ast.ExceptHandler]]
+# Of each handler the classes it is for, as atoms and, of builtins, as what they are.
+Kinds = list[tuple[Atom, type[BaseException] | None]]
+Caught = list[tuple[Kinds, ast.ExceptHandler]]
 
 
 class Handlers:
@@ -71,8 +86,14 @@ class Handlers:
         self.n_places = N_PLACES_MAX
 
     def handler(self, kind: type[BaseException]) -> ast.ExceptHandler | None:
-        """The handler for exceptions of exactly this class."""
-        return next((handler for kinds, handler in self.caught if issubclass(kind, kinds)), None)
+        """The handler for exceptions of exactly this class, if nobody uses its name."""
+        for kinds, handler in self.caught:
+            classes = [each for _, each in kinds if each is not None]
+            if len(classes) < len(kinds):
+                return None
+            if issubclass(kind, tuple(classes)):
+                return None if handler.name else handler
+        return None
 
 
 def _is_simple(handler: ast.ExceptHandler) -> bool:
@@ -97,28 +118,42 @@ class HandlersNormaliser(TurnsNormaliser):
 
     def caught(self, node: ast.Try) -> Caught | None:
         """The handlers of a try statement, if they can stand elsewhere."""
-        if node.orelse or node.finalbody or not node.handlers:
+        if node.finalbody or not node.handlers:
             return None
         caught: Caught = []
+        names = [part for part in ast.walk(self.syntax) if isinstance(part, ast.Name)]
         for handler in node.handlers:
-            kinds = tuple(self._kinds(handler.type))
-            names = {part.id for part in ast.walk(self.syntax) if isinstance(part, ast.Name)}
-            is_used = handler.name in names or handler.name in self.names.outer
-            if not kinds or is_used or not _is_simple(handler):
+            kinds = self._kinds(handler.type)
+            name, is_used = handler.name, any(part.id == handler.name for part in names)
+            if not kinds or name in self.names.outer or not _is_simple(handler):
                 return None
+            if is_used and not _keeps_name(handler):
+                return None
+            if name is not None and not is_used:
+                unnamed = ast.ExceptHandler(handler.type, None, handler.body)
+                handler = ast.copy_location(unnamed, handler)
             caught.append((kinds, handler))
         return caught
 
-    def _kinds(self, node: ast.expr | None) -> Iterator[type[BaseException]]:
-        """The classes that a handler is for; none if not all are known."""
-        parts = node.elts if isinstance(node, ast.Tuple) else [] if node is None else [node]
-        names = [self.builtin(part) for part in parts]
-        if all(name in PLAIN for name in names):
-            for name in names:
-                assert name is not None
-                # The name has to go on meaning this.
-                self.frozen(name)
-                yield getattr(builtins, name)
+    def _kinds(self, node: ast.expr | None) -> Kinds:
+        """The classes that a handler is for; none if one of them is not the same for good."""
+        kinds: Kinds = []
+        for part in node.elts if isinstance(node, ast.Tuple) else [node]:
+            name = None if part is None else self.builtin(part)
+            kind = None if name is None else getattr(builtins, name)
+            path = name if part is None or name else self._outer_path(part)
+            is_class = isinstance(kind, type) and issubclass(kind, BaseException)
+            if path is None or (name is not None and not is_class):
+                return []
+            kinds.append((self.frozen(path), kind))
+        return kinds
+
+    def _outer_path(self, node: ast.expr) -> str | None:
+        """A global name, or one in a module, that is frozen."""
+        if not isinstance(node, ast.Name):
+            return self.module_path(node)
+        is_known = not self.is_local(node.id) and node.id not in self.names.outer
+        return node.id if is_known and self.resolver.exists(node.id) else None
 
     def raised(self, node: ast.Raise) -> bool:
         """A raise statement as a jump to its handler; False if it is none."""
@@ -147,6 +182,61 @@ class HandlersNormaliser(TurnsNormaliser):
 
         self.handle(node, once, handler, atoms, cause)
         return True
+
+    def attempt(self, node: ast.Try, caught: Caught, body: Block) -> Attempt:
+        """The body of a try statement and its handlers."""
+        kinds = [(number, atom) for number, (each, _) in enumerate(caught) for atom, _ in each]
+        targets = (self.temporary(), self.temporary(), self.temporary())
+        attempt = Attempt(node, kinds, targets, body)
+
+        def handlers(number: int) -> None:
+            handler = caught[number][1]
+
+            def this() -> None:
+                self._catch(attempt, handler)
+
+            if number + 1 == len(caught):
+                this()
+                return
+            which = {"l": attempt.which}
+            is_this = self.set(handler, {"cmp": "eq", "a": which, "b": {"i": number}})
+            self.branch(handler, is_this, this, lambda: handlers(number + 1))
+
+        attempt.handler = self.inside(lambda: handlers(0))
+        return attempt
+
+    def _catch(self, attempt: Attempt, handler: ast.ExceptHandler) -> None:
+        """Append a handler for an exception that is caught."""
+        error, kept = {"l": attempt.error}, [attempt.error, attempt.at]
+        head: Block = []
+        if handler.name is not None:
+            # In Python the except clause binds it.
+            named = {"s": "set", "to": self.index[handler.name], "e": {"atom": error}}
+            head = [Piece(None, [Simple(handler, named, [])])]
+            self.bind(handler.name)
+        body = [*head, *self.block(handler.body)]
+        if not isinstance(handler.body[-1], JUMPS):
+            body.append(Piece(None, [Simple(handler, {"s": "break"}, [])]))
+        for node in _leaves(body):
+            node.data["reads"] = sorted({*node.data["reads"], *kept})
+        last = body[-1].body
+        end = last.pop()
+        assert isinstance(end, Simple)
+        if end.data["s"] == "leave":
+            last.append(end)
+            self.out.append(Handled(attempt.where, attempt, handler, body))
+            return
+        if end.data["s"] == "return" and _is_named(end.data["a"]):
+            # Reading it may fail, for which there has to be an exception.
+            to = self.temporary()
+            last.append(Simple(end.where, {"s": "set", "to": to, "e": {"atom": end.data["a"]}}))
+            end.data["a"] = {"l": to}
+        done = {"s": "handled", "error": error, "at": {"l": attempt.at}}
+        last.append(Simple(end.where, done, []))
+        if handler.name is not None:
+            last.append(Simple(end.where, {"s": "unset", "l": self.index[handler.name]}, []))
+        last.append(end)
+        self.out.append(Handled(attempt.where, attempt, handler, body))
 
     def comprehension(
         self, generators: list[ast.comprehension], innermost: Callable[[], None]
@@ -189,7 +279,7 @@ class HandlersNormaliser(TurnsNormaliser):
                 return writer.at(ast.Raise(exc=writer.at(made), cause=None))  # type: ignore[no-any-return]
 
             if kind == "key":
-                return [raising(KEY_ERROR_NAME, writer.atom(kept[1]))]
+                return [raising(KEY_ERROR_NAME, writer.atom(kept[-1]))]
             failing = {**operation, **dict(zip(names, kept, strict=True))}
             statement = writer.at(ast.Expr(value=writer.operation(failing)))
             if kind == "zero":
@@ -202,7 +292,9 @@ class HandlersNormaliser(TurnsNormaliser):
         fails = self.set(where, {"fails": kind, "a": atoms[0], "b": atoms[1]})
         self.once = once
         bound = set(self.bound)
-        block = self.inside(lambda: self.handle(where, once, handler, atoms, cause))
+        # Of a key that is not there it does not matter where; that may be a table nobody else sees.
+        needed = atoms[1:] if kind == "key" else atoms
+        block = self.inside(lambda: self.handle(where, once, handler, needed, cause))
         self.bound = bound
         self.out.append(If(where, fails, block, []))
 
@@ -228,6 +320,17 @@ class HandlersNormaliser(TurnsNormaliser):
         _keep(where, [atom["l"] for atom in kept if "l" in atom], body)
         self.once = once
         self.out.append(Handled(where, statements, handler, body))
+
+
+def _keeps_name(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler leaves its name alone."""
+    return not any(
+        isinstance(part, ast.Name)
+        and part.id == handler.name
+        and not isinstance(part.ctx, ast.Load)
+        for each in handler.body
+        for part in ast.walk(each)
+    )
 
 
 def _is_atom(atom: Atom) -> bool:

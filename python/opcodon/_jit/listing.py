@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from opcodon import _core
-from opcodon._jit.form import For, Form, If, Loop, Node, Simple, Try, With
+from opcodon._jit.form import Attempt, For, Form, If, Loop, Node, Once, Simple, With
 from opcodon._jit.python_form import PythonForm
 from opcodon.machine import Instruction
 
@@ -192,14 +192,17 @@ def _step(form: Form, node: Node) -> list[str]:
         head = f"if {ast.unparse(write.atom(node.condition))}:"
     elif isinstance(node, Loop):
         head = "while True:"
-    elif isinstance(node, Try):
+    elif isinstance(node, Once):
+        return []
+    elif isinstance(node, Attempt):
         head = "try:"
     elif isinstance(node, With):
         head = "with:"
     elif isinstance(node, Simple):
         if node.data["s"] == "leave":
             return [f"Python goes on here: {node.data['why']}"]
-        return ["; ".join(ast.unparse(statement) for statement in write.simple(node))]
+        text = "; ".join(ast.unparse(statement) for statement in write.simple(node))
+        return [text] if text else []
     else:
         raise TypeError(f"no Python form of {type(node).__name__}")
     return [head]

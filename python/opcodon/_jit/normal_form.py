@@ -14,6 +14,7 @@ from opcodon._jit.cells import with_lists
 from opcodon._jit.expressions import BINARY, Resolver, UnsupportedError
 from opcodon._jit.form import (
     Atom,
+    Attempt,
     Block,
     For,
     Form,
@@ -215,6 +216,10 @@ class Normaliser(HandlersNormaliser):
     def _on_raise(self, node: ast.Raise) -> None:
         if self.raised(node):
             return
+        is_caught = self.once is not None and self.crossed[-1:] == ["once"]
+        if is_caught and node.exc is not None and node.cause is None:
+            self.emit(node, {"s": "raise", "a": self.expression(node.exc)})
+            return
         self.out.append(self.leave(node, "raise statement", ends=True))
 
     def _on_assert(self, node: ast.Assert) -> None:
@@ -346,7 +351,12 @@ class Normaliser(HandlersNormaliser):
             self.copy(target, value, index)
             self.bind(target.id)
             return
-        # A global or nonlocal name: a small function binds it.
+        namespace = self.namespace(target.id)
+        if namespace is not None:
+            data = {"s": "setglobal", "of": namespace, "name": target.id, "value": value}
+            self.emit(target, data)
+            return
+        # A nonlocal name: a small function binds it.
         local = value.get("l")
         if local is None:
             value = self.set(target, {"atom": value})
@@ -357,14 +367,11 @@ class Normaliser(HandlersNormaliser):
         store: list[ast.stmt] = [
             ast.copy_location(ast.Assign(targets=[stored], value=loaded), target)
         ]
-        declaration = self._declaration(target)
+        kind = ast.Nonlocal if self.resolver.is_free(target.id) else ast.Global
+        declaration = ast.copy_location(kind(names=[target.id]), target)
         self.form.constants.append(Helper([name], [declaration, *store]))
         call = {"call": {"c": len(self.form.constants) - 1}, "args": [value]}
         self.out.append(Simple(target, {"s": "expr", "e": call}, store))
-
-    def _declaration(self, target: ast.Name) -> ast.stmt:
-        kind = ast.Nonlocal if self.resolver.is_free(target.id) else ast.Global
-        return ast.copy_location(kind(names=[target.id]), target)
 
     def _unpack(self, target: ast.expr, elements: list[ast.expr], value: Atom) -> None:
         starred = [k for k, element in enumerate(elements) if isinstance(element, ast.Starred)]
@@ -538,6 +545,10 @@ class Normaliser(HandlersNormaliser):
 
     def _on_try(self, node: ast.Try) -> None:
         self.form.handlers = True
+        if node.handlers and node.finalbody:
+            inner = ast.Try(node.body, node.handlers, node.orelse, [])
+            outermost = ast.Try([ast.copy_location(inner, node)], [], [], node.finalbody)
+            node = ast.copy_location(outermost, node)
         caught = self.caught(node)
         outer, self.once = self.once, None
         if caught is not None:
@@ -559,7 +570,7 @@ class Normaliser(HandlersNormaliser):
         self.out.append(Try(node, body, orelse, final))
 
     def _try_once(self, node: ast.Try, caught: Caught) -> None:
-        """A try statement whose handlers stand where exceptions are raised."""
+        """A try statement whose handlers machine code goes on in."""
         left = {kind: self.temporary() for kind in ("break", "continue")}
         for flag in left.values():
             self.copy(node, self.constant(False), flag)
@@ -569,13 +580,17 @@ class Normaliser(HandlersNormaliser):
         self.crossed.append("once")
         bound = set(self.bound)
         body = self.block(node.body)
-        self.bound = bound
         self.once = None
+        after, self.bound = self.bound, set(bound)
+        attempt = self.attempt(node, caught, body)
+        self.bound = after
+        orelse = self.block(node.orelse)
+        self.bound = bound
         self.crossed.pop()
         self.inside_of = around
         end = self.inside(lambda: self.out.append(Simple(node, {"s": "break"}, [])))
-        once = Once(node, [*body, *end])
-        self.out.append(Try(node, [Piece(None, [once])], [], []))
+        made = Try(node, [Piece(None, [attempt])], orelse, [])
+        self.out.append(Once(node, [Piece(None, [made]), *end]))
         for kind in sorted(handlers.jumps):
             jump = ast.Break() if kind == "break" else ast.Continue()
             jumped = partial(self._jump, ast.copy_location(jump, node), kind)
@@ -781,6 +796,9 @@ def _number(form: Form) -> None:
                     number(node.orelse)
                 elif isinstance(node, (Loop, Once)):
                     number(node.body)
+                elif isinstance(node, Attempt):
+                    number(node.body)
+                    number(node.handler)
                 elif isinstance(node, For):
                     number(node.body)
                     number(node.orelse)

@@ -1,7 +1,8 @@
 """Match statements as chains of if statements, for patterns that compare, capture and check types.
 
-Values, singletons, alternatives, captures, wildcards and the builtin types are what numeric and
-algorithmic code matches; sequences, mappings and other classes are left to Python.
+Values, singletons, alternatives, captures, wildcards, the builtin types and sequences of a given
+length are what numeric and algorithmic code matches; sequences with a star, mappings and other
+classes are left to Python.
 """
 
 from __future__ import annotations
@@ -51,8 +52,10 @@ class PatternNormaliser:
             self._any(pattern.patterns, subject, result)
         elif isinstance(pattern, ast.MatchClass):
             self._class(pattern, subject, result)
+        elif isinstance(pattern, ast.MatchSequence):
+            self._sequence(pattern, subject, result)
         else:
-            raise UnsupportedError("match statement with sequence or mapping patterns")
+            raise UnsupportedError("match statement with mapping patterns")
 
     def _any(self, patterns: list[ast.pattern], subject: Atom, result: int) -> None:
         first, *others = patterns
@@ -68,13 +71,49 @@ class PatternNormaliser:
                 lambda: self._any(others, subject, result),
             )
 
+    def _sequence(self, pattern: ast.MatchSequence, subject: Atom, result: int) -> None:
+        n, patterns = self.normaliser, pattern.patterns
+        length = self._builtin("len", pattern)
+        if any(isinstance(inner, ast.MatchStar) for inner in patterns):
+            raise UnsupportedError("match statement with sequence patterns with a star")
+
+        def inner(k: int) -> None:
+            """Match the parts from that one on."""
+            while k < len(patterns) and _is_wildcard(patterns[k]):
+                k += 1
+            if k == len(patterns):
+                return
+            self.match(patterns[k], {"l": parts[k]}, result)
+            n.branch(pattern, {"l": result}, lambda: inner(k + 1), lambda: None)
+
+        parts = [n.temporary() for _ in patterns]
+
+        def has_length() -> None:
+            size = n.set(pattern, {"call": length, "args": [subject]})
+            n.set(pattern, {"cmp": "eq", "a": size, "b": {"i": len(patterns)}}, result)
+
+        def take_apart() -> None:
+            n.emit(pattern, {"s": "unpack", "to": parts, "a": subject})
+            inner(0)
+
+        n.set(pattern, {"sequence": subject}, result)
+        n.branch(pattern, {"l": result}, has_length, lambda: None)
+        if not all(map(_is_wildcard, patterns)):
+            n.branch(pattern, {"l": result}, take_apart, lambda: None)
+
+    def _builtin(self, name: str, where: ast.pattern) -> Atom:
+        """A builtin function, which a pattern needs whatever its name means."""
+        n = self.normaliser
+        if n.builtin(ast.copy_location(ast.Name(id=name, ctx=ast.Load()), where)) is None:
+            raise UnsupportedError(f"match statement where {name} is not the builtin")
+        return n.frozen(name)
+
     def _class(self, pattern: ast.MatchClass, subject: Atom, result: int) -> None:
         n = self.normaliser
         name = n.builtin(pattern.cls)
         if name not in SELF_MATCHING or pattern.kwd_patterns or len(pattern.patterns) > 1:
             raise UnsupportedError("match statement with class patterns")
-        n.form.constants.append(isinstance)
-        check = {"c": len(n.form.constants) - 1}
+        check = self._builtin("isinstance", pattern)
         arguments = [subject, n.frozen(name)]
         n.set(pattern, {"call": check, "args": arguments}, result)
         for inner in pattern.patterns:
@@ -84,6 +123,10 @@ class PatternNormaliser:
                 _bound(self.match, inner, subject, result),
                 lambda: None,
             )
+
+
+def _is_wildcard(pattern: ast.pattern) -> bool:
+    return isinstance(pattern, ast.MatchAs) and pattern.pattern is None and pattern.name is None
 
 
 def _bound(

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from opcodon._jit.form import (
+    Attempt,
     Block,
     For,
     Form,
@@ -47,7 +48,7 @@ def to_program(form: Form, n_defaults: int = 0) -> dict[str, Any]:
 
 
 # The blocks in a statement.
-PARTS = ("then", "else", "body")
+PARTS = ("then", "else", "body", "handler")
 
 # Blocks within blocks that the reader of programs follows.
 MAX_DEPTH = 50
@@ -77,6 +78,10 @@ def _node(node: Node) -> list[dict[str, Any]]:
         return [{**place, "s": "if", "c": node.condition, "then": then, "else": orelse}]
     if isinstance(node, (Loop, Once)):
         return [{**place, "s": "loop", "body": _block(node.body)}]
+    if isinstance(node, Attempt):
+        head = {**place, "s": "try", "error": node.error, "at": node.at, "which": node.which}
+        blocks = {"body": _block(node.body), "handler": _block(node.handler)}
+        return [{**head, "kinds": [list(kind) for kind in node.kinds], **blocks}]
     assert isinstance(node, For)
     head = {**place, "s": "for", "to": node.target, "iter": node.iterable}
     return [{**head, "body": _block(node.body), "else": _block(node.orelse)}]

@@ -13,6 +13,7 @@ from typing import Any
 from opcodon._jit.form import (
     SUPER,
     Atom,
+    Attempt,
     Block,
     For,
     Form,
@@ -28,7 +29,7 @@ from opcodon._jit.form import (
     Turns,
     With,
 )
-from opcodon._jit.tools import RESUMED_WITH_NAME, UNSET_NAME
+from opcodon._jit.tools import IS_SEQUENCE_NAME, RESUMED_WITH_NAME, UNSET_NAME
 
 BINARY: dict[str, type[ast.operator]] = {
     "add": ast.Add,
@@ -161,6 +162,11 @@ class PythonForm:
                 keys=[self.atom(key) for key, _ in pairs],
                 values=[self.atom(value) for _, value in pairs],
             )
+        elif "global" in e:
+            return self.load(e["global"])
+        elif "sequence" in e:
+            tool = self.load(IS_SEQUENCE_NAME)
+            node = ast.Call(func=tool, args=[self.atom(e["sequence"])], keywords=[])
         elif "fails" in e:
             # Python finds out by doing it.
             node = ast.Constant(value=False)
@@ -233,6 +239,9 @@ class PythonForm:
         elif kind == "setattr":
             target = ast.Attribute(value=self.atom(data["of"]), attr=data["attr"], ctx=ast.Store())
             statement = ast.Assign(targets=[self.at(target)], value=self.atom(data["value"]))
+        elif kind == "setglobal":
+            value = self.atom(data["value"])
+            statement = ast.Assign(targets=[self.store(data["name"])], value=value)
         elif kind == "delitem":
             target = ast.Subscript(
                 value=self.atom(data["of"]), slice=self.index(data["item"]), ctx=ast.Del()
@@ -250,6 +259,8 @@ class PythonForm:
                 targets=[self.store(self.local(data["to"]))],
                 value=self.attribute(data["of"], data["attr"]),
             )
+        elif kind == "raise":
+            statement = ast.Raise(exc=self.atom(data["a"]), cause=None)
         elif kind == "return":
             statement = ast.Return(value=self.atom(data["a"]))
         elif kind == "break":
@@ -317,9 +328,10 @@ class PythonForm:
             arguments = [self.atom(atom) for atom in node.arguments]
             items = self.at(ast.Call(func=items, args=arguments, keywords=[]))
             statement = self.turns(node, items)
-        elif isinstance(node, Once):
+        elif isinstance(node, (Once, Attempt)):
             return self.block(node.body)
         elif isinstance(node, Handled):
+            assert not isinstance(node.cause, Attempt), "it is reached by an exception only"
             return node.cause
         elif isinstance(node, Try):
             statement = self.try_(node, self.block(node.body))

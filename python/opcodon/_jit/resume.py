@@ -22,9 +22,12 @@ from __future__ import annotations
 
 import ast
 import enum
+from collections.abc import Iterator
 from types import CellType, CodeType, FunctionType
+from typing import Any
 
 from opcodon._jit.form import (
+    Attempt,
     Block,
     For,
     Form,
@@ -56,6 +59,8 @@ class Mode(enum.IntEnum):
     BEFORE = 0
     AFTER = 1
     RAISED = 2
+    # Nothing is continued: the function only puts itself into the traceback of an exception.
+    CAUGHT = 3
 
 
 def resumed(form: Form, function: FunctionType, statement: int, mode: Mode) -> FunctionType:
@@ -70,24 +75,29 @@ def resumed(form: Form, function: FunctionType, statement: int, mode: Mode) -> F
     statement
         The id of the statement.
     mode
-        Whether the statement is still to do, is done, or raised an exception.
+        Whether the statement is still to do, is done, or raised an exception, which it may be
+        that machine code has caught.
 
     Returns
     -------
     function
         Takes the values of all locals (`UNSET` where unbound), the iterators of the `for` loops
         around the statement from the outermost to the innermost, and for `Mode.RAISED` the
-        exception.
+        exception; for `Mode.CAUGHT` nothing else.
     """
     resumption = Resumption(form, mode)
-    body = resumption.body(statement)
-    names = [*form.locals, *resumption.iterators]
-    if mode is Mode.RAISED:
+    if mode is Mode.CAUGHT:
+        names, body = [], resumption.caught(statement)
+    else:
+        body = [*resumption.body(statement)]
+        names = [*form.locals, *resumption.iterators]
+        body = [*resumption.prologue(), *body]
+    if mode in (Mode.RAISED, Mode.CAUGHT):
         names.append(EXCEPTION_NAME)
     syntax = ast.FunctionDef(
         name="resumed",
         args=parameters(names),
-        body=[*resumption.prologue(), *body],
+        body=body,
         decorator_list=[],
         returns=None,
         lineno=form.line,
@@ -143,6 +153,13 @@ class Resumption(PythonForm):
             raise LookupError(f"{self.form.name} has no statement {statement}")
         return self.rest(self.form.body, way) or [self.pass_(self.form.nodes[statement])]
 
+    def caught(self, statement: int) -> list[ast.stmt]:
+        """Raises the exception where the statement stands, and catches it."""
+        node = self.form.nodes[statement]
+        raised = self.target(node)
+        anything = self.at(ast.ExceptHandler(type=None, name=None, body=[self.pass_(node)]))
+        return [self.at(ast.Try(body=raised, handlers=[anything], orelse=[], finalbody=[]))]
+
     def rest(self, block: Block, way: list[Step]) -> list[ast.stmt]:
         """What is left of a block."""
         (k, n, branch), *inner = way
@@ -166,20 +183,45 @@ class Resumption(PythonForm):
         if self.mode is Mode.AFTER:
             return []
         self.where = node.where
-        exception = self.load(EXCEPTION_NAME)
-        if isinstance(node, Simple) and "c" in node.data.get("e", {}).get("call", {}):
+        return [self._raise(EXCEPTION_NAME, has_entry=_has_helper(node))]
+
+    def _raise(self, name: str, *, has_entry: bool = False) -> ast.stmt:
+        """Raise an exception that the frame in its traceback does not keep.
+
+        Its traceback begins with an entry for what the statement has called, or for itself, if it
+        has one.
+        """
+        exception = self.load(name)
+        if has_entry:
             call = ast.Call(func=self.load(WITHOUT_HELPER_NAME), args=[exception], keywords=[])
             exception = self.at(call)
-        return [self._raise(exception)]
-
-    def _raise(self, exception: ast.expr) -> ast.stmt:
-        """Raise the exception, which the frame in its traceback does not keep."""
         raised = self.at(ast.Raise(exc=exception, cause=None))
-        forgotten = self.at(ast.Name(id=EXCEPTION_NAME, ctx=ast.Del()))
+        forgotten = self.at(ast.Name(id=name, ctx=ast.Del()))
         forgetting = self.at(ast.Delete(targets=[forgotten]))
         return self.at(  # type: ignore[no-any-return]
             ast.Try(body=[raised], handlers=[], orelse=[], finalbody=[forgetting])
         )
+
+    def _raise_again(self, attempt: Attempt) -> list[ast.stmt]:
+        """Raise an exception that machine code has caught, where it was raised."""
+        places: dict[tuple[object, ...], tuple[ast.AST, bool, list[int]]] = {}
+        for node in _nodes(attempt.body):
+            where: Any = node.where
+            place = (where.lineno, where.col_offset, where.end_lineno, where.end_col_offset)
+            # What machine code has made a traceback for is told by a negative number.
+            for number, has_entry in ((node.id, _has_helper(node)), (-1 - node.id, True)):
+                _, _, numbers = places.setdefault((*place, has_entry), (where, has_entry, []))
+                numbers.append(number)
+        chain: list[ast.stmt] = []
+        for where, has_entry, numbers in places.values():
+            self.where = where
+            raised = self._raise(self.local(attempt.error), has_entry=has_entry)
+            each = [self.at(ast.Constant(value=number)) for number in numbers]
+            known = self.at(ast.Tuple(elts=each, ctx=ast.Load()))
+            at = self.load(self.local(attempt.at))
+            test = self.at(ast.Compare(left=at, ops=[ast.In()], comparators=[known]))
+            chain = [self.at(ast.If(test=test, body=[raised], orelse=chain))]
+        return chain
 
     def enter(self, node: Node, branch: str, way: list[Step]) -> list[ast.stmt]:
         """What is left of a compound statement that is continued in one of its blocks."""
@@ -197,11 +239,14 @@ class Resumption(PythonForm):
         if isinstance(node, Handled):
             self._is_handled = True
             self.where = node.where
-            caught = ast.ExceptHandler(
-                type=node.handler.type, name=None, body=rest or [self.pass_(node)]
-            )
+            body = rest or [self.pass_(node)]
+            name, cause = None, node.cause
+            if isinstance(cause, Attempt):
+                name, cause = node.handler.name, self._raise_again(cause)
+            caught = ast.ExceptHandler(type=node.handler.type, name=name, body=body)
             handlers = [ast.copy_location(caught, node.handler)]
-            raised = ast.Try(body=node.cause, handlers=handlers, orelse=[], finalbody=[])
+            self.where = node.where
+            raised = ast.Try(body=cause, handlers=handlers, orelse=[], finalbody=[])
             return [self.at(raised)]
         if isinstance(node, Try) and self._is_handled:
             self._is_handled = False
@@ -255,7 +300,7 @@ class Resumption(PythonForm):
         if rest is None and self.mode is Mode.RAISED and isinstance(each, (For, Loop)):
             # Somebody interrupts a loop of the generator. What a statement raises is raised again.
             self.where = node.where
-            return [self._raise(self.load(EXCEPTION_NAME))]
+            return [self._raise(EXCEPTION_NAME)]
         self.where = node.where
         generator, count, *arguments = map(self.atom, (node.generator, node.count, *node.arguments))
         if self._is_counted(node, each):
@@ -300,9 +345,25 @@ BRANCHES: dict[type[Node], tuple[str, ...]] = {
     Turn: ("body",),
     Try: ("body", "orelse", "final"),
     Once: ("body",),
+    Attempt: ("body", "handler"),
     Handled: ("body",),
     With: ("body", "leave"),
 }
+
+
+def _has_helper(node: Node) -> bool:
+    """Whether the statement is a call of a helper, which is in the traceback of what it raises."""
+    return isinstance(node, Simple) and "c" in node.data.get("e", {}).get("call", {})
+
+
+def _nodes(block: Block) -> Iterator[Node]:
+    """The statements of a block and of all blocks inside."""
+    for piece in block:
+        for node in piece.body:
+            if node.id >= 0:
+                yield node
+            for branch in BRANCHES.get(type(node), ()):
+                yield from _nodes(getattr(node, branch))
 
 
 def _way(block: Block, statement: int) -> list[Step] | None:

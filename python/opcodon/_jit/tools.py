@@ -17,6 +17,7 @@ WITHOUT_HELPER_NAME = ".without_helper"
 EXCEPTION_NAME = ".exception"
 REPLAYS_NAME = ".replays"
 ADVANCED_NAME = ".advanced"
+IS_SEQUENCE_NAME = ".is_sequence"
 KEY_ERROR_NAME = ".KeyError"
 INDEX_ERROR_NAME = ".IndexError"
 
@@ -51,6 +52,14 @@ def without_helper(exception: BaseException) -> BaseException:
     return exception.with_traceback(entry.tb_next if entry is not None else None)
 
 
+def is_sequence(value: Any) -> bool:
+    """Whether patterns of sequences may match a value."""
+    match value:
+        case [*_]:
+            return True
+    return False
+
+
 TOOLS: dict[str, Any] = {
     UNSET_NAME: UNSET,
     ENTER_NAME: enter,
@@ -58,6 +67,7 @@ TOOLS: dict[str, Any] = {
     WITHOUT_HELPER_NAME: without_helper,
     REPLAYS_NAME: replays,
     ADVANCED_NAME: advanced,
+    IS_SEQUENCE_NAME: is_sequence,
     KEY_ERROR_NAME: KeyError,
     INDEX_ERROR_NAME: IndexError,
 }

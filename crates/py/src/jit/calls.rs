@@ -502,6 +502,14 @@ pub(super) unsafe extern "C" fn is_true(object: *mut PyObject) -> i64 {
     i64::from(unsafe { ffi::PyObject_IsTrue(object) })
 }
 
+/// What the type of a sequence has among its flags, if patterns of sequences may match it.
+const SEQUENCE: std::ffi::c_ulong = 1 << 5;
+
+pub(super) unsafe extern "C" fn is_sequence(object: *mut PyObject) -> i64 {
+    let flags = unsafe { ffi::PyType_GetFlags(ffi::Py_TYPE(object)) };
+    i64::from(flags & SEQUENCE != 0)
+}
+
 pub(super) unsafe extern "C" fn set_item(
     of: *mut PyObject,
     key: *mut PyObject,

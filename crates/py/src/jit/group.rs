@@ -254,21 +254,39 @@ impl Group {
         if self.is_refuted.get() {
             return false;
         }
-        if self.has_versions {
-            let same = self.versions.iter().all(|(dict, version)| unsafe {
-                (*dict as *const u64).add(3).read() == version.get()
-            });
-            if same {
-                return true;
-            }
+        if self.versions_hold() {
+            return true;
         }
         let valid = self.guards.iter().all(|guard| guard.holds(py));
         if valid {
-            for (dict, version) in &self.versions {
-                version.set(unsafe { (*dict as *const u64).add(3).read() });
-            }
+            self.renew_versions();
         }
         valid
+    }
+
+    /// Whether no dictionary was written since the guards were found to hold.
+    pub(super) fn versions_hold(&self) -> bool {
+        self.has_versions
+            && self.versions.iter().all(|(dict, version)| unsafe {
+                (*dict as *const u64).add(3).read() == version.get()
+            })
+    }
+
+    /// Notes that the guards hold.
+    pub(super) fn renew_versions(&self) {
+        for (dict, version) in &self.versions {
+            version.set(unsafe { (*dict as *const u64).add(3).read() });
+        }
+    }
+
+    /// Whether a name in a dictionary is guarded.
+    pub(super) fn guards_name(&self, dict: *mut ffi::PyObject, name: *mut ffi::PyObject) -> bool {
+        self.guards.iter().any(|guard| {
+            let is_name = |key: &Py<PyAny>| {
+                key.as_ptr() == name || unsafe { ffi::PyUnicode_Compare(key.as_ptr(), name) == 0 }
+            };
+            guard.holder.as_ptr() == dict && guard.key.as_ref().is_none_or(is_name)
+        })
     }
 
     /// Keeps an object as long as there is code.

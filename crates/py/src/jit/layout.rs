@@ -15,8 +15,8 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::class_layout::ClassLayout;
 use super::{
-    calls, classes, function, integers, leave, members, scalars, seen, table, texts, threads,
-    unboxed, whole,
+    calls, catch, classes, function, globals, integers, leave, members, scalars, seen, table,
+    texts, threads, unboxed, whole,
 };
 
 /// What is known of the interpreter and of numpy.
@@ -493,6 +493,12 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         fail: at!(leave::fail),
         leave_behind: at!(leave::leave),
         guards_hold: at!(leave::guards_hold),
+        caught: at!(catch::caught),
+        raise: at!(catch::raise),
+        get_global: at!(globals::get),
+        set_global: at!(globals::set),
+        is_sequence: at!(calls::is_sequence),
+        end_handling: at!(catch::end_handling),
         box_value: at!(calls::box_value),
         enter: at!(function::enter),
         make_float: at!(ffi::PyFloat_FromDouble),

@@ -5,6 +5,7 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
 use super::calls::{box_value, call, make_tuple, range};
+use super::catch::{end_handling, fetch};
 use super::group::Group;
 use super::table;
 use super::unboxed::Lists;
@@ -25,21 +26,7 @@ pub(super) unsafe extern "C" fn guards_hold(owner: *const Group) -> u64 {
 }
 
 pub(super) unsafe extern "C" fn fail(record: *const Record, frame: *const u64) -> *mut PyObject {
-    unsafe {
-        let (mut type_, mut value, mut traceback) = (
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-        );
-        ffi::PyErr_Fetch(&raw mut type_, &raw mut value, &raw mut traceback);
-        ffi::PyErr_NormalizeException(&raw mut type_, &raw mut value, &raw mut traceback);
-        if !traceback.is_null() {
-            ffi::PyException_SetTraceback(value, traceback);
-            ffi::Py_DecRef(traceback);
-        }
-        ffi::Py_DecRef(type_);
-        hand_over(&*record, frame, value)
-    }
+    unsafe { hand_over(&*record, frame, fetch()) }
 }
 
 /// Calls the function that continues; the exception's reference is used up.
@@ -138,6 +125,10 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
                 ffi::PyErr_NoMemory();
             }
             return std::ptr::null_mut();
+        }
+        if record.is_handling {
+            // Python raises once more what is being handled.
+            end_handling();
         }
         let mode = match (exception.is_null(), record.is_done) {
             (false, _) => RAISED,

@@ -19,9 +19,11 @@
 
 mod argument;
 mod calls;
+mod catch;
 mod class_layout;
 mod classes;
 mod function;
+mod globals;
 mod group;
 mod integers;
 mod kind;

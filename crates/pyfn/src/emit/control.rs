@@ -98,13 +98,14 @@ impl Emitter<'_, '_> {
             self.end_checks();
             return false;
         }
-        if statement.is_handled && !self.scope().is_quiet(kind) {
+        if statement.is_handled && self.handling.is_empty() && !self.scope().is_quiet(kind) {
             self.leave("a handler that runs what may ask for the exception");
             self.end_checks();
             return false;
         }
         match kind {
             Kind::If(test, then, otherwise) => self.branch(statement, test, then, otherwise),
+            Kind::Try(catch, body, handler) => self.attempt(statement, catch, [body, handler]),
             Kind::Loop(body) => {
                 self.repeat(statement, Source::Forever, Vec::new(), None, body, &[])
             }

@@ -141,6 +141,7 @@ impl Emitter<'_, '_> {
             }
             self.end_checks();
         }
+        self.prepared.clone_from(&self.types);
         true
     }
 
@@ -356,15 +357,23 @@ impl Emitter<'_, '_> {
     }
 
     fn fail_with_nothing_if(&mut self, condition: Value) {
-        let block = match self.failure {
-            Some(block) => block,
-            None => {
-                let block = self.cold_block();
-                self.failure = Some(block);
-                block
-            }
-        };
+        let block = self.failure_block();
         self.branch_if(condition, block);
+    }
+
+    /// Fails, always. Nothing follows.
+    pub(super) fn fail(&mut self) {
+        let block = self.failure_block();
+        self.jump(block, &[]);
+    }
+
+    fn failure_block(&mut self) -> Block {
+        if let Some(block) = self.failure {
+            return block;
+        }
+        let block = self.cold_block();
+        self.failure = Some(block);
+        block
     }
 
     /// Fails if the object is null.
@@ -383,10 +392,13 @@ impl Emitter<'_, '_> {
     pub(super) fn end_checks(&mut self) {
         let here = self.b.current_block();
         if let Some((block, why)) = self.exit.take() {
-            self.hand_over_at(block, self.rt.leave, why);
+            self.start(block);
+            self.hand_over_here(self.rt.leave, why);
         }
         if let Some(block) = self.failure.take() {
-            self.hand_over_at(block, self.rt.fail, String::new());
+            self.start(block);
+            self.go_to_handler();
+            self.hand_over_here(self.rt.fail, String::new());
         }
         if let Some(here) = here {
             self.b.switch_to_block(here);
@@ -394,8 +406,7 @@ impl Emitter<'_, '_> {
     }
 
     /// Hands the call over to Python and returns what it makes of it.
-    fn hand_over_at(&mut self, block: Block, function: usize, why: String) {
-        self.start(block);
+    fn hand_over_here(&mut self, function: usize, why: String) {
         let (record, frame) = self.hand_over(why, false);
         self.return_from(function, record, frame);
     }
@@ -492,11 +503,22 @@ impl Emitter<'_, '_> {
             }
         }
         self.frame_words = self.frame_words.max(at);
+        (self.record((why, is_done), locals, loops), frame)
+    }
+
+    /// The address of what is the same whenever the current statement is left there.
+    pub(super) fn record(
+        &mut self,
+        (why, is_done): (String, bool),
+        locals: Vec<Shape>,
+        loops: Vec<LoopShape>,
+    ) -> Value {
         let record = Box::new(Record {
             owner: self.unit.owner,
             function: self.unit.specs[self.spec].function,
             statement: self.statement,
             is_done,
+            is_handling: self.is_handling(),
             line: self.line,
             locals,
             loops,
@@ -505,7 +527,7 @@ impl Emitter<'_, '_> {
         });
         let address = self.address(std::ptr::from_ref::<Record>(&record) as usize);
         self.records.push(record);
-        (address, frame)
+        address
     }
 
     fn spill(

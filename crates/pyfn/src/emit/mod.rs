@@ -22,6 +22,7 @@
 
 mod array;
 mod call;
+mod catch;
 mod complex;
 mod control;
 mod convert;
@@ -72,6 +73,7 @@ use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
+use self::catch::{Attempt, Handling};
 use self::island::{Berths, Island};
 use crate::infer::Joint;
 use crate::program::{Atom, Local, Statement};
@@ -179,6 +181,14 @@ pub(crate) struct Emitter<'a, 'f> {
     pub(crate) types: Vec<Ty>,
     /// The types before the current statement.
     before: Vec<Ty>,
+    /// The same once the locals that it reads have been looked at.
+    prepared: Vec<Ty>,
+    /// The blocks around whose exceptions are caught.
+    attempts: Vec<Attempt>,
+    /// The handlers around of exceptions that were caught.
+    handling: Vec<Handling>,
+    /// The current statement is in a handler.
+    is_handled: bool,
     pub(crate) turns: Vec<Turn>,
     pub(crate) statement: usize,
     pub(crate) line: u32,
@@ -422,6 +432,10 @@ impl<'a, 'f> Emitter<'a, 'f> {
             own_tables: Rc::clone(&unit.specs[spec].own_tables),
             types: vec![Ty::of(UNSET); info.program.locals.len()],
             before: Vec::new(),
+            prepared: Vec::new(),
+            attempts: Vec::new(),
+            handling: Vec::new(),
+            is_handled: false,
             b,
             unit,
             info,
@@ -638,6 +652,8 @@ impl<'a, 'f> Emitter<'a, 'f> {
         self.statement = statement.id;
         self.line = statement.line;
         self.before.clone_from(&self.types);
+        self.prepared.clone_from(&self.types);
+        self.is_handled = statement.is_handled;
         self.may_rebind = false;
     }
 

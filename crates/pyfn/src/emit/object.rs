@@ -4,13 +4,13 @@
 //! line in its traceback. So before it there may be exits, behind it only failures. What was boxed
 //! for it is released before its result is looked at.
 
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 
 use super::{Emitter, Val, scalar::int_cc};
 use crate::operation::{How, has_plain_methods, is_str, operation, unformatted};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
-use crate::types::{CHAR, INT, NONE, OBJECT, TUPLE, Tags, Ty};
+use crate::types::{CHAR, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty};
 
 impl Emitter<'_, '_> {
     /// The value of an operation; `None` if the function is left there.
@@ -217,12 +217,40 @@ impl Emitter<'_, '_> {
                 }
                 Some(self.format(parts, ty))
             }
+            Expr::Global(name, of) => {
+                let of = self.atom(of);
+                let (of, name) = (self.word(&of), self.text(name));
+                let object = self.call_word(self.rt.get_global, &[of, name]);
+                let is_unbound = self.b.ins().icmp_imm_s(IntCC::Equal, object, 0);
+                self.exit_if(is_unbound, "a global name that is not bound");
+                Some(Self::owned(ty.clone(), object))
+            }
+            Expr::IsSequence(of) => {
+                let of = self.atom(of);
+                Some(self.is_sequence(&of))
+            }
             Expr::Fails(how, a, b) => {
                 let (a, b) = (self.atom(a), self.atom(b));
                 Some(self.fails(*how, &a, &b))
             }
             Expr::Unknown(_) => None,
         }
+    }
+
+    /// Whether patterns of sequences may match a value.
+    fn is_sequence(&mut self, of: &Val) -> Val {
+        let tags = of.ty.tags;
+        let is_list = of.ty.list().is_some() || of.ty.unboxed().is_some();
+        let word = if is_list || of.ty.parts().is_some() || tags == Tags::of(RANGE) {
+            self.int(1)
+        } else if !tags.has(OBJECT) && !tags.any(Tags::of(TUPLE).or(Tags::of(RANGE))) {
+            self.int(0)
+        } else {
+            self.through_status(&[of], |emitter, words| {
+                emitter.call_word(emitter.rt.is_sequence, words)
+            })
+        };
+        Self::from_word(Ty::truth(), word)
     }
 
     /// A method through Python's interface.
@@ -260,8 +288,7 @@ impl Emitter<'_, '_> {
         ty: &Ty,
         f: impl FnOnce(&mut Self, &[Value]) -> Value,
     ) -> Val {
-        let boxed = operands.iter().map(|operand| self.boxed(operand));
-        let boxed = boxed.collect::<Vec<_>>();
+        let boxed = self.all_boxed(operands);
         let words = boxed
             .iter()
             .map(|value| self.word(value))
@@ -280,8 +307,7 @@ impl Emitter<'_, '_> {
         operands: &[&Val],
         f: impl FnOnce(&mut Self, &[Value]) -> Value,
     ) -> Value {
-        let boxed = operands.iter().map(|operand| self.boxed(operand));
-        let boxed = boxed.collect::<Vec<_>>();
+        let boxed = self.all_boxed(operands);
         let words = boxed
             .iter()
             .map(|value| self.word(value))

@@ -81,6 +81,16 @@ impl Emitter<'_, '_> {
                     emitter.call_word(set, &[site, words[0], name, words[1]])
                 });
             }
+            Kind::SetGlobal(of, name, value) => {
+                let (of, value) = (self.atom(of), self.atom(value));
+                let (of, name) = (self.word(&of), self.text(name));
+                let owner = self.address(self.unit.owner);
+                self.through_status(&[&value], |emitter, words| {
+                    let set = emitter.rt.set_global;
+                    emitter.call_word(set, &[owner, of, name, words[0]])
+                });
+                self.may_rebind = true;
+            }
             Kind::Lookup(to, name, of) => {
                 let of = self.atom(of);
                 let is_of_base = name.starts_with(SUPER);
@@ -135,6 +145,16 @@ impl Emitter<'_, '_> {
                 }
             }
             Kind::Unpack(to, a) => return self.unpack(to, a),
+            Kind::EndHandler(..) => self.end_handling(),
+            Kind::Raise(a) => {
+                let a = self.atom(a);
+                let error = self.boxed(&a);
+                let object = self.word(&error);
+                self.call(self.rt.raise, &[object], None);
+                self.release_owned(&error);
+                self.fail();
+                return false;
+            }
             Kind::Return(a) => {
                 self.ret(a);
                 return false;

@@ -457,9 +457,38 @@ impl Emitter<'_, '_> {
         self.call_word(self.rt.box_value, &[tag, word, bits])
     }
 
+    /// Whether a number was read from the same local as another, or from a copy of it.
+    fn is_same_number(&self, a: &Val, b: &Val) -> bool {
+        let dfg = &self.b.func.dfg;
+        let [a_words, b_words] = [a, b].map(|value| {
+            [value.tag, value.word, value.flt].map(|word| Some(dfg.resolve_aliases(word?)))
+        });
+        a.ty.tags.within(Tags::NUMBERS)
+            && a.ty.tags == b.ty.tags
+            && a_words == b_words
+            && (a.word.is_some() || a.flt.is_some())
+    }
+
+    /// Values as objects; a number that is there twice is one object.
+    pub(crate) fn all_boxed(&mut self, values: &[&Val]) -> Vec<Val> {
+        let mut all = Vec::<Val>::with_capacity(values.len());
+        for (at, value) in values.iter().enumerate() {
+            let mut before = values[..at].iter();
+            let known = before.position(|known| self.is_same_number(known, value));
+            let boxed = match known {
+                Some(known) => Val {
+                    owned: false,
+                    ..all[known].clone()
+                },
+                None => self.boxed(value),
+            };
+            all.push(boxed);
+        }
+        all
+    }
+
     fn boxed_tuple(&mut self, value: &Val) -> Val {
-        let items = value.parts.iter().map(|part| self.boxed(part));
-        let items = items.collect::<Vec<_>>();
+        let items = self.all_boxed(&value.parts.iter().collect::<Vec<_>>());
         let room = self.spread(&items);
         let n = self.int(i64::try_from(items.len()).unwrap_or(0));
         let tuple = self.call_word(self.rt.make_tuple, &[room, n]);
