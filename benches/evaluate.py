@@ -69,8 +69,8 @@ def measure(trees: list[Tree], n_rows: int, n_passes: int) -> dict[str, float]:
 
 
 def table(columns: dict[int, dict[str, float]]) -> list[str]:
-    """Rates, and after each peer's how many times as fast Opcodon is at the same task; after that of
-    two threads how many times as fast as one they are."""
+    """Rates, and after each peer's how many times as fast Opcodon is at the same task; after that
+    of two threads how many times as fast as one they are."""
     head = "| | " + " | ".join(f"{n:,} rows" for n in columns) + " |"
     lines = [head, "|---|" + "---|" * len(columns)]
     for name in next(iter(columns.values())):

@@ -5,9 +5,9 @@ how many *extend*, above 0.999999 on inputs half a range further out, which tell
 good fit. Of tables: the mean of test R² clipped to [0, 1], its median, and on how many a solver is
 ahead of Opcodon. Solvers that are not installed are left out, and said to be.
 
-With --ablation the solvers are Opcodon with one part of it left out or put in, at equal time: which
-of its parts pay? SymPy, which takes longer than such fits, is then not asked what is exact, and sizes
-are counted in symbols.
+With --ablation the solvers are Opcodon with one part of it left out or put in, at equal time:
+which of its parts pay? SymPy, which takes longer than such fits, is then not asked what is exact,
+and sizes are counted in symbols.
 
     python benches/quality.py [--seconds 10 20] [--threads 2] [--noise 0] [--seeds 1]
                               [--only kepler] [--problems FILE_OR_FOLDER …] [--ablation]
