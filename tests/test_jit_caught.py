@@ -8,6 +8,7 @@ import pathlib
 import sys
 import traceback
 
+import numpy as np
 import pytest
 
 import opcodon
@@ -353,7 +354,89 @@ def wrong_class(words):
     return 0
 
 
+class Entered:
+    """Swallows exceptions, or lets them go on, and notes that it was left."""
+
+    def __init__(self, told, swallows):
+        self.told, self.swallows = told, swallows
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.told.append("left")
+        return self.swallows
+
+
+def inner_statements(words, which):
+    told = []
+    for word in words:
+        try:
+            if which == 0:
+                try:
+                    told.append(int(word))
+                finally:
+                    told.append("finally")
+            elif which == 1:
+                with Entered(told, swallows=False):
+                    told.append(int(word))
+            elif which == 2:
+                with Entered(told, swallows=True), Entered(told, swallows=False):
+                    told.append(int(word))
+            elif which == 3:
+                try:
+                    told.append(int(word))
+                except ValueError if word else TypeError:  # noqa: B030
+                    told.append("inner")
+            elif which == 4:
+                try:
+                    told.append(int(word))
+                except ValueError as error:
+                    raise KeyError(word) from error
+            else:
+                try:
+                    told.append(int(word))
+                except:  # noqa: E722
+                    told.append("bare")
+        except KeyError:
+            told.append("key")
+        except ValueError:
+            told.append("value")
+    return told
+
+
+def left_by_finally(word):
+    try:
+        try:
+            int(word)
+        finally:
+            return "finally"  # noqa: B012
+    except ValueError:
+        return "value"
+
+
+class NoError:
+    pass
+
+
+def no_class_behind(word):
+    try:
+        return int(word)
+    except (ValueError, NoError):
+        return -1
+
+
+def indices_in_handlers(array, k, word):
+    try:
+        whole = int(word)
+        array[k] = whole
+    except ValueError:
+        array[k] = 0.5
+    return array[k]
+
+
 WORDS = ["12", "x", "7", "", "99", "3.5"]
+BASE = np.arange(50.0)
 OBJECTS = ["1", "x", None, "2", [], "end", "3"]
 CALLS = [
     (parsed, [(WORDS,), ([],), (["a"] * 9,), (["1"] * 9,), (OBJECTS,)]),
@@ -379,6 +462,10 @@ CALLS = [
     (strings, [(["a", "", "b"],), (["a", 1],), ([],)]),
     (large, [(["2", "a", "b", "c"],), ([str(2**62)] * 3,), ([2**70, "a"],)]),
     (decoded, [(["1", "[", "{}", ""],), ([],)]),
+    (inner_statements, [(["1", "x", "", "2"], which) for which in range(6)]),
+    (left_by_finally, [("1",), ("x",), (None,)]),
+    (no_class_behind, [("1",), ("x",), (None,)]),
+    (indices_in_handlers, [(BASE[:10], 3, "1"), (BASE[:10], 3, "x"), (BASE[:10], 30, "x")]),
     (recursive, [(n, WORDS[::-1]) for n in range(6)]),
     (wrong_class, [(["1"],), (["a"],)]),
     (raises_here, [(9, ZeroDivisionError), (9, ZeroDivisionError("a")), (2, ValueError), (2, 5)]),

@@ -435,11 +435,12 @@ class Run:
     def caught_by(self, s, leave):
         if leave.mode != 2 or leave.is_handled:
             return None
-        for which, kind in s["kinds"]:
-            kind = self.atom(kind, s)
-            if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+        # A handler looks at all its classes before it compares.
+        for which in dict.fromkeys(which for which, _ in s["kinds"]):
+            kinds = [self.atom(kind, s) for number, kind in s["kinds"] if number == which]
+            if not all(isinstance(k, type) and issubclass(k, BaseException) for k in kinds):
                 return None
-            if isinstance(leave.exception, kind):
+            if isinstance(leave.exception, tuple(kinds)):
                 return which
         return None
 

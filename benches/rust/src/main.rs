@@ -195,6 +195,7 @@ fn ours<T: Float>(
 ) -> impl FnMut() -> f64 {
     let panel = Panel::<T>::from_fn(N_INPUTS, n_rows, |c, r| T::from_f64(value(c, r)));
     let mut generation = Generation::<T>::new(Tier::best().expect("a tier")).expect("a generation");
+    generation.expect_rows(n_rows);
     let n_together = (N_VALUES / n_rows).min(trees.len());
     let mut out = vec![T::default(); n_together * n_rows];
     move || {

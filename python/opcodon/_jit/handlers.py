@@ -186,6 +186,10 @@ class HandlersNormaliser(TurnsNormaliser):
     def attempt(self, node: ast.Try, caught: Caught, body: Block) -> Attempt:
         """The body of a try statement and its handlers."""
         kinds = [(number, atom) for number, (each, _) in enumerate(caught) for atom, _ in each]
+        # What is raised in there is first for the inner statement.
+        parts = [part for each in node.body for part in ast.walk(each)]
+        if any(isinstance(part, (ast.Try, ast.With)) for part in parts):
+            kinds = []
         targets = (self.temporary(), self.temporary(), self.temporary())
         attempt = Attempt(node, kinds, targets, body)
 

@@ -52,14 +52,20 @@ pub(super) unsafe extern "C" fn caught(
         let (py, record) = (Python::assume_attached(), &*record);
         let group = &*(record.owner as *const Group);
         let kinds = std::slice::from_raw_parts_mut(classes, n);
-        let found = kinds.iter().find_map(|&[class, number]| {
-            let class = class as *mut PyObject;
-            // What is no class is an error of its own.
-            let is_class = ffi::PyExceptionClass_Check(class) != 0;
-            let fits = || ffi::PyErr_GivenExceptionMatches(error, class) != 0;
-            (!is_class || fits()).then_some(is_class.then_some(number))
-        });
-        let Some(number) = found.flatten().filter(|_| group.is_valid(py)) else {
+        let is_class = |class| ffi::PyExceptionClass_Check(class as *mut PyObject) != 0;
+        let fits = |class| ffi::PyErr_GivenExceptionMatches(error, class as *mut PyObject) != 0;
+        let found = kinds
+            .iter()
+            .find(|[class, _]| is_class(*class) && fits(*class));
+        // What is no class is an error of its own, also behind one that fits in the same handler. An
+        // exception that somebody keeps must get its traceback.
+        let is_for = |&[_, number]: &[usize; 2]| {
+            let mut asked = kinds.iter().filter(|kind| kind[1] <= number);
+            asked.all(|[class, _]| is_class(*class))
+                && (is_loud != 0 || ffi::Py_REFCNT(error) == 1)
+                && group.is_valid(py)
+        };
+        let Some(&[_, number]) = found.filter(|found| is_for(found)) else {
             restore(error);
             return std::ptr::null_mut();
         };

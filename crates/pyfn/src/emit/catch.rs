@@ -55,9 +55,12 @@ impl Emitter<'_, '_> {
             is_loud,
             is_used: false,
         });
+        // The handler may be entered before any index in the body was looked at.
+        let n_checked = self.checked.len();
         if self.block(body) {
             self.jump_to(done, &joint.after);
         }
+        self.checked.truncate(n_checked);
         let is_used = self.attempts.pop().is_some_and(|attempt| attempt.is_used);
         if let Some(types) = joint.head.filter(|_| is_used) {
             self.start(start);
@@ -68,6 +71,7 @@ impl Emitter<'_, '_> {
             }
             self.handling.pop();
         }
+        self.checked.truncate(n_checked);
         self.resume_at(done, joint.after)
     }
 
@@ -91,6 +95,7 @@ impl Emitter<'_, '_> {
             || !self.handling.is_empty()
             || n_turns != self.turns.len()
             || target.is_none()
+            || catch.kinds.is_empty()
         {
             return;
         }

@@ -11,10 +11,10 @@ use opcodon_pyfn::{Dtype, FLOAT, INT, NP_FLOAT, NP_INT};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
-use super::empty;
 use super::product::product;
 use super::run::{clear_flags, raised_flags};
 use super::value::{N_DIMS_MAX, Shape, View};
+use super::{empty, without_error};
 use crate::jit::calls::{type_of, value_of, vectorcall};
 use crate::jit::layout::known;
 
@@ -70,8 +70,10 @@ pub(in crate::jit) unsafe extern "C" fn call(
 /// `numpy.dot`, which of two vectors takes the same function as `@`.
 fn dot(_: Python<'_>, args: &[*mut PyObject]) -> Option<*mut PyObject> {
     // Others it copies first.
-    let is_vector =
-        |&of: &_| View::of(of).is_some_and(|view| matches!(view.steps(), [step] if *step >= 0));
+    let is_vector = |&of: &_| {
+        View::of(of)
+            .is_some_and(|view| matches!(view.steps(), [step] if *step > 0 && *step % 8 == 0))
+    };
     args.iter()
         .all(is_vector)
         .then(|| product(args[0], args[1]))
@@ -240,7 +242,7 @@ fn linspace(py: Python<'_>, args: &[*mut PyObject]) -> Option<*mut PyObject> {
     let agrees = match AGREES.get() {
         Some(agrees) => *agrees,
         None => {
-            let agrees = look_at_linspace(py).unwrap_or(false);
+            let agrees = without_error(py, look_at_linspace(py)).unwrap_or(false);
             *AGREES.get_or_init(|| agrees)
         }
     };

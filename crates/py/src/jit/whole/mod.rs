@@ -29,6 +29,7 @@ use std::rc::Rc;
 
 use numpy::npyffi::PY_ARRAY_API;
 use opcodon_pyfn::{Dtype, Whole, WholeNode};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
@@ -203,7 +204,17 @@ fn are_ignored(py: Python<'_>, flags: i32) -> bool {
         }
         Ok(true)
     };
-    ignores().unwrap_or(false)
+    without_error(py, ignores()).unwrap_or(false)
+}
+
+/// What Python code gave that was run on the side. Its errors count for nothing, but it may be the one that
+/// is told of an interrupt, which then has to come again.
+fn without_error<T>(py: Python<'_>, result: PyResult<T>) -> Option<T> {
+    let interrupted = |error: &PyErr| error.is_instance_of::<PyKeyboardInterrupt>(py);
+    if result.as_ref().err().is_some_and(interrupted) {
+        unsafe { ffi::PyErr_SetInterrupt() };
+    }
+    result.ok()
 }
 
 impl View {

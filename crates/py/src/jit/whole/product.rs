@@ -15,11 +15,11 @@ use opcodon_pyfn::Dtype;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
-use super::empty;
 use super::plan::loop_of;
 use super::reduce::Number;
 use super::run::{InnerFunction, clear_flags, raised_flags};
 use super::value::{N_DIMS_MAX, Shape, View};
+use super::{empty, without_error};
 
 /// Multiplications beyond which numpy needs no help.
 const N_STEPS_MAX: isize = 1 << 14;
@@ -31,10 +31,8 @@ const DOUBLE: u8 = 12;
 fn inner(py: Python<'_>) -> Option<(usize, usize)> {
     static LOOP: OnceLock<Option<(usize, usize)>> = OnceLock::new();
     if LOOP.get().is_none() {
-        let matmul = py
-            .import("numpy")
-            .and_then(|numpy| numpy.getattr("matmul"))
-            .ok();
+        let matmul = py.import("numpy");
+        let matmul = without_error(py, matmul.and_then(|numpy| numpy.getattr("matmul")));
         let found = matmul.and_then(|matmul| loop_of(&matmul, &[DOUBLE; 3], true));
         let found = found.map(|found| (found.function as usize, found.data as usize));
         return *LOOP.get_or_init(|| found);

@@ -17,7 +17,7 @@ use opcodon_codemem::{Code, CodeHeap};
 use super::Guard;
 use super::graph::{Graph, Id, Lane, Op, Rows, Store, Stream};
 use super::kernel::{self, Isa};
-use crate::emit::{Emitter, Val};
+use crate::emit::{Emitter, Val, trusted};
 use crate::globals::Global;
 use crate::program::{Atom, Bin, Un};
 use crate::types::{Dtype, FLOAT, INT, NP_FLOAT, NP_INT, Tags, Ty};
@@ -295,6 +295,15 @@ impl Emitter<'_, '_> {
     ) {
         let mut guard = Guard::default();
         let mut sizes = Vec::new();
+        if let Some(stored_in) = run.stored_in() {
+            // The array may have been made read-only since the function was entered.
+            let array = self.atom(stored_in);
+            let array = self.word(&array);
+            let flags = self.b.ins().uload32(trusted(), array, 64);
+            let writeable = self.b.ins().band_imm_s(flags, 0x400);
+            let may_write = self.b.ins().icmp_imm_s(IntCC::NotEqual, writeable, 0);
+            guard.and(self, may_write);
+        }
         let target = run.target.map(|target| {
             let (at, size) = self.place_of_row(run, target, &mut guard);
             sizes.push(size);
