@@ -70,7 +70,7 @@ fn same(a: f64, b: f64) -> bool {
 }
 
 /// Values and losses of a generation and of a batch, over tables of several lengths.
-fn check<T: Float>(tier: Tier) {
+fn check<T: Float>(tier: Tier, n_expected: usize) {
     let mut random = Random(21);
     let mut generation = Generation::<T>::new(tier).unwrap();
     let mut batch = Batch::<T>::new(tier).unwrap();
@@ -80,8 +80,12 @@ fn check<T: Float>(tier: Tier) {
             *weight = weight.abs();
         }
         let panel = panel::<T>(&data);
-        let trees = related(&mut random, n_trees, 4);
+        // Trees that have more in common than functions of leaves, and such that have not.
+        let make = if n_expected == 300 { trees } else { related };
+        let trees = make(&mut random, n_trees, 4);
         batch.compile(&trees, 4, Goal::Predict).unwrap();
+        // Of how many rows are expected depends how deeply trees are looked at, not what comes out.
+        generation.expect_rows(n_expected);
         generation.compile(&trees, 4, Goal::Predict).unwrap();
         assert_eq!(generation.len(), n_trees);
         let mut expected = vec![T::from_f64(0.0); n_trees * n_rows];
@@ -121,8 +125,10 @@ fn check<T: Float>(tier: Tier) {
 #[test]
 fn sharing_changes_no_bit() {
     for tier in tiers() {
-        check::<f64>(tier);
-        check::<f32>(tier);
+        for n_expected in [300, 1000, usize::MAX] {
+            check::<f64>(tier, n_expected);
+            check::<f32>(tier, n_expected);
+        }
     }
 }
 
