@@ -123,11 +123,11 @@ def judged(problem, split, solve, options, seed):
         print(f"failed on {problem.name}: {error}")
         nothing = {"test": -math.inf, "wide": -math.inf, "size": math.nan, "seconds": math.nan}
         return nothing | {"exact": False, "failed": True}
-    law = problem.formula if test > 0.99 else None
-    law = law and renamed(law, problem.names, names)
-    size, exact = n_symbols(text), False
-    if not options.ablation:
-        size, exact = symbolic.judged(text, law, names)
+    if options.ablation:
+        size, exact = n_symbols(text), False
+    else:
+        law = problem.formula if test > 0.99 else None
+        size, exact = symbolic.judged(text, law and renamed(law, problem.names, names), names)
     found = {"test": test, "wide": wide, "size": size, "seconds": seconds}
     return found | {"exact": exact, "failed": False}
 
@@ -196,6 +196,8 @@ def main():
     )
     parser.add_argument("--ablation", action="store_true", help="parts of Opcodon, not solvers")
     options = parser.parse_args()
+    if len(options.seconds) > 2:
+        parser.error("--seconds takes one number, or one for laws and one for tables")
     options.seconds = (options.seconds * 2)[:2]
     if options.ablation:
         solvers = {name: functools.partial(by_opcodon, **part) for name, part in PARTS.items()}

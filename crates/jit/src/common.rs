@@ -27,34 +27,42 @@ use opcodon_expr::{Node, Op};
 use crate::direct::{bits, column, kind};
 use crate::tape::index;
 
-/// The functions of one argument that are worth sharing; of a constant, they are constants.
-pub(crate) const FUNCTIONS: &[Op] = &[
-    Op::Inv,
-    Op::Sqrt,
-    Op::Psqrt,
-    Op::Cbrt,
-    Op::Exp,
-    Op::Expm1,
-    Op::Log,
-    Op::Log2,
-    Op::Log10,
-    Op::Log1p,
-    Op::Plog,
-    Op::Sin,
-    Op::Cos,
-    Op::Tan,
-    Op::Asin,
-    Op::Acos,
-    Op::Atan,
-    Op::Sinh,
-    Op::Cosh,
-    Op::Tanh,
-    Op::Sigmoid,
-    Op::Erf,
+/// The functions of one argument that are worth sharing, and about how many divisions each takes as long
+/// as; of a constant, they are constants.
+pub(crate) const FUNCTIONS: &[(Op, u8)] = &[
+    (Op::Inv, 1),
+    (Op::Sqrt, 1),
+    (Op::Psqrt, 1),
+    (Op::Cbrt, 3),
+    (Op::Exp, 3),
+    (Op::Expm1, 3),
+    (Op::Log, 3),
+    (Op::Log2, 3),
+    (Op::Log10, 3),
+    (Op::Log1p, 3),
+    (Op::Plog, 3),
+    (Op::Sin, 3),
+    (Op::Cos, 3),
+    (Op::Tan, 3),
+    (Op::Asin, 3),
+    (Op::Acos, 3),
+    (Op::Atan, 3),
+    (Op::Sinh, 3),
+    (Op::Cosh, 3),
+    (Op::Tanh, 3),
+    (Op::Sigmoid, 3),
+    (Op::Erf, 3),
 ];
 
 /// What else is worth it. The rest takes about as long as reading a column does.
-const OF_TWO: &[Op] = &[Op::Div, Op::Pow, Op::Atan2, Op::Mod, Op::Aq, Op::Pdiv];
+const OF_TWO: &[(Op, u8)] = &[
+    (Op::Div, 1),
+    (Op::Pow, 5),
+    (Op::Atan2, 5),
+    (Op::Mod, 5),
+    (Op::Aq, 1),
+    (Op::Pdiv, 1),
+];
 
 /// Most columns that are added: more would not stay in a cache near the core.
 const MAX_SHARED: usize = 160;
@@ -73,8 +81,7 @@ const DEFINITION_BYTES: usize = 8192;
 #[derive(Clone, Copy)]
 struct Kind {
     arity: u8,
-    is_dear: bool,
-    /// About how many divisions it takes as long as.
+    /// About how many divisions it takes as long as, if it is worth sharing.
     weight: u8,
     /// Of functions of one argument their place among them.
     function: u8,
@@ -84,7 +91,6 @@ struct Kind {
 static KINDS: [Kind; 256] = {
     const NONE: Kind = Kind {
         arity: 0,
-        is_dear: false,
         weight: 0,
         function: u8::MAX,
     };
@@ -93,31 +99,22 @@ static KINDS: [Kind; 256] = {
     while k < Op::ALL.len() {
         #[expect(clippy::cast_possible_truncation, reason = "at most three")]
         let arity = Op::ALL[k].arity() as u8;
-        kinds[k] = Kind { arity, ..NONE };
+        kinds[k].arity = arity;
         k += 1;
     }
     let mut k = 0;
     while k < FUNCTIONS.len() {
-        let kind = &mut kinds[FUNCTIONS[k] as usize];
-        kind.is_dear = true;
-        kind.weight = match FUNCTIONS[k] {
-            Op::Inv | Op::Sqrt | Op::Psqrt => 1,
-            _ => 3,
-        };
+        let (op, weight) = FUNCTIONS[k];
+        kinds[op as usize].weight = weight;
         #[expect(clippy::cast_possible_truncation, reason = "functions are few")]
-        {
-            kind.function = k as u8;
-        }
+        let function = k as u8;
+        kinds[op as usize].function = function;
         k += 1;
     }
     let mut k = 0;
     while k < OF_TWO.len() {
-        let kind = &mut kinds[OF_TWO[k] as usize];
-        kind.is_dear = true;
-        kind.weight = match OF_TWO[k] {
-            Op::Div | Op::Aq | Op::Pdiv => 1,
-            _ => 5,
-        };
+        let (op, weight) = OF_TWO[k];
+        kinds[op as usize].weight = weight;
         k += 1;
     }
     kinds
@@ -255,7 +252,8 @@ impl Common {
         let (mut last, mut before, mut n_leaves) = (0u64, 0u64, 0u8);
         for (node, end) in tree.iter().zip(0u32..) {
             let kind = kind(*node);
-            let Kind { arity, is_dear, .. } = KINDS[usize::from(kind)];
+            let Kind { arity, weight, .. } = KINDS[usize::from(kind)];
+            let is_dear = weight > 0;
             let column = column(*node);
             n_columns = n_columns.max(column);
             let content = bits(*node) ^ column << 8 ^ u64::from(kind) << 40;
@@ -351,12 +349,10 @@ impl Common {
     pub(crate) fn saved(&self, trees: &[&[Node]]) -> (usize, usize) {
         let (mut all, mut deep) = (0, 0);
         for class in self.classes.iter().filter(|class| class.count > 1) {
-            let nodes = self.found[class.first as usize].nodes();
-            let root = kind(trees[class.tree as usize][*nodes.end()]);
-            let weight = usize::from(KINDS[usize::from(root)].weight);
-            let saved = (class.count as usize - 1) * weight;
+            let saved = (class.count as usize - 1) * self.weight(class, trees);
+            let n_nodes = self.found[class.first as usize].nodes().count();
             all += saved;
-            deep += if nodes.count() > 3 { saved } else { 0 };
+            deep += if n_nodes > 3 { saved } else { 0 };
         }
         (all, deep)
     }
@@ -371,9 +367,8 @@ impl Common {
                 continue;
             }
             let found = self.found[class.first as usize];
-            let root = kind(trees[class.tree as usize][found.end as usize]);
-            let weight = usize::from(KINDS[usize::from(root)].weight);
-            let weight = weight + (class.first - found.inside_from()) as usize;
+            let n_inside = (class.first - found.inside_from()) as usize;
+            let weight = self.weight(class, trees) + n_inside;
             let saved = (class.count as usize - 1) * weight;
             if saved >= least && !self.is_part_of_a_class(class) {
                 chosen.push((saved, number));
@@ -386,6 +381,13 @@ impl Common {
             self.classes[number as usize].column = index(column);
         }
         chosen.len()
+    }
+
+    /// What the last operator of a class weighs.
+    fn weight(&self, class: &Class, trees: &[&[Node]]) -> usize {
+        let end = self.found[class.first as usize].end;
+        let root = kind(trees[class.tree as usize][end as usize]);
+        usize::from(KINDS[usize::from(root)].weight)
     }
 
     /// Whether all of a class lie in subtrees of another one, each in one of its own.

@@ -168,8 +168,10 @@ impl<T: Float> Generation<T> {
             0 => n_inputs,
             n_shared => self.n_columns + n_shared,
         };
-        let definitions = self.common.definitions.iter();
-        (self.definitions).compile_nodes(definitions, n_inputs, Goal::Predict, None)?;
+        if self.n_shared > 0 {
+            let definitions = self.common.definitions.iter();
+            (self.definitions).compile_nodes(definitions, n_inputs, Goal::Predict, None)?;
+        }
         let trees = self.common.trees.iter();
         self.batch.compile_nodes(trees, n_inputs, goal, formula)
     }
@@ -201,17 +203,13 @@ impl<T: Float> Generation<T> {
         if !pays(saved, MIN_SAVED) {
             return false;
         }
-        let is_deep = pays(saved_deep, MIN_SAVED_DEEP);
-        common.clear();
-        if is_deep {
-            trees
-                .into_iter()
-                .all(|tree| common.walk::<true>(tree) <= n_inputs)
+        let walk = if pays(saved_deep, MIN_SAVED_DEEP) {
+            Common::walk::<true>
         } else {
-            trees
-                .into_iter()
-                .all(|tree| common.walk::<false>(tree) <= n_inputs)
-        }
+            Common::walk::<false>
+        };
+        common.clear();
+        trees.into_iter().all(|tree| walk(common, tree) <= n_inputs)
     }
 
     /// Replaces the constants that functions are applied to by the functions' values.
@@ -289,6 +287,7 @@ impl<T: Float> Generation<T> {
             for column in 0..self.n_columns {
                 wide.column_mut(0, column)[..n_rows].copy_from_slice(panel.column(tile, column));
             }
+            // Definitions run over the padding, too; what stands there otherwise may be hard to compute.
             wide.pad();
             for (definition, column) in (self.n_columns..n_columns).enumerate() {
                 let values = &mut values[..n_rows];
@@ -310,7 +309,9 @@ impl<T: Float> Generation<T> {
 /// Kernels of all functions.
 fn functions<T: Float>(tier: Tier) -> Result<Batch<T>, JitError> {
     let functions = FUNCTIONS.iter();
-    let trees: Vec<_> = functions.map(|&op| [Node::Var(0), Node::Op(op)]).collect();
+    let trees: Vec<_> = functions
+        .map(|&(op, _)| [Node::Var(0), Node::Op(op)])
+        .collect();
     let mut batch = Batch::new(tier)?;
     let trees = trees.iter().map(<[Node; 2]>::as_slice);
     batch.compile_nodes(trees, 1, Goal::Predict, None)?;

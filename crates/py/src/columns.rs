@@ -55,17 +55,18 @@ fn fill<T: Float, E: Copy>(
         let part = matrix.slice(s![rows, column]);
         match part.as_slice() {
             Some(part) => write(cells, part, convert),
-            None => cells
-                .iter_mut()
-                .zip(part)
-                .for_each(|(cell, &value)| *cell = convert(value)),
+            None => write(cells, part, convert),
         }
         return;
     };
     write(cells, &extra[beyond][rows], T::from_f64);
 }
 
-fn write<T, E: Copy>(cells: &mut [T], values: &[E], convert: impl Fn(E) -> T) {
+fn write<'a, T, E: Copy + 'a>(
+    cells: &mut [T],
+    values: impl IntoIterator<Item = &'a E>,
+    convert: impl Fn(E) -> T,
+) {
     for (cell, &value) in cells.iter_mut().zip(values) {
         *cell = convert(value);
     }

@@ -12,11 +12,7 @@ const CAUGHT: i64 = 3;
 
 /// Takes the exception that is set.
 pub(super) unsafe fn fetch() -> *mut PyObject {
-    let (mut type_, mut value, mut traceback) = (
-        std::ptr::null_mut(),
-        std::ptr::null_mut(),
-        std::ptr::null_mut(),
-    );
+    let [mut type_, mut value, mut traceback] = [std::ptr::null_mut(); 3];
     unsafe {
         ffi::PyErr_Fetch(&raw mut type_, &raw mut value, &raw mut traceback);
         ffi::PyErr_NormalizeException(&raw mut type_, &raw mut value, &raw mut traceback);
@@ -139,11 +135,7 @@ pub(super) unsafe extern "C" fn raise(object: *mut PyObject) {
 
 /// Whether Python says that an exception is being handled.
 unsafe fn is_handling() -> bool {
-    let (mut type_, mut value, mut traceback) = (
-        std::ptr::null_mut(),
-        std::ptr::null_mut(),
-        std::ptr::null_mut(),
-    );
+    let [mut type_, mut value, mut traceback] = [std::ptr::null_mut(); 3];
     unsafe {
         ffi::PyErr_GetExcInfo(&raw mut type_, &raw mut value, &raw mut traceback);
         let is_handling = !value.is_null() && value != ffi::Py_None();
