@@ -49,8 +49,9 @@ token! {
     Avx2: "avx" "avx2" "fma"
 }
 token! {
-    /// The AVX-512 tier: F, DQ, BW and VL, on top of the AVX2 tier and `popcnt`.
-    Avx512: "avx512f" "avx512dq" "avx512bw" "avx512vl" "avx2" "fma" "popcnt"
+    /// The AVX-512 tier: F, DQ, BW and VL, on top of the AVX2 tier and of what any such processor
+    /// has for single bits.
+    Avx512: "avx512f" "avx512dq" "avx512bw" "avx512vl" "avx2" "fma" "popcnt" "bmi1" "bmi2"
 }
 
 token! {

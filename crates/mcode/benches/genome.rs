@@ -67,9 +67,11 @@ fn vary(tier: Tier, linear: &[LinearCode], trees: &[TreeCode], repertoire: &Repe
         ..Variation::default()
     };
     let mut scratch = child.clone();
+    // A generation takes no longer than branch predictors take to get used to it.
+    const GENERATIONS: usize = 20;
     let mut bred_and = |look: &dyn Fn(&Code)| {
         best(|| {
-            for (a, b) in pairs() {
+            for (a, b) in (0..GENERATIONS).flat_map(|_| pairs()) {
                 let parents = (&linear[a], &linear[b]);
                 child.breed(
                     &mut scratch,
@@ -86,13 +88,13 @@ fn vary(tier: Tier, linear: &[LinearCode], trees: &[TreeCode], repertoire: &Repe
     let bred = bred_and(&|code| {
         black_box(code);
     });
-    report(tier, "linear: bred", bred, n);
+    report(tier, "linear: bred", bred, GENERATIONS * n);
     let verified = bred_and(&|code| black_box(code.check()).unwrap());
-    report(tier, "linear: bred and verified", verified, n);
+    report(tier, "linear: bred and verified", verified, GENERATIONS * n);
     println!(
         "{:7} linear: {:.1} M children/s bred and verified",
         tier.name(),
-        n as f64 / verified * 1e-6
+        (GENERATIONS * n) as f64 / verified * 1e-6
     );
     let homologous = best(|| {
         for (a, b) in pairs() {

@@ -29,7 +29,7 @@ use crate::{Tier, lanes};
 pub(crate) use forms::{COLUMN_BIAS, CONSTANT_BIAS, Reserved};
 use forms::{Phrase, arithmetic, phrase};
 use whole::Checks;
-pub(crate) use whole::{IS_REGISTER, Places};
+pub(crate) use whole::{COLUMN, CONSTANT, IS_REGISTER, Places};
 
 /// Keys of the index from a slot to its row: operand in a register or not; for registers head or
 /// whole, else the lowest bit of ModRM, which tells rdi from rsi; opcode.

@@ -7,8 +7,8 @@
 //!
 //! # Invariant
 //! Each function computes what the plain Rust next to where it is called does. Slices are touched by
-//! `load`, `store` and `look_up` only, which compare what they touch with the slice that they are
-//! given, lane by lane; `join` and `keep` write whole chunks to room that they have reserved.
+//! `load`, `load_rest`, `store` and `look_up` only, which compare what they touch with the slice that
+//! they are given, lane by lane; `join` and `keep` write whole chunks to room that they have reserved.
 #![allow(
     unsafe_code,
     reason = "instructions that not every processor has, and loads under a mask"
@@ -95,17 +95,20 @@ mod eight {
     use bytemuck::Pod;
 
     use super::{Dialect, Pattern};
-    use crate::dialect::{IS_REGISTER, MANY, N_KEYS, Places};
+    use crate::Tier;
+    use crate::dialect::{COLUMN, CONSTANT, IS_REGISTER, MANY, N_KEYS, Places};
     use crate::slot::{HEAD, INNER, SLOT_BYTES};
 
     macro_rules! wide {
         ($($item:item)*) => {$(
-            #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,popcnt")]
+            #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,popcnt,bmi1,bmi2")]
             $item
         )*};
     }
 
     const LANES: usize = 8;
+    /// Chunks between two branches on how many there are: a short genome's all.
+    const TOGETHER: usize = 4;
 
     wide! {
         #[inline]
@@ -119,17 +122,43 @@ mod eight {
             _mm512_add_epi64(all(first as u64), _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0))
         }
 
-        /// Eight words of which the first is that at `at`, modulo 2⁶⁴, and which of them exist; the
-        /// others are 0.
+        /// Of a few chunks from `start` on, a bit for each word before `end`.
         #[inline]
-        fn load(words: &[u64], at: usize) -> (__mmask8, __m512i) {
-            let there = _mm512_cmplt_epu64_mask(from(at), all(words.len() as u64));
-            let first = words.as_ptr().wrapping_add(at);
-            // SAFETY: a lane is read if its number is below the length; others are not touched.
-            (there, unsafe { _mm512_maskz_loadu_epi64(there, first.cast()) })
+        #[expect(clippy::cast_possible_truncation, reason = "at most 32 bits are set")]
+        fn before(start: usize, end: usize) -> u32 {
+            let n = end.saturating_sub(start).min(TOGETHER * LANES);
+            ((1_u64 << n) - 1) as u32
         }
 
-        /// As [`load`] from a place that is no further than the end.
+        /// A few chunks from `start` on of words that lie one behind the other, piece by piece, and
+        /// a bit for each that is of a piece. What is behind all of them is 0.
+        #[inline]
+        fn load<const PIECES: usize, const CHUNKS: usize>(
+            start: usize,
+            pieces: [&[u64]; PIECES],
+        ) -> ([u32; PIECES], [__m512i; CHUNKS]) {
+            let (mut first, mut known) = (0, 0);
+            let mut which = [0; PIECES];
+            let mut chunks = [all(0); CHUNKS];
+            for (which, words) in which.iter_mut().zip(pieces) {
+                let upto = before(start, first + words.len());
+                *which = upto & !known;
+                for (k, chunk) in chunks.iter_mut().enumerate() {
+                    let at = (start + LANES * k).wrapping_sub(first);
+                    let lanes = which.to_le_bytes()[k];
+                    let place = words.as_ptr().wrapping_add(at);
+                    // SAFETY: a lane is read if its bit is set, which is so of words between the
+                    // first of this piece and its end; others are not touched.
+                    let found = unsafe { _mm512_maskz_loadu_epi64(lanes, place.cast()) };
+                    *chunk = _mm512_or_epi64(*chunk, found);
+                }
+                (first, known) = (first + words.len(), upto);
+            }
+            (which, chunks)
+        }
+
+        /// Eight words from a place that is no further than the end, and which of them exist; the
+        /// others are 0.
         #[inline]
         fn load_rest(words: &[u64], at: usize) -> (__mmask8, __m512i) {
             let rest = &words[at..];
@@ -151,12 +180,13 @@ mod eight {
             unsafe { _mm512_mask_storeu_epi64(first.cast(), there, values) };
         }
 
-        /// What a table has for each key.
+        /// What a table has for the keys of some lanes; the others are 0. A gather of all lanes would
+        /// wait for whatever the register was before that is set to all ones.
         #[inline]
-        fn look_up(table: &[u64; N_KEYS], keys: __m512i) -> __m512i {
-            let places = _mm512_and_epi64(keys, all(N_KEYS as u64 - 1));
+        fn look_up(table: &[u64; N_KEYS], lanes: __mmask8, keys: __m512i) -> __m512i {
+            let (places, none) = (_mm512_and_epi64(keys, all(N_KEYS as u64 - 1)), all(0));
             // SAFETY: places are below the length, which is a power of two.
-            unsafe { _mm512_i64gather_epi64::<8>(places, table.as_ptr().cast()) }
+            unsafe { _mm512_mask_i64gather_epi64::<8>(none, lanes, places, table.as_ptr().cast()) }
         }
 
         #[inline]
@@ -203,18 +233,23 @@ mod eight {
             let steps = [0, 1, 2, 3, 4, 5, 6, 7].map(|lane| pattern.numbered(lane).cast_signed());
             let [a, b, c, d, e, f, g, h] = steps;
             let steps = _mm512_set_epi64(h, g, f, e, d, c, b, a);
-            join(slots, pieces, |at, [in_first, in_second], chunk| {
-                let fitting = fits(pattern, chunk);
-                let numbers = _mm512_add_epi64(steps, all(u64::from(total) << pattern.shift));
-                let numbers = _mm512_maskz_expand_epi64(fitting, numbers);
-                kept += (fitting & in_first).count_ones();
-                let in_donor = fitting & in_second;
+            join(slots, pieces, |at, [in_first, in_second], chunks: &mut [_; TOGETHER]| {
+                let mut together = 0_u32;
+                for (k, chunk) in chunks.iter_mut().enumerate() {
+                    let fitting = fits(pattern, *chunk);
+                    let number = u64::from(total + together.count_ones());
+                    let numbers = _mm512_add_epi64(steps, all(number << pattern.shift));
+                    let numbers = _mm512_maskz_expand_epi64(fitting, numbers);
+                    // Of those that fit, the bits of the field are those of the number.
+                    *chunk = _mm512_mask_ternarylogic_epi64::<0xb8>(*chunk, fitting, field, numbers);
+                    together |= u32::from(fitting) << (LANES * k);
+                }
+                let in_donor = together & in_second;
+                kept += (together & in_first).count_ones();
                 given += in_donor.count_ones();
-                total += fitting.count_ones();
+                total += together.count_ones();
                 let first = at + in_donor.trailing_zeros() as usize;
                 place = select_unpredictable(in_donor == 0, place, place.min(first));
-                // Of those that fit, the bits of the field are those of the number.
-                _mm512_mask_ternarylogic_epi64::<0xb8>(chunk, fitting, field, numbers)
             });
             let [kept, given, total] = [kept, given, total].map(|count| count as usize);
             let first_given = match given {
@@ -227,34 +262,31 @@ mod eight {
                 &second.1[first_given..first_given + given],
                 &first.1[behind..],
             ];
-            join(constants, pieces, |_, _, chunk| chunk);
+            join(constants, pieces, |_, _, _: &mut [_; 1]| {});
         }
 
-        /// Becomes three pieces one after the other, of which each chunk is changed knowing its place
-        /// and what of it comes from the first two.
+        /// Becomes three pieces one after the other; some chunks at a time are changed, knowing the
+        /// place of the first and which words come from the first two pieces.
         #[inline]
-        fn join<T: Pod>(
+        fn join<const CHUNKS: usize, T: Pod>(
             out: &mut Vec<T>,
             pieces: [&[T]; 3],
-            mut change: impl FnMut(usize, [__mmask8; 2], __m512i) -> __m512i,
+            mut change: impl FnMut(usize, [u32; 2], &mut [__m512i; CHUNKS]),
         ) {
-            const { assert!(size_of::<T>() == 8) };
-            let [first, second, third] = pieces.map(bytemuck::cast_slice::<T, u64>);
-            let n = first.len() + second.len() + third.len();
+            const { assert!(size_of::<T>() == 8 && CHUNKS <= TOGETHER) };
+            let pieces = pieces.map(bytemuck::cast_slice::<T, u64>);
+            let n = pieces.iter().map(|piece| piece.len()).sum::<usize>();
             out.clear();
-            out.reserve(n.next_multiple_of(LANES));
-            let room = out.spare_capacity_mut().as_chunks_mut::<LANES>().0;
-            for (at, room) in (0..n).step_by(LANES).zip(room) {
-                let at_second = at.wrapping_sub(first.len());
-                let at_third = at_second.wrapping_sub(second.len());
-                let (in_first, first) = load(first, at);
-                let (in_second, second) = load(second, at_second);
-                let (_, third) = load(third, at_third);
-                // What is not there is 0.
-                let chunk = _mm512_or_epi64(_mm512_or_epi64(first, second), third);
-                let chunk = change(at, [in_first, in_second], chunk);
-                // SAFETY: there is room for eight values of eight bytes.
-                unsafe { _mm512_storeu_epi64(room.as_mut_ptr().cast(), chunk) };
+            out.reserve(n.next_multiple_of(CHUNKS * LANES));
+            let room = out.spare_capacity_mut().chunks_exact_mut(CHUNKS * LANES);
+            for (start, room) in (0..n).step_by(CHUNKS * LANES).zip(room) {
+                let ([first, second, _], mut chunks) = load(start, pieces);
+                change(start, [first, second], &mut chunks);
+                let (room, _) = room.as_chunks_mut::<LANES>();
+                for (room, chunk) in room.iter_mut().zip(chunks) {
+                    // SAFETY: there is room for eight values of eight bytes.
+                    unsafe { _mm512_storeu_epi64(room.as_mut_ptr().cast(), chunk) };
+                }
             }
             // SAFETY: the loop has written whole chunks up to there, which were reserved.
             unsafe { out.set_len(n) };
@@ -321,7 +353,7 @@ mod eight {
             let mut any = 0;
             for at in (0..slots.len()).step_by(LANES) {
                 let (there, chunk) = load_rest(slots, at);
-                let found = look_up(&dialect.checks.on_words, keys(places, chunk));
+                let found = look_up(&dialect.checks.on_words, there, keys(places, chunk));
                 let prefix = _mm512_and_epi64(chunk, all(0xff));
                 let whole = [HEAD, INNER].map(|of| _mm512_cmpneq_epi64_mask(prefix, all(of.into())));
                 any |= _mm512_mask_test_epi64_mask(there & whole[0] & whole[1], found, found);
@@ -330,27 +362,42 @@ mod eight {
         }
 
         pub(super) fn count_whole(dialect: &Dialect, n_columns: usize, slots: &[u64]) -> Option<usize> {
-            let (checks, places) = (&*dialect.checks, Places::of(dialect.tier));
-            let (index_place, index_bits) = places.index;
-            let index_place = _mm_set_epi64x(0, index_place.into());
-            let (mut bad, mut wrong, mut n_constants) = (all(0), 0, 0_u32);
-            for at in (0..slots.len()).step_by(LANES) {
-                let (there, chunk) = load_rest(slots, at);
-                let key = keys(places, chunk);
-                let differs = _mm512_maskz_xor_epi64(there, chunk, look_up(&checks.template, key));
-                let differs = _mm512_and_epi64(differs, look_up(&checks.fixed, key));
-                bad = _mm512_or_epi64(bad, differs);
-                let index = _mm512_and_epi64(_mm512_srl_epi64(chunk, index_place), all(0xff));
-                let index = _mm512_xor_epi64(index, all(index_bits));
-                let past = _mm512_cmpge_epu64_mask(index, all(n_columns as u64));
-                wrong |= past & fits(checks.column, chunk);
-                let reads = fits(checks.constant, chunk);
-                let expected = _mm512_maskz_expand_epi64(reads, from(n_constants as usize));
-                wrong |= _mm512_mask_cmpneq_epi64_mask(reads, index, expected);
-                n_constants += reads.count_ones();
+            // What is known of a tier is in the code that way.
+            match dialect.tier {
+                Tier::Avx512 => count_whole_of::<true>(dialect, n_columns, slots),
+                Tier::Avx2 => count_whole_of::<false>(dialect, n_columns, slots),
             }
-            wrong |= _mm512_test_epi64_mask(bad, bad);
-            (wrong == 0).then_some(n_constants as usize)
+        }
+
+        #[inline]
+        fn count_whole_of<const EVEX: bool>(dialect: &Dialect, n_columns: usize, slots: &[u64]) -> Option<usize> {
+            let places = Places::of(if EVEX { Tier::Avx512 } else { Tier::Avx2 });
+            let checks = &*dialect.checks;
+            let (index_place, index_bits) = places.index;
+            let [fixed, lowest] = [&checks.fixed, &checks.lowest].map(|of| load_rest(of, 0).1);
+            let n_columns = all(n_columns as u64);
+            let (mut bad, mut past, mut n_constants) = (all(0), 0, 0_u32);
+            for start in (0..slots.len()).step_by(TOGETHER * LANES) {
+                let ([there], chunks) = load::<1, TOGETHER>(start, [slots]);
+                for (chunk, there) in chunks.into_iter().zip(there.to_le_bytes()) {
+                    let classed = look_up(&checks.classed, there, keys(places, chunk));
+                    // The class is what vectors are permuted by.
+                    let lowest = _mm512_permutexvar_epi64(classed, lowest);
+                    let fixed = _mm512_permutexvar_epi64(classed, fixed);
+                    let differs = _mm512_ternarylogic_epi64::<0x96>(chunk, classed, lowest);
+                    bad = _mm512_ternarylogic_epi64::<0xf8>(bad, differs, fixed);
+                    let index = _mm512_srl_epi64(chunk, _mm_set_epi64x(0, index_place.into()));
+                    let index = _mm512_ternarylogic_epi64::<0x78>(all(index_bits), index, all(0xff));
+                    let reads_column = _mm512_test_epi64_mask(classed, all(COLUMN));
+                    past |= _mm512_mask_cmpge_epu64_mask(reads_column, index, n_columns);
+                    let reads = _mm512_test_epi64_mask(classed, all(CONSTANT));
+                    let expected = _mm512_maskz_expand_epi64(reads, from(n_constants as usize));
+                    let disorder = _mm512_maskz_xor_epi64(reads, index, expected);
+                    bad = _mm512_or_epi64(bad, disorder);
+                    n_constants += reads.count_ones();
+                }
+            }
+            (past | _mm512_test_epi64_mask(bad, bad) == 0).then_some(n_constants as usize)
         }
     }
 }

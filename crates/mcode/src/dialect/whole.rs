@@ -13,15 +13,25 @@ use crate::{Tier, lanes};
 /// What words are compared with, by key.
 #[derive(Debug)]
 pub(crate) struct Checks {
-    pub(crate) template: [u64; N_KEYS],
-    /// Bits that must be the template's.
-    pub(crate) fixed: [u64; N_KEYS],
+    /// The template; in its lowest bits its class.
+    pub(crate) classed: [u64; N_KEYS],
+    /// Bits that must be the template's, by class. The first class is of what is refused.
+    pub(crate) fixed: [u64; N_CLASSES],
+    /// What the class is combined with by exclusive or to be the template's lowest bits.
+    pub(crate) lowest: [u64; N_CLASSES],
     /// Not 0 for instructions that work on words.
     pub(crate) on_words: [u64; N_KEYS],
     /// How those that read a column, or a constant, are told from the others.
     pub(crate) column: Pattern,
     pub(crate) constant: Pattern,
 }
+
+/// The number of a class is in the lowest bits; those behind it tell whether a column is read, or a
+/// constant. The byte has room for it, for it is the same in all words of a class.
+pub(crate) const N_CLASSES: usize = 8;
+const CLASS: u64 = 0xff;
+pub(crate) const COLUMN: u64 = 1 << 3;
+pub(crate) const CONSTANT: u64 = 1 << 4;
 
 /// Where the keys of a tier's words are, and how their indices are read.
 #[derive(Clone, Copy, Debug)]
@@ -73,16 +83,46 @@ impl Checks {
     pub(super) fn new(tier: Tier, column: Pattern, constant: Pattern) -> Checks {
         let stranger = |key| {
             let differs = |word: &u64| Places::of(tier).key(*word) != key;
-            let found = [0, u64::MAX].into_iter().find(differs);
+            let found = [0, !CLASS].into_iter().find(differs);
             found.expect("two words differ in their keys")
         };
         Checks {
-            template: std::array::from_fn(stranger),
-            fixed: [u64::MAX; N_KEYS],
+            classed: std::array::from_fn(stranger),
+            fixed: [u64::MAX; N_CLASSES],
+            lowest: [0; N_CLASSES],
             on_words: [0; N_KEYS],
             column,
             constant,
         }
+    }
+
+    /// The template of a key, and its fixed bits.
+    #[inline(always)]
+    fn of(&self, key: usize) -> (u64, u64) {
+        let classed = self.classed[key];
+        let class = usize::from(classed.to_le_bytes()[0]) % N_CLASSES;
+        (classed ^ self.lowest[class], self.fixed[class])
+    }
+
+    /// The class of a row, a new one if there is none.
+    fn class(&mut self, row: &Row) -> u64 {
+        let reads = match row.kind {
+            Kind::Register => 0,
+            Kind::Column => COLUMN,
+            Kind::Constant => CONSTANT,
+        };
+        assert_eq!(row.variable & CLASS, 0, "padding never varies");
+        for class in 1..N_CLASSES {
+            let number = class as u64 | reads;
+            let lowest = row.template & CLASS ^ number;
+            if self.fixed[class] == u64::MAX {
+                (self.fixed[class], self.lowest[class]) = (!row.variable, lowest);
+            }
+            if (self.fixed[class], self.lowest[class]) == (!row.variable, lowest) {
+                return number;
+            }
+        }
+        unreachable!("classes are as many as there are ways to mix kinds of operands");
     }
 
     /// Lets the words of a row pass, if they are whole instructions.
@@ -97,9 +137,11 @@ impl Checks {
                 ..Values::default()
             });
             let key = Places::of(tier).key(word);
-            let taken = self.fixed[key] != u64::MAX && self.template[key] != row.template;
+            let (template, fixed) = self.of(key);
+            let taken = fixed != u64::MAX && template != row.template;
             assert!(!taken, "two rows share a key");
-            (self.template[key], self.fixed[key]) = (row.template, !row.variable);
+            let class = self.class(row);
+            self.classed[key] = row.template & !CLASS | class;
             self.on_words[key] = u64::from(row.opcode.is_on_words());
         }
         for (pattern, kind) in [(self.column, Kind::Column), (self.constant, Kind::Constant)] {
@@ -146,7 +188,8 @@ impl Dialect {
             let reads = checks.constant.fits(slot);
             let past = checks.column.fits(slot) & (index >= n_columns);
             let disorder = reads & (index != n_constants);
-            bad |= (slot ^ checks.template[key]) & checks.fixed[key] | u64::from(past | disorder);
+            let (template, fixed) = checks.of(key);
+            bad |= (slot ^ template) & fixed | u64::from(past | disorder);
             n_constants += usize::from(reads);
         }
         (bad == 0).then_some(n_constants)
@@ -250,7 +293,7 @@ mod tests {
         for tier in Tier::ALL {
             let (dialect, places) = (Dialect::of(tier), Places::of(tier));
             for key in 0..N_KEYS {
-                let (template, fixed) = (dialect.checks.template[key], dialect.checks.fixed[key]);
+                let (template, fixed) = dialect.checks.of(key);
                 if fixed == u64::MAX {
                     assert_ne!(places.key(template), key);
                 } else {
