@@ -39,11 +39,20 @@ impl Tier {
     /// # Errors
     /// If the variable names no tier of genomes, or the processor has none.
     pub fn best() -> Result<Tier, McodeError> {
-        if let Ok(name) = std::env::var("OPCODON_TIER") {
-            return name.parse::<Tier>()?.require();
-        }
-        let best = Tier::ALL.into_iter().rfind(|tier| tier.is_available());
-        best.ok_or(McodeError::TierUnavailable { tier: Tier::Avx2 })
+        let named = std::env::var("OPCODON_TIER").ok();
+        Tier::best_of(Tier::is_available, named.as_deref())
+    }
+
+    /// As [`Tier::best`] on a processor that has these tiers.
+    fn best_of(has: impl Fn(Tier) -> bool, named: Option<&str>) -> Result<Tier, McodeError> {
+        let wanted = match named {
+            Some(name) => name.parse()?,
+            None => Tier::ALL
+                .into_iter()
+                .rfind(|tier| has(*tier))
+                .unwrap_or(Tier::Avx2),
+        };
+        wanted.required_of(has)
     }
 
     /// The tier itself if the processor has it.
@@ -51,10 +60,13 @@ impl Tier {
     /// # Errors
     /// If it does not.
     pub fn require(self) -> Result<Tier, McodeError> {
-        if self.is_available() {
-            Ok(self)
-        } else {
-            Err(McodeError::TierUnavailable { tier: self })
+        self.required_of(Tier::is_available)
+    }
+
+    fn required_of(self, has: impl Fn(Tier) -> bool) -> Result<Tier, McodeError> {
+        match has(self) {
+            true => Ok(self),
+            false => Err(McodeError::TierUnavailable { tier: self }),
         }
     }
 
@@ -102,5 +114,32 @@ impl FromStr for Tier {
         tier.ok_or_else(|| McodeError::UnknownTier {
             name: name.to_owned(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every processor that there may be, with the variable and without.
+    #[test]
+    fn a_processor_gets_its_widest_tier_or_hears_what_it_lacks() {
+        let cannot = |tier| format!("this processor does not run genomes of tier {tier}");
+        let best = |has: &[Tier], named| {
+            let found = Tier::best_of(|tier| has.contains(&tier), named);
+            found.map_err(|error| error.to_string())
+        };
+        let lacks = |has: &[Tier], named, tier| {
+            let message = best(has, named).unwrap_err();
+            assert!(message.starts_with(&cannot(tier)), "{message}");
+        };
+        lacks(&[], None, Tier::Avx2);
+        lacks(&[], Some("avx2"), Tier::Avx2);
+        lacks(&[Tier::Avx2], Some("avx512"), Tier::Avx512);
+        assert_eq!(best(&[Tier::Avx2], None), Ok(Tier::Avx2));
+        assert_eq!(best(&Tier::ALL, None), Ok(Tier::Avx512));
+        assert_eq!(best(&Tier::ALL, Some(" AVX2 ")), Ok(Tier::Avx2));
+        let unknown = best(&Tier::ALL, Some("sse2")).unwrap_err();
+        assert!(unknown.contains("use one of avx2, avx512"), "{unknown}");
     }
 }
