@@ -25,7 +25,7 @@ use std::sync::{Mutex, PoisonError};
 use opcodon_expr::{Expr, Node};
 
 use crate::batch::{self, Batch, Goal, Limits, n_parts, of_tile};
-use crate::common::{Common, FUNCTIONS};
+use crate::common::{Common, FUNCTIONS, MIN_SHARE, Rewritten};
 use crate::crew::share_out;
 use crate::panel::{Panel, TILE_ROWS};
 use crate::seal::TileRows;
@@ -43,8 +43,8 @@ const MIN_BYTES: usize = 2048;
 const MIN_SAVED: usize = 2048;
 const MIN_SAVED_DEEP: usize = 4096;
 
-/// Fewest trees that a thread compiles.
-const MIN_SHARE: usize = 64;
+/// Shares of the trees for each thread: the definitions are compiled meanwhile.
+const N_SHARES: usize = 2;
 
 /// Fewest values that a thread computes, and as how many values a call counts. To have a thread work with
 /// others takes as long as ten thousand values, if it has to be woken.
@@ -94,6 +94,8 @@ pub struct Generation<T> {
     n_columns: usize,
     n_shared: usize,
     common: Common,
+    /// The trees of the shares, as they are compiled.
+    rewritten: Vec<Rewritten>,
     /// Wider tiles of the last run.
     tiles: Mutex<Vec<Panel<T>>>,
 }
@@ -114,6 +116,7 @@ impl<T: Float> Generation<T> {
             n_columns: 0,
             n_shared: 0,
             common: Common::default(),
+            rewritten: Vec::new(),
             tiles: Mutex::default(),
         })
     }
@@ -204,37 +207,33 @@ impl<T: Float> Generation<T> {
         let may_share = !matches!(goal, Goal::NormalEquations { .. });
         let n_bytes = self.n_rows.saturating_mul(T::SIZE);
         if !may_share || !self.is_worth_it(&trees, n_inputs, n_bytes) {
-            return self.compile_shares(&trees, n_inputs, goal, formula);
+            return self.compile_shares(&trees, n_inputs, goal, formula, false);
         }
         self.common.classify(&trees);
         self.n_shared = (self.common).choose(&trees, self.n_columns, n_bytes);
         self.fold_constants()?;
-        self.common.rewrite(&trees);
+        self.common.define(&trees);
         let n_inputs = match self.n_shared {
             0 => n_inputs,
             n_shared => self.n_columns + n_shared,
         };
-        if self.n_shared > 0 {
-            let definitions = self.common.definitions.iter();
-            self.definitions.expect_rows(self.n_rows);
-            (self.definitions).compile_nodes(definitions, n_inputs, Goal::Predict, None)?;
-        }
-        let common = std::mem::take(&mut self.common);
-        let trees: Vec<&[Node]> = common.trees.iter().collect();
-        let compiled = self.compile_shares(&trees, n_inputs, goal, formula);
-        self.common = common;
-        compiled
+        self.compile_shares(&trees, n_inputs, goal, formula, true)
     }
 
-    /// Compiles trees, a share on each thread.
+    /// Compiles trees in shares, and the definitions of what they have in common, if they are to be
+    /// rewritten.
     fn compile_shares(
         &mut self,
         trees: &[&[Node]],
         n_inputs: usize,
         goal: Goal,
         formula: Option<(&Expr, u32)>,
+        is_rewritten: bool,
     ) -> Result<(), JitError> {
-        let n_shares = self.n_threads.min(trees.len() / MIN_SHARE).max(1);
+        let n_shares = match self.n_threads {
+            1 => 1,
+            n_threads => (n_threads * N_SHARES).min(trees.len() / MIN_SHARE).max(1),
+        };
         let size = trees.len().div_ceil(n_shares).max(1);
         // No share is empty, but of no trees.
         self.n_shares = trees.len().div_ceil(size).max(1);
@@ -242,14 +241,35 @@ impl<T: Float> Generation<T> {
         while self.shares.len() < self.n_shares {
             self.shares.push(Batch::new(tier)?);
         }
-        let shares = self.shares[..self.n_shares].iter_mut().enumerate();
-        let results = share_out(self.n_threads, shares.collect(), |(k, share)| {
-            let first = k * size;
-            let trees = &trees[first..trees.len().min(first + size)];
-            share.expect_rows(self.n_rows);
-            share
-                .compile_nodes(trees.iter().copied(), n_inputs, goal, formula)
-                .map_err(|error| error.of_tree_from(first))
+        self.rewritten
+            .resize_with(self.shares.len(), Rewritten::default);
+        let (common, n_rows) = (&self.common, self.n_rows);
+        let shares = self.shares[..self.n_shares].iter_mut();
+        let shares = shares.zip(&mut self.rewritten).enumerate();
+        let mut tasks: Vec<_> = shares
+            .map(|(k, share)| Task::Share(k * size, share))
+            .collect();
+        if self.n_shared > 0 {
+            tasks.push(Task::Definitions(&mut self.definitions));
+        }
+        let results = share_out(self.n_threads, tasks, |task| match task {
+            Task::Definitions(batch) => {
+                batch.expect_rows(n_rows);
+                let definitions = common.definitions.iter();
+                batch.compile_nodes(definitions, n_inputs, Goal::Predict, None)
+            }
+            Task::Share(first, (batch, rewritten)) => {
+                let some = first..trees.len().min(first + size);
+                batch.expect_rows(n_rows);
+                if is_rewritten {
+                    common.rewrite(trees, some, rewritten);
+                    let trees = rewritten.trees.iter();
+                    return batch.compile_nodes(trees, n_inputs, goal, formula);
+                }
+                let trees = trees[some].iter().copied();
+                let compiled = batch.compile_nodes(trees, n_inputs, goal, formula);
+                compiled.map_err(|error| error.of_tree_from(first))
+            }
         });
         results.into_iter().collect()
     }
@@ -261,23 +281,14 @@ impl<T: Float> Generation<T> {
             return false;
         };
         let common = &mut self.common;
-        common.clear();
-        if (asked.iter()).any(|tree| common.walk::<true>(tree) > n_inputs) {
+        if !common.find(asked, n_inputs, true, 1) {
             return false;
         }
         common.classify(asked);
         let (saved, saved_deep) = common.saved(asked);
         let pays = |saved: usize, least| saved.saturating_mul(n_bytes) >= N_ASKED * least;
-        if !pays(saved, MIN_SAVED) {
-            return false;
-        }
-        let walk = if pays(saved_deep, MIN_SAVED_DEEP) {
-            Common::walk::<true>
-        } else {
-            Common::walk::<false>
-        };
-        common.clear();
-        trees.iter().all(|tree| walk(common, tree) <= n_inputs)
+        let is_deep = pays(saved_deep, MIN_SAVED_DEEP);
+        pays(saved, MIN_SAVED) && common.find(trees, n_inputs, is_deep, self.n_threads)
     }
 
     /// Replaces the constants that functions are applied to by the functions' values.
@@ -337,7 +348,7 @@ impl<T: Float> Generation<T> {
             return results.into_iter().collect();
         }
         self.with_tiles(panel, n_threads, |tiles| {
-            let size = piece(n_trees, n_threads);
+            let size = piece(n_trees, n_rows, n_threads);
             let pieces = out.chunks_mut(size * n_rows).enumerate().collect();
             let results = share_out(n_threads, pieces, |(piece, out)| {
                 let mut tiles = tiles.iter().enumerate();
@@ -367,7 +378,7 @@ impl<T: Float> Generation<T> {
             self.losses_by_tiles(panel, n_threads, limits, out)?;
         } else {
             self.with_tiles(panel, n_threads, |tiles| {
-                let size = piece(out.len(), n_threads);
+                let size = piece(out.len(), panel.n_rows(), n_threads);
                 let pieces = out.chunks_mut(size).enumerate().collect();
                 let results = share_out(n_threads, pieces, |(piece, sums)| {
                     let first = piece * size;
@@ -575,14 +586,22 @@ impl<T: Float> Generation<T> {
     }
 }
 
+/// What is compiled at a time.
+enum Task<'g, T> {
+    Definitions(&'g mut Batch<T>),
+    /// The first tree, and where it goes with those that follow.
+    Share(usize, (&'g mut Batch<T>, &'g mut Rewritten)),
+}
+
 /// Whether threads take tiles rather than trees.
 fn takes_tiles<T: Float>(panel: &Panel<T>, n_trees: usize, n_threads: usize) -> bool {
     panel.n_tiles() >= n_threads * MIN_TILES || n_trees < n_threads * MIN_TREES
 }
 
 /// Trees that a thread takes at a time.
-fn piece(n_trees: usize, n_threads: usize) -> usize {
-    n_trees.div_ceil(n_threads * N_PIECES).max(1)
+fn piece(n_trees: usize, n_rows: usize, n_threads: usize) -> usize {
+    let least = MIN_VALUES / 2 / (n_rows + CALL_VALUES);
+    n_trees.div_ceil(n_threads * N_PIECES).max(least).max(1)
 }
 
 /// Kernels of all functions.
