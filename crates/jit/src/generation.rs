@@ -43,9 +43,6 @@ const MIN_BYTES: usize = 2048;
 const MIN_SAVED: usize = 2048;
 const MIN_SAVED_DEEP: usize = 4096;
 
-/// Shares of the trees for each thread: the definitions are compiled meanwhile.
-const N_SHARES: usize = 2;
-
 /// Fewest values that a thread computes, and as how many values a call counts. To have a thread work with
 /// others takes as long as ten thousand values, if it has to be woken.
 const MIN_VALUES: usize = 1 << 15;
@@ -230,10 +227,8 @@ impl<T: Float> Generation<T> {
         formula: Option<(&Expr, u32)>,
         is_rewritten: bool,
     ) -> Result<(), JitError> {
-        let n_shares = match self.n_threads {
-            1 => 1,
-            n_threads => (n_threads * N_SHARES).min(trees.len() / MIN_SHARE).max(1),
-        };
+        // Each share interrupts all threads when its code becomes executable, so there are few.
+        let n_shares = self.n_threads.min(trees.len() / MIN_SHARE).max(1);
         let size = trees.len().div_ceil(n_shares).max(1);
         // No share is empty, but of no trees.
         self.n_shares = trees.len().div_ceil(size).max(1);
