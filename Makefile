@@ -3,6 +3,7 @@
 #
 #   make demo    real tables become formulas, with the machine code that judged them
 #   make test    every test, Rust and Python
+#   make singles functions in single precision at every number there is: hours, for the night
 #   make bench   speed, as ratios to other tools and to plain Python
 #   make bench-quality   what searches find, beside other tools, and which of our parts pay;
 #                PROBLEMS=FOLDER takes tables and laws in files
@@ -14,7 +15,7 @@ BIN    := $(VENV)/bin
 SHELL  := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test test-rust test-python bench bench-quality lint lint-rust lint-python format wheel clean
+.PHONY: demo test test-rust test-python singles bench bench-quality lint lint-rust lint-python format wheel clean
 
 # What the wheel is made of; a change in any of it builds the wheel anew.
 WHEEL_SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md \
@@ -40,6 +41,9 @@ test-python: $(VENV)/.wheel
 	$(BIN)/python -m pytest --numprocesses auto
 
 # Rust first: the parts, each by itself, then the whole beside other evaluators.
+singles:
+	cargo test --locked --release -p opcodon-jit --test singles -- --ignored --nocapture
+
 bench: $(VENV)/.wheel $(VENV)/.bench
 	cargo bench --locked --workspace --bench '*'
 	cd benches/rust && RUSTFLAGS="-C target-cpu=native" cargo run --release --target-dir ../../target/benches

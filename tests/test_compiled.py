@@ -2,7 +2,10 @@
 
 import copy
 import gc
+import os
 import pickle
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -296,12 +299,56 @@ def test_bounds_leave_what_is_within_them_as_it_is(kind, n_jobs):
     assert np.all(pop.loss(x, y, kind, bound=-1.0) == (exact if kind == "log_cosh" else 0.0))
 
 
-def test_threads_do_not_change_a_bit():
-    y = RNG.normal(size=len(TABLE))
-    one = Population(POPULATION, n_jobs=1, variables=NAMES)
-    two = Population(POPULATION, n_jobs=2, variables=NAMES)
-    np.testing.assert_array_equal(one.evaluate(TABLE), two.evaluate(TABLE))
-    np.testing.assert_array_equal(one.loss(TABLE, y), two.loss(TABLE, y))
+@pytest.mark.parametrize(("n_rows", "n_copies"), [(100, 200), (3000, 50), (30_000, 1)])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_threads_do_not_change_a_bit(n_rows, n_copies, dtype):
+    table, y = RNG.normal(size=(n_rows, len(NAMES))), RNG.normal(size=n_rows)
+    texts = [f"{text} + {k}" for k in range(n_copies) for text in POPULATION]
+    one, *others = (Population(texts, dtype, n_jobs, variables=NAMES) for n_jobs in (1, 2, 3))
+    values, losses = one.evaluate(table), one.loss(table, y)
+    bounds = np.where(np.isfinite(losses), losses * RNG.choice([0.5, 1, 2], len(losses)), 1.0)
+    bounded = one.loss(table, y, bound=bounds)
+    for other in others:
+        np.testing.assert_array_equal(other.evaluate(table), values)
+        np.testing.assert_array_equal(other.loss(table, y), losses)
+        np.testing.assert_array_equal(other.loss(table, y, bound=bounds), bounded)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_threads_are_there_after_a_fork():
+    # Not by `multiprocessing`, which is told nothing of what the child's threads do.
+    script = """
+import os
+import numpy as np
+import opcodon
+
+table, y = np.ones((5000, 1)), np.zeros(5000)
+population = opcodon.Population([f"x + {k}" for k in range(200)], n_jobs=2)
+expected = population.loss(table, y)
+child = os.fork()
+if child == 0:
+    again = opcodon.Population([f"x + {k}" for k in range(200)], n_jobs=2)
+    same = all(np.array_equal(p.loss(table, y), expected) for p in (population, again))
+    os._exit(0 if same else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=60)
+
+
+def test_formulas_may_say_what_weights_do():
+    y, weight = RNG.normal(size=len(TABLE)), RNG.uniform(size=len(TABLE))
+    pop = Population(POPULATION, variables=NAMES)
+    found = pop.loss(TABLE, y, "w*(p - y)^2 + 0*exp(w)", weight)
+    expected = np.mean(weight * (pop.evaluate(TABLE) - y) ** 2, axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    with pytest.raises(ValueError, match="no sample_weight"):
+        pop.loss(TABLE, y, "w*(p - y)^2")
+
+
+def test_populations_tell_what_runs():
+    tier = Population(["x"]).tier
+    assert tier == opcodon.compile("x").tier
+    assert tier in ("sse2", "avx2", "avx512")
 
 
 def test_one_population_for_many_tables_and_goals():

@@ -239,6 +239,24 @@ def test_sympy_knows_the_variables_by_name():
     assert {s.name for s in odd.free_symbols} == {"sepal length (cm)", "lambda_", "it's"}
 
 
+def test_intervals_hold_all_values_of_a_box():
+    rng = np.random.default_rng(4)
+    for text in ("x*y - exp(x)", "1/(1 + x*x) + sin(y)", "sqrt(x + 3)*tanh(y)", "x*x*x/(y + 7)"):
+        e = opcodon.parse(text, ["x", "y"])
+        X = rng.uniform([-2, -5], [1, 5], (1000, 2))
+        low, high, is_defined = e.interval(X.min(axis=0), X.max(axis=0))
+        values = e.evaluate(X)
+        assert is_defined
+        assert low <= values.min() <= values.max() <= high < np.inf
+    assert opcodon.parse("x - x").interval([-1], [5]) == (0.0, 0.0, True)
+    assert opcodon.parse("log(x)").interval([-1], [1])[2] is False
+    assert opcodon.parse("2.5").interval([], []) == (2.5, 2.5, True)
+    with pytest.raises(ValueError, match=r"low must be at most high, but for x they are 2.* and 1"):
+        opcodon.parse("x").interval([2], [1])
+    with pytest.raises(ValueError, match="one number for each variable"):
+        opcodon.parse("x").interval([1, 2], [1, 2])
+
+
 def test_depth_is_no_limit():
     n = 100_000
     text = "sin(" * n + "x" + ")" * n

@@ -275,6 +275,34 @@ class Expression:
             The values.
         """
 
+    def interval(self, low: ArrayLike, high: ArrayLike) -> tuple[float, float, bool]:
+        """Compute bounds on the values over a box of inputs.
+
+        Between the rows of a table a formula may have poles that no row shows. Bounds may be wider
+        than necessary, since an operator does not know what its operands have in common.
+
+        Parameters
+        ----------
+        low, high : array-like of shape (n_variables,)
+            The least and the greatest value of each variable, such as ``X.min(axis=0)`` and
+            ``X.max(axis=0)``.
+
+        Returns
+        -------
+        low, high : float
+            Every value that is not NaN is between them, both included.
+        is_defined : bool
+            Whether there surely is no point without a value, nor a pole.
+
+        Examples
+        --------
+        >>> import opcodon
+        >>> opcodon.parse("1/(1 + x*x)").interval([-1], [2])
+        (0.2, 1.0, True)
+        >>> opcodon.parse("1/x").interval([-1], [2])
+        (-inf, inf, False)
+        """
+
     def to(self, language: _Language) -> str:
         """Write the expression in a language.
 
@@ -441,6 +469,8 @@ class Population:
         As given.
     n_jobs : int
         As given.
+    tier : {"sse2", "avx2", "avx512"}
+        The instructions that the machine code consists of.
     """
 
     def __new__(
@@ -457,6 +487,8 @@ class Population:
     def dtype(self) -> Literal["float64", "float32"]: ...
     @property
     def n_jobs(self) -> int: ...
+    @property
+    def tier(self) -> str: ...
     def evaluate(
         self, X: ArrayLike, *, out: NDArray[np.floating[Any]] | None = None
     ) -> NDArray[np.floating[Any]]:
@@ -497,7 +529,8 @@ class Population:
         loss : str, default="mse"
             What the mean is taken of: ``"mse"``, ``"mae"`` or another loss of
             `SymbolicRegressor`, or the loss of a row as a formula of the prediction ``p`` and the
-            target ``y`` such as ``"abs(p - y)/y"``, which becomes part of each kernel.
+            target ``y`` such as ``"abs(p - y)/y"``, which becomes part of each kernel. It may say
+            itself what weights ``w`` do: the mean of ``"w*(p - y)^2"`` is not weighted once more.
         sample_weight : array-like of shape (n_rows,), optional
             Weights of the rows in the mean.
         bound : float or array-like of shape (n_expressions,), optional

@@ -1,5 +1,6 @@
 //! What a population costs: nanoseconds to compile a tree, and node·rows a second to run it, each
-//! tree by itself (`Batch`) and with what trees have in common shared (`Generation`).
+//! tree by itself (`Batch`) and with what trees have in common shared (`Generation`), on one and on two
+//! threads.
 //!
 //! Trees are random, of 5–50 nodes over five inputs, arithmetic or with functions. A node counts
 //! as such whether it is an operator or a leaf. Floor, AVX-512 f64: a tree of 29 nodes is about
@@ -65,10 +66,16 @@ fn measure<T: Float>(tier: Tier, name: &str, trees: &[Expr], n_rows: usize) {
     let run_shared = best(|| {
         (generation.losses(black_box(&panel), None, &mut losses)).unwrap();
     });
+    generation.use_threads(2);
+    let two = best(|| generation.compile(trees, 5, goal).unwrap());
+    let run_two = best(|| {
+        (generation.losses(black_box(&panel), None, &mut losses)).unwrap();
+    });
     let rate = |seconds: f64| (nodes * n_rows) as f64 / seconds * 1e-9;
     println!(
         "{tier:7} {:8} {name:10} {n_rows:6} rows  compile {:6.0} ns/tree {:5.1} ns/node  run {:6.2} \
-         G node·rows/s, compile included {:6.2}; what is common shared: compile {:6.0} ns/tree, run {:6.2}",
+         G node·rows/s, compile included {:6.2}; what is common shared: compile {:6.0} ns/tree, run {:6.2}; \
+         by two threads {:4.2} and {:4.2} times as fast",
         T::NAME,
         compile / trees.len() as f64 * 1e9,
         compile / nodes as f64 * 1e9,
@@ -76,6 +83,8 @@ fn measure<T: Float>(tier: Tier, name: &str, trees: &[Expr], n_rows: usize) {
         rate(both),
         shared / trees.len() as f64 * 1e9,
         rate(run_shared),
+        shared / two,
+        run_shared / run_two,
     );
 }
 

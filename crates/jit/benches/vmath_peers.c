@@ -88,7 +88,7 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
     if (strcmp(ROWS[i].name, argv[1])) continue;
     double best = 1e300;
-    for (int repeat = 0; repeat < 50; repeat++) {
+    for (int repeat = 0; repeat < 500; repeat++) {
       double start = now();
       for (int turn = 0; turn < 10; turn++) run(&ROWS[i], is_double, bytes, a, b, out);
       double time = (now() - start) / 10 / rows;

@@ -8,14 +8,14 @@ use opcodon_codemem::{Arena, SealedArena};
 use opcodon_expr::{Expr, Node};
 
 use crate::columns::{ColumnLeaves, Targets};
-use crate::direct::Direct;
+use crate::direct::{ALIGNMENT, Direct};
 use crate::formula;
 use crate::gradient::{self, Adjoints, MAX_CONSTANTS, NormalEquations, Scratch};
 use crate::kernel::{self, Fold, Shells};
 use crate::lower::{self, Workspace};
 use crate::machine::{Machine, Visitor};
 use crate::panel::{Line, stride};
-use crate::seal::{self, Footprint};
+use crate::seal::{self, Footprint, TileRows};
 use crate::tape::{Order, Tape};
 use crate::{Float, JitError, Panel, TILE_ROWS, Tier};
 
@@ -225,7 +225,8 @@ impl<T: Float> Batch<T> {
     }
 
     /// Compiles trees for the mean of a loss that is a formula: its variable 0 is a tree's value,
-    /// its variable 1 the column of the targets. [`Batch::losses`] gives the means.
+    /// its variable 1 the column of the targets, others the columns behind that. [`Batch::losses`] gives
+    /// the means.
     ///
     /// # Errors
     /// As [`Batch::compile`].
@@ -293,15 +294,21 @@ impl<T: Float> Batch<T> {
             slot.fill(*value);
         }
         let code = self.compiler.asm.finish()?;
-        let mut arena = match self.arena.take() {
-            Some(arena) => arena.reopen()?,
-            None => Arena::with_capacity(FIRST_CAPACITY)?,
+        // Routines stand before the code that calls them and stay there.
+        let routines = (self.compiler.direct.as_ref()).map_or(&[][..], |direct| direct.routines());
+        let needed = routines.len().next_multiple_of(ALIGNMENT) + code.len();
+        let old = self.arena.take().map(SealedArena::reopen).transpose()?;
+        let mut arena = match old.filter(|arena| arena.capacity() >= needed) {
+            Some(arena) => arena,
+            None => {
+                let capacity = needed.next_power_of_two().max(FIRST_CAPACITY);
+                let mut arena = Arena::with_capacity(capacity)?;
+                arena.append(routines, ALIGNMENT)?;
+                arena
+            }
         };
-        if arena.capacity() < code.len() + 64 {
-            arena = Arena::with_capacity((code.len() + 64).next_power_of_two())?;
-        }
-        arena.truncate(0);
-        let start = arena.append(code, 64)?;
+        arena.truncate(routines.len());
+        let start = arena.append(code, ALIGNMENT)?;
         for entry in &mut self.entries {
             entry.code = (entry.code.0 + start, entry.code.1 + start);
         }
@@ -412,39 +419,42 @@ impl<T: Float> Batch<T> {
         panel: &Panel<T>,
         out: &mut [T],
     ) -> Result<(), JitError> {
-        self.expect(Goal::Predict, panel)?;
-        self.predictions_over(first, panel.n_rows(), out, |run| {
-            (0..panel.n_tiles()).try_for_each(|tile| run(panel, tile, tile))
-        })
+        let n_trees = n_parts(out.len(), panel.n_rows())?;
+        self.entries_from(first, n_trees)?;
+        for tile in 0..panel.n_tiles() {
+            self.predict_tile(first, panel, tile, of_tile(out, panel.n_rows(), tile))?;
+        }
+        Ok(())
     }
 
-    /// The same over tiles from anywhere: `tiles` has each of the rows' tiles run, as one of a panel.
-    pub(crate) fn predictions_over(
+    /// The values of the trees from `first` on at the rows of one tile, a slice a tree.
+    pub(crate) fn predict_tile<'o>(
         &self,
         first: usize,
-        n_rows: usize,
-        out: &mut [T],
-        tiles: impl FnOnce(RunTile<'_, T>) -> Result<(), JitError>,
+        panel: &Panel<T>,
+        tile: usize,
+        out: impl Iterator<Item = &'o mut [T]>,
     ) -> Result<(), JitError> {
-        if n_rows == 0 || !out.len().is_multiple_of(n_rows) {
-            return Err(JitError::RowCount {
-                what: "the output".to_owned(),
-                found: out.len(),
-                expected: n_rows,
-            });
+        self.expect(Goal::Predict, panel)?;
+        let rows = 0..panel.tile_rows(tile);
+        for (entry, values) in self.entries[first..].iter().zip(out) {
+            let values = bytemuck::cast_slice_mut(values);
+            self.run(entry, panel, tile, rows.clone(), values)?;
         }
-        let entries = self.entries_from(first, out.len() / n_rows)?;
-        tiles(&mut |panel, place, tile| {
-            self.expect(Goal::Predict, panel)?;
-            let start = tile * TILE_ROWS;
-            let rows = 0..panel.tile_rows(place);
-            for (entry, values) in entries.iter().zip(out.chunks_mut(n_rows)) {
-                let values = &mut values[start..start + rows.len()];
-                let values = bytemuck::cast_slice_mut(values);
-                self.run(entry, panel, place, rows.clone(), values)?;
-            }
-            Ok(())
-        })
+        Ok(())
+    }
+
+    /// The values of one tree at some rows of a tile, as another column of the same tile.
+    pub(crate) fn define(
+        &self,
+        index: usize,
+        rows: &mut TileRows<'_, T>,
+        column: usize,
+    ) -> Result<(), JitError> {
+        let entry = self.entry(index)?;
+        let (code, constants) = self.code_of(entry)?;
+        seal::define(code, entry.footprint, rows, constants, column);
+        Ok(())
     }
 
     /// The loss of one tree over all rows: the weighted mean of squared or absolute errors, or of what
@@ -481,21 +491,30 @@ impl<T: Float> Batch<T> {
         bounds: Option<&[f64]>,
         out: &mut [f64],
     ) -> Result<(), JitError> {
-        self.losses_over(first, panel, bounds, out, |run| {
-            (0..panel.n_tiles()).try_for_each(|tile| run(panel, tile, tile))
-        })
+        self.entries_from(first, out.len())?;
+        let limits = self.limits(panel, bounds, out.len())?;
+        let mut parts = vec![0.0; out.len()];
+        out.fill(0.0);
+        // All trees on one tile, then the next: rows are read from memory once, code is short.
+        for tile in 0..panel.n_tiles() {
+            self.tile_losses(first, panel, tile, limits, out, &mut parts)?;
+            limits.fold(out, &parts);
+        }
+        limits.finish(out);
+        Ok(())
     }
 
-    /// The same over tiles from anywhere, as in [`Batch::predictions_over`]; the panel has the
-    /// weights.
-    pub(crate) fn losses_over(
+    /// What sums of losses over a panel are divided by and how far they may go.
+    ///
+    /// # Errors
+    /// If the batch was compiled for no loss, the panel has no weights, or there are not as many bounds
+    /// as trees.
+    pub(crate) fn limits<'b>(
         &self,
-        first: usize,
         panel: &Panel<T>,
-        bounds: Option<&[f64]>,
-        out: &mut [f64],
-        tiles: impl FnOnce(RunTile<'_, T>) -> Result<(), JitError>,
-    ) -> Result<(), JitError> {
+        bounds: Option<&'b [f64]>,
+        n_trees: usize,
+    ) -> Result<Limits<'b>, JitError> {
         let (Goal::Mse { weight, .. } | Goal::Mae { weight, .. } | Goal::Mean { weight }) =
             self.goal
         else {
@@ -510,30 +529,37 @@ impl<T: Float> Batch<T> {
                 found: panel.n_columns(),
             });
         }
-        let entries = self.entries_from(first, out.len())?;
-        let n_bounds = bounds.map_or(out.len(), <[f64]>::len);
-        if n_bounds != out.len() {
+        let n_bounds = bounds.map_or(n_trees, <[f64]>::len);
+        if n_bounds != n_trees {
             return Err(JitError::Count {
                 what: "bounds",
                 found: n_bounds,
-                expected: out.len(),
+                expected: n_trees,
             });
         }
-        let total = total_weight(panel, weight);
-        let bounds = bounds.filter(|_| self.only_grows);
-        out.fill(0.0);
-        // All trees on one tile, then the next: rows are read from memory once, code is short.
-        tiles(&mut |panel, place, _| {
-            self.expect(self.goal, panel)?;
-            for (k, (entry, loss)) in entries.iter().zip(&mut *out).enumerate() {
-                if !bounds.is_some_and(|bounds| *loss / total > bounds[k]) {
-                    self.add_sums(entry, panel, place, std::slice::from_mut(loss))?;
-                }
+        Ok(Limits {
+            total: total_weight(panel, weight),
+            bounds: bounds.filter(|_| self.only_grows),
+        })
+    }
+
+    /// What one tile contributes to the sums of the trees from `first` on, as many as `parts` is long;
+    /// where the sums are beyond their limits already, 0.
+    pub(crate) fn tile_losses(
+        &self,
+        first: usize,
+        panel: &Panel<T>,
+        tile: usize,
+        limits: Limits<'_>,
+        sums: &[f64],
+        parts: &mut [f64],
+    ) -> Result<(), JitError> {
+        self.expect(self.goal, panel)?;
+        for (k, (entry, part)) in self.entries[first..].iter().zip(parts).enumerate() {
+            *part = 0.0;
+            if !limits.is_beyond(k, sums[k]) {
+                self.add_sums(entry, panel, tile, std::slice::from_mut(part))?;
             }
-            Ok(())
-        })?;
-        for loss in out {
-            *loss /= total;
         }
         Ok(())
     }
@@ -665,33 +691,90 @@ impl<T: Float> Batch<T> {
         rows: Range<usize>,
         out: &mut [u8],
     ) -> Result<(), JitError> {
+        let (code, constants) = self.code_of(entry)?;
+        seal::run(code, entry.footprint, panel, tile, rows, constants, out);
+        Ok(())
+    }
+
+    /// The code of a tree, and the bytes of constants from its own on.
+    fn code_of(&self, entry: &Entry) -> Result<(opcodon_codemem::Entry<'_>, &[u8]), JitError> {
         let arena = self
             .arena
             .as_ref()
             .ok_or(JitError::Index { index: 0, len: 0 })?;
         let constants = &bytemuck::cast_slice(&self.constants)[entry.constants..];
-        seal::run(
-            arena.entry(entry.code.0)?,
-            entry.footprint,
-            panel,
-            tile,
-            rows,
-            constants,
-            out,
-        );
-        Ok(())
+        Ok((arena.entry(entry.code.0)?, constants))
     }
 }
 
-/// Runs kernels over one tile of a panel, which is the n-th tile of all rows.
-pub(crate) type RunTile<'a, T> = &'a mut dyn FnMut(&Panel<T>, usize, usize) -> Result<(), JitError>;
+/// What sums of losses are divided by, and the bounds beyond which the mean is of no interest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits<'b> {
+    total: f64,
+    bounds: Option<&'b [f64]>,
+}
+
+impl<'b> Limits<'b> {
+    /// Those of some trees.
+    pub(crate) fn of(self, trees: Range<usize>) -> Limits<'b> {
+        Limits {
+            bounds: self.bounds.map(|bounds| &bounds[trees]),
+            ..self
+        }
+    }
+
+    fn is_beyond(self, tree: usize, sum: f64) -> bool {
+        (self.bounds).is_some_and(|bounds| sum / self.total > bounds[tree])
+    }
+
+    /// Adds what one more tile contributes. Sums that are beyond their limits stay: what would have been
+    /// added need not be known.
+    pub(crate) fn fold(self, sums: &mut [f64], parts: &[f64]) {
+        for (k, (sum, part)) in sums.iter_mut().zip(parts).enumerate() {
+            if !self.is_beyond(k, *sum) {
+                *sum += part;
+            }
+        }
+    }
+
+    /// Sums to means.
+    pub(crate) fn finish(self, sums: &mut [f64]) {
+        for sum in sums {
+            *sum /= self.total;
+        }
+    }
+}
+
+/// How many times `n_rows` cells there are in an output.
+pub(crate) fn n_parts(n_cells: usize, n_rows: usize) -> Result<usize, JitError> {
+    if n_rows == 0 || !n_cells.is_multiple_of(n_rows) {
+        return Err(JitError::RowCount {
+            what: "the output".to_owned(),
+            found: n_cells,
+            expected: n_rows,
+        });
+    }
+    Ok(n_cells / n_rows)
+}
+
+/// Of each tree's values, those at the rows of one tile.
+pub(crate) fn of_tile<T>(
+    out: &mut [T],
+    n_rows: usize,
+    tile: usize,
+) -> impl Iterator<Item = &mut [T]> {
+    let start = tile * TILE_ROWS;
+    out.chunks_mut(n_rows)
+        .map(move |values| &mut values[start..n_rows.min(start + TILE_ROWS)])
+}
 
 /// Columns that a panel must have for trees of so many inputs.
 pub(crate) fn n_columns(n_inputs: usize, goal: Goal, formula: Option<(&Expr, u32)>) -> usize {
     let targets = goal.targets().into_iter();
     let beside = targets.flat_map(|targets| [Some(targets.target), targets.weight]);
-    let beside = beside.chain([formula.map(|(_, target)| target)]).flatten();
-    beside.fold(n_inputs, |n, column| n.max(column as usize + 1))
+    let n_columns = formula.map_or(0, |(formula, target)| formula::n_columns(formula, target));
+    let columns = beside.flatten().map(|column| column as usize + 1);
+    columns.fold(n_inputs.max(n_columns), usize::max)
 }
 
 /// Adds up the lanes of vectors, one vector for each sum.
@@ -740,9 +823,6 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a [Node]>> Visitor<T> for Compile<'_
         } = self.compiler;
         asm.clear();
         shells.clear();
-        if let Some(direct) = direct {
-            asm.raw(direct.prologue());
-        }
         constants.clear();
         let fold = self.goal.fold();
         let targets = self.goal.targets().unwrap_or(Targets {
@@ -817,7 +897,10 @@ impl<'a, T: Float, I: IntoIterator<Item = &'a [Node]>> Visitor<T> for Compile<'_
                 n_constants,
                 n_accumulators,
                 footprint: Footprint {
-                    n_columns: self.n_columns,
+                    n_columns: match self.goal {
+                        Goal::Predict => n_read,
+                        _ => self.n_columns,
+                    },
                     constant_bytes: (constants.len() - first) * M::SLOT,
                     fixed_bytes: (n_accumulators + n_partial) * M::BYTES,
                     row_bytes: n_written * T::SIZE,

@@ -24,6 +24,7 @@ use std::ops::{Range, RangeInclusive};
 
 use opcodon_expr::{Node, Op};
 
+use crate::crew::share_out;
 use crate::direct::{bits, column, kind};
 use crate::tape::index;
 
@@ -69,6 +70,9 @@ const MAX_SHARED: usize = 160;
 
 /// Most columns that trees can read and still go the short way through the compiler.
 const MAX_COLUMNS: usize = 240;
+
+/// Fewest trees for a thread.
+pub(crate) const MIN_SHARE: usize = 64;
 
 /// Longer trees are left as they are.
 const MAX_NODES: usize = 1024;
@@ -200,41 +204,74 @@ impl Default for Stack {
     }
 }
 
-/// What is found in the trees of a generation, and what is made of it. Kept for its memory.
+/// Walks over trees and writes down what is found.
 #[derive(Debug, Default)]
-pub(crate) struct Common {
+pub(crate) struct Finder {
     /// The first `n_found` of these; the others are room.
     found: Vec<Found>,
     n_found: usize,
     /// Where the found ones of each tree end.
     found_ends: Vec<usize>,
     stack: Stack,
+}
+
+/// What is found in the trees of a generation, and what is made of it. Kept for its memory.
+#[derive(Debug, Default)]
+pub(crate) struct Common {
+    found: Finder,
+    /// For the other shares of the trees, if several threads look.
+    others: Vec<Finder>,
     classes: Vec<Class>,
     /// One more than the class, by its number, else 0.
     table: Vec<u32>,
     /// By function, the constants that it is applied to, then the values.
     pub(crate) constants: Vec<Vec<f64>>,
     pub(crate) definitions: Trees,
+}
+
+/// Trees with leaves in the place of what they have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Rewritten {
     pub(crate) trees: Trees,
     /// Found ones that are replaced in one tree.
     replaced: Vec<u32>,
 }
 
-impl Common {
-    /// Forgets what was found.
-    pub(crate) fn clear(&mut self) {
+impl Finder {
+    fn clear(&mut self) {
         self.n_found = 0;
         self.found_ends.clear();
-        self.classes.clear();
-        self.constants.resize_with(FUNCTIONS.len(), Vec::new);
-        self.constants.iter_mut().for_each(Vec::clear);
-        self.definitions.clear();
-        self.trees.clear();
+    }
+
+    /// What was found, in the order of the trees.
+    fn all(&self) -> &[Found] {
+        &self.found[..self.n_found]
+    }
+
+    /// Takes over what another one found in the trees that follow.
+    fn append(&mut self, other: &Finder) {
+        let first = self.n_found;
+        self.found.truncate(first);
+        let shift = (first as u64) << 32;
+        let shifted = |found: &Found| Found {
+            begin: found.begin + shift,
+            ..*found
+        };
+        self.found.extend(other.all().iter().map(shifted));
+        self.n_found = self.found.len();
+        self.found_ends
+            .extend(other.found_ends.iter().map(|end| first + end));
+    }
+
+    /// Finds the subtrees of trees, up to one that reads an input that does not exist; whether there is
+    /// none such.
+    fn find<const DEEP: bool>(&mut self, trees: &[&[Node]], n_inputs: usize) -> bool {
+        trees.iter().all(|tree| self.walk::<DEEP>(tree) <= n_inputs)
     }
 
     /// Finds the subtrees of the next tree, those of leaves only or `DEEP` ones, too; gives one more than
     /// the highest input that it reads.
-    pub(crate) fn walk<const DEEP: bool>(&mut self, tree: &[Node]) -> usize {
+    fn walk<const DEEP: bool>(&mut self, tree: &[Node]) -> usize {
         if tree.len() > MAX_NODES {
             self.found_ends.push(self.n_found);
             let n_columns = tree.iter().map(|node| column(*node)).max();
@@ -299,16 +336,54 @@ impl Common {
         self.found_ends.push(n);
         usize::try_from(n_columns).unwrap_or(usize::MAX)
     }
+}
+
+impl Common {
+    /// Forgets what was found, and finds the subtrees of all trees, those of leaves only or `deep` ones,
+    /// too; whether all trees read only inputs that exist.
+    pub(crate) fn find(
+        &mut self,
+        trees: &[&[Node]],
+        n_inputs: usize,
+        deep: bool,
+        n_threads: usize,
+    ) -> bool {
+        self.classes.clear();
+        self.constants.resize_with(FUNCTIONS.len(), Vec::new);
+        self.constants.iter_mut().for_each(Vec::clear);
+        self.definitions.clear();
+        let n_shares = n_threads.min(trees.len() / MIN_SHARE).max(1);
+        let shares = trees.chunks(trees.len().div_ceil(n_shares).max(1));
+        let n_finders = self.others.len().max(n_shares - 1);
+        self.others.resize_with(n_finders, Finder::default);
+        let finders = std::iter::once(&mut self.found).chain(&mut self.others);
+        let parts = finders.zip(shares).collect();
+        let is_found = share_out(
+            n_threads,
+            parts,
+            |(finder, trees): (&mut Finder, &[&[Node]])| {
+                finder.clear();
+                match deep {
+                    true => finder.find::<true>(trees, n_inputs),
+                    false => finder.find::<false>(trees, n_inputs),
+                }
+            },
+        );
+        for other in &self.others[..is_found.len() - 1] {
+            self.found.append(other);
+        }
+        is_found.into_iter().all(|is_found| is_found)
+    }
 
     /// Sorts what was found in the trees into classes and constants.
     pub(crate) fn classify(&mut self, trees: &[&[Node]]) {
-        let mask = (2 * self.n_found).next_power_of_two() - 1;
+        let mask = (2 * self.found.n_found).next_power_of_two() - 1;
         self.table.clear();
         self.table.resize(mask + 1, 0);
         let mut first = 0;
-        for (tree, (nodes, &end)) in (0..).zip(trees.iter().zip(&self.found_ends)) {
+        for (tree, (nodes, &end)) in (0..).zip(trees.iter().zip(&self.found.found_ends)) {
             for place in first..end {
-                let found = &mut self.found[place];
+                let found = &mut self.found.found[place];
                 if let [Node::Const(value), function] = nodes[found.nodes()] {
                     let function = KINDS[usize::from(kind(function))].function;
                     let constants = &mut self.constants[usize::from(function)];
@@ -350,7 +425,7 @@ impl Common {
         let (mut all, mut deep) = (0, 0);
         for class in self.classes.iter().filter(|class| class.count > 1) {
             let saved = (class.count as usize - 1) * self.weight(class, trees);
-            let n_nodes = self.found[class.first as usize].nodes().count();
+            let n_nodes = self.found.found[class.first as usize].nodes().count();
             all += saved;
             deep += if n_nodes > 3 { saved } else { 0 };
         }
@@ -366,7 +441,7 @@ impl Common {
             if class.count == 1 {
                 continue;
             }
-            let found = self.found[class.first as usize];
+            let found = self.found.found[class.first as usize];
             let n_inside = (class.first - found.inside_from()) as usize;
             let weight = self.weight(class, trees) + n_inside;
             let saved = (class.count as usize - 1) * weight;
@@ -385,7 +460,7 @@ impl Common {
 
     /// What the last operator of a class weighs.
     fn weight(&self, class: &Class, trees: &[&[Node]]) -> usize {
-        let end = self.found[class.first as usize].end;
+        let end = self.found.found[class.first as usize].end;
         let root = kind(trees[class.tree as usize][end as usize]);
         usize::from(KINDS[usize::from(root)].weight)
     }
@@ -393,68 +468,71 @@ impl Common {
     /// Whether all of a class lie in subtrees of another one, each in one of its own.
     fn is_part_of_a_class(&self, class: &Class) -> bool {
         let after = class.first as usize + 1;
-        let end = self.found_ends[class.tree as usize];
-        let mut around = self.found[after..end].iter();
+        let end = self.found.found_ends[class.tree as usize];
+        let mut around = self.found.found[after..end].iter();
         let around = around.find(|found| found.inside_from() <= class.first);
         around.is_some_and(|found| self.classes[found.is as usize].count == class.count)
     }
 
-    /// Writes down the definitions of what was chosen, and the trees, with leaves in its place.
-    pub(crate) fn rewrite(&mut self, trees: &[&[Node]]) {
-        let mut definitions = std::mem::take(&mut self.definitions);
-        for class in 0..self.classes.len() {
-            let Class {
-                first,
-                tree,
-                column,
-                ..
-            } = self.classes[class];
-            if column != NO_COLUMN {
-                let found = self.found[first as usize];
-                let inside = found.inside_from() as usize..first as usize;
-                let nodes = &trees[tree as usize][..=found.end as usize];
-                self.replace(
-                    trees,
-                    nodes,
-                    *found.nodes().start(),
-                    inside,
-                    &mut definitions,
-                );
-            }
+    /// Writes down the definitions of what was chosen.
+    pub(crate) fn define(&mut self, trees: &[&[Node]]) {
+        let mut definitions = Rewritten {
+            trees: std::mem::take(&mut self.definitions),
+            ..Rewritten::default()
+        };
+        for class in self
+            .classes
+            .iter()
+            .filter(|class| class.column != NO_COLUMN)
+        {
+            let found = self.found.found[class.first as usize];
+            let inside = found.inside_from() as usize..class.first as usize;
+            let nodes = &trees[class.tree as usize][..=found.end as usize];
+            let start = *found.nodes().start();
+            self.replace(trees, nodes, start, inside, &mut definitions);
         }
-        self.definitions = definitions;
-        let mut rewritten = std::mem::take(&mut self.trees);
-        let mut first = 0;
-        for (tree, nodes) in trees.iter().enumerate() {
-            let end = self.found_ends[tree];
-            self.replace(trees, nodes, 0, first..end, &mut rewritten);
-            first = end;
+        self.definitions = definitions.trees;
+    }
+
+    /// Writes down some of the trees, with leaves in the place of what was chosen.
+    pub(crate) fn rewrite(&self, trees: &[&[Node]], some: Range<usize>, out: &mut Rewritten) {
+        out.trees.clear();
+        for tree in some {
+            let first = match tree {
+                0 => 0,
+                _ => self.found.found_ends[tree - 1],
+            };
+            let found = first..self.found.found_ends[tree];
+            self.replace(trees, trees[tree], 0, found, out);
         }
-        self.trees = rewritten;
     }
 
     /// Appends the nodes from `start` on; what of these found subtrees is a column or a constant is
     /// replaced, the outermost of them.
     fn replace(
-        &mut self,
+        &self,
         trees: &[&[Node]],
         nodes: &[Node],
         start: usize,
         found: Range<usize>,
-        out: &mut Trees,
+        out: &mut Rewritten,
     ) {
-        self.replaced.clear();
+        let Rewritten {
+            trees: out,
+            replaced,
+        } = out;
+        replaced.clear();
         let mut place = found.end;
         while place > found.start {
             place -= 1;
             if self.is_leaf(place, nodes, trees) {
-                self.replaced.push(index(place));
-                place = self.found[place].inside_from() as usize;
+                replaced.push(index(place));
+                place = self.found.found[place].inside_from() as usize;
             }
         }
         let mut copied = start;
-        for &place in self.replaced.iter().rev() {
-            let found = self.found[place as usize];
+        for &place in replaced.iter().rev() {
+            let found = self.found.found[place as usize];
             let Found { end, is, .. } = found;
             out.nodes
                 .extend_from_slice(&nodes[copied..*found.nodes().start()]);
@@ -472,7 +550,7 @@ impl Common {
 
     /// Whether a found subtree of this tree is a constant or a column.
     fn is_leaf(&self, place: usize, nodes: &[Node], trees: &[&[Node]]) -> bool {
-        let found = self.found[place];
+        let found = self.found.found[place];
         let is = found.is;
         if is & CONSTANT != 0 {
             return true;
@@ -487,7 +565,7 @@ impl Common {
             return false;
         }
         // The number was the same; only now it counts that the nodes are.
-        let defined = self.found[first as usize].nodes();
+        let defined = self.found.found[first as usize].nodes();
         are_same(&nodes[found.nodes()], &trees[tree as usize][defined])
     }
 }

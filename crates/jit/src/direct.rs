@@ -26,13 +26,16 @@ use opcodon_asm::{AsmError, Assembler, Cursor, Encoding, Inst, Mem, Operand, Tem
 use opcodon_expr::{Node, Op};
 
 use crate::divider::n_quotients;
-use crate::lower::routines;
 use crate::machine::{MACHINES, Machine, Rows, number, offset};
 use crate::panel::stride;
+use crate::vmath::Routines;
 use crate::{Float, JitError, Tier};
 
 /// Values are numbered by their nodes, in a byte, so that no index needs a check.
 const VALUES: usize = 256;
+
+/// What code begins at a multiple of.
+pub(crate) const ALIGNMENT: usize = 64;
 
 /// Longest tree; the highest numbers are those of fixed operands.
 const MAX_NODES: usize = 248;
@@ -110,8 +113,9 @@ impl Pick {
 struct Row {
     /// The instruction; of no use to a routine.
     main: Template,
-    /// Where the way to a routine stands in [`Tables::ways`], or 0.
-    routine: u32,
+    /// Where the routines for one, two and three vectors are, or 0: seen from the beginning of the
+    /// code, before which all routines stand.
+    routines: [u32; 3],
     /// The instruction's second and third operands.
     v: Pick,
     rm: Pick,
@@ -147,9 +151,9 @@ struct Tables {
     /// By [`kind`].
     kinds: [Kind; VALUES],
     rows: [Row; VALUES],
-    /// Jumps to the routines, for the beginning of the code that calls them: a call by a relative
-    /// distance is five bytes, one by an address twelve.
-    ways: Vec<u8>,
+    /// The routines, which stand before the code that calls them: a call by a distance is five bytes and
+    /// goes straight there.
+    routines: &'static [u8],
     /// Rows from which on it pays to take quotients from the divider.
     shared_rows: Option<usize>,
     /// Loads of operands that are vectors and that are broadcast elements.
@@ -204,7 +208,7 @@ impl Tables {
         };
         let none = Row {
             main: load,
-            routine: 0,
+            routines: [0; 3],
             v: NOTHING,
             rm: NOTHING,
             second: NOTHING,
@@ -212,22 +216,23 @@ impl Tables {
         };
         let leaf = Kind { step: 1, facts: 0 };
         let (mut rows, mut kinds) = ([none; VALUES], [leaf; VALUES]);
-        let routines = routines::<M>()?;
-        let mut ways = Assembler::new();
-        // Position 0 is none.
-        ways.ud2();
-        let mut way = |op| {
-            let address = routines.address(op)?;
-            ways.align(16);
-            let way = u32::try_from(ways.position()).ok()?;
-            ways.mov_ri(gpr::RAX, address.cast_signed() as i64);
-            ways.jmp_r(gpr::RAX);
-            Some(way)
+        let routines = Routines::get::<M::T>(M::TIER.isa(), M::WIDTH);
+        let end = routines.code.len().next_multiple_of(ALIGNMENT);
+        let places = |op| {
+            let entries = routines.entries(op);
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "distances wrap, and routines are short"
+            )]
+            let place = |entry: usize| entry.wrapping_sub(end) as u32;
+            entries[0]
+                .is_some()
+                .then(|| entries.map(|entry| entry.map_or(0, place)))
         };
         for (kind, &op) in Op::ALL.iter().enumerate() {
             let arity = u8::try_from(op.arity()).expect("at most three");
             let facts;
-            (rows[kind], facts) = operator(op, none, M::ROWS, &mut way, template)?;
+            (rows[kind], facts) = operator(op, none, M::ROWS, places, template)?;
             kinds[kind] = Kind {
                 step: 1u8.wrapping_sub(arity),
                 facts,
@@ -238,9 +243,9 @@ impl Tables {
             Tier::Avx512 => Some(1000),
             Tier::Sse2 | Tier::Avx2 => None,
         };
-        if let Some(routine) = shared_rows.and_then(|_| way(Op::Div)) {
+        if let Some(routines) = shared_rows.and_then(|_| places(Op::Div)) {
             let quotient = Row {
-                routine,
+                routines,
                 second: TOP,
                 ..none
             };
@@ -272,7 +277,7 @@ impl Tables {
         Ok(Tables {
             kinds,
             rows,
-            ways: ways.finish()?.to_vec(),
+            routines: &routines.code,
             shared_rows,
             loads: [load, broadcast],
             operands: operands(0, 0)?,
@@ -315,9 +320,9 @@ impl Direct {
         })))
     }
 
-    /// What must stand at the beginning of the code.
-    pub(crate) fn prologue(&self) -> &[u8] {
-        &self.tables.ways
+    /// What must stand right before the code, which begins at a multiple of [`ALIGNMENT`], as does this.
+    pub(crate) fn routines(&self) -> &'static [u8] {
+        self.tables.routines
     }
 
     /// How many vectors of rows are better computed at a time. What a routine does is one long chain
@@ -517,13 +522,24 @@ impl Direct {
         let (v, rm) = (place(row.v), place(row.rm));
         // One branch, mispredicted as it may be, costs less than writing for every set what calls
         // and instructions do not share.
-        if CALLS && row.routine != 0 {
+        if CALLS && N > 1 && row.routines[N - 1] != 0 {
+            for (register, (operands, _)) in (0..).zip(sets) {
+                cursor.fill(encoding, load_of(rm), register, 0, operands[rm], true);
+            }
+            cursor.fill_call(row.routines[N - 1]);
+            for (register, (_, shift)) in (0..).zip(sets) {
+                let result = Operand::register(register);
+                cursor.fill(encoding, loads[0], dst + shift, 0, result, true);
+            }
+            return;
+        }
+        if CALLS && row.routines[0] != 0 {
             let (is_second, second) = (row.second.fixed == 0, place(row.second));
             for (operands, shift) in sets {
                 let dst = dst + shift;
                 cursor.fill(encoding, load_of(second), 1, 0, operands[second], is_second);
                 cursor.fill(encoding, load_of(rm), 0, 0, operands[rm], true);
-                cursor.fill_call(row.routine);
+                cursor.fill_call(row.routines[0]);
                 cursor.fill(encoding, loads[0], dst, 0, Operand::register(0), dst != 0);
             }
             return;
@@ -545,7 +561,7 @@ fn operator(
     op: Op,
     none: Row,
     rows: &Rows,
-    way: &mut dyn FnMut(Op) -> Option<u32>,
+    places: impl Fn(Op) -> Option<[u32; 3]>,
     template: impl Fn(&'static Inst) -> Result<Template, AsmError>,
 ) -> Result<(Row, u8), JitError> {
     let is_binary = op.arity() == 2;
@@ -568,11 +584,11 @@ fn operator(
             if op.arity() > 2 {
                 return Ok((none, fact::DECLINED));
             }
-            let Some(routine) = way(op) else {
+            let Some(routines) = places(op) else {
                 return Ok((none, fact::DECLINED));
             };
             let row = Row {
-                routine,
+                routines,
                 rm: if is_binary { SECOND } else { TOP },
                 second: if is_binary { TOP } else { NOTHING },
                 ..none

@@ -110,3 +110,13 @@ pub enum JitError {
         tier: &'static str,
     },
 }
+
+impl JitError {
+    /// The same of a tree that is one of more: `first` is the place of the first one.
+    pub(crate) fn of_tree_from(mut self, first: usize) -> JitError {
+        if let JitError::MissingInput { index, .. } = &mut self {
+            *index += first;
+        }
+        self
+    }
+}

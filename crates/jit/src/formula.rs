@@ -52,7 +52,17 @@ pub(crate) fn is_never_negative(formula: &Expr) -> bool {
     stack.pop().is_some_and(|sign| sign >= Sign::NotNegative)
 }
 
-/// Replaces a tree's value by the formula's, whose variable 0 is that value and variable 1 a column.
+/// Columns that a panel must have for a formula whose variable 1 is the column of the targets.
+pub(crate) fn n_columns(formula: &Expr, target: u32) -> usize {
+    let columns = formula.nodes().iter().map(|node| match *node {
+        Node::Var(variable) => target + variable.max(1),
+        Node::Const(_) | Node::Op(_) => 0,
+    });
+    columns.max().map_or(0, |n_columns| n_columns as usize)
+}
+
+/// Replaces a tree's value by the formula's, whose variable 0 is that value, variable 1 a column, and
+/// others the columns behind it.
 pub(crate) fn follow(tape: &mut Tape, formula: &Expr, target: u32) {
     let value = tape.outputs[0];
     let (first_step, first_constant) = (tape.steps.len(), tape.constants.len());
@@ -60,7 +70,7 @@ pub(crate) fn follow(tape: &mut Tape, formula: &Expr, target: u32) {
     for node in formula.nodes() {
         match *node {
             Node::Var(0) => stack.push(value),
-            Node::Var(_) => stack.push(Arg::Column(target)),
+            Node::Var(variable) => stack.push(Arg::Column(target + variable - 1)),
             Node::Const(number) => {
                 let known = &tape.constants[first_constant..];
                 let same = |other: &f64| other.to_bits() == number.to_bits();

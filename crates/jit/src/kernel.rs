@@ -8,10 +8,10 @@
 //!
 //! ```text
 //! setup    frame, accumulators = 0, mask = all
-//! head     fewer rows left than lanes? mask = rows left
+//! head     fewer rows than lanes? mask = rows left
 //! (tape)   the value to register 0; several to `direct::result`
 //! fold     store, or add to accumulators
-//! advance  rows left? back to head
+//! advance  as many rows left as lanes? back to the tape; others? back to the mask
 //! finish   accumulators to output
 //! ```
 //!
@@ -170,13 +170,12 @@ impl Shape {
 #[derive(Debug)]
 pub(crate) struct Shell {
     shape: Shape,
-    /// Frame, accumulators and mask; then the head of the loop: are there fewer rows left than
-    /// lanes?
+    /// Frame, accumulators and mask; then the mask of the last rows, if there are fewer than lanes.
     open: Vec<u8>,
-    /// Where the head of the loop begins.
-    head: usize,
+    /// Where that mask is made.
+    partial: usize,
     /// What becomes of the value in register 0, where that does not depend on the tape; then on to
-    /// the next rows. The jump to the head follows.
+    /// the next rows. The jumps back follow.
     close: Vec<u8>,
     /// Accumulators to the output, and back to the caller; or on to a loop that is.
     finish: Vec<u8>,
@@ -210,11 +209,10 @@ impl Shells {
 }
 
 impl Shell {
-    /// What comes before the tape's code; returns the head of the loop.
+    /// What comes before the tape's code; returns where that begins.
     fn open(&self, asm: &mut Assembler) -> isize {
-        let head = asm.position() + self.head;
         asm.raw(&self.open);
-        head.cast_signed()
+        asm.position().cast_signed()
     }
 
     /// What comes behind it.
@@ -222,10 +220,14 @@ impl Shell {
         &self,
         asm: &mut Assembler,
         loops: &mut Loops,
-        head: isize,
+        body: isize,
     ) -> Result<(), JitError> {
         asm.raw(&self.close);
-        asm.jcc_to(Cond::A, head);
+        // One jump a turn; the last rows may take another.
+        asm.jcc_to(Cond::GE, body);
+        let partial = body - (self.open.len() - self.partial).cast_signed();
+        asm.alu_ri(Alu::Cmp, gpr::RCX, 0);
+        asm.jcc_to(Cond::G, partial);
         asm.raw(&self.finish);
         match self.shape.layout() {
             Some(layout) => loops.go::<M>(asm, layout),
@@ -240,11 +242,18 @@ impl Shell {
             Ok(asm.finish()?.to_vec())
         };
         let setup = part(&|asm| setup::<M>(asm, shape))?;
-        let head = part(&|asm| head::<M>(asm, shape))?;
+        let partial = part(&|asm| partial::<M>(asm, shape))?;
+        let head = part(&|asm| {
+            let body = asm.label();
+            asm.alu_ri(Alu::Cmp, gpr::RCX, offset(shape.n_rows::<M>()));
+            asm.jcc(Cond::AE, body);
+            asm.raw(&partial);
+            asm.bind(body);
+        })?;
         Ok(Shell {
             shape,
-            open: [&setup[..], &head].concat(),
-            head: setup.len(),
+            partial: setup.len() + head.len() - partial.len(),
+            open: [setup, head].concat(),
             close: part(&|asm| {
                 if shape.n_vectors > 1 {
                     fold_values::<M>(asm, shape);
@@ -253,6 +262,7 @@ impl Shell {
                 }
                 asm.alu_ri(Alu::Add, gpr::RDI, offset(M::BYTES));
                 asm.alu_ri(Alu::Sub, gpr::RCX, offset(shape.n_rows::<M>()));
+                asm.alu_ri(Alu::Cmp, gpr::RCX, offset(shape.n_rows::<M>()));
             })?,
             finish: part(&|asm| finish::<M>(asm, shape))?,
         })
@@ -273,7 +283,7 @@ pub(crate) fn emit<M: Machine>(
 ) -> Result<(), JitError> {
     let shape = Shape::of::<M>(tape, fold, targets);
     let (shell, loops) = shells.of::<M>(shape)?;
-    let head = shell.open(asm);
+    let body = shell.open(asm);
     let (registers, slots) = (shape.registers::<M>(), offset(shape.mask_bytes::<M>()));
     let mut lower: Lower<'_, M, _> =
         Lower::new(asm, leaves, routines::<M>()?, work, registers, slots);
@@ -293,7 +303,7 @@ pub(crate) fn emit<M: Machine>(
                 .products::<M>(lower.asm, 0, 1, None, targets.weight);
         }
     }
-    shell.close::<M>(lower.asm, loops, head)
+    shell.close::<M>(lower.asm, loops, body)
 }
 
 /// Emits a kernel without the detour of a tape, if the tree allows it: then what the tree reads;
@@ -323,9 +333,9 @@ pub(crate) fn emit_direct<M: Machine>(
         n_slots: 0,
     };
     let (shell, loops) = shells.of::<M>(shape)?;
-    let head = shell.open(asm);
+    let body = shell.open(asm);
     if direct.emit::<M>(asm, survey, shape.registers::<M>(), shape.n_vectors) {
-        shell.close::<M>(asm, loops, head)?;
+        shell.close::<M>(asm, loops, body)?;
         return Ok(Some(survey));
     }
     asm.rewind(start);
@@ -357,10 +367,8 @@ fn setup<M: Machine>(asm: &mut Assembler, shape: Shape) {
     }
 }
 
-fn head<M: Machine>(asm: &mut Assembler, shape: Shape) {
-    let body = asm.label();
-    asm.alu_ri(Alu::Cmp, gpr::RCX, offset(shape.n_rows::<M>()));
-    asm.jcc(Cond::AE, body);
+/// The mask of the rows that are left, fewer than those of a turn.
+fn partial<M: Machine>(asm: &mut Assembler, shape: Shape) {
     if M::TIER == Tier::Avx512 {
         asm.mov_ri(gpr::RAX, 1);
         asm.shift_cl(Shift::Shl, gpr::RAX);
@@ -373,7 +381,6 @@ fn head<M: Machine>(asm: &mut Assembler, shape: Shape) {
     } else if shape.fold != Fold::Store {
         mask_rows::<M>(asm);
     }
-    asm.bind(body);
 }
 
 /// What becomes of several values: of one after the other, so that sums are those of one at a time.

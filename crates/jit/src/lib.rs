@@ -26,6 +26,7 @@
 mod batch;
 mod columns;
 mod common;
+mod crew;
 mod direct;
 mod divider;
 mod error;

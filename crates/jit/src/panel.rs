@@ -13,13 +13,21 @@
 
 use std::marker::PhantomData;
 
+use crate::crew::share_out;
 use crate::{Float, JitError};
 
 /// Rows of one tile, in either element type: a column of `f64` takes a sixth of a 48 KiB cache.
 pub const TILE_ROWS: usize = 1024;
 
+/// Fewest tiles that a thread packs.
+const MIN_TILES: usize = 4;
+
 /// Bytes of a cache line, and of the widest vector.
 const LINE: usize = 64;
+
+/// Bytes of the last three vectors, which kernels may compute at a time: who computes rows up to a multiple
+/// of that reads nothing behind them.
+pub(crate) const GRAIN: usize = 3 * LINE;
 
 /// One cache line, so that a vector of lines is aligned to the widest vector.
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
@@ -98,14 +106,26 @@ impl<T: Float> Panel<T> {
         mut fill: impl FnMut(usize, usize, &mut [T]),
     ) -> Panel<T> {
         let mut panel = Panel::zeroed(n_columns, n_rows);
-        for tile in 0..panel.n_tiles() {
-            for column in 0..n_columns {
-                let rows = panel.tile_rows(tile);
-                let cells = &mut panel.column_mut(tile, column)[..rows];
-                fill(column, tile * TILE_ROWS, cells);
-            }
+        for (tile, mut cells) in panel.tiles_mut() {
+            cells.fill(tile, &mut fill);
         }
-        panel.pad();
+        panel
+    }
+
+    /// The same on up to so many threads.
+    pub fn from_parts_on(
+        n_threads: usize,
+        n_columns: usize,
+        n_rows: usize,
+        fill: impl Fn(usize, usize, &mut [T]) + Sync,
+    ) -> Panel<T> {
+        let mut panel = Panel::zeroed(n_columns, n_rows);
+        // Waking a thread takes longer than packing some tiles.
+        let n_threads = n_threads.min(panel.n_tiles() / MIN_TILES);
+        let tiles = panel.tiles_mut().collect();
+        share_out(n_threads, tiles, |(tile, mut cells)| {
+            cells.fill(tile, &fill)
+        });
         panel
     }
 
@@ -122,17 +142,20 @@ impl<T: Float> Panel<T> {
     /// Repeats the last row of each tile to the end of the last three vectors, which kernels may
     /// compute at a time, in every column.
     pub(crate) fn pad(&mut self) {
-        let end = stride::<T>() / T::SIZE;
-        for tile in 0..self.n_tiles() {
-            let rows = self.tile_rows(tile);
-            let padded = rows.next_multiple_of(3 * LINE / T::SIZE).min(end);
-            for column in 0..self.n_columns {
-                let start = self.column_start(tile, column);
-                let cells: &mut [T] = bytemuck::cast_slice_mut(&mut self.lines);
-                let last = cells[start + rows - 1];
-                cells[start + rows..start + padded].fill(last);
-            }
+        for (_, mut cells) in self.tiles_mut() {
+            cells.pad();
         }
+    }
+
+    fn tiles_mut(&mut self) -> impl Iterator<Item = (usize, TileMut<'_, T>)> {
+        let (n_columns, n_rows) = (self.n_columns, self.n_rows);
+        let cells: &mut [T] = bytemuck::cast_slice_mut(&mut self.lines);
+        let n_cells = (n_columns * stride::<T>() / T::SIZE).max(1);
+        let tile = move |(tile, cells): (usize, _)| {
+            let n_rows = (n_rows - tile * TILE_ROWS).min(TILE_ROWS);
+            (tile, TileMut { cells, n_rows })
+        };
+        cells.chunks_mut(n_cells).enumerate().map(tile)
     }
 
     /// Number of columns.
@@ -206,10 +229,61 @@ impl<T: Float> Panel<T> {
         (tile * self.n_columns + column) * (stride::<T>() / T::SIZE)
     }
 
+    /// Rows of one tile with those of the padding that kernels may compute.
+    pub(crate) fn padded_rows(&self, tile: usize) -> usize {
+        padded_rows::<T>(self.tile_rows(tile))
+    }
+
+    /// The same rows of a column.
+    pub(crate) fn padded_column(&self, tile: usize, column: usize) -> &[T] {
+        let start = self.column_start(tile, column);
+        &bytemuck::cast_slice(&self.lines)[start..start + self.padded_rows(tile)]
+    }
+
+    /// The first tile as bytes, for writing.
+    pub(crate) fn first_tile_mut(&mut self) -> &mut [u8] {
+        let bytes = self.n_columns * stride::<T>();
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[..bytes]
+    }
+
     /// One tile as bytes: what a kernel's first argument points to.
     pub(crate) fn tile_bytes(&self, tile: usize) -> &[u8] {
         let bytes = self.n_columns * stride::<T>();
         &bytemuck::cast_slice(&self.lines)[tile * bytes..(tile + 1) * bytes]
+    }
+}
+
+fn padded_rows<T: Float>(n_rows: usize) -> usize {
+    let rows = n_rows.next_multiple_of(GRAIN / T::SIZE);
+    rows.min(stride::<T>() / T::SIZE)
+}
+
+/// The cells of one tile, column after column.
+struct TileMut<'p, T> {
+    cells: &'p mut [T],
+    n_rows: usize,
+}
+
+impl<T: Float> TileMut<'_, T> {
+    fn columns_mut(&mut self) -> impl Iterator<Item = &mut [T]> {
+        self.cells.chunks_mut(stride::<T>() / T::SIZE)
+    }
+
+    /// Writes the rows of all columns, and the padding.
+    fn fill(&mut self, tile: usize, mut fill: impl FnMut(usize, usize, &mut [T])) {
+        let n_rows = self.n_rows;
+        for (column, cells) in self.columns_mut().enumerate() {
+            fill(column, tile * TILE_ROWS, &mut cells[..n_rows]);
+        }
+        self.pad();
+    }
+
+    fn pad(&mut self) {
+        let (n_rows, padded) = (self.n_rows, padded_rows::<T>(self.n_rows));
+        for cells in self.columns_mut() {
+            let last = cells[n_rows - 1];
+            cells[n_rows..padded].fill(last);
+        }
     }
 }
 

@@ -8,10 +8,13 @@
     reason = "generated code can only be entered through a raw pointer"
 )]
 
+use std::marker::PhantomData;
 use std::ops::Range;
+use std::ptr::NonNull;
 
 use opcodon_codemem::{Entry, Function};
 
+use crate::panel::{GRAIN, stride};
 use crate::{Float, Panel};
 
 /// What a kernel reads and writes, as its compiler knows it.
@@ -63,6 +66,96 @@ pub(crate) fn run<T: Float>(
     // SAFETY: the kernel stays within its footprint, which was compared with all three buffers
     // above; tiles are padded to whole vectors; `out` is borrowed mutably.
     unsafe { kernel(cells.as_ptr(), constants.as_ptr(), out.as_mut_ptr(), n_rows) };
+}
+
+/// Some rows of all columns of a tile, and nobody else's, so that several threads fill one tile.
+#[derive(Debug)]
+pub(crate) struct TileRows<'p, T> {
+    /// Where the tile begins.
+    cells: NonNull<u8>,
+    n_columns: usize,
+    /// In bytes of a column.
+    range: Range<usize>,
+    panel: PhantomData<&'p mut Panel<T>>,
+}
+
+// SAFETY: these rows are reached by nobody else as long as this exists.
+unsafe impl<T: Float> Send for TileRows<'_, T> {}
+
+impl<'p, T: Float> TileRows<'p, T> {
+    /// The rows of the first tile of a panel, padding included, in up to so many parts.
+    pub(crate) fn split(panel: &'p mut Panel<T>, n_parts: usize) -> Vec<TileRows<'p, T>> {
+        let (n_columns, n_bytes) = (panel.n_columns(), panel.padded_rows(0) * T::SIZE);
+        let cells = NonNull::from(panel.first_tile_mut()).cast();
+        let step = n_bytes.div_ceil(n_parts).next_multiple_of(GRAIN);
+        let parts = (0..n_bytes).step_by(step);
+        let part = |start: usize| TileRows {
+            cells,
+            n_columns,
+            range: start..n_bytes.min(start + step),
+            panel: PhantomData,
+        };
+        parts.map(part).collect()
+    }
+
+    /// Which rows these are.
+    pub(crate) fn rows(&self) -> Range<usize> {
+        self.range.start / T::SIZE..self.range.end / T::SIZE
+    }
+
+    /// These rows of one column.
+    ///
+    /// # Panics
+    /// If there is no such column.
+    pub(crate) fn column_mut(&mut self, column: usize) -> &mut [T] {
+        let start = self.place(column);
+        // SAFETY: the column exists, the range lies in it, and these rows are nobody else's; elements are
+        // aligned and any bits are one.
+        unsafe { std::slice::from_raw_parts_mut(start.cast().as_ptr(), self.rows().len()) }
+    }
+
+    /// Where these rows of a column begin.
+    fn place(&self, column: usize) -> NonNull<u8> {
+        assert!(column < self.n_columns, "a tile's column exists");
+        let offset = column * stride::<T>() + self.range.start;
+        // SAFETY: the column exists, and the range lies in every column.
+        unsafe { self.cells.add(offset) }
+    }
+}
+
+/// Runs a kernel that predicts over some rows of a tile; what it predicts becomes a column behind those
+/// that it reads.
+///
+/// # Panics
+/// If there is no such column, it is not behind those that are read, or the constants are fewer than the
+/// kernel's.
+pub(crate) fn define<T: Float>(
+    entry: Entry<'_>,
+    footprint: Footprint,
+    rows: &mut TileRows<'_, T>,
+    constants: &[u8],
+    column: usize,
+) {
+    assert!(
+        footprint.n_columns <= column && column < rows.n_columns,
+        "a definition's columns exist"
+    );
+    assert!(
+        footprint.fixed_bytes == 0 && footprint.row_bytes == T::SIZE,
+        "a definition predicts"
+    );
+    assert!(
+        constants.len() >= footprint.constant_bytes,
+        "a kernel's constants exist"
+    );
+    let (cells, out, n_rows) = (rows.place(0), rows.place(column), rows.rows().len());
+    // SAFETY: the entry was emitted by `kernel::emit`, which follows the kernel ABI; it borrows
+    // the arena, so the code stays mapped.
+    let kernel = unsafe { entry.kernel() };
+    // SAFETY: the kernel reads its columns, which exist, and constants, of which there are enough, and
+    // writes as many rows as there are of another column. It reads no rows but these: they begin with a
+    // cache line and end with a multiple of what it computes at a time, or with the tile's padding.
+    unsafe { kernel(cells.as_ptr(), constants.as_ptr(), out.as_ptr(), n_rows) };
 }
 
 /// Calls a scalar function.

@@ -70,11 +70,21 @@ fn same(a: f64, b: f64) -> bool {
 }
 
 /// Values and losses of a generation and of a batch, over tables of several lengths.
-fn check<T: Float>(tier: Tier, n_expected: usize) {
+fn check<T: Float>(tier: Tier, n_expected: usize, n_threads: usize) {
     let mut random = Random(21);
     let mut generation = Generation::<T>::new(tier).unwrap();
+    generation.use_threads(n_threads);
     let mut batch = Batch::<T>::new(tier).unwrap();
-    for (n_rows, n_trees) in [(1, 40), (20, 400), (1024, 60), (2500, 40), (33, 15), (7, 1)] {
+    let shapes = [
+        (1, 40),
+        (20, 400),
+        (1024, 60),
+        (2500, 40),
+        (33, 15),
+        (7, 1),
+        (4500, 3),
+    ];
+    for (n_rows, n_trees) in shapes {
         let mut data = columns(&mut random, 6, n_rows);
         for weight in &mut data[5] {
             *weight = weight.abs();
@@ -113,11 +123,14 @@ fn check<T: Float>(tier: Tier, n_expected: usize) {
                 .compile_loss(&trees, 4, &formula, 4, weight)
                 .unwrap();
             batch.losses(0, &panel, &mut expected).unwrap();
-            let bounds = vec![f64::INFINITY; n_trees];
-            generation
-                .losses(&panel, Some(&bounds), &mut found)
-                .unwrap();
-            assert!(found.iter().zip(&expected).all(|(&a, &b)| same(a, b)));
+            // What is beyond its bound is left where the batch leaves it.
+            for factor in [f64::INFINITY, 1.0, 0.3] {
+                let bounds = expected.iter().map(|loss| loss * factor);
+                let bounds = bounds.map(|bound| bound.max(0.0)).collect::<Vec<_>>();
+                (batch.losses_within(0, &panel, Some(&bounds), &mut expected)).unwrap();
+                (generation.losses(&panel, Some(&bounds), &mut found)).unwrap();
+                assert!(found.iter().zip(&expected).all(|(&a, &b)| same(a, b)));
+            }
         }
     }
 }
@@ -126,8 +139,8 @@ fn check<T: Float>(tier: Tier, n_expected: usize) {
 fn sharing_changes_no_bit() {
     for tier in tiers() {
         for n_expected in [300, 1000, usize::MAX] {
-            check::<f64>(tier, n_expected);
-            check::<f32>(tier, n_expected);
+            check::<f64>(tier, n_expected, 1);
+            check::<f32>(tier, n_expected, 1);
         }
     }
 }
@@ -151,7 +164,7 @@ fn code_gets_shorter_where_trees_share() {
         batch.compile(&trees, 1, Goal::Predict).unwrap();
         generation.compile(&trees, 1, Goal::Predict).unwrap();
         let whole = batch.code(0).unwrap().len();
-        let length = generation.batch().code(0).unwrap().len();
+        let length = generation.code(0).unwrap().len();
         assert!(length < whole * 2 / 3, "{text}: {length} of {whole}");
     }
     // Nothing is in two trees.
@@ -161,7 +174,7 @@ fn code_gets_shorter_where_trees_share() {
     batch.compile(&trees, 1, Goal::Predict).unwrap();
     generation.compile(&trees, 1, Goal::Predict).unwrap();
     let whole = batch.code(3).unwrap().len();
-    assert_eq!(generation.batch().code(3).unwrap().len(), whole);
+    assert_eq!(generation.code(3).unwrap().len(), whole);
 }
 
 /// Quotients are shared, by constants, of values and of values by columns, too.
@@ -197,9 +210,20 @@ fn check_quotients<T: Float>(tier: Tier) {
             let tree = &trees[at / 1500];
             assert!(same(a.to_f64(), b.to_f64()), "{tier} {tree:?}");
         }
-        let lengths = [batch.code(1), generation.batch().code(1)].map(|code| code.unwrap().len());
+        let lengths = [batch.code(1), generation.code(1)].map(|code| code.unwrap().len());
         let has_room = n_inputs < 240;
         assert_eq!(lengths[1] < lengths[0], has_room, "{tier} {lengths:?}");
+    }
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let tier = Tier::best().unwrap();
+    for n_threads in [2, 3, 8] {
+        for n_expected in [20, 1000, usize::MAX] {
+            check::<f64>(tier, n_expected, n_threads);
+            check::<f32>(tier, n_expected, n_threads);
+        }
     }
 }
 
@@ -243,14 +267,17 @@ fn mistakes_are_those_of_a_batch() {
     let mut trees = vec![opcodon_expr::parse("sin(x)", None).unwrap().expr; 40];
     trees.push(opcodon_expr::parse("a + b", None).unwrap().expr);
     let mut generation = Generation::<f64>::new(tier).unwrap();
-    assert!(matches!(
-        generation.compile(&trees, 1, Goal::Predict),
-        Err(JitError::MissingInput {
-            index: 40,
-            input: 1,
-            n_inputs: 1
-        })
-    ));
+    for n_threads in [2, 1] {
+        generation.use_threads(n_threads);
+        assert!(matches!(
+            generation.compile(&trees, 1, Goal::Predict),
+            Err(JitError::MissingInput {
+                index: 40,
+                input: 1,
+                n_inputs: 1
+            })
+        ));
+    }
     trees.pop();
     generation.compile(&trees, 1, Goal::Predict).unwrap();
     let none = Panel::<f64>::from_columns(&[]).unwrap();

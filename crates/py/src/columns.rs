@@ -4,13 +4,15 @@ use opcodon_jit::{Float, JitError, Panel};
 
 use crate::array::MatrixView;
 
-/// A panel of the columns of `matrix`, followed by `extra` columns of as many rows.
+/// A panel of the columns of `matrix`, followed by `extra` columns of as many rows, packed by up to so
+/// many threads.
 ///
 /// # Errors
 /// If an extra column has another number of rows.
 pub(crate) fn panel<T: Float>(
     matrix: MatrixView<'_>,
     extra: &[&[f64]],
+    n_threads: usize,
 ) -> Result<Panel<T>, JitError> {
     let (n_rows, n_inputs) = (matrix.n_rows(), matrix.n_columns());
     if let Some((column, found)) = extra
@@ -28,14 +30,18 @@ pub(crate) fn panel<T: Float>(
     }
     let n_columns = n_inputs + extra.len();
     Ok(match matrix {
-        MatrixView::F64(array) => Panel::from_parts(n_columns, n_rows, |column, first, cells| {
-            fill(array, extra, column, first, cells, T::from_f64);
-        }),
-        MatrixView::F32(array) => Panel::from_parts(n_columns, n_rows, |column, first, cells| {
-            fill(array, extra, column, first, cells, |value: f32| {
-                T::from_f64(value.into())
-            });
-        }),
+        MatrixView::F64(array) => {
+            Panel::from_parts_on(n_threads, n_columns, n_rows, |column, first, cells| {
+                fill(array, extra, column, first, cells, T::from_f64);
+            })
+        }
+        MatrixView::F32(array) => {
+            Panel::from_parts_on(n_threads, n_columns, n_rows, |column, first, cells| {
+                fill(array, extra, column, first, cells, |value: f32| {
+                    T::from_f64(value.into())
+                });
+            })
+        }
     })
 }
 

@@ -169,7 +169,7 @@ fn predict<T: Float>(
     expr: &Expr,
     matrix: MatrixView<'_>,
 ) -> Result<Vec<T>, JitError> {
-    let panel: Panel<T> = panel(matrix, &[])?;
+    let panel: Panel<T> = panel(matrix, &[], 1)?;
     let mut values = vec![T::default(); matrix.n_rows()];
     kernel(batch, expr, matrix.n_columns())?.predict(0, &panel, &mut values)?;
     Ok(values)

@@ -4,13 +4,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use numpy::PyArray1;
-use opcodon_expr::{Expr, Node, Op, print};
+use opcodon_expr::{Expr, Interval, Node, Op, print};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyComplex, PyDict, PyString, PyTuple, PyType};
 
-use crate::array::Matrix;
+use crate::array::{Matrix, Vector};
 use crate::error::{parse_error, pointing};
 
 /// Nodes of all subexpressions that are handed out at once.
@@ -382,6 +382,31 @@ impl Expression {
                 .eval_columns(&columns.iter().map(Vec::as_slice).collect::<Vec<_>>())
         });
         Ok(PyArray1::from_vec(py, values))
+    }
+
+    /// Bounds on the values over a box, and whether there is a value at every point of it.
+    fn interval(
+        &self,
+        low: &Bound<'_, PyAny>,
+        high: &Bound<'_, PyAny>,
+    ) -> PyResult<(f64, f64, bool)> {
+        let n_variables = self.names.len();
+        let ends = |name, ends| Vector::one_for_each("variable", name, ends, n_variables);
+        let (low, high) = (ends("low", low)?, ends("high", high)?);
+        let mut inputs = Vec::new();
+        let ends = low.to_vec().into_iter().zip(high.to_vec());
+        for ((low, high), name) in ends.zip(self.names.iter()) {
+            if low <= high {
+                inputs.push(Interval::new(low, high));
+            } else {
+                return Err(PyValueError::new_err(format!(
+                    "low must be at most high, but for {name} they are {low} and {high}"
+                )));
+            }
+        }
+        let bounds = self.expr.bounds(&inputs);
+        let (low, high) = (bounds.interval.lo(), bounds.interval.hi());
+        Ok((low, high, !bounds.may_be_undefined))
     }
 
     fn to(&self, py: Python<'_>, language: &str) -> PyResult<String> {

@@ -4,6 +4,7 @@
 //! to compile: a program that makes a population a generation would spend as much on new memory
 //! as on compiling. So generations are lent out and come back, whoever uses them.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 
@@ -48,31 +49,45 @@ fn max_idle() -> usize {
     *MAX.get_or_init(|| 2 * thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// A generation that nobody else uses.
-pub(crate) fn take<T: Kept>() -> Result<Generation<T>, JitError> {
+/// A generation that nobody else uses, until it is dropped.
+pub(crate) struct Lent<T: Kept>(Option<Generation<T>>);
+
+/// Lends a generation for tables of so many rows, for up to so many threads.
+pub(crate) fn lend<T: Kept>(n_rows: usize, n_threads: usize) -> Result<Lent<T>, JitError> {
     // A lock that is taken is no reason to wait: a new one will do.
-    match T::idle().try_lock().ok().and_then(|mut idle| idle.pop()) {
-        Some(generation) => Ok(generation),
-        None => Generation::new(tier()?),
+    let idle = T::idle().try_lock().ok().and_then(|mut idle| idle.pop());
+    let mut generation = match idle {
+        Some(generation) => generation,
+        None => Generation::new(tier()?)?,
+    };
+    generation.expect_rows(n_rows);
+    generation.use_threads(n_threads);
+    Ok(Lent(Some(generation)))
+}
+
+impl<T: Kept> Deref for Lent<T> {
+    type Target = Generation<T>;
+
+    fn deref(&self) -> &Generation<T> {
+        self.0.as_ref().expect("there until it is dropped")
     }
 }
 
-/// Keeps a generation for the next who takes one.
-pub(crate) fn give_back<T: Kept>(generation: Generation<T>) {
-    if generation.len() <= MAX_TREES
-        && let Ok(mut idle) = T::idle().try_lock()
-        && idle.len() < max_idle()
-    {
-        idle.push(generation);
+impl<T: Kept> DerefMut for Lent<T> {
+    fn deref_mut(&mut self) -> &mut Generation<T> {
+        self.0.as_mut().expect("there until it is dropped")
     }
 }
 
-/// Runs `body` with a generation that nobody else uses.
-pub(crate) fn with_generation<T: Kept, R>(
-    body: impl FnOnce(&mut Generation<T>) -> Result<R, JitError>,
-) -> Result<R, JitError> {
-    let mut generation = take()?;
-    let result = body(&mut generation)?;
-    give_back(generation);
-    Ok(result)
+impl<T: Kept> Drop for Lent<T> {
+    /// Keeps the generation for the next who borrows one.
+    fn drop(&mut self) {
+        if let Some(generation) = self.0.take()
+            && generation.len() <= MAX_TREES
+            && let Ok(mut idle) = T::idle().try_lock()
+            && idle.len() < max_idle()
+        {
+            idle.push(generation);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::thread;
 
 use numpy::{Element, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use opcodon_expr::{Expr, print};
-use opcodon_jit::{Generation, Goal, JitError, Panel};
+use opcodon_jit::{Goal, JitError, Panel, Tier};
 use opcodon_sr::{Loss, SrError};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -14,7 +14,7 @@ use crate::array::{Matrix, MatrixView, Vector};
 use crate::columns::panel;
 use crate::error::{jit_error, prefixed};
 use crate::expression::{Expression, Names};
-use crate::kernels::{Kept, give_back, take};
+use crate::kernels::{Kept, Lent, lend, tier};
 
 /// Many expressions over the same variables; the Python class of the same name.
 #[pyclass(frozen, mapping, module = "opcodon", name = "Population")]
@@ -46,58 +46,10 @@ enum Purpose {
     },
 }
 
-/// Consecutive shares of the expressions, one for each thread.
+/// The expressions as machine code for one purpose.
 struct Compiled<T: Kept> {
     purpose: Purpose,
-    n_threads: usize,
-    generations: Vec<Generation<T>>,
-}
-
-/// `work` on every part, each part on its own thread if there are several.
-fn on_threads<P: Send, R: Send>(parts: Vec<P>, work: impl Fn(P) -> R + Sync) -> Vec<R> {
-    if parts.len() <= 1 {
-        return parts.into_iter().map(work).collect();
-    }
-    thread::scope(|scope| {
-        let work = &work;
-        let threads: Vec<_> = parts
-            .into_iter()
-            .map(|part| scope.spawn(move || work(part)))
-            .collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, R>| {
-            thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        threads.into_iter().map(join).collect()
-    })
-}
-
-impl<T: Kept> Drop for Compiled<T> {
-    fn drop(&mut self) {
-        self.generations.drain(..).for_each(give_back);
-    }
-}
-
-impl<T: Kept> Compiled<T> {
-    /// Runs `work` on each generation and its share of `out`, which has `width` cells for each tree.
-    fn run<O: Send>(
-        &self,
-        out: &mut [O],
-        width: usize,
-        work: impl Fn(&Generation<T>, &mut [O]) -> Result<(), JitError> + Sync,
-    ) -> Result<(), JitError> {
-        let mut parts = Vec::new();
-        let mut rest = out;
-        for generation in &self.generations {
-            let (part, others) = rest.split_at_mut(generation.len() * width);
-            parts.push((generation, part));
-            rest = others;
-        }
-        on_threads(parts, |(generation, part)| work(generation, part))
-            .into_iter()
-            .collect()
-    }
+    generation: Lent<T>,
 }
 
 impl Population {
@@ -119,39 +71,24 @@ impl Population {
         purpose: &Purpose,
         n_rows: usize,
     ) -> Result<Arc<Compiled<T>>, JitError> {
-        let n_threads = self.n_threads();
         let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(compiled) = kept
-            .as_ref()
-            .filter(|c| c.purpose == *purpose && c.n_threads == n_threads)
-        {
+        if let Some(compiled) = kept.as_ref().filter(|c| c.purpose == *purpose) {
             return Ok(Arc::clone(compiled));
         }
-        let trees: Vec<&Expr> = self.expressions.iter().map(|e| e.get().expr()).collect();
-        let shares = trees
-            .chunks(trees.len().div_ceil(n_threads).max(1))
-            .collect();
-        let generations = on_threads(shares, |trees: &[&Expr]| {
-            let mut generation = take()?;
-            generation.expect_rows(n_rows);
-            let (trees, n_inputs) = (trees.iter().copied(), self.names.len());
-            match purpose {
-                Purpose::Goal(goal) => generation.compile(trees, n_inputs, *goal)?,
-                Purpose::Loss {
-                    formula,
-                    target,
-                    weight,
-                } => generation.compile_loss(trees, n_inputs, formula, *target, *weight)?,
-            }
-            Ok(generation)
-        });
-        let generations = generations
-            .into_iter()
-            .collect::<Result<Vec<_>, JitError>>()?;
+        let trees = self.expressions.iter().map(|e| e.get().expr());
+        let n_inputs = self.names.len();
+        let mut generation = lend(n_rows, self.n_threads())?;
+        match purpose {
+            Purpose::Goal(goal) => generation.compile(trees, n_inputs, *goal)?,
+            Purpose::Loss {
+                formula,
+                target,
+                weight,
+            } => generation.compile_loss(trees, n_inputs, formula, *target, *weight)?,
+        }
         let compiled = Arc::new(Compiled {
             purpose: purpose.clone(),
-            n_threads,
-            generations,
+            generation,
         });
         *kept = Some(Arc::clone(&compiled));
         Ok(compiled)
@@ -205,11 +142,10 @@ impl Population {
             })?;
             let cells = cells.as_slice_mut()?;
             py.detach(|| {
-                let panel: Panel<T> = panel(matrix, &[])?;
+                let panel: Panel<T> = panel(matrix, &[], self.n_threads())?;
                 self.compiled(shared, &Purpose::Goal(Goal::Predict), n_rows)?
-                    .run(cells, n_rows, |generation, part| {
-                        generation.predictions(&panel, part)
-                    })
+                    .generation
+                    .predictions(&panel, cells)
             })
             .map_err(|error| jit_error(&error))?;
         }
@@ -224,32 +160,40 @@ impl Population {
         purpose: &Purpose,
         bounds: Option<&[f64]>,
     ) -> Result<Vec<f64>, JitError> {
-        // Each loss lies where its bound is taken from.
-        let mut losses = bounds.map_or_else(|| vec![0.0; self.expressions.len()], <[f64]>::to_vec);
-        let panel: Panel<T> = panel(matrix, extra)?;
-        self.compiled(shared, purpose, panel.n_rows())?.run(
-            &mut losses,
-            1,
-            |generation, part| {
-                let bounds = bounds.map(|_| part.to_vec());
-                generation.losses(&panel, bounds.as_deref(), part)
-            },
-        )?;
+        let mut losses = vec![0.0; self.expressions.len()];
+        let panel: Panel<T> = panel(matrix, extra, self.n_threads())?;
+        self.compiled(shared, purpose, panel.n_rows())?
+            .generation
+            .losses(&panel, bounds, &mut losses)?;
         Ok(losses)
     }
 }
 
 /// What to compile for a loss: one of those that have kernels of their own, another that has a name,
-/// or a user's formula.
+/// or a user's formula, which has to do with the weights itself if it mentions them.
 fn purpose(loss: &str, target: u32, weight: Option<u32>) -> PyResult<Purpose> {
     let told = |error: SrError| PyValueError::new_err(error.to_string());
-    Ok(match Loss::from_text(loss).map_err(told)? {
-        Loss::Mse => Purpose::Goal(Goal::Mse { target, weight }),
-        Loss::Mae => Purpose::Goal(Goal::Mae { target, weight }),
-        other => Purpose::Loss {
+    Ok(match Loss::from_text(loss) {
+        Ok(Loss::Mse) => Purpose::Goal(Goal::Mse { target, weight }),
+        Ok(Loss::Mae) => Purpose::Goal(Goal::Mae { target, weight }),
+        Ok(other) => Purpose::Loss {
             formula: other.formula().map_err(told)?,
             target,
             weight,
+        },
+        // The weights are the column behind the targets.
+        Err(error) => match opcodon_expr::parse(loss, Some(&["p", "y", "w"])) {
+            Ok(parsed) if weight.is_some() => Purpose::Loss {
+                formula: parsed.expr,
+                target,
+                weight: None,
+            },
+            Ok(_) => {
+                return Err(PyValueError::new_err(format!(
+                    "loss {loss:?} mentions the weights w, but there is no sample_weight"
+                )));
+            }
+            Err(_) => return Err(told(error)),
         },
     })
 }
@@ -454,6 +398,12 @@ impl Population {
             Kernels::F64(_) => "float64",
             Kernels::F32(_) => "float32",
         }
+    }
+
+    /// The instructions that the kernels are made of.
+    #[getter]
+    fn tier(&self) -> PyResult<&'static str> {
+        tier().map(Tier::name).map_err(|error| jit_error(&error))
     }
 
     #[getter]

@@ -6,6 +6,12 @@
 //! (Belady 1966), and is from then on a memory operand. Constants live in the constant pool and are
 //! memory operands: broadcast from one element on AVX-512, whole vectors elsewhere.
 //!
+//! # Several vectors
+//! What a call costs is what three or four instructions do, so a routine of one argument can take two or
+//! three vectors side by side, in registers 0, 1 and 2, and does one after the other: the processor
+//! overlaps them. It is the routine of one vector with those of the others before it, which are
+//! entrances to the same code.
+//!
 //! # Rare regions
 //! They lie behind the routine's `ret`, so that the common path is straight code with a branch not
 //! taken. On entry every register goes to its slot, at the end every register is reloaded: a rare
@@ -31,18 +37,28 @@ fn scratch(isa: Isa) -> impl Iterator<Item = u8> {
 /// Mask registers that routines may change.
 const MASKS: std::ops::Range<u8> = 2..8;
 
-/// Appends the routine to `asm` and returns where it begins.
-pub(super) fn emit(asm: &mut Assembler, program: &Program, isa: Isa, width: Width) -> usize {
+/// Where a routine of one, two and three vectors begins, as far as there is one.
+pub(super) type Entries = [Option<usize>; 3];
+
+/// Appends the routine for up to so many vectors to `asm` and returns where it begins.
+pub(super) fn emit(
+    asm: &mut Assembler,
+    program: &Program,
+    isa: Isa,
+    width: Width,
+    n_vectors: u8,
+) -> Entries {
     // What a routine needs of the stack is known when it is emitted: a first pass goes to a buffer
     // of its own, but for straight code with many registers, which needs nothing.
     let mut frame = Frame::default();
     if program.regions.len() > 1 || isa != Isa::Avx512 {
-        (_, frame) = attempt(&mut Assembler::new(), program, isa, width, frame);
+        let mut first = Assembler::new();
+        (_, frame) = attempt(&mut first, program, isa, width, n_vectors, frame);
     }
     loop {
-        let (start, needed) = attempt(asm, program, isa, width, frame);
+        let (entries, needed) = attempt(asm, program, isa, width, n_vectors, frame);
         if needed.n_slots == frame.n_slots {
-            return start;
+            return entries;
         }
         // The code just emitted stays behind, unused.
         frame = needed;
@@ -56,19 +72,19 @@ fn attempt(
     program: &Program,
     isa: Isa,
     width: Width,
+    n_vectors: u8,
     frame: Frame,
-) -> (usize, Frame) {
+) -> (Entries, Frame) {
     asm.align(32);
-    let start = asm.position();
     let target = Target {
         asm: std::mem::take(asm),
         isa,
         width,
     };
     let mut emitter = Emitter::new(target, program, frame);
-    emitter.routine();
+    let entries = emitter.routine(n_vectors);
     *asm = emitter.target.asm;
-    (start, emitter.frame)
+    (entries, emitter.frame)
 }
 
 /// The part of the stack that a routine uses.
@@ -107,7 +123,7 @@ impl<T: Copy> ById<T> {
 }
 
 /// What registers and stack slots hold.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Places {
     vectors: [Option<Id>; 32],
     masks: [Option<Id>; 8],
@@ -127,6 +143,7 @@ struct Cold {
     /// What a merged value's register holds on entry, where that is still of use.
     olds: ById<Id>,
     is_nested: bool,
+    vector: u8,
 }
 
 struct Emitter<'p> {
@@ -135,6 +152,10 @@ struct Emitter<'p> {
     frame: Frame,
     /// Whether the region being emitted is the routine itself.
     is_hot: bool,
+    /// The vector that it is for, which is where its first argument and the result are.
+    vector: u8,
+    /// The registers of all vectors, if there are several.
+    vectors: u32,
     places: Places,
     /// The region being emitted.
     region: usize,
@@ -149,19 +170,14 @@ struct Emitter<'p> {
 
 impl<'p> Emitter<'p> {
     fn new(target: Target, program: &'p Program, frame: Frame) -> Self {
-        let places = Places {
-            vectors: [None; 32],
-            masks: [None; 8],
-            slots: ById::default(),
-            used_slots: vec![],
-            outer: ById::default(),
-        };
         Emitter {
             target,
             program,
             frame,
             is_hot: true,
-            places,
+            vector: 0,
+            vectors: 0,
+            places: Places::default(),
             region: 0,
             last_uses: ById::default(),
             now: 0,
@@ -170,16 +186,37 @@ impl<'p> Emitter<'p> {
         }
     }
 
-    fn routine(&mut self) {
+    fn routine(&mut self, n_vectors: u8) -> Entries {
         let arguments: Vec<Id> = (self.program.regions[0].body.iter().copied())
             .filter(|&id| matches!(self.node(id).op, Opcode::Argument(_)))
             .collect();
-        for &id in &arguments {
+        if n_vectors > 1 {
+            self.vectors = (1 << n_vectors) - 1;
+        }
+        let mut entries = [None; 3];
+        for vector in (0..n_vectors).rev() {
+            entries[usize::from(vector)] = Some(self.target.asm.position());
+            self.vector = vector;
+            self.one(&arguments);
+        }
+        self.target.asm.ret();
+        self.is_hot = false;
+        while let Some(cold) = self.cold.pop() {
+            self.cold_region(cold);
+        }
+        entries
+    }
+
+    /// The common path for one vector.
+    fn one(&mut self, arguments: &[Id]) {
+        self.places = Places::default();
+        for &id in arguments {
             if let Opcode::Argument(i) = self.node(id).op {
-                self.places.vectors[usize::from(i)] = Some(id);
+                self.places.vectors[usize::from(self.vector + i)] = Some(id);
             }
         }
         self.last_uses = self.last_uses_in(0);
+        (self.region, self.now, self.pinned) = (0, 0, 0);
         arguments.iter().for_each(|&id| self.release(id));
         let has_frame = self.frame.is_hot;
         if has_frame {
@@ -188,15 +225,16 @@ impl<'p> Emitter<'p> {
         self.body(0);
         let result = self.program.result;
         let place = self.rm(result);
-        self.target.copy(self.node(result).elem, 0, place);
+        self.target.copy(self.node(result).elem, self.vector, place);
         if has_frame {
             self.move_stack(Alu::Add);
         }
-        self.target.asm.ret();
-        self.is_hot = false;
-        while let Some(cold) = self.cold.pop() {
-            self.cold_region(cold);
-        }
+    }
+
+    /// The registers that may be written: of those of several vectors only one.
+    fn scratch(&self) -> impl Iterator<Item = u8> + use<> {
+        let others = self.vectors & !(1 << self.vector);
+        scratch(self.isa()).filter(move |register| others >> register & 1 == 0)
     }
 
     fn move_stack(&mut self, direction: Alu) {
@@ -370,13 +408,10 @@ impl<'p> Emitter<'p> {
 
     /// A free register for `owner`, pinned; one is made free if need be.
     fn take(&mut self, owner: Option<Id>) -> u8 {
-        let preferred = (owner == Some(self.program.result)).then_some(0);
+        let preferred = (owner == Some(self.program.result)).then_some(self.vector);
         let is_free =
             |r: &u8| self.places.vectors[usize::from(*r)].is_none() && self.pinned >> r & 1 == 0;
-        let free = preferred
-            .into_iter()
-            .chain(scratch(self.isa()))
-            .find(is_free);
+        let free = preferred.into_iter().chain(self.scratch()).find(is_free);
         let register = free.unwrap_or_else(|| self.evict());
         self.places.vectors[usize::from(register)] = owner;
         self.pin(register)
@@ -390,7 +425,7 @@ impl<'p> Emitter<'p> {
             let mut later = body.iter().skip(self.now + 1);
             later.position(|&node| self.used_by(node).any(|used| used == id))
         };
-        let candidates = scratch(self.isa()).filter(|r| self.pinned >> r & 1 == 0);
+        let candidates = self.scratch().filter(|r| self.pinned >> r & 1 == 0);
         let register = candidates.max_by_key(|r| next_use(r).unwrap_or(usize::MAX));
         let register = register.unwrap_or_else(|| unreachable!("a node has few operands"));
         if let Some(id) = self.places.vectors[usize::from(register)].take() {
@@ -863,6 +898,7 @@ impl<'p> Emitter<'p> {
             places,
             olds,
             is_nested,
+            vector: self.vector,
         });
         self.mentioned(region)
             .into_iter()
@@ -877,7 +913,9 @@ impl<'p> Emitter<'p> {
             places,
             olds,
             is_nested,
+            vector,
         } = cold;
+        self.vector = vector;
         let moves_stack = !is_nested && !self.frame.is_hot;
         let (vectors, masks) = (places.vectors, places.masks);
         self.places = places;

@@ -15,7 +15,8 @@
 //! ```
 //!
 //! # Calling convention
-//! A near `call`. Arguments in vector registers 0, 1, 2, the result in 0.
+//! A near `call`. Arguments in vector registers 0, 1, 2, the result in 0. With 512 bits, routines of one
+//! argument have entrances for two and three vectors, in registers 0, 1, 2, where the results are.
 //!
 //! | | SSE2, AVX2 | AVX-512 |
 //! |---|---|---|
@@ -47,6 +48,7 @@ use opcodon_asm::{Assembler, Width};
 use opcodon_expr::Op;
 
 use crate::Float;
+use emit::Entries;
 use lanes::Lanes;
 use program::{Elem, Program};
 
@@ -66,7 +68,7 @@ pub enum Isa {
 pub struct Routines {
     /// The code with its constants: position independent, to be placed at a multiple of 64.
     pub code: Vec<u8>,
-    entries: Vec<Option<usize>>,
+    entries: Vec<Entries>,
 }
 
 impl Routines {
@@ -81,7 +83,11 @@ impl Routines {
         let mut entries = vec![];
         for &op in Op::ALL {
             let program = program::<T>(op, isa);
-            entries.push(program.map(|program| emit::emit(&mut asm, &program, isa, width)));
+            let is_wide = width == Width::Z && op.arity() == 1;
+            let n_vectors = if is_wide { 3 } else { 1 };
+            let emitted =
+                program.map(|program| emit::emit(&mut asm, &program, isa, width, n_vectors));
+            entries.push(emitted.unwrap_or_default());
         }
         let code = asm
             .finish()
@@ -93,7 +99,13 @@ impl Routines {
     /// Where the routine of an operator begins; `None` if it has none, since instructions suffice.
     #[must_use]
     pub fn entry(&self, op: Op) -> Option<usize> {
-        self.entries.get(op as usize).copied().flatten()
+        let [one, ..] = self.entries(op);
+        one
+    }
+
+    /// Where the routine of an operator begins for one, two and three vectors, as far as there is one.
+    pub(crate) fn entries(&self, op: Op) -> Entries {
+        self.entries.get(op as usize).copied().unwrap_or_default()
     }
 
     /// The routines, emitted once per process.

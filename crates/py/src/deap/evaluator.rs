@@ -24,7 +24,7 @@ use super::vocabulary::Vocabulary;
 use crate::array::{Matrix, Vector, n_dimensions};
 use crate::columns::panel;
 use crate::error::jit_error;
-use crate::kernels::{Kept, with_generation};
+use crate::kernels::{Kept, lend};
 
 /// What is made of the errors of all rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +38,6 @@ enum Loss {
 }
 
 const LOSSES: [(&str, Loss); 3] = [("mse", Loss::Mse), ("rmse", Loss::Rmse), ("mae", Loss::Mae)];
-
-/// Node–rows that make a thread worth starting.
-const WORK_PER_THREAD: usize = 1 << 21;
 
 /// The table in the precision of the computation.
 enum Table {
@@ -68,7 +65,7 @@ fn distinct(trees: Vec<Expr>) -> (Vec<Expr>, Vec<usize>) {
     (kept, places)
 }
 
-/// The losses of trees, computed by as many threads as are worth it.
+/// The losses of trees.
 fn losses<T: Kept>(
     panel: &Panel<T>,
     trees: &[Expr],
@@ -77,34 +74,9 @@ fn losses<T: Kept>(
     n_threads: usize,
 ) -> Result<Vec<f64>, JitError> {
     let mut losses = vec![0.0; trees.len()];
-    let run = |trees: &[Expr], losses: &mut [f64]| {
-        with_generation(|generation| {
-            generation.expect_rows(panel.n_rows());
-            generation.compile(trees, n_inputs, goal)?;
-            generation.losses(panel, None, losses)
-        })
-    };
-    let n_nodes: usize = trees.iter().map(Expr::len).sum();
-    let useful = n_nodes.saturating_mul(panel.n_rows()) / WORK_PER_THREAD + 1;
-    let n_threads = n_threads.min(useful).min(trees.len());
-    if n_threads <= 1 {
-        run(trees, &mut losses)?;
-        return Ok(losses);
-    }
-    let size = trees.len().div_ceil(n_threads);
-    thread::scope(|scope| {
-        let threads: Vec<_> = trees
-            .chunks(size)
-            .zip(losses.chunks_mut(size))
-            .map(|(trees, losses)| scope.spawn(move || run(trees, losses)))
-            .collect();
-        threads
-            .into_iter()
-            .try_for_each(|thread| match thread.join() {
-                Ok(result) => result,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-    })?;
+    let mut generation = lend(panel.n_rows(), n_threads)?;
+    generation.compile(trees, n_inputs, goal)?;
+    generation.losses(panel, None, &mut losses)?;
     Ok(losses)
 }
 
@@ -311,8 +283,8 @@ impl Evaluator {
         }
         let extra: Vec<&[f64]> = extra.iter().map(Vec::as_slice).collect();
         let table = match dtype {
-            "float64" => panel(matrix.view(), &extra).map(Table::F64),
-            "float32" => panel(matrix.view(), &extra).map(Table::F32),
+            "float64" => panel(matrix.view(), &extra, n_threads).map(Table::F64),
+            "float32" => panel(matrix.view(), &extra, n_threads).map(Table::F32),
             _ => {
                 return Err(PyValueError::new_err(format!(
                     "dtype is {dtype:?}, but must be \"float64\" or \"float32\""

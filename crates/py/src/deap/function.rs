@@ -25,7 +25,7 @@ use super::vocabulary::Vocabulary;
 use crate::assembly::{disassembly, syntax};
 use crate::error::jit_error;
 use crate::expression::Expression;
-use crate::kernels::{Kept, tier, with_generation};
+use crate::kernels::{Kept, lend, tier};
 use crate::seal::vectorcall::{self, Callable, Entry, Outcome};
 
 /// A tree as machine code; called like the function that ``deap.gp.compile`` returns.
@@ -250,10 +250,9 @@ impl Function {
             py.detach(|| {
                 let panel =
                     Panel::from_fn(columns.len(), n_rows, |column, row| columns[column][row]);
-                with_generation(|generation| {
-                    generation.compile([&self.expr], columns.len(), Goal::Predict)?;
-                    generation.predictions(&panel, &mut values)
-                })
+                let mut generation = lend(n_rows, 1)?;
+                generation.compile([&self.expr], columns.len(), Goal::Predict)?;
+                generation.predictions(&panel, &mut values)
             })
             .map_err(|error| jit_error(&error))?;
         }

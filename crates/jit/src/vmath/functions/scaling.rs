@@ -73,10 +73,10 @@ impl<'l> Integer<'l> {
     }
 }
 
-/// `x · 2^⌊n⌋` for x near 1, one rounding (AVX-512 only). The instruction takes some two hundred
+/// `x · 2^⌊n⌋` for x from ¼ to 2, one rounding (AVX-512 only). The instruction takes some two hundred
 /// cycles for results that are subnormal or zero; these are left to a multiplication.
 pub(super) fn scale_by<'l>(x: Value<'l>, n: Value<'l>) -> Value<'l> {
-    let least = n.constant(Both(-1000.0, -100.0));
+    let least = n.constant(Both(-1020.0, -124.0));
     let scaled = x.scale_instruction(least.max(n));
     let [scaled] = n.less(least).replace([scaled], || {
         let rest = n.constant(Both(-200.0, -100.0)).max(n - least);
