@@ -154,6 +154,11 @@ def by_next(n):
     return seen
 
 
+def around_a_property(n):
+    it = Binds()
+    return [[FACTOR, it.here, FACTOR] for _ in range(n)]
+
+
 def by_attribute(n):
     seen = []
     for i in range(n):
@@ -294,6 +299,7 @@ def by_syntax(n):
 BOUND = [
     by_generator,
     by_next,
+    around_a_property,
     by_attribute,
     by_item,
     by_c_function,
@@ -522,6 +528,34 @@ def test_a_method_that_was_left_finds_its_bases():
     compiled = opcodon.jit(Derived.both)
     for _ in range(2):
         assert compiled(Derived(), 4) == ("base", "derived", 6 << 62)
+
+
+def of_exceptions(n):
+    held = Dies(1)
+    for i in range(n):
+        try:
+            raise ValueError(i)
+        except ZeroDivisionError:
+            held = None
+    return held
+
+
+def before_it_raises(n):
+    for i in range(n):
+        (n, Dies(i))[0]
+        LOG.append("before")
+        raise ValueError(i)
+
+
+@pytest.mark.parametrize("function", [of_exceptions, before_it_raises])
+def test_no_exception_keeps_itself(function):
+    for each in (function, opcodon.jit(function)):
+        LOG.clear()
+        with pytest.raises(ValueError, match="0") as caught:
+            each(3)
+        del caught
+        expected = [1] if function is of_exceptions else [0, "before"]
+        assert expected == LOG
 
 
 # ---- arrays that get another shape, or other rights

@@ -187,6 +187,9 @@ class Resumption(PythonForm):
         later = self.block(block[k + 1 :])
         if branch is None and n == 0 and self.mode is Mode.BEFORE and piece.origin is not None:
             return [piece.origin, *later]
+        if branch is None and self.mode is Mode.RAISED:
+            # An exception that is in a temporary would be kept by its own traceback.
+            return [*self._forgotten(piece), *self.target(node)]
         here = self.target(node) if branch is None else self.enter(node, branch, inner)
         if self._is_handled:
             # Nothing follows a handler in the body of its try statement.
@@ -211,6 +214,11 @@ class Resumption(PythonForm):
     def target(self, node: Node) -> list[ast.stmt]:
         """The statement that is continued at."""
         if self.mode is Mode.BEFORE:
+            if isinstance(node, Simple) and node.data["s"] == "raise" and "l" in node.data["a"]:
+                raised = self.local(node.data["a"]["l"])
+                if raised.startswith(".t"):
+                    self.where = node.where
+                    return [self._raise(raised)]
             return list(self.node(node))
         if self.mode is Mode.AFTER:
             return []
