@@ -51,12 +51,15 @@ pub(super) struct Group {
     _kept: Vec<Py<PyAny>>,
 }
 
+/// A Python function that continues, and whether it takes the first parameter besides all values.
+type Resumed = (Py<PyAny>, bool);
+
 /// A function of a group.
 pub(super) struct Member {
     /// What stands for it.
     address: usize,
     resume: Py<PyAny>,
-    resumed: RefCell<HashMap<(usize, i64), (Py<PyAny>, bool)>>,
+    resumed: RefCell<HashMap<(usize, i64), Resumed>>,
 }
 
 /// Functions beyond which no more come along.
