@@ -154,7 +154,9 @@ class Function:
         iterators = run.iterators[: run.depth_at[where]] if where in run.depth_at else run.iterators
         resumed = self._resume(where, mode)
         extra = () if exception is None else (exception,)
-        return resumed(*run.locals, *iterators, *extra)
+        values = [*run.locals, *iterators, *extra]
+        first = values[: resumed.__code__.co_argcount - 1]
+        return resumed(*first, values)
 
 
 def fails(kind, a, b):

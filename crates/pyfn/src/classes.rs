@@ -84,6 +84,11 @@ pub struct Classes {
 }
 
 impl Classes {
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.known.borrow().is_empty()
+    }
+
     /// Adds a class, or replaces what was known of it.
     pub fn learn(&self, class: Class) -> ClassId {
         let known = self.id_of(class.address);

@@ -1,6 +1,5 @@
 //! What the names outside a function stand for, as far as the compiler cares.
 
-use crate::arrays::ARRAY_FUNCTIONS;
 use crate::types::Ty;
 
 /// Number of a function of a [`Unit`](crate::Unit).
@@ -40,18 +39,4 @@ pub enum Global {
         /// Its type.
         ty: Ty,
     },
-}
-
-impl Global {
-    /// Whether a call of it runs nothing that could bind a global anew, as far as it is no matter of
-    /// the arguments: numpy asks objects of anybody's to do its functions of arrays themselves.
-    pub(crate) fn is_quiet(&self) -> bool {
-        match self {
-            Self::Builtin { name, .. } => {
-                let function = name.strip_prefix("numpy.");
-                !function.is_some_and(|function| ARRAY_FUNCTIONS.contains(&function))
-            }
-            _ => false,
-        }
-    }
 }

@@ -11,12 +11,10 @@
 use std::collections::HashSet;
 
 use crate::classes::SUPER;
+use crate::foreign::is_tame;
 use crate::globals::{FunctionId, Global};
 use crate::liveness::{Locals, for_each_atom};
-use crate::operation::{
-    How, can_store, formats_plainly, has_plain_methods, iterated, looks_up_plainly, operation,
-    unpacked,
-};
+use crate::operation::{How, can_store, iterated, looks_up_plainly, operation, unpacked};
 use crate::own::Own;
 use crate::plain;
 use crate::program::{Atom, Catch, Cmp, Expr, Id, Index, Kind, Local, Statement};
@@ -25,7 +23,7 @@ use crate::scope::Scope;
 use crate::steps::Steps;
 use crate::table::TableTy;
 use crate::types::{Form, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty, UNSET};
-use crate::unit::{FunctionInfo, SpecId, Unit, runs_methods};
+use crate::unit::{FunctionInfo, SpecId, Unit};
 
 /// Nesting of lists and tuples beyond which nothing is known.
 pub(crate) const DEPTH_MAX: usize = 4;
@@ -92,10 +90,12 @@ pub(crate) struct Inference<'a> {
     pub(crate) is_plain: bool,
     pub(crate) own_lists: Own<Ty>,
     pub(crate) own_tables: Own<TableTy>,
-    calls: Vec<SpecId>,
-    calls_objects: bool,
+    calls: Vec<(Id, SpecId)>,
     needs_identity: bool,
-    known_methods: HashSet<Id>,
+    /// The current statement.
+    at: Id,
+    foreign: HashSet<Id>,
+    meets_objects: bool,
     /// For each block around whose exceptions are caught: the types where the handler begins, how many
     /// loops are around it, and its number.
     caught: Vec<(State, usize, Id)>,
@@ -114,14 +114,14 @@ pub(crate) struct Inferred {
     pub(crate) own_lists: Vec<Option<Ty>>,
     /// The same for dictionaries and sets.
     pub(crate) own_tables: Vec<Option<TableTy>>,
-    /// The versions that it calls.
-    pub(crate) calls: Vec<SpecId>,
-    /// Whether it calls functions of the unit as objects.
-    pub(crate) calls_objects: bool,
+    /// The versions that it calls, and the statements that do.
+    pub(crate) calls: Vec<(Id, SpecId)>,
+    /// The statements that may run code of anybody's, other than by these calls.
+    pub(crate) foreign: HashSet<Id>,
+    /// Whether there are operands that may be other objects than they are taken for.
+    pub(crate) meets_objects: bool,
     /// Whether it asks of what has no object whether it is the same.
     pub(crate) needs_identity: bool,
-    /// The statements that run methods, and only such as are known.
-    pub(crate) known_methods: HashSet<Id>,
     /// The statements whose handlers run what may ask for the exception.
     pub(crate) loud: HashSet<Id>,
 }
@@ -166,9 +166,9 @@ impl<'a> Inference<'a> {
                     own_lists: inference.own_lists.of_locals(),
                     own_tables: inference.own_tables.of_locals(),
                     calls: inference.calls,
-                    calls_objects: inference.calls_objects,
+                    foreign: inference.foreign,
+                    meets_objects: inference.meets_objects,
                     needs_identity: inference.needs_identity,
-                    known_methods: inference.known_methods,
                     loud: inference.loud,
                 };
             }
@@ -196,9 +196,10 @@ impl<'a> Inference<'a> {
             exact_ret: Ty::default(),
             is_plain: true,
             calls: Vec::new(),
-            calls_objects: false,
             needs_identity: false,
-            known_methods: HashSet::new(),
+            at: 0,
+            foreign: HashSet::new(),
+            meets_objects: false,
             caught: Vec::new(),
             handlers: Vec::new(),
             loud: HashSet::new(),
@@ -248,7 +249,11 @@ impl<'a> Inference<'a> {
             self.loud.insert(*id);
         }
         self.note_table_use(&state, kind);
-        self.note_method(&state, statement);
+        self.at = statement.id;
+        self.meets_objects |= self.scope(&state).meets_objects(kind);
+        if self.scope(&state).is_foreign(statement) {
+            self.foreign.insert(statement.id);
+        }
         match kind {
             Kind::Set(to, e) => {
                 if let Expr::Cmp(Cmp::Is | Cmp::IsNot, a, b) = e {
@@ -333,6 +338,9 @@ impl<'a> Inference<'a> {
             }
             Kind::If(test, then, otherwise) => {
                 self.is_plain &= plain::is_scalar(&self.scope(&state).atom(test));
+                for local in dropped(&self.info, statement) {
+                    state[local] = Ty::of(UNSET);
+                }
                 let mut after = None;
                 let live = self.info.liveness.after[statement.id].clone();
                 for (block, side) in [(then, true), (otherwise, false)] {
@@ -379,6 +387,9 @@ impl<'a> Inference<'a> {
                     None => iterated(&ty)?,
                 };
                 let item = self.info.seen.borrow().hinted((statement.id, 0), *to, item);
+                for local in dropped_by_loop(&self.info, statement, &state) {
+                    state[local] = Ty::of(UNSET);
+                }
                 return self.repeat(statement.id, state, Some((*to, item)), body, otherwise);
             }
             Kind::Break => {
@@ -494,30 +505,6 @@ impl<'a> Inference<'a> {
         after
     }
 
-    /// Notes whether the methods that a statement runs are known.
-    fn note_method(&mut self, state: &[Ty], statement: &Statement) {
-        if !runs_methods(&statement.kind) {
-            return;
-        }
-        let scope = self.scope(state);
-        let is_known = match &statement.kind {
-            Kind::Set(_, Expr::Method(name, of, args, named, bound))
-            | Kind::Expr(Expr::Method(name, of, args, named, bound)) => {
-                let is_ours = self.known_method(state, (name, of), (args, named), *bound);
-                has_plain_methods(&scope.atom(of)) || is_ours.is_some()
-            }
-            Kind::Set(_, Expr::Format(parts, _)) | Kind::Expr(Expr::Format(parts, _)) => {
-                formats_plainly(&scope, parts)
-            }
-            _ => true,
-        };
-        if is_known {
-            self.known_methods.insert(statement.id);
-        } else {
-            self.known_methods.remove(&statement.id);
-        }
-    }
-
     pub(crate) fn scope<'s>(&'s self, state: &'s [Ty]) -> Scope<'s> {
         Scope {
             info: &self.info,
@@ -548,21 +535,25 @@ impl<'a> Inference<'a> {
             return how;
         }
         let scope = self.scope(state);
+        let is_foreign = scope.is_foreign_operation(e);
         let how = operation(&scope, e);
         self.is_plain &= match &how {
             How::Gives(ty) => plain::is_plain(&scope, e, ty),
             How::Leave(_) => false,
         };
+        if is_foreign {
+            self.foreign.insert(self.at);
+        }
         how
     }
 
     pub(crate) fn call(&mut self, id: FunctionId, args: &[Ty]) -> How {
         let Some(spec) = self.unit.callee(id, args) else {
-            self.calls_objects = true;
+            self.foreign.insert(self.at);
             return How::Gives(Ty::of(OBJECT));
         };
-        if !self.calls.contains(&spec) {
-            self.calls.push(spec);
+        if !self.calls.contains(&(self.at, spec)) {
+            self.calls.push((self.at, spec));
         }
         let ret = self.unit.specs[spec].ret.clone();
         if ret.is_never() {
@@ -615,8 +606,8 @@ pub(crate) fn boxed_parts(ty: &Ty) -> Ty {
     }
 }
 
-/// Temporaries that a step reads for the last time: their objects are released right behind it, as
-/// Python does with what is on its stack.
+/// Temporaries that a statement reads for the last time: their objects are released right behind it, or
+/// before what is inside it, as Python does with what is on its stack.
 pub(crate) fn dropped(info: &FunctionInfo, statement: &Statement) -> Vec<Local> {
     let is_step = matches!(
         statement.kind,
@@ -628,21 +619,45 @@ pub(crate) fn dropped(info: &FunctionInfo, statement: &Statement) -> Vec<Local> 
             | Kind::DelItem(..)
             | Kind::Unpack(..)
             | Kind::EndHandler(..)
+            | Kind::If(..)
+            | Kind::For(..)
     );
     let mut locals = if is_step {
         used(&statement.kind)
     } else {
         Vec::new()
     };
-    let after = &info.liveness.after[statement.id];
+    if let Kind::Set(_, Expr::Method(.., Some(bound))) | Kind::Expr(Expr::Method(.., Some(bound))) =
+        statement.kind
+    {
+        locals.push(bound);
+    }
+    let liveness = &info.liveness;
+    let firsts = statement.blocks().into_iter().filter_map(<[_]>::first);
+    let firsts = firsts
+        .map(|first| &liveness.before[first.id])
+        .collect::<Vec<_>>();
     locals.retain(|&local| {
         local >= info.program.n_params
             && info.program.locals[local].starts_with('.')
-            && !after.has(local)
+            && !liveness.after[statement.id].has(local)
+            && !firsts.iter().any(|live| live.has(local))
     });
     crate::liveness::for_each_target(&statement.kind, &mut |to| {
         locals.retain(|&local| local != to)
     });
+    locals
+}
+
+/// The same of a loop, which keeps what it runs over itself, but reads arrays and what only its function
+/// sees where they are.
+pub(crate) fn dropped_by_loop(
+    info: &FunctionInfo,
+    statement: &Statement,
+    state: &[Ty],
+) -> Vec<Local> {
+    let mut locals = dropped(info, statement);
+    locals.retain(|&local| !is_tame(&state[local]) && state[local].array().is_none());
     locals
 }
 

@@ -18,6 +18,7 @@ mod arguments;
 mod arrays;
 mod classes;
 mod emit;
+mod foreign;
 mod globals;
 mod handled;
 mod implied;

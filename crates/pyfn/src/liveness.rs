@@ -143,6 +143,8 @@ struct Analysis {
     loops: Vec<(Locals, Locals)>,
     /// What is live where the handlers of the blocks around begin.
     handlers: Vec<Locals>,
+    /// Locals of the source.
+    named: Locals,
     n_locals: usize,
 }
 
@@ -151,6 +153,11 @@ impl Liveness {
     pub(crate) fn of(program: &Program) -> Self {
         let n_locals = program.locals.len();
         let none = vec![Locals::new(n_locals); program.n_statements];
+        let mut named = Locals::new(n_locals);
+        let locals = program.locals.iter().enumerate();
+        locals
+            .filter(|(_, name)| !name.starts_with('.'))
+            .for_each(|(local, _)| named.insert(local));
         let mut analysis = Analysis {
             result: Self {
                 before: none.clone(),
@@ -159,18 +166,14 @@ impl Liveness {
             },
             loops: Vec::new(),
             handlers: Vec::new(),
+            named,
             n_locals,
         };
         analysis.block(&program.body, Locals::new(n_locals));
         if program.has_handlers {
-            let mut named = Locals::new(n_locals);
-            let locals = program.locals.iter().enumerate();
-            locals
-                .filter(|(_, name)| !name.starts_with('.'))
-                .for_each(|(local, _)| named.insert(local));
-            let result = &mut analysis.result;
+            let (result, named) = (&mut analysis.result, &analysis.named);
             for sets in [&mut result.before, &mut result.after, &mut result.head] {
-                sets.iter_mut().for_each(|set| set.add(&named));
+                sets.iter_mut().for_each(|set| set.add(named));
             }
         }
         analysis.result
@@ -218,10 +221,14 @@ impl Analysis {
                 Some((_, head)) => head.clone(),
                 None => after,
             },
-            // Whatever follows may read anything.
+            // What Python does then may read anything that has a name, and leave or repeat any loop.
             Kind::Leave(_) => {
-                let mut live = Locals::new(self.n_locals);
-                live.0.fill(u64::MAX);
+                let mut live = after;
+                live.add(&self.named);
+                for (after, head) in &self.loops {
+                    live.add(after);
+                    live.add(head);
+                }
                 live
             }
             Kind::Raise(_) | Kind::Return(_) => Locals::new(self.n_locals),

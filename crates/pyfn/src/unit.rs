@@ -14,6 +14,7 @@ use opcodon_codemem::{Code, CodeHeap};
 use crate::arguments::Defaults;
 use crate::classes::Classes;
 use crate::emit::{self, EntryGuards};
+use crate::foreign;
 use crate::globals::{FunctionId, Global};
 use crate::implied::Implied;
 use crate::infer::{Inference, Joint, boxed_parts, owns};
@@ -94,10 +95,8 @@ pub struct FunctionInfo {
     pub(crate) locksteps: HashMap<usize, Lockstep>,
     /// Statements before which a value was not of the type that it was taken for.
     pub unexpected: Vec<usize>,
-    /// Whether it calls what is not known here, so that names may be bound anew meanwhile.
-    calls_unknown: bool,
-    /// How many statements run methods of values.
-    n_methods: usize,
+    /// For each local whether it is a temporary that only ever holds a part of something else.
+    pub(crate) is_part: Rc<[bool]>,
     /// What is known of its parameters.
     pub defaults: Defaults,
     /// The classes that its unit knows.
@@ -121,10 +120,6 @@ impl FunctionInfo {
                 is_rebound[local] = true;
             });
         }
-        let calls_unknown = calls_unknown(&program, &globals);
-        let n_methods = all_statements(&program.body)
-            .filter(|s| runs_methods(&s.kind))
-            .count();
         let masked = wrap::masked(&program);
         let mut info = Self {
             liveness: Liveness::of(&program),
@@ -138,8 +133,7 @@ impl FunctionInfo {
             masked,
             implied: Implied::of(&program),
             unexpected: Vec::new(),
-            calls_unknown,
-            n_methods,
+            is_part: foreign::parts(&program),
             defaults: Defaults::default(),
             classes: Rc::default(),
             seen: RefCell::new(Seen::new(&program, &globals)),
@@ -158,35 +152,6 @@ impl FunctionInfo {
 /// Whether there are loops in a block.
 pub(crate) fn has_loops(block: &[Statement]) -> bool {
     all_statements(block).any(|statement| matches!(statement.kind, Kind::Loop(_) | Kind::For(..)))
-}
-
-/// Whether a function calls anything but builtins and functions of its unit.
-fn calls_unknown(program: &Program, globals: &[Global]) -> bool {
-    for statement in all_statements(&program.body) {
-        let is_unknown = match &statement.kind {
-            Kind::Set(_, e) | Kind::Expr(e) => match e {
-                Expr::Call(Atom::Global(index), ..) => !globals.get(*index).is_some_and(|global| {
-                    global.is_quiet() || matches!(global, Global::Function { .. })
-                }),
-                Expr::Call(..) => true,
-                _ => false,
-            },
-            Kind::Leave(_) | Kind::Raise(_) | Kind::SetGlobal(..) => true,
-            _ => false,
-        };
-        if is_unknown {
-            return true;
-        }
-    }
-    false
-}
-
-/// Whether a statement runs methods of values.
-pub(crate) fn runs_methods(kind: &Kind) -> bool {
-    let (Kind::Set(_, e) | Kind::Expr(e)) = kind else {
-        return false;
-    };
-    matches!(e, Expr::Method(..) | Expr::Format(..))
 }
 
 /// How the frame of an exit is to be read.
@@ -314,10 +279,12 @@ pub struct Spec {
     pub(crate) own_tables: Rc<Vec<Option<TableTy>>>,
     /// Other functions that it was compiled against.
     pub callees: Vec<FunctionId>,
-    /// The versions that it calls natively.
-    calls: Vec<SpecId>,
-    /// Whether it runs methods that are not known.
+    /// The versions that it calls natively, and the statements that do.
+    calls: Vec<(usize, SpecId)>,
+    /// Whether code of anybody's may run in it, or where Python goes on with it.
     runs_unknown: bool,
+    /// The statements that may run code of anybody's.
+    pub(crate) foreign: Rc<HashSet<usize>>,
     /// Whether only Python can tell what it does (`CompileError::Identity`).
     is_refused: bool,
 }
@@ -477,6 +444,7 @@ impl Unit {
             callees: Vec::new(),
             calls: Vec::new(),
             runs_unknown: false,
+            foreign: Rc::default(),
             is_refused: false,
         });
         self.open.push(spec);
@@ -487,9 +455,9 @@ impl Unit {
     fn infer(&mut self, spec: SpecId) {
         let (function, params) = (self.specs[spec].function, self.specs[spec].params.clone());
         let inferred = Inference::run(self, function, &params);
-        let n_methods = self.functions[function].n_methods;
         let spec = &mut self.specs[spec];
-        spec.runs_unknown = inferred.known_methods.len() < n_methods || inferred.calls_objects;
+        spec.runs_unknown = inferred.meets_objects || !inferred.foreign.is_empty();
+        spec.foreign = Rc::new(inferred.foreign);
         if inferred.needs_identity && !spec.is_refused {
             spec.is_refused = true;
             self.is_changed = true;
@@ -600,15 +568,15 @@ impl Unit {
     }
 
     /// Whether names may be bound anew while a version runs.
-    pub(crate) fn may_rebind(&self, spec: SpecId) -> bool {
+    fn may_rebind(&self, spec: SpecId) -> bool {
         let mut reached = vec![spec];
         let mut at = 0;
         while let Some(&id) = reached.get(at) {
             let spec = &self.specs[id];
-            if spec.runs_unknown || self.functions[spec.function].calls_unknown {
+            if spec.runs_unknown {
                 return true;
             }
-            for &callee in &spec.calls {
+            for &(_, callee) in &spec.calls {
                 if !reached.contains(&callee) {
                     reached.push(callee);
                 }
@@ -632,6 +600,14 @@ impl Unit {
     }
 
     fn compile(&mut self, spec: SpecId) -> Result<(), CompileError> {
+        let mut foreign = (*self.specs[spec].foreign).clone();
+        let calls = self.specs[spec].calls.iter();
+        foreign.extend(
+            calls
+                .filter(|call| self.may_rebind(call.1))
+                .map(|call| call.0),
+        );
+        self.specs[spec].foreign = Rc::new(foreign);
         let emitted = emit::function(self, spec)?;
         let program = &self.functions[self.specs[spec].function].program;
         let name = &program.name;

@@ -295,6 +295,8 @@ def make_function(
         },
     )
     functools.update_wrapper(made, function)
+    # As it is called elsewhere.
+    made.py_func = function
     made.__opcodon_front__ = front
     front.family[function] = made
     return made

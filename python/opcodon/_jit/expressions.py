@@ -874,7 +874,7 @@ def _calls(node: Node) -> bool:
     """Whether a statement may call what binds global names anew."""
     if isinstance(node, Simple):
         operation = node.data.get("e", {})
-        return not operation.keys().isdisjoint({"call", "method", "format"})
+        return not operation.keys().isdisjoint({"call", "method", "format", "attr"})
     return True
 
 

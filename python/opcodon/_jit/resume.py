@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import ast
 import enum
+from collections import Counter
 from collections.abc import Iterator
 from types import CellType, CodeType, FunctionType
 from typing import Any
@@ -36,6 +37,7 @@ from opcodon._jit.form import (
     Loop,
     Node,
     Once,
+    Piece,
     Simple,
     Try,
     Turn,
@@ -49,6 +51,7 @@ from opcodon._jit.tools import (
     EXCEPTION_NAME,
     TOOLS,
     UNSET_NAME,
+    VALUES_NAME,
     WITHOUT_HELPER_NAME,
 )
 
@@ -81,19 +84,21 @@ def resumed(form: Form, function: FunctionType, statement: int, mode: Mode) -> F
     Returns
     -------
     function
-        Takes the values of all locals (`UNSET` where unbound), the iterators of the `for` loops
-        around the statement from the outermost to the innermost, and for `Mode.RAISED` the
-        exception; for `Mode.CAUGHT` nothing else.
+        Takes a list of the values of all locals (`UNSET` where unbound), the iterators of the `for`
+        loops around the statement from the outermost to the innermost, and for `Mode.RAISED` the
+        exception. It empties the list, as whoever calls a function keeps its arguments: what a
+        local held has to die when the local is bound again. In a method that may call `super()` the
+        value of the first parameter comes before. For `Mode.CAUGHT` it takes the exception.
     """
     resumption = Resumption(form, mode)
     if mode is Mode.CAUGHT:
-        names, body = [], resumption.caught(statement)
+        names, body = [EXCEPTION_NAME], resumption.caught(statement)
     else:
-        body = [*resumption.body(statement)]
-        names = [*form.locals, *resumption.iterators]
-        body = [*resumption.prologue(), *body]
-    if mode in (Mode.RAISED, Mode.CAUGHT):
-        names.append(EXCEPTION_NAME)
+        body = resumption.body(statement)
+        names, body = [VALUES_NAME], [*resumption.prologue(), *body]
+        if "__class__" in function.__code__.co_freevars and form.params:
+            # `super()` asks for the first argument.
+            names.insert(0, form.params[0])
     syntax = ast.FunctionDef(
         name="resumed",
         args=parameters(names),
@@ -128,16 +133,26 @@ class Resumption(PythonForm):
         self.mode = mode
         self.iterators: list[str] = []
         self._n_loops = 0
+        self._n_uses = _uses(form.body)
         # The way leads through a handler that stands where an exception is raised.
         self._is_handled = False
 
     def prologue(self) -> list[ast.stmt]:
-        """Declarations, and statements that unbind the locals that are unbound."""
+        """Declarations, and statements that bind the locals that are bound."""
         self.where = ast.Pass(lineno=self.form.line, col_offset=0)
         self.where.end_lineno, self.where.end_col_offset = self.form.line, 0
         statements: list[ast.stmt] = [
             self.at(kind(names=names)) for kind, names in self.form.outer if names
         ]
+        names = [*self.form.locals, *self.iterators]
+        if self.mode is Mode.RAISED:
+            names.append(EXCEPTION_NAME)
+        targets = self.at(ast.Tuple(elts=[self.store(name) for name in names], ctx=ast.Store()))
+        statements.append(self.at(ast.Assign(targets=[targets], value=self.load(VALUES_NAME))))
+        statements.append(self.at(ast.Expr(value=self._call_of(VALUES_NAME, "clear"))))
+        for name in self.iterators:
+            own = self.at(ast.List(elts=[self.load(name)], ctx=ast.Load()))
+            statements.append(self.at(ast.Assign(targets=[self.store(name)], value=own)))
         for name in self.form.unbindable:
             test = ast.Compare(
                 left=self.load(name), ops=[ast.Is()], comparators=[self.load(UNSET_NAME)]
@@ -145,6 +160,10 @@ class Resumption(PythonForm):
             unbind = self.at(ast.Delete(targets=[self.at(ast.Name(id=name, ctx=ast.Del()))]))
             statements.append(self.at(ast.If(test=self.at(test), body=[unbind], orelse=[])))
         return statements
+
+    def _call_of(self, name: str, method: str) -> ast.expr:
+        of = self.at(ast.Attribute(value=self.load(name), attr=method, ctx=ast.Load()))
+        return self.at(ast.Call(func=of, args=[], keywords=[]))  # type: ignore[no-any-return]
 
     def body(self, statement: int) -> list[ast.stmt]:
         """What is left to do from the statement of this id on."""
@@ -168,17 +187,38 @@ class Resumption(PythonForm):
         later = self.block(block[k + 1 :])
         if branch is None and n == 0 and self.mode is Mode.BEFORE and piece.origin is not None:
             return [piece.origin, *later]
+        if branch is None and self.mode is Mode.RAISED:
+            # An exception that is in a temporary would be kept by its own traceback.
+            return [*self._forgotten(piece), *self.target(node)]
         here = self.target(node) if branch is None else self.enter(node, branch, inner)
         if self._is_handled:
             # Nothing follows a handler in the body of its try statement.
             return here
         for following in piece.body[n + 1 :]:
             here += self.node(following)
-        return here + later
+        return here + self._forgotten(piece) + later
+
+    def _forgotten(self, piece: Piece) -> list[ast.stmt]:
+        """Statements by which temporaries keep nothing once a statement of the source is done."""
+        names = [
+            self.local(number)
+            for number, count in _uses([piece]).items()
+            if count == self._n_uses[number]
+        ]
+        targets: list[ast.expr] = [self.store(name) for name in names if name.startswith(".t")]
+        if not targets:
+            return []
+        nothing = self.at(ast.Constant(value=None))
+        return [self.at(ast.Assign(targets=targets, value=nothing))]
 
     def target(self, node: Node) -> list[ast.stmt]:
         """The statement that is continued at."""
         if self.mode is Mode.BEFORE:
+            if isinstance(node, Simple) and node.data["s"] == "raise" and "l" in node.data["a"]:
+                raised = self.local(node.data["a"]["l"])
+                if raised.startswith(".t"):
+                    self.where = node.where
+                    return [self._raise(raised)]
             return list(self.node(node))
         if self.mode is Mode.AFTER:
             return []
@@ -231,7 +271,8 @@ class Resumption(PythonForm):
             iterator = f".iterator{len(self.iterators)}"
             self.iterators.append(iterator)
             self.where = node.where
-            items = self.load(iterator)
+            # It is in a list of its own, which does not keep it.
+            items = self._call_of(iterator, "pop")
             return self._enter_for(node, items, self.rest(node.body, way))
         if isinstance(node, Turns) and branch == "around":
             return self._enter_turns(node, way)
@@ -354,6 +395,33 @@ BRANCHES: dict[type[Node], tuple[str, ...]] = {
 def _has_helper(node: Node) -> bool:
     """Whether the statement is a call of a helper, which is in the traceback of what it raises."""
     return isinstance(node, Simple) and "c" in node.data.get("e", {}).get("call", {})
+
+
+def _uses(block: Block) -> Counter[int]:
+    """How often each local stands in a block, for all statements inside."""
+    uses: Counter[int] = Counter()
+    todo: list[Any] = [node for piece in block for node in piece.body]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, list):
+            todo += item
+        elif isinstance(item, dict):
+            todo += item.values()
+            for key in ("l", "to", "bound"):
+                found = item.get(key)
+                found = found if isinstance(found, list) else [found]
+                uses.update(each for each in found if isinstance(each, int))
+        elif isinstance(item, Piece):
+            todo += item.body
+        elif isinstance(item, Node):
+            # The cause of a handler is the attempt around it.
+            for name in set(type(item).__slots__) - {"cause"}:
+                value = getattr(item, name)
+                if isinstance(value, int):
+                    uses[value] += 1
+                else:
+                    todo.append(value)
+    return uses
 
 
 def _nodes(block: Block) -> Iterator[Node]:

@@ -18,6 +18,7 @@ use pyo3::ffi::{self, Py_ssize_t, PyObject};
 use pyo3::prelude::*;
 
 use super::layout::known;
+use super::side::without_error;
 use super::whole;
 
 unsafe extern "C" {
@@ -351,7 +352,7 @@ pub(super) unsafe extern "C" fn char_is(code: u64, test: u64) -> u64 {
     }
     let py = unsafe { Python::assume_attached() };
     let text = unsafe { Bound::from_owned_ptr_or_opt(py, make_char(code)) };
-    let truth = text.and_then(|text| text.call_method0(CHAR_TESTS[test]).ok());
+    let truth = text.and_then(|text| without_error(py, text.call_method0(CHAR_TESTS[test])));
     u64::from(truth.is_some_and(|truth| truth.is_truthy().unwrap_or(false)))
 }
 

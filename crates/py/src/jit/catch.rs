@@ -83,7 +83,7 @@ unsafe fn handle(py: Python<'_>, group: &Group, record: &Record, error: *mut PyO
         }
         let member = &group.members[record.function];
         let entered = match member.resumed(py, record.statement, CAUGHT) {
-            Ok(function) => call(function.as_ptr(), &[error]),
+            Ok((function, _)) => call(function.as_ptr(), &[error]),
             Err(problem) => {
                 problem.restore(py);
                 std::ptr::null_mut()

@@ -18,6 +18,7 @@ use super::calls::type_of;
 use super::function::Function;
 use super::group::Group;
 use super::layout::{Layout, known};
+use super::side::{clear_error, without_error};
 
 /// Classes beyond which instances are any objects.
 const CLASSES_MAX: usize = 32;
@@ -384,7 +385,7 @@ pub(super) fn may_be_data_descriptor(found: Option<&Bound<'_, PyAny>>) -> bool {
         }
         ["__set__", "__delete__"]
             .iter()
-            .any(|name| class.hasattr(*name).unwrap_or(true))
+            .any(|name| without_error(class.py(), class.hasattr(*name)).unwrap_or(true))
     })
 }
 
@@ -403,7 +404,7 @@ pub(super) unsafe extern "C" fn is_method(
     unsafe {
         let found = ffi::PyObject_GetAttr(object, name);
         if found.is_null() {
-            ffi::PyErr_Clear();
+            clear_error();
             return 0;
         }
         // The function and the object follow the head.

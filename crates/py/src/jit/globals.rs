@@ -7,12 +7,13 @@
 use pyo3::ffi::{self, PyObject};
 
 use super::group::Group;
+use super::side::clear_error;
 
 pub(super) unsafe extern "C" fn get(globals: *mut PyObject, name: *mut PyObject) -> *mut PyObject {
     unsafe {
         let found = ffi::PyDict_GetItemWithError(globals, name);
         if found.is_null() {
-            ffi::PyErr_Clear();
+            clear_error();
             return found;
         }
         ffi::Py_NewRef(found)
@@ -27,13 +28,13 @@ pub(super) unsafe extern "C" fn set(
 ) -> i64 {
     unsafe {
         let group = &*owner;
-        let was_known = group.versions_hold();
+        let was_known = group.words_hold();
         // What dies with the old value may run anything, so it dies last.
         let old = ffi::PyDict_GetItemWithError(globals, name);
         ffi::Py_IncRef(old);
         let status = ffi::PyDict_SetItem(globals, name, value);
         if status == 0 && was_known && !group.guards_name(globals, name) {
-            group.renew_versions();
+            group.renew_words();
         }
         ffi::Py_DecRef(old);
         i64::from(status)

@@ -8,7 +8,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use opcodon_pyfn::{
-    BOOL, Defaults, EntryGuards, FLOAT, FunctionId, FunctionInfo, Global, INT, Program, Text, Unit,
+    ArrayTy, BOOL, Defaults, EntryGuards, FLOAT, FunctionId, FunctionInfo, Global, INT, Program,
+    Text, Unit,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
@@ -17,9 +18,10 @@ use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
 use super::argument::object_type;
-use super::calls::value_of;
+use super::calls::{array_of, value_of};
 use super::function::Function;
 use super::layout::Layout;
+use super::side::clear_error;
 
 /// Functions that were compiled together, the first for itself, and what keeps them valid.
 pub(super) struct Group {
@@ -27,11 +29,13 @@ pub(super) struct Group {
     pub(super) members: Vec<Member>,
     pub(super) unset: Py<PyAny>,
     guards: Vec<Guard>,
-    /// Dictionaries and the numbers they had when the guards were last found to hold; code refers to
-    /// these by their addresses.
-    versions: Vec<(usize, Box<Cell<u64>>)>,
+    /// Arrays that were frozen, by their addresses: they may be given another shape, or other rights.
+    arrays: Vec<(usize, ArrayTy)>,
+    /// Words in memory, and what they were when the guards were last found to hold: the numbers of
+    /// dictionaries, and what is in cells. Code refers to these by their addresses.
+    words: Vec<(usize, Box<Cell<u64>>)>,
     /// Whether that is all there is to look at.
-    has_versions: bool,
+    has_words: bool,
     /// A guess was wrong: the function is to be compiled again without.
     pub(super) is_refuted: Cell<bool>,
     /// Bounds may be checked before loops.
@@ -47,12 +51,15 @@ pub(super) struct Group {
     _kept: Vec<Py<PyAny>>,
 }
 
+/// A Python function that continues, and whether it takes the first parameter besides all values.
+type Resumed = (Py<PyAny>, bool);
+
 /// A function of a group.
 pub(super) struct Member {
     /// What stands for it.
     address: usize,
     resume: Py<PyAny>,
-    resumed: RefCell<HashMap<(usize, i64), Py<PyAny>>>,
+    resumed: RefCell<HashMap<(usize, i64), Resumed>>,
 }
 
 /// Functions beyond which no more come along.
@@ -79,20 +86,23 @@ impl Member {
         self.address
     }
 
-    /// The Python function that continues at a statement.
+    /// The Python function that continues at a statement, and whether it takes the first parameter
+    /// besides the list of all values.
     pub(super) fn resumed<'py>(
         &self,
         py: Python<'py>,
         statement: usize,
         mode: i64,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(found) = self.resumed.borrow().get(&(statement, mode)) {
-            return Ok(found.bind(py).clone());
+    ) -> PyResult<(Bound<'py, PyAny>, bool)> {
+        if let Some((found, takes_first)) = self.resumed.borrow().get(&(statement, mode)) {
+            return Ok((found.bind(py).clone(), *takes_first));
         }
         let made = self.resume.bind(py).call1((statement, mode))?;
-        let kept = made.clone().unbind();
+        let code = made.getattr("__code__")?;
+        let takes_first = code.getattr("co_argcount")?.extract::<usize>()? > 1;
+        let kept = (made.clone().unbind(), takes_first);
         self.resumed.borrow_mut().insert((statement, mode), kept);
-        Ok(made)
+        Ok((made, takes_first))
     }
 }
 
@@ -115,7 +125,7 @@ impl Guard {
             Some(key) => unsafe {
                 let found = ffi::PyDict_GetItemWithError(self.holder.as_ptr(), key.as_ptr());
                 if found.is_null() && !ffi::PyErr_Occurred().is_null() {
-                    ffi::PyErr_Clear();
+                    clear_error();
                     return false;
                 }
                 found == expected
@@ -172,8 +182,9 @@ impl Group {
             members: Vec::new(),
             unset: function.unset.clone_ref(py),
             guards: Vec::new(),
-            versions: Vec::new(),
-            has_versions: false,
+            arrays: Vec::new(),
+            words: Vec::new(),
+            has_words: false,
             is_refuted: Cell::new(false),
             may_hoist: Cell::new(true),
             unexpected: RefCell::new(unexpected),
@@ -251,31 +262,36 @@ impl Group {
     }
 
     pub(super) fn is_valid(&self, py: Python<'_>) -> bool {
-        if self.is_refuted.get() {
-            return false;
-        }
-        if self.versions_hold() {
-            return true;
-        }
-        let valid = self.guards.iter().all(|guard| guard.holds(py));
-        if valid {
-            self.renew_versions();
-        }
-        valid
+        !self.is_refuted.get() && self.guards_hold(py)
     }
 
-    /// Whether no dictionary was written since the guards were found to hold.
-    pub(super) fn versions_hold(&self) -> bool {
-        self.has_versions
-            && self.versions.iter().all(|(dict, version)| unsafe {
-                (*dict as *const u64).add(3).read() == version.get()
-            })
+    /// Whether all names are what they were when they were frozen.
+    pub(super) fn guards_hold(&self, py: Python<'_>) -> bool {
+        if self.words_hold() {
+            return true;
+        }
+        let is_same =
+            |&(array, ty): &(usize, ArrayTy)| array_of(array as *mut ffi::PyObject) == Some(ty);
+        let hold =
+            self.guards.iter().all(|guard| guard.holds(py)) && self.arrays.iter().all(is_same);
+        if hold {
+            self.renew_words();
+        }
+        hold
+    }
+
+    /// Whether nothing was written where the names are since the guards were found to hold.
+    pub(super) fn words_hold(&self) -> bool {
+        let is_same = |(word, known): &(usize, Box<Cell<u64>>)| unsafe {
+            (*word as *const u64).read() == known.get()
+        };
+        self.has_words && self.words.iter().all(is_same)
     }
 
     /// Notes that the guards hold.
-    pub(super) fn renew_versions(&self) {
-        for (dict, version) in &self.versions {
-            version.set(unsafe { (*dict as *const u64).add(3).read() });
+    pub(super) fn renew_words(&self) {
+        for (word, known) in &self.words {
+            known.set(unsafe { (*word as *const u64).read() });
         }
     }
 
@@ -316,27 +332,42 @@ impl Group {
         Ok(())
     }
 
-    /// Notes the numbers of the dictionaries, if all guards are about dictionaries that have one, and
-    /// what entries look at.
+    /// Notes which words there are to look at, if all guards have one, and what entries look at.
     pub(super) fn settle(&mut self, py: Python<'_>, layout: &Layout) {
-        let exact = |guard: &Guard| {
-            guard.key.is_some() && guard.holder.bind(py).is_exact_instance_of::<PyDict>()
-        };
-        self.has_versions =
-            layout.dict_versions && !self.guards.is_empty() && self.guards.iter().all(exact);
-        if self.has_versions {
-            for guard in &self.guards {
-                let dict = guard.holder.as_ptr() as usize;
-                if self.versions.iter().all(|&(known, _)| known != dict) {
-                    self.versions.push((dict, Box::new(Cell::new(u64::MAX))));
+        let word_of = |guard: &Guard| {
+            let holder = guard.holder.as_ptr() as usize;
+            let is_dict = guard.holder.bind(py).is_exact_instance_of::<PyDict>();
+            match &guard.key {
+                Some(_) if layout.dict_versions && is_dict => Some((holder + 24, u64::MAX)),
+                None if layout.cell_contents != 0 => {
+                    let expected = guard
+                        .expected
+                        .as_ref()
+                        .map_or(0, |known| known.as_ptr() as u64);
+                    Some((holder + layout.cell_contents, expected))
                 }
+                _ => None,
+            }
+        };
+        let found = self.guards.iter().map(word_of).collect::<Option<Vec<_>>>();
+        self.has_words = found.as_ref().is_some_and(|words| !words.is_empty());
+        // The number of dimensions, the description of elements, the flags.
+        let of_arrays = self.arrays.iter().flat_map(|(array, _)| {
+            [24, 56, 64].map(|at| unsafe {
+                let word = (*array as *const u8).add(at);
+                (word as usize, word.cast::<u64>().read())
+            })
+        });
+        for (word, known) in found.into_iter().flatten().chain(of_arrays) {
+            if self.words.iter().all(|&(other, _)| other != word) {
+                self.words.push((word, Box::new(Cell::new(known))));
             }
         }
-        let words = self.versions.iter();
-        let words = words.map(|(dict, version)| (dict + 24, version.as_ptr() as usize));
+        let words = self.words.iter();
+        let words = words.map(|(word, known)| (*word, known.as_ptr() as usize));
         let mut unit = self.unit.borrow_mut();
         let otherwise = unit.entry.as_ref().map(|entry| entry.otherwise);
-        unit.entry = (self.guards.is_empty() || self.has_versions).then(|| EntryGuards {
+        unit.entry = (self.guards.is_empty() || self.has_words).then(|| EntryGuards {
             words: words.collect(),
             refuted: self.is_refuted.as_ptr() as usize,
             otherwise: otherwise.unwrap_or(super::function::vectorcall as *const () as usize),
@@ -369,7 +400,7 @@ impl Group {
         let values = reached.values.bind(py);
         let mut globals = Vec::new();
         for value in values.iter() {
-            globals.push(self.global(&value, layout));
+            globals.push(self.frozen(&value, layout));
             self._kept.push(value.unbind());
         }
         let mut consts = Vec::new();
@@ -402,12 +433,27 @@ impl Group {
             defaults.place = Some((place, tuple.as_ptr() as usize));
             defaults.values = tuple
                 .iter()
-                .map(|value| self.global(&value, layout))
+                .map(|value| self.frozen(&value, layout))
                 .collect();
             self.keep(function.clone().unbind());
             self.keep(tuple.into_any().unbind());
         }
         Ok(defaults)
+    }
+
+    /// What a value is, and stays as long as the guards hold.
+    fn frozen(&mut self, value: &Bound<'_, PyAny>, layout: &Layout) -> Global {
+        let found = self.global(value, layout);
+        if let Global::Object { ty, .. } = &found
+            && let Some(array) = ty.narrowed().array()
+            && self
+                .arrays
+                .iter()
+                .all(|(known, _)| *known != value.as_ptr() as usize)
+        {
+            self.arrays.push((value.as_ptr() as usize, array));
+        }
+        found
     }
 
     fn global(&self, value: &Bound<'_, PyAny>, layout: &Layout) -> Global {
@@ -469,7 +515,7 @@ impl Group {
         for member in &self.members {
             visit.call(&member.resume)?;
             if let Ok(resumed) = member.resumed.try_borrow() {
-                for object in resumed.values() {
+                for (object, _) in resumed.values() {
                     visit.call(object)?;
                 }
             }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use opcodon_pyfn::{ARRAY_FUNCTIONS, Dtype, LIBM, Runtime, SCALAR_UFUNCS, Tags};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::class_layout::ClassLayout;
 use super::{
@@ -35,6 +35,8 @@ pub(super) struct Layout {
     pub(super) defaults_at: usize,
     /// Where a string keeps its hash, or -1; 0 if that is not known.
     pub(super) text_hash: usize,
+    /// Where a cell has what is in it; 0 if that is not known.
+    pub(super) cell_contents: usize,
     /// Whether dictionaries have a number that changes with them.
     pub(super) dict_versions: bool,
     /// Whether it is known where methods have their C functions.
@@ -302,6 +304,17 @@ fn refcounts_are_known(py: Python<'_>) -> bool {
     let after = word(object.as_ptr(), 0);
     drop(another);
     before == 1 && after == 2 && word(object.as_ptr(), 0) == 1
+}
+
+/// Where a cell has what is in it; 0 if that is not found.
+fn cell_offset(py: Python<'_>) -> PyResult<usize> {
+    const AT: usize = 16;
+    let cell = py.import("types")?.getattr("CellType")?.call0()?;
+    let is_empty = word(cell.as_ptr(), AT) == 0;
+    let object = PyList::empty(py);
+    cell.setattr("cell_contents", &object)?;
+    let is_found = word(cell.as_ptr(), AT) == object.as_ptr() as u64;
+    Ok(if is_empty && is_found { AT } else { 0 })
 }
 
 /// Whether the word behind a dictionary's size changes whenever it is written, and only then.
@@ -600,6 +613,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         } else {
             0
         },
+        cell_contents: if fine { cell_offset(py)? } else { 0 },
         dict_versions: fine && dict_versions_are_known(py)?,
         methods_are_known: fine && members::are_known(py)?,
         np_bool_type: address(&numpy.getattr("bool_")?),

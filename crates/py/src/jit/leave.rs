@@ -22,7 +22,7 @@ pub(super) unsafe extern "C" fn leave(record: *const Record, frame: *const u64) 
 }
 
 pub(super) unsafe extern "C" fn guards_hold(owner: *const Group) -> u64 {
-    u64::from(unsafe { (*owner).is_valid(Python::assume_attached()) })
+    u64::from(unsafe { (*owner).guards_hold(Python::assume_attached()) })
 }
 
 pub(super) unsafe extern "C" fn fail(record: *const Record, frame: *const u64) -> *mut PyObject {
@@ -43,8 +43,7 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
         }
         let mut at = frame;
         let mut lists = Lists::default();
-        let mut args = Vec::with_capacity(record.locals.len() + record.loops.len() + 2);
-        args.push(std::ptr::null_mut());
+        let mut args = Vec::with_capacity(record.locals.len() + record.loops.len() + 1);
         for shape in &record.locals {
             args.push(read(shape, &mut at, group.unset.as_ptr(), &mut lists));
         }
@@ -115,9 +114,9 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
             }
         }
         drop(lists);
-        if args[1..].iter().any(|arg| arg.is_null()) {
+        if args.iter().any(|arg| arg.is_null()) {
             // There is no memory for what Python would go on with.
-            for &arg in args[1..].iter().filter(|arg| !arg.is_null()) {
+            for &arg in args.iter().filter(|arg| !arg.is_null()) {
                 ffi::Py_DecRef(arg);
             }
             ffi::Py_DecRef(exception);
@@ -138,17 +137,32 @@ unsafe fn hand_over(record: &Record, frame: *const u64, exception: *mut PyObject
         if !exception.is_null() {
             args.push(exception);
         }
+        let mut first = args
+            .first()
+            .map_or(std::ptr::null_mut(), |&first| ffi::Py_XNewRef(first));
+        let values = ffi::PyList_New(args.len() as ffi::Py_ssize_t);
+        if values.is_null() {
+            args.iter().for_each(|&arg| ffi::Py_DecRef(arg));
+            ffi::Py_DecRef(first);
+            return values;
+        }
+        for (at, arg) in args.into_iter().enumerate() {
+            ffi::PyList_SetItem(values, at as ffi::Py_ssize_t, arg);
+        }
         let py = Python::assume_attached();
         let result = match member.resumed(py, record.statement, mode) {
-            Ok(function) => call(function.as_ptr(), &args[1..]),
+            Ok((function, takes_first)) if takes_first => call(function.as_ptr(), &[first, values]),
+            Ok((function, _)) => {
+                ffi::Py_DecRef(std::mem::replace(&mut first, std::ptr::null_mut()));
+                call(function.as_ptr(), &[values])
+            }
             Err(error) => {
                 error.restore(py);
                 std::ptr::null_mut()
             }
         };
-        for &arg in &args[1..] {
-            ffi::Py_DecRef(arg);
-        }
+        ffi::Py_DecRef(first);
+        ffi::Py_DecRef(values);
         result
     }
 }

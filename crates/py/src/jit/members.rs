@@ -17,6 +17,7 @@ use super::classes::{
     in_class, is_changeable, is_generic, is_plain, may_be_data_descriptor, version,
 };
 use super::layout::known;
+use super::side::without_error;
 
 /// Nothing that was found could be gone by.
 const OTHERWISE: u32 = 0;
@@ -192,7 +193,7 @@ unsafe fn look(site: &MemberSite, object: *mut PyObject, name: *mut PyObject) ->
         }
     };
     // What cannot be looked at is done as Python does it.
-    let found = find().ok().flatten().unwrap_or_default();
+    let found = without_error(py, find()).flatten().unwrap_or_default();
     site.class.set(type_of(object));
     site.version.set(found.version);
     site.kind.set(found.kind);

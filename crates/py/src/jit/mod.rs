@@ -32,6 +32,7 @@ mod leave;
 mod members;
 mod scalars;
 mod seen;
+mod side;
 mod table;
 mod texts;
 mod threads;

@@ -136,7 +136,6 @@ impl Emitter<'_, '_> {
         let types = values.iter().map(|value| value.ty.clone());
         let types = types.collect::<Vec<_>>();
         let Some(spec) = self.unit.find(id, &types) else {
-            self.may_rebind = true;
             return Some(self.call_object(&function, values, &[], &Ty::of(OBJECT)));
         };
         let ret = self.unit.specs[spec].ret.clone();
@@ -144,7 +143,6 @@ impl Emitter<'_, '_> {
             self.leave("the function called never returns natively");
             return None;
         }
-        self.may_rebind |= self.unit.may_rebind(spec);
         if !self.callees.contains(&id) {
             self.callees.push(id);
         }

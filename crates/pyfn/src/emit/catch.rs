@@ -66,10 +66,12 @@ impl Emitter<'_, '_> {
             self.start(start);
             self.types = types;
             self.handling.push(Handling { is_loud });
+            let was_unsure = std::mem::replace(&mut self.is_unsure, true);
             if self.block(handler) {
                 self.jump_to(done, &joint.after);
             }
             self.handling.pop();
+            self.is_unsure = was_unsure;
         }
         self.checked.truncate(n_checked);
         self.resume_at(done, joint.after)

@@ -12,6 +12,7 @@ use cranelift_frontend::Variable;
 
 use super::vector::{Row, Vector};
 use super::{Emitter, Turn, Val, frame::TICKS, hoist::Count};
+use crate::foreign::{is_container, is_tame};
 use crate::infer::State;
 use crate::operation::{is_str, iterated, spread};
 use crate::program::{Atom, Kind, Local, Statement};
@@ -60,6 +61,7 @@ impl Emitter<'_, '_> {
     pub(super) fn block(&mut self, block: &[Statement]) -> bool {
         let mut rest = block;
         while let Some(first) = rest.first() {
+            self.be_sure(rest);
             let at_once = self.whole(rest).or_else(|| self.array_literal(rest));
             let (n_done, goes_on) = match at_once {
                 Some(done) => done,
@@ -71,6 +73,7 @@ impl Emitter<'_, '_> {
             if !goes_on {
                 return false;
             }
+            self.is_unsure |= self.are_foreign(&rest[..n_done]);
             rest = &rest[n_done..];
         }
         true
@@ -127,12 +130,14 @@ impl Emitter<'_, '_> {
                 true
             }
             _ => {
+                let changes_arrays =
+                    self.is_foreign(statement) && self.scope().changes_arrays(kind);
                 let goes_on = self.step(kind);
                 self.end_checks();
                 if goes_on {
                     self.finish_step(statement);
-                    if self.may_rebind {
-                        self.look_at_guards();
+                    if changes_arrays {
+                        self.look_at_arrays();
                     }
                 }
                 goes_on
@@ -149,10 +154,14 @@ impl Emitter<'_, '_> {
     ) -> bool {
         let value = self.atom(test);
         let truth = self.truth(&value);
-        if self.convert(statement, truth, [then, otherwise]) {
+        self.is_unsure |= self.is_foreign(statement);
+        let mut dropped = crate::infer::dropped(&self.info, statement).into_iter();
+        let is_free = !dropped.any(|local| crate::infer::owns(&self.types[local]));
+        if is_free && self.convert(statement, truth, [then, otherwise]) {
             return true;
         }
         self.end_checks();
+        self.finish_step(statement);
         let after = self.joint(statement.id).after;
         let (yes, no, done) = (self.new_block(), self.new_block(), self.new_block());
         self.branch_to(truth, [(yes, then), (no, otherwise)]);
@@ -205,14 +214,17 @@ impl Emitter<'_, '_> {
     ) -> bool {
         let types = [true, false].map(|side| self.refined(branch, side));
         let checked = std::mem::take(&mut self.checked);
+        let is_unsure = self.is_unsure;
         for (side, ((start, statements), types)) in sides.into_iter().zip(types).enumerate() {
             self.types = types;
+            self.is_unsure = is_unsure;
             self.checked = checked[..n_checked[side]].to_vec();
             self.start(start);
             if self.block(statements) {
                 self.jump_to(done, &after);
             }
         }
+        self.is_unsure = is_unsure;
         self.checked = checked;
         self.checked.truncate(n_checked[0].min(n_checked[1]));
         self.resume_at(done, after)
@@ -412,6 +424,9 @@ impl Emitter<'_, '_> {
         otherwise: &[Statement],
     ) -> bool {
         self.end_checks();
+        for local in crate::infer::dropped_by_loop(&self.info, statement, &self.types) {
+            self.drop_local(local);
+        }
         if matches!(source, Source::Forever) {
             self.run_ahead(body);
         }
@@ -541,8 +556,19 @@ impl Emitter<'_, '_> {
             after,
             checked_at_breaks: None,
             is_between: true,
+            last: self.last_of_turn(body),
+            counter: match source {
+                Source::Range(step, _) => Some((state[0], step)),
+                _ => None,
+            },
             island: island.clone(),
         });
+        let was_unsure = self.is_unsure;
+        let is_unsure = was_unsure || self.are_foreign(body);
+        let is_foreign_item = |(_, ty): &(Local, Ty)| !is_tame(ty) && !is_container(ty);
+        let is_foreign =
+            matches!(source, Source::Iterator) || to.as_ref().is_some_and(is_foreign_item);
+        self.is_unsure = is_unsure || is_foreign;
         // What fails at the head or the latch fails in this line.
         self.begin(statement);
         let item = self.check_turn(&source, &state, inside, end);
@@ -623,15 +649,17 @@ impl Emitter<'_, '_> {
             self.release_turns(self.turns.len() - 1);
             self.turns.pop();
             self.facts.truncate(n_facts);
+            self.is_unsure = is_unsure || self.is_foreign(statement);
             if self.block(otherwise) {
                 self.jump_to(after, &joint.after);
             }
             self.checked.truncate(n_checked);
         }
+        self.is_unsure = was_unsure;
         self.resume_at(after, joint.after)
     }
 
-    fn set_between(&mut self, is_between: bool) {
+    pub(super) fn set_between(&mut self, is_between: bool) {
         if let Some(turn) = self.turns.last_mut() {
             turn.is_between = is_between;
         }
@@ -863,7 +891,7 @@ impl Emitter<'_, '_> {
         let begun = self.berthed(pause.begun);
         let done = self.b.ins().isub(now, begun);
         self.fetch(self.ticks);
-        self.take_ticks(done);
+        self.take_ticks_of_turns(done);
         self.put_away(self.ticks);
         let stop = self.berthed(pause.end);
         let goes_on = self.b.ins().icmp(IntCC::SignedLessThan, now, stop);
@@ -895,10 +923,19 @@ impl Emitter<'_, '_> {
     /// Looks at signals once in a while, so that a long loop can be interrupted.
     pub(super) fn tick(&mut self) {
         let one = self.int(1);
-        self.take_ticks(one);
+        self.take_ticks_of_turns(one);
+    }
+
+    /// The same between two turns that statements have done.
+    fn take_ticks_of_turns(&mut self, n_ticks: Value) {
+        self.take_ticks_and(n_ticks, Self::look_after_signals);
     }
 
     pub(super) fn take_ticks(&mut self, n_ticks: Value) {
+        self.take_ticks_and(n_ticks, |_| ());
+    }
+
+    fn take_ticks_and(&mut self, n_ticks: Value, then: impl FnOnce(&mut Self)) {
         let ticks = self.b.use_var(self.ticks);
         let ticks = self.b.ins().isub(ticks, n_ticks);
         self.b.def_var(self.ticks, ticks);
@@ -908,6 +945,7 @@ impl Emitter<'_, '_> {
         self.start(look);
         let status = self.call_rarely(self.rt.check_signals, &[]);
         self.fail_if_negative(status);
+        then(self);
         let full = self.int(TICKS);
         self.b.def_var(self.ticks, full);
         self.jump(on, &[]);

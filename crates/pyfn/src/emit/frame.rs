@@ -411,40 +411,7 @@ impl Emitter<'_, '_> {
         self.return_from(function, record, frame);
     }
 
-    /// Leaves behind a statement that is done if a name that was frozen is not what it was.
-    pub(super) fn look_at_guards(&mut self) {
-        let changed = match &self.unit.entry {
-            Some(guards) => {
-                let words = guards.words.clone();
-                if words.is_empty() {
-                    return;
-                }
-                let mut changed = self.int(0);
-                for (word, expected) in words {
-                    let (word, expected) = (self.address(word), self.address(expected));
-                    let word = self.load(types::I64, word, 0);
-                    let expected = self.load(types::I64, expected, 0);
-                    let differs = self.b.ins().bxor(word, expected);
-                    changed = self.b.ins().bor(changed, differs);
-                }
-                changed
-            }
-            None => self.int(1),
-        };
-        let (look, gone, on) = (self.cold_block(), self.cold_block(), self.new_block());
-        self.b.ins().brif(changed, look, &[], on, &[]);
-        self.start(look);
-        let owner = self.address(self.unit.owner);
-        let holds = self.call_rarely(self.rt.guards_hold, &[owner]);
-        self.b.ins().brif(holds, on, &[], gone, &[]);
-        self.start(gone);
-        self.before.clone_from(&self.types);
-        let (record, frame) = self.hand_over("a global that has changed".to_owned(), true);
-        self.return_from(self.rt.leave_behind, record, frame);
-        self.start(on);
-    }
-
-    fn return_from(&mut self, function: usize, record: Value, frame: Value) {
+    pub(super) fn return_from(&mut self, function: usize, record: Value, frame: Value) {
         let object = self.call_word(function, &[record, frame]);
         let (raised, boxed) = (self.tag_value(RAISED), self.tag_value(OBJECT));
         let failed = self.b.ins().icmp_imm_s(IntCC::Equal, object, 0);
@@ -454,7 +421,7 @@ impl Emitter<'_, '_> {
     }
 
     /// Stores what Python needs, and describes it.
-    fn hand_over(&mut self, why: String, is_done: bool) -> (Value, Value) {
+    pub(super) fn hand_over(&mut self, why: String, is_done: bool) -> (Value, Value) {
         let frame = self.b.ins().stack_addr(types::I64, self.frame, 0);
         let mut at = 0;
         let mut locals = Vec::new();
@@ -616,11 +583,14 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// Emits a statement that is one step.
+    /// Releases what a statement has done with: first temporaries, then what its target held.
     pub(super) fn finish_step(&mut self, statement: &Statement) {
         for local in crate::infer::dropped(&self.info, statement) {
             self.drop_local(local);
             self.types[local] = Ty::of(UNSET);
+        }
+        if let Some(replaced) = self.replaced.take() {
+            self.release(&replaced);
         }
     }
 }

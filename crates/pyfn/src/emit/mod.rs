@@ -29,6 +29,7 @@ mod convert;
 mod fails;
 mod forward;
 mod frame;
+mod guards;
 mod hoist;
 mod idiom;
 mod inline;
@@ -61,6 +62,7 @@ pub use hoist::HOISTED;
 pub use object::names_key;
 pub use vectorcall::EntryGuards;
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -161,6 +163,10 @@ pub(crate) struct Turn {
     pub(crate) checked_at_breaks: Option<Vec<array::Checked>>,
     /// Between two turns: Python does not get the loop's state.
     pub(crate) is_between: bool,
+    /// The last statement of a turn, if turns may use what is frozen.
+    pub(crate) last: Option<usize>,
+    /// What counts, at the next turn already between turns, and by how much, if that is written.
+    pub(crate) counter: Option<(Variable, Option<i64>)>,
     pub(crate) island: Option<Island>,
 }
 
@@ -196,12 +202,16 @@ pub(crate) struct Emitter<'a, 'f> {
     failure: Option<Block>,
     /// Only the low bits of what the current statement computes count.
     is_masked: bool,
-    /// The current statement calls what may bind names anew.
-    pub(crate) may_rebind: bool,
+    /// The statements that may run code of anybody's.
+    foreign: Rc<HashSet<usize>>,
+    /// Such code may have run since guards were looked at.
+    is_unsure: bool,
     frame: StackSlot,
     frame_words: usize,
     /// An object that the statement has made, which is released where it fails.
     unfinished: Option<Value>,
+    /// What the target of the statement held, to be released behind its temporaries.
+    replaced: Option<Val>,
     /// Indices that are known to be within bounds here.
     pub(crate) facts: Vec<hoist::Fact>,
     /// Indices that were looked at on every way to here.
@@ -428,6 +438,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         Self {
             rt: Rc::clone(&unit.runtime),
             joints: Rc::clone(&unit.specs[spec].joints),
+            foreign: Rc::clone(&unit.specs[spec].foreign),
             own_lists: Rc::clone(&unit.specs[spec].own_lists),
             own_tables: Rc::clone(&unit.specs[spec].own_tables),
             types: vec![Ty::of(UNSET); info.program.locals.len()],
@@ -447,10 +458,11 @@ impl<'a, 'f> Emitter<'a, 'f> {
             exit: None,
             failure: None,
             is_masked: false,
-            may_rebind: false,
+            is_unsure: false,
             frame,
             frame_words: 0,
             unfinished: None,
+            replaced: None,
             facts: Vec::new(),
             checked: Vec::new(),
             forwarded: None,
@@ -654,7 +666,6 @@ impl<'a, 'f> Emitter<'a, 'f> {
         self.before.clone_from(&self.types);
         self.prepared.clone_from(&self.types);
         self.is_handled = statement.is_handled;
-        self.may_rebind = false;
     }
 
     pub(crate) fn is_live_after(&self, local: Local) -> bool {

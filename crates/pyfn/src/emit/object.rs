@@ -7,7 +7,7 @@
 use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
 
 use super::{Emitter, Val, scalar::int_cc};
-use crate::operation::{How, has_plain_methods, is_str, operation, unformatted};
+use crate::operation::{How, is_str, operation, unformatted};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
 use crate::types::{CHAR, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty};
@@ -92,7 +92,6 @@ impl Emitter<'_, '_> {
             Expr::Method(name, of, args, named, Some(bound))
                 if self.types[*bound].tags.has(OBJECT) =>
             {
-                self.may_rebind = true;
                 let method = self.read_local(*bound);
                 if method.ty.tags == Tags::of(OBJECT) {
                     let args = args.iter().map(|arg| self.atom(arg)).collect();
@@ -119,7 +118,6 @@ impl Emitter<'_, '_> {
             }
             Expr::Method(name, of, args, named, _) => {
                 let of = self.atom(of);
-                self.may_rebind |= !has_plain_methods(&of.ty);
                 if rules::is_complex(&of.ty) && rules::is_complex(ty) {
                     return Some(self.conjugate(&of));
                 }
@@ -486,10 +484,6 @@ impl Emitter<'_, '_> {
         named: &[(String, Atom)],
         ty: &Ty,
     ) -> Val {
-        self.may_rebind |= match function {
-            Atom::Global(index) => !self.info.globals[*index].is_quiet(),
-            _ => true,
-        };
         let function = self.atom(function);
         self.call_object(&function, args, named, ty)
     }

@@ -54,7 +54,7 @@ impl Emitter<'_, '_> {
                     Expr::Atom(_) => value,
                     _ => self.hinted((self.statement, 0), *to, value),
                 };
-                self.bind(*to, value);
+                self.replaced = self.rebind(*to, value);
             }
             Kind::Expr(e) => {
                 let Some(value) = self.expr(e) else {
@@ -89,7 +89,6 @@ impl Emitter<'_, '_> {
                     let set = emitter.rt.set_global;
                     emitter.call_word(set, &[owner, of, name, words[0]])
                 });
-                self.may_rebind = true;
             }
             Kind::Lookup(to, name, of) => {
                 let of = self.atom(of);

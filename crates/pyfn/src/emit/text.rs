@@ -6,7 +6,7 @@
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, condcodes::IntCC, types};
 
 use super::{Emitter, Val};
-use crate::operation::{formats_plainly, is_str};
+use crate::operation::is_str;
 use crate::program::{Atom, Bin, Cmp, Expr, Local, Part};
 use crate::types::{CHAR, Form, RANGE, TUPLE, Tags, Ty};
 
@@ -43,7 +43,6 @@ impl Emitter<'_, '_> {
 
     /// An f-string.
     pub(super) fn format(&mut self, parts: &[Part], ty: &Ty) -> Val {
-        self.may_rebind |= !formats_plainly(&self.scope(), parts);
         let mut rows = Vec::new();
         let mut values = Vec::new();
         for part in parts {

@@ -269,6 +269,13 @@ impl Emitter<'_, '_> {
 
     /// Binds a local to a value, which gives its reference away, and releases what it held.
     pub(crate) fn bind(&mut self, local: Local, value: Val) {
+        if let Some(old) = self.rebind(local, value) {
+            self.release(&old);
+        }
+    }
+
+    /// Binds a local to a value, which gives its reference away; what it held has to be released.
+    pub(crate) fn rebind(&mut self, local: Local, value: Val) -> Option<Val> {
         let value = self.with_fields(value);
         let value = self.own(value);
         let old = self.held(local);
@@ -276,9 +283,7 @@ impl Emitter<'_, '_> {
         self.write(&mut place, &value);
         self.places[local] = place;
         self.types[local] = value.ty;
-        if let Some(old) = old {
-            self.release(&old);
-        }
+        old
     }
 
     /// What a local holds a reference to.

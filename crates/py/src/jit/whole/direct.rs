@@ -11,12 +11,13 @@ use opcodon_pyfn::{Dtype, FLOAT, INT, NP_FLOAT, NP_INT};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
+use super::empty;
 use super::product::product;
 use super::run::{clear_flags, raised_flags};
 use super::value::{N_DIMS_MAX, Shape, View};
-use super::{empty, without_error};
 use crate::jit::calls::{type_of, value_of, vectorcall};
 use crate::jit::layout::known;
+use crate::jit::side::without_error;
 
 /// Elements of lists and ranges beyond which numpy needs no help.
 const N_MAX: usize = 2048;

@@ -29,7 +29,6 @@ use std::rc::Rc;
 
 use numpy::npyffi::PY_ARRAY_API;
 use opcodon_pyfn::{Dtype, Whole, WholeNode};
-use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
@@ -42,6 +41,7 @@ pub(super) use self::run::InnerFunction;
 use self::run::{Job, Rows};
 use self::value::{Shape, Value, View};
 use super::layout::known;
+use super::side::without_error;
 
 /// Elements of an array beyond which numpy itself makes a number of them as fast.
 const N_HELPED_MAX: usize = 2048;
@@ -205,16 +205,6 @@ fn are_ignored(py: Python<'_>, flags: i32) -> bool {
         Ok(true)
     };
     without_error(py, ignores()).unwrap_or(false)
-}
-
-/// What Python code gave that was run on the side. Its errors count for nothing, but it may be the one that
-/// is told of an interrupt, which then has to come again.
-fn without_error<T>(py: Python<'_>, result: PyResult<T>) -> Option<T> {
-    let interrupted = |error: &PyErr| error.is_instance_of::<PyKeyboardInterrupt>(py);
-    if result.as_ref().err().is_some_and(interrupted) {
-        unsafe { ffi::PyErr_SetInterrupt() };
-    }
-    result.ok()
 }
 
 impl View {

@@ -21,6 +21,7 @@ use super::run::InnerLoop;
 use super::sum::sums_are_known;
 use super::value::{Scalar, Value};
 use crate::jit::layout::known;
+use crate::jit::side::without_error;
 
 /// Plans that an expression keeps.
 const N_PLANS_MAX: usize = 8;
@@ -244,7 +245,8 @@ fn better(py: Python<'_>, ends: Ends) -> Option<InnerLoop> {
         WholeMethod::Min => "minimum",
         _ => return None,
     };
-    let function = py.import("numpy").ok()?.getattr(name).ok()?;
+    let numpy = py.import("numpy");
+    let function = without_error(py, numpy.and_then(|numpy| numpy.getattr(name)))?;
     Some(resolve(py, &function, &[Kind::Strong(dtype); 2])?.0)
 }
 
@@ -303,10 +305,8 @@ impl<'py> Planner<'_, 'py> {
 
     fn node(&mut self, node: usize) -> Option<()> {
         let numpy = |name: &str| {
-            self.py
-                .import("numpy")
-                .and_then(|numpy| numpy.getattr(name))
-                .ok()
+            let numpy = self.py.import("numpy");
+            without_error(self.py, numpy.and_then(|numpy| numpy.getattr(name)))
         };
         let expression = self.expression;
         let (function, args) = match &expression.nodes[node] {
@@ -355,7 +355,8 @@ impl<'py> Planner<'_, 'py> {
         let (inner, dtypes) = resolve(self.py, &function, &kinds)?;
         let (out, ins) = dtypes.split_last()?;
         // An integer to the power of a negative one raises.
-        let is_power = function.getattr("__name__").ok()?.to_string() == "power";
+        let name = without_error(self.py, function.getattr("__name__"))?;
+        let is_power = name.to_string() == "power";
         if is_power && !matches!(out, Dtype::Float32 | Dtype::Float64) {
             return None;
         }
@@ -371,7 +372,7 @@ impl<'py> Planner<'_, 'py> {
         if !is_mask || matches!(self.values[condition], Value::Scalar(_)) {
             return None;
         }
-        let numpy = self.py.import("numpy").ok()?;
+        let numpy = without_error(self.py, self.py.import("numpy"))?;
         let sample = |kind: Kind| match kind {
             Kind::Strong(_) => kind.for_numpy(self.py),
             Kind::Int => PyInt::new(self.py, 0).into_any(),
@@ -383,7 +384,7 @@ impl<'py> Planner<'_, 'py> {
             return None;
         }
         let dtype = numpy.call_method1("result_type", (sample(a_kind), sample(b_kind)));
-        let out = dtype_of(&dtype.ok()?)?;
+        let out = dtype_of(&without_error(self.py, dtype)?)?;
         self.step(node, Inner::Where, args, &[Dtype::Bool, out, out], out)
     }
 
@@ -498,15 +499,15 @@ fn resolve(
         .map(|kind| kind.for_numpy(py))
         .collect::<Vec<_>>();
     wanted.push(py.None().into_bound(py));
-    let wanted = PyTuple::new(py, wanted).ok()?;
-    let found = function.call_method1("resolve_dtypes", (wanted,)).ok()?;
+    let wanted = without_error(py, PyTuple::new(py, wanted))?;
+    let found = without_error(py, function.call_method1("resolve_dtypes", (wanted,)))?;
     let found = found.cast_into::<PyTuple>().ok()?;
     let dtypes = found.iter().map(|dtype| dtype_of(&dtype));
     let dtypes = dtypes.collect::<Option<Vec<_>>>()?;
     let numbers = found
         .iter()
         .map(|dtype| dtype.getattr("num")?.extract::<u8>());
-    let numbers = numbers.collect::<PyResult<Vec<_>>>().ok()?;
+    let numbers = without_error(py, numbers.collect::<PyResult<Vec<_>>>())?;
     let inner = inner_loop(function, &numbers)?;
     Some((inner, dtypes))
 }

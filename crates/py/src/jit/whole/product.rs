@@ -15,11 +15,12 @@ use opcodon_pyfn::Dtype;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
+use super::empty;
 use super::plan::loop_of;
 use super::reduce::Number;
 use super::run::{InnerFunction, clear_flags, raised_flags};
 use super::value::{N_DIMS_MAX, Shape, View};
-use super::{empty, without_error};
+use crate::jit::side::without_error;
 
 /// Multiplications beyond which numpy needs no help.
 const N_STEPS_MAX: isize = 1 << 14;

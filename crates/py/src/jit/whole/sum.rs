@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 use opcodon_pyfn::Dtype;
 use pyo3::prelude::*;
 
+use crate::jit::side::without_error;
+
 /// Elements that numpy adds without cutting them in halves.
 pub(super) const N_BLOCK: usize = 128;
 
@@ -94,7 +96,7 @@ pub(super) fn sums_are_known(py: Python<'_>, dtype: Dtype) -> bool {
     if SUMS.get().is_none() {
         // numpy lets other threads in meanwhile, who may come here, too, and must not wait for us while
         // they hold what we need to go on: better to look twice.
-        let looked = look_at_sums(py).ok().flatten();
+        let looked = without_error(py, look_at_sums(py)).flatten();
         SUMS.get_or_init(|| looked);
     }
     let fits = |sums: &Sums| dtype != Dtype::Float32 || sums.singles;
