@@ -22,6 +22,7 @@ mod globals;
 mod handled;
 mod implied;
 mod infer;
+mod least;
 mod liveness;
 mod lockstep;
 mod members;
@@ -44,6 +45,7 @@ mod types;
 mod ufunc;
 mod unboxed;
 mod unit;
+mod unsigned;
 mod whole;
 mod wrap;
 

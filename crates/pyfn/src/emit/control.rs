@@ -205,16 +205,22 @@ impl Emitter<'_, '_> {
     ) -> bool {
         let types = [true, false].map(|side| self.refined(branch, side));
         let checked = std::mem::take(&mut self.checked);
+        // Behind the branch is known what is on the sides that get there.
+        let mut known = None;
         for (side, ((start, statements), types)) in sides.into_iter().zip(types).enumerate() {
             self.types = types;
             self.checked = checked[..n_checked[side]].to_vec();
             self.start(start);
             if self.block(statements) {
                 self.jump_to(done, &after);
+                let own = std::mem::take(&mut self.checked);
+                known = Some(match known {
+                    None => own,
+                    Some(_) => checked[..n_checked[0].min(n_checked[1])].to_vec(),
+                });
             }
         }
-        self.checked = checked;
-        self.checked.truncate(n_checked[0].min(n_checked[1]));
+        self.checked = known.unwrap_or_default();
         self.resume_at(done, after)
     }
 
@@ -225,7 +231,7 @@ impl Emitter<'_, '_> {
 
     /// A value that a statement binds, where it may be a step that needs no test.
     pub(super) fn stepped(&self, statement: usize, value: Val) -> Val {
-        let ty = self.info.steps.result(statement, &self.types, value.ty);
+        let ty = self.info.bound(statement, &self.types, value.ty);
         Val { ty, ..value }
     }
 
@@ -412,8 +418,11 @@ impl Emitter<'_, '_> {
         otherwise: &[Statement],
     ) -> bool {
         self.end_checks();
+        let n_below = self.below.len();
         if matches!(source, Source::Forever) {
             self.run_ahead(body);
+            self.begin(statement);
+            self.hoist_below(body);
         }
         let joint = self.joint(statement.id);
         let n_checked = self.checked.len();
@@ -619,6 +628,7 @@ impl Emitter<'_, '_> {
             if let Some(checked) = turn.and_then(|turn| turn.checked_at_breaks) {
                 self.checked = checked;
             }
+            self.below.truncate(n_below);
         } else {
             self.release_turns(self.turns.len() - 1);
             self.turns.pop();

@@ -195,7 +195,7 @@ impl Emitter<'_, '_> {
             };
             match operation(&self.scope(), e) {
                 How::Gives(ty) if is_cheap && ty.tags.within(Tags::INTS) && is_int(&ty) => {
-                    self.types[*to] = self.info.steps.result(statement.id, &self.types, ty);
+                    self.types[*to] = self.info.bound(statement.id, &self.types, ty);
                     true
                 }
                 _ => false,
