@@ -255,6 +255,23 @@ def test_the_first_row_that_raises_is_heard_of(zeros, large):
         assert (found[:first] == known[:first]).all()
 
 
+def test_what_rows_raise_is_caught_around_the_loop():
+    def counted(x):
+        s = 0
+        try:
+            for i in prange(x.shape[0]):
+                for j in range(2):
+                    s += int(x[i]) // (i - 40 + j)
+        except ZeroDivisionError:
+            return "divided", len(x)
+        finally:
+            x[0] = 7
+        return s
+
+    agree(counted, np.arange(30))
+    agree(counted, np.arange(60))
+
+
 def test_rows_that_leave_machine_code_go_on_in_python():
     def grown(x):
         total = 0

@@ -401,8 +401,8 @@ def jit(
         overwrite memory of somebody else, or end the process. Negative ones count from the end.
     parallel
         Permits rows of loops over `prange`, loops that run by the vector and expressions over large
-        arrays to be computed on all cores. Results are the same to the bit, but for sums and products
-        of floats over `prange`, which are the same on any number of threads.
+        arrays to be computed on all cores. Results are the same to the bit, but for sums and
+        products of floats over `prange`, which are the same on any number of threads.
     nogil
         Permits other threads of Python to run while loops run that touch no object but arrays, and
         while an expression over large arrays is computed.

@@ -4,10 +4,10 @@ Such a loop becomes a function of its own, which does the rows of a range: it ru
 without the interpreter lock if it touches no object but arrays. The rows are cut into *pieces*, as
 many whatever the number of threads, and threads take them in order.
 
-That is the loop's meaning if no row reads what another one has bound. A local that every row binds
-before it reads it is a row's own. One that rows only add to, multiply, or take the smallest or
-largest of is a *reduction*: each piece begins with what changes nothing, and what the pieces come
-to is put together in their order. All other loops stay loops.
+That is the loop's meaning if no row reads what another one has bound or stored. A local that every
+row binds before it reads it is a row's own. One that rows only add to, multiply, or take the
+smallest or largest of is a *reduction*: each piece begins with what changes nothing, and what the
+pieces come to is put together in their order. All other loops stay loops.
 """
 
 from __future__ import annotations
@@ -136,7 +136,9 @@ def shared_rows(
     if not all(map(own, bound)) or private & liveness.after:
         return None
     captured = [name for name in used if own(name) and name not in bound]
-    return SharedRows(loop, captured, reductions)
+    rows = SharedRows(loop, captured, reductions)
+    # Short rows that only store are shared by loops by the vector, if they are independent at all.
+    return None if rows.are_short and not reductions else rows
 
 
 def _is_store(node: ast.Name) -> bool:
