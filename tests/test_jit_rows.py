@@ -154,13 +154,16 @@ def test_it_can_be_interrupted_and_nothing_leaks():
         while True:
             v -= 0.5 * v
 
+    def interrupted(milliseconds):
+        jitted = opcodon.jit(forever)
+        # It may come while the timer is started.
+        threading.Timer(milliseconds / 1000, signal.raise_signal, [signal.SIGINT]).start()
+        jitted(reals(20))
+
     # Python code that runs on the side may be what is told of the interrupt.
     for milliseconds in (1, 5, 10, 15, 20, 30, 50, 300):
-        jitted = opcodon.jit(forever)
-        interrupt = [signal.SIGINT]
-        threading.Timer(milliseconds / 1000, signal.raise_signal, interrupt).start()
         with pytest.raises(KeyboardInterrupt):
-            jitted(reals(20))
+            interrupted(milliseconds)
     jitted, a, v = opcodon.jit(placed), reals(4, 20), reals(20)
     jitted(a, v, 1, 2, 9)
     before = sys.getrefcount(a), sys.getrefcount(v)

@@ -71,8 +71,7 @@ __all__ = [
     "vectorize",
 ]
 
-# What programs for Numba write for a loop whose turns may be done on several threads is a range:
-# `jit(parallel=True)` finds out by itself which loops may.
+# A range; `jit(parallel=True)` has several threads do what a loop over this name does, if it may.
 prange = range
 
 # Where the names live that are imported on first use: a module, or a name in a module.

@@ -64,6 +64,7 @@ fn reduced(name: &str, of: Dtype) -> Option<Dtype> {
         "max" | "min" | "amax" | "amin" => Some(of),
         "sum" | "prod" | "mean" if is_float || is_complex => Some(of),
         "sum" | "prod" if is_signed => Some(Dtype::Int64),
+        "sum" | "prod" => Some(Dtype::UInt64),
         "std" | "var" if is_float => Some(of),
         "mean" | "std" | "var" => Some(Dtype::Float64),
         "median" => Some(if is_float { of } else { Dtype::Float64 }),

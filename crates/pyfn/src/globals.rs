@@ -14,6 +14,8 @@ pub enum Global {
     Float(f64),
     /// A truth value.
     Bool(bool),
+    /// A scalar of numpy's: its tag, and its word or the bits of its double.
+    Scalar(u8, u64),
     /// `None`.
     None,
     /// Nothing: the name is not bound.

@@ -10,7 +10,7 @@ use crate::scope::Scope;
 use crate::types::{INT, Tags, Ty};
 
 /// A comparison that is true.
-type Fact = (Cmp, Atom, Atom);
+pub(crate) type Fact = (Cmp, Atom, Atom);
 
 /// What holds if a value is false, and if it is true.
 #[derive(Debug, Clone, Default)]
@@ -36,10 +36,15 @@ impl Implied {
         implied
     }
 
+    /// The comparisons that are true on one side of a branch.
+    pub(crate) fn on_side(&self, branch: usize, side: bool) -> &[Fact] {
+        &self.0[branch].0[usize::from(side)]
+    }
+
     /// The types on one side of a branch, which are `types` before it.
     pub(crate) fn refine(&self, scope: Scope<'_>, branch: usize, side: bool) -> Vec<Ty> {
         let mut types = scope.state.to_vec();
-        for (op, a, b) in &self.0[branch].0[usize::from(side)] {
+        for (op, a, b) in self.on_side(branch, side) {
             for (op, a, b) in [(*op, a, b), (mirrored(*op), b, a)] {
                 let scope = Scope {
                     state: &types,

@@ -274,7 +274,7 @@ impl<'a> Inference<'a> {
                     return None;
                 };
                 note_append(&mut state, &self.info, e);
-                let ty = self.info.steps.result(statement.id, &state, ty);
+                let ty = self.info.bound(statement.id, &state, ty);
                 let ty = match e {
                     Expr::Atom(_) => ty,
                     _ => (self.info.seen.borrow()).hinted((statement.id, 0), *to, ty),
@@ -330,6 +330,7 @@ impl<'a> Inference<'a> {
             }
             Kind::Unpack(to, a) => {
                 let ty = self.scope(&state).atom(a);
+                self.is_plain &= plain::is_result(&ty);
                 let parts = unpacked(&ty, to.len())?;
                 let seen = self.info.seen.borrow();
                 for (at, (to, part)) in to.iter().zip(parts).enumerate() {
@@ -411,7 +412,7 @@ impl<'a> Inference<'a> {
             }
             Kind::Return(a) => {
                 let ty = self.scope(&state).atom(a);
-                self.is_plain &= plain::is_scalar(&ty);
+                self.is_plain &= plain::is_result(&ty);
                 self.exact_ret = self.exact_ret.join(&ty);
                 self.ret = self.ret.join(&boxed_parts(ty.narrowed()));
                 return None;

@@ -23,6 +23,7 @@ mod globals;
 mod handled;
 mod implied;
 mod infer;
+mod least;
 mod liveness;
 mod lockstep;
 mod members;
@@ -45,6 +46,7 @@ mod types;
 mod ufunc;
 mod unboxed;
 mod unit;
+mod unsigned;
 mod whole;
 mod wrap;
 

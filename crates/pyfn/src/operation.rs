@@ -164,7 +164,11 @@ pub(crate) fn operation(scope: &Scope<'_>, e: &Expr) -> How {
         Expr::Atom(a) => How::Gives(scope.atom(a)),
         Expr::Bin(op, a, b, in_place) => {
             let (x, y) = (scope.atom(a), scope.atom(b));
-            let ty = rules::bin(*op, &x, &y, scope.constant(b));
+            let constant = scope.constant(b);
+            let mut ty = rules::bin(*op, &x, &y, constant);
+            if scope.info.program.wraps {
+                ty = ty.map(|ty| rules::wrapped(*op, &x, &y, constant, ty));
+            }
             // In place, arrays and lists stay what they are.
             if *in_place && (x.array().is_some() || x.list().is_some()) && *op != Bin::MatMul {
                 let mut same = x;

@@ -1,6 +1,6 @@
 //! Functions that are put where they are called.
 //!
-//! A small function that only computes a number from numbers and elements of arrays has no effect
+//! A small function that only computes a number, or a tuple of some, from numbers and elements of arrays has no effect
 //! that anybody could see. So its statements can stand in place of the call, and whatever native
 //! code does not do in it leaves *before the call*: Python then calls the function itself. What is
 //! known of the arguments is known in it, and no frame has to be handed over in two parts.
@@ -9,7 +9,7 @@ use crate::infer::owns;
 use crate::program::{Cmp, Expr, Kind, Program, all_statements};
 use crate::rules::{self, Intrinsic};
 use crate::scope::Scope;
-use crate::types::{RANGE, Tags, Ty};
+use crate::types::{RANGE, TUPLE, Tags, Ty};
 
 /// Statements beyond which a function is called.
 const N_STATEMENTS_MAX: usize = 30;
@@ -30,8 +30,10 @@ pub(crate) fn is_small(program: &Program) -> bool {
                     | Expr::Cmp(..)
                     | Expr::Truth(_)
                     | Expr::Item(..)
+                    | Expr::Tuple(_)
                     | Expr::Call(..)
-            ) | Kind::If(..)
+            ) | Kind::Unpack(..)
+                | Kind::If(..)
                 | Kind::Loop(_)
                 | Kind::For(..)
                 | Kind::Break
@@ -45,6 +47,21 @@ pub(crate) fn is_small(program: &Program) -> bool {
 pub(crate) fn is_scalar(ty: &Ty) -> bool {
     let scalars = Tags::NUMBERS.or(Tags::of(crate::types::NONE));
     ty.tags.within(scalars) && !ty.is_never() && ty.narrow.is_none()
+}
+
+/// Parts of a tuple beyond which it is an object.
+const N_PARTS_MAX: usize = 8;
+
+/// Whether a function that is put in place may give such a value: a number or the like, or a tuple of some.
+pub(crate) fn is_result(ty: &Ty) -> bool {
+    is_scalar(ty) || is_tuple(ty)
+}
+
+fn is_tuple(ty: &Ty) -> bool {
+    let parts = ty.parts().filter(|_| ty.tags == Tags::of(TUPLE));
+    parts.is_some_and(|parts| {
+        (1..=N_PARTS_MAX).contains(&parts.len()) && parts.iter().all(is_scalar)
+    })
 }
 
 /// Whether such an argument may be handed to a function that is put in place.
@@ -62,6 +79,7 @@ pub(crate) fn is_plain(scope: &Scope<'_>, e: &Expr, ty: &Ty) -> bool {
         Expr::Cmp(Cmp::In | Cmp::NotIn, ..) => false,
         Expr::Cmp(_, a, b) => !rules::cmp_is_boxed(&scope.atom(a), &scope.atom(b)),
         Expr::Truth(a) => is_scalar(&scope.atom(a)),
+        Expr::Tuple(_) => is_tuple(ty),
         Expr::Item(of, index) => {
             let of = scope.atom(of);
             of.array().is_some() && scope.item(&of, index).1
@@ -77,5 +95,5 @@ pub(crate) fn is_plain(scope: &Scope<'_>, e: &Expr, ty: &Ty) -> bool {
         }
         _ => false,
     };
-    is_native && (is_scalar(ty) || ty.tags == Tags::of(RANGE))
+    is_native && (is_result(ty) || ty.tags == Tags::of(RANGE))
 }

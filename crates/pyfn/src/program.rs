@@ -53,6 +53,8 @@ pub struct Program {
     pub n_statements: usize,
     /// Whether Python may read locals where the statements do not show it: in handlers.
     pub has_handlers: bool,
+    /// Whether integers may wrap around at 64 bits.
+    pub wraps: bool,
     /// The statements.
     pub body: Vec<Statement>,
 }
@@ -442,6 +444,7 @@ impl Program {
             n_named,
             takes_all_names,
             has_handlers: value["handlers"].as_bool().unwrap_or(true),
+            wraps: value["wrap"].as_bool().unwrap_or(false),
             body,
         })
     }

@@ -12,9 +12,10 @@ use crate::globals::Global;
 use crate::program::{Atom, Bin, Cmp, Un};
 use crate::types::{
     ArrayTy, BOOL, CHAR, COMPLEX, Class, Dtype, FLOAT, Form, INT, NONE, NP_BOOL, NP_COMPLEX,
-    NP_F32, NP_FLOAT, NP_INT, NUMPY, OBJECT, RANGE, TUPLE, Tags, Ty, class,
+    NP_F32, NP_FLOAT, NP_INT, NP_U64, NUMPY, OBJECT, RANGE, TUPLE, Tags, Ty, class,
 };
 use crate::ufunc::{self, ScalarUfunc};
+use crate::unsigned;
 
 /// The tag of `a op b`; `power` is the exponent where it is written in the program.
 pub(crate) fn bin_tag(op: Bin, a: u8, b: u8, power: Option<i64>) -> Option<u8> {
@@ -224,18 +225,20 @@ pub(crate) fn compares_complex(op: Cmp, a: &Ty, b: &Ty) -> bool {
 
 /// Whether Python has to do an operation on two values.
 pub(crate) fn bin_is_boxed(op: Bin, a: &Ty, b: &Ty) -> bool {
-    is_boxed(a) || is_boxed(b) || narrow(op, a, b) == Some(None)
+    let is_known = unsigned::bin(op, a, b).is_some();
+    !is_known && (is_boxed(a) || is_boxed(b) || narrow(op, a, b) == Some(None))
 }
 
 /// Whether Python has to compare two values.
 pub(crate) fn cmp_is_boxed(a: &Ty, b: &Ty) -> bool {
-    is_boxed(a) || is_boxed(b) || compares_single(a, b).is_none()
+    unsigned::cmp(Cmp::Eq, a, b).is_none()
+        && (is_boxed(a) || is_boxed(b) || compares_single(a, b).is_none())
 }
 
 /// Whether Python has to do an operation on one value.
 pub(crate) fn un_is_boxed(op: Un, a: &Ty) -> bool {
     let narrow_ints = Tags(Tags::NARROW.0 & !Tags::of(NP_F32).0);
-    is_boxed(a) || op != Un::Not && a.tags.any(narrow_ints)
+    unsigned::un(op, a).is_none() && (is_boxed(a) || op != Un::Not && a.tags.any(narrow_ints))
 }
 
 /// The union of what a rule makes of all pairs of tags.
@@ -255,7 +258,7 @@ pub(crate) fn pairs(a: Tags, b: Tags, rule: impl Fn(u8, u8) -> Option<u8>) -> Ta
 pub(crate) fn is_boxed(ty: &Ty) -> bool {
     let boxed = Tags::of(OBJECT).or(Tags::of(TUPLE));
     let others = Tags(1 << RANGE | 1 << CHAR).or(Tags::COMPLEXES);
-    ty.tags.any(boxed.or(others))
+    ty.tags.any(boxed.or(others).or(Tags::UNSIGNED))
 }
 
 /// The dtype of an operation on arrays and numbers, where it is easily told.
@@ -307,6 +310,9 @@ pub(crate) fn bin(op: Bin, a: &Ty, b: &Ty, power: Option<i64>) -> Option<Ty> {
             _ => return Some(Ty::of(OBJECT)),
         };
         return Some(if is_native { complex } else { complex.boxed() });
+    }
+    if let Some(ty) = unsigned::bin(op, a, b) {
+        return Some(ty);
     }
     if is_boxed(a) || is_boxed(b) {
         if a.array().is_some() || b.array().is_some() {
@@ -392,6 +398,19 @@ pub(crate) fn room(op: Bin, a: &Ty, b: &Ty, constant: Option<i64>) -> u8 {
     }
 }
 
+/// The type `ty` of `a op b` where integers wrap around: one that may have done so has any sign.
+pub(crate) fn wrapped(op: Bin, a: &Ty, b: &Ty, constant: Option<i64>, ty: Ty) -> Ty {
+    let may_wrap = match op {
+        Bin::Add | Bin::Sub | Bin::Mul => !fits(op, a, b, constant),
+        Bin::LShift => room(op, a, b, constant) == 0,
+        _ => false,
+    };
+    Ty {
+        natural: ty.natural && !(may_wrap && ty.tags.any(Tags::INTS)),
+        ..ty
+    }
+}
+
 /// The type of `a op b`, a comparison.
 pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
     let truth = |tags: Tags| Ty {
@@ -408,6 +427,9 @@ pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
     }
     if compares_complex(op, a, b) || a.is_text() && b.is_text() {
         return Some(truth(Tags::of(BOOL)));
+    }
+    if let Some(ty) = unsigned::cmp(op, a, b) {
+        return Some(ty);
     }
     if is_boxed(a) || is_boxed(b) {
         // Arrays compare element by element, and so may what is not known.
@@ -435,6 +457,9 @@ pub(crate) fn cmp(op: Cmp, a: &Ty, b: &Ty) -> Option<Ty> {
 pub(crate) fn un(op: Un, a: &Ty) -> Option<Ty> {
     if is_complex(a) && matches!(op, Un::Neg | Un::Pos) {
         return Some(a.clone());
+    }
+    if let Some(ty) = unsigned::un(op, a) {
+        return Some(ty);
     }
     if un_is_boxed(op, a) {
         return Some(match (op, a.array()) {
@@ -503,6 +528,7 @@ pub(crate) enum Intrinsic {
     ToNumpyInt,
     /// To a scalar of numpy's of less than 64 bits, if it is one.
     ToNarrow(Dtype),
+    ToUnsigned,
     ToBool,
     Divmod,
     Pow,
@@ -728,7 +754,8 @@ pub(crate) fn call(
             };
             (Intrinsic::ToInt, result)
         }
-        ("float", [a]) if is_number(a) => (Intrinsic::ToFloat, float),
+        ("int", [a]) if unsigned::is_unsigned(a) => (Intrinsic::ToInt, Ty::natural()),
+        ("float", [a]) if is_number(a) || unsigned::is_unsigned(a) => (Intrinsic::ToFloat, float),
         ("bool", [_]) => (Intrinsic::ToBool, truth),
         ("round", [a]) if a.tags == Tags::of(FLOAT) => (Intrinsic::Round, Ty::of(INT)),
         ("round", [a, n]) if a.tags == Tags::of(FLOAT) && is_int(n) => {
@@ -943,6 +970,12 @@ fn numpy_call(
                 .into_iter()
                 .find(|dtype| dtype.name() == function)?;
             Some((Intrinsic::ToNarrow(dtype), dtype.element()?))
+        }
+        "uint64" if args.len() == 1 && named.is_empty() && unsigned::converts(&args[0]) => {
+            Some((Intrinsic::ToUnsigned, Ty::of(NP_U64)))
+        }
+        "uint64" if args.len() == 1 && named.is_empty() && args[0].array().is_none() => {
+            Some((Intrinsic::Boxed, Ty::of(NP_U64).boxed()))
         }
         "float64" if number => Some((Intrinsic::ToNumpyFloat, Ty::of(NP_FLOAT))),
         "int64" if number && args[0].tags.within(Tags::INDICES.or(Tags::FLOATS)) => {

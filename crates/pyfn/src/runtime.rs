@@ -95,6 +95,8 @@ pub struct Runtime {
     pub is_array: usize,
     /// `() -> 0`, or not 0 with an exception.
     pub check_signals: usize,
+    /// `()`: takes the interpreter lock if the call runs without it; it then has it to its end.
+    pub hold: usize,
     /// Raises `RecursionError`.
     pub recursion: usize,
     /// `(object)`: frees an object that nobody refers to.
@@ -243,6 +245,30 @@ pub struct Runtime {
     pub on_threads: usize,
     /// Functions of the C library.
     pub libm: HashMap<&'static str, usize>,
+}
+
+impl Runtime {
+    /// Whether a function may be called without the interpreter lock: it touches no object, or takes
+    /// the lock itself.
+    pub(crate) fn is_quiet(&self, function: usize) -> bool {
+        let own = [
+            self.leave,
+            self.leave_behind,
+            self.fail,
+            self.guards_hold,
+            self.check_signals,
+            self.hold,
+            self.recursion,
+            self.int_pow,
+            self.float_floordiv,
+            self.float_mod,
+            self.ufunc_once,
+            self.search_sorted,
+        ];
+        own.contains(&function)
+            || self.libm.values().any(|&known| known == function)
+            || self.of_ints.values().any(|&known| known == function)
+    }
 }
 
 /// A number that is none: what lanes are where numpy has to be asked.

@@ -4,8 +4,11 @@ use crate::globals::{FunctionId, Global};
 use crate::operation::{character, is_str, part_of_object};
 use crate::program::{Atom, Index};
 use crate::rules::{self, Intrinsic};
-use crate::types::{ArrayTy, BOOL, CHAR, COMPLEX, FLOAT, Form, INT, NONE, OBJECT, Tags, Ty, UNSET};
+use crate::types::{
+    ArrayTy, BOOL, CHAR, COMPLEX, Class, FLOAT, Form, INT, NONE, OBJECT, Tags, Ty, UNSET, class,
+};
 use crate::unit::FunctionInfo;
+use crate::unsigned;
 
 /// What operations are looked up in.
 #[derive(Clone, Copy)]
@@ -47,6 +50,11 @@ impl Scope<'_> {
             Global::Int(value) => self.atom(&Atom::Int(*value)),
             Global::Float(value) => self.atom(&Atom::Float(*value)),
             Global::Bool(value) => self.atom(&Atom::Bool(*value)),
+            Global::Scalar(tag, bits) if class(*tag) == Class::Int => Ty {
+                tags: Tags::of(*tag),
+                ..Ty::integer(bits.cast_signed())
+            },
+            Global::Scalar(tag, _) => Ty::of(*tag),
             Global::None => Ty::of(NONE),
             Global::Unbound => Ty::default(),
             Global::Object { ty, .. } => ty.clone(),
@@ -103,6 +111,7 @@ impl Scope<'_> {
         let boxed = (Ty::of(OBJECT), false);
         let int = |ty: &Ty| ty.tags.within(Tags::INDICES);
         if let Some(array) = of.array() {
+            let int = |ty: &Ty| int(ty) || unsigned::is_unsigned(ty);
             let Some(parts) = self.index_parts(index) else {
                 return boxed;
             };

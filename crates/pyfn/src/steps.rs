@@ -61,7 +61,7 @@ impl Steps {
         };
         for statement in all_statements(&program.body) {
             steps.spares[statement.id] =
-                masked[statement.id].is_none() && spares_a_bit(&statement.kind);
+                !program.wraps && masked[statement.id].is_none() && spares_a_bit(&statement.kind);
             if let Some(local) = step(&statement.kind) {
                 steps.of[statement.id] = Some(local);
                 steps.counts[local] = true;

@@ -54,6 +54,8 @@ pub const NP_U16: u8 = 26;
 pub const NP_U32: u8 = 27;
 /// `numpy.complex128`, as `complex`.
 pub const NP_COMPLEX: u8 = 28;
+/// `numpy.uint64`, as the word of its bits.
+pub const NP_U64: u8 = 29;
 /// What a native function returns in place of a tag if an exception is raised.
 pub const RAISED: u8 = 31;
 
@@ -96,6 +98,7 @@ pub fn tag_name(tag: u8) -> &'static str {
         NP_U16 => "numpy.uint16",
         NP_U32 => "numpy.uint32",
         NP_COMPLEX => "numpy.complex128",
+        NP_U64 => "numpy.uint64",
         _ => "?",
     }
 }
@@ -105,6 +108,8 @@ pub fn tag_name(tag: u8) -> &'static str {
 pub enum Class {
     /// A word that is an integer or a truth value.
     Int,
+    /// A word that is an integer without a sign (`unsigned`).
+    Unsigned,
     /// A double.
     Float,
     /// A word that is a code point.
@@ -124,6 +129,7 @@ pub enum Class {
 pub const fn class(tag: u8) -> Class {
     match tag {
         BOOL | INT | NP_BOOL | NP_INT | NP_I8..=NP_U32 => Class::Int,
+        NP_U64 => Class::Unsigned,
         FLOAT | NP_FLOAT | NP_F32 => Class::Float,
         OBJECT => Class::Object,
         TUPLE | RANGE => Class::Parts,
@@ -140,6 +146,8 @@ impl Tags {
     pub const FLOATS: Self = Self(1 << FLOAT | 1 << NP_FLOAT | 1 << NP_F32);
     /// Numbers of two parts.
     pub const COMPLEXES: Self = Self(1 << COMPLEX | 1 << NP_COMPLEX);
+    /// Integers whose words have no sign.
+    pub const UNSIGNED: Self = Self(1 << NP_U64);
     /// Integers proper: what may be an index.
     pub const INDICES: Self = Self(1 << INT | 1 << NP_INT | 0b11_1111 << NP_I8);
     /// numpy's scalars of less than 64 bits, which have arithmetic of their own.
@@ -147,8 +155,9 @@ impl Tags {
     /// All numbers.
     pub const NUMBERS: Self = Self(Self::INTS.0 | Self::FLOATS.0);
     /// numpy's scalars.
-    pub const NUMPY: Self =
-        Self(1 << NP_BOOL | 1 << NP_INT | 1 << NP_FLOAT | 1 << NP_COMPLEX | Self::NARROW.0);
+    pub const NUMPY: Self = Self(
+        1 << NP_BOOL | 1 << NP_INT | 1 << NP_FLOAT | 1 << NP_COMPLEX | 1 << NP_U64 | Self::NARROW.0,
+    );
 
     /// One tag.
     #[must_use]
@@ -277,7 +286,7 @@ impl Dtype {
             Self::UInt16 => Some(NP_U16),
             Self::UInt32 => Some(NP_U32),
             Self::Complex128 => Some(NP_COMPLEX),
-            Self::UInt64 => None,
+            Self::UInt64 => Some(NP_U64),
         }
     }
 

@@ -18,6 +18,7 @@ use crate::foreign;
 use crate::globals::{FunctionId, Global};
 use crate::implied::Implied;
 use crate::infer::{Inference, Joint, boxed_parts, owns};
+use crate::least;
 use crate::liveness::Liveness;
 use crate::lockstep::{self, Lockstep};
 use crate::members::MemberSite;
@@ -89,6 +90,8 @@ pub struct FunctionInfo {
     pub(crate) implied: Implied,
     /// Locals that count.
     pub(crate) steps: Steps,
+    /// The statements that are differences which are not negative.
+    is_natural: Vec<bool>,
     /// The same for dictionaries and sets.
     pub(crate) own_tables: Vec<Option<Local>>,
     /// Loops over several sequences at once.
@@ -121,6 +124,7 @@ impl FunctionInfo {
             });
         }
         let masked = wrap::masked(&program);
+        let implied = Implied::of(&program);
         let mut info = Self {
             liveness: Liveness::of(&program),
             is_rebound,
@@ -131,7 +135,8 @@ impl FunctionInfo {
             locksteps: HashMap::new(),
             steps: Steps::of(&program, &masked),
             masked,
-            implied: Implied::of(&program),
+            is_natural: least::natural_differences(&program, &implied),
+            implied,
             unexpected: Vec::new(),
             is_part: foreign::parts(&program),
             defaults: Defaults::default(),
@@ -146,6 +151,15 @@ impl FunctionInfo {
         info.own_lists = unboxed::groups(&info);
         info.own_tables = table::groups(&info);
         info
+    }
+
+    /// The type of what a statement binds, which is `ty` by the rules of operations.
+    pub(crate) fn bound(&self, statement: usize, types: &[Ty], ty: Ty) -> Ty {
+        let ty = self.steps.result(statement, types, ty);
+        Ty {
+            natural: ty.natural || self.is_natural[statement] && ty.narrow.is_none(),
+            ..ty
+        }
     }
 }
 
@@ -279,6 +293,8 @@ pub struct Spec {
     pub(crate) own_tables: Rc<Vec<Option<TableTy>>>,
     /// Other functions that it was compiled against.
     pub callees: Vec<FunctionId>,
+    /// Whether it touches objects, but for those that it hands over where it ends.
+    uses_objects: bool,
     /// The versions that it calls natively, and the statements that do.
     calls: Vec<(usize, SpecId)>,
     /// Whether code of anybody's may run in it, or where Python goes on with it.
@@ -443,6 +459,7 @@ impl Unit {
             own_tables: Rc::default(),
             callees: Vec::new(),
             calls: Vec::new(),
+            uses_objects: false,
             runs_unknown: false,
             foreign: Rc::default(),
             is_refused: false,
@@ -525,7 +542,7 @@ impl Unit {
         // Where it calls itself, it is called.
         self.inlined.insert(key.clone(), None);
         let inferred = Inference::run(self, function, args);
-        let ret = inferred.plain_ret.filter(plain::is_scalar);
+        let ret = inferred.plain_ret.filter(plain::is_result);
         let ret = ret.filter(|_| !inferred.needs_identity);
         let inlined = ret.map(|ret| {
             Rc::new(Inlined {
@@ -630,7 +647,30 @@ impl Unit {
         spec.wholes = emitted.wholes;
         spec.leaves = emitted.leaves;
         spec.callees = emitted.callees;
+        spec.uses_objects = emitted.uses_objects;
         Ok(())
+    }
+
+    /// Whether a version has loops and touches no object, nor do those that it calls: it may then run
+    /// without the interpreter lock.
+    #[must_use]
+    pub fn is_quiet(&self, spec: SpecId) -> bool {
+        let mut reached = vec![spec];
+        let mut at = 0;
+        while let Some(&next) = reached.get(at) {
+            let next = &self.specs[next];
+            if next.uses_objects || next.code.is_none() {
+                return false;
+            }
+            for &(_, call) in &next.calls {
+                if !reached.contains(&call) {
+                    reached.push(call);
+                }
+            }
+            at += 1;
+        }
+        let mut functions = reached.iter().map(|&spec| self.specs[spec].function);
+        functions.any(|function| self.functions[function].has_loops)
     }
 }
 

@@ -26,6 +26,7 @@ from opcodon._jit.normal_form import normalise
 from opcodon._jit.program import to_text
 from opcodon._jit.report import Report, report
 from opcodon._jit.resume import Mode, resumed, with_scope
+from opcodon._jit.shared import Pieces, SharedRows
 from opcodon._jit.source import compile_function, function_syntax, parameters
 
 if TYPE_CHECKING:
@@ -138,6 +139,11 @@ class Front:
             exits=native.exits(),
             vectors=native.vectors(),
             passes=native.passes(),
+            shared=[
+                (value.rows.report(), value.rows.is_free())
+                for value in self._constants
+                if isinstance(value, Pieces) and value.rows.signatures()
+            ],
         )
 
     def listing(self, native: Any) -> Listing:
@@ -172,8 +178,9 @@ class Front:
         function, lifted = self.function, self.lifted
         syntax = lifted.syntax if lifted else function_syntax(function)
         file = function.__code__.co_filename
-        form = normalise(syntax, function.__name__, file, self.scope, lifted)
-        self._text = to_text(form, len(function.__defaults__ or ()))
+        shares = bool(self.options.get("parallel"))
+        form = normalise(syntax, function.__name__, file, self.scope, lifted, shares)
+        self._text = to_text(form, len(function.__defaults__ or ()), bool(self.options.get("wrap")))
         self._constants = [self._constant(value) for value in form.constants]
         for each in form.lifted:
             self._nested.append(self._lifted(each))
@@ -215,6 +222,8 @@ class Front:
     def _constant(self, value: Any) -> Any:
         if not isinstance(value, Helper):
             return value
+        if isinstance(value, SharedRows):
+            return self._pieces(value)
         line = self.function.__code__.co_firstlineno
         syntax = ast.FunctionDef(
             name="helper",
@@ -229,6 +238,26 @@ class Front:
         return with_scope(
             compile_function(syntax, code.co_freevars, code.co_filename), self.function
         )
+
+    def _pieces(self, rows: SharedRows) -> Pieces:
+        """The rows of a loop as a function of their own, which several threads call."""
+        code = self.function.__code__
+        arguments = parameters(rows.parameters)
+        syntax = ast.FunctionDef(
+            name=self.function.__name__,
+            args=arguments,
+            body=rows.body,
+            decorator_list=[],
+            returns=None,
+            lineno=rows.body[0].lineno,
+            col_offset=rows.body[0].col_offset,
+        )
+        own = compile_function(syntax, code.co_freevars, code.co_filename)
+        function = with_scope(own, self.function, self.function.__name__)
+        lifted = Lifted(syntax, self.function.__name__, arguments, [], {})
+        options = {**self.options, "parallel": False, "nogil": True}
+        made = make_function(function, options, lifted=lifted)
+        return Pieces(made, rows.kinds, are_short=rows.are_short)
 
     @functools.cached_property
     def _binder(self) -> FunctionType:
@@ -364,7 +393,8 @@ def jit(
     fn
         The function; without it, a decorator with the options is returned.
     wrap
-        Permits integers to wrap around at 64 bits. This version makes no use of it: they grow.
+        Lets sums, differences, products, shifts to the left and signs of integers wrap around at 64
+        bits. Where a call goes on in Python, they grow.
     fast_math
         Permits loops that run by the vector to reorder sums of floats, and functions in them to
         differ from the C library's by up to 4 units in the last place.
@@ -372,10 +402,12 @@ def jit(
         False permits indices into arrays to be trusted: one that is out of bounds may then read or
         overwrite memory of somebody else, or end the process. Negative ones count from the end.
     parallel
-        Permits loops that run by the vector and expressions over large arrays to be computed on
-        all cores. Results are the same to the bit.
+        Permits rows of loops over `prange`, loops that run by the vector and expressions over large
+        arrays to be computed on all cores. Results are the same to the bit, but for sums and
+        products of floats over `prange`, which are the same on any number of threads.
     nogil
-        Permits other threads of Python to run while an expression over large arrays is computed.
+        Permits other threads of Python to run while loops run that touch no object but arrays, and
+        while an expression over large arrays is computed.
     cache
         Has no effect: to compile takes milliseconds, so nothing is stored. It is there for
         programs that ask for it.

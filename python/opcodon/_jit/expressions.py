@@ -95,6 +95,9 @@ class Resolver(Protocol):
     def is_builtin(self, name: str) -> bool:
         """Whether a global name means the builtin of this name."""
 
+    def is_range(self, path: str) -> bool:
+        """Whether a path leads to the builtin `range`, whatever it is called there."""
+
     def exists(self, name: str) -> bool:
         """Whether a global name is bound."""
 

@@ -46,6 +46,10 @@ class Scope:
             and self.builtins.get(name, UNSET) is getattr(builtins, name, None)
         )
 
+    def is_range(self, path: str) -> bool:
+        """Whether a path leads to the builtin `range`, whatever it is called there."""
+        return self.look_up(path, []) is range
+
     def is_stable(self, path: Sequence[str]) -> bool:
         """Whether a path leads through modules to something bound."""
         return self.look_up(".".join(path), []) is not UNSET

@@ -36,6 +36,7 @@ from opcodon._jit.handlers import Caught, Handlers, HandlersNormaliser
 from opcodon._jit.names import LOOPS, SCOPES, Names, RefusedError
 from opcodon._jit.patterns import PatternNormaliser
 from opcodon._jit.python_form import PythonForm
+from opcodon._jit.shared import shared_rows
 from opcodon._jit.source import parameters
 from opcodon._jit.tools import ENTER_NAME
 
@@ -46,6 +47,7 @@ def normalise(
     file: str,
     resolver: Resolver,
     itself: Lifted | None = None,
+    shares: bool = False,
 ) -> Form:
     """Put a function into normal form.
 
@@ -59,6 +61,8 @@ def normalise(
         What the names around it mean.
     itself
         If it is a nested function, what it was made of.
+    shares
+        Whether loops over `prange` may be done by several threads.
 
     Raises
     ------
@@ -84,6 +88,7 @@ def normalise(
     if names.outer:
         _Undeclared(function).visit(function)
     normaliser = Normaliser(form, names, resolver)
+    normaliser.shares = shares
     if itself is not None:
         for each, (number, sibling) in itself.siblings.items():
             normaliser.lifted[each] = (-2 - number, sibling)
@@ -103,6 +108,7 @@ class Normaliser(HandlersNormaliser):
     def __init__(self, form: Form, names: Names, resolver: Resolver) -> None:
         super().__init__(form, names, resolver)
         self.unreachable = frozenset(form.locals)
+        self.shares = False
         # The try statement that a jump leaves first.
         self.inside_of: Handlers | None = None
 
@@ -518,11 +524,55 @@ class Normaliser(HandlersNormaliser):
         if generator is not None:
             self.for_turns(node, generator)
             return
+        if self.shares and self._share(node):
+            return
         iterable = node.iter
         if isinstance(iterable, ast.Tuple) and all(map(_is_number, iterable.elts)):
             # Nobody sees it, and the numbers of a list need no objects.
             iterable = ast.copy_location(ast.List(iterable.elts, iterable.ctx), iterable)
         self.for_(node, self.expression(iterable))
+
+    def _share(self, node: ast.For) -> bool:
+        """A loop over `prange` as a call that has threads do the rows, if it is one for them."""
+        if not isinstance(node.iter, ast.Call) or not isinstance(self.syntax, ast.FunctionDef):
+            return False
+        path = _dotted(node.iter.func)
+        if path is None or path[-1] != "prange" or path[0] in self.index:
+            return False
+        if not self.resolver.is_range(".".join(path)):
+            return False
+
+        def is_own(name: str) -> bool:
+            is_named_here = name in self.index and name not in self.renamed
+            return is_named_here and self.names.is_plain(name)
+
+        rows = shared_rows(node, self.syntax, is_own, self.resolver.is_builtin)
+        if rows is None:
+            return False
+        whole = self.expression(node.iter)
+        if "l" not in whole:
+            return False
+        given = [{"l": self.index[name]} for name in rows.parameters[3:]]
+        self.form.constants.append(rows)
+        call = {"call": {"c": len(self.form.constants) - 1}, "args": [whole, *given]}
+        writer = PythonForm(self.form)
+        writer.where = node
+        again = writer.load(self.form.locals[whole["l"]])
+        loop = ast.For(target=node.target, iter=again, body=node.body, orelse=[])
+        python: list[ast.stmt] = [ast.copy_location(loop, node)]
+        to = [self.index[name] for name in rows.reductions]
+        if not to:
+            self.out.append(Simple(node, {"s": "expr", "e": call}, python))
+        elif len(to) == 1:
+            self.out.append(Simple(node, {"s": "set", "to": to[0], "e": call}, python))
+        else:
+            results = self.temporary()
+            loads: list[ast.expr] = [writer.load(name) for name in rows.reductions]
+            values = writer.at(ast.Tuple(elts=loads, ctx=ast.Load()))
+            python.append(writer.at(ast.Assign([writer.store(self.form.locals[results])], values)))
+            self.out.append(Simple(node, {"s": "set", "to": results, "e": call}, python))
+            self.emit(node, {"s": "unpack", "to": to, "a": {"l": results}})
+        return True
 
     def for_(self, node: ast.For, iterable: Atom) -> None:
         """Append the loop over an iterable."""
@@ -759,6 +809,15 @@ class _Undeclared(ast.NodeTransformer):
         if isinstance(node, SCOPES) and node is not self.function:
             return node
         return self.generic_visit(node)
+
+
+def _dotted(node: ast.expr) -> list[str] | None:
+    """The parts of a dotted name, if it is one."""
+    attributes: list[str] = []
+    while isinstance(node, ast.Attribute):
+        attributes.append(node.attr)
+        node = node.value
+    return [node.id, *reversed(attributes)] if isinstance(node, ast.Name) else None
 
 
 def _is_number(node: ast.expr) -> bool:

@@ -28,7 +28,7 @@ from opcodon._jit.form import (
 from opcodon._jit.names import RefusedError
 
 
-def to_program(form: Form, n_defaults: int = 0) -> dict[str, Any]:
+def to_program(form: Form, n_defaults: int = 0, wrap: bool = False) -> dict[str, Any]:
     """The program of a function as plain dictionaries and lists."""
     return {
         "name": form.name,
@@ -43,6 +43,7 @@ def to_program(form: Form, n_defaults: int = 0) -> dict[str, Any]:
         "kwonly": form.kwonly,
         "defaults": n_defaults,
         "handlers": form.handlers,
+        "wrap": wrap,
         "body": _block(form.body),
     }
 
@@ -97,9 +98,9 @@ def _depth(statements: list[dict[str, Any]]) -> int:
     return 1 + max((_depth(each.get(part, [])) for each in statements for part in PARTS), default=0)
 
 
-def to_text(form: Form, n_defaults: int = 0) -> str:
-    """The program of a function as JSON text."""
-    program = to_program(form, n_defaults)
+def to_text(form: Form, n_defaults: int = 0, wrap: bool = False) -> str:
+    """The program of a function as JSON text; `wrap` permits integers to wrap around."""
+    program = to_program(form, n_defaults, wrap)
     if _depth(program["body"]) > MAX_DEPTH:
         raise RefusedError(f"its statements are nested more than {MAX_DEPTH} deep")
     return json.dumps(program, separators=(",", ":"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import linecache
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from opcodon import _core
@@ -108,6 +109,7 @@ def report(
     exits: dict[int, dict[str, Any]],
     vectors: dict[int, int],
     passes: dict[int, int],
+    shared: Iterable[tuple[Report, bool]] = (),
 ) -> Report:
     """The report of a function from its normal form and the exits that its machine code took.
 
@@ -123,6 +125,8 @@ def report(
         For each loop that runs by the vector how many rows it does at a time.
     passes
         For each expression over arrays that was computed in one pass how many operations it has.
+    shared
+        The reports of loops whose rows threads share, and whether they run at the same time.
     """
     if form is None or refusal is not None:
         return Report(name, file, refusal, signatures, [])
@@ -146,6 +150,11 @@ def report(
         states[where.lineno] = max(
             known, (state, why), key=lambda each: (rank.index(each[0]), each[1] != "")
         )
+    for rows, is_free in shared:
+        states.update({line.number: (line.state, line.why) for line in rows.lines if line.state})
+        why = "rows shared by threads" if is_free else "rows take turns, as they use objects"
+        first = next((line.number for line in rows.lines if line.state), form.line)
+        states[first] = (NATIVE if is_free else CALLED, why)
     source = linecache.getlines(file)
     last = max([form.line, *states])
     lines = [

@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use numpy::npyffi::PY_ARRAY_API;
 use opcodon_pyfn::{
     ArrayCheck, ArrayTy, BOOL, CHAR, CHAR_TESTS, COMPLEX, Dtype, FLOAT, INT, NONE, NP_BOOL,
-    NP_COMPLEX, NP_F32, NP_FLOAT, NP_I8, NP_INT, NP_U32, OBJECT, RANGE, Tags,
+    NP_COMPLEX, NP_F32, NP_FLOAT, NP_I8, NP_INT, NP_U32, NP_U64, OBJECT, RANGE, Tags,
 };
 use pyo3::ffi::{self, Py_ssize_t, PyObject};
 use pyo3::prelude::*;
 
 use super::layout::known;
+use super::lock;
 use super::side::without_error;
 use super::whole;
 
@@ -124,7 +125,7 @@ pub(super) unsafe extern "C" fn box_value(tag: u64, word: i64, bits: u64) -> *mu
             }
             RANGE => range(word as *const i64),
             // The low bytes come first.
-            tag @ NP_I8..=NP_U32 => match Dtype::of_tag(tag) {
+            tag @ (NP_I8..=NP_U32 | NP_U64) => match Dtype::of_tag(tag) {
                 Some(dtype) => np_scalar((&raw const word).cast(), layout.descrs[dtype as usize]),
                 None => ffi::Py_NewRef(ffi::Py_None()),
             },
@@ -254,6 +255,7 @@ pub(super) fn value_of(object: *mut PyObject) -> Option<(u8, u64)> {
             Dtype::UInt8 => i64::from(field.cast::<u8>().read()),
             Dtype::UInt16 => i64::from(field.cast::<u16>().read()),
             Dtype::UInt32 => i64::from(field.cast::<u32>().read()),
+            Dtype::UInt64 => return Some((NP_U64, field.read())),
             _ => {
                 let bits = f64::from(field.cast::<f32>().read()).to_bits();
                 return Some((NP_F32, bits));
@@ -397,13 +399,22 @@ pub(super) unsafe extern "C" fn str_ord(text: *mut PyObject) -> i64 {
     }
 }
 
-/// Also lets other threads run, as often as Python itself does.
+/// Also lets other threads run, as often as Python itself does; without the lock they run anyway.
 pub(super) unsafe extern "C" fn check_signals() -> i64 {
     const INTERVAL: Duration = Duration::from_millis(5);
+    const PATIENCE: Duration = Duration::from_millis(20);
     thread_local! {
         static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
     }
     let now = Instant::now();
+    if lock::is_released() {
+        // To take the lock for each look would have threads wait for one another.
+        if LAST.get().is_some_and(|last| now - last < PATIENCE) {
+            return 0;
+        }
+        LAST.set(Some(now));
+        return unsafe { lock::with(|| i64::from(ffi::PyErr_CheckSignals())) };
+    }
     if LAST.get().is_none_or(|last| now - last > INTERVAL) {
         LAST.set(Some(now));
         unsafe { ffi::PyEval_RestoreThread(ffi::PyEval_SaveThread()) };
@@ -413,6 +424,7 @@ pub(super) unsafe extern "C" fn check_signals() -> i64 {
 
 pub(super) unsafe extern "C" fn recursion() {
     unsafe {
+        lock::hold();
         ffi::PyErr_SetString(
             ffi::PyExc_RecursionError,
             c"maximum recursion depth exceeded".as_ptr(),

@@ -22,6 +22,7 @@ use super::calls::{self, box_value, recursion};
 use super::classes;
 use super::group::Group;
 use super::layout::layout;
+use super::lock;
 use super::seen::SeenSoFar;
 use crate::assembly;
 use crate::seal::vectorcall::{Callable, Entry, builtin, enable};
@@ -35,10 +36,21 @@ const VERSIONS_MAX: usize = 64;
 /// A compiled version.
 struct Version {
     classes: Vec<u64>,
-    /// The entry for Python and the native function; none if these types are left to Python.
-    code: Option<(EntryPoint, usize)>,
+    /// None if these types are left to Python.
+    code: Option<Native>,
     /// Why there is none.
     refusal: Option<String>,
+}
+
+/// The code of a version.
+#[derive(Clone, Copy)]
+struct Native {
+    /// The entry for Python.
+    entry: EntryPoint,
+    /// The native function.
+    function: usize,
+    /// Whether it runs without the interpreter lock.
+    is_free: bool,
 }
 
 type EntryPoint = unsafe extern "C" fn(*mut Context, *const [u64; 2], *mut [u64; 3], usize);
@@ -170,7 +182,7 @@ impl Function {
                 Some(version) => version.code,
                 None => self.compile(py, values)?,
             };
-            let Some((entry, native)) = code else {
+            let Some(native) = code else {
                 return Ok(None);
             };
             let mut context = Context {
@@ -179,7 +191,19 @@ impl Function {
                 status: 0,
             };
             let mut out = [0u64; 3];
-            entry(&raw mut context, values.as_ptr(), &raw mut out, native);
+            let mut call = || {
+                (native.entry)(
+                    &raw mut context,
+                    values.as_ptr(),
+                    &raw mut out,
+                    native.function,
+                )
+            };
+            if native.is_free {
+                lock::without(call);
+            } else {
+                call();
+            }
             // What was seen meanwhile is made use of by the next call.
             if let Some(group) = &self.state().group
                 && group.has_seen.get()
@@ -361,11 +385,7 @@ impl Function {
     }
 
     /// Compiles a version for such values, a class and bits each.
-    fn compile(
-        &self,
-        py: Python<'_>,
-        values: &[[u64; 2]],
-    ) -> PyResult<Option<(EntryPoint, usize)>> {
+    fn compile(&self, py: Python<'_>, values: &[[u64; 2]]) -> PyResult<Option<Native>> {
         let state = unsafe { self.state() };
         let (mut code, mut refusal) = (None, None);
         if let Some(group) = &mut state.group
@@ -411,7 +431,10 @@ impl Function {
                 && let Some(compiled) = unit.specs[spec].code.clone()
             {
                 let entry = compiled.address();
-                if let Some(offset) = unit.specs[spec].vectorcall_offset {
+                let is_free = self.nogil && unit.is_quiet(spec);
+                if let Some(offset) = unit.specs[spec].vectorcall_offset
+                    && !is_free
+                {
                     let address = entry as usize + offset;
                     // The next version's entry goes on to this one.
                     if let Some(guards) = &mut unit.entry {
@@ -420,7 +443,11 @@ impl Function {
                     self.entry.set(address);
                 }
                 let entry = unsafe { std::mem::transmute::<*const u8, EntryPoint>(entry) };
-                code = Some((entry, unit.specs[spec].cell.get()));
+                code = Some(Native {
+                    entry,
+                    function: unit.specs[spec].cell.get(),
+                    is_free,
+                });
             }
         }
         if state.versions.len() < 4 * VERSIONS_MAX {
@@ -687,6 +714,13 @@ impl Function {
             })
         };
         self.specs(native).unwrap_or(false)
+    }
+
+    /// Whether a version runs without the interpreter lock.
+    fn is_free(&self) -> bool {
+        let versions = unsafe { self.state() }.versions.iter();
+        let mut codes = versions.filter_map(|version| version.code);
+        codes.any(|native| native.is_free)
     }
 
     /// The machine code of a version; of the one compiled first by default.

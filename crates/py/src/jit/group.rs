@@ -8,8 +8,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use opcodon_pyfn::{
-    ArrayTy, BOOL, Defaults, EntryGuards, FLOAT, FunctionId, FunctionInfo, Global, INT, Program,
-    Text, Unit,
+    ArrayTy, BOOL, Defaults, EntryGuards, FLOAT, FunctionId, FunctionInfo, Global, INT, NUMPY,
+    Program, Text, Unit,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
@@ -484,8 +484,10 @@ impl Group {
                 _ => {}
             }
         }
-        if let Some((BOOL, bits)) = value_of(value.as_ptr()) {
-            return Global::Bool(bits != 0);
+        match value_of(value.as_ptr()) {
+            Some((BOOL, bits)) => return Global::Bool(bits != 0),
+            Some((tag, bits)) if tag & NUMPY != 0 => return Global::Scalar(tag, bits),
+            _ => {}
         }
         Global::Object {
             address,

@@ -15,7 +15,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::class_layout::ClassLayout;
 use super::{
-    calls, catch, classes, function, globals, integers, leave, members, scalars, seen, table,
+    calls, catch, classes, function, globals, integers, leave, lock, members, scalars, seen, table,
     texts, threads, unboxed, whole,
 };
 
@@ -43,7 +43,7 @@ pub(super) struct Layout {
     pub(super) methods_are_known: bool,
     pub(super) np_bool_type: usize,
     pub(super) np_complex_type: usize,
-    /// The types of scalars of less than 64 bits.
+    /// The types of scalars of less than 64 bits, and of `uint64`.
     pub(super) narrow_types: Vec<(usize, Dtype)>,
     /// The descriptions of all dtypes, in their order.
     pub(super) descrs: Vec<*mut ffi::PyObject>,
@@ -520,6 +520,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         unbox: at!(calls::unbox),
         is_array: at!(calls::is_array),
         check_signals: at!(calls::check_signals),
+        hold: at!(lock::hold),
         recursion: at!(calls::recursion),
         dealloc: at!(_Py_Dealloc),
         inc_ref: at!(ffi::Py_IncRef),
@@ -621,7 +622,7 @@ fn look(py: Python<'_>) -> PyResult<Layout> {
         narrow_types: {
             let is_narrow = |dtype: &Dtype| {
                 let tag = dtype.tag();
-                tag.is_some_and(|tag| Tags::of(tag).any(Tags::NARROW))
+                tag.is_some_and(|tag| Tags::of(tag).any(Tags::NARROW.or(Tags::UNSIGNED)))
             };
             let narrow = Dtype::ALL.into_iter().filter(is_narrow);
             let pairs = narrow.map(|dtype| Ok((address(&numpy.getattr(dtype.name())?), dtype)));

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use super::calls::{box_value, call, make_tuple, range};
 use super::catch::{end_handling, fetch};
 use super::group::Group;
+use super::lock;
 use super::table;
 use super::unboxed::Lists;
 
@@ -18,15 +19,26 @@ const BEHIND: i64 = 1;
 const RAISED: i64 = 2;
 
 pub(super) unsafe extern "C" fn leave(record: *const Record, frame: *const u64) -> *mut PyObject {
-    unsafe { hand_over(&*record, frame, std::ptr::null_mut()) }
+    unsafe {
+        lock::hold();
+        hand_over(&*record, frame, std::ptr::null_mut())
+    }
 }
 
 pub(super) unsafe extern "C" fn guards_hold(owner: *const Group) -> u64 {
-    u64::from(unsafe { (*owner).guards_hold(Python::assume_attached()) })
+    let look = || u64::from(unsafe { (*owner).guards_hold(Python::assume_attached()) });
+    if lock::is_released() {
+        unsafe { lock::with(look) }
+    } else {
+        look()
+    }
 }
 
 pub(super) unsafe extern "C" fn fail(record: *const Record, frame: *const u64) -> *mut PyObject {
-    unsafe { hand_over(&*record, frame, fetch()) }
+    unsafe {
+        lock::hold();
+        hand_over(&*record, frame, fetch())
+    }
 }
 
 /// Calls the function that continues; the exception's reference is used up.

@@ -6,7 +6,8 @@
 //!
 //! # Invariant
 //! Everything here runs with the interpreter lock held, which is what makes it exclusive; but rows
-//! of arrays on several threads ([`threads`], [`whole`]), which touch no object.
+//! of arrays on several threads ([`threads`], [`whole`]) and calls without the lock ([`lock`]), which touch
+//! no object.
 #![allow(
     unsafe_code,
     reason = "generated code works on Python's objects by their addresses"
@@ -29,6 +30,7 @@ mod integers;
 mod kind;
 mod layout;
 mod leave;
+mod lock;
 mod members;
 mod scalars;
 mod seen;

@@ -8,7 +8,8 @@ use cranelift_codegen::ir::{
 
 use super::{Emitter, Val, trusted};
 use crate::program::{Atom, Index};
-use crate::types::{ArrayTy, BOOL, Class, Dtype, NP_BOOL, NP_F32, Tags};
+use crate::types::{ArrayTy, BOOL, Class, Dtype, INT, NP_BOOL, NP_F32, Tags};
+use crate::unsigned;
 
 /// An index that is within bounds wherever this is known, and the place that it means: from the front.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -27,7 +28,10 @@ impl Emitter<'_, '_> {
         };
         let is_known = |(dimension, part): (usize, &Index)| match (of, part) {
             (Atom::Local(of), Index::Atom(Atom::Local(index))) => {
-                self.facts.contains(&(*of, dimension, *index))
+                let fact = (*of, dimension, *index);
+                let ty = &self.types[*index];
+                let is_natural = ty.natural && ty.tags == Tags::of(INT) && ty.narrow.is_none();
+                self.facts.contains(&fact) || is_natural && self.below.contains(&fact)
             }
             _ => false,
         };
@@ -36,13 +40,14 @@ impl Emitter<'_, '_> {
 
     /// The integers of an index, if it consists of nothing else.
     pub(super) fn int_indices(&mut self, index: &Index) -> Option<Vec<Val>> {
-        let ints = Tags::INDICES;
+        let ints = Tags::INDICES.or(Tags::UNSIGNED);
         let atoms = match index {
             Index::Atom(atom) => {
                 let value = self.atom(atom);
                 if value.ty.parts().is_some() {
                     let all = value.parts.iter().all(|part| part.ty.tags.within(ints));
-                    return all.then_some(value.parts);
+                    let parts = value.parts.iter().map(|part| self.as_index(part));
+                    return all.then(|| parts.collect());
                 }
                 vec![atom]
             }
@@ -61,7 +66,16 @@ impl Emitter<'_, '_> {
         let values = atoms.into_iter().map(|atom| self.atom(atom));
         let values = values.collect::<Vec<_>>();
         let all = values.iter().all(|value| value.ty.tags.within(ints));
-        all.then_some(values)
+        all.then(|| values.iter().map(|value| self.as_index(value)).collect())
+    }
+
+    /// An integer as an index; leaves if it is none for certain.
+    fn as_index(&mut self, value: &Val) -> Val {
+        if unsigned::is_unsigned(&value.ty) {
+            self.signed_of_unsigned(value)
+        } else {
+            value.clone()
+        }
     }
 
     /// The index into something of that size; leaves if it is out of bounds.
@@ -195,6 +209,7 @@ impl Emitter<'_, '_> {
         };
         let fits = match class {
             Class::Int | Class::Float => true,
+            Class::Unsigned => unsigned::is_stored(array.dtype),
             Class::Complex => array.dtype == Dtype::Complex128,
             _ => false,
         };
@@ -240,7 +255,7 @@ impl Emitter<'_, '_> {
             }
             dtype => {
                 let word = match class {
-                    Class::Int => self.word(value),
+                    Class::Int | Class::Unsigned => self.word(value),
                     _ => self.flt_to_word(value),
                 };
                 let own = dtype.tag().map_or(Tags::default(), Tags::of);

@@ -215,6 +215,8 @@ impl Emitter<'_, '_> {
         let types = [true, false].map(|side| self.refined(branch, side));
         let checked = std::mem::take(&mut self.checked);
         let is_unsure = self.is_unsure;
+        // Behind the branch is known what is on the sides that get there.
+        let mut known = None;
         for (side, ((start, statements), types)) in sides.into_iter().zip(types).enumerate() {
             self.types = types;
             self.is_unsure = is_unsure;
@@ -222,11 +224,15 @@ impl Emitter<'_, '_> {
             self.start(start);
             if self.block(statements) {
                 self.jump_to(done, &after);
+                let own = std::mem::take(&mut self.checked);
+                known = Some(match known {
+                    None => own,
+                    Some(_) => checked[..n_checked[0].min(n_checked[1])].to_vec(),
+                });
             }
         }
         self.is_unsure = is_unsure;
-        self.checked = checked;
-        self.checked.truncate(n_checked[0].min(n_checked[1]));
+        self.checked = known.unwrap_or_default();
         self.resume_at(done, after)
     }
 
@@ -237,7 +243,7 @@ impl Emitter<'_, '_> {
 
     /// A value that a statement binds, where it may be a step that needs no test.
     pub(super) fn stepped(&self, statement: usize, value: Val) -> Val {
-        let ty = self.info.steps.result(statement, &self.types, value.ty);
+        let ty = self.info.bound(statement, &self.types, value.ty);
         Val { ty, ..value }
     }
 
@@ -427,8 +433,11 @@ impl Emitter<'_, '_> {
         for local in crate::infer::dropped_by_loop(&self.info, statement, &self.types) {
             self.drop_local(local);
         }
+        let n_below = self.below.len();
         if matches!(source, Source::Forever) {
             self.run_ahead(body);
+            self.begin(statement);
+            self.hoist_below(body);
         }
         let joint = self.joint(statement.id);
         let n_checked = self.checked.len();
@@ -645,6 +654,7 @@ impl Emitter<'_, '_> {
             if let Some(checked) = turn.and_then(|turn| turn.checked_at_breaks) {
                 self.checked = checked;
             }
+            self.below.truncate(n_below);
         } else {
             self.release_turns(self.turns.len() - 1);
             self.turns.pop();

@@ -4,19 +4,34 @@
 //! predicted costs twenty. Where both sides of an `if` are a few operations on integers that have
 //! no effect, both are done and the results selected. What would leave the function on the side
 //! that is not taken does not; what leaves does so before the `if`, as nothing has happened yet.
+//!
+//! Of floats only extremes are selected, `if d < best: best = d`, which the processor has an instruction
+//! for; beside them may stand where the extreme is. In a long loop a branch is better, as a new extreme
+//! soon becomes rare; so that is done in loops within loops, which begin anew again and again.
 
 use std::collections::HashMap;
 
-use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC};
+use cranelift_codegen::ir::{
+    InstBuilder, Value,
+    condcodes::{FloatCC, IntCC},
+};
 
 use super::{Emitter, Val};
 use crate::infer::used;
 use crate::operation::{How, operation};
-use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Statement, all_statements};
-use crate::types::{BOOL, Class, INT, NP_BOOL, Tags, Ty, class};
+use crate::program::{Atom, Bin, Cmp, Expr, Index, Kind, Local, Statement, all_statements};
+use crate::types::{BOOL, Class, FLOAT, INT, NP_BOOL, NP_FLOAT, Tags, Ty, class};
 
 /// Operations of both sides together beyond which a jump is cheaper.
 const N_STEPS_MAX: usize = 4;
+
+/// A float that is bound to another one if that is less, or greater.
+#[derive(Clone, Copy)]
+struct Extreme {
+    to: Local,
+    from: Local,
+    is_min: bool,
+}
 
 /// What is bound on a side that may not be the one that is taken.
 #[derive(Debug, Default)]
@@ -41,6 +56,7 @@ impl Emitter<'_, '_> {
         [then, otherwise]: [&[Statement]; 2],
     ) -> bool {
         let n_steps = then.len() + otherwise.len();
+        let extreme = self.extreme(statement);
         let Some(after) = self.joint(statement.id).after else {
             return false;
         };
@@ -49,8 +65,8 @@ impl Emitter<'_, '_> {
             || n_steps == 0
             || n_steps > N_STEPS_MAX
             || self.types.iter().any(|ty| ty.narrow.is_some())
-            || !self.is_plain(then)
-            || !self.is_plain(otherwise)
+            || !self.is_plain(then, extreme)
+            || !self.is_plain(otherwise, None)
             || self.reads_where_it_is(statement, [then, otherwise])
         {
             return false;
@@ -63,6 +79,7 @@ impl Emitter<'_, '_> {
                 };
                 let is_live = self.info.liveness.after[statement.id].has(to);
                 let is_selectable = match after[to].tags.single() {
+                    _ if extreme.is_some_and(|extreme| extreme.to == to) => true,
                     Some(INT | BOOL) => self.types[to].tags == after[to].tags,
                     _ => !is_live && !crate::infer::owns(&after[to]),
                 };
@@ -96,8 +113,7 @@ impl Emitter<'_, '_> {
                 }
             }
             for &local in &results {
-                let value = self.atom(&Atom::Local(local));
-                values.push(self.word(&value));
+                values.push(self.atom(&Atom::Local(local)));
             }
             self.types = types;
             self.side = None;
@@ -105,15 +121,94 @@ impl Emitter<'_, '_> {
         }
         self.end_checks();
         let (yes, no) = values.split_at(results.len());
-        for ((&local, &yes), &no) in results.iter().zip(yes).zip(no) {
-            let word = self.b.ins().select(taken, yes, no);
-            let value = Self::from_word(after[local].clone(), word);
+        for ((&local, yes), no) in results.iter().zip(yes).zip(no) {
+            let value = match extreme.filter(|extreme| extreme.to == local) {
+                Some(extreme) => {
+                    let (new, old) = (self.flt(yes), self.flt(no));
+                    let flt = self.extreme_of(extreme.is_min, new, old);
+                    let (new, old) = (self.tag(yes), self.tag(no));
+                    let tag = self.b.ins().select(taken, new, old);
+                    Val {
+                        tag: Some(tag),
+                        ..Self::from_flt(after[local].clone(), flt)
+                    }
+                }
+                None => {
+                    let (yes, no) = (self.word(yes), self.word(no));
+                    let word = self.b.ins().select(taken, yes, no);
+                    Self::from_word(after[local].clone(), word)
+                }
+            };
             let mut place = self.places[local].clone();
             self.write(&mut place, &value);
             self.places[local] = place;
         }
         self.types = after;
         true
+    }
+
+    /// The extreme that a branch finds again and again, if it does nothing else to floats.
+    fn extreme(&self, branch: &Statement) -> Option<Extreme> {
+        if self.turns.len() < 2 {
+            return None;
+        }
+        let Kind::If(Atom::Local(test), then, _) = &branch.kind else {
+            return None;
+        };
+        let Expr::Cmp(op, Atom::Local(a), Atom::Local(b)) = self.tested(branch.id, *test)? else {
+            return None;
+        };
+        let is_less = match op {
+            Cmp::Lt => true,
+            Cmp::Gt => false,
+            _ => return None,
+        };
+        let mut bound = then.iter().filter_map(|step| match &step.kind {
+            Kind::Set(to, e) if to == a || to == b => Some((*to, e)),
+            _ => None,
+        });
+        let (to, Expr::Atom(Atom::Local(from))) = bound.next()? else {
+            return None;
+        };
+        let is_other = *from != to && (from == a || from == b);
+        let is_float = |local: Local| {
+            let tags = self.types[local].tags;
+            tags.within(Tags(1 << FLOAT | 1 << NP_FLOAT)) && !tags.is_empty()
+        };
+        (is_other && bound.next().is_none() && is_float(to) && is_float(*from)).then(|| Extreme {
+            to,
+            from: *from,
+            is_min: is_less == (from == a),
+        })
+    }
+
+    /// What the temporary is that a branch asks, where it is bound right before it.
+    fn tested(&self, branch: usize, test: Local) -> Option<&Expr> {
+        let program = &self.info.program;
+        if !program.locals[test].starts_with('.') {
+            return None;
+        }
+        let mut blocks = vec![program.body.as_slice()];
+        while let Some(block) = blocks.pop() {
+            if let Some(at) = block.iter().position(|statement| statement.id == branch) {
+                return match &block[at.checked_sub(1)?].kind {
+                    Kind::Set(to, e) if *to == test => Some(e),
+                    _ => None,
+                };
+            }
+            for statement in block {
+                blocks.extend(statement.blocks());
+            }
+        }
+        None
+    }
+
+    /// The new number if it is less, or greater, than the old one. The code generator knows a selection of
+    /// what is compared, but only if it says less.
+    fn extreme_of(&mut self, is_min: bool, new: Value, old: Value) -> Value {
+        let (a, b) = if is_min { (new, old) } else { (old, new) };
+        let is_less = self.b.ins().fcmp(FloatCC::LessThan, a, b);
+        self.b.ins().select(is_less, new, old)
     }
 
     /// Whether a condition counts where the current statement may be on the side not taken.
@@ -159,13 +254,19 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// Whether a block is nothing but cheap operations on integers.
-    fn is_plain(&mut self, block: &[Statement]) -> bool {
+    /// Whether a block is nothing but cheap operations on integers, beside the extreme.
+    fn is_plain(&mut self, block: &[Statement], extreme: Option<Extreme>) -> bool {
         let types = self.types.clone();
         let is_plain = block.iter().all(|statement| {
             let Kind::Set(to, e) = &statement.kind else {
                 return false;
             };
+            if let Some(extreme) = extreme
+                && *to == extreme.to
+            {
+                self.types[*to] = self.types[extreme.from].clone();
+                return true;
+            }
             let is_int = |ty: &Ty| {
                 let single = ty.tags.single();
                 single.is_some_and(|tag| class(tag) == Class::Int && tag != NP_BOOL)
@@ -184,18 +285,12 @@ impl Emitter<'_, '_> {
                     (Bin::LShift | Bin::RShift, Atom::Int(b)) => (0..64).contains(b),
                     _ => false,
                 },
-                Expr::Cmp(op, ..) => !matches!(
-                    op,
-                    crate::program::Cmp::In
-                        | crate::program::Cmp::NotIn
-                        | crate::program::Cmp::Is
-                        | crate::program::Cmp::IsNot
-                ),
+                Expr::Cmp(op, ..) => !matches!(op, Cmp::In | Cmp::NotIn | Cmp::Is | Cmp::IsNot),
                 _ => false,
             };
             match operation(&self.scope(), e) {
                 How::Gives(ty) if is_cheap && ty.tags.within(Tags::INTS) && is_int(&ty) => {
-                    self.types[*to] = self.info.steps.result(statement.id, &self.types, ty);
+                    self.types[*to] = self.info.bound(statement.id, &self.types, ty);
                     true
                 }
                 _ => false,

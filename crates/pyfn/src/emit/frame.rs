@@ -190,12 +190,16 @@ impl Emitter<'_, '_> {
                 self.start(boxed);
             }
             let object = self.word(&value);
-            let unboxed = self.unbox(object, tags);
-            // In place, so that an exit later in this statement hands it over as it is now.
-            self.write(&mut place, &unboxed);
-            if !self.is_borrowed(local) {
-                self.dec_ref(object);
-            }
+            // Objects come of what uses objects, or of a callee that was left, which has taken the
+            // interpreter lock.
+            self.quietly(|emitter| {
+                let unboxed = emitter.unbox(object, tags);
+                // In place, so that an exit later in this statement hands it over as it is now.
+                emitter.write(&mut place, &unboxed);
+                if !emitter.is_borrowed(local) {
+                    emitter.dec_ref(object);
+                }
+            });
             self.jump(done, &[]);
             self.start(done);
         }
@@ -230,6 +234,7 @@ impl Emitter<'_, '_> {
     }
 
     pub(super) fn has_type(&mut self, object: Value, type_: usize) -> Value {
+        self.uses_objects = true;
         let found = self.load(types::I64, object, 8);
         let type_ = self.address(type_);
         self.b.ins().icmp(IntCC::Equal, found, type_)
@@ -550,9 +555,7 @@ impl Emitter<'_, '_> {
         }
         let parts = Tags::of(crate::types::TUPLE).or(Tags::of(RANGE));
         let value = if value.ty.tags.any(parts) || is_unboxed {
-            let boxed = self.boxed(&value);
-            self.fail_if_null(boxed.word.unwrap_or(self.context));
-            boxed
+            self.boxed_result(&value)
         } else {
             value
         };
@@ -570,6 +573,21 @@ impl Emitter<'_, '_> {
         };
         let (tag, word, flt) = (self.tag(&value), self.word(&value), self.flt(&value));
         self.b.ins().return_(&[tag, word, flt]);
+    }
+
+    /// What is returned as an object. The function that Python has called has the interpreter lock from
+    /// then on: nothing follows that takes long.
+    fn boxed_result(&mut self, value: &Val) -> Val {
+        let emit = |emitter: &mut Self| {
+            let boxed = emitter.boxed(value);
+            emitter.fail_if_null(boxed.word.unwrap_or(emitter.context));
+            boxed
+        };
+        if self.unit.nogil && self.unit.specs[self.spec].function == 0 {
+            self.call(self.rt.hold, &[], None);
+            return self.quietly(emit);
+        }
+        emit(self)
     }
 
     /// Releases what the loops from that one on hold.

@@ -6,6 +6,10 @@
 //! the loop might end before it gets there, or not index at all; when it was wrong once, the function
 //! is compiled again without.
 //!
+//! In a `while` loop that only counts a local down, as insertion sort does, all that is known before it is
+//! that the local stays below what it is at first. That is one side of the bounds; the other is known
+//! where the local is not negative (`implied`).
+//!
 //! Known to be within bounds are triples of an array's local, a dimension, and the index's local,
 //! while a loop runs that binds neither anew, or binds the index before it is read in every turn.
 
@@ -16,7 +20,7 @@ use cranelift_codegen::ir::{InstBuilder, InstructionData, Value, condcodes::IntC
 use super::Emitter;
 use crate::liveness::{for_each_atom, for_each_target};
 use crate::program::{Atom, Bin, Expr, Index, Kind, Local, Statement, all_statements};
-use crate::types::{COUNT_ROOM, Tags, Ty};
+use crate::types::{COUNT_ROOM, INT, Tags, Ty};
 
 /// Why a function is left where the guess was wrong.
 pub const HOISTED: &str = "a loop that may leave the bounds of an array";
@@ -149,11 +153,53 @@ impl Body {
         (sum.shift.unsigned_abs() < 1 << 30).then_some(sum)
     }
 
+    /// The local that is counted down which an index is, and what is added to it, if it is bound before
+    /// it is read.
+    fn moved(&self, index: Local, down: &[Local], is_fresh: bool) -> Option<(Local, i64)> {
+        if down.contains(&index) {
+            return Some((index, 0));
+        }
+        if self.bound.get(&index) != Some(&1) || !is_fresh {
+            return None;
+        }
+        match self.sums.get(&index)? {
+            (local, Term::Constant(shift)) if down.contains(local) => {
+                (shift.unsigned_abs() < 1 << 30).then_some((*local, *shift))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a local that is bound in the loop is bound before it is read, in every turn.
     fn is_bound_first(&self, local: Local) -> bool {
         let bound = self.first_bound.get(&local);
         bound.is_some_and(|bound| self.first_read.get(&local).is_none_or(|read| bound < read))
     }
+}
+
+/// The locals that a loop binds by nothing but `j -= 1` and the like.
+fn counted_down(body: &[Statement]) -> Vec<Local> {
+    let mut down = Vec::new();
+    let mut others = HashSet::new();
+    for statement in all_statements(body) {
+        for_each_target(&statement.kind, &mut |to| {
+            let by = match &statement.kind {
+                Kind::Set(_, Expr::Bin(Bin::Sub, Atom::Local(of), Atom::Int(by), _))
+                    if *of == to =>
+                {
+                    *by
+                }
+                _ => 0,
+            };
+            if by > 0 {
+                down.push(to);
+            } else {
+                others.insert(to);
+            }
+        });
+    }
+    down.retain(|local| !others.contains(local));
+    down
 }
 
 impl Emitter<'_, '_> {
@@ -189,6 +235,51 @@ impl Emitter<'_, '_> {
             if self.check_sum(&sum, count, fields.sizes[dimension]) {
                 self.facts.push(fact);
             }
+        }
+        self.end_checks();
+        n_known
+    }
+
+    /// Checks before an endless loop what will be known in it of locals that it counts down: that they
+    /// stay below the sizes of arrays. How many such facts there were before.
+    pub(super) fn hoist_below(&mut self, body: &[Statement]) -> usize {
+        let n_known = self.below.len();
+        if !self.unit.hoists || !self.is_innermost(body) {
+            return n_known;
+        }
+        self.end_checks();
+        let down = counted_down(body);
+        let body = Body::of(body);
+        let mut accesses = body.accesses.iter().copied().collect::<Vec<_>>();
+        accesses.sort_unstable();
+        for fact in accesses {
+            let (of, dimension, index) = fact;
+            let locals = &self.info.program.locals;
+            let is_fresh = locals[index].starts_with('.') || body.is_bound_first(index);
+            let Some((local, shift)) = body.moved(index, &down, is_fresh) else {
+                continue;
+            };
+            let ty = &self.types[local];
+            let is_int = ty.tags == Tags::of(INT) && ty.narrow.is_none();
+            let Some(array) = self.types[of].array() else {
+                continue;
+            };
+            if !is_int || body.bound.contains_key(&of) || dimension >= array.ndim {
+                continue;
+            }
+            let Some(fields) = self.read_local(of).array else {
+                continue;
+            };
+            // Sizes are far from the ends of 64 bits.
+            let limit = self.b.ins().iadd_imm_s(fields.sizes[dimension], -shift);
+            let value = self.read_local(local);
+            let word = self.word(&value);
+            let beyond = self
+                .b
+                .ins()
+                .icmp(IntCC::SignedGreaterThanOrEqual, word, limit);
+            self.exit_if(beyond, HOISTED);
+            self.below.push(fact);
         }
         self.end_checks();
         n_known

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use cranelift_codegen::ir::{Block, InstBuilder, condcodes::IntCC};
 use cranelift_frontend::Variable;
 
-use super::{Emitter, Val, has_word, new_place};
+use super::{Emitter, Val, has_flt, has_word, new_place};
 use crate::globals::FunctionId;
 use crate::infer::{Joint, State, owns};
 use crate::program::{Kind, Statement};
@@ -49,10 +49,10 @@ impl Emitter<'_, '_> {
     fn put_in_place(&mut self, id: FunctionId, inlined: &Inlined, args: &[Val]) -> Option<Val> {
         let info = Rc::clone(&self.unit.functions[id]);
         let ty = inlined.ret.clone();
-        let (block, params) = (self.block_beside(), super::words_of(&ty));
-        let values = params
-            .iter()
-            .map(|&param| self.b.append_block_param(block, param));
+        let block = self.block_beside();
+        let params = numbers_of(&ty).iter().flat_map(super::words_of);
+        let params = params.collect::<Vec<_>>().into_iter();
+        let values = params.map(|param| self.b.append_block_param(block, param));
         let values = values.collect::<Vec<_>>();
         let mut target = Return {
             block,
@@ -69,20 +69,26 @@ impl Emitter<'_, '_> {
                 emitter.bind(local, value);
             }
             if emitter.inlined_block(&info.program.body, &mut target) {
-                emitter.return_in_place(Self::nothing(NONE), &target);
+                emitter.return_in_place(&Self::nothing(NONE), &target);
             }
         });
         self.start(block);
         let mut values = values.into_iter();
         let ty = target.ty;
-        let tag = ty.tags.single().is_none().then(|| values.next()).flatten();
-        let word = has_word(ty.tags).then(|| values.next()).flatten();
-        let flt = ty.tags.any(Tags::FLOATS).then(|| values.next()).flatten();
+        let numbers = numbers_of(&ty).iter().map(|ty| Val {
+            ty: ty.clone(),
+            tag: ty.tags.single().is_none().then(|| values.next()).flatten(),
+            word: has_word(ty.tags).then(|| values.next()).flatten(),
+            flt: has_flt(ty.tags).then(|| values.next()).flatten(),
+            ..Val::default()
+        });
+        let mut numbers = numbers.collect::<Vec<_>>();
+        if ty.parts().is_none() {
+            return numbers.pop();
+        }
         Some(Val {
             ty,
-            tag,
-            word,
-            flt,
+            parts: numbers,
             ..Val::default()
         })
     }
@@ -103,6 +109,7 @@ impl Emitter<'_, '_> {
         let own_lists = std::mem::take(&mut self.own_lists);
         let own_tables = std::mem::take(&mut self.own_tables);
         let facts = std::mem::take(&mut self.facts);
+        let below = std::mem::take(&mut self.below);
         let checked = std::mem::take(&mut self.checked);
         let forwarded = self.forwarded.take();
         let result = emit(self);
@@ -113,6 +120,7 @@ impl Emitter<'_, '_> {
         self.own_lists = own_lists;
         self.own_tables = own_tables;
         self.facts = facts;
+        self.below = below;
         self.checked = checked;
         self.forwarded = forwarded;
         result
@@ -164,9 +172,14 @@ impl Emitter<'_, '_> {
                 }
                 return self.resume_at(done, after);
             }
+            Kind::Unpack(..) => {
+                if !self.step(&statement.kind) {
+                    return false;
+                }
+            }
             Kind::Return(a) => {
                 let value = self.atom(a);
-                self.return_in_place(value, target);
+                self.return_in_place(&value, target);
                 return false;
             }
             Kind::Loop(body) => return self.inlined_loop(statement, None, [body, &[]], target),
@@ -302,17 +315,29 @@ impl Emitter<'_, '_> {
         self.b.ins().brif(goes_on, inside, &[], end, &[]);
     }
 
-    fn return_in_place(&mut self, value: Val, target: &Return) {
+    fn return_in_place(&mut self, value: &Val, target: &Return) {
         let mut words = Vec::new();
-        if target.ty.tags.single().is_none() {
-            words.push(self.tag(&value));
-        }
-        if has_word(target.ty.tags) {
-            words.push(self.word(&value));
-        }
-        if target.ty.tags.any(Tags::FLOATS) {
-            words.push(self.flt(&value));
+        let numbers = if target.ty.parts().is_some() {
+            value.parts.as_slice()
+        } else {
+            std::slice::from_ref(value)
+        };
+        for (ty, value) in numbers_of(&target.ty).iter().zip(numbers) {
+            if ty.tags.single().is_none() {
+                words.push(self.tag(value));
+            }
+            if has_word(ty.tags) {
+                words.push(self.word(value));
+            }
+            if has_flt(ty.tags) {
+                words.push(self.flt(value));
+            }
         }
         self.jump(target.block, &words);
     }
+}
+
+/// The numbers that a result consists of.
+fn numbers_of(ty: &Ty) -> &[Ty] {
+    ty.parts().unwrap_or(std::slice::from_ref(ty))
 }

@@ -45,6 +45,7 @@ impl Emitter<'_, '_> {
 
     /// The object, which is an instance of a class that is as it was.
     pub(super) fn instance(&mut self, of: &Val, class: ClassId) -> Value {
+        self.uses_objects = true;
         if of.ty.tags != Tags::of(OBJECT) {
             let is_object = self.has_tag(of, OBJECT);
             self.exit_unless(is_object, UNEXPECTED);

@@ -5,7 +5,7 @@
 //! more. To leave early is always right, so a factor that is written in the program is tested such
 //! that the product has a bit to spare, and what is added to it then needs no test.
 
-use cranelift_codegen::ir::{InstBuilder, Value, condcodes::IntCC, types};
+use cranelift_codegen::ir::{InstBuilder, InstructionData, Opcode, Value, condcodes::IntCC, types};
 
 use super::{Emitter, Val};
 use crate::program::Bin;
@@ -63,9 +63,7 @@ impl Emitter<'_, '_> {
                 self.b.ins().sshr(x, y)
             }
             Bin::And if [a.constant, b.constant].contains(&Some(LOW_HALF)) => {
-                // Taking the lower half of a register costs nothing.
-                let word = if b.constant.is_some() { x } else { y };
-                let half = self.b.ins().ireduce(types::I32, word);
+                let half = self.lower_half(if b.constant.is_some() { x } else { y });
                 self.b.ins().uextend(types::I64, half)
             }
             Bin::And => self.b.ins().band(x, y),
@@ -73,6 +71,24 @@ impl Emitter<'_, '_> {
             Bin::Xor => self.b.ins().bxor(x, y),
             Bin::TrueDiv | Bin::MatMul => return None,
         })
+    }
+
+    /// The lower half of a register costs nothing, if it comes of an operation on halves: the code generator
+    /// knows that of sums and products, but not of shifts.
+    fn lower_half(&mut self, word: Value) -> Value {
+        let dfg = &self.b.func.dfg;
+        let made_by = |value: Value| dfg.value_def(value).inst().map(|inst| dfg.insts[inst]);
+        if let Some(InstructionData::Binary {
+            opcode: Opcode::Ishl,
+            args: [shifted, by],
+        }) = made_by(word)
+            && let Some(InstructionData::UnaryImm { imm, .. }) = made_by(by)
+            && (0..WORD_BITS).contains(&imm.bits())
+        {
+            let low = self.b.ins().ireduce(types::I32, shifted);
+            return self.b.ins().ishl_imm_u(low, imm.bits());
+        }
+        self.b.ins().ireduce(types::I32, word)
     }
 
     /// Leaves where a result would have more than 64 bits.
@@ -273,6 +289,9 @@ impl Emitter<'_, '_> {
 
     /// Whether only the low bits of what a statement computes count, or it is known to fit.
     pub(super) fn is_masked_at(&self, statement: usize) -> bool {
+        if self.info.program.wraps {
+            return true;
+        }
         let is_int = |&local: &usize| {
             let ty = &self.types[local];
             ty.tags == Tags::of(INT) && ty.narrow.is_none()
@@ -282,7 +301,7 @@ impl Emitter<'_, '_> {
             || self.info.steps.is_done_at(statement, &self.types)
     }
 
-    fn check_shift(&mut self, count: &Val, word: Value) {
+    pub(super) fn check_shift(&mut self, count: &Val, word: Value) {
         if count.constant.is_some_and(|count| (0..64).contains(&count)) {
             return;
         }

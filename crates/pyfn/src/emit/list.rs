@@ -9,6 +9,7 @@ use crate::types::{BOOL, COMPLEX, FLOAT, Form, INT, NONE, OBJECT, Tags, Ty};
 impl Emitter<'_, '_> {
     /// The number of elements and where the first is.
     pub(super) fn list_fields(&mut self, list: &Val) -> (Value, Value) {
+        self.uses_objects = true;
         let object = self.word(list);
         let size = self.load(types::I64, object, self.rt.ob_item - 8);
         let items = self.load(types::I64, object, self.rt.ob_item);
@@ -23,6 +24,7 @@ impl Emitter<'_, '_> {
 
     /// `tuple[index]`, as an object.
     pub(super) fn load_from_tuple(&mut self, tuple: &Val, index: &Val, ty: &Ty) -> Val {
+        self.uses_objects = true;
         let object = self.word(tuple);
         let size = self.load(types::I64, object, 16);
         let at = self.in_bounds(index, size);
@@ -35,6 +37,7 @@ impl Emitter<'_, '_> {
 
     /// The items of a tuple of so many, each with a reference; leaves if there is another number.
     pub(super) fn take_apart(&mut self, tuple: &Val, n_items: usize) -> Vec<Value> {
+        self.uses_objects = true;
         let object = self.word(tuple);
         let size = self.load(types::I64, object, 16);
         let wanted = self.count(n_items);

@@ -51,6 +51,7 @@ mod text;
 mod trampoline;
 mod ufunc;
 mod unboxed;
+mod unsigned;
 mod unused;
 mod value;
 mod vector;
@@ -99,6 +100,8 @@ pub(crate) struct Emitted {
     pub(crate) wholes: Vec<Box<Whole>>,
     pub(crate) leaves: Vec<(usize, String)>,
     pub(crate) callees: Vec<usize>,
+    /// Whether it touches objects, but for those that it hands over where it ends.
+    pub(crate) uses_objects: bool,
     pub(crate) places: Vec<CodePlace>,
 }
 
@@ -214,6 +217,8 @@ pub(crate) struct Emitter<'a, 'f> {
     replaced: Option<Val>,
     /// Indices that are known to be within bounds here.
     pub(crate) facts: Vec<hoist::Fact>,
+    /// Indices that a loop keeps below the size, as far as they are not negative.
+    below: Vec<hoist::Fact>,
     /// Indices that were looked at on every way to here.
     checked: Vec<array::Checked>,
     /// The element that the current innermost loop changes.
@@ -233,6 +238,7 @@ pub(crate) struct Emitter<'a, 'f> {
     wholes: Vec<Box<Whole>>,
     leaves: Vec<(usize, String)>,
     callees: Vec<usize>,
+    uses_objects: bool,
 }
 
 /// The processor that code is made for, or why none.
@@ -323,7 +329,7 @@ fn words_of(ty: &Ty) -> Vec<Type> {
 /// Whether values with such tags have a word.
 pub(crate) fn has_word(tags: Tags) -> bool {
     let others = Tags(1 << OBJECT | 1 << CHAR).or(Tags::COMPLEXES);
-    tags.any(Tags::INTS.or(others))
+    tags.any(Tags::INTS.or(Tags::UNSIGNED).or(others))
 }
 
 /// Whether values with such tags have a double.
@@ -346,7 +352,8 @@ pub(crate) fn function(unit: &mut Unit, spec: SpecId) -> Result<Emitted, Compile
     let mut builder_context = FunctionBuilderContext::new();
     let b = FunctionBuilder::new(&mut codegen.func, &mut builder_context);
     let emitter = Emitter::new(b, unit, info, spec);
-    let (records, checks, wholes, leaves, callees) = emitter.run(&params, isa.frontend_config());
+    let (records, checks, wholes, leaves, callees, uses_objects) =
+        emitter.run(&params, isa.frontend_config());
     let bytes_of = |codegen: &mut Codegen| -> Result<(Vec<u8>, Vec<CodePlace>), CompileError> {
         let compiled = codegen.compile(&*isa, &mut Default::default());
         let compiled = compiled.map_err(|error| refuse(format!("{error:?}")))?;
@@ -398,6 +405,7 @@ pub(crate) fn function(unit: &mut Unit, spec: SpecId) -> Result<Emitted, Compile
         wholes,
         leaves,
         callees,
+        uses_objects,
         places,
     })
 }
@@ -408,6 +416,7 @@ type Tables = (
     Vec<Box<Whole>>,
     Vec<(usize, String)>,
     Vec<usize>,
+    bool,
 );
 
 impl<'a, 'f> Emitter<'a, 'f> {
@@ -464,6 +473,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             unfinished: None,
             replaced: None,
             facts: Vec::new(),
+            below: Vec::new(),
             checked: Vec::new(),
             forwarded: None,
             scratch,
@@ -479,6 +489,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             wholes: Vec::new(),
             leaves: Vec::new(),
             callees: Vec::new(),
+            uses_objects: false,
         }
     }
 
@@ -506,6 +517,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             self.wholes,
             self.leaves,
             self.callees,
+            self.uses_objects,
         )
     }
 
@@ -591,6 +603,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         args: &[Value],
         returns: Option<Type>,
     ) -> Option<Value> {
+        self.uses_objects |= !self.rt.is_quiet(function);
         let mut signature = ir::Signature::new(CallConv::SystemV);
         for &arg in args {
             let ty = self.b.func.dfg.value_type(arg);
@@ -601,6 +614,14 @@ impl<'a, 'f> Emitter<'a, 'f> {
         let function = self.address(function);
         let call = self.b.ins().call_indirect(signature, function, args);
         self.b.inst_results(call).first().copied()
+    }
+
+    /// Emits what touches no object, or holds the interpreter lock, though it cannot be told from its calls.
+    pub(crate) fn quietly<R>(&mut self, emit: impl FnOnce(&mut Self) -> R) -> R {
+        let uses_objects = self.uses_objects;
+        let result = emit(self);
+        self.uses_objects = uses_objects;
+        result
     }
 
     /// Calls a function of the runtime that returns a word.
@@ -616,6 +637,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         let Some(trampoline) = trampoline::trampoline(function, args.len()) else {
             return self.call_word(function, args);
         };
+        self.uses_objects |= !self.rt.is_quiet(function);
         let signature = self.signature(trampoline::signature(args.len()));
         let function = self.address(trampoline);
         let mut all = vec![self.context];

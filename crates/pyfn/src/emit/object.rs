@@ -11,6 +11,7 @@ use crate::operation::{How, is_str, operation, unformatted};
 use crate::program::{Atom, Bin, Cmp, Expr, Index, Un};
 use crate::rules::{self, Intrinsic};
 use crate::types::{CHAR, INT, NONE, OBJECT, RANGE, TUPLE, Tags, Ty};
+use crate::unsigned;
 
 impl Emitter<'_, '_> {
     /// The value of an operation; `None` if the function is left there.
@@ -50,6 +51,9 @@ impl Emitter<'_, '_> {
                 if let Some(value) = self.bin_complex(*op, &a, &b) {
                     return Some(value);
                 }
+                if let Some(value) = self.bin_unsigned(*op, &a, &b) {
+                    return Some(value);
+                }
                 if rules::bin_is_boxed(*op, &a.ty, &b.ty) {
                     let op = [self.int(bin_number(*op)), self.int(i64::from(*in_place))];
                     return Some(self.through(&[&a, &b], ty, |emitter, words| {
@@ -62,6 +66,9 @@ impl Emitter<'_, '_> {
                 let a = self.atom(a);
                 if rules::is_complex(&a.ty) && matches!(op, Un::Neg | Un::Pos) {
                     return Some(self.un_complex(*op, &a));
+                }
+                if unsigned::un(*op, &a.ty).is_some() {
+                    return Some(self.flipped_unsigned(&a));
                 }
                 if !rules::un_is_boxed(*op, &a.ty) {
                     return Some(self.un_number(*op, &a, ty));
@@ -392,6 +399,7 @@ impl Emitter<'_, '_> {
                 let word = self.compare_texts(int_cc(op)?, a, b);
                 Some(Self::from_word(ty.clone(), word))
             }
+            _ if unsigned::cmp(op, &a.ty, &b.ty).is_some() => self.cmp_unsigned(op, a, b),
             _ if rules::cmp_is_boxed(&a.ty, &b.ty) => {
                 let op = self.int(cmp_number(op));
                 Some(self.through(&[a, b], ty, |emitter, words| {

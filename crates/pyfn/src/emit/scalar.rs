@@ -18,6 +18,7 @@ use crate::types::{
     BOOL, CHAR, Class, Dtype, FLOAT, INT, NONE, NP_BOOL, NP_F32, NP_INT, NUMPY, OBJECT, Tags, Ty,
     class,
 };
+use crate::unsigned;
 
 /// Up to here every integer is a double.
 const EXACT: i64 = 1 << 53;
@@ -26,6 +27,7 @@ const EXACT: i64 = 1 << 53;
 fn tags_of(class: Class) -> Tags {
     match class {
         Class::Int => Tags::INTS,
+        Class::Unsigned => Tags::UNSIGNED,
         Class::Float => Tags::FLOATS,
         Class::Nothing => Tags::of(NONE),
         Class::Char => Tags::of(CHAR),
@@ -35,8 +37,9 @@ fn tags_of(class: Class) -> Tags {
     }
 }
 
-const CLASSES: [Class; 6] = [
+const CLASSES: [Class; 7] = [
     Class::Int,
+    Class::Unsigned,
     Class::Float,
     Class::Char,
     Class::Complex,
@@ -173,6 +176,10 @@ impl Emitter<'_, '_> {
                     self.b.ins().fcvt_from_sint(types::F64, word)
                 }
             },
+            Some(Class::Unsigned) => {
+                let word = self.word(value);
+                self.b.ins().fcvt_from_uint(types::F64, word)
+            }
             _ => self.flt(value),
         }
     }
@@ -390,7 +397,7 @@ impl Emitter<'_, '_> {
         self.b.ins().bitcast(to, MemFlagsData::new(), value)
     }
 
-    fn check_divisor(&mut self, divisor: &Val, flt: Value) {
+    pub(super) fn check_divisor(&mut self, divisor: &Val, flt: Value) {
         if divisor.constant.is_some_and(|divisor| divisor != 0) || self.is_nonzero_constant(flt) {
             return;
         }
@@ -540,7 +547,7 @@ impl Emitter<'_, '_> {
                 (Class::Int, Un::Pos) => Self::from_word(Ty::tags(tags), emitter.word(a)),
                 (Class::Int, Un::Neg) => {
                     let (zero, word) = (emitter.int(0), emitter.word(a));
-                    if a.ty.room > 0 {
+                    if a.ty.room > 0 || emitter.info.program.wraps {
                         let value = emitter.b.ins().isub(zero, word);
                         return Some(Val {
                             tag,
@@ -591,6 +598,11 @@ impl Emitter<'_, '_> {
                 let truth = self.b.ins().fcmp(FloatCC::NotEqual, flt, zero);
                 self.b.ins().uextend(types::I64, truth)
             }
+            Class::Unsigned => {
+                let word = self.word(a);
+                let truth = self.b.ins().icmp_imm_s(IntCC::NotEqual, word, 0);
+                self.b.ins().uextend(types::I64, truth)
+            }
             Class::Char => self.int(1),
             Class::Complex => self.complex_truth(a),
             Class::Nothing => self.int(0),
@@ -608,7 +620,9 @@ impl Emitter<'_, '_> {
             let has_items = self.b.ins().icmp_imm_s(IntCC::NotEqual, size, 0);
             return self.b.ins().uextend(types::I64, has_items);
         }
-        let seen = Tags(1 << CHAR | 1 << OBJECT).or(Tags::COMPLEXES);
+        let seen = Tags(1 << CHAR | 1 << OBJECT)
+            .or(Tags::COMPLEXES)
+            .or(Tags::UNSIGNED);
         let a = if rules::is_boxed(&a.ty) && !a.ty.tags.any(seen) {
             self.boxed(a)
         } else {
@@ -734,6 +748,13 @@ impl Emitter<'_, '_> {
                     constant: None,
                     ..best
                 })
+            }
+            (Intrinsic::ToInt, [a]) if unsigned::is_unsigned(&a.ty) => {
+                Some(self.signed_of_unsigned(a))
+            }
+            (Intrinsic::ToUnsigned, [a]) => {
+                let word = self.unsigned_word(a);
+                word_result(word)
             }
             (Intrinsic::ToInt, [a]) => {
                 let word = self.whole_word(a);
@@ -946,7 +967,7 @@ pub(super) fn int_cc(op: Cmp) -> Option<IntCC> {
     })
 }
 
-fn float_cc(op: Cmp) -> Option<FloatCC> {
+pub(super) fn float_cc(op: Cmp) -> Option<FloatCC> {
     Some(match op {
         Cmp::Lt => FloatCC::LessThan,
         Cmp::Le => FloatCC::LessThanOrEqual,

@@ -119,6 +119,15 @@ impl Emitter<'_, '_> {
             Global::Int(value) => self.int_val(value),
             Global::Float(value) => self.atom(&Atom::Float(value)),
             Global::Bool(value) => self.atom(&Atom::Bool(value)),
+            Global::Scalar(tag, bits) => {
+                let ty = self.scope().global(global);
+                if class(tag) == Class::Float {
+                    let flt = self.b.ins().f64const(f64::from_bits(bits));
+                    return Self::from_flt(ty, flt);
+                }
+                let word = self.int(bits.cast_signed());
+                Self::from_word(ty, word)
+            }
             Global::None | Global::Unbound => Self::nothing(NONE),
             Global::Builtin { address, .. }
             | Global::Function { address, .. }
@@ -369,6 +378,7 @@ impl Emitter<'_, '_> {
     }
 
     pub(crate) fn inc_ref(&mut self, object: Value) {
+        self.uses_objects = true;
         if self.rt.plain_refcounts {
             let count = self.load(types::I64, object, 0);
             let count = self.b.ins().iadd_imm_s(count, 1);
@@ -388,6 +398,7 @@ impl Emitter<'_, '_> {
     }
 
     fn dec_ref_that(&mut self, object: Value, often_dies: bool) {
+        self.uses_objects = true;
         if self.rt.plain_refcounts {
             let count = self.load(types::I64, object, 0);
             let count = self.b.ins().iadd_imm_s(count, -1);

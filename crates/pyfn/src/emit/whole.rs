@@ -193,7 +193,7 @@ impl Emitter<'_, '_> {
         let value = self.atom(leaf);
         let tag = self.tag(&value);
         let bits = match Self::class_of(&value)? {
-            Class::Int | Class::Object => self.word(&value),
+            Class::Int | Class::Unsigned | Class::Object => self.word(&value),
             Class::Float => {
                 let flt = self.flt(&value);
                 self.b.ins().bitcast(types::I64, MemFlagsData::new(), flt)

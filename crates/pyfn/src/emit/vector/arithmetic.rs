@@ -244,10 +244,14 @@ impl Reader<'_> {
                 if range.within(Range::FULL) {
                     return Some(add(&mut self.graph, op, range));
                 }
-                if is_masked {
+                let wraps = self.frames.last()?.info.program.wraps;
+                if is_masked && !wraps {
                     return None;
                 }
                 let id = add(&mut self.graph, op, Range::FULL);
+                if wraps {
+                    return Some(id);
+                }
                 // Its sign differs from that of both, or from the first and the first's from the
                 // second.
                 let graph = &mut self.graph;
@@ -265,7 +269,7 @@ impl Reader<'_> {
             Bin::Mul => {
                 let (mut x, mut y) = (x, y);
                 if product(a.meet(Range::FULL), b.meet(Range::FULL)).bytes() > 4 {
-                    if is_masked {
+                    if is_masked && !self.frames.last()?.info.program.wraps {
                         return None;
                     }
                     // Larger ones are left to the scalar loop.

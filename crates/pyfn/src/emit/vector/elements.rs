@@ -104,7 +104,8 @@ impl Reader<'_> {
 
     fn item_at(&mut self, of: Local, place: Place, shift: Option<i64>) -> Option<Val> {
         let dtype = self.of.types[of].array()?.dtype;
-        let tag = dtype.tag().filter(|_| dtype != Dtype::Complex128)?;
+        let is_read = !matches!(dtype, Dtype::Complex128 | Dtype::UInt64);
+        let tag = dtype.tag().filter(|_| is_read)?;
         let range = Range::of(dtype).unwrap_or(Range::NONE);
         let lane = match dtype {
             Dtype::Float64 => Lane::Double,

@@ -96,8 +96,9 @@ pub(crate) struct Vector {
 /// Rows, times turns of the loops inside, from which on threads are worth while.
 const N_TURNS_FOR_THREADS: i64 = 1 << 18;
 
-/// Rows below which the kernel is not worth its call.
-const N_ROWS_MIN: i64 = 8;
+/// Rows below which the kernel is not worth its call: of rows that are loops, of rows that are not, and of
+/// such as are put together in the end.
+const N_ROWS_MIN: [i64; 3] = [8, 16, 24];
 
 /// Pairs of arrays beyond which it is not worth asking whether they overlap.
 const N_PAIRS_MAX: usize = 16;
@@ -202,7 +203,12 @@ impl Emitter<'_, '_> {
         let zero = self.int(0);
         self.store(zero, slot, 0);
         let n_rows = self.b.ins().isub(high, low);
-        let enough = N_ROWS_MIN;
+        let [nested, plain, folded] = N_ROWS_MIN;
+        let enough = match (vector.has_loops, vector.hands.is_empty()) {
+            (true, _) => nested,
+            (false, true) => plain,
+            (false, false) => folded,
+        };
         let is_long = self
             .b
             .ins()
@@ -275,7 +281,7 @@ impl Emitter<'_, '_> {
         } else {
             let end = self.end_of_rows(vector, low, high);
             let end = self.hand_carries(&vector.hands, slot, [low, end]);
-            let next = self.call_word(vector.address, &[slot, low, end]);
+            let next = self.quietly(|emitter| emitter.call_word(vector.address, &[slot, low, end]));
             self.take_carries(&vector.hands, slot, [low, next])
         };
         self.jump(done, &[rows]);
@@ -344,7 +350,7 @@ impl Emitter<'_, '_> {
         let slot = self.b.ins().stack_addr(types::I64, vector.slot, 0);
         let end = self.end_of_rows(vector, now, high);
         let end = self.hand_carries(&vector.hands, slot, [now, end]);
-        let next = self.call_word(vector.address, &[slot, now, end]);
+        let next = self.quietly(|emitter| emitter.call_word(vector.address, &[slot, now, end]));
         let next = self.take_carries(&vector.hands, slot, [now, next]);
         let done = self.b.ins().isub(next, now);
         self.take_ticks(done);
@@ -366,7 +372,7 @@ impl Emitter<'_, '_> {
         let end = self.hand_carries(&vector.hands, slot, [now, end]);
         let kernel = self.address(vector.address);
         let caller = caller().unwrap_or(0);
-        let next = self.call_rarely(caller, &[kernel, slot, now, end]);
+        let next = self.quietly(|emitter| emitter.call_rarely(caller, &[kernel, slot, now, end]));
         self.take_carries(&vector.hands, slot, [now, next])
     }
 

@@ -33,6 +33,22 @@ impl Reader<'_> {
                 Global::Int(value) => Self::index(self.graph.int(value), Linear::constant(value)),
                 Global::Float(value) => Self::val(self.graph.double(value), FLOAT),
                 Global::Bool(value) => Self::val(self.graph.int(value.into()), BOOL),
+                Global::Scalar(tag, bits) => {
+                    let id = match class(tag) {
+                        Class::Int => self.graph.int(bits.cast_signed()),
+                        Class::Float if tag == NP_F32 => {
+                            #[expect(
+                                clippy::cast_possible_truncation,
+                                reason = "it is of that size"
+                            )]
+                            let single = f64::from_bits(bits) as f32;
+                            self.graph.single(single)
+                        }
+                        Class::Float => self.graph.double(f64::from_bits(bits)),
+                        _ => return None,
+                    };
+                    Self::val(id, tag)
+                }
                 _ => return None,
             },
             _ => return None,
