@@ -117,9 +117,6 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         Share of an island that is sent to the next one at an exchange.
     tournament_size : int, default=5
         Formulas among which a parent is the best.
-    brood_size : int, default=1
-        Children drawn for each that is judged on all rows: the one that promises most on few;
-        1 judges every child.
     crossover_probability : float, default=0.7
         Probability that a child mixes two parents.
     mutation_probability : float, default=0.5
@@ -127,9 +124,6 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
     back_solving : float, default=0.2
         Share of the children that are made by asking what a subtree would have to be for the
         formula to hit the target, and putting the small formula that comes nearest in its place.
-    multigene : bool, default=True
-        Now and then, add up terms that different formulas are made of, selected and weighted by
-        least squares.
     constant_iterations : int, default=6
         Levenberg-Marquardt steps that a new formula's constants get; 0 leaves them to mutation.
     search_rows : int, default=1000
@@ -225,11 +219,9 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         migration_interval: int = 10,
         migration_fraction: float = 0.05,
         tournament_size: int = 5,
-        brood_size: int = 1,
         crossover_probability: float = 0.7,
         mutation_probability: float = 0.5,
         back_solving: float = 0.2,
-        multigene: bool = True,
         constant_iterations: int = 6,
         search_rows: int = 1000,
         max_memory: int | str | None = None,
@@ -265,11 +257,9 @@ class SymbolicRegressor(RegressorMixin, NativeSearch):  # type: ignore[misc]
         self.migration_interval = migration_interval
         self.migration_fraction = migration_fraction
         self.tournament_size = tournament_size
-        self.brood_size = brood_size
         self.crossover_probability = crossover_probability
         self.mutation_probability = mutation_probability
         self.back_solving = back_solving
-        self.multigene = multigene
         self.constant_iterations = constant_iterations
         self.search_rows = search_rows
         self.max_memory = max_memory

@@ -6,7 +6,7 @@
 
 use crate::op::{Op, Real};
 use crate::scratch::with_scratch;
-use crate::tree::{Expr, Node};
+use crate::tree::{Expr, Node, operands_of};
 
 /// Rows evaluated together: a few blocks fit the first-level cache, and a block is long enough
 /// to make the choice of the operator cheap.
@@ -49,6 +49,39 @@ impl Expr {
     /// If a column is not as long as `out`, or there are fewer than [`Expr::n_variables`] columns.
     pub fn eval_columns_into(&self, columns: &[&[f64]], out: &mut [f64]) {
         self.eval_blocks(columns, out);
+    }
+
+    /// The values of every subtree at all rows: entry i is that of the subtree that ends at node i,
+    /// the last that of [`Expr::eval_columns`].
+    ///
+    /// # Panics
+    /// If the columns differ in length, or are fewer than [`Expr::n_variables`].
+    #[must_use]
+    pub fn eval_subtrees(&self, columns: &[&[f64]]) -> Vec<Vec<f64>> {
+        let n_rows = columns.first().map_or(0, |column| column.len());
+        let sizes = self.subtree_sizes();
+        let mut values: Vec<Vec<f64>> = Vec::with_capacity(self.len());
+        for (at, node) in self.nodes().iter().enumerate() {
+            let own = match *node {
+                Node::Const(value) => vec![value; n_rows],
+                Node::Var(index) => columns[index as usize].to_vec(),
+                Node::Op(op) => {
+                    let [first, second, third] = operands_of(op, at, &sizes);
+                    let beside = |operand: usize, k: usize| -> &[f64] {
+                        if k < op.arity() {
+                            &values[operand]
+                        } else {
+                            &[]
+                        }
+                    };
+                    let mut own = values[first].clone();
+                    f64::apply_block(op, &mut own, beside(second, 1), beside(third, 2));
+                    own
+                }
+            };
+            values.push(own);
+        }
+        values
     }
 
     /// As [`Expr::eval_columns_into`] in single precision, with constants rounded to it.

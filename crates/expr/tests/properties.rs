@@ -145,6 +145,14 @@ fn columns_agree_with_rows() {
         for (i, value) in values.iter().enumerate() {
             assert!(same(*value, expected[i % 3]), "row {i} of {expr}");
         }
+        for (root, values) in expr.eval_subtrees(&columns).iter().enumerate() {
+            let nodes = expr.nodes()[expr.subtree(root)].to_vec();
+            let subtree = Expr::from_postfix(nodes).expect("a subtree is a tree");
+            for (i, value) in values.iter().enumerate() {
+                let expected = subtree.eval(&rows[i % 3]);
+                assert!(same(*value, expected), "row {i} of {subtree} in {expr}");
+            }
+        }
 
         #[expect(clippy::cast_possible_truncation, reason = "any f32 will do")]
         let rows: Vec<Vec<f32>> = rows

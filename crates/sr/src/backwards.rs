@@ -6,7 +6,8 @@
 //! dictionary, the best `a + b·f` in that weighting takes three products of matrices with vectors
 //! (semantic backpropagation; Pawlak, Wieloch & Krawiec, IEEE Transactions on Evolutionary
 //! Computation 19, 2015; there with a plain distance and without coefficients). What was found
-//! takes the node's place, is added to it, or multiplies it.
+//! takes the node's place, is added to it, or multiplies it. Which is best is asked in single
+//! precision: of what differs by less than that, one is as good as the other.
 //!
 //! # Invariant
 //! Nothing here is believed: what is returned are children, to be fitted and judged like others.
@@ -16,12 +17,15 @@ use opcodon_evo::Rng;
 use opcodon_expr::{Expr, Node, Op, operands_of};
 
 use crate::candidate::Candidate;
-use crate::dictionary::{self, Caps};
+use crate::dictionary::{self, Atom, Caps};
 use crate::operators::Operators;
 use crate::problem::Rows;
 
 /// Rows that are led backwards.
 const ROWS: usize = 100;
+
+/// Share of a mean square in single precision that may be rounding.
+const ROUNDING: f32 = 1e-6;
 
 /// What is done with the best small formula.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,26 +49,24 @@ pub(crate) struct Backwards {
     /// What formulas may be changed by: sums and products only where these were asked for.
     adds: bool,
     multiplies: bool,
-    atoms: Vec<Expr>,
-    /// What an atom's values are multiplied with in `values`.
-    factors: Vec<f64>,
+    atoms: Vec<Atom>,
     /// What the nodes of each atom cost, and two more: by BIC n·ln(mean square) + nodes·ln(n)/2 is
     /// least, and so is the mean square times n^(nodes/2n).
-    prices: Vec<f64>,
-    of_two_nodes: f64,
+    prices: Vec<f32>,
+    of_two_nodes: f32,
     /// An atom a row, a row of the table a column.
-    values: DMatrix<f64>,
-    squares: DMatrix<f64>,
+    values: DMatrix<f32>,
+    squares: DMatrix<f32>,
 }
 
 /// A least-squares problem: `scale·atom + offset` for these values, rows weighted.
 struct Wanted {
+    /// In units of their root mean square, `unit`.
     values: Vec<f64>,
+    unit: f64,
+    mean: f64,
     /// They sum to 1.
     weights: Vec<f64>,
-    /// The weighted mean of values, and of their squares.
-    mean: f64,
-    mean_square: f64,
 }
 
 impl Backwards {
@@ -75,20 +77,19 @@ impl Backwards {
         let caps = Caps::FEW.within(most);
         let atoms = dictionary::build(&rows.column_refs(), &inputs, operators, caps).atoms;
         let values = DMatrix::from_fn(atoms.len(), rows.n_rows(), |atom, row| {
-            atoms[atom].values[row]
+            single(atoms[atom].values[row])
         });
         #[expect(clippy::cast_precision_loss, reason = "rows and sizes are small")]
         let price = |nodes: usize| {
-            let n = rows.n_rows() as f64;
-            n.powf(0.5 * nodes as f64 / n)
+            let n = rows.n_rows() as f32;
+            n.powf(0.5 * nodes as f32 / n)
         };
         Self {
             prices: atoms.iter().map(|atom| price(atom.expr.len())).collect(),
             of_two_nodes: price(2),
             adds: operators.write(Op::Add),
             multiplies: operators.write(Op::Mul),
-            factors: atoms.iter().map(|atom| atom.rms.recip()).collect(),
-            atoms: atoms.into_iter().map(|atom| atom.expr).collect(),
+            atoms,
             squares: values.map(|v| v * v),
             values,
             rows,
@@ -121,66 +122,41 @@ impl Backwards {
             .iter()
             .filter_map(|&(parent, place)| Some((parent, place, self.wanted(parent, place)?)))
             .collect();
-        let weights = DMatrix::from_fn(self.rows.n_rows(), asked.len(), |row, k| {
-            asked[k].2.weights[row]
+        let n_rows = self.rows.n_rows();
+        let weights = DMatrix::from_fn(n_rows, asked.len(), |row, k| {
+            single(asked[k].2.weights[row])
         });
-        let targets = DMatrix::from_fn(self.rows.n_rows(), asked.len(), |row, k| {
-            asked[k].2.weights[row] * asked[k].2.values[row]
+        let targets = DMatrix::from_fn(n_rows, asked.len(), |row, k| {
+            single(asked[k].2.weights[row] * asked[k].2.values[row])
         });
         let of_atoms = &self.values * &weights;
         let of_squares = &self.squares * &weights;
         let of_targets = &self.values * &targets;
+        let n_atoms = self.atoms.len();
+        let mut costs = vec![0.0; n_atoms];
         let child = |(k, (parent, place, wanted)): (usize, &(&Candidate, Place, Wanted))| {
-            let (of_atoms, of_squares) = (of_atoms.column(k), of_squares.column(k));
-            let of_targets = of_targets.column(k);
-            let sums = |atom: usize| Sums {
-                a: of_atoms[atom],
-                aa: of_squares[atom],
-                t: wanted.mean,
-                tt: wanted.mean_square,
-                at: of_targets[atom],
+            let atoms = k * n_atoms..(k + 1) * n_atoms;
+            let sums = Sums {
+                a: &of_atoms.as_slice()[atoms.clone()],
+                aa: &of_squares.as_slice()[atoms.clone()],
+                at: &of_targets.as_slice()[atoms],
+                t: single(wanted.mean),
             };
-            let (atom, line) = self.best(rng, sums)?;
-            let scale = line.scale * self.factors[atom];
-            changed(
-                &parent.expr,
-                *place,
-                &self.atoms[atom],
-                Line { scale, ..line },
-            )
+            sums.costs(&self.prices, self.of_two_nodes, &mut costs);
+            let atom = cheapest(rng, &costs)?;
+            let (_, shifted) = sums.line(atom, self.of_two_nodes);
+            let atom = &self.atoms[atom];
+            let line = wanted.line(&atom.values, shifted);
+            let [scale, offset] = line.map(|factor| factor * wanted.unit);
+            changed(&parent.expr, *place, &atom.expr, [scale / atom.rms, offset])
         };
         asked.iter().enumerate().filter_map(child).collect()
     }
 
-    /// The atom of a random half whose line costs least by BIC, each node half a constant.
-    fn best(&self, rng: &mut Rng, sums: impl Fn(usize) -> Sums) -> Option<(usize, Line)> {
-        let mut best = None;
-        let mut least = f64::INFINITY;
-        let mut coins = 0;
-        for (atom, &of_size) in self.prices.iter().enumerate() {
-            coins = if atom % 64 == 0 {
-                rng.u64()
-            } else {
-                coins >> 1
-            };
-            if coins & 1 == 0 {
-                continue;
-            }
-            let (left, line) = sums(atom).line(self.of_two_nodes);
-            let cost = left * of_size;
-            if cost < least && line.scale.is_finite() && line.scale != 0.0 {
-                (least, best) = (cost, Some((atom, line)));
-            }
-        }
-        best
-    }
-
     /// What the place would have to give, row by row; `None` where no way leads back.
     fn wanted(&self, parent: &Candidate, place: Place) -> Option<Wanted> {
-        let nodes = parent.expr.nodes();
-        let columns = &self.rows.columns;
-        let sizes = parent.expr.subtree_sizes();
-        let values = node_values(nodes, columns, self.rows.n_rows());
+        let (nodes, sizes) = (parent.expr.nodes(), parent.expr.subtree_sizes());
+        let values = parent.expr.eval_subtrees(&self.rows.column_refs());
         let score = parent.score;
         if score.scale == 0.0 {
             return None;
@@ -235,57 +211,96 @@ impl Backwards {
         let weighted = || wanted.iter().zip(&weights);
         let mean: f64 = weighted().map(|(t, w)| t * w).sum();
         let mean_square: f64 = weighted().map(|(t, w)| t * t * w).sum();
-        (mean.is_finite() && mean_square.is_finite()).then_some(Wanted {
+        let unit = mean_square.sqrt();
+        for wanted in &mut wanted {
+            *wanted /= unit;
+        }
+        let mean = mean / unit;
+        (mean.is_finite() && unit.is_normal()).then_some(Wanted {
             values: wanted,
-            weights,
+            unit,
             mean,
-            mean_square,
+            weights,
         })
     }
 }
 
-/// `offset + scale·atom`.
-#[derive(Debug, Clone, Copy)]
-struct Line {
-    scale: f64,
-    offset: f64,
-}
-
-/// Weighted sums of an atom's values, of what is wanted, and of their products; the weights sum to 1.
-struct Sums {
-    a: f64,
-    aa: f64,
-    t: f64,
-    tt: f64,
-    at: f64,
-}
-
-impl Sums {
-    /// The better of the lines with and without an offset, and what it leaves of the mean square,
-    /// times what the nodes of an offset cost.
-    #[inline]
-    fn line(&self, of_offset: f64) -> (f64, Line) {
-        let &Self { a, aa, t, tt, at } = self;
-        let floor = 1e-13 * tt;
-        let through_zero = Line {
-            scale: at / aa,
-            offset: 0.0,
-        };
-        let left = (tt - at * through_zero.scale).max(floor);
-        let (spread, along) = (aa - a * a, at - a * t);
-        let scale = along / spread;
-        let left_shifted = (tt - t * t - along * scale).max(floor) * of_offset;
-        if spread > 1e-9 * aa && left_shifted < left {
-            let offset = scale.mul_add(-a, t);
-            (left_shifted, Line { scale, offset })
+impl Wanted {
+    /// Scale and offset of the line in these values, through zero if it is not shifted.
+    fn line(&self, values: &[f64], shifted: bool) -> [f64; 2] {
+        let (mut a, mut aa, mut at) = (0.0, 0.0, 0.0);
+        for ((value, wanted), weight) in values.iter().zip(&self.values).zip(&self.weights) {
+            a += weight * value;
+            aa += weight * value * value;
+            at += weight * value * wanted;
+        }
+        if shifted {
+            let slope = (at - a * self.mean) / (aa - a * a);
+            [slope, self.mean - slope * a]
         } else {
-            (left, through_zero)
+            [at / aa, 0.0]
         }
     }
 }
 
-/// The parent with the line in an atom at the place.
-fn changed(parent: &Expr, place: Place, atom: &Expr, line: Line) -> Option<Expr> {
+/// Weighted means of each atom's values, of their squares and products with what is wanted, and of what
+/// is wanted, whose mean square is 1.
+struct Sums<'a> {
+    a: &'a [f32],
+    aa: &'a [f32],
+    at: &'a [f32],
+    t: f32,
+}
+
+impl Sums<'_> {
+    /// What the better of the lines in an atom with and without an offset leaves of the mean square,
+    /// times what the nodes of an offset cost, and whether it has one; infinity where there is no line.
+    /// Without branches: atoms go through it side by side.
+    #[inline]
+    fn line(&self, atom: usize, of_offset: f32) -> (f32, bool) {
+        let (a, aa, at, t) = (self.a[atom], self.aa[atom], self.at[atom], self.t);
+        let through_zero = at / aa;
+        let left = (1.0 - at * through_zero).max(ROUNDING);
+        let (spread, along) = (aa - a * a, at - a * t);
+        let slope = along / spread;
+        let left_shifted = (1.0 - t * t - along * slope).max(ROUNDING) * of_offset;
+        let shifted = (spread > 10.0 * ROUNDING * aa) & (left_shifted < left);
+        let scale = if shifted { slope } else { through_zero };
+        let left = if shifted { left_shifted } else { left };
+        let is_line = scale.is_finite() & (scale != 0.0);
+        (if is_line { left } else { f32::INFINITY }, shifted)
+    }
+
+    /// What the best lines in all atoms cost by BIC, each node half a constant.
+    fn costs(&self, prices: &[f32], of_offset: f32, costs: &mut [f32]) {
+        for (atom, (cost, price)) in costs.iter_mut().zip(prices).enumerate() {
+            *cost = self.line(atom, of_offset).0 * price;
+        }
+    }
+}
+
+/// The least of a random half of the costs, if any of these is finite.
+fn cheapest(rng: &mut Rng, costs: &[f32]) -> Option<usize> {
+    let (mut least, mut best) = (f32::INFINITY, None);
+    for (block, costs) in costs.chunks(64).enumerate() {
+        let coins = rng.u64();
+        for (k, &cost) in costs.iter().enumerate() {
+            if cost < least && coins >> k & 1 == 1 {
+                (least, best) = (cost, Some(64 * block + k));
+            }
+        }
+    }
+    best
+}
+
+/// In single precision.
+#[expect(clippy::cast_possible_truncation, reason = "that is the purpose")]
+fn single(value: f64) -> f32 {
+    value as f32
+}
+
+/// The parent with `offset + scale·atom` at the place.
+fn changed(parent: &Expr, place: Place, atom: &Expr, [scale, offset]: [f64; 2]) -> Option<Expr> {
     let nodes = parent.nodes();
     let range = parent.subtree(place.node);
     let mut out = nodes[..range.start].to_vec();
@@ -293,9 +308,9 @@ fn changed(parent: &Expr, place: Place, atom: &Expr, line: Line) -> Option<Expr>
         out.extend_from_slice(&nodes[range.clone()]);
     }
     out.extend_from_slice(atom.nodes());
-    out.extend([Node::Const(line.scale), Node::Op(Op::Mul)]);
-    if line.offset != 0.0 {
-        out.extend([Node::Const(line.offset), Node::Op(Op::Add)]);
+    out.extend([Node::Const(scale), Node::Op(Op::Mul)]);
+    if offset != 0.0 {
+        out.extend([Node::Const(offset), Node::Op(Op::Add)]);
     }
     match place.change {
         Change::Replace => {}
@@ -304,30 +319,6 @@ fn changed(parent: &Expr, place: Place, atom: &Expr, line: Line) -> Option<Expr>
     }
     out.extend_from_slice(&nodes[range.end..]);
     Expr::from_postfix(out).ok()
-}
-
-/// The values of all nodes.
-fn node_values(nodes: &[Node], columns: &[Vec<f64>], n_rows: usize) -> Vec<Vec<f64>> {
-    let mut values: Vec<Vec<f64>> = Vec::with_capacity(nodes.len());
-    let mut stack: Vec<usize> = Vec::new();
-    for (at, node) in nodes.iter().enumerate() {
-        let operands = stack.split_off(stack.len() - node.arity());
-        values.push(match *node {
-            Node::Const(value) => vec![value; n_rows],
-            Node::Var(index) => columns[index as usize].clone(),
-            Node::Op(op) => (0..n_rows)
-                .map(|row| {
-                    let mut of_row = [0.0; 3];
-                    for (value, &operand) in of_row.iter_mut().zip(&operands) {
-                        *value = values[operand][row];
-                    }
-                    op.reference(&of_row[..operands.len()])
-                })
-                .collect(),
-        });
-        stack.push(at);
-    }
-    values
 }
 
 /// What operand `which` of `op`, now `here`, would have to be for `op` to give `wanted` instead of

@@ -33,6 +33,8 @@ const WILD: f64 = 0.2;
 const ODD_ROWS: usize = 20;
 /// Sizes to either side that say about as much about a size as itself.
 const NEIGHBOURS: usize = 1;
+/// Nats by which a description must be shorter to leave no doubt: one in half a billion.
+const DOUBT: f64 = 20.0;
 /// Nats of misfit that are no difference.
 const SAME_FIT: f64 = 2.0;
 
@@ -71,6 +73,10 @@ pub(crate) fn choose(
             _ if wanted == Selection::Mdl => (by_length(&front, &rows), None),
             Some(apart) => by_islands(&judged.losses, apart, &front),
             None => (by_rows_left_out(&judged.losses, &front), None),
+        };
+        let (pick, honest) = match clearly_better(&judged.losses, &front, pick) {
+            Some(better) => (better, None),
+            None => (pick, honest),
         };
         let mut pick = judged.take_floor(pick, honest, &mut front, &rows, (problem, config));
         if let (Some(apart), Some(Honest { size, losses, .. })) = (&apart, honest) {
@@ -183,6 +189,17 @@ fn by_rows_left_out(errors: &[Vec<f64>], front: &[Polished]) -> usize {
 fn beats_constant(losses: &[f64], of_constant: &[f64]) -> bool {
     let (gain, deviation) = advantage(losses, of_constant);
     gain > deviation
+}
+
+/// A formula that both its description and rows left out of its constants' fit say is better than the
+/// pick, beyond doubt. Islands that had no time to find it say nothing against it: formulas of its
+/// size that they did find may be poor.
+fn clearly_better(errors: &[Vec<f64>], front: &[Polished], pick: usize) -> Option<usize> {
+    let tame = (0..front.len()).filter(|&index| front[index].tame);
+    let shortest = tame.min_by(|&a, &b| front[a].length.total_cmp(&front[b].length))?;
+    let (gain, deviation) = advantage(&errors[shortest], &errors[pick]);
+    let beyond_doubt = front[pick].length - front[shortest].length > DOUBT && gain > deviation;
+    beyond_doubt.then_some(shortest)
 }
 
 /// The choice by what islands said about rows that they had never seen.
@@ -456,4 +473,35 @@ fn by_score(models: &[Judged]) -> usize {
         }
     }
     best.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pick_gives_way_only_to_what_both_description_and_rows_left_out_prefer_by_far() {
+        let model = |length, tame| Polished {
+            expr: Expr::constant(0.0),
+            free: vec![true],
+            error: 0.5,
+            length,
+            core_size: 1,
+            tame,
+            standard_errors: vec![None],
+        };
+        let pick = (model(0.0, true), vec![1.0, 1.1, 0.9, 1.0]);
+        let better = vec![0.1, 0.2, 0.1, 0.3];
+        let by_chance = vec![1.4, 0.6, 1.3, 0.5];
+        for (rival, losses, gives_way) in [
+            (model(-100.0, true), &better, true),
+            (model(-10.0, true), &better, false),
+            (model(-100.0, false), &better, false),
+            (model(-100.0, true), &by_chance, false),
+        ] {
+            let front = [pick.0.clone(), rival];
+            let losses = [pick.1.clone(), losses.clone()];
+            assert_eq!(clearly_better(&losses, &front, 0), gives_way.then_some(1));
+        }
+    }
 }

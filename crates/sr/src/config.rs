@@ -332,16 +332,12 @@ macro_rules! for_each_parameter { ($then:ident) => { $then! {
         "Share of an island that is sent to the next one at an exchange.")
     (tournament_size,        usize,          5,                     Accepts::Between(1.0, 1000.0),
         "Formulas among which a parent is the best.")
-    (brood_size,             usize,          1,                     Accepts::Between(1.0, 64.0),
-        "Children drawn for each that is judged on all rows: the one that promises most on a few rows; 1 judges every child.")
     (crossover_probability,  f64,            0.7,                   Accepts::Between(0.0, 1.0),
         "Probability that a child mixes two parents.")
     (mutation_probability,   f64,            0.5,                   Accepts::Between(0.0, 1.0),
         "Probability that a child is mutated; a child that is not crossed is always mutated.")
     (back_solving,           f64,            0.2,                   Accepts::Between(0.0, 0.9),
         "Share of the children that are made by asking what a subtree would have to be for the formula to hit the target, and putting the small formula that comes nearest in its place.")
-    (multigene,              bool,           true,                  Accepts::Any,
-        "Now and then, add up terms that different formulas are made of, selected and weighted by least squares.")
     (constant_iterations,    usize,          6,                     Accepts::Between(0.0, 1000.0),
         "Levenberg-Marquardt steps that a new formula's constants get in the search; 0 leaves constants to mutation.")
     (search_rows,            usize,          1000,                  Accepts::Between(16.0, 1e9),

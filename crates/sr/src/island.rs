@@ -1,9 +1,8 @@
 //! One population: parents, children, and which of them live on.
 //!
-//! A generation of an island makes as many children as it has members, or a brood for each of them,
-//! of which the most promising one on few rows goes on. A child is brought into its normal form and
-//! thrown away if its shape was met lately; the others are scored in one batch; those that come near
-//! the best of their size have the constants of their open forms fitted in a few
+//! A generation of an island makes as many children as it has members. A child is brought into its
+//! normal form and thrown away if its shape was met lately; the others are scored in one batch; those
+//! that come near the best of their size have the constants of their open forms fitted in a few
 //! Levenberg-Marquardt steps in a second batch; and whichever of the two versions of a child pays
 //! for its nodes joins the contest. Survivors are the first fronts of (log error, size).
 //!
@@ -31,7 +30,6 @@ use crate::problem::{Problem, Rows};
 use crate::reach::Reach;
 use crate::rules::Rules;
 use crate::rungs::Rungs;
-use crate::terms;
 use crate::tune::pays;
 use crate::visited::Visited;
 
@@ -50,9 +48,6 @@ const MEMORY: u64 = 60;
 const DRAWS_MAX: usize = 5;
 /// Share of new trees in which a definition of the user is put around a subtree.
 const DEFINED: f64 = 0.2;
-/// Generations between two sums of terms, and how many members' terms are used.
-const TERMS_EVERY: u64 = 10;
-const TERMS_FROM: usize = 150;
 /// Differences of the log error below this are no difference.
 const LOG_EPSILON: f64 = 1e-4;
 
@@ -75,8 +70,6 @@ pub(crate) struct Island {
     n_backwards: usize,
     backwards: Option<Backwards>,
     atoms_max: usize,
-    multigene: bool,
-    brood_size: usize,
     pub(crate) constant_iterations: usize,
     pub(crate) evaluations: u64,
     /// Judged on the island's rows.
@@ -168,8 +161,6 @@ impl Island {
             n_backwards,
             backwards: None,
             atoms_max: problem.allowance.atoms,
-            multigene: config.multigene && config.operators.write(Op::Add),
-            brood_size: config.brood_size,
             constant_iterations: config.constant_iterations,
             evaluations: 0,
             fronts: Fronts::new(config.max_size, reach),
@@ -383,35 +374,28 @@ impl Island {
         let objectives = objectives(&self.members);
         let ranking = Ranking::new(&objectives, [LOG_EPSILON, 0.0]);
         let n = self.members.len();
-        let mut children = Vec::with_capacity(self.size * self.brood_size);
-        // A brood is judged against each other; these have no siblings.
-        if self.brood_size == 1 {
-            children.extend(self.backwards(seed, generation, &ranking));
-            if self.multigene && generation % TERMS_EVERY == TERMS_EVERY / 2 {
-                children.extend(self.sums_of_terms());
-            }
-        }
+        let mut children = self.backwards(seed, generation, &ranking);
         let n_forwards = self.size.saturating_sub(children.len());
         for child in 0..u32::try_from(n_forwards).unwrap_or(u32::MAX) {
             let mut rng = self.rng(seed, generation, child);
-            for _ in 0..self.brood_size {
-                let parent = |rng: &mut Rng| {
-                    tournament::select(rng, n, self.tournament_size, |a, b| ranking.compare(a, b))
-                };
-                let (mother, father) = (parent(&mut rng), parent(&mut rng));
-                let tree = self
-                    .variation
-                    .vary(
-                        &mut rng,
-                        &mut self.space,
-                        &self.members[mother].expr,
-                        &self.members[father].expr,
-                    )
-                    .expr;
-                children.push(self.with_definition(&mut rng, tree));
-            }
+            let parent = |rng: &mut Rng| {
+                tournament::select(rng, n, self.tournament_size, |a, b| ranking.compare(a, b))
+            };
+            let (mother, father) = (parent(&mut rng), parent(&mut rng));
+            let tree = self
+                .variation
+                .vary(
+                    &mut rng,
+                    &mut self.space,
+                    &self.members[mother].expr,
+                    &self.members[father].expr,
+                )
+                .expr;
+            children.push(self.with_definition(&mut rng, tree));
         }
-        let forms = self.forms(&children, generation, clock)?;
+        let admit = |child| self.admit(child, generation);
+        let forms: Vec<NormalForm> = children.iter().filter_map(admit).collect();
+        self.evaluations += forms.len() as u64;
         self.contest(forms, clock)
     }
 
@@ -435,51 +419,6 @@ impl Island {
             })
             .collect();
         backwards.children(&mut rng, &places)
-    }
-
-    /// Sums of the terms of the front and of members.
-    fn sums_of_terms(&self) -> Vec<Expr> {
-        let front = self.fronts.all.iter().map(|entry| &entry.genome.expr);
-        let members = self.members.iter().take(TERMS_FROM).map(|c| &c.expr);
-        let rows = self.rungs.tuner.rows().for_squares();
-        terms::sums(
-            front.chain(members),
-            &rows,
-            self.variation.limits().max_size,
-        )
-    }
-
-    /// What is judged of these children: all whose shape was not met lately, or of each brood the
-    /// one of them that promises most on few rows.
-    fn forms(
-        &mut self,
-        children: &[Expr],
-        generation: u64,
-        clock: &Clock,
-    ) -> Result<Vec<NormalForm>, SrError> {
-        if self.brood_size == 1 {
-            let admit = |child| self.admit(child, generation);
-            let forms: Vec<NormalForm> = children.iter().filter_map(admit).collect();
-            self.evaluations += forms.len() as u64;
-            return Ok(forms);
-        }
-        let exprs: Vec<&Expr> = children.iter().collect();
-        let scores = self.rungs.screen().scores(&exprs, clock)?;
-        self.evaluations += children.len() as u64;
-        let mut forms = Vec::with_capacity(self.size);
-        let broods = children.chunks(self.brood_size);
-        for (brood, scores) in broods.zip(scores.chunks(self.brood_size)) {
-            let mut order: Vec<(f64, usize)> = scores
-                .iter()
-                .enumerate()
-                .filter(|(_, score)| score.error.is_finite())
-                .map(|(k, score)| (self.promise(score.error, &brood[k]), k))
-                .collect();
-            order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            let mut order = order.into_iter();
-            forms.extend(order.find_map(|(_, k)| self.admit(&brood[k], generation)));
-        }
-        Ok(forms)
     }
 
     /// How a formula compares with the best of its size: below 1 it is a new best.

@@ -74,7 +74,6 @@ mod search;
 mod seeds;
 mod starts;
 mod stop;
-mod terms;
 mod tune;
 mod visited;
 

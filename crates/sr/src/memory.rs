@@ -112,8 +112,7 @@ impl Allowance {
         let cells = (n_rows as u64).saturating_mul(n_columns as u64);
         let table = cells.saturating_mul(8 * COPIES);
         // Members, and the children of a generation.
-        let n_formulas =
-            (config.population_size as u64).saturating_mul(1 + config.brood_size as u64);
+        let n_formulas = (config.population_size as u64).saturating_mul(2);
         let archive = Visited::most(config.archive_size, config.max_size) * config.max_size;
         let archives = (archive as u64).saturating_mul(1 + config.islands as u64);
         let n_formulas = n_formulas.saturating_add(archives);

@@ -1,10 +1,9 @@
-//! A ladder of evaluators: the more rows, the fewer formulas get to see them.
+//! An island's evaluators: one that scores candidates, and one on fewer rows that fits constants.
 //!
-//! Of the children of a generation most are hopeless, and a hundred rows tell which. So a child of a
-//! large brood is looked at on few rows first and judged on all rows of its island only if it
-//! stands out among its siblings (racing; Maron & Moore, "Hoeffding races", 1994). That makes
-//! candidates cheap, two to four times as many a second; but what is found depends more on the
-//! constants that are fitted than on the number of candidates, so by default all are judged.
+//! Every child is scored on all rows of its island. To look at several on a hundred rows and judge
+//! the most promising of them (racing; Maron & Moore, "Hoeffding races", 1994) makes two to four
+//! times as many candidates a second, and finds less in the same time: what is found depends more on
+//! the constants that are fitted than on the number of candidates.
 
 use opcodon_evo::Rng;
 
@@ -13,16 +12,12 @@ use crate::error::SrError;
 use crate::evaluate::Evaluator;
 use crate::problem::Rows;
 
-/// Rows that the children of a brood are looked at on.
-const SCREEN_ROWS: usize = 128;
 /// Rows that constants are fitted on during the search; more make a step dearer, not better.
 const TUNING_ROWS: usize = 400;
 const SAMPLE_STREAM: u64 = u64::MAX - 1;
 
 /// The evaluators of an island.
 pub(crate) struct Rungs {
-    /// On a few rows; `None` where all rows are few.
-    screen: Option<Evaluator>,
     pub(crate) scorer: Evaluator,
     pub(crate) tuner: Evaluator,
 }
@@ -32,15 +27,11 @@ impl Rungs {
     pub(crate) fn new(rows: &Rows, config: &Config, seed: u64) -> Result<Self, SrError> {
         let n_rows = rows.n_rows();
         let mut order: Vec<usize> = (0..n_rows).collect();
-        if n_rows > SCREEN_ROWS {
+        if n_rows > TUNING_ROWS {
             Rng::new(seed, SAMPLE_STREAM).shuffle(&mut order);
         }
         let first = |n: usize| Evaluator::new(rows.pick(&order[..n_rows.min(n)]));
-        let few = first(SCREEN_ROWS)?;
-        // A rare event may be missing from a few rows; what does not vary tells nothing.
-        let tells = n_rows > 2 * SCREEN_ROWS && few.rows().variance() > 0.0;
         Ok(Self {
-            screen: tells.then_some(few),
             scorer: first(config.search_rows)?,
             tuner: first(TUNING_ROWS)?,
         })
@@ -49,14 +40,8 @@ impl Rungs {
     /// The same rows, for another thread.
     pub(crate) fn sibling(&self) -> Result<Self, SrError> {
         Ok(Self {
-            screen: self.screen.as_ref().map(Evaluator::sibling).transpose()?,
             scorer: self.scorer.sibling()?,
             tuner: self.tuner.sibling()?,
         })
-    }
-
-    /// What looks at the children of a brood.
-    pub(crate) fn screen(&mut self) -> &mut Evaluator {
-        self.screen.as_mut().unwrap_or(&mut self.scorer)
     }
 }

@@ -108,7 +108,7 @@ fn what_was_broken_off_ends_as_if_it_had_not_been() {
         ("max_generations", "24"),
         &[("seeds", "true"), ("archive_size", "90")],
     );
-    check(&few, ("max_evaluations", "1500"), &[("brood_size", "2")]);
+    check(&few, ("max_evaluations", "1500"), &[("islands", "3")]);
     check(&few, ("max_generations", "16"), &[("loss", "mae")]);
     check(&many, ("max_generations", "20"), &[("search_rows", "500")]);
     check(

@@ -144,25 +144,6 @@ fn every_formula_of_a_front_is_made_of_what_was_asked_for() {
 }
 
 #[test]
-fn children_are_screened_on_few_rows_or_all_judged() {
-    let columns = inputs(600, &[(0.5, 3.0), (0.5, 3.0)]);
-    let y: Vec<f64> = (0..600)
-        .map(|row| columns[0][row] / (columns[1][row] + 1.0) + columns[1][row].sin())
-        .collect();
-    let report = |brood_size| {
-        let settings = [("brood_size", brood_size), ("seeds", "false")];
-        run(&["x", "a"], &columns, &y, &settings)
-    };
-    let (all, screened) = (report("1"), report("8"));
-    assert!(screened.evaluations > 3 * all.evaluations, "{screened}");
-    let error = |report: &Report| 1.0 - report.front.last().expect("front").r2;
-    assert!(
-        error(&screened) < error(&all) && error(&all) < 0.05,
-        "{all}{screened}"
-    );
-}
-
-#[test]
 fn laws_are_recovered_exactly() {
     /// Name, inputs, their ranges, the law, and the largest size that counts as found.
     type Case<'a> = (
