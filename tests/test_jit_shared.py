@@ -443,3 +443,75 @@ def test_random_rows():
         text += "\n    return n\n"
         x = np.array([random.randrange(50) for _ in range(70)])
         agree(made(text, "f"), x, np.zeros(70), 3)
+
+
+def bits_of(a, start):
+    both, any_of = start, start
+    for i in prange(len(a)):
+        both &= a[i]
+        any_of |= a[i]
+    return both, any_of
+
+
+def less(a, start):
+    left = start
+    for i in prange(len(a)):
+        left -= a[i]
+    return left
+
+
+def more(a, start):
+    total = start
+    for i in prange(len(a)):
+        total = total + a[i]
+    return total
+
+
+def test_reductions_of_numbers_without_a_sign():
+    for dtype in (np.uint8, np.uint64):
+        a = np.arange(7, 5007).astype(dtype)
+        for start in (255, 0, dtype(31)):
+            agree(bits_of, a, start)
+    with warnings.catch_warnings(), np.errstate(over="raise"):
+        warnings.simplefilter("error")
+        for start in (10**9, np.uint64(10**12), 3.5):
+            agree(less, np.arange(5000, dtype=np.uint64), start)
+    # What is no number of numpy's is added to as Python does it.
+    agree(more, np.ones(5000), np.array(5.0))
+
+
+def test_a_name_that_is_only_annotated_is_not_bound():
+    def scaled(a):
+        s = 0.0
+        x = 2.0
+        for i in prange(len(a)):
+            x: float
+            s += x * a[i]
+        return s
+
+    agree(scaled, np.ones(5000))
+
+
+def test_reductions_wrap_around_where_integers_do():
+    def total(a):
+        t = 0
+        for i in prange(len(a)):
+            for _ in range(2):
+                t += a[i]
+        return t
+
+    for a in (np.full(64, 2**62), np.full(61, 2**62 + 12345)):
+        wrapped = (2 * int(a[0]) * len(a) + 2**63) % 2**64 - 2**63
+        assert opcodon.jit(total, parallel=True, wrap=True)(a) == wrapped
+        assert opcodon.jit(total, wrap=True)(a) == wrapped
+
+
+def test_rows_that_use_objects_keep_their_order():
+    def listed(n):
+        found = []
+        for i in prange(n):
+            for _ in range(1):
+                found.append(i)
+        return found
+
+    agree(listed, 3000)

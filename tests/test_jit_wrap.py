@@ -193,3 +193,43 @@ def test_sums_that_may_not_wrap_around_grow():
     assert opcodon.jit(space["f"], wrap=True)(2**63 - 1, 1) == -(2**63)
     # What does not fit to begin with is Python's.
     assert opcodon.jit(space["f"], wrap=True)(2**64, 1) == 2**64 + 1
+
+
+def test_sums_that_came_round_are_not_taken_for_large():
+    def remainder(x):
+        if x >= 0:
+            y = x + 5
+            z = y - 1
+            return z % 7, z // 3
+        return 0, 0
+
+    def halves(x):
+        y = x
+        if y >= 3:
+            y += 9
+        k = y - 2
+        return divmod(k, 10), k < 0
+
+    for function in (remainder, halves):
+        compiled = opcodon.jit(wrap=True)(function)
+        for x in (0, 1, 5, 2**62, 2**63 - 10, 2**63 - 1):
+            assert compiled(x) == function(Wrapping(x)), (function.__name__, x)
+
+
+def test_indices_that_come_round_are_looked_at():
+    def every(a, n):
+        j = 5
+        c = 0
+        s = 0
+        while c < n:
+            c += 1
+            if j >= 0:
+                s += a[j]
+            j -= 4611686018427387904
+        return s
+
+    compiled = opcodon.jit(wrap=True)(every)
+    for dtype in (np.int8, np.int64):
+        with pytest.raises(IndexError):
+            compiled(np.arange(10, dtype=dtype), 8)
+        assert compiled(np.arange(10, dtype=dtype), 2) == 5

@@ -17,6 +17,7 @@ type Least = HashMap<Local, i64>;
 pub(crate) fn natural_differences(program: &Program, implied: &Implied) -> Vec<bool> {
     let mut walk = Walk {
         implied,
+        wraps: program.wraps,
         found: vec![false; program.n_statements],
     };
     walk.block(&program.body, Least::new());
@@ -25,6 +26,8 @@ pub(crate) fn natural_differences(program: &Program, implied: &Implied) -> Vec<b
 
 struct Walk<'a> {
     implied: &'a Implied,
+    /// Sums may come out negative.
+    wraps: bool,
     found: Vec<bool>,
 }
 
@@ -87,6 +90,12 @@ impl Walk<'_> {
     /// What a value is at least.
     fn value(&mut self, id: Id, e: &Expr, least: &Least) -> Option<i64> {
         match e {
+            Expr::Bin(Bin::Add, _, Atom::Int(1..), _)
+            | Expr::Bin(Bin::Sub, _, Atom::Int(..0), _)
+                if self.wraps =>
+            {
+                None
+            }
             Expr::Atom(Atom::Int(value)) => Some(*value),
             Expr::Atom(Atom::Local(local)) => least.get(local).copied(),
             Expr::Bin(Bin::Add, Atom::Local(local), Atom::Int(by), _) => {

@@ -256,6 +256,7 @@ impl Runtime {
             self.leave_behind,
             self.fail,
             self.guards_hold,
+            self.is_array,
             self.check_signals,
             self.hold,
             self.recursion,

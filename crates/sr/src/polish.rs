@@ -254,6 +254,8 @@ fn count_free(free: &[bool]) -> usize {
 
 /// Refits that may fail before a formula is left as it is.
 const REFUSALS_MAX: usize = 8;
+/// Share of a number that is no difference: seven digits.
+const SEVEN_DIGITS: f64 = 1e-7;
 /// Nats added to what is certain, so that it is tried first.
 const CERTAIN: f64 = 30.0;
 
@@ -381,7 +383,7 @@ impl Polisher<'_> {
                 let mut gain = fitted - offer.cost - 0.5 * distance * distance;
                 // Constants that others can make up for look undetermined; if such a one stands at
                 // a simple number to seven digits, it is that number.
-                if apart <= 1e-7 * value.abs() && offer.value != 0.0 {
+                if apart <= SEVEN_DIGITS * value.abs() && offer.value != 0.0 {
                     gain += CERTAIN;
                 }
                 if gain > 0.0 && best.is_none_or(|b| gain > b.gain) {
@@ -396,17 +398,21 @@ impl Polisher<'_> {
         best
     }
 
-    /// The formula with the constant replaced, written anew, and which constants remain free.
+    /// The formula with the constant replaced, and with it those that are the same number: each of
+    /// them alone is known better than both. It is written anew; which constants remain free.
     fn snapped(&self, expr: &Expr, free: &[bool], snap: Snap) -> (Expr, Vec<bool>) {
         let mut constants = expr.constants();
-        constants[snap.position] = snap.value;
-        // Writing anew may merge constants; those that were simple are known by their bits.
-        let held: Vec<u64> = constants
-            .iter()
-            .enumerate()
-            .filter(|&(i, _)| !free[i] || i == snap.position)
-            .map(|(_, value)| value.abs().to_bits())
-            .collect();
+        let before = constants[snap.position];
+        let mut held = Vec::new();
+        for (constant, &free) in constants.iter_mut().zip(free) {
+            if free && (*constant - before).abs() <= SEVEN_DIGITS * before.abs() {
+                *constant = snap.value;
+            }
+            // Writing anew may merge constants; those that were simple are known by their bits.
+            if !free || *constant == snap.value {
+                held.push(constant.abs().to_bits());
+            }
+        }
         let mut replaced = expr.clone();
         if replaced.set_constants(&constants).is_err() {
             return (expr.clone(), free.to_vec());

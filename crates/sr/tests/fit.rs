@@ -144,6 +144,24 @@ fn every_formula_of_a_front_is_made_of_what_was_asked_for() {
 }
 
 #[test]
+fn a_number_that_stands_twice_becomes_simple_in_both_places() {
+    let columns = inputs(80, &[(1.0, 5.0)]);
+    let y: Vec<f64> = columns[0]
+        .iter()
+        .map(|x| 2.0 * (-(x - 3.0).powi(2)).exp())
+        .collect();
+    let settings = [
+        ("operators", "add,sub,mul,exp"),
+        ("guesses", "2.1*exp(-((x - 2.9)*(x - 2.9)))"),
+        ("seeds", "false"),
+    ];
+    let report = run(&["x"], &columns, &y, &settings);
+    let law = report.best();
+    let constants = law.expr.constants();
+    assert!(constants.iter().all(|c| c.fract() == 0.0), "{report}");
+}
+
+#[test]
 fn laws_are_recovered_exactly() {
     /// Name, inputs, their ranges, the law, and the largest size that counts as found.
     type Case<'a> = (

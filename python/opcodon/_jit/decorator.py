@@ -257,7 +257,9 @@ class Front:
         lifted = Lifted(syntax, self.function.__name__, arguments, [], {})
         options = {**self.options, "parallel": False, "nogil": True}
         made = make_function(function, options, lifted=lifted)
-        return Pieces(made, rows.kinds, are_short=rows.are_short)
+        return Pieces(
+            made, rows.kinds, are_short=rows.are_short, wrap=bool(self.options.get("wrap"))
+        )
 
     @functools.cached_property
     def _binder(self) -> FunctionType:

@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any
 
+import numpy as np
+
 from opcodon._jit.form import Helper
 from opcodon._jit.names import SCOPES
 
@@ -37,7 +39,7 @@ OTHER_SYNTAX = (
 # How reductions are put together, by the operators that change them.
 KINDS: dict[type[ast.operator], str] = {
     ast.Add: "sum",
-    ast.Sub: "sum",
+    ast.Sub: "difference",
     ast.Mult: "product",
     ast.BitAnd: "and",
     ast.BitOr: "or",
@@ -45,6 +47,7 @@ KINDS: dict[type[ast.operator], str] = {
 }
 TOGETHER: dict[str, Callable[[Any, Any], Any]] = {
     "sum": lambda a, b: a + b,
+    "difference": lambda a, b: a + b,
     "product": lambda a, b: a * b,
     "and": lambda a, b: a & b,
     "or": lambda a, b: a | b,
@@ -121,6 +124,8 @@ def shared_rows(
     nodes = [node for statement in loop.body for node in ast.walk(statement)]
     if any(isinstance(node, OTHER_SYNTAX) for node in nodes) or _is_left(loop.body):
         return None
+    if any(isinstance(node, ast.AnnAssign) and node.value is None for node in nodes):
+        return None
     used = dict.fromkeys(node.id for node in nodes if isinstance(node, ast.Name))
     bound = {node.id for node in nodes if isinstance(node, ast.Name) and _is_store(node)}
     bound.add(loop.target.id)
@@ -182,6 +187,8 @@ def _kind(name: str, nodes: list[ast.AST], is_builtin: Callable[[str], bool]) ->
             return None
         kinds.add(kind)
         n_known += n_names
+    if kinds == {"sum", "difference"}:
+        kinds = {"difference"}
     n_names = sum(_is(node, name) for node in nodes)
     return kinds.pop() if len(kinds) == 1 and n_known == n_names else None
 
@@ -294,11 +301,14 @@ class Pieces:
         How its results are put together.
     are_short
         Whether a piece needs many rows.
+    wrap
+        Whether integers wrap around.
     """
 
-    def __init__(self, rows: Any, kinds: list[str], *, are_short: bool) -> None:
+    def __init__(self, rows: Any, kinds: list[str], *, are_short: bool, wrap: bool) -> None:
         self.rows = rows
         self.kinds = kinds
+        self.wrap = wrap
         self.n_rows_min = N_SHORT_ROWS if are_short else 1
 
     def __call__(self, whole: range, *values: Any) -> Any:
@@ -315,31 +325,38 @@ class Pieces:
             part = whole[places[at] : places[end]]
             return self.rows(part.start, part.stop, part.step, *captured, *neutral)
 
-        results = _on_threads(pieces, n_pieces, may_join=n_kinds == 0)
+        results = _on_threads(pieces, n_pieces, self.rows.is_free, may_join=n_kinds == 0)
         if n_kinds == 0:
             return None
         parts = zip(*results, strict=True) if n_kinds > 1 else [results]
         totals = []
         for kind, total, part in zip(self.kinds, starts, parts, strict=True):
             for each in part:
-                total = TOGETHER[kind](total, each)
+                total = self._together(kind, total, each)
             totals.append(total)
         return tuple(totals) if n_kinds > 1 else totals[0]
+
+    def _together(self, kind: str, a: Any, b: Any) -> Any:
+        if not self.wrap:
+            return TOGETHER[kind](a, b)
+        with np.errstate(over="ignore"):
+            whole = TOGETHER[kind](a, b)
+        return (whole + 2**63) % 2**64 - 2**63 if type(whole) is int else whole
 
 
 def _neutral(kind: str, start: Any) -> Any:
     """What a piece of a reduction begins with: of the start's type; None if that is no number."""
     type_ = type(start)
     if type_ not in (int, float) and (
-        type_.__module__ != "numpy"
-        or getattr(start, "shape", None) != ()
-        or start.dtype.kind not in "iuf"
+        not isinstance(start, np.generic) or start.dtype.kind not in "iuf"
     ):
         return None
-    if kind in ("min", "max"):
+    # What comes again changes nothing.
+    if kind in ("min", "max", "and", "or"):
         return start
-    if kind == "and":
-        return type_(-1) if type_ is int else ~type_(0)
+    # Pieces of differences go below zero, where numbers without a sign end.
+    if kind == "difference":
+        return None if _is_whole(type_) else type_(-0.0)
     # A zero that changes nothing it is added to, not even another zero's sign.
     return type_(1 if kind == "product" else 0 if kind != "sum" or _is_whole(type_) else -0.0)
 
@@ -348,10 +365,13 @@ def _is_whole(type_: type) -> bool:
     return hasattr(type_, "__index__")
 
 
-def _on_threads(pieces: Callable[[int, int], Any], n_pieces: int, *, may_join: bool) -> list[Any]:
+def _on_threads(
+    pieces: Callable[[int, int], Any], n_pieces: int, is_free: Callable[[], bool], *, may_join: bool
+) -> list[Any]:
     """The results of all pieces, or the exception of the first one that raises.
 
-    Pieces that may be joined are done at once where that is not worth several threads.
+    Pieces that may be joined are done at once where that is not worth several threads, as it is
+    not for rows that need the interpreter lock.
     """
     n_threads = min(len(os.sched_getaffinity(0)), n_pieces)
     results = []
@@ -362,7 +382,7 @@ def _on_threads(pieces: Callable[[int, int], Any], n_pieces: int, *, may_join: b
         results.append(pieces(at, at + 1))
         seconds.append(time.perf_counter() - begun)
     n_left = n_pieces - len(results)
-    if n_threads == 1 or min(seconds) * n_left < WORTH:
+    if n_threads == 1 or min(seconds) * n_left < WORTH or not is_free():
         if may_join and n_left:
             return [pieces(len(results), n_pieces)]
         return results + [pieces(at, at + 1) for at in range(len(results), n_pieces)]

@@ -26,11 +26,15 @@ pub(super) unsafe extern "C" fn leave(record: *const Record, frame: *const u64) 
 }
 
 pub(super) unsafe extern "C" fn guards_hold(owner: *const Group) -> u64 {
-    let look = || u64::from(unsafe { (*owner).guards_hold(Python::assume_attached()) });
-    if lock::is_released() {
-        unsafe { lock::with(look) }
-    } else {
+    let owner = unsafe { &*owner };
+    let look = || u64::from(owner.guards_hold(unsafe { Python::assume_attached() }));
+    if !lock::is_released() {
         look()
+    } else if owner.words_hold() {
+        // Without the lock: to wait for it each time would have threads wait for one another.
+        1
+    } else {
+        unsafe { lock::with(look) }
     }
 }
 

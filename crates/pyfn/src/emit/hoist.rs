@@ -244,7 +244,8 @@ impl Emitter<'_, '_> {
     /// stay below the sizes of arrays. How many such facts there were before.
     pub(super) fn hoist_below(&mut self, body: &[Statement]) -> usize {
         let n_known = self.below.len();
-        if !self.unit.hoists || !self.is_innermost(body) {
+        // Where differences wrap around, what is counted down may come back from above.
+        if !self.unit.hoists || self.info.program.wraps || !self.is_innermost(body) {
             return n_known;
         }
         self.end_checks();
